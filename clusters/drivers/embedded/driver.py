@@ -1,0 +1,147 @@
+"""The embedded driver: a milvus-lite server process for each cluster, on this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+from pathlib import Path
+
+from clusters.drivers.base import (
+    Capabilities,
+    ClusterSpec,
+    Guard,
+    Load,
+    Observation,
+    Progress,
+    SpecRefused,
+)
+from clusters.drivers.embedded import looking
+from clusters.drivers.embedded.authentication import fingerprint
+from clusters.drivers.embedded.layout import ClusterDirectory, cluster_ids
+from clusters.drivers.embedded.lifecycle import Lifecycle
+
+_WATCHERS = 16
+_SHORTEST_KEY_BYTES = 16
+
+
+class EmbeddedDriver:
+    """Implements `clusters.drivers.base.ClusterDriver`; the contract is there."""
+
+    def __init__(
+        self, data_dir: Path, control_key: bytes, start_timeout_seconds: float = 60
+    ) -> None:
+        if len(control_key) < _SHORTEST_KEY_BYTES:
+            raise ValueError(f"control_key needs at least {_SHORTEST_KEY_BYTES} random bytes.")
+        self._data_dir = data_dir.absolute()
+        self._lifecycle = Lifecycle(self._data_dir, control_key, start_timeout_seconds)
+        self.capabilities = Capabilities(
+            name="embedded",
+            versions=(importlib.metadata.version("milvus-lite"),),
+            max_replicas=1,
+            max_effective_cores=len(os.sched_getaffinity(0)),
+            supports_load=True,
+        )
+
+    def validate(self, spec: ClusterSpec) -> None:
+        self._directory(spec.cluster_id)
+        if spec.version not in self.capabilities.versions:
+            there_is = ", ".join(self.capabilities.versions)
+            raise SpecRefused(f"There is no version {spec.version!r} here. There is: {there_is}.")
+        if spec.replicas != 1:
+            raise SpecRefused(f"{spec.replicas} replicas are not possible here. There is: 1.")
+        if spec.compute_units < 1:
+            raise SpecRefused("A cluster needs at least 1 compute unit.")
+        if not spec.token:
+            raise SpecRefused("A cluster needs a token that is not empty.")
+
+    def create(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        with directory.locked():
+            guard()
+            state = self._lifecycle.settle_state(directory, spec)
+        message = f"Its directory is there; its port is {state.port}."
+        yield Progress(percent=10, phase="preparing", message=message)
+        yield from self._lifecycle.bring_up(directory, spec, guard, begin=10)
+
+    def start(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        yield from self._lifecycle.bring_up(directory, spec, guard, begin=0)
+
+    def stop(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
+        directory = self._directory(cluster_id)
+        yield from self._lifecycle.bring_down(directory, guard, begin=0, end=95)
+        yield Progress(percent=100, phase="stopped", message="It is stopped; its data is safe.")
+
+    def restart(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        yield from self._lifecycle.bring_down(directory, guard, begin=0, end=40)
+        yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
+
+    def scale(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        """Live. A stopped cluster stays stopped and takes its new size at its next start."""
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        if not self._is_stopped(directory):
+            yield from self._lifecycle.bring_up(directory, spec, guard, begin=0)
+            return
+        with directory.locked():
+            guard()
+            self._lifecycle.settle_state(directory, spec)
+        yield Progress(percent=100, phase="scaling", message="It takes effect at the next start.")
+
+    def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        """A process keeps the version it was started with, so a new version is a restart."""
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        if self._runs_another_version(directory, spec):
+            yield from self._lifecycle.bring_down(directory, guard, begin=0, end=40)
+        yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
+
+    def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
+        directory = self._directory(cluster_id)
+        yield from self._lifecycle.bring_down(directory, guard, begin=0, end=60)
+        with directory.locked():
+            guard()
+            directory.remove()
+        yield Progress(percent=100, phase="deleting", message="Its data and its port are gone.")
+
+    def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
+        identity = self._directory(spec.cluster_id).process()
+        if identity is not None:
+            guard()
+            client = self._lifecycle.client(spec.cluster_id, identity)
+            client.call("Rotate", token_sha256=fingerprint(spec.token))
+
+    def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
+        if not cluster_ids:
+            return {}
+        with futures.ThreadPoolExecutor(min(_WATCHERS, len(cluster_ids))) as watchers:
+            return dict(zip(cluster_ids, watchers.map(self._observe, cluster_ids), strict=True))
+
+    def load(self, cluster_id: str) -> Load | None:
+        return looking.load(self._directory(cluster_id))
+
+    def cluster_ids(self) -> list[str]:
+        return cluster_ids(self._data_dir)
+
+    def _observe(self, cluster_id: str) -> Observation:
+        return looking.observe(self._directory(cluster_id), self._lifecycle)
+
+    def _directory(self, cluster_id: str) -> ClusterDirectory:
+        return ClusterDirectory(self._data_dir, cluster_id)
+
+    def _is_stopped(self, directory: ClusterDirectory) -> bool:
+        state = directory.state()
+        return state is not None and not state.should_run and directory.process() is None
+
+    def _runs_another_version(self, directory: ClusterDirectory, spec: ClusterSpec) -> bool:
+        identity = directory.process()
+        if identity is None:
+            return False
+        running = self._lifecycle.health(directory.cluster_id, identity)["version"]
+        return bool(running != spec.version)

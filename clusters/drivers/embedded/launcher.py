@@ -1,0 +1,100 @@
+"""A Milvus server for one cluster: `python -m clusters.drivers.embedded.launcher --help`.
+
+The fingerprints of the two credentials come as one line of JSON on standard input, so that no argument,
+environment variable or file of the process holds anything secret.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from clusters.drivers.embedded.authentication import Credentials
+from clusters.drivers.embedded.cores import Cores
+from clusters.drivers.embedded.record import AlreadyRunning, ProcessRecord
+
+logger = logging.getLogger("launcher")
+
+EXIT_PORT_TAKEN = 3
+EXIT_ALREADY_RUNNING = 4
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="clusters.drivers.embedded.launcher", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--record-dir", type=Path, help="where its pid stands; default: the data's")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument(
+        "--unsafe-without-locks",
+        action="store_true",
+        help="for the test that shows what the locks are good for: loses rows",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    os.umask(0o077)
+    options = parse_arguments(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    cores = Cores(first=options.port)
+    cores.use(options.cores)
+    options.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        record = ProcessRecord.claim(options.record_dir or options.data_dir, port=options.port)
+    except AlreadyRunning as error:
+        logger.error("%s", error)  # noqa: TRY400 - the reason is enough
+        return EXIT_ALREADY_RUNNING
+    with record:
+        return _serve(options, _credentials(sys.stdin.readline()), cores)
+
+
+def _credentials(line: str) -> Credentials:
+    try:
+        given = json.loads(line)
+        return Credentials(
+            token_sha256=given["token_sha256"], control_sha256=given["control_sha256"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            "Standard input must begin with one line of JSON that has token_sha256 and "
+            f"control_sha256: {error}"
+        ) from error
+
+
+def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) -> int:
+    # The engine takes seconds to import; by now the process is on record and on its cores.
+    from clusters.drivers.embedded.server import PortTaken, Server
+
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        server = Server(
+            options.data_dir,
+            port=options.port,
+            cores=cores,
+            wanted_cores=options.cores,
+            credentials=credentials,
+            stopping=stopping,
+            guarded=not options.unsafe_without_locks,
+        )
+    except PortTaken as error:
+        logger.error("%s", error)  # noqa: TRY400 - the reason is enough
+        return EXIT_PORT_TAKEN
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # Index builds that still run hold no row back, and Python would wait for their threads.
+    os._exit(code)

@@ -1,0 +1,160 @@
+"""What lies where for one cluster, and who may change it now.
+
+    <data dir>/clusters/<cluster id>/           data/, milvus.log, cluster.json, process.json
+    <data dir>/clusters/<cluster id>.lock       held while a driver changes something
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clusters.drivers.base import DriverError, SpecRefused
+from clusters.drivers.embedded.record import ProcessIdentity
+
+HOST = "127.0.0.1"
+_PORTS = range(20_000, 32_000)
+"""Below the ports that systems give to outgoing connections, so that a stopped cluster finds its own again."""
+_LOCK_TIMEOUT_SECONDS = 15.0
+_CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterState:
+    """What must outlive every process of the cluster; nothing secret."""
+
+    port: int
+    version: str
+    compute_units: int
+    should_run: bool = False
+    """Tells a cluster that was stopped from one that crashed."""
+
+
+class ClusterDirectory:
+    """The files of one cluster."""
+
+    def __init__(self, data_dir: Path, cluster_id: str) -> None:
+        if not _CLUSTER_ID.fullmatch(cluster_id):
+            raise SpecRefused(
+                f"{cluster_id!r} cannot be a cluster's id: use letters, digits, '-' and '_'."
+            )
+        self.cluster_id = cluster_id
+        self.root = data_dir / "clusters"
+        self.path = self.root / cluster_id
+        self.data = self.path / "data"
+        self.log = self.path / "milvus.log"
+        self._state = self.path / "cluster.json"
+        self._lock = self.root / f"{cluster_id}.lock"
+
+    def make(self) -> None:
+        for directory in (self.root, self.path, self.data):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def state(self) -> ClusterState | None:
+        try:
+            return ClusterState(**json.loads(self._state.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def save(self, state: ClusterState) -> None:
+        _write(self._state, json.dumps(dataclasses.asdict(state)))
+
+    def process(self) -> ProcessIdentity | None:
+        """The process that serves this cluster, if it lives."""
+        identity = ProcessIdentity.read(self.path)
+        return identity if identity is not None and identity.is_alive() else None
+
+    def log_end(self, lines: int = 15) -> str:
+        if not self.log.exists():
+            return "(there is no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def remove(self) -> None:
+        """The state goes last, so that a removal cut short is seen and finished."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists():
+            raise DriverError(f"{self.path} could not be removed; check its permissions.")
+
+    @contextmanager
+    def locked(self, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Alone among all processes; for moments only, never while waiting for the cluster."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(self._lock, timeout_seconds):
+            yield
+            if not self.path.exists():
+                self._lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def file_lock(path: Path, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+    deadline = time.monotonic() + timeout_seconds
+    while (descriptor := _try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise DriverError(
+                f"Another process has been changing {path.stem} for {timeout_seconds:.0f} s; try again."
+            )
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(path: Path) -> int | None:
+    """None: somebody holds it, or removed the file while we took it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def cluster_ids(data_dir: Path) -> list[str]:
+    root = data_dir / "clusters"
+    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.exists() else []
+
+
+def choose_port(data_dir: Path) -> int:
+    """A port that nothing uses and that no other cluster, running or stopped, calls its own."""
+    known = (ClusterDirectory(data_dir, cluster_id).state() for cluster_id in cluster_ids(data_dir))
+    taken = {state.port for state in known if state is not None}
+    free = [port for port in _PORTS if port not in taken]
+    random.shuffle(free)
+    for port in free:
+        if is_free(port):
+            return port
+    raise DriverError(f"No port between {_PORTS.start} and {_PORTS.stop - 1} is free.")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, for whoever reads meanwhile."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)

@@ -1,0 +1,33 @@
+"""Whether a collection is loaded, kept on disk.
+
+The engine forgets it at every restart and rename. The mark is a file inside the collection's own directory,
+so it moves with a rename and goes with a drop. It says *released*: what has no mark is loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_MARK = "vbase_released"
+
+
+def remember(collection: Any) -> None:
+    """Call it after whatever may have loaded or released the collection."""
+    mark = _mark(collection)
+    if collection.load_state == "released":
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def restore(collection: Any) -> None:
+    """Make the collection what it was when its process ended."""
+    if not _mark(collection).exists():
+        collection.load()
+    elif collection.load_state == "loaded":
+        collection.release()
+
+
+def _mark(collection: Any) -> Path:
+    return Path(collection.data_dir) / _MARK

@@ -1,0 +1,138 @@
+"""Start, find and end the process of a cluster. It outlives whoever started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from clusters.drivers.base import DriverError
+from clusters.drivers.embedded.authentication import fingerprint
+from clusters.drivers.embedded.layout import ClusterDirectory, ClusterState
+from clusters.drivers.embedded.record import ProcessIdentity
+
+_PROJECT = Path(__file__).resolve().parents[3]
+_MODULE = "clusters.drivers.embedded.launcher"
+_LOG_LIMIT_BYTES = 10 * 1024 * 1024
+_RECORD_TIMEOUT_SECONDS = 30.0
+_INHERITED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+_INHERITED_PREFIXES = ("LC_", "OMP_", "MILVUS_LITE_", "COVERAGE_")
+
+
+def spawn(
+    directory: ClusterDirectory,
+    state: ClusterState,
+    *,
+    data_dir: Path,
+    token: str,
+    control_credential: str,
+) -> ProcessIdentity:
+    """Start the launcher; ends when the process stands on record.
+
+    Should the caller die in here, the process reads no credentials from standard input and ends.
+    """
+    _turn_log_over(directory.log)
+    with open(directory.log, "ab", opener=_private) as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            _command(directory, state),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment(os.environ, data_dir),
+            cwd=directory.path,
+            start_new_session=True,
+        )
+    given = {
+        "token_sha256": fingerprint(token),
+        "control_sha256": fingerprint(control_credential),
+    }
+    _hand_over(process, json.dumps(given))
+    return _await_record(directory, process)
+
+
+def _command(directory: ClusterDirectory, state: ClusterState) -> list[str]:
+    return [
+        *(sys.executable, "-P", "-m", _MODULE),
+        *("--data-dir", str(directory.data), "--record-dir", str(directory.path)),
+        *("--port", str(state.port), "--cores", str(state.compute_units)),
+    ]
+
+
+def environment(own: Mapping[str, str], data_dir: Path) -> dict[str, str]:
+    """Named variables only: a cluster's process must not know the console's secrets, old or new."""
+    kept = {
+        name: value
+        for name, value in own.items()
+        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+    }
+    return {**kept, "PYTHONPATH": str(_PROJECT), "VBASE_DATA_DIR": str(data_dir)}
+
+
+def _hand_over(process: subprocess.Popen[bytes], line: str) -> None:
+    assert process.stdin is not None  # noqa: S101 - asked for a pipe
+    try:
+        with process.stdin as pipe:
+            pipe.write(f"{line}\n".encode())
+    except BrokenPipeError:
+        return  # it ended already; the log says why
+
+
+def _await_record(
+    directory: ClusterDirectory, process: subprocess.Popen[bytes]
+) -> ProcessIdentity:
+    deadline = time.monotonic() + _RECORD_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        identity = ProcessIdentity.read(directory.path)
+        if identity is not None and identity.pid == process.pid:
+            process.returncode = 0  # it is not ours to wait for any more
+            return identity
+        time.sleep(0.02)
+    raise DriverError(
+        f"The process of cluster {directory.cluster_id} did not start. Its log ends:\n"
+        + directory.log_end()
+    )
+
+
+def end(identity: ProcessIdentity, *, timeout_seconds: float) -> Iterator[None]:
+    """Ask the process to end, insist after the time-out; yields about once a second until it is gone.
+
+    Being killed costs it no row: what was acknowledged stands in its log on disk.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    _send(identity, signal.SIGTERM)
+    while identity.is_alive():
+        if time.monotonic() > deadline:
+            _send(identity, signal.SIGKILL)
+        yield from _wait_a_second(identity)
+
+
+def _wait_a_second(identity: ProcessIdentity) -> Iterator[None]:
+    until = time.monotonic() + 1
+    while identity.is_alive():
+        if time.monotonic() > until:
+            yield
+            return
+        time.sleep(0.05)
+
+
+def _send(identity: ProcessIdentity, number: signal.Signals) -> None:
+    if not identity.is_alive():
+        return
+    try:
+        os.kill(identity.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _turn_log_over(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

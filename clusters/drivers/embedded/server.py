@@ -1,0 +1,155 @@
+"""The server of one cluster: engine, doors and control service, from first byte to clean end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+from milvus_lite._version import get_version
+from pymilvus.grpc_gen import milvus_pb2_grpc
+
+from clusters.drivers.embedded.authentication import AuthenticationInterceptor, Credentials
+from clusters.drivers.embedded.control import Answer, Method, control_handlers
+from clusters.drivers.embedded.cores import Cores, Permits
+from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.gateway import Gateway
+from clusters.drivers.embedded.locking import CollectionLocks
+from clusters.drivers.embedded.servicer import Servicer
+
+logger = logging.getLogger(__name__)
+
+_HOST = "127.0.0.1"
+_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_WAITING_CALLS = 128
+"""Calls that may wait for a lock or for a core; how many work is `Permits`' to say."""
+_DRAIN_SECONDS = 3.0
+_CLOSE_SECONDS = 7.0
+"""Together below the time that a stopping console has; what is not flushed by then is in the log on disk."""
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # pymilvus pings every 10 s, idle connections included; a default server calls that too many.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Two servers on one port would share its calls; the second must fail instead.
+    ("grpc.so_reuseport", 0),
+]
+
+
+class PortTaken(Exception):
+    """Something else listens on the port."""
+
+
+class Server:
+    """Listens at once, so that its progress can be watched; serves Milvus once everything is open."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        cores: Cores,
+        wanted_cores: int,
+        credentials: Credentials,
+        stopping: threading.Event,
+        guarded: bool,
+    ) -> None:
+        self._credentials = credentials
+        self._cores = cores
+        self._stopping = stopping
+        self._opened = (0, 0)
+        self._engine = Engine(data_dir, guarded=guarded)
+        self._locks = CollectionLocks(enabled=guarded)
+        self._effective = cores.use(wanted_cores)
+        self._permits = Permits(self._effective)
+        self._gateway = Gateway(self._engine, self._locks, self._permits, credentials)
+        self._server = self._listen(port)
+
+    def _listen(self, port: int) -> grpc.Server:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(_WAITING_CALLS, thread_name_prefix="milvus"),
+            interceptors=(AuthenticationInterceptor(self._credentials), self._gateway),
+            options=_OPTIONS,
+        )
+        milvus_pb2_grpc.add_MilvusServiceServicer_to_server(Servicer(self._engine), server)
+        server.add_generic_rpc_handlers((control_handlers(self._control_methods()),))
+        try:
+            server.add_insecure_port(f"{_HOST}:{port}")
+        except RuntimeError as error:
+            raise PortTaken(f"Port {port} of {_HOST} is taken by another program.") from error
+        server.start()
+        return server
+
+    # Control
+
+    def _control_methods(self) -> dict[str, Method]:
+        return {
+            "Health": self.health,
+            "Rotate": self.rotate,
+            "SetCores": self.set_cores,
+            "Stop": self.stop,
+        }
+
+    def health(self) -> Answer:
+        done, total = self._opened
+        return {
+            "ready": self._gateway.closed_because is None,
+            "message": self._gateway.closed_because or "",
+            "opened": done,
+            "collections": total,
+            "version": get_version(),
+            "cores": self._effective,
+            "most_cores": self._cores.most,
+            "failures": {"/".join(key): why for key, why in self._engine.failures.items()},
+        }
+
+    def rotate(self, token_sha256: str) -> Answer:
+        self._credentials.rotate(token_sha256)
+        return {}
+
+    def set_cores(self, cores: int) -> Answer:
+        self._effective = self._cores.use(cores)
+        self._permits.resize(self._effective)
+        return {"cores": self._effective}
+
+    def stop(self) -> Answer:
+        self._stopping.set()
+        return {}
+
+    # Life
+
+    def run(self) -> None:
+        threading.Thread(target=self._open, name="open", daemon=True).start()
+        self._stopping.wait()
+        self._close()
+
+    def _open(self) -> None:
+        self._engine.prepare()
+        total = len(self._engine.keys())
+        self._opened = (0, total)
+        for number, (database, name) in enumerate(self._engine.open_all(), start=1):
+            self._gateway.closed_because = (
+                f"Opening collection {number} of {total} ({database}/{name}); try again in a moment."
+            )
+            self._opened = (number - 1, total)
+        self._opened = (total, total)
+        self._gateway.closed_because = None
+        logger.info("serving on %s with %d collections", _HOST, total)
+
+    def _close(self) -> None:
+        """Finish the calls that run, flush, leave. A kill at any point of this loses nothing either."""
+        self._gateway.closed_because = "The cluster is stopping."
+        self._server.stop(_DRAIN_SECONDS).wait()
+        closing = threading.Thread(target=self._flush_and_close, name="close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
+        logger.info("stopped" if not closing.is_alive() else "stopped; the log on disk has the rest")
+
+    def _flush_and_close(self) -> None:
+        with self._locks.held(self._engine.keys):
+            self._engine.flush_all()
+            self._engine.close()

@@ -1,0 +1,283 @@
+"""The memory driver: complete and instant, for tests.
+
+    driver = MemoryDriver()
+    driver.crash("vc-1")                     # it is seen as CRASHED
+    driver.fail_next("start", DriverError("no disk"))
+    driver.set_load("vc-1", cpu_seconds=12)
+
+With a `directory` its clusters are kept there, so that several processes see the same ones and one of them
+may be killed; failures that are planned stay in the object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clusters.drivers.base import (
+    Capabilities,
+    ClusterSpec,
+    DriverError,
+    Endpoint,
+    Guard,
+    Load,
+    Observation,
+    Presence,
+    Progress,
+    SpecRefused,
+)
+
+_FIRST_PORT = 40_000
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Cluster:
+    """A cluster as it is kept: the token only as its hash."""
+
+    presence: Presence
+    port: int
+    version: str
+    compute_units: int
+    token_sha256: str
+    started_at: str | None = None
+    cpu_seconds: float = 0.0
+
+
+class MemoryDriver:
+    """Implements `clusters.drivers.base.ClusterDriver`."""
+
+    capabilities = Capabilities(
+        name="memory",
+        versions=("2.1.0", "2.0.0"),
+        max_replicas=4,
+        max_effective_cores=8,
+        supports_load=True,
+    )
+
+    def __init__(self, directory: Path | None = None, *, step_seconds: float = 0.0) -> None:
+        self._store: _Store = _FileStore(directory) if directory is not None else _Store()
+        self._step_seconds = step_seconds
+        self._failures: dict[str, list[Exception]] = {}
+
+    # What tests do to it
+
+    def fail_next(self, operation: str, error: Exception | None = None) -> None:
+        """The next call of that method raises, after its first step if it has several."""
+        planned = error or DriverError(f"The memory driver was told to fail at {operation}.")
+        self._failures.setdefault(operation, []).append(planned)
+
+    def crash(self, cluster_id: str) -> None:
+        self._change(cluster_id, presence=Presence.CRASHED, started_at=None)
+
+    def set_load(self, cluster_id: str, *, cpu_seconds: float) -> None:
+        self._change(cluster_id, cpu_seconds=cpu_seconds)
+
+    def accepts(self, cluster_id: str, token: str) -> bool:
+        """Whether a client with this token would get in."""
+        with self._store.opened() as clusters:
+            found = clusters.get(cluster_id)
+        running = found is not None and found.presence is Presence.RUNNING
+        return running and found is not None and found.token_sha256 == _sha256(token)
+
+    # The contract
+
+    def validate(self, spec: ClusterSpec) -> None:
+        if spec.version not in self.capabilities.versions:
+            there_is = ", ".join(self.capabilities.versions)
+            raise SpecRefused(f"There is no version {spec.version!r} here. There is: {there_is}.")
+        if not 1 <= spec.replicas <= self.capabilities.max_replicas:
+            there_is = f"1 to {self.capabilities.max_replicas}"
+            raise SpecRefused(f"{spec.replicas} replicas are not possible here. There is: {there_is}.")
+        if spec.compute_units < 1:
+            raise SpecRefused("A cluster needs at least 1 compute unit.")
+        if not spec.token:
+            raise SpecRefused("A cluster needs a token that is not empty.")
+
+    def create(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        yield self._step(20, "preparing")
+        yield from self._run("create", spec, guard)
+
+    def start(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        yield from self._run("start", spec, guard)
+
+    def stop(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
+        yield self._step(50, "stopping")
+        self._fail_if_planned("stop")
+        guard()
+        self._change(cluster_id, presence=Presence.STOPPED, started_at=None)
+        yield self._step(100, "stopped")
+
+    def restart(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        yield self._step(20, "stopping")
+        guard()
+        self._change(spec.cluster_id, presence=Presence.STOPPED, started_at=None)
+        yield from self._run("restart", spec, guard)
+
+    def scale(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        if not self._is_stopped(spec.cluster_id):
+            yield from self._run("scale", spec, guard)
+            return
+        self._fail_if_planned("scale")
+        guard()
+        self._change(spec.cluster_id, compute_units=spec.compute_units)
+        yield self._step(100, "scaling")
+
+    def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        yield from self._run("upgrade", spec, guard)
+
+    def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
+        yield self._step(50, "deleting")
+        self._fail_if_planned("delete")
+        guard()
+        with self._store.opened() as clusters:
+            clusters.pop(cluster_id, None)
+        yield self._step(100, "deleting")
+
+    def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
+        self._fail_if_planned("rotate")
+        guard()
+        self._change(spec.cluster_id, token_sha256=_sha256(spec.token))
+
+    def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
+        self._fail_if_planned("observe")
+        with self._store.opened() as clusters:
+            return {cluster_id: _observation(clusters.get(cluster_id)) for cluster_id in cluster_ids}
+
+    def load(self, cluster_id: str) -> Load | None:
+        with self._store.opened() as clusters:
+            found = clusters.get(cluster_id)
+        if found is None or found.presence is not Presence.RUNNING:
+            return None
+        cores = _effective_cores(found)
+        return Load(cpu_seconds=found.cpu_seconds, cores=cores, measured_at=_now())
+
+    def cluster_ids(self) -> list[str]:
+        with self._store.opened() as clusters:
+            return sorted(clusters)
+
+    # Inside
+
+    def _run(self, operation: str, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
+        """End with a cluster that runs as the spec says; one that does is left alone."""
+        yield self._step(60, "starting")
+        self._fail_if_planned(operation)
+        guard()
+        with self._store.opened() as clusters:
+            clusters[spec.cluster_id] = _running(clusters, spec)
+        yield self._step(100, "health")
+
+    def _step(self, percent: int, phase: str) -> Progress:
+        time.sleep(self._step_seconds)
+        return Progress(percent=percent, phase=phase, message=f"In memory: {phase}.")
+
+    def _fail_if_planned(self, operation: str) -> None:
+        if planned := self._failures.get(operation):
+            raise planned.pop(0)
+
+    def _is_stopped(self, cluster_id: str) -> bool:
+        return self.observe([cluster_id])[cluster_id].presence is Presence.STOPPED
+
+    def _change(self, cluster_id: str, **changes: Any) -> None:
+        with self._store.opened() as clusters:
+            if cluster_id in clusters:
+                clusters[cluster_id] = dataclasses.replace(clusters[cluster_id], **changes)
+
+
+def _running(clusters: dict[str, _Cluster], spec: ClusterSpec) -> _Cluster:
+    known = clusters.get(spec.cluster_id)
+    taken = {cluster.port for cluster in clusters.values()}
+    port = known.port if known else max(taken, default=_FIRST_PORT - 1) + 1
+    return _Cluster(
+        presence=Presence.RUNNING,
+        port=port,
+        version=spec.version,
+        compute_units=spec.compute_units,
+        token_sha256=_sha256(spec.token),
+        started_at=(known.started_at if known else None) or _now().isoformat(),
+        cpu_seconds=known.cpu_seconds if known else 0.0,
+    )
+
+
+def _observation(cluster: _Cluster | None) -> Observation:
+    if cluster is None:
+        return Observation(presence=Presence.MISSING)
+    running = cluster.presence is Presence.RUNNING
+    started = datetime.datetime.fromisoformat(cluster.started_at) if cluster.started_at else None
+    return Observation(
+        presence=cluster.presence,
+        endpoint=Endpoint(host="memory.invalid", port=cluster.port),
+        effective_cores=_effective_cores(cluster) if running else None,
+        started_at=started,
+    )
+
+
+def _effective_cores(cluster: _Cluster) -> int:
+    return min(cluster.compute_units, MemoryDriver.capabilities.max_effective_cores or 1)
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class _Store:
+    """Clusters by id, in this object."""
+
+    def __init__(self) -> None:
+        self._clusters: dict[str, _Cluster] = {}
+
+    @contextmanager
+    def opened(self) -> Iterator[dict[str, _Cluster]]:
+        yield self._clusters
+
+
+class _FileStore(_Store):
+    """The same in one JSON file, for several processes; written whole or not at all."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = directory / "clusters.json"
+        self._lock = directory / "clusters.lock"
+
+    @contextmanager
+    def opened(self) -> Iterator[dict[str, _Cluster]]:
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            clusters = self._read()
+            before = dict(clusters)
+            yield clusters
+            if clusters != before:
+                self._write(clusters)
+
+    def _read(self) -> dict[str, _Cluster]:
+        try:
+            stored = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {}
+        return {key: _Cluster(**_with_presence(value)) for key, value in stored.items()}
+
+    def _write(self, clusters: dict[str, _Cluster]) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps({key: dataclasses.asdict(each) for key, each in clusters.items()}))
+        new.replace(self._file)
+
+
+def _with_presence(stored: dict[str, Any]) -> dict[str, Any]:
+    return {**stored, "presence": Presence(stored["presence"])}
