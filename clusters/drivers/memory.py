@@ -5,8 +5,8 @@
     driver.fail_next("start", DriverError("no disk"))
     driver.set_load("vc-1", cpu_seconds=12)
 
-With a `directory` its clusters are kept there, so that several processes see the same ones and one of them
-may be killed; failures that are planned stay in the object.
+With a `directory` its clusters are kept there, so that several processes see the same ones and one
+of them may be killed; failures that are planned stay in the object.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class MemoryDriver:
             raise SpecRefused(f"There is no version {spec.version!r} here. There is: {there_is}.")
         if not 1 <= spec.replicas <= self.capabilities.max_replicas:
             there_is = f"1 to {self.capabilities.max_replicas}"
-            raise SpecRefused(f"{spec.replicas} replicas are not possible here. There is: {there_is}.")
+            raise SpecRefused(f"{spec.replicas} replicas are not possible. There is: {there_is}.")
         if spec.compute_units < 1:
             raise SpecRefused("A cluster needs at least 1 compute unit.")
         if not spec.token:
@@ -154,7 +154,7 @@ class MemoryDriver:
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
         self._fail_if_planned("observe")
         with self._store.opened() as clusters:
-            return {cluster_id: _observation(clusters.get(cluster_id)) for cluster_id in cluster_ids}
+            return {each: _observation(clusters.get(each)) for each in cluster_ids}
 
     def load(self, cluster_id: str) -> Load | None:
         with self._store.opened() as clusters:
@@ -275,7 +275,8 @@ class _FileStore(_Store):
 
     def _write(self, clusters: dict[str, _Cluster]) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps({key: dataclasses.asdict(each) for key, each in clusters.items()}))
+        stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
+        new.write_text(json.dumps(stored))
         new.replace(self._file)
 
 

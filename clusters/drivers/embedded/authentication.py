@@ -1,4 +1,4 @@
-"""Who is calling: the tenant, the console, or nobody. Every call of every method passes here first."""
+"""Who is calling: the tenant, the console, or nobody. Every call passes here first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 
+from clusters.drivers.embedded.wire import Details, Handler, Interceptor
+
 CONTROL_SERVICE = "vbase.launcher.Control"
 
 _REFUSAL = (
@@ -20,13 +22,11 @@ _REFUSAL = (
     "MilvusClient(uri, token=...). It stands on the cluster's access card."
 )
 
-Handler = grpc.RpcMethodHandler
-Details = grpc.HandlerCallDetails
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
 class Role(enum.Enum):
-    """What a credential opens: a tenant has Milvus, the console has Milvus and the control service."""
+    """What a credential opens: Milvus for a tenant, the control service too for the console."""
 
     TENANT = "tenant"
     CONSOLE = "console"
@@ -56,7 +56,7 @@ class Credentials:
         self._control_sha256 = _checked(control_sha256, "control_sha256")
 
     def rotate(self, token_sha256: str) -> None:
-        """Make another token the only one that opens Milvus for the tenant, from the next call on."""
+        """Make another token the tenant's only one, from the next call on."""
         self._token_sha256 = _checked(token_sha256, "token_sha256")
 
     def role_of(self, metadata: Metadata) -> Role | None:
@@ -84,7 +84,7 @@ def _credential(metadata: Metadata) -> str:
         return ""
 
 
-class AuthenticationInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
+class AuthenticationInterceptor(Interceptor):
     """Refuse whoever has no valid credential, for known, unknown and streaming methods alike."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -95,14 +95,15 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         )
 
     def intercept_service(
-        self, continuation: Callable[[Details], Handler | None], details: Details
+        self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
     ) -> Handler | None:
-        role = self._credentials.role_of(details.invocation_metadata)
+        role = self._credentials.role_of(handler_call_details.invocation_metadata)
         if role is None:
             return self._refuse
-        if role is Role.TENANT and details.method.startswith(f"/{CONTROL_SERVICE}/"):
+        is_control = handler_call_details.method.startswith(f"/{CONTROL_SERVICE}/")
+        if is_control and role is not Role.CONSOLE:
             return self._forbid
-        return continuation(details)
+        return continuation(handler_call_details)
 
 
 _refusals = futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="refuse")
@@ -111,8 +112,8 @@ _refusals = futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="refuse
 def answer_with(code: grpc.StatusCode, message: str) -> Handler:
     """A handler that ends every call at once.
 
-    It is a streaming one, because that kind does not wait for a first message, and it has threads of
-    its own, so that strangers take none from the tenant.
+    It is a streaming one, because that kind does not wait for a first message, and it has threads
+    of its own, so that strangers take none from the tenant.
     """
 
     def refuse(_requests: Any, context: grpc.ServicerContext) -> Any:

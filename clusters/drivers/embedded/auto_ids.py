@@ -1,7 +1,7 @@
 """Generated keys never meet given ones.
 
-The engine counts its generated keys without looking at the keys that clients gave, and would overwrite
-rows that were restored with their old keys.
+The engine counts its generated keys without looking at the keys that clients gave, and would
+overwrite rows that were restored with their old keys.
 """
 
 from __future__ import annotations

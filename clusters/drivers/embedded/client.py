@@ -51,7 +51,7 @@ def check_token(port: int, token: str, *, timeout_seconds: float = 10.0) -> None
 def _call(port: int, method: str, request: bytes, credential: str, timeout_seconds: float) -> bytes:
     with _channel(port) as channel:
         try:
-            answer = channel.unary_unary(method)(
+            answer = channel.unary_unary(method, None, None)(
                 request, timeout=timeout_seconds, metadata=authorization(credential)
             )
         except grpc.RpcError as error:

@@ -1,4 +1,4 @@
-"""The console's own service on the cluster's port: JSON in, JSON out, for the console's credential only."""
+"""The console's own service on the cluster's port: JSON in, JSON out, for its credential only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 import grpc
 
 from clusters.drivers.embedded.authentication import CONTROL_SERVICE
+from clusters.drivers.embedded.wire import GenericHandler, Handler
+
+_THREADS_EACH = 2
 
 Answer = dict[str, Any]
 Method = Callable[..., Answer]
@@ -19,17 +22,17 @@ class ControlError(Exception):
     """What was asked cannot be done; the message says why and what to do."""
 
 
-def control_handlers(methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
+def control_handlers(methods: Mapping[str, Method]) -> GenericHandler:
     """Serve each method under its name; a request's JSON object becomes its keyword arguments.
 
-    It has threads of its own: a health call answers however busy the tenant keeps the others.
+    Each has threads of its own: health answers while the tenant keeps all others busy, and while a
+    snapshot waits for its locks.
     """
-    threads = futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="control")
-    handlers = {name: _handler(method, threads) for name, method in methods.items()}
+    handlers = {name: _handler(name, method) for name, method in methods.items()}
     return grpc.method_handlers_generic_handler(CONTROL_SERVICE, handlers)
 
 
-def _handler(method: Method, threads: futures.ThreadPoolExecutor) -> grpc.RpcMethodHandler:
+def _handler(name: str, method: Method) -> Handler:
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             return json.dumps(method(**json.loads(request or b"{}"))).encode()
@@ -37,5 +40,6 @@ def _handler(method: Method, threads: futures.ThreadPoolExecutor) -> grpc.RpcMet
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise  # abort raises already; this is for the type checker
 
+    threads = futures.ThreadPoolExecutor(_THREADS_EACH, thread_name_prefix=name)
     answer.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(answer)

@@ -1,4 +1,4 @@
-"""Compute units as CPU cores: which cores the process's threads may run on, changed while it runs."""
+"""Compute units as CPU cores: where the process's threads may run, changed while they do."""
 
 from __future__ import annotations
 

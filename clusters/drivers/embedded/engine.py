@@ -1,8 +1,9 @@
-"""The engine, made safe for a server: opened once, remembered across restarts, changed without holes.
+"""The engine, made safe for a server: opened once, remembered, changed without holes.
 
-`MilvusLite` is written for one caller in one process. This subclass keeps its methods and closes what a
-server meets: a directory opened twice by two first callers, load state and auto ids forgotten at a
-restart or a rename, and changes that leave a broken collection when the process is killed midway.
+`MilvusLite` is written for one caller in one process. This subclass keeps its methods and closes
+what a server meets: a directory opened twice by two first callers, load state and auto ids
+forgotten at a restart or a rename, and changes that leave a broken collection when the process is
+killed midway.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
     # Opening
 
     def prepare(self) -> None:
-        """Tidy up what a killed process left, and read every alias once, so that lookups need no lock."""
+        """Tidy up what a killed process left, and read all aliases: lookups take no lock."""
         for database in self.list_databases():
             self._remove_directories_without_schema(database)
             self._remove_aliases_of_nothing(database)
@@ -83,7 +84,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         ]
 
     def open_all(self) -> Iterator[Key]:
-        """Open and load everything that was; one broken collection does not keep the others away."""
+        """Open and load everything; one broken collection does not keep the others away."""
         for key in self.keys():
             yield key
             database, name = key
@@ -95,7 +96,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     def key(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Key:
         database = self._normalize_database_name(database_name)
-        return database, self.resolve_collection_name(name, database)
+        return str(database), str(self.resolve_collection_name(name, database))
 
     def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
         settled = self._settled.get(self.key(name, database_name))
@@ -121,7 +122,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self.failures.pop(key, None)
         try:
             load_state.restore(collection)
-        except Exception as error:  # whatever an index raises: rows stay reachable, and health says so
+        except Exception as error:  # whatever an index raises, its rows stay reachable
             logger.exception("collection %s/%s could not be loaded", *key)
             self.failures[key] = f"It could not be loaded: {error}"
 
@@ -152,7 +153,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self.get_collection(new_name, database_name)
 
     def truncate_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
-        """Commit a manifest that lists no files; recovery then clears the files that it does not list."""
+        """Commit a manifest that lists no files; recovery then clears what it does not list."""
         key = self.key(name, database_name)
         manifest = self.get_collection(name, database_name)._manifest
         self._finish_background_work(key)
@@ -162,7 +163,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self.get_collection(*reversed(key))
 
     def _finish_background_work(self, key: Key) -> None:
-        """Index builds take minutes, so they are waited for before anybody else has to wait for us."""
+        """Index builds take minutes; wait for them before anybody else has to wait for us."""
         collection = self._settled.get(key)
         if collection is not None:
             collection.flush()

@@ -1,12 +1,12 @@
-"""The way every Milvus call takes to the engine: is the name allowed, whose turn is it, is there room.
+"""The way of every Milvus call to the engine: is the name allowed, whose turn is it, is there room.
 
-The rules are read from the protocol itself: a method that is not known to be a reader is a writer, and
-the names that it touches are the fields of its request.
+The rules are read from the protocol itself: a method that is not known to be a reader is a writer,
+and the names that it touches are the fields of its request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
@@ -16,40 +16,29 @@ from milvus_lite.db import DEFAULT_DATABASE_NAME
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from clusters.drivers.embedded import load_state
-from clusters.drivers.embedded.authentication import Credentials, Details, Handler, Role
+from clusters.drivers.embedded.authentication import Credentials, Role
 from clusters.drivers.embedded.cores import Permits
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.locking import CollectionLocks, Key
-
-RESERVED = "_vbase_"
-"""Collections whose names begin so are the console's own."""
-
-_SERVICE = "/milvus.proto.milvus.MilvusService/"
-_METHODS = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name
-_NAME_FIELDS = ("collection_name", "collection_names", "collectionName", "oldName", "newName", "alias")
-_NEW_NAMES = {
-    "CreateCollection": "collection_name",
-    "RenameCollection": "newName",
-    "CreateAlias": "alias",
-    "AlterAlias": "alias",
-}
-_READERS = frozenset(
-    "HasCollection DescribeCollection BatchDescribeCollection GetCollectionStatistics ShowCollections "
-    "HasPartition GetPartitionStatistics ShowPartitions GetLoadingProgress GetLoadState DescribeAlias "
-    "ListAliases DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress Search "
-    "HybridSearch Query GetFlushState GetFlushAllState GetPersistentSegmentInfo GetQuerySegmentInfo "
-    "GetReplicas GetMetrics GetCompactionState ManualCompaction GetCompactionStateWithPlans "
-    "ListDatabases DescribeDatabase ListSnapshots DescribeSnapshot RunAnalyzer".split()
+from clusters.drivers.embedded.methods import (
+    CHANGE_LOAD_STATE,
+    NAME_FIELDS,
+    NEW_NAMES,
+    READERS,
+    RESERVED,
+    UNCOUNTED,
 )
-_UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth"])
-_SETTLE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex", "CreateIndex"])
+from clusters.drivers.embedded.wire import Details, Handler, Interceptor
+
+_SERVICE = "/milvus.proto.milvus.MilvusService"
+_METHODS = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name
 _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
 _COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
+class Gateway(Interceptor):
     """Stands behind the authentication, before the servicer."""
 
     def __init__(
@@ -62,17 +51,16 @@ class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
         self.closed_because: str | None = "The cluster is starting; try again in a moment."
 
     def intercept_service(
-        self, continuation: Callable[[Details], Handler | None], details: Details
+        self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
     ) -> Handler | None:
-        handler = continuation(details)
-        service, _, method = details.method.rpartition("/")
-        if handler is None or f"{service}/" != _SERVICE or handler.unary_unary is None:
+        handler = continuation(handler_call_details)
+        behavior = handler.unary_unary if handler is not None else None
+        service, _, method = handler_call_details.method.rpartition("/")
+        if handler is None or behavior is None or service != _SERVICE:
             return handler
-        role = self._credentials.role_of(details.invocation_metadata)
+        role = self._credentials.role_of(handler_call_details.invocation_metadata)
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._pass(
-                method, role, handler.unary_unary, request, context
-            ),
+            lambda request, context: self._pass(method, role, behavior, request, context),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
@@ -92,9 +80,9 @@ class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
             return refusal
         with ExitStack() as stack:
             keys = stack.enter_context(self._turn(method, request, database))
-            stack.enter_context(nullcontext() if method in _UNCOUNTED else self._permits.one())
+            stack.enter_context(nullcontext() if method in UNCOUNTED else self._permits.one())
             answer = self._answer(method, role, behavior, request, context, database)
-            if method in _SETTLE_LOAD_STATE:
+            if method in CHANGE_LOAD_STATE:
                 self._remember_load_state(keys)
             return answer
 
@@ -109,7 +97,8 @@ class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
     ) -> Any:
         if method != "ShowCollections":
             return _implemented(method, behavior, request, context)
-        with self._engine.catalogue:  # a collection that goes while they are listed fails the whole list
+        # A collection that goes while all are listed would fail the whole list.
+        with self._engine.catalogue:
             answer = behavior(request, context)
         return answer if role is Role.CONSOLE else _without_reserved(answer)
 
@@ -117,13 +106,13 @@ class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def _turn(
         self, method: str, request: Any, database: str
-    ) -> AbstractContextManager[Sequence[Key]]:
-        if method in _READERS or method in _UNCOUNTED:
+    ) -> AbstractContextManager[Collection[Key]]:
+        if method in READERS or method in UNCOUNTED:
             return nullcontext(())
         names = _names(request)
         return self._locks.held(lambda: [self._engine.key(name, database) for name in names])
 
-    def _remember_load_state(self, keys: Sequence[Key]) -> None:
+    def _remember_load_state(self, keys: Collection[Key]) -> None:
         for database, name in keys:
             if self._engine.has_collection(name, database):
                 load_state.remember(self._engine.get_collection(name, database))
@@ -134,16 +123,14 @@ class Gateway(grpc.ServerInterceptor):  # type: ignore[misc]
         reserved = [name for name in _names(request) if self._is_reserved(name, database)]
         if not reserved:
             return None
-        if reserved == [getattr(request, _NEW_NAMES.get(method, ""), None)]:
+        if reserved == [getattr(request, NEW_NAMES.get(method, ""), None)]:
             return _refused(
                 method,
-                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for the "
-                "console. Choose another name.",
+                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for "
+                "the console. Choose another name.",
                 _ILLEGAL_ARGUMENT,
             )
-        return _refused(
-            method, f"collection {reserved[0]!r} does not exist", _COLLECTION_NOT_FOUND
-        )
+        return _refused(method, f"collection {reserved[0]!r} does not exist", _COLLECTION_NOT_FOUND)
 
     def _is_reserved(self, name: str, database: str) -> bool:
         real_name = self._engine.resolve_collection_name(name, database)
@@ -169,7 +156,7 @@ def database_of(request: Any, context: grpc.ServicerContext) -> str:
 
 def _names(request: Any) -> list[str]:
     fields = request.DESCRIPTOR.fields_by_name
-    values = [getattr(request, field) for field in _NAME_FIELDS if field in fields]
+    values = [getattr(request, field) for field in NAME_FIELDS if field in fields]
     single = [value for value in values if isinstance(value, str)]
     several = [name for value in values if not isinstance(value, str) for name in value]
     return [name for name in (*single, *several) if name]

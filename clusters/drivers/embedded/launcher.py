@@ -1,7 +1,7 @@
 """A Milvus server for one cluster: `python -m clusters.drivers.embedded.launcher --help`.
 
-The fingerprints of the two credentials come as one line of JSON on standard input, so that no argument,
-environment variable or file of the process holds anything secret.
+The fingerprints of the two credentials come as one line of JSON on standard input, so that no
+argument, environment variable or file of the process holds anything secret.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         record = ProcessRecord.claim(options.record_dir or options.data_dir, port=options.port)
     except AlreadyRunning as error:
-        logger.error("%s", error)  # noqa: TRY400 - the reason is enough
+        logger.error("%s", error)
         return EXIT_ALREADY_RUNNING
     with record:
         return _serve(options, _credentials(sys.stdin.readline()), cores)
@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) 
             guarded=not options.unsafe_without_locks,
         )
     except PortTaken as error:
-        logger.error("%s", error)  # noqa: TRY400 - the reason is enough
+        logger.error("%s", error)
         return EXIT_PORT_TAKEN
     server.run()
     return 0

@@ -1,7 +1,7 @@
 """What lies where for one cluster, and who may change it now.
 
-    <data dir>/clusters/<cluster id>/           data/, milvus.log, cluster.json, process.json
-    <data dir>/clusters/<cluster id>.lock       held while a driver changes something
+<data dir>/clusters/<cluster id>/           data/, milvus.log, cluster.json, process.json
+<data dir>/clusters/<cluster id>.lock       held while a driver changes something
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from clusters.drivers.embedded.record import ProcessIdentity
 
 HOST = "127.0.0.1"
 _PORTS = range(20_000, 32_000)
-"""Below the ports that systems give to outgoing connections, so that a stopped cluster finds its own again."""
+"""Below those that systems give to outgoing connections: a stopped cluster finds its own again."""
 _LOCK_TIMEOUT_SECONDS = 15.0
 _CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -103,7 +103,8 @@ def file_lock(path: Path, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Ite
     while (descriptor := _try_lock(path)) is None:
         if time.monotonic() > deadline:
             raise DriverError(
-                f"Another process has been changing {path.stem} for {timeout_seconds:.0f} s; try again."
+                f"Another process has been changing {path.stem} for {timeout_seconds:.0f} s; "
+                "try again."
             )
         time.sleep(0.02)
     try:

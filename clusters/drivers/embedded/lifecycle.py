@@ -1,4 +1,4 @@
-"""From what there is to what was asked: bring a cluster up or down, whatever was done of it before."""
+"""From what there is to what was asked: bring a cluster up or down, wherever it stands."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Lifecycle:
     def bring_up(
         self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard, *, begin: int
     ) -> Iterator[Progress]:
-        """Do whatever is missing between this cluster and one that answers with the spec's token."""
+        """Do whatever is missing until the cluster answers with the spec's token."""
         message = self._ensure_process(directory, spec, guard)
         yield between(begin, 100, 0.05, "starting", message)
         for share, message in self._until_ready(directory, spec, guard):

@@ -1,7 +1,8 @@
 """Whether a collection is loaded, kept on disk.
 
-The engine forgets it at every restart and rename. The mark is a file inside the collection's own directory,
-so it moves with a rename and goes with a drop. It says *released*: what has no mark is loaded.
+The engine forgets it at every restart and rename. The mark is a file inside the collection's own
+directory, so it moves with a rename and goes with a drop. It says *released*: what has no mark is
+loaded.
 """
 
 from __future__ import annotations

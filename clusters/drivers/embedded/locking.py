@@ -1,7 +1,7 @@
 """One writer at a time for each collection.
 
-The engine has no write lock of its own: without this one, four writers lose acknowledged rows at the
-first flush.
+The engine has no write lock of its own: without this one, four writers lose acknowledged rows at
+the first flush.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class CollectionLocks:
     def held(self, resolve: Callable[[], Collection[Key]]) -> Iterator[Collection[Key]]:
         """Hold the locks of all the collections that `resolve` names.
 
-        They are taken in one order everywhere, so that no two callers wait for each other, and names are
-        resolved again once they are held: an alias may have moved while we waited.
+        They are taken in one order everywhere, so that no two callers wait for each other, and
+        names are resolved again once they are held: an alias may have moved while we waited.
         """
         while True:
             with ExitStack() as stack:

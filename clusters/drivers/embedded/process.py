@@ -82,9 +82,7 @@ def _hand_over(process: subprocess.Popen[bytes], line: str) -> None:
         return  # it ended already; the log says why
 
 
-def _await_record(
-    directory: ClusterDirectory, process: subprocess.Popen[bytes]
-) -> ProcessIdentity:
+def _await_record(directory: ClusterDirectory, process: subprocess.Popen[bytes]) -> ProcessIdentity:
     deadline = time.monotonic() + _RECORD_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         identity = ProcessIdentity.read(directory.path)
@@ -99,7 +97,7 @@ def _await_record(
 
 
 def end(identity: ProcessIdentity, *, timeout_seconds: float) -> Iterator[None]:
-    """Ask the process to end, insist after the time-out; yields about once a second until it is gone.
+    """Ask the process to end, insist after the time-out; yields about once a second meanwhile.
 
     Being killed costs it no row: what was acknowledged stands in its log on disk.
     """

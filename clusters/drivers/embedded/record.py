@@ -1,7 +1,7 @@
 """Which process serves a cluster: a file that says its pid and when it started, and a lock on it.
 
-A pid alone comes again after a while; together with the instant of its start, and the boot of the machine, it
-names one process.
+A pid alone comes again after a while; together with the instant of its start, and the boot of the
+machine, it names one process.
 """
 
 from __future__ import annotations

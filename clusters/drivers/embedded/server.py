@@ -18,6 +18,7 @@ from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.gateway import Gateway
 from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
+from clusters.drivers.embedded.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _WAITING_CALLS = 128
 """Calls that may wait for a lock or for a core; how many work is `Permits`' to say."""
 _DRAIN_SECONDS = 3.0
 _CLOSE_SECONDS = 7.0
-"""Together below the time that a stopping console has; what is not flushed by then is in the log on disk."""
+"""Together below the time a stopping console has; what is not flushed by then is in the log."""
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -45,7 +46,7 @@ class PortTaken(Exception):
 
 
 class Server:
-    """Listens at once, so that its progress can be watched; serves Milvus once everything is open."""
+    """Listens at once, so that progress can be watched; serves Milvus once everything is open."""
 
     def __init__(
         self,
@@ -66,16 +67,21 @@ class Server:
         self._locks = CollectionLocks(enabled=guarded)
         self._effective = cores.use(wanted_cores)
         self._permits = Permits(self._effective)
+        snapshots = data_dir / "snapshots"
+        self._of_console = Snapshots(self._engine, self._locks, snapshots / "console")
+        self._of_tenant = Snapshots(self._engine, self._locks, snapshots / "tenant")
         self._gateway = Gateway(self._engine, self._locks, self._permits, credentials)
         self._server = self._listen(port)
 
     def _listen(self, port: int) -> grpc.Server:
         server = grpc.server(
             futures.ThreadPoolExecutor(_WAITING_CALLS, thread_name_prefix="milvus"),
-            interceptors=(AuthenticationInterceptor(self._credentials), self._gateway),
+            interceptors=[AuthenticationInterceptor(self._credentials), self._gateway],
             options=_OPTIONS,
         )
-        milvus_pb2_grpc.add_MilvusServiceServicer_to_server(Servicer(self._engine), server)
+        milvus_pb2_grpc.add_MilvusServiceServicer_to_server(
+            Servicer(self._engine, self._of_tenant), server
+        )
         server.add_generic_rpc_handlers((control_handlers(self._control_methods()),))
         try:
             server.add_insecure_port(f"{_HOST}:{port}")
@@ -92,6 +98,10 @@ class Server:
             "Rotate": self.rotate,
             "SetCores": self.set_cores,
             "Stop": self.stop,
+            "CreateSnapshot": self._of_console.create,
+            "DescribeSnapshot": self._of_console.describe,
+            "DropSnapshot": self.drop_snapshot,
+            "ListSnapshots": self.list_snapshots,
         }
 
     def health(self) -> Answer:
@@ -120,6 +130,13 @@ class Server:
         self._stopping.set()
         return {}
 
+    def drop_snapshot(self, name: str) -> Answer:
+        self._of_console.drop(name)
+        return {}
+
+    def list_snapshots(self) -> Answer:
+        return {"names": self._of_console.names()}
+
     # Life
 
     def run(self) -> None:
@@ -133,7 +150,8 @@ class Server:
         self._opened = (0, total)
         for number, (database, name) in enumerate(self._engine.open_all(), start=1):
             self._gateway.closed_because = (
-                f"Opening collection {number} of {total} ({database}/{name}); try again in a moment."
+                f"Opening collection {number} of {total} ({database}/{name}); "
+                "try again in a moment."
             )
             self._opened = (number - 1, total)
         self._opened = (total, total)
@@ -141,13 +159,13 @@ class Server:
         logger.info("serving on %s with %d collections", _HOST, total)
 
     def _close(self) -> None:
-        """Finish the calls that run, flush, leave. A kill at any point of this loses nothing either."""
+        """Finish the calls that run, flush, leave. A kill at any point of this loses nothing."""
         self._gateway.closed_because = "The cluster is stopping."
         self._server.stop(_DRAIN_SECONDS).wait()
         closing = threading.Thread(target=self._flush_and_close, name="close", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
-        logger.info("stopped" if not closing.is_alive() else "stopped; the log on disk has the rest")
+        logger.info("stopped%s", "; the rest is in the log on disk" if closing.is_alive() else "")
 
     def _flush_and_close(self) -> None:
         with self._locks.held(self._engine.keys):

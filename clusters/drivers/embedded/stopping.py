@@ -18,7 +18,8 @@ _LOCK_SECONDS = 1.0
 def stop_all(data_dir: Path, timeout_seconds: float) -> list[str]:
     """Clean ends for all that can end in time, a kill for the rest; returns who was running.
 
-    Afterwards they are observed as STOPPED. Which of them should run again is for the console to know.
+    Afterwards they are observed as STOPPED. Which of them should run again is for the console to
+    know.
     """
     directories = [ClusterDirectory(data_dir, cluster_id) for cluster_id in cluster_ids(data_dir)]
     if not directories:

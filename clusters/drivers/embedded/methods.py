@@ -1,0 +1,67 @@
+"""What the gateway must know of Milvus' methods, as data. Whatever is not listed is a writer."""
+
+from __future__ import annotations
+
+RESERVED = "_vbase_"
+"""Collections whose names begin so are the console's own."""
+
+NAME_FIELDS = (
+    "collection_name",
+    "collection_names",
+    "collectionName",
+    "oldName",
+    "newName",
+    "alias",
+)
+"""Fields of requests that name collections."""
+
+NEW_NAMES = {
+    "CreateCollection": "collection_name",
+    "RenameCollection": "newName",
+    "CreateAlias": "alias",
+    "AlterAlias": "alias",
+}
+"""Methods that give a name, and the field that it stands in."""
+
+UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth"])
+"""Too small to wait for a core."""
+
+CHANGE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex", "CreateIndex"])
+
+READERS = frozenset(
+    [
+        "HasCollection",
+        "DescribeCollection",
+        "BatchDescribeCollection",
+        "GetCollectionStatistics",
+        "ShowCollections",
+        "HasPartition",
+        "GetPartitionStatistics",
+        "ShowPartitions",
+        "GetLoadingProgress",
+        "GetLoadState",
+        "DescribeAlias",
+        "ListAliases",
+        "DescribeIndex",
+        "GetIndexStatistics",
+        "GetIndexState",
+        "GetIndexBuildProgress",
+        "Search",
+        "HybridSearch",
+        "Query",
+        "GetFlushState",
+        "GetFlushAllState",
+        "GetPersistentSegmentInfo",
+        "GetQuerySegmentInfo",
+        "GetReplicas",
+        "GetMetrics",
+        "GetCompactionState",
+        "ManualCompaction",
+        "GetCompactionStateWithPlans",
+        "ListDatabases",
+        "DescribeDatabase",
+        "ListSnapshots",
+        "DescribeSnapshot",
+        "RunAnalyzer",
+    ]
+)

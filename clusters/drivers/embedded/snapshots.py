@@ -1,0 +1,183 @@
+"""Several collections as they were at one instant, pinned as files that nobody changes any more.
+
+Parquet files of the engine are never written twice, so a hard link keeps one whatever happens to its
+collection. A snapshot is a directory of such links and `snapshot.json`, which says what they are:
+
+    live rows = of every key the row with the largest `_seq` over all data files,
+                unless a delta file has the same key with a larger `_seq`
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from milvus_lite.db import SCHEMA_FILENAME
+from milvus_lite.storage.data_file import parse_seq_range
+
+from clusters.drivers.embedded.control import ControlError
+from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.locking import CollectionLocks, Key
+from clusters.drivers.embedded.methods import RESERVED
+
+Description = dict[str, Any]
+
+_DESCRIPTION = "snapshot.json"
+_UNFINISHED = ".unfinished-"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}")
+
+
+class Snapshots:
+    """The snapshots in one directory; the console's and the tenant's lie in two."""
+
+    def __init__(self, engine: Engine, locks: CollectionLocks, root: Path) -> None:
+        self._engine = engine
+        self._locks = locks
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+        for leftover in root.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(leftover)
+
+    def create(
+        self, name: str, *, database: str, collections: Sequence[str] = (), description: str = ""
+    ) -> Description:
+        """All writers of these collections wait until all are flushed and pinned, and no longer.
+
+        No collections named: all of the database but the console's own. The same name again gives
+        the snapshot that is there.
+        """
+        directory = self._directory(name)
+        if directory.exists():
+            return self.describe(name)
+        unfinished = self._root / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        try:
+            with self._locks.held(lambda: self._chosen(database, collections)) as keys:
+                pinned = self._pin_all(keys, unfinished)
+            described = _described(name, database, description, pinned, unfinished)
+            _write(unfinished / _DESCRIPTION, json.dumps(described))
+            unfinished.rename(directory)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return self.describe(name)
+
+    def describe(self, name: str) -> Description:
+        directory = self._directory(name)
+        if not directory.exists():
+            raise ControlError(f"There is no snapshot {name!r}.")
+        described: Description = json.loads((directory / _DESCRIPTION).read_text())
+        return {**described, "directory": str(directory)}
+
+    def drop(self, name: str) -> None:
+        """What is gone already is dropped, too."""
+        directory = self._directory(name)
+        if directory.exists():
+            doomed = self._root / f"{_UNFINISHED}{uuid.uuid4().hex}"
+            directory.rename(doomed)
+            shutil.rmtree(doomed)
+
+    def names(self) -> list[str]:
+        return sorted(path.parent.name for path in self._root.glob(f"[!.]*/{_DESCRIPTION}"))
+
+    def _directory(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise ControlError(f"{name!r} cannot name a snapshot: use letters, digits, . _ and -.")
+        return self._root / name
+
+    def _chosen(self, database: str, collections: Iterable[str]) -> list[Key]:
+        if not self._engine.has_database(database):
+            raise ControlError(f"There is no database {database!r}.")
+        names = list(collections) or [
+            name
+            for name in self._engine.list_collections(database)
+            if not name.startswith(RESERVED)
+        ]
+        keys = dict.fromkeys(self._engine.key(name, database) for name in names)
+        missing = [name for _, name in keys if not self._engine.has_collection(name, database)]
+        if missing:
+            raise ControlError(f"Database {database!r} has no collection {', '.join(missing)}.")
+        return list(keys)
+
+    def _pin_all(self, keys: Collection[Key], directory: Path) -> list[Description]:
+        """Flush all before pinning any: compaction may go on, and changes no row."""
+        opened = [(key, self._engine.get_collection(key[1], key[0])) for key in keys]
+        for _, collection in opened:
+            collection.flush()
+        return [
+            self._pin(key, collection, directory, f"{number:04}")
+            for number, (key, collection) in enumerate(opened, start=1)
+        ]
+
+    def _pin(self, key: Key, collection: Any, root: Path, directory: str) -> Description:
+        database, name = key
+        with collection._maintenance_lock:  # compaction removes files under it
+            manifest = collection._manifest
+            data = list(_link_all(collection, manifest.get_all_data_files(), root, directory))
+            deltas = list(_link_all(collection, manifest.get_all_delta_files(), root, directory))
+        schema = (Path(collection.data_dir) / SCHEMA_FILENAME).read_text()
+        return {
+            "database": database,
+            "name": name,
+            "aliases": self._engine.list_aliases(name, database),
+            "load_state": collection.load_state,
+            "primary_key": collection.pk_field,
+            "schema": json.loads(schema),
+            "indexes": {field: spec.to_dict() for field, spec in collection._index_specs.items()},
+            "partitions": collection.list_partitions(),
+            "sequence": manifest.current_seq,
+            "next_auto_id": collection._next_auto_id if collection._auto_id else None,
+            "data_files": data,
+            "delta_files": deltas,
+        }
+
+
+def _link_all(
+    collection: Any, files: dict[str, list[str]], root: Path, directory: str
+) -> Iterator[Description]:
+    for partition, names in files.items():
+        for name in dict.fromkeys(names):
+            source = Path(collection.data_dir) / "partitions" / partition / name
+            pinned = Path(directory, partition, name)
+            (root / pinned).parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, root / pinned)
+            least, most = parse_seq_range(name)
+            yield {
+                "partition": partition,
+                "path": str(pinned),
+                "least_sequence": least,
+                "most_sequence": most,
+            }
+
+
+def _described(
+    name: str, database: str, description: str, collections: list[Description], root: Path
+) -> Description:
+    """Sizes are read now that writers go on."""
+    for collection in collections:
+        for file in (*collection["data_files"], *collection["delta_files"]):
+            path = root / file["path"]
+            file["rows"] = pq.read_metadata(path).num_rows
+            file["bytes"] = path.stat().st_size
+    return {
+        "name": name,
+        "database": database,
+        "description": description,
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
+        "collections": collections,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

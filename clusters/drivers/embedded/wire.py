@@ -1,0 +1,16 @@
+"""gRPC's own classes under types: its stubs make them generic, the classes themselves are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+GenericHandler: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
+Details: TypeAlias = grpc.HandlerCallDetails
+
+if TYPE_CHECKING:
+    Interceptor: TypeAlias = grpc.ServerInterceptor[Any, Any]
+else:
+    Interceptor = grpc.ServerInterceptor
