@@ -1,7 +1,8 @@
 """What a cluster driver is: the hands that make, move and remove a Milvus cluster.
 
-A driver takes values and gives values. It knows no row, no request and no task, so it can be tried alone
-(`tests/contracts/test_cluster_driver.py` runs against every one of them) and used from a shell.
+A driver takes values and gives values. It knows no row, no request and no task, so it can be tried
+alone (`tests/contracts/test_cluster_driver.py` runs against every one of them) and used from a
+shell.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Endpoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Work done over work to do, in percent (0–100), the phase in one word, and what is being done in words."""
+    """Work done over work to do, in percent (0 to 100), the phase in one word, and what it does."""
 
     percent: int
     phase: str
@@ -85,13 +86,13 @@ class Capabilities:
     """Newest first; the first is the default."""
     max_replicas: int
     max_effective_cores: int | None
-    """Compute units above this are accepted and change nothing more; None: no such limit is known."""
+    """Compute units above this are accepted and change nothing more; None: no limit is known."""
     supports_load: bool
     """Whether `load` measures anything; without it there is no autoscaling."""
 
 
 class DriverError(Exception):
-    """The driver could not do what was asked; the message says what it was doing and what to do now.
+    """What was asked could not be done; the message says what was being done and what to do now.
 
     `permanent` errors fail the task now, others are tried again with a backoff.
     """
@@ -115,18 +116,25 @@ Guard = Callable[[], None]
 class ClusterDriver(Protocol):
     """The contract of every driver.
 
-    - Every changing method may be called again after a crash at any point, and then finishes what is missing;
+    - Every changing method may be called again after a crash at any point, and then finishes what
+      is missing;
       called when nothing is missing it changes nothing.
-    - Changing methods are generators: each step yields what was done, percent never falls, and the caller may stop
+    - Changing methods are generators: each step yields what was done, percent never falls, and the
+      caller may stop
       between two steps (`GeneratorExit`), after which calling again finishes the work.
-    - `guard` is called right before every effect on the world; what it raises passes through untouched.
-    - `create`, `start`, `restart`, `scale`, `upgrade` end only when a health call over the wire with the spec's token
-      succeeded and what was loaded before answers searches again; they may take minutes and have a deadline of their
-      own, after which they raise a `DriverError` that quotes the end of the cluster's log.
-    - `stop` ends when the process is gone and its data is safe on disk; `delete` when process, data and port are gone.
+    - `guard` is called right before every effect on the world; what it raises passes through
+      untouched.
+    - `create`, `start`, `restart`, `scale`, `upgrade` end only when a health call over the wire
+      with the spec's token
+      succeeded and what was loaded before answers searches again; they may take minutes and have a
+      deadline of their own, after which they raise a `DriverError` that quotes the end of the
+      cluster's log.
+    - `stop` ends when the process is gone and its data is safe on disk; `delete` when process, data
+      and port are gone.
       Both succeed on what is not there.
     - `validate` has no effect and raises `SpecRefused`, naming what there is.
-    - `observe` has no effect, never raises for a single cluster, and costs one call for many clusters.
+    - `observe` has no effect, never raises for a single cluster, and costs one call for many
+      clusters.
     - No credential appears in an argument list, an environment, a log or a file.
     """
 
@@ -149,7 +157,10 @@ class ClusterDriver(Protocol):
     def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]: ...
 
     def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
-        """Make `spec.token` the only valid token, at once and without a restart; a stopped cluster takes it at start."""
+        """Make `spec.token` the only valid token, at once and without a restart.
+
+        A stopped cluster takes it at its next start.
+        """
 
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
         """Every asked id is in the answer."""
@@ -158,4 +169,4 @@ class ClusterDriver(Protocol):
         """None where there is nothing to measure."""
 
     def cluster_ids(self) -> list[str]:
-        """Every cluster this driver finds in its own world, whoever asked for it: how orphans are found."""
+        """Every cluster this driver finds in its world, whoever asked for it: how orphans are found."""

@@ -95,8 +95,9 @@ class Engine(MilvusLite):  # type: ignore[misc]
                 self.failures[key] = f"It could not be opened: {error}"
 
     def key(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Key:
-        database = self._normalize_database_name(database_name)
-        return str(database), str(self.resolve_collection_name(name, database))
+        database: str = self._normalize_database_name(database_name)
+        real_name: str = self.resolve_collection_name(name, database)
+        return database, real_name
 
     def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
         settled = self._settled.get(self.key(name, database_name))

@@ -1,7 +1,8 @@
 """Several collections as they were at one instant, pinned as files that nobody changes any more.
 
-Parquet files of the engine are never written twice, so a hard link keeps one whatever happens to its
-collection. A snapshot is a directory of such links and `snapshot.json`, which says what they are:
+Parquet files of the engine are never written twice, so a hard link keeps one whatever happens to
+its collection. A snapshot is a directory of such links and `snapshot.json`, which says what they
+are:
 
     live rows = of every key the row with the largest `_seq` over all data files,
                 unless a delta file has the same key with a larger `_seq`
