@@ -1,0 +1,90 @@
+"""Whether a request is taken now, and what will hold after everything that was taken before it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from clusters.models import Cluster
+from clusters.resources import Resources, resources_of
+from clusters.states import (
+    RUNS_AFTER,
+    Answer,
+    Condition,
+    ServiceStatus,
+    TaskKind,
+    admission,
+    status_of,
+)
+from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """A cluster as it will be when all its accepted tasks have succeeded."""
+
+    resources: Resources
+    runs: bool
+    last_task: Task | None
+
+    @property
+    def because(self) -> str:
+        """Which task makes it so, for a refusal that names what is in the way."""
+        return f" ({self.last_task.task_id} sees to that)" if self.last_task else ""
+
+
+def unfinished(cluster: Cluster) -> list[Task]:
+    return list(Task.objects.about(cluster.cluster_id).active().in_turn_order())
+
+
+def outlook(cluster: Cluster, tasks: Sequence[Task]) -> Outlook:
+    resources, runs, last = resources_of(cluster), cluster.wanted_running, None
+    for task in tasks:
+        if task.state == TaskState.CANCELLING:
+            continue
+        resources = resources.changed(task.arguments.get("changes", {}))
+        runs = RUNS_AFTER.get(TaskKind(task.kind), runs)
+        last = task
+    return Outlook(resources=resources, runs=runs, last_task=last)
+
+
+def admit(cluster: Cluster, requested: TaskKind, tasks: Sequence[Task]) -> list[Task]:
+    """The unfinished tasks that `requested` overtakes; raises where it is not taken now."""
+    refuse_deleted(cluster)
+    answers = [(task, admission(requested, TaskKind(task.kind))) for task in tasks]
+    for task, answer in answers:
+        if answer is Answer.ABORT:
+            raise Aborted(
+                f"{task.task_id} ({task.kind}) is in the way of {requested}; wait for its end.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
+    return [task for task, answer in answers if answer is Answer.OVERTAKE]
+
+
+def refuse_deleted(cluster: Cluster) -> None:
+    if cluster.status == ServiceStatus.DELETED:
+        raise FailedPrecondition(f"{cluster.cluster_id} is DELETED; it can be read, not changed.")
+
+
+def refuse_undeployed(cluster: Cluster, tasks: Sequence[Task]) -> None:
+    """A cluster that was never made, and is not being made, can only be tried again or deleted."""
+    deploying = any(task.kind == TaskKind.DEPLOYMENT for task in tasks)
+    if cluster.condition == Condition.ABSENT and not deploying:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} was never deployed; retry its DEPLOYMENT task or delete it."
+        )
+
+
+def refresh_status(cluster: Cluster, message: str | None = None) -> None:
+    """Store what `status_of` derives; called wherever a task of the cluster begins to wait or
+    ends.
+    """
+    kinds = [task.kind for task in unfinished(cluster)]
+    cluster.status = status_of(cluster.condition, kinds, change_failed=cluster.change_failed)
+    if message is not None:
+        cluster.status_message = message
+    cluster.save()

@@ -1,0 +1,205 @@
+"""Load against bounds: a pure decision on samples, and the sweep that takes them and acts on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from clusters.drivers.base import Load
+from clusters.hands import get_driver
+from clusters.models import Cluster, LoadSample
+from clusters.services import scale_cluster
+from clusters.states import Condition, TaskKind
+from vbase_console.errors import ConsoleError
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+AUTOSCALER = "autoscaling"
+UP_ABOVE = 0.85
+UP_AFTER = timedelta(seconds=60)
+DOWN_BELOW = 0.30
+DOWN_AFTER = timedelta(minutes=5)
+BETWEEN_STEPS = timedelta(minutes=2)
+WORTHWHILE = 1.05
+"""A step up was worth it if at least 5 % more CPU was used after it than before."""
+KEPT = DOWN_AFTER + timedelta(minutes=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """CPU seconds used since the process began, at an instant, and the cores it could use then."""
+
+    at: datetime
+    cpu_seconds: float
+    cores: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """The last step that autoscaling took: when, from and to how many units, and the cores in
+    use before it.
+    """
+
+    at: datetime
+    from_units: int
+    to_units: int
+    cores_used_before: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decision:
+    units: int
+    reason: str
+    cores_used: float
+
+
+def decide(
+    samples: Sequence[Sample],
+    *,
+    units: int,
+    least_units: int,
+    most_units: int,
+    last_step: Step | None,
+    now: datetime,
+) -> Decision | None:
+    """One unit up, one down, or None: nothing to do, or nothing known for long enough.
+
+    `samples` are in order of time. Pure: the same load gives the same answer, so it is tested on
+    recorded load.
+    """
+    if last_step and now - last_step.at < BETWEEN_STEPS:
+        return None
+    busy = _use(samples, UP_AFTER, now)
+    if (
+        busy
+        and busy.ratio > UP_ABOVE
+        and units < most_units
+        and not _was_useless(last_step, units, busy)
+    ):
+        return _decision(units + 1, busy, f"above {UP_ABOVE:.0%} for {UP_AFTER.seconds} s")
+    idle = _use(samples, DOWN_AFTER, now)
+    if idle and idle.ratio < DOWN_BELOW and units > least_units:
+        return _decision(units - 1, idle, f"below {DOWN_BELOW:.0%} for {DOWN_AFTER.seconds} s")
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Use:
+    cores_used: float
+    ratio: float
+
+
+def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Use | None:
+    """Mean use over the window; None where the samples do not span it, or the process or its
+    cores changed in it.
+    """
+    begin = [sample for sample in samples if sample.at <= now - window]
+    inside = [sample for sample in samples if now - window < sample.at <= now]
+    if not begin or not inside:
+        return None
+    spanned = [begin[-1], *inside]
+    steady = len({sample.cores for sample in spanned}) == 1
+    falls = any(b.cpu_seconds < a.cpu_seconds for a, b in zip(spanned, inside, strict=False))
+    seconds = (spanned[-1].at - spanned[0].at).total_seconds()
+    if not steady or falls or seconds <= 0 or spanned[0].at < now - 2 * window:
+        return None
+    used = (spanned[-1].cpu_seconds - spanned[0].cpu_seconds) / seconds
+    return _Use(cores_used=used, ratio=used / spanned[-1].cores)
+
+
+def _was_useless(last_step: Step | None, units: int, busy: _Use) -> bool:
+    """The last step up brought no more use: another one would not either."""
+    if (
+        last_step is None
+        or last_step.to_units <= last_step.from_units
+        or last_step.to_units != units
+    ):
+        return False
+    return busy.cores_used < last_step.cores_used_before * WORTHWHILE
+
+
+def _decision(units: int, use: _Use, why: str) -> Decision:
+    share = f"{use.cores_used:.2f} cores in use, {use.ratio:.0%} of what it has"
+    reason = f"Autoscaling to {units}: {share}, {why}."
+    return Decision(units=units, reason=reason, cores_used=use.cores_used)
+
+
+# -- the sweep -------------------------------------------------------------------------------------
+
+
+@shared_task(name="vbase.sweep.load")
+def sweep_load() -> int:
+    """Sample every running cluster that scales by itself and act on it; answers how many steps
+    were asked for.
+    """
+    now = timezone.now()
+    LoadSample.objects.filter(at__lt=now - KEPT).delete()
+    clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
+    return sum(_look_at(cluster, now) for cluster in clusters)
+
+
+def _look_at(cluster: Cluster, now: datetime) -> bool:
+    load = get_driver().load(cluster.cluster_id)
+    if load is None:
+        return False
+    _keep(cluster, load)
+    decision = decide(
+        _samples(cluster),
+        units=cluster.compute_units,
+        least_units=1,
+        most_units=_most_units(cluster),
+        last_step=_last_step(cluster),
+        now=now,
+    )
+    return decision is not None and _act(cluster, decision)
+
+
+def _act(cluster: Cluster, decision: Decision) -> bool:
+    """A refusal means that somebody else is changing the cluster: the next sweep looks again."""
+    changes = {"compute_units": decision.units, "max_compute_units": cluster.max_compute_units}
+    try:
+        task = scale_cluster(cluster, changes=changes, by=AUTOSCALER, reason=decision.reason)
+    except ConsoleError:
+        return False
+    noted = task.arguments | {
+        "from_units": cluster.compute_units,
+        "cores_used": decision.cores_used,
+    }
+    Task.objects.filter(pk=task.pk).update(arguments=noted, message=decision.reason)
+    return True
+
+
+def _keep(cluster: Cluster, load: Load) -> None:
+    LoadSample.objects.create(
+        cluster=cluster, at=load.measured_at, cpu_seconds=load.cpu_seconds, cores=load.cores
+    )
+
+
+def _samples(cluster: Cluster) -> list[Sample]:
+    rows = cluster.load_samples.order_by("at")
+    return [Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores) for row in rows]
+
+
+def _most_units(cluster: Cluster) -> int:
+    """More units than the driver can make effective would change nothing."""
+    limit = get_driver().capabilities.max_effective_cores
+    return min(cluster.max_compute_units, limit or cluster.max_compute_units)
+
+
+def _last_step(cluster: Cluster) -> Step | None:
+    steps = Task.objects.about(cluster.cluster_id).filter(
+        kind=TaskKind.SCALING, requested_by=AUTOSCALER, state=TaskState.SUCCEEDED
+    )
+    task = steps.order_by("-pk").first()
+    if task is None or task.finished_at is None:
+        return None
+    return Step(
+        at=task.finished_at,
+        from_units=task.arguments["from_units"],
+        to_units=task.arguments["changes"]["compute_units"],
+        cores_used_before=task.arguments["cores_used"],
+    )

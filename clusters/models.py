@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from typing import Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+from clusters.states import Condition, ServiceStatus
+from vbase_console.encryption import decrypt, encrypt
+from vbase_console.identifiers import new_cluster_id, new_service_id
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.tenancy import TenantQuerySet
+
+MOST_COMPUTE_UNITS = 64
+NAME = RegexValidator(
+    r"^[A-Za-z0-9._ -]{1,63}\Z",
+    "Use 1 to 63 letters, digits, dots, underscores, spaces and dashes.",
+)
+UNITS = [MinValueValidator(1), MaxValueValidator(MOST_COMPUTE_UNITS)]
+
+
+class ClusterQuerySet(TenantQuerySet["Cluster"]):
+    def alive(self) -> Self:
+        return self.exclude(status=ServiceStatus.DELETED)
+
+    def should_run(self) -> Self:
+        """Clusters that are expected to answer: deployed once, not stopped, not on their way
+        out.
+        """
+        return self.filter(wanted_running=True).exclude(
+            status__in=[ServiceStatus.DELETING, ServiceStatus.DELETED]
+        )
+
+
+class Cluster(models.Model):
+    """A dedicated Milvus, and the service as which its tenant sees it.
+
+    `condition` is what was seen, `wanted_running` what was asked for; `status` is derived from them
+    and from the unfinished tasks by `clusters.states.status_of`, and stored so that lists can
+    filter by it.
+    """
+
+    cluster_id = models.CharField(primary_key=True, max_length=24, default=new_cluster_id)
+    service_id = models.CharField(max_length=24, unique=True, default=new_service_id)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    name = models.CharField(max_length=63, validators=[NAME])
+    labels = models.JSONField(default=dict, blank=True)
+    deletion_protection = models.BooleanField(default=False)
+
+    version = models.CharField(max_length=40)
+    compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
+    enable_auto_scaling = models.BooleanField(default=False)
+    max_compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
+    enable_replicas = models.BooleanField(default=False)
+    replicas = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+
+    status = models.CharField(
+        max_length=16, choices=ServiceStatus.choices, default=ServiceStatus.CREATING
+    )
+    status_message = models.TextField(blank=True)
+    condition = models.CharField(max_length=16, choices=Condition.choices, default=Condition.ABSENT)
+    change_failed = models.BooleanField(default=False)
+    wanted_running = models.BooleanField(default=True)
+    host = models.CharField(max_length=253, blank=True)
+    port = models.PositiveIntegerField(null=True)
+    effective_cores = models.PositiveIntegerField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    sealed_token = models.TextField()
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = ClusterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-cluster_id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                condition=~Q(status=ServiceStatus.DELETED),
+                name="cluster_name_is_free_again_when_deleted",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ServiceStatus.values), name="cluster_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(compute_units__gte=1) & Q(compute_units__lte=MOST_COMPUTE_UNITS),
+                name="compute_units_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(enable_auto_scaling=False)
+                | Q(max_compute_units__gte=F("compute_units")),
+                name="autoscaling_has_room",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "-created_at", "-cluster_id"], name="cluster_newest_first"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def drn(self) -> str:
+        return f"drn:dodil:vbase:{self.service_id}"
+
+    @property
+    def lock(self) -> str:
+        return f"cluster:{self.cluster_id}"
+
+    @property
+    def token(self) -> str:
+        return decrypt(self.sealed_token)
+
+    @token.setter
+    def token(self, text: str) -> None:
+        self.sealed_token = encrypt(text)
+
+
+class LoadSample(models.Model):
+    """CPU seconds that a cluster had used at an instant, and the cores it had: what autoscaling
+    looks at.
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="load_samples")
+    at = models.DateTimeField()
+    cpu_seconds = models.FloatField()
+    cores = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["at"]
+        indexes = [models.Index(fields=["cluster", "at"], name="load_by_cluster")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} at {self.at}: {self.cpu_seconds} s"

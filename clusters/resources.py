@@ -1,0 +1,81 @@
+"""A cluster's resources as a value, and the rules that hold for it whichever door it came
+through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from clusters.drivers.base import Capabilities
+from clusters.models import MOST_COMPUTE_UNITS, Cluster
+from vbase_console.errors import InvalidArgument
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resources:
+    version: str
+    compute_units: int = 1
+    enable_auto_scaling: bool = False
+    max_compute_units: int = 1
+    enable_replicas: bool = False
+    replicas: int = 1
+
+    def changed(self, changes: Mapping[str, Any]) -> Resources:
+        """These resources with `changes`; what is None or left out stays, and the upper bound is
+        lifted to a larger `compute_units` unless it was named itself.
+        """
+        given = {field: value for field, value in changes.items() if value is not None}
+        units = given.get("compute_units", self.compute_units)
+        if "max_compute_units" not in given and units > self.max_compute_units:
+            given["max_compute_units"] = units
+        return dataclasses.replace(self, **given)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Resources))
+
+
+def resources_of(cluster: Cluster) -> Resources:
+    return Resources(**{field: getattr(cluster, field) for field in FIELDS})
+
+
+def check_resources(resources: Resources, capabilities: Capabilities) -> None:
+    """Raise `InvalidArgument` naming every field that cannot be, with what there is instead."""
+    errors = _unit_errors(resources) | _offer_errors(resources, capabilities)
+    if errors:
+        raise InvalidArgument(field_errors=errors)
+
+
+def _unit_errors(resources: Resources) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    if not 1 <= resources.compute_units <= MOST_COMPUTE_UNITS:
+        errors["computeUnits"] = [f"Give 1 to {MOST_COMPUTE_UNITS} compute units."]
+    if not 1 <= resources.max_compute_units <= MOST_COMPUTE_UNITS:
+        errors["maxComputeUnits"] = [f"Give 1 to {MOST_COMPUTE_UNITS} compute units."]
+    elif resources.max_compute_units < resources.compute_units:
+        errors["maxComputeUnits"] = [
+            f"The upper bound must be at least computeUnits, {resources.compute_units}."
+        ]
+    return errors
+
+
+def _offer_errors(resources: Resources, capabilities: Capabilities) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    if resources.version not in capabilities.versions:
+        offered = ", ".join(capabilities.versions)
+        errors["version"] = [
+            f"There is no version '{resources.version}' here; there is: {offered}."
+        ]
+    if not 1 <= resources.replicas <= capabilities.max_replicas:
+        errors["replicas"] = [
+            f"The {capabilities.name} driver offers 1 to {capabilities.max_replicas} replicas."
+        ]
+    if resources.enable_auto_scaling and not capabilities.supports_load:
+        errors["enableAutoScaling"] = [
+            f"The {capabilities.name} driver measures no load, so it cannot scale by it."
+        ]
+    return errors

@@ -1,0 +1,278 @@
+"""What can be asked of clusters: one domain sentence each. HTML, API and admin all call these.
+
+Each takes the cluster's row first, so that requests on one cluster are accepted one after another;
+each leaves a task and answers at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from clusters.admission import (
+    admit,
+    outlook,
+    refresh_status,
+    refuse_deleted,
+    refuse_undeployed,
+    unfinished,
+)
+from clusters.drivers.base import DriverError
+from clusters.hands import get_driver, spec_of
+from clusters.models import Cluster
+from clusters.protection import before_delete
+from clusters.resources import Resources, check_resources
+from clusters.states import Condition, ServiceStatus, TaskKind
+from clusters.validation import check_labels, check_name
+from vbase_console.errors import AlreadyExists, FailedPrecondition, Unavailable
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks import services as tasks
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+DELETION_RANK = 100
+
+
+@transaction.atomic
+def create_cluster(
+    principal: Principal,
+    *,
+    name: str,
+    resources: Mapping[str, Any] | None = None,
+    labels: Mapping[str, object] | None = None,
+    deletion_protection: bool = False,
+) -> tuple[Cluster, Task]:
+    """Ask for a new cluster; the returned DEPLOYMENT task reports how it comes up."""
+    capabilities = get_driver().capabilities
+    wanted = Resources(version=capabilities.versions[0]).changed(resources or {})
+    check_resources(wanted, capabilities)
+    cluster = Cluster(
+        organization_id=principal.organization_id,
+        name=check_name(name),
+        labels=check_labels(labels or {}),
+        deletion_protection=deletion_protection,
+        status=ServiceStatus.CREATING,
+        **wanted.as_dict(),
+    )
+    cluster.token = secrets.token_urlsafe(32)
+    _save_named(cluster)
+    return cluster, ask(cluster, TaskKind.DEPLOYMENT, by=principal.label)
+
+
+@transaction.atomic
+def update_cluster(
+    cluster: Cluster,
+    *,
+    name: str | None = None,
+    labels: Mapping[str, object] | None = None,
+    deletion_protection: bool | None = None,
+) -> Cluster:
+    """Change what is only the console's knowledge; nothing is asked of the running Milvus."""
+    cluster = _hold(cluster)
+    admit(cluster, TaskKind.SCALING, unfinished(cluster))
+    if name is not None:
+        cluster.name = check_name(name)
+    if labels is not None:
+        cluster.labels = check_labels(labels)
+    if deletion_protection is not None:
+        cluster.deletion_protection = deletion_protection
+    _save_named(cluster)
+    return cluster
+
+
+@transaction.atomic
+def scale_cluster(
+    cluster: Cluster, *, changes: Mapping[str, Any], by: str, reason: str = "", retry_of: str = ""
+) -> Task:
+    """Ask for other resources; another version makes it a VERSION_UPGRADE, anything else a
+    SCALING.
+    """
+    cluster = _hold(cluster)
+    waiting = unfinished(cluster)
+    given = {field: value for field, value in changes.items() if value is not None}
+    before = outlook(cluster, waiting)
+    after = before.resources.changed(given)
+    kind = TaskKind.SCALING
+    if after.version != before.resources.version:
+        kind = TaskKind.VERSION_UPGRADE
+    admit(cluster, kind, waiting)
+    refuse_undeployed(cluster, waiting)
+    check_resources(after, get_driver().capabilities)
+    if after == before.resources:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} has these resources, or will have them{before.because}."
+        )
+    arguments = {"changes": given, "reason": reason}
+    return ask(cluster, kind, by=by, arguments=arguments, retry_of=retry_of)
+
+
+@transaction.atomic
+def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
+    cluster = _hold(cluster)
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.RESTART, waiting)
+    refuse_undeployed(cluster, waiting)
+    ahead = outlook(cluster, waiting)
+    if not ahead.runs:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is stopped, or will be{ahead.because}; start it instead."
+        )
+    return ask(cluster, TaskKind.RESTART, by=by, retry_of=retry_of)
+
+
+@transaction.atomic
+def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
+    """Ask for the process to end; data, endpoint and token stay for the next start."""
+    cluster = _hold(cluster)
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.STOP, waiting)
+    refuse_undeployed(cluster, waiting)
+    ahead = outlook(cluster, waiting)
+    if not ahead.runs:
+        raise FailedPrecondition(f"{cluster.cluster_id} is stopped, or will be{ahead.because}.")
+    return ask(cluster, TaskKind.STOP, by=by, retry_of=retry_of)
+
+
+@transaction.atomic
+def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
+    cluster = _hold(cluster)
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.START, waiting)
+    refuse_undeployed(cluster, waiting)
+    ahead = outlook(cluster, waiting)
+    answers = cluster.condition == Condition.RUNNING or ahead.last_task is not None
+    if ahead.runs and answers:
+        raise FailedPrecondition(f"{cluster.cluster_id} runs, or will run{ahead.because}.")
+    return ask(cluster, TaskKind.START, by=by, retry_of=retry_of)
+
+
+@transaction.atomic
+def delete_cluster(
+    cluster: Cluster, *, by: str, delete_backups: bool = False, retry_of: str = ""
+) -> tuple[Task, str]:
+    """Ask for the end of a cluster: what runs on it is asked to stop, and the deletion goes next.
+
+    Answers the task and, in words, what becomes of the backups.
+    """
+    cluster = _hold(cluster)
+    overtaken = admit(cluster, TaskKind.DELETION, unfinished(cluster))
+    if cluster.deletion_protection:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is protected; switch deletionProtection off first."
+        )
+    said = before_delete(cluster, delete_backups=delete_backups)
+    for task in overtaken:
+        if task.state != TaskState.CANCELLING:
+            tasks.request_cancel(task, by=by)
+    cluster.refresh_from_db()
+    task = ask(cluster, TaskKind.DELETION, by=by, rank=DELETION_RANK, retry_of=retry_of)
+    return task, said
+
+
+@transaction.atomic
+def rotate_token(cluster: Cluster) -> Cluster:
+    """A new token, valid at once and alone. The running cluster takes it first: if that fails,
+    nothing has changed.
+    """
+    cluster = _hold(cluster)
+    admit(cluster, TaskKind.SCALING, unfinished(cluster))
+    refuse_undeployed(cluster, [])
+    cluster.token = secrets.token_urlsafe(32)
+    try:
+        get_driver().rotate(spec_of(cluster), _always)
+    except DriverError as error:
+        raise Unavailable(f"The token was not rotated: {error}") from error
+    cluster.save(update_fields=["sealed_token", "updated_at"])
+    return cluster
+
+
+def require_access(cluster: Cluster) -> None:
+    """Raise `FailedPrecondition` while there is nothing yet, or nothing any more, to connect to."""
+    refuse_deleted(cluster)
+    if not cluster.port:
+        raise FailedPrecondition(
+            f"{cluster.service_id} has no endpoint yet; wait until its status is RUNNING."
+        )
+
+
+def cancel_task(task: Task, *, by: str) -> Task:
+    return tasks.request_cancel(task, by=by)
+
+
+@transaction.atomic
+def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
+    """Ask again for what a failed or cancelled task should have done; the same rules hold as for
+    a new request.
+    """
+    tasks.check_retryable(task)
+    again = task.task_id
+    kind = TaskKind(task.kind)
+    if kind in (TaskKind.SCALING, TaskKind.VERSION_UPGRADE):
+        return scale_cluster(cluster, changes=task.arguments["changes"], by=by, retry_of=again)
+    if kind is TaskKind.DELETION:
+        return delete_cluster(cluster, by=by, retry_of=again)[0]
+    if kind is TaskKind.DEPLOYMENT:
+        return _deploy_again(cluster, by=by, retry_of=again)
+    requests = {
+        TaskKind.RESTART: restart_cluster,
+        TaskKind.STOP: stop_cluster,
+        TaskKind.START: start_cluster,
+    }
+    return requests[kind](cluster, by=by, retry_of=again)
+
+
+def _deploy_again(cluster: Cluster, *, by: str, retry_of: str) -> Task:
+    cluster = _hold(cluster)
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.START, waiting)
+    if cluster.condition != Condition.ABSENT or waiting:
+        raise FailedPrecondition(f"{cluster.cluster_id} is deployed, or is being deployed.")
+    return ask(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
+
+
+def _hold(cluster: Cluster) -> Cluster:
+    """The row as it is now, locked until the transaction ends."""
+    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+
+
+def ask(
+    cluster: Cluster,
+    kind: TaskKind,
+    *,
+    by: str,
+    arguments: dict[str, Any] | None = None,
+    rank: int = 0,
+    retry_of: str = "",
+    delay_seconds: float = 0,
+) -> Task:
+    """Leave a task for a cluster whose row the caller holds, and show at once what is under way."""
+    task = tasks.enqueue(
+        organization_id=cluster.organization_id,
+        kind=kind,
+        subject_id=cluster.cluster_id,
+        lock=cluster.lock,
+        rank=rank,
+        arguments=arguments,
+        requested_by=by,
+        retry_of=retry_of,
+        delay_seconds=delay_seconds,
+    )
+    refresh_status(cluster)
+    return task
+
+
+def _save_named(cluster: Cluster) -> None:
+    try:
+        with transaction.atomic():
+            cluster.save()
+    except IntegrityError as error:
+        raise AlreadyExists(
+            f"A cluster named '{cluster.name}' exists in this organization; choose another name."
+        ) from error
+
+
+def _always() -> None:
+    """The guard of whoever holds the cluster's row."""

@@ -1,0 +1,47 @@
+"""Rules for what people type about a cluster: its name and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ValidationError
+
+from clusters.models import NAME
+from vbase_console.errors import InvalidArgument
+
+MOST_LABELS = 64
+LONGEST_LABEL_KEY = 63
+LONGEST_LABEL_VALUE = 255
+
+
+def check_name(name: str) -> str:
+    """The name without outer spaces; `InvalidArgument` where it cannot be one."""
+    trimmed = name.strip()
+    try:
+        NAME(trimmed)
+    except ValidationError as error:
+        raise InvalidArgument(field_errors={"name": error.messages}) from error
+    return trimmed
+
+
+def check_labels(labels: Mapping[str, object]) -> dict[str, str]:
+    """Labels are data: keys and values are kept as they are, within bounds that a list page can
+    show.
+    """
+    problems = [text for text in map(_label_problem, labels.items()) if text]
+    if len(labels) > MOST_LABELS:
+        problems.append(f"Give at most {MOST_LABELS} labels.")
+    if problems:
+        raise InvalidArgument(field_errors={"labels": problems})
+    return {key: str(value) for key, value in labels.items()}
+
+
+def _label_problem(label: tuple[str, object]) -> str:
+    key, value = label
+    if not 1 <= len(key) <= LONGEST_LABEL_KEY:
+        return f"'{key[:80]}': a key has 1 to {LONGEST_LABEL_KEY} characters."
+    if not isinstance(value, str) or len(value) > LONGEST_LABEL_VALUE:
+        return f"'{key}': a value is a text of at most {LONGEST_LABEL_VALUE} characters."
+    if "\x00" in key + value:
+        return f"'{key[:80]}': a label cannot hold a NUL character."
+    return ""

@@ -1,0 +1,136 @@
+"""The cast and the factories. Alice owns, Bob may only look, Charlie is a stranger, Sam is support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from clusters import hands
+from clusters.drivers.memory import MemoryDriver
+from clusters.models import Cluster
+from clusters.services import create_cluster
+from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.scopes import ALL_SCOPES, Role
+from vbase_console.organizations.services import add_member, create_organization, issue_api_key
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks import services as task_services
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.worker import run_task
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(autouse=True)
+def _no_message_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row is the truth: tests call `work()` where a worker would have been woken."""
+    monkeypatch.setattr(task_services, "wake", lambda task_id: True)
+
+
+@pytest.fixture(autouse=True)
+def driver(request: pytest.FixtureRequest) -> Iterator[MemoryDriver]:
+    """A memory driver of this test's own behind `get_driver`."""
+    hands.get_driver.cache_clear()
+    own = MemoryDriver()
+    original = hands.load_driver
+    hands.load_driver = lambda *a, **k: own  # type: ignore[assignment]
+    yield own
+    hands.load_driver = original
+    hands.get_driver.cache_clear()
+
+
+def make_user(name: str, **extra: Any) -> User:
+    email = f"{name}@example.com"
+    return User.objects.create_user(email, email, PASSWORD, **extra)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def organization(alice: User) -> Organization:
+    return create_organization(name="acme", owner=alice)
+
+
+@pytest.fixture
+def bob(organization: Organization) -> User:
+    user = make_user("bob")
+    add_member(organization, user=user, role=Role.VIEWER)
+    return user
+
+
+@pytest.fixture
+def olga(organization: Organization) -> User:
+    """An operator: everything but deleting."""
+    user = make_user("olga")
+    add_member(organization, user=user, role=Role.OPERATOR)
+    return user
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """Owns an organization of his own, and is a stranger to Alice's."""
+    user = make_user("charlie")
+    create_organization(name="other", owner=user)
+    return user
+
+
+@pytest.fixture
+def sam(db: None) -> User:
+    return make_user("sam", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def principal(alice: User, organization: Organization) -> Principal:
+    return principal_of_member(alice, organization.name)
+
+
+@pytest.fixture
+def api_key(organization: Organization) -> str:
+    return issue_api_key(organization, name="ci", scopes=ALL_SCOPES)[1]
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], Client]:
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def work() -> Callable[[], int]:
+    """Do everything that is ready, as workers would; answers how many attempts were made."""
+
+    def work() -> int:
+        attempts = 0
+        while ready := Task.objects.ready().order_by("pk").first():
+            run_task(ready.task_id)
+            attempts += 1
+        return attempts
+
+    return work
+
+
+@pytest.fixture
+def make_cluster(
+    principal: Principal, work: Callable[[], int], transactional_db: None
+) -> Callable[..., Cluster]:
+    """A cluster that runs; `running=False` leaves its DEPLOYMENT waiting."""
+
+    def make(name: str = "vectors", *, running: bool = True, **fields: Any) -> Cluster:
+        cluster, _ = create_cluster(principal, name=name, **fields)
+        if running:
+            work()
+            cluster.refresh_from_db()
+        return cluster
+
+    return make

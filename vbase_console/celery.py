@@ -1,0 +1,18 @@
+"""The Celery application: a way to wake workers and to beat time. What is true stands in the
+database.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
+
+app = Celery("vbase_console")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["vbase_console.tasks"], related_name="worker")
+app.autodiscover_tasks(["vbase_console.tasks"], related_name="sweeps")
+app.autodiscover_tasks(["clusters"], related_name="reconcile")
+app.autodiscover_tasks(["clusters"], related_name="autoscale")

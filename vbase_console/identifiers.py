@@ -1,0 +1,22 @@
+"""Ids that say what they name: a prefix, a dash and 16 letters of the Crockford alphabet (80
+random bits).
+"""
+
+from __future__ import annotations
+
+import secrets
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+LENGTH = 16
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}-{''.join(secrets.choice(ALPHABET) for _ in range(LENGTH))}"
+
+
+def new_service_id() -> str:
+    return new_id("svc")
+
+
+def new_cluster_id() -> str:
+    return new_id("vc")

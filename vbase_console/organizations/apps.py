@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class OrganizationsConfig(AppConfig):
+    name = "vbase_console.organizations"
+    label = "organizations"

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
+
+from vbase_console.organizations.scopes import Role
+from vbase_console.organizations.tenancy import TenantQuerySet
+
+NAME = RegexValidator(
+    r"^[a-z0-9][a-z0-9-]{0,62}\Z",
+    "Use 1 to 63 lower-case letters, digits and dashes, a letter or digit first.",
+)
+
+
+class Organization(models.Model):
+    """Who owns clusters and backups. The name stands in page addresses, the id on the wire."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=63, unique=True, validators=[NAME])
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="organizations"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["user__email", "pk"]
+        verbose_name = "member"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user"], name="one_role_per_member"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.organization} as {self.role}"
+
+
+class ApiKeyManager(BaseAPIKeyManager.from_queryset(TenantQuerySet)):  # type: ignore[misc]
+    """Keys are named by their prefix, which is no secret; the library's own primary key would
+    carry the hash.
+    """
+
+    def assign_key(self, obj: AbstractAPIKey) -> str:
+        text: str = super().assign_key(obj)
+        obj.id = obj.prefix
+        return text
+
+
+class ApiKey(AbstractAPIKey):
+    """A key of one organization: stored as a hash, shown once, with scopes and perhaps an
+    expiry.
+    """
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="api_keys"
+    )
+    scopes = models.JSONField(default=list)
+    created_by = models.CharField(max_length=254, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyManager()  # type: ignore[misc]
+
+    class Meta(AbstractAPIKey.Meta):
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+
+class Outcome(models.TextChoices):
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    FAILED = "FAILED"
+
+
+class AuditEntry(models.Model):
+    """One mutating call: who, what, on which object, from where, outcome. Rows are added, never
+    changed or removed.
+
+    Who and what are kept as text, so that history outlives members, keys and clusters.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    at = models.DateTimeField(auto_now_add=True)
+    principal = models.CharField(max_length=254)
+    action = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=200, blank=True)
+    source = models.GenericIPAddressField(null=True)
+    door = models.CharField(max_length=8)
+    """API, PAGES or ADMIN."""
+    outcome = models.CharField(max_length=16, choices=Outcome.choices)
+    detail = models.CharField(max_length=500, blank=True)
+    """The error's code and message, or the operation id of what was accepted."""
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["organization", "-at", "-id"], name="audit_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.principal} {self.action} {self.object_id}"

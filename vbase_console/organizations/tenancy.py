@@ -1,0 +1,57 @@
+"""The one rule of visibility, and who it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import TypeVar
+
+from django.db import models
+
+from vbase_console.errors import NotFound, PermissionDenied
+from vbase_console.organizations.scopes import ANY_MEMBER
+
+M_co = TypeVar("M_co", bound=models.Model, covariant=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Principal:
+    """A person or an API key, acting for one organization."""
+
+    organization_id: uuid.UUID
+    organization_name: str
+    label: str
+    """How history names it: a person's e-mail address, or `key:` and the key's name."""
+    scopes: frozenset[str]
+    user_id: int | None = None
+    key_id: str | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope == ANY_MEMBER or scope in self.scopes
+
+    def require(self, scope: str) -> None:
+        if not self.may(scope):
+            raise PermissionDenied(f"{self.label} lacks the scope {scope}; ask an owner for it.")
+
+
+class TenantQuerySet(models.QuerySet[M_co]):
+    """Rows that belong to an organization through their own `organization` key."""
+
+    def visible_to(self, principal: Principal | None) -> TenantQuerySet[M_co]:
+        """The only place that decides which rows a principal may see."""
+        if principal is None:
+            return self.none()
+        return self.filter(organization_id=principal.organization_id)
+
+    def found(self, principal: Principal | None, **key: object) -> M_co:
+        """The one visible row with this key; `NotFound`, the same for a stranger as for what
+        never existed.
+        """
+        row = self.visible_to(principal).filter(**key).first()
+        if row is None:
+            raise NotFound(f"There is no {self.model._meta.verbose_name} {_named(key)} here.")
+        return row
+
+
+def _named(key: dict[str, object]) -> str:
+    return " ".join(f"'{value}'" for value in key.values())

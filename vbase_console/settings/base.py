@@ -1,0 +1,171 @@
+"""What is true in every size. The leaves (embedded, distributed, test) say the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from vbase_console.settings.env import env_float, env_int, env_list, env_path, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+DATA_DIR = env_path("VBASE_DATA_DIR", BASE_DIR / "var")
+
+HOST = env_str("VBASE_HOST", "127.0.0.1")
+PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
+ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
+CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
+
+LEASE_SECONDS = env_float("VBASE_LEASE_SECONDS", 30, least=0.5, most=3600)
+SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
+WORKER_CONCURRENCY = env_int("VBASE_WORKER_CONCURRENCY", 4, least=1, most=64)
+TASK_ATTEMPTS = env_int("VBASE_TASK_ATTEMPTS", 5, least=1, most=100)
+TASK_HISTORY_DAYS = env_int("VBASE_TASK_HISTORY_DAYS", 400, least=1, most=36500)
+IDEMPOTENCY_HOURS = env_int("VBASE_IDEMPOTENCY_HOURS", 24, least=1, most=720)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_celery_beat",
+    "axes",
+    "rest_framework",
+    "rest_framework_api_key",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "vbase_console.apps.ConsoleConfig",
+    "vbase_console.organizations.apps.OrganizationsConfig",
+    "vbase_console.tasks.apps.TasksConfig",
+    "vbase_console.api.apps.ApiConfig",
+    "clusters.apps.ClustersConfig",
+    "backups.apps.BackupsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "vbase_console.htmx.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "vbase_console.urls"
+WSGI_APPLICATION = "vbase_console.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+# Ten wrong passwords for one person from one address close that door for a quarter of an hour;
+# nobody can lock
+# another person out from elsewhere.
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "organizations/sign_in_locked.html"
+AXES_VERBOSE = False
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# A larger body is refused before it is parsed; nothing that the console takes comes near it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["vbase_console.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["vbase_console.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "vbase_console.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "tasks"
+CELERY_TASK_ROUTES = {"vbase.sweep.*": {"queue": "sweeps"}}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "vbase_console.beat.Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+
+LOG_LEVEL = env_str("VBASE_LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django.request": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
+}
+
+_SWEEP = timedelta(seconds=SWEEP_SECONDS)
+# Every beat wakes one sweep; a message that nobody took before the next one is due is worth nothing
+# any more.
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every, "options": {"expires": every.total_seconds()}}
+    for name, every in {
+        "vbase.sweep.tasks": _SWEEP,
+        "vbase.sweep.clusters": _SWEEP,
+        "vbase.sweep.load": timedelta(seconds=10),
+        "vbase.sweep.housekeeping": timedelta(hours=1),
+    }.items()
+}

@@ -1,0 +1,31 @@
+"""Many machines: every secret and address must be given, and the web speaks HTTPS behind a
+proxy.
+"""
+
+from __future__ import annotations
+
+from vbase_console.settings.base import *
+from vbase_console.settings.env import env_bool, env_choice, env_secret, required
+from vbase_console.settings.storage import broker_options, database_settings
+
+DEBUG = False
+SECRET_KEY = required("VBASE_SECRET_KEY", env_secret("VBASE_SECRET_KEY"))
+DATABASES = {
+    "default": database_settings(required("VBASE_DATABASE_URL", env_secret("VBASE_DATABASE_URL")))
+}
+CELERY_BROKER_URL = required("VBASE_BROKER_URL", env_secret("VBASE_BROKER_URL"))
+CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
+CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env_bool("VBASE_SSL_REDIRECT", True)
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}

@@ -1,0 +1,38 @@
+"""One machine, one command, no configuration: everything lives in the data directory."""
+
+from __future__ import annotations
+
+from vbase_console.settings.base import *
+from vbase_console.settings.env import env_choice, env_secret, generated_secret
+from vbase_console.settings.storage import broker_options, database_settings, sqlite_url
+
+DEBUG = False
+SECRET_KEY = env_secret("VBASE_SECRET_KEY") or generated_secret(DATA_DIR / "secrets" / "secret_key")
+DATABASES = {
+    "default": database_settings(
+        env_secret("VBASE_DATABASE_URL") or sqlite_url(DATA_DIR / "console.sqlite3")
+    )
+}
+
+BROKER_PASSWORD_FILE = DATA_DIR / "secrets" / "broker_password"
+BROKER_URL_FILE = DATA_DIR / "run" / "broker_url"
+"""Written by the supervisor when it starts the broker, readable by the owner only."""
+
+
+def _broker_url() -> str:
+    given = env_secret("VBASE_BROKER_URL")
+    if given:
+        return given
+    if BROKER_URL_FILE.exists():
+        return BROKER_URL_FILE.read_text().strip()
+    return "redis://127.0.0.1:1/0"  # nothing listens there: no broker has been started yet
+
+
+CELERY_BROKER_URL = _broker_url()
+CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
+
+CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}

@@ -1,0 +1,124 @@
+"""Typed readers of the environment: what is wrong stops the start and is named.
+
+Every variable that the console reads is read through here and listed in docs/operations.md; a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def env_str(name: str, default: str) -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, default: bool) -> bool:
+    return _read(name, default, _as_bool, "true or false")
+
+
+def env_int(name: str, default: int, *, least: int, most: int) -> int:
+    value = _read(name, default, int, "a whole number")
+    return _bounded(name, value, least, most)
+
+
+def env_float(name: str, default: float, *, least: float, most: float) -> float:
+    value = _read(name, default, float, "a number")
+    return _bounded(name, value, least, most)
+
+
+def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = env_str(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+    return value
+
+
+def env_path(name: str, default: Path) -> Path:
+    return Path(env_str(name, str(default))).expanduser().absolute()
+
+
+def env_list(name: str, default: list[str]) -> list[str]:
+    value = env_str(name, "")
+    return [part.strip() for part in value.split(",") if part.strip()] or default
+
+
+def env_secret(name: str) -> str | None:
+    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is
+    given.
+    """
+    value = os.environ.get(name, "").strip()
+    file = os.environ.get(f"{name}_FILE", "").strip()
+    if value and file:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both given; give one of them.")
+    return value or (_secret_file(name, Path(file)) if file else None)
+
+
+def required(name: str, value: T | None) -> T:
+    if value is None:
+        raise ImproperlyConfigured(f"{name} (or {name}_FILE) is needed here and not given.")
+    return value
+
+
+def generated_secret(path: Path) -> str:
+    """The secret kept in `path`, made on the first call; several processes may call at once."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        _create_exclusively(path, secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def _create_exclusively(path: Path, value: str) -> None:
+    """Write beside, then link into place: no reader ever meets an empty file, and the first
+    writer wins.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        pass
+    finally:
+        beside.unlink()
+
+
+def _secret_file(name: str, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read.") from error
+
+
+def _read(name: str, default: T, convert: Callable[[str], T], wanted: str) -> T:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        return convert(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {wanted}.") from error
+
+
+def _as_bool(value: str) -> bool:
+    if value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
+    raise ValueError(value)
+
+
+def _bounded(name: str, value: T, least: T, most: T) -> T:
+    if not least <= value <= most:  # type: ignore[operator]
+        raise ImproperlyConfigured(f"{name} is {value}; it must lie between {least} and {most}.")
+    return value

@@ -1,0 +1,64 @@
+"""Which database and which broker, with the options that each was measured to need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Django's settings for `url`; sqlite:// and postgresql:// are what the console is tested
+    on.
+    """
+    try:
+        parsed: dict[str, Any] = dict(dj_database_url.parse(url))
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured("VBASE_DATABASE_URL is not a database address.") from error
+    if parsed["ENGINE"].endswith("sqlite3"):
+        return _sqlite(parsed)
+    if parsed["ENGINE"].endswith("postgresql"):
+        return _postgresql(parsed)
+    raise ImproperlyConfigured("VBASE_DATABASE_URL must begin with sqlite:// or postgresql://.")
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _sqlite(parsed: dict[str, Any]) -> dict[str, Any]:
+    """A deferred transaction that first reads and then writes fails at once under load; an
+    immediate one waits.
+    """
+    options = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA synchronous=NORMAL",
+    }
+    return parsed | {"OPTIONS": options}
+
+
+def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
+    options = parsed.get("OPTIONS", {}) | {"pool": {"min_size": 1, "max_size": 10, "timeout": 20}}
+    return parsed | {"OPTIONS": options, "CONN_MAX_AGE": 0}
+
+
+def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:
+    """Short time-outs, so that a dead broker never holds a request; and for Redis a sweep of
+    unacknowledged messages that runs every few seconds (its default is every 100) over a
+    visibility time that outlasts a lease.
+    """
+    if url.startswith(("redis", "rediss")):
+        return {
+            "visibility_timeout": max(60, int(lease_seconds * 2)),
+            "unacked_restore_interval": 2,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": 2,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+        }
+    if url.startswith("amqp"):
+        return {"max_retries": 1, "connect_timeout": 2}
+    raise ImproperlyConfigured("VBASE_BROKER_URL must begin with redis://, rediss:// or amqp://.")

@@ -1,0 +1,229 @@
+"""One try of a task: claim, report, and the three ends. Every write says `where epoch = mine and
+the lease lives`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest, Now
+
+from vbase_console.tasks.errors import JobCancelled, LeaseLost
+from vbase_console.tasks.models import Lease, Task, TaskEvent, database_time_in
+from vbase_console.tasks.registry import Job, job_for
+from vbase_console.tasks.states import LEASED, TaskState, sources_of
+
+logger = logging.getLogger(__name__)
+
+REPORT_EVERY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60
+
+
+def claim(task_id: str, *, worker: str) -> Attempt | None:
+    """Begin an attempt if the task waits and its turn has come, or if its last attempt is dead;
+    None otherwise.
+
+    Whoever reads the same row at the same time loses: the update names the epoch that was read, and
+    the unique index on the lock forbids a second holder even where two different tasks were read as
+    next.
+    """
+    task = Task.objects.select_related("organization").filter(task_id=task_id).ready().first()
+    state = TaskState.RUNNING
+    if task is None:
+        task = (
+            Task.objects.select_related("organization").filter(task_id=task_id).abandoned().first()
+        )
+        if task is None:
+            return None
+        state = TaskState(task.state)
+    return _begin(task, state, worker)
+
+
+def _begin(task: Task, state: TaskState, worker: str) -> Attempt | None:
+    seen = Task.objects.filter(pk=task.pk, epoch=task.epoch, state=task.state)
+    still_dead = Q(state=TaskState.PENDING) | Q(lease_until__lt=Now())
+    taken_over = task.state in LEASED
+    try:
+        with transaction.atomic():
+            moved = seen.filter(still_dead).update(
+                state=state,
+                epoch=F("epoch") + 1,
+                worker=worker,
+                holds_lock=task.holds_lock if taken_over else bool(task.lock),
+                lease_until=database_time_in(settings.LEASE_SECONDS),
+                started_at=Coalesce("started_at", Now()),
+                updated_at=Now(),
+            )
+            if not moved:
+                return None
+            task.refresh_from_db()
+            note(task, "Taken over from a worker that died." if taken_over else "Started.")
+    except IntegrityError:
+        return None  # another task took the lock in between
+    return Attempt(task)
+
+
+def note(task: Task, message: str) -> TaskEvent:
+    return TaskEvent.objects.create(
+        task=task,
+        epoch=task.epoch,
+        state=task.state,
+        progress=task.progress,
+        phase=task.phase,
+        message=message,
+    )
+
+
+class Attempt:
+    """What a job holds while it works: the task as it was claimed, and the right to write about
+    it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.lease = Lease(task_pk=task.pk, epoch=task.epoch)
+        self.lost = threading.Event()
+        self.cancel_requested = threading.Event()
+        self._renewed_at = time.monotonic()
+        self._reported_at = 0.0
+        if task.state == TaskState.CANCELLING:
+            self.cancel_requested.set()
+
+    @property
+    def job(self) -> Job:
+        return job_for(self.task.kind)
+
+    # -- the lease ---------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Called by the heartbeat; learns on the way whether somebody asked for a stop."""
+        began = time.monotonic()
+        if not self.lease.renew():
+            self.lost.set()
+            return
+        self._renewed_at = began
+        if Task.objects.filter(pk=self.task.pk, state=TaskState.CANCELLING).exists():
+            self.cancel_requested.set()
+
+    def guard(self) -> None:
+        """Raise `LeaseLost` if this attempt may no longer act; called right before every effect
+        on the world.
+        """
+        if time.monotonic() - self._renewed_at > settings.LEASE_SECONDS:
+            self.lost.set()
+        if self.lost.is_set():
+            raise LeaseLost(self.task.task_id)
+
+    def safe_point(self) -> None:
+        """Raise `JobCancelled` if somebody asked for a stop: here the job can end with nothing
+        half done.
+        """
+        self.guard()
+        if self.cancel_requested.is_set() and self.job.cancellable:
+            raise JobCancelled(self.task.task_id)
+
+    @contextlib.contextmanager
+    def fenced(self) -> Iterator[None]:
+        """A transaction that commits only if this attempt still may write. It takes the row
+        first: nobody can take the task over between the check and the commit.
+        """
+        with transaction.atomic():
+            self.job.hold(self.task)
+            self._write()
+            yield
+
+    # -- what a job says ---------------------------------------------------------------------------
+
+    def report(self, percent: int, phase: str, message: str) -> None:
+        """Say what was done and what is being done; written at most once a second, and always
+        when the phase changes.
+        """
+        self.safe_point()
+        due = time.monotonic() - self._reported_at >= REPORT_EVERY_SECONDS
+        if phase == self.task.phase and not due:
+            return
+        self._reported_at = time.monotonic()
+        new_phase = phase != self.task.phase
+        with transaction.atomic():
+            self._write(
+                progress=Greatest("progress", min(percent, 99)), phase=phase, message=message
+            )
+            self.task.refresh_from_db(fields=["progress", "phase", "message", "state"])
+            if new_phase:
+                note(self.task, message)
+        if self.task.state == TaskState.CANCELLING:
+            self.cancel_requested.set()
+
+    def remember(self, **facts: Any) -> None:
+        """Note for the next attempt what this one has reached."""
+        self.task.checkpoint |= facts
+        self._write(checkpoint=self.task.checkpoint)
+
+    def warn(self, text: str) -> None:
+        self.task.warnings.append(text)
+        self._write(warnings=self.task.warnings)
+
+    def release_lock(self) -> None:
+        """Let the next task of this lock begin while this one goes on."""
+        self._write(holds_lock=False)
+
+    def _write(self, **changes: Any) -> None:
+        if not self.lease.rows().update(updated_at=Now(), **changes):
+            self.lost.set()
+            raise LeaseLost(self.task.task_id)
+
+    # -- the ends ----------------------------------------------------------------------------------
+
+    def succeed(self, message: str = "Done.") -> None:
+        self._end(TaskState.SUCCEEDED, message, progress=100)
+
+    def fail(self, message: str) -> None:
+        self._end(TaskState.FAILED, message)
+
+    def cancel(self) -> None:
+        self._end(TaskState.CANCELLED, "Cancelled.")
+
+    def put_back(self, message: str) -> None:
+        """Try again after a pause that doubles with every attempt, up to a minute, and is never
+        the same twice.
+        """
+        pause = min(2.0**self.task.epoch, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
+        text = f"{message} Next try in {pause:.0f} s."
+        self._move(TaskState.PENDING, text, not_before=database_time_in(pause), woken_at=None)
+
+    def _end(self, state: TaskState, message: str, **changes: Any) -> None:
+        self._move(state, message, finished_at=Now(), settle=True, **changes)
+
+    def _move(
+        self, state: TaskState, message: str, *, settle: bool = False, **changes: Any
+    ) -> None:
+        with transaction.atomic():
+            self.job.hold(self.task)
+            moved = (
+                self.lease.rows()
+                .filter(state__in=sources_of(state))
+                .update(
+                    state=state,
+                    message=message,
+                    holds_lock=False,
+                    lease_until=None,
+                    updated_at=Now(),
+                    **changes,
+                )
+            )
+            if not moved:
+                self.lost.set()
+                raise LeaseLost(self.task.task_id)
+            self.task.refresh_from_db()
+            note(self.task, message)
+            if settle:
+                self.job.settled(self.task)

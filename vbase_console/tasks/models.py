@@ -1,0 +1,193 @@
+"""The row of a task and its history. Moves live in `attempts` (what a worker does) and
+`services` (what people ask).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.tenancy import TenantQuerySet
+from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TaskState
+
+
+def database_time_in(seconds: float) -> Combinable:
+    """An instant by the database's clock, the only one that leases are measured with."""
+    return models.ExpressionWrapper(
+        Now() + timedelta(seconds=seconds), output_field=models.DateTimeField()
+    )
+
+
+class TaskQuerySet(TenantQuerySet["Task"]):
+    def active(self) -> Self:
+        return self.filter(state__in=ACTIVE)
+
+    def about(self, subject_id: str) -> Self:
+        return self.filter(subject_id=subject_id)
+
+    def in_turn_order(self) -> Self:
+        """As a lock serves them: what runs, then by rank, then as accepted."""
+        return self.order_by("-holds_lock", "-rank", "pk")
+
+    def abandoned(self) -> Self:
+        """An attempt's lease ended without the attempt: its worker is dead, or paused and no
+        longer allowed to write.
+        """
+        return self.filter(state__in=LEASED, lease_until__lt=Now())
+
+    def ready(self) -> Self:
+        """Waiting tasks whose time and turn have come."""
+        same_lock = Task.objects.filter(lock=OuterRef("lock")).exclude(lock="")
+        held = same_lock.filter(holds_lock=True)
+        earlier = same_lock.filter(state=TaskState.PENDING).filter(
+            Q(rank__gt=OuterRef("rank")) | Q(rank=OuterRef("rank"), pk__lt=OuterRef("pk"))
+        )
+        due = self.filter(state=TaskState.PENDING, not_before__lte=Now())
+        return due.filter(~Exists(held), ~Exists(earlier))
+
+
+class Task(models.Model):
+    """One piece of work. The row is the truth; a message only wakes a worker to look at it."""
+
+    task_id = models.CharField(max_length=40, unique=True)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=40)
+    subject_id = models.CharField(max_length=64)
+    """What it is about; text, so that the engine knows neither clusters nor backups."""
+    lock = models.CharField(max_length=80, blank=True)
+    """Of the tasks with the same lock one runs at a time, in order; empty: it waits for nobody."""
+    holds_lock = models.BooleanField(default=False)
+    rank = models.SmallIntegerField(default=0)
+    """Higher goes first among the tasks that wait for one lock."""
+    arguments = models.JSONField(default=dict)
+    checkpoint = models.JSONField(default=dict)
+    """What an attempt noted for the next one."""
+
+    state = models.CharField(max_length=16, choices=TaskState.choices, default=TaskState.PENDING)
+    progress = models.PositiveSmallIntegerField(default=0)
+    phase = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    warnings = models.JSONField(default=list)
+
+    epoch = models.PositiveIntegerField(default=0)
+    """The number of the attempt that may write; raised by every claim."""
+    worker = models.CharField(max_length=120, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(default=timezone.now)
+    woken_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    requested_by = models.CharField(max_length=254, blank=True)
+    retry_of = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lock"],
+                condition=Q(holds_lock=True) & ~Q(lock=""),
+                name="one_running_task_per_lock",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=TaskState.values), name="task_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(progress__lte=100) & (~Q(state=TaskState.SUCCEEDED) | Q(progress=100)),
+                name="task_progress_counts",
+            ),
+            models.CheckConstraint(
+                condition=Q(holds_lock=False) | Q(state__in=LEASED),
+                name="task_lock_only_while_leased",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="task_by_organization"),
+            models.Index(fields=["subject_id", "-id"], name="task_by_subject"),
+            models.Index(fields=["not_before"], condition=Q(state="PENDING"), name="task_waiting"),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(state__in=["RUNNING", "CANCELLING"]),
+                name="task_leased",
+            ),
+            models.Index(
+                fields=["lock", "-rank", "id"],
+                condition=Q(state__in=["PENDING", "RUNNING", "CANCELLING"]),
+                name="task_turn",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.task_id
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in FINISHED
+
+
+class TaskEvent(models.Model):
+    """One thing that happened to a task; rows are added and after their time removed, never
+    changed.
+    """
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    epoch = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=TaskState.choices)
+    progress = models.PositiveSmallIntegerField()
+    phase = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [models.Index(fields=["at"], name="task_event_age")]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} {self.state}: {self.message}"
+
+
+class Pulse(models.Model):
+    """When a part of the console was last seen at work: what the health answer is made of."""
+
+    part = models.CharField(max_length=20, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.part} at {self.at}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lease:
+    """Which attempt of which task; every write of the attempt names it."""
+
+    task_pk: int
+    epoch: int
+
+    def rows(self) -> TaskQuerySet:
+        """The task's row while this attempt may still write to it; empty from the moment it may
+        not.
+        """
+        return Task.objects.filter(
+            pk=self.task_pk, epoch=self.epoch, state__in=LEASED, lease_until__gt=Now()
+        )
+
+    def renew(self) -> bool:
+        return bool(self.rows().update(lease_until=database_time_in(settings.LEASE_SECONDS)))

@@ -1,0 +1,56 @@
+"""Which function does which kind of task. Apps fill it in `AppConfig.ready`; the engine knows
+only this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vbase_console.tasks.attempts import Attempt
+    from vbase_console.tasks.models import Task
+
+Run = Callable[["Attempt"], None]
+Settled = Callable[["Task"], None]
+
+
+def _nothing(task: Task) -> None:
+    """For kinds whose end changes nothing but the task."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """How one kind of task is done.
+
+    `run` does the work of one attempt and may be called again from any point. `settled` is called
+    inside the transaction that ends the task, whatever the end: what the task's end means for other
+    rows becomes true with it or not at all. `hold` is called first in every transaction that writes
+    a task and other rows: it locks those, so that everybody takes them in the same order, subject
+    before task. `cancellable` is False for work that can only go forward.
+    """
+
+    kind: str
+    run: Run
+    settled: Settled = _nothing
+    hold: Settled = _nothing
+    cancellable: bool = True
+    id_prefix: str = "task"
+
+
+_jobs: dict[str, Job] = {}
+
+
+def register(job: Job) -> None:
+    if job.kind in _jobs and _jobs[job.kind] != job:
+        raise ValueError(f"Two jobs want the kind {job.kind}.")
+    _jobs[job.kind] = job
+
+
+def job_for(kind: str) -> Job:
+    return _jobs[kind]
+
+
+def kinds() -> list[str]:
+    return sorted(_jobs)

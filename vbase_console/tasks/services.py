@@ -1,0 +1,136 @@
+"""What can be asked of tasks: enqueue, cancel, retry. Each leaves rows first and wakes a worker
+after the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from kombu.exceptions import OperationalError
+
+from vbase_console.errors import FailedPrecondition
+from vbase_console.identifiers import new_id
+from vbase_console.tasks.attempts import note
+from vbase_console.tasks.models import Task, database_time_in
+from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.states import TaskState
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def enqueue(
+    *,
+    organization_id: uuid.UUID,
+    kind: str,
+    subject_id: str,
+    lock: str = "",
+    rank: int = 0,
+    arguments: dict[str, Any] | None = None,
+    requested_by: str = "",
+    retry_of: str = "",
+    delay_seconds: float = 0,
+    message: str = "Waiting for a worker.",
+) -> Task:
+    """Accept a piece of work in the caller's transaction; a worker hears of it when that
+    commits.
+    """
+    task = Task.objects.create(
+        task_id=new_id(job_for(kind).id_prefix),
+        organization_id=organization_id,
+        kind=kind,
+        subject_id=subject_id,
+        lock=lock,
+        rank=rank,
+        arguments=arguments or {},
+        requested_by=requested_by,
+        retry_of=retry_of,
+        message=message,
+        not_before=database_time_in(delay_seconds),
+    )
+    task.refresh_from_db(fields=["not_before"])
+    note(task, f"Accepted from {requested_by or 'the console'}.")
+    wake_after_commit(task.task_id)
+    return task
+
+
+@transaction.atomic
+def request_cancel(task: Task, *, by: str) -> Task:
+    """A waiting task ends at once; a running one is asked to stop at its next safe point."""
+    if not job_for(task.kind).cancellable:
+        raise FailedPrecondition(f"{task.task_id} cannot be cancelled: it can only go forward.")
+    job_for(task.kind).hold(task)
+    if _cancel_waiting(task, by) or _ask_running(task, by):
+        return task
+    task.refresh_from_db()
+    if task.state == TaskState.CANCELLING:
+        return task
+    raise FailedPrecondition(f"{task.task_id} has already ended: {task.state}.")
+
+
+def check_retryable(task: Task) -> None:
+    """A retry is a task of its own, asked for where its kind is at home; how the first one ended
+    stays in the history.
+    """
+    if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
+        raise FailedPrecondition(
+            f"{task.task_id} is {task.state}; only a failed or cancelled task can be tried again."
+        )
+
+
+def wake_after_commit(task_id: str) -> None:
+    transaction.on_commit(lambda: wake(task_id), robust=True)
+
+
+def wake(task_id: str) -> bool:
+    """Tell the workers to look at this row. False where the broker does not answer: the sweep
+    will find the row.
+    """
+    from vbase_console.tasks.worker import run_task
+
+    try:
+        run_task.apply_async((task_id,), retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("The broker took no message for %s (%s); the sweep will.", task_id, error)
+        return False
+    Task.objects.filter(task_id=task_id).update(woken_at=Now())
+    return True
+
+
+def wake_next(lock: str) -> None:
+    """A lock became free: wake whoever is first in line."""
+    following = Task.objects.filter(lock=lock).ready().first() if lock else None
+    if following:
+        wake(following.task_id)
+
+
+def _cancel_waiting(task: Task, by: str) -> bool:
+    moved = Task.objects.filter(pk=task.pk, state=TaskState.PENDING).update(
+        state=TaskState.CANCELLED,
+        message=f"Cancelled by {by} before it began.",
+        cancel_requested_at=Now(),
+        finished_at=Now(),
+        updated_at=Now(),
+    )
+    if not moved:
+        return False
+    task.refresh_from_db()
+    note(task, task.message)
+    job_for(task.kind).settled(task)
+    transaction.on_commit(lambda: wake_next(task.lock), robust=True)
+    return True
+
+
+def _ask_running(task: Task, by: str) -> bool:
+    moved = Task.objects.filter(pk=task.pk, state=TaskState.RUNNING).update(
+        state=TaskState.CANCELLING, cancel_requested_at=Now(), updated_at=Now()
+    )
+    if not moved:
+        return False
+    task.refresh_from_db()
+    note(task, f"{by} asked to stop it; it stops at its next safe point.")
+    return True

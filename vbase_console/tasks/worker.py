@@ -1,0 +1,121 @@
+"""Claim → job → end: the one way by which work is done, and the one Celery entry point for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+from celery import shared_task
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from vbase_console.tasks import services
+from vbase_console.tasks.attempts import Attempt, claim
+from vbase_console.tasks.errors import JobCancelled, JobFailed, LeaseLost
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_ERROR_ATTEMPTS = 3
+
+
+@shared_task(name="vbase.run_task")
+def run_task(task_id: str) -> None:
+    """Look at the row. A message that is late, doubled or for somebody else's turn finds nothing
+    to claim.
+    """
+    attempt = claim(task_id, worker=worker_name())
+    if attempt is None:
+        return
+    with heartbeat(attempt):
+        _carry_out(attempt)
+    services.wake_next(attempt.task.lock)
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _carry_out(attempt: Attempt) -> None:
+    try:
+        _work(attempt)
+    except LeaseLost:
+        logger.warning("%s: another attempt has taken over; this one leaves.", attempt.task.task_id)
+
+
+def _work(attempt: Attempt) -> None:
+    if attempt.task.epoch > settings.TASK_ATTEMPTS:
+        attempt.fail(_while(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
+        return
+    try:
+        attempt.job.run(attempt)
+    except JobCancelled:
+        attempt.cancel()
+    except JobFailed as error:
+        _failed(attempt, str(error), permanent=error.permanent)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        _unknown(attempt, error)
+    else:
+        attempt.succeed()
+
+
+def _unknown(attempt: Attempt, error: Exception) -> None:
+    """Nobody foresaw this error, so nobody knows what it left behind: the next attempt looks at
+    the world anew.
+    """
+    logger.exception("%s: unexpected error", attempt.task.task_id)
+    text = (
+        f"Unexpected {type(error).__name__}; support finds it in the log by {attempt.task.task_id}."
+    )
+    _failed(attempt, text, permanent=attempt.task.epoch >= UNKNOWN_ERROR_ATTEMPTS)
+
+
+def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
+    text = _while(attempt, message)
+    exhausted = attempt.task.epoch >= settings.TASK_ATTEMPTS
+    if attempt.cancel_requested.is_set() and attempt.job.cancellable and not permanent:
+        attempt.cancel()
+    elif permanent or exhausted:
+        attempt.fail(text)
+    else:
+        attempt.put_back(text)
+
+
+def _while(attempt: Attempt, message: str) -> str:
+    """An error says what was being done."""
+    doing = attempt.task.phase
+    return f"While {doing}: {message}" if doing else message
+
+
+@contextlib.contextmanager
+def heartbeat(attempt: Attempt) -> Iterator[None]:
+    """Renew the lease at a third of its length, from a thread of its own, until the work ends."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_beat, args=(attempt, ended), name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _beat(attempt: Attempt, ended: threading.Event) -> None:
+    try:
+        while not attempt.lost.is_set() and not ended.wait(settings.LEASE_SECONDS / 3):
+            _renew(attempt)
+    finally:
+        connection.close()
+
+
+def _renew(attempt: Attempt) -> None:
+    try:
+        attempt.renew()
+    except DatabaseError as error:
+        # The next beat tries again; if none gets through, the lease ends and `guard` says so.
+        logger.warning("%s: the lease was not renewed: %s", attempt.task.task_id, error)
