@@ -169,4 +169,4 @@ class ClusterDriver(Protocol):
         """None where there is nothing to measure."""
 
     def cluster_ids(self) -> list[str]:
-        """Every cluster this driver finds in its world, whoever asked for it: how orphans are found."""
+        """Every cluster in the driver's world, whoever asked for it: this is how orphans show."""
