@@ -16,6 +16,7 @@ from clusters.drivers.base import DriverError, Observation, Presence, Progress
 from clusters.hands import get_driver, spec_of
 from clusters.models import Cluster
 from clusters.resources import Resources, check_resources, resources_of
+from clusters.services import retry_task
 from clusters.states import RUNS_AFTER, Condition, TaskKind
 from vbase_console.errors import InvalidArgument
 from vbase_console.tasks.attempts import Attempt
@@ -42,6 +43,7 @@ def register_all() -> None:
                 settled=_settled,
                 hold=_hold,
                 cancellable=kind is not TaskKind.DELETION,
+                retry=_retry,
             )
         )
 
@@ -163,6 +165,10 @@ def seen_changes(seen: Observation) -> dict[str, object]:
     if seen.endpoint:
         changes |= {"host": seen.endpoint.host, "port": seen.endpoint.port}
     return changes
+
+
+def _retry(task: Task, by: str) -> Task:
+    return retry_task(Cluster.objects.get(pk=task.subject_id), task, by=by)
 
 
 def _hold(task: Task) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Run = Callable[["Attempt"], None]
 Settled = Callable[["Task"], None]
+Retry = Callable[["Task", str], "Task"]
 
 
 def _nothing(task: Task) -> None:
@@ -28,7 +29,8 @@ class Job:
     inside the transaction that ends the task, whatever the end: what the task's end means for other
     rows becomes true with it or not at all. `hold` is called first in every transaction that writes
     a task and other rows: it locks those, so that everybody takes them in the same order, subject
-    before task. `cancellable` is False for work that can only go forward.
+    before task. `cancellable` is False for work that can only go forward. `retry` asks anew for
+    what a failed or cancelled task should have done, by the rules of whoever knows the subject.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class Job:
     settled: Settled = _nothing
     hold: Settled = _nothing
     cancellable: bool = True
+    retry: Retry | None = None
     id_prefix: str = "task"
 
 

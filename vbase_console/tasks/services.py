@@ -82,6 +82,14 @@ def check_retryable(task: Task) -> None:
         )
 
 
+def retry(task: Task, *, by: str) -> Task:
+    """Ask anew for a task of any kind; its app decides whether that is taken."""
+    ask_again = job_for(task.kind).retry
+    if ask_again is None:
+        raise FailedPrecondition(f"{task.task_id} ({task.kind}) cannot be tried again.")
+    return ask_again(task, by)
+
+
 def wake_after_commit(task_id: str) -> None:
     transaction.on_commit(lambda: wake(task_id), robust=True)
 
