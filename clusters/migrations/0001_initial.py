@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('cluster_id', models.CharField(default=vbase_console.identifiers.new_cluster_id, max_length=24, primary_key=True, serialize=False)),
                 ('service_id', models.CharField(default=vbase_console.identifiers.new_service_id, max_length=24, unique=True)),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9._ -]{1,63}\\Z', 'Use 1–63 letters, digits, dots, underscores, spaces and dashes.')])),
+                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9._ -]{1,63}\\Z', 'Use 1 to 63 letters, digits, dots, underscores, spaces and dashes.')])),
                 ('labels', models.JSONField(blank=True, default=dict)),
                 ('deletion_protection', models.BooleanField(default=False)),
                 ('version', models.CharField(max_length=40)),
