@@ -1,0 +1,166 @@
+"""Many writers, snapshots meanwhile, kill -9 at any moment: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+
+import pytest
+from pymilvus import MilvusClient, MilvusException
+
+from clusters.drivers.base import DriverError
+from tests.drivers.launched import Launched, ids, make_collection, rows, wait_for
+
+WRITERS = 4
+BATCH = 20
+SMALL_MEMORY = {"MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES": "100000"}
+"""Flushes come every thousand rows or so instead of every million."""
+
+
+class Writers:
+    """Threads that insert rows of their own ranges and remember what was acknowledged."""
+
+    def __init__(self, launched: Launched, collection: str) -> None:
+        self.acknowledged: list[set[int]] = [set() for _ in range(WRITERS)]
+        self.stopped = threading.Event()
+        self._clients = [launched.client() for _ in range(WRITERS)]
+        self._collection = collection
+
+    @property
+    def rows(self) -> set[int]:
+        return set().union(*self.acknowledged)
+
+    @contextmanager
+    def running(self) -> Iterator[Writers]:
+        with futures.ThreadPoolExecutor(WRITERS) as threads:
+            for number in range(WRITERS):
+                threads.submit(self._write, number)
+            try:
+                yield self
+            finally:
+                self.stopped.set()
+
+    def _write(self, number: int) -> None:
+        following = number * 10_000_000
+        while not self.stopped.is_set():
+            batch = range(following, following + BATCH)
+            try:
+                self._clients[number].insert(self._collection, rows(*batch), timeout=20)
+            except MilvusException:
+                return  # the server was killed: what it did not acknowledge may be gone
+            self.acknowledged[number].update(batch)
+            following += BATCH
+
+
+def torment(
+    launched: Launched,
+    collection: str,
+    *,
+    rows_wanted: int,
+    forgiven: type[Exception] | None = None,
+) -> set[int]:
+    """Write from all sides, snapshot all the while, kill; answers the acknowledged rows."""
+    make_collection(launched.client(), collection)
+    with Writers(launched, collection).running() as writers:
+        snapshots = 0
+        while len(writers.rows) < rows_wanted:
+            with contextlib.suppress(*filter(None, [forgiven])):
+                launched.control("CreateSnapshot", name=f"s{snapshots}", database="default")
+            snapshots += 1
+            time.sleep(0.02)
+        launched.kill()
+    return writers.rows
+
+
+def found_after_restart(launched: Launched, collection: str) -> set[int]:
+    launched.start()
+    return ids(launched.client(), collection)
+
+
+def test_four_writers_snapshots_and_kill_9_lose_no_acknowledged_row(
+    launch: Callable[..., Launched], collection: str
+) -> None:
+    launched = launch("--cores", "2", **SMALL_MEMORY)
+    acknowledged = torment(launched, collection, rows_wanted=8_000)
+    assert acknowledged - found_after_restart(launched, collection) == set()
+
+
+@pytest.mark.torture
+def test_without_the_locks_rows_are_lost(launch: Callable[..., Launched], collection: str) -> None:
+    launched = launch("--unsafe-without-locks", "--cores", "2", **SMALL_MEMORY)
+    acknowledged = torment(launched, collection, rows_wanted=15_000, forgiven=DriverError)
+    assert acknowledged - found_after_restart(launched, collection) != set()
+
+
+@pytest.mark.torture
+def test_kill_9_again_and_again_loses_nothing(
+    launch: Callable[..., Launched], collection: str
+) -> None:
+    launched = launch("--cores", "2", **SMALL_MEMORY)
+    for trial in range(8):
+        name = f"{collection}_{trial}"
+        acknowledged = torment(launched, name, rows_wanted=20_000)
+        assert acknowledged - found_after_restart(launched, name) == set()
+
+
+def test_six_first_clients_after_a_restart_lose_nothing(
+    launch: Callable[..., Launched], collection: str
+) -> None:
+    launched = launch()
+    make_collection(launched.client(), collection)
+    launched.restart()
+    clients = [launched.client() for _ in range(6)]
+    with futures.ThreadPoolExecutor(6) as threads:
+        written = [
+            threads.submit(clients[n].insert, collection, rows(*range(n * 100, n * 100 + 100)))
+            for n in range(6)
+        ]
+        futures.wait(written)
+    launched.kill()
+    assert found_after_restart(launched, collection) == set(range(600))
+
+
+def test_many_writers_of_one_key_leave_one_row(server: Launched, collection: str) -> None:
+    clients = [server.client() for _ in range(4)]
+    make_collection(clients[0], collection)
+    with futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda each: each.upsert(collection, rows(1)), clients * 5))
+    assert ids(clients[0], collection) == {1}
+
+
+def test_clean_end_keeps_every_row(launch: Callable[..., Launched], collection: str) -> None:
+    launched = launch()
+    make_collection(launched.client(), collection)
+    launched.client().insert(collection, rows(*range(500)))
+    launched.restart()
+    assert ids(launched.client(), collection) == set(range(500))
+
+
+def test_writers_wait_no_longer_than_for_the_flush(server: Launched, collection: str) -> None:
+    """A collection that is being indexed in the background can be pinned meanwhile."""
+    client = server.client()
+    make_collection(client, collection, index="HNSW")
+    client.load_collection(collection)
+    client.insert(collection, rows(*range(3_000)))
+    server.control("CreateSnapshot", name=collection, database="default", collections=[collection])
+    assert len(ids(client, collection)) == 3_000
+
+
+def test_health_answers_while_every_thread_is_busy(server: Launched, collection: str) -> None:
+    client = server.client()
+    make_collection(client, collection)
+    client.insert(collection, rows(*range(2_000)))
+    busy = [server.client() for _ in range(8)]
+    with futures.ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(_count_often, each, collection) for each in busy]
+        assert wait_for(lambda: server.health().get("ready"), 10)
+        futures.wait(asked)
+
+
+def _count_often(client: MilvusClient, collection: str) -> None:
+    for _ in range(5):
+        ids(client, collection)
