@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+
+from clusters.models import Cluster, LoadSample
+from vbase_console.readonly_admin import ReadOnlyAdmin
+
+
+@admin.register(Cluster)
+class ClusterAdmin(ReadOnlyAdmin):
+    """Fields are named one by one: the sealed token is not among them."""
+
+    list_display = [
+        "cluster_id",
+        "name",
+        "organization",
+        "status",
+        "status_message",
+        "version",
+        "compute_units",
+        "created_at",
+    ]
+    list_select_related = ["organization"]
+    list_filter = ["status", "version", "enable_auto_scaling", "created_at", "organization"]
+    search_fields = [
+        "^cluster_id",
+        "^service_id",
+        "name",
+        "organization__name",
+        "^organization__id",
+    ]
+    search_help_text = "Cluster or service id, name, organization name or id"
+    readonly_fields = ["tasks"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "cluster_id",
+                    "service_id",
+                    "organization",
+                    "name",
+                    "labels",
+                    "deletion_protection",
+                    "tasks",
+                ]
+            },
+        ),
+        (
+            "State",
+            {
+                "fields": [
+                    "status",
+                    "status_message",
+                    "condition",
+                    "change_failed",
+                    "wanted_running",
+                    "seen_at",
+                    "created_at",
+                    "updated_at",
+                    "deleted_at",
+                ]
+            },
+        ),
+        (
+            "Resources",
+            {
+                "fields": [
+                    "version",
+                    "compute_units",
+                    "enable_auto_scaling",
+                    "max_compute_units",
+                    "enable_replicas",
+                    "replicas",
+                    "effective_cores",
+                    "host",
+                    "port",
+                ]
+            },
+        ),
+    ]
+
+    @admin.display(description="tasks")
+    def tasks(self, cluster: Cluster) -> str:
+        address = reverse("admin:tasks_task_changelist")
+        query = urlencode({"q": cluster.cluster_id})
+        return format_html('<a href="{}?{}">What happened to this cluster</a>', address, query)
+
+
+@admin.register(LoadSample)
+class LoadSampleAdmin(ReadOnlyAdmin):
+    list_display = ["cluster", "at", "cpu_seconds", "cores"]
+    list_select_related = ["cluster"]
+    search_fields = ["^cluster__cluster_id", "cluster__name"]
+    search_help_text = "Cluster id or name"

@@ -1,0 +1,57 @@
+"""Support staff may retry and cancel, through the services, and history says that it was them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpResponse
+from django.test import Client
+
+from clusters import services
+from clusters.models import Cluster
+from vbase_console.organizations.models import AuditEntry
+from vbase_console.tasks.models import Task
+
+MakeCluster = Callable[..., Cluster]
+
+
+def act(client: Client, action: str, task: Task) -> HttpResponse:
+    form = {"action": action, "_selected_action": [str(task.pk)]}
+    return client.post("/admin/tasks/task/", form, follow=True)  # type: ignore[return-value]
+
+
+def test_it_retries_a_failed_task_as_support(support: Client, failed_task: Task) -> None:
+    act(support, "retry", failed_task)
+    again = Task.objects.get(retry_of=failed_task.task_id)
+    assert (again.kind, again.requested_by) == ("RESTART", "support:sam@example.com")
+
+
+def test_it_cancels_a_waiting_task_as_support(support: Client, make_cluster: MakeCluster) -> None:
+    task = services.stop_cluster(make_cluster(), by="alice@example.com")
+    act(support, "cancel", task)
+    task.refresh_from_db()
+    assert task.state == "CANCELLED"
+    assert "support:sam@example.com" in task.message
+
+
+def test_it_leaves_an_audit_row_of_what_it_did(support: Client, failed_task: Task) -> None:
+    act(support, "retry", failed_task)
+    entry = AuditEntry.objects.get()
+    assert (entry.principal, entry.door) == ("support:sam@example.com", "ADMIN")
+    assert (entry.action, entry.outcome) == ("RetryTask", "ACCEPTED")
+    assert (entry.object_id, entry.source) == (failed_task.task_id, "127.0.0.1")
+
+
+def test_it_says_and_audits_why_a_service_refused(support: Client, failed_task: Task) -> None:
+    page = act(support, "cancel", failed_task)
+    assert "has already ended: FAILED" in page.content.decode()
+    entry = AuditEntry.objects.get()
+    assert entry.outcome == "REFUSED"
+    assert entry.detail.startswith("FAILED_PRECONDITION")
+
+
+def test_it_offers_no_action_to_whoever_may_only_look(onlooker: Client, failed_task: Task) -> None:
+    page = act(onlooker, "retry", failed_task)
+    assert 'value="retry"' not in page.content.decode()
+    assert not Task.objects.filter(retry_of=failed_task.task_id).exists()
+    assert not AuditEntry.objects.exists()

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.contrib import admin
+
+from vbase_console.api.models import IdempotentAnswer
+from vbase_console.readonly_admin import ReadOnlyAdmin
+
+
+@admin.register(IdempotentAnswer)
+class IdempotentAnswerAdmin(ReadOnlyAdmin):
+    """That an answer is kept, never the answer: its body may hold an access token."""
+
+    list_display = ["created_at", "organization", "method", "path", "key", "status"]
+    list_select_related = ["organization"]
+    list_filter = ["method", "status"]
+    search_fields = ["key", "path", "organization__name", "^organization__id"]
+    search_help_text = "Idempotency key, path, organization name or id"
+    fields = ["organization", "method", "path", "key", "fingerprint", "status", "created_at"]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from django.contrib import admin
+
+from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
+from vbase_console.readonly_admin import ReadOnlyAdmin, ReadOnlyInline
+
+
+class MembershipInline(ReadOnlyInline):
+    model = Membership
+    fields = ["user", "role", "created_at"]
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ReadOnlyAdmin):
+    list_display = ["name", "id", "created_at"]
+    search_fields = ["name", "^id"]
+    search_help_text = "Name or id"
+    fields = ["id", "name", "created_at"]
+    inlines = [MembershipInline]
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    list_display = ["user", "organization", "role", "created_at"]
+    list_select_related = ["user", "organization"]
+    list_filter = ["role"]
+    search_fields = ["user__username", "organization__name", "^organization__id"]
+    search_help_text = "Sign-in address, organization name or id"
+    fields = ["user", "organization", "role", "created_at"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Fields are named one by one: the hash is not among them."""
+
+    list_display = ["prefix", "name", "organization", "revoked", "expiry_date", "last_used_at"]
+    list_select_related = ["organization"]
+    list_filter = ["revoked", "created"]
+    search_fields = ["^prefix", "name", "organization__name", "^organization__id"]
+    search_help_text = "Prefix, name, organization name or id"
+    fields = [
+        "prefix",
+        "name",
+        "organization",
+        "scopes",
+        "created",
+        "created_by",
+        "expiry_date",
+        "last_used_at",
+        "revoked",
+    ]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = [
+        "at",
+        "organization",
+        "principal",
+        "action",
+        "object_id",
+        "outcome",
+        "door",
+        "source",
+        "detail",
+    ]
+    list_select_related = ["organization"]
+    list_filter = ["outcome", "door", "at", "organization"]
+    search_fields = ["^object_id", "principal", "action", "organization__name", "^organization__id"]
+    search_help_text = "Object id, principal, action, organization name or id"

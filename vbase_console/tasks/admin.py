@@ -1,0 +1,146 @@
+"""Tasks as support staff see them: why one failed, and the two things that may be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from vbase_console.errors import ConsoleError
+from vbase_console.organizations import audit
+from vbase_console.organizations.models import Outcome
+from vbase_console.readonly_admin import ReadOnlyAdmin, ReadOnlyInline
+from vbase_console.tasks import registry, services
+from vbase_console.tasks.models import Pulse, Task, TaskEvent
+
+Service = Callable[..., Task]
+
+
+class KindFilter(admin.SimpleListFilter):
+    """The kinds that jobs are registered for; asking the table for them would walk all of it."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Task]
+    ) -> list[tuple[str, str]]:
+        return [(kind, kind) for kind in registry.kinds()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class TaskEventInline(ReadOnlyInline):
+    model = TaskEvent
+    fields = ["at", "epoch", "state", "progress", "phase", "message"]
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnlyAdmin):
+    list_display = [
+        "task_id",
+        "kind",
+        "state",
+        "progress",
+        "phase",
+        "message",
+        "subject_id",
+        "organization",
+        "requested_by",
+        "created_at",
+        "finished_at",
+    ]
+    list_filter = ["state", KindFilter, "created_at", "organization"]
+    list_select_related = ["organization"]
+    search_fields = ["^task_id", "^subject_id", "organization__name", "^organization__id"]
+    search_help_text = "Task id, cluster or backup id, organization name or id"
+    inlines = [TaskEventInline]
+    actions = ["retry", "cancel"]
+    fieldsets = [
+        (
+            None,
+            {"fields": ["task_id", "kind", "state", "progress", "phase", "message", "warnings"]},
+        ),
+        ("About", {"fields": ["organization", "subject_id", "requested_by", "retry_of"]}),
+        (
+            "When",
+            {"fields": ["created_at", "started_at", "updated_at", "finished_at", "not_before"]},
+        ),
+        (
+            "Engine",
+            {
+                "fields": [
+                    "epoch",
+                    "worker",
+                    "lease_until",
+                    "lock",
+                    "holds_lock",
+                    "rank",
+                    "woken_at",
+                    "cancel_requested_at",
+                    "arguments",
+                    "checkpoint",
+                ]
+            },
+        ),
+    ]
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tasks.change_task")
+
+    @admin.action(description="Retry the chosen tasks", permissions=["act"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        self._ask(request, queryset, "RetryTask", services.retry)
+
+    @admin.action(description="Cancel the chosen tasks", permissions=["act"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        self._ask(request, queryset, "CancelTask", services.request_cancel)
+
+    def _ask(
+        self, request: HttpRequest, queryset: QuerySet[Task], action: str, service: Service
+    ) -> None:
+        for task in queryset.order_by("pk"):
+            try:
+                said = _ask_and_record(request, task, action, service)
+            except ConsoleError as error:
+                _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
+                self.message_user(request, error.message, messages.ERROR)
+            else:
+                self.message_user(
+                    request, f"{action} {task.task_id}: {said.task_id} is {said.state}."
+                )
+
+
+@transaction.atomic
+def _ask_and_record(request: HttpRequest, task: Task, action: str, service: Service) -> Task:
+    """What was done and the row that says who did it become true together."""
+    said = service(task, by=support_label(request))
+    _record(request, task, action, Outcome.ACCEPTED, said.task_id)
+    return said
+
+
+def support_label(request: HttpRequest) -> str:
+    """How history names support staff, so that a tenant can tell them from members."""
+    return f"support:{request.user.get_username()}"
+
+
+def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, detail: str) -> None:
+    audit.record(
+        organization_id=task.organization_id,
+        principal=support_label(request),
+        action=action,
+        object_id=task.task_id,
+        source=request.META.get("REMOTE_ADDR"),
+        door=audit.Door.ADMIN,
+        outcome=outcome,
+        detail=detail,
+    )
+
+
+@admin.register(Pulse)
+class PulseAdmin(ReadOnlyAdmin):
+    list_display = ["part", "at"]
