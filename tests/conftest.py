@@ -1,12 +1,14 @@
-"""The cast and the factories. Alice owns, Bob may only look, Charlie is a stranger, Sam is support."""
+"""The cast and the factories. Alice owns, Bob may look, Charlie is a stranger, Sam is support."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from clusters import hands
@@ -23,6 +25,19 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
 PASSWORD = "a long enough password"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
+    """On SQLite tables are emptied with DELETE, which the audit refuses everywhere else."""
+    append_only = import_module("vbase_console.organizations.migrations.0002_audit_is_append_only")
+    flush, (drop, make) = connection.ops.sql_flush, append_only.sqlite_deletion_guard()
+    with pytest.MonkeyPatch.context() as patch:
+        if connection.vendor == "sqlite":
+            patch.setattr(
+                connection.ops, "sql_flush", lambda *a, **k: [drop, *flush(*a, **k), make]
+            )
+        yield
 
 
 @pytest.fixture(autouse=True)
