@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import DatabaseError, transaction
+
+from vbase_console.errors import ConsoleError
+from vbase_console.management import preparation_hint
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.services import create_organization, person
+
+
+class Command(BaseCommand):
+    help = "Make an organization with its first owner; prints its id, alone, on standard output."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--owner", required=True, help="an e-mail address; made if unknown")
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        email = _email(options["owner"])
+        try:
+            with transaction.atomic():
+                owner = person(email=email)
+                organization: Organization = create_organization(name=options["name"], owner=owner)
+        except ConsoleError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(preparation_hint(error)) from error
+        if not owner.has_usable_password():
+            self.stderr.write(f"{email} cannot sign in yet: `manage.py changepassword {email}`.")
+        self.stdout.write(str(organization.pk))
+
+
+def _email(text: str) -> str:
+    try:
+        validate_email(text)
+    except ValidationError as error:
+        raise CommandError(f"--owner must be an e-mail address, and '{text}' is none.") from error
+    return text.strip().lower()

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from vbase_console.errors import ConsoleError
+from vbase_console.management import preparation_hint
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.scopes import ALL_SCOPES
+from vbase_console.organizations.services import issue_api_key
+
+
+class Command(BaseCommand):
+    help = "Issue an API key and print it, alone, on standard output; it cannot be shown again."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--organization", required=True, help="its name, for example demo")
+        parser.add_argument("--name", required=True, help="what the key is for, for example ci")
+        parser.add_argument(
+            "--scopes",
+            default="all",
+            help=f"all (the default), or names separated by commas: {', '.join(ALL_SCOPES)}",
+        )
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        try:
+            organization = _named(options["organization"])
+            scopes = _scopes(options["scopes"])
+            _, key = issue_api_key(
+                organization, name=options["name"], scopes=scopes, created_by="manage.py"
+            )
+        except ConsoleError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(preparation_hint(error)) from error
+        self.stdout.write(key)
+
+
+def _named(name: str) -> Organization:
+    organization = Organization.objects.filter(name=name).first()
+    if organization is None:
+        names = ", ".join(Organization.objects.values_list("name", flat=True)[:20]) or "none yet"
+        raise CommandError(f"There is no organization '{name}'. There is: {names}.")
+    return organization
+
+
+def _scopes(text: str) -> list[str]:
+    if text == "all":
+        return list(ALL_SCOPES)
+    return [scope.strip() for scope in text.split(",") if scope.strip()]

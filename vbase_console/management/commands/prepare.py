@@ -1,0 +1,72 @@
+"""Bring the database and the static files to where this version of the console needs them."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection, transaction
+
+from vbase_console.errors import ConsoleError
+from vbase_console.organizations.models import Membership, Organization
+from vbase_console.organizations.scopes import Role
+from vbase_console.organizations.services import create_organization, person
+from vbase_console.settings.env import env_secret, env_str
+from vbase_console.static_files import collect_static_files
+
+FIRST_ORGANIZATION = "demo"
+
+
+class Command(BaseCommand):
+    help = (
+        "Prepare the database and the static files: migrate, and on the first start make the "
+        f"organization '{FIRST_ORGANIZATION}' with its owner. It can be run again at any time."
+    )
+    requires_system_checks = ()
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        try:
+            self._prepare()
+        except (OperationalError, ConsoleError) as error:
+            raise CommandError(f"The database cannot be prepared: {error}") from error
+
+    def _prepare(self) -> None:
+        write_ahead()
+        call_command("migrate", interactive=False, verbosity=0)
+        collect_static_files()
+        self.stdout.write(first_owner())
+
+
+def write_ahead() -> None:
+    """SQLite remembers its journal mode; several processes that switch it at once lock each other
+    out, so it is done here and nowhere else.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+
+
+@transaction.atomic
+def first_owner() -> str:
+    """How to sign in, in words; makes the first organization where there is none."""
+    if Organization.objects.exists():
+        return _known_owner()
+    email = env_str("VBASE_OWNER_EMAIL", "owner@example.com")
+    given = env_secret("VBASE_OWNER_PASSWORD")
+    password = given or secrets.token_urlsafe(12)
+    create_organization(name=FIRST_ORGANIZATION, owner=person(email=email, password=password))
+    if given:
+        return f"Sign in as {email} with the password that you gave."
+    return (
+        f"Sign in as {email} with the password {password}\n"
+        "(it is shown only now; `manage.py changepassword` sets another one)."
+    )
+
+
+def _known_owner() -> str:
+    owners = Membership.objects.filter(role=Role.OWNER).select_related("user").order_by("pk")
+    owner = owners.first()
+    email = owner.user.get_username() if owner else "yourself"
+    return f"Sign in as {email} (`manage.py changepassword` sets a new password)."

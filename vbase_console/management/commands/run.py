@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from vbase_console import supervisor
+
+
+class Command(BaseCommand):
+    help = "Run the whole console on this machine until Ctrl-C; `make run` does the same."
+    requires_system_checks = ()
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        sys.exit(supervisor.main())

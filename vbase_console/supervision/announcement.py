@@ -1,0 +1,42 @@
+"""What a person at the terminal is told when the console is up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from vbase_console.supervision.ports import address_of, reachable
+
+
+def address() -> str:
+    return f"http://{address_of(reachable(settings.HOST), settings.PORT)}"
+
+
+def ready(sign_in: str) -> str:
+    lines = [
+        "",
+        f"VBase Console is ready: {address()}",
+        sign_in.strip(),
+        "Next: create your first cluster on the page, or issue a key for the API and send it as",
+        "'Authorization: Bearer <key>':",
+        f"    {manage('issue_api_key --organization demo --name ci')}",
+        f"Logs are in {settings.DATA_DIR / 'logs'}; Ctrl-C stops everything, clusters included.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def manage(command: str) -> str:
+    """The command line as it can be pasted into another terminal, on the same data directory."""
+    python, script = (_short(Path(sys.executable)), "manage.py")
+    given = os.environ.get("VBASE_DATA_DIR", "").strip()
+    prefix = f"VBASE_DATA_DIR={given} " if given else ""
+    return f"{prefix}{python} {script} {command}"
+
+
+def _short(path: Path) -> str:
+    base = Path(settings.BASE_DIR)
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

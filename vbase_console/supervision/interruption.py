@@ -1,0 +1,64 @@
+"""Requests to stop: Ctrl-C, SIGTERM, a closed terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+HURRY_AFTER_SECONDS = 1.0
+_SIGINT_BIT = 1 << (signal.SIGINT - 1)
+
+
+class Interruption:
+    """Once means stop; again, a second or more later, means hurry. (`make` passes a signal on
+    that reached us already.)
+    """
+
+    def __init__(self) -> None:
+        self.hurried = False
+        self._requested_at: float | None = None
+        self._make = os.getppid() if _name_of(os.getppid()) == "make" else None
+
+    def listen(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    @property
+    def requested(self) -> bool:
+        if self._requested_at is None and self._make is not None and _is_interrupted(self._make):
+            self._requested_at = time.monotonic()
+        return self._requested_at is not None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._requested_at is None:
+            self._requested_at = now
+        elif now - self._requested_at > HURRY_AFTER_SECONDS:
+            self.hurried = True
+
+
+def _is_interrupted(make: int) -> bool:
+    """`make` that got a SIGINT for itself alone tells nobody and waits for us with the signal
+    blocked, which the kernel shows.
+    """
+    for line in _status_of(make):
+        if line.startswith("SigBlk:"):
+            return bool(int(line.split()[1], 16) & _SIGINT_BIT)
+    return False
+
+
+def _name_of(pid: int) -> str:
+    for line in _status_of(pid):
+        if line.startswith("Name:"):
+            return line.split()[1]
+    return ""
+
+
+def _status_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return []

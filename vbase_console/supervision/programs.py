@@ -1,0 +1,92 @@
+"""Which processes make up a console, with their command lines; no secret stands in any."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.conf import settings
+
+from vbase_console.supervision.children import Program
+from vbase_console.supervision.ports import address_of
+
+WEB_WORKERS = 2
+WEB_THREADS = 8
+ONLY_FOR_PREPARE = ("VBASE_OWNER_EMAIL", "VBASE_OWNER_PASSWORD", "VBASE_OWNER_PASSWORD_FILE")
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What `prepare` gets. The data directory is always named: so a process tells whose it is."""
+    return {
+        "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
+        **own,
+        "VBASE_DATA_DIR": str(settings.DATA_DIR),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def console_programs(own: Mapping[str, str]) -> list[Program]:
+    kept = {name: value for name, value in environment(own).items() if name not in ONLY_FOR_PREPARE}
+    return [
+        _program("web", _web(), kept, orphan_signal=signal.SIGQUIT),
+        _program("worker", _worker(), kept, orphan_signal=signal.SIGQUIT),
+        _program("sweeper", _sweeper(), kept, orphan_signal=signal.SIGQUIT),
+        _program("beat", _celery("beat", "--pidfile="), kept),
+    ]
+
+
+def prepare_command() -> list[str]:
+    return [sys.executable, str(project() / "manage.py"), "prepare"]
+
+
+def project() -> Path:
+    return Path(settings.BASE_DIR)
+
+
+def _program(
+    name: str,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    orphan_signal: signal.Signals = signal.SIGTERM,
+) -> Program:
+    return Program(
+        name=name,
+        command=command,
+        environment=environment,
+        directory=project(),
+        orphan_signal=orphan_signal,
+    )
+
+
+def _web() -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "gunicorn", "vbase_console.wsgi"),
+        *("--bind", address_of(settings.HOST, settings.PORT)),
+        *("--worker-class", "gthread", "--workers", str(WEB_WORKERS)),
+        *("--threads", str(WEB_THREADS), "--graceful-timeout", "3"),
+        *("--preload", "--no-control-socket"),
+    )
+
+
+def _worker() -> tuple[str, ...]:
+    """Long tasks, each in a process of its own."""
+    concurrency = str(settings.WORKER_CONCURRENCY)
+    return _celery("worker", "-Q", "tasks", "-c", concurrency, "-n", "tasks@%h", *_QUIET)
+
+
+def _sweeper() -> tuple[str, ...]:
+    """Sweeps have a worker of their own: long tasks in every process of the other one must not
+    keep the dead ones' work from being found.
+    """
+    return _celery("worker", "-Q", "sweeps", "-P", "threads", "-c", "2", "-n", "sweeps@%h", *_QUIET)
+
+
+_QUIET = ("--without-gossip", "--without-mingle")
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    level = ("--loglevel", settings.LOG_LEVEL)
+    return (sys.executable, "-m", "celery", "-A", "vbase_console", *arguments, *level)
