@@ -52,6 +52,15 @@ def test_it_answers_a_stranger_as_if_the_row_had_never_been(
     assert str(foreign.value).replace(cluster.pk, "vc-never") == str(absent.value)
 
 
+def test_nothing_is_found_by_a_name_that_no_database_could_hold(
+    alice: User, principal: Principal
+) -> None:
+    with pytest.raises(NotFound):
+        Cluster.objects.found(principal, cluster_id="vc-\x00")
+    with pytest.raises(NotFound):
+        principal_of_member(alice, "acme\x00")
+
+
 def test_a_person_acts_only_for_organizations_they_belong_to(
     organization: Organization, charlie: User
 ) -> None:
