@@ -88,12 +88,15 @@ class Launched:
     def kill(self) -> None:
         self.end(signal.SIGKILL)
 
+    def has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
     def restart(self) -> Launched:
         self.end()
         return self.start()
 
     def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if not self.has_ended():
             self.kill()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from tests.drivers.launched import Launched, ids, make_collection, rows, wait_fo
 
 WRITERS = 4
 BATCH = 20
+DEFAULT = {"database": "default"}
 SMALL_MEMORY = {"MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES": "100000"}
 """Flushes come every thousand rows or so instead of every million."""
 
@@ -29,6 +29,7 @@ class Writers:
         self.stopped = threading.Event()
         self._clients = [launched.client() for _ in range(WRITERS)]
         self._collection = collection
+        self._launched = launched
 
     @property
     def rows(self) -> set[int]:
@@ -50,9 +51,10 @@ class Writers:
             batch = range(following, following + BATCH)
             try:
                 self._clients[number].insert(self._collection, rows(*batch), timeout=20)
+                self.acknowledged[number].update(batch)
             except MilvusException:
-                return  # the server was killed: what it did not acknowledge may be gone
-            self.acknowledged[number].update(batch)
+                if self._launched.has_ended():
+                    return  # what it did not acknowledge may be gone
             following += BATCH
 
 
@@ -69,9 +71,8 @@ def torment(
         snapshots = 0
         while len(writers.rows) < rows_wanted:
             with contextlib.suppress(*filter(None, [forgiven])):
-                launched.control("CreateSnapshot", name=f"s{snapshots}", database="default")
+                launched.control("CreateSnapshot", name=f"{collection}_{snapshots}", **DEFAULT)
             snapshots += 1
-            time.sleep(0.02)
         launched.kill()
     return writers.rows
 
@@ -81,26 +82,32 @@ def found_after_restart(launched: Launched, collection: str) -> set[int]:
     return ids(launched.client(), collection)
 
 
+@pytest.mark.parametrize("memory", [{}, SMALL_MEMORY], ids=["large memory", "small memory"])
 def test_four_writers_snapshots_and_kill_9_lose_no_acknowledged_row(
-    launch: Callable[..., Launched], collection: str
+    launch: Callable[..., Launched], collection: str, memory: dict[str, str]
 ) -> None:
-    launched = launch("--cores", "2", **SMALL_MEMORY)
-    acknowledged = torment(launched, collection, rows_wanted=8_000)
+    launched = launch("--cores", "2", **memory)
+    acknowledged = torment(launched, collection, rows_wanted=10_000)
     assert acknowledged - found_after_restart(launched, collection) == set()
 
 
 @pytest.mark.torture
 def test_without_the_locks_rows_are_lost(launch: Callable[..., Launched], collection: str) -> None:
-    launched = launch("--unsafe-without-locks", "--cores", "2", **SMALL_MEMORY)
-    acknowledged = torment(launched, collection, rows_wanted=15_000, forgiven=DriverError)
-    assert acknowledged - found_after_restart(launched, collection) != set()
+    """The same trial; a single one is lucky now and then."""
+    launched = launch("--unsafe-without-locks", "--cores", "2")
+    assert any(_loses_rows(launched, f"{collection}_{trial}") for trial in range(10))
+
+
+def _loses_rows(launched: Launched, collection: str) -> bool:
+    acknowledged = torment(launched, collection, rows_wanted=10_000, forgiven=DriverError)
+    return bool(acknowledged - found_after_restart(launched, collection))
 
 
 @pytest.mark.torture
 def test_kill_9_again_and_again_loses_nothing(
     launch: Callable[..., Launched], collection: str
 ) -> None:
-    launched = launch("--cores", "2", **SMALL_MEMORY)
+    launched = launch("--cores", "2")
     for trial in range(8):
         name = f"{collection}_{trial}"
         acknowledged = torment(launched, name, rows_wanted=20_000)

@@ -11,9 +11,11 @@ from pathlib import Path
 from clusters.drivers.base import (
     Capabilities,
     ClusterSpec,
+    DriverError,
     Guard,
     Load,
     Observation,
+    Presence,
     Progress,
     SpecRefused,
 )
@@ -130,7 +132,11 @@ class EmbeddedDriver:
         return cluster_ids(self._data_dir)
 
     def _observe(self, cluster_id: str) -> Observation:
-        return looking.observe(self._directory(cluster_id), self._lifecycle)
+        try:
+            return looking.observe(self._directory(cluster_id), self._lifecycle)
+        except (DriverError, OSError) as error:
+            # One cluster that cannot be looked at must not hide all the others.
+            return Observation(presence=Presence.MISSING, message=str(error))
 
     def _directory(self, cluster_id: str) -> ClusterDirectory:
         return ClusterDirectory(self._data_dir, cluster_id)

@@ -61,9 +61,10 @@ class ClusterDirectory:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def state(self) -> ClusterState | None:
+        """None: there is none, or none that can be read; a start writes it anew."""
         try:
             return ClusterState(**json.loads(self._state.read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def save(self, state: ClusterState) -> None:
@@ -128,7 +129,8 @@ def _try_lock(path: Path) -> int | None:
 
 def cluster_ids(data_dir: Path) -> list[str]:
     root = data_dir / "clusters"
-    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.exists() else []
+    found = (path for path in root.iterdir() if path.is_dir()) if root.exists() else ()
+    return sorted(path.name for path in found if _CLUSTER_ID.fullmatch(path.name))
 
 
 def choose_port(data_dir: Path) -> int:

@@ -7,28 +7,17 @@ import datetime
 
 import psutil
 
-from clusters.drivers.base import DriverError, Endpoint, Load, Observation, Presence
+from clusters.drivers.base import Endpoint, Load, Observation, Presence
 from clusters.drivers.embedded.client import Unreachable
-from clusters.drivers.embedded.layout import HOST, ClusterDirectory, ClusterState
+from clusters.drivers.embedded.layout import HOST, ClusterDirectory
 from clusters.drivers.embedded.lifecycle import Health, Lifecycle
 from clusters.drivers.embedded.record import ProcessIdentity
 
 
 def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
-    try:
-        return _look(directory, lifecycle)
-    except (DriverError, OSError, ValueError, TypeError) as error:
-        # One cluster's unreadable files must not hide all the others.
-        return Observation(presence=Presence.CRASHED, message=f"It cannot be looked at: {error}")
-
-
-def _look(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
-    state = directory.state()
-    if state is None:
-        return Observation(presence=Presence.MISSING)
     identity = directory.process()
     if identity is None:
-        return _without_process(directory, state)
+        return _without_process(directory)
     seen = _starting(identity)
     try:
         return _with_health(seen, lifecycle.health(directory.cluster_id, identity))
@@ -36,12 +25,22 @@ def _look(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
         return dataclasses.replace(seen, message=str(error))
 
 
-def _without_process(directory: ClusterDirectory, state: ClusterState) -> Observation:
+def _without_process(directory: ClusterDirectory) -> Observation:
+    state = directory.state()
+    if state is None:
+        return _without_state(directory)
     endpoint = Endpoint(host=HOST, port=state.port)
     if not state.should_run:
         return Observation(presence=Presence.STOPPED, endpoint=endpoint)
     message = f"Its process ended without being asked to. Its log ends:\n{directory.log_end(5)}"
     return Observation(presence=Presence.CRASHED, endpoint=endpoint, message=message)
+
+
+def _without_state(directory: ClusterDirectory) -> Observation:
+    if not directory.data.exists():
+        return Observation(presence=Presence.MISSING)
+    message = "Its data is there and cluster.json cannot be read; a start writes it anew."
+    return Observation(presence=Presence.CRASHED, message=message)
 
 
 def _starting(identity: ProcessIdentity) -> Observation:
