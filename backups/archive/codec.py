@@ -1,0 +1,142 @@
+"""Frozen dataclasses to plain JSON values and back, exactly and strictly.
+
+Every member is written and every member is expected: a missing, unknown or doubled one, or one of
+another type, is refused with the path to it. Floats never stand in JSON, where two writers may
+spell one number in two ways.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Self, TypeVar
+
+Model = TypeVar("Model", bound="JsonModel")
+
+
+class FormatError(ValueError):
+    """What was read is not what the archive format says; the message tells where."""
+
+
+class JsonModel:
+    """A frozen dataclass whose JSON form is an object with exactly its fields as members."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: _plain(getattr(self, name)) for name in _types_of(type(self))}
+
+    @classmethod
+    def from_json(cls, value: object, path: str = "$") -> Self:
+        return _decode_model(cls, value, path)
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling: members sorted by code point, no spaces, UTF-8, only needed escapes."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+def strict_json(data: bytes) -> object:
+    """Parse UTF-8 JSON that holds no floats and no object with a doubled member."""
+    try:
+        text = data.decode("utf-8")
+        parsed: object = json.loads(
+            text,
+            object_pairs_hook=_single_members,
+            parse_float=_no_float,
+            parse_constant=_no_float,
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise FormatError(f"it is not JSON in UTF-8: {error}") from error
+    return parsed
+
+
+def _single_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise FormatError(f"an object has a member twice, among {sorted(members)}")
+    return members
+
+
+def _no_float(text: str) -> NoReturn:
+    raise FormatError(f"the number {text} is not an integer")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case JsonModel():
+            return value.to_json()
+        case tuple():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return dict(value)
+        case enum.Enum():
+            return value.value
+        case _:
+            return value
+
+
+def _types_of(model: type) -> dict[str, Any]:
+    return typing.get_type_hints(model)
+
+
+def _decode_model(model: type[Model], value: object, path: str) -> Model:
+    members = _expect(dict, value, path)
+    wanted = _types_of(model)
+    if members.keys() != wanted.keys():
+        raise FormatError(f"{path}: {_difference(set(wanted), set(members))}")
+    return model(**{name: decode(wanted[name], members[name], f"{path}.{name}") for name in wanted})
+
+
+def _difference(wanted: set[str], found: set[str]) -> str:
+    missing, unknown = sorted(wanted - found), sorted(found - wanted)
+    parts = [f"members {missing} are missing"] if missing else []
+    return "; ".join([*parts, *([f"members {unknown} are unknown"] if unknown else [])])
+
+
+def _expect(wanted: type, value: object, path: str) -> Any:
+    """Exactly that type: in Python `True` is an `int`, in JSON it is not."""
+    if type(value) is not wanted:
+        raise FormatError(f"{path}: expected {wanted.__name__}, found {type(value).__name__}")
+    return value
+
+
+def decode(wanted: Any, value: object, path: str) -> Any:
+    origin = typing.get_origin(wanted)
+    if origin is types.UnionType:
+        (inner,) = (each for each in typing.get_args(wanted) if each is not types.NoneType)
+        return None if value is None else decode(inner, value, path)
+    if origin in _CONTAINERS:
+        return _CONTAINERS[origin](typing.get_args(wanted), value, path)
+    if isinstance(wanted, type) and issubclass(wanted, JsonModel):
+        return wanted.from_json(value, path)
+    if isinstance(wanted, type) and issubclass(wanted, enum.StrEnum):
+        return _decode_enum(wanted, value, path)
+    return _expect(wanted, value, path)
+
+
+def _decode_enum(wanted: type[enum.StrEnum], value: object, path: str) -> enum.StrEnum:
+    text = _expect(str, value, path)
+    if text not in list(wanted):
+        raise FormatError(f"{path}: {text!r} is none of {', '.join(wanted)}")
+    return wanted(text)
+
+
+def _decode_tuple(arguments: tuple[Any, ...], value: object, path: str) -> tuple[Any, ...]:
+    items = _expect(list, value, path)
+    return tuple(decode(arguments[0], item, f"{path}[{at}]") for at, item in enumerate(items))
+
+
+def _decode_mapping(arguments: tuple[Any, ...], value: object, path: str) -> dict[str, Any]:
+    members = _expect(dict, value, path)
+    return {name: decode(arguments[1], item, f"{path}.{name}") for name, item in members.items()}
+
+
+_CONTAINERS: dict[Any, Callable[[tuple[Any, ...], object, str], Any]] = {
+    tuple: _decode_tuple,
+    Mapping: _decode_mapping,
+}
