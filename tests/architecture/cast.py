@@ -1,0 +1,88 @@
+"""Two organizations with one of everything in each, and the clients that knock at the doors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from django.contrib.auth.models import User
+from django.test import Client
+
+from clusters.models import Cluster
+from clusters.services import create_cluster
+from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.models import Membership, Organization
+from vbase_console.organizations.services import issue_api_key
+from vbase_console.tasks.models import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Tenant:
+    """What an organization has, one of each kind."""
+
+    organization: Organization
+    cluster: Cluster
+    task: Task
+    membership: Membership
+    key_prefix: str
+
+
+# The part of an address → what stands there for a tenant. A new part belongs here.
+VALUES: dict[str, Callable[[Tenant], str]] = {
+    "organization": lambda tenant: tenant.organization.name,
+    "organization_id": lambda tenant: str(tenant.organization.pk),
+    "cluster_id": lambda tenant: tenant.cluster.cluster_id,
+    "service_id": lambda tenant: tenant.cluster.service_id,
+    "task_id": lambda tenant: tenant.task.task_id,
+    "membership_id": lambda tenant: str(tenant.membership.pk),
+    "prefix": lambda tenant: tenant.key_prefix,
+    # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
+    "app_label": lambda _: "tasks",
+    "content_type_id": lambda _: "1",
+    "object_id": lambda tenant: str(tenant.task.pk),
+    "url": lambda _: "nothing/",
+}
+
+
+def make_tenant(organization: Organization, owner: User, work: Callable[[], int]) -> Tenant:
+    principal = principal_of_member(owner, organization.name)
+    cluster, task = create_cluster(principal, name=f"cluster of {organization.name}")
+    work()
+    cluster.refresh_from_db()
+    membership = Membership.objects.get(organization=organization, user=owner)
+    key, _ = issue_api_key(organization, name="kept", scopes=["GetCluster"])
+    return Tenant(organization, cluster, task, membership, key.prefix)
+
+
+def values_of(tenant: Tenant) -> dict[str, str]:
+    return {place: value(tenant) for place, value in VALUES.items()}
+
+
+def with_key(text: str) -> Client:
+    return Client(headers={"authorization": f"Bearer {text}"}, raise_request_exception=False)
+
+
+def with_session(user: User) -> Client:
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
+@dataclasses.dataclass(frozen=True)
+class Visitor:
+    """One person, or nobody, with what they knock with at each door."""
+
+    api: Client
+    pages: Client
+
+    def at(self, door: str) -> Client:
+        return self.api if door == "API" else self.pages
+
+
+@dataclasses.dataclass(frozen=True)
+class Cast:
+    mine: Tenant
+    """Alice's."""
+    theirs: Tenant
+    """Charlie's, the stranger's."""
+    visitors: Mapping[str, Visitor]

@@ -1,0 +1,78 @@
+"""Every address of the project, walked as the people who should not get in."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.architecture import walker
+from tests.architecture.cast import Cast
+from tests.architecture.routes import all_routes
+
+CARELESS = "tests.architecture.careless_urls"
+
+
+def test_the_walker_knows_what_stands_in_every_address() -> None:
+    assert walker.unknown_places() == []
+
+
+def test_a_stranger_finds_nothing(people: Cast) -> None:
+    assert walker.let_strangers_in(people) == []
+
+
+def test_a_member_without_the_right_is_refused(people: Cast) -> None:
+    assert walker.let_viewers_act(people) == []
+
+
+def test_nobody_is_let_in(people: Cast) -> None:
+    assert walker.let_nobody_in(people) == []
+
+
+def test_members_of_organizations_do_not_get_into_the_admin(people: Cast) -> None:
+    assert walker.let_members_into_the_admin(people) == []
+
+
+def test_an_access_token_is_shown_to_nobody_without_the_right(people: Cast) -> None:
+    assert walker.show_the_token(people) == []
+
+
+def test_the_owner_finds_everything_that_was_walked(people: Cast) -> None:
+    assert walker.hide_from_the_owner(people) == []
+
+
+def test_what_is_exempt_exists() -> None:
+    exempt = {*walker.OPEN, *walker.FOR_EVERY_MEMBER, *walker.ABOUT_WHOEVER_ASKS}
+    assert exempt - {route.pattern for route in all_routes()} == set()
+
+
+def test_every_page_that_changes_something_asks_for_a_csrf_token() -> None:
+    careless = [
+        route.pattern
+        for route in all_routes()
+        if route.door != "API" and getattr(route.callback, "csrf_exempt", False)
+        if route.pattern not in walker.OPEN
+    ]
+    assert careless == []
+
+
+@pytest.mark.urls(CARELESS)
+def test_it_is_red_for_a_view_without_protection(people: Cast) -> None:
+    leak = f"/v1/vbase/leak/{people.mine.cluster.cluster_id}"
+    assert f"GET {leak} answers a stranger with 200." in walker.let_strangers_in(people)
+    assert f"GET {leak} answers nobody with 200." in walker.let_nobody_in(people)
+    viewers = walker.let_viewers_act(people)
+    assert f"GET {leak} answers a member without the right with 200." in viewers
+
+
+@pytest.mark.urls(CARELESS)
+def test_it_is_red_for_a_page_that_asks_only_for_a_membership(people: Cast) -> None:
+    cluster = people.mine.cluster.cluster_id
+    through_own_door = f"/o/other/leak/{cluster}"
+    assert f"GET {through_own_door} answers a stranger with 200." in walker.let_strangers_in(people)
+    assert f"/o/acme/leak/{cluster} shows viewer an access token." in walker.show_the_token(people)
+
+
+@pytest.mark.urls(CARELESS)
+def test_it_says_what_to_add_for_a_part_that_it_does_not_know() -> None:
+    (complaint,) = walker.unknown_places()
+    assert "'mystery'" in complaint
+    assert "Add it to VALUES in tests/architecture/cast.py" in complaint
