@@ -40,6 +40,11 @@ def register(guardian: Guardian) -> None:
     _guardians.append(guardian)
 
 
+def is_anybody_registered() -> bool:
+    """Whether the answers below mean anything: nobody registered is not "no policies"."""
+    return bool(_guardians)
+
+
 def protection_of(cluster_ids: Sequence[str]) -> dict[str, Protection]:
     answer = dict.fromkeys(cluster_ids, Protection())
     for guardian in _guardians:

@@ -1,5 +1,44 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from vbase_console.organizations.views import activity, api_keys, home, members, sign_in
+
+of_one_organization = [
+    path("activity", activity.ActivityListView.as_view(), name="activity-list"),
+    path("members", members.MembershipListView.as_view(), name="membership-list"),
+    path("members/add", members.MembershipCreateView.as_view(), name="membership-create"),
+    path(
+        "members/<int:membership_id>/role",
+        members.MembershipRoleView.as_view(),
+        name="membership-role",
+    ),
+    path(
+        "members/<int:membership_id>/invite",
+        members.MembershipInviteView.as_view(),
+        name="membership-invite",
+    ),
+    path(
+        "members/<int:membership_id>/remove",
+        members.MembershipRemoveView.as_view(),
+        name="membership-remove",
+    ),
+    path("api-keys", api_keys.ApiKeyListView.as_view(), name="api-key-list"),
+    path("api-keys/new", api_keys.ApiKeyCreateView.as_view(), name="api-key-create"),
+    path(
+        "api-keys/<slug:prefix>/revoke",
+        api_keys.ApiKeyRevokeView.as_view(),
+        name="api-key-revoke",
+    ),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.HomeView.as_view(), name="home"),
+    path("sign-in", sign_in.SignInView.as_view(), name="sign-in"),
+    path("sign-out", sign_in.SignOutView.as_view(), name="sign-out"),
+    path("password", sign_in.PasswordChangeView.as_view(), name="password-change"),
+    path("welcome/<uidb64>/<token>", sign_in.PasswordSetView.as_view(), name="password-set"),
+    path("appearance", home.AppearanceView.as_view(), name="appearance"),
+    path("organizations", home.OrganizationListView.as_view(), name="organization-list"),
+    path("o/<slug:organization>/", include(of_one_organization)),
+]

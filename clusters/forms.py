@@ -1,0 +1,198 @@
+"""What people type about clusters, translated; what may be is decided by the services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.db.models import Q, QuerySet
+
+from clusters.drivers.base import Capabilities
+from clusters.labels import HasLabel, parse_label
+from clusters.models import MOST_COMPUTE_UNITS, Cluster
+from clusters.states import ServiceStatus, TaskKind
+from vbase_console.pages.listing import FilterForm
+from vbase_console.tasks.states import TaskState
+
+EVERY = [("", "Any")]
+
+
+class LabelsField(forms.CharField):
+    """One `key=value` a line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"})
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return "\n".join(f"{key}={text}" for key, text in value.items())
+        return value
+
+    def clean(self, value: Any) -> dict[str, str]:  # type: ignore[override]
+        lines = [line.strip() for line in super().clean(value).splitlines() if line.strip()]
+        pairs = [line.partition("=") for line in lines]
+        labels = {key.strip(): text.strip() for key, _, text in pairs}
+        if not all(equals for _, equals, _ in pairs):
+            raise forms.ValidationError("Write one label a line, as key=value.")
+        if len(labels) < len(pairs):
+            raise forms.ValidationError("A key can stand there once.")
+        return labels
+
+
+class ResourcesForm(forms.Form):
+    """The fields that this console's driver can honour; others are left out, not switched off."""
+
+    compute_units = forms.IntegerField(
+        min_value=1, max_value=MOST_COMPUTE_UNITS, initial=1, label="Compute units"
+    )
+    enable_auto_scaling = forms.BooleanField(
+        required=False,
+        label="Scale by load",
+        help_text="Adds a unit above 85 % CPU for a minute, takes one back below 30 % for five.",
+    )
+    max_compute_units = forms.IntegerField(
+        min_value=1,
+        max_value=MOST_COMPUTE_UNITS,
+        required=False,
+        label="At most",
+        help_text="Compute units; counts only where it scales by load.",
+    )
+    replicas = forms.IntegerField(min_value=1, initial=1)
+
+    def __init__(self, *args: Any, capabilities: Capabilities, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not capabilities.supports_load:
+            del self.fields["enable_auto_scaling"], self.fields["max_compute_units"]
+        if capabilities.max_replicas == 1:
+            del self.fields["replicas"]
+        self.fields["compute_units"].help_text = _cores(capabilities)
+
+    def changes(self) -> dict[str, Any]:
+        """As the services want it: the upper bound only where it counts."""
+        given = {name: self.cleaned_data.get(name) for name in RESOURCE_FIELDS}
+        if not given["enable_auto_scaling"]:
+            given["max_compute_units"] = None
+        if given["replicas"] is not None:
+            given["enable_replicas"] = given["replicas"] > 1
+        return {name: value for name, value in given.items() if value is not None}
+
+
+RESOURCE_FIELDS = ("compute_units", "enable_auto_scaling", "max_compute_units", "replicas")
+
+
+class IdentityForm(forms.Form):
+    """What is only the console's knowledge."""
+
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, spaces, _ and -.")
+    labels = LabelsField(required=False, help_text="One key=value a line; lists filter by them.")
+    deletion_protection = forms.BooleanField(
+        required=False,
+        label="Deletion protection",
+        help_text="While it is on, nobody can delete the cluster.",
+    )
+
+
+class CreateForm(IdentityForm, ResourcesForm):
+    field_order = ("name", "version", *RESOURCE_FIELDS, "labels", "deletion_protection")
+    version = forms.ChoiceField()
+
+    def __init__(self, *args: Any, capabilities: Capabilities, **kwargs: Any) -> None:
+        super().__init__(*args, capabilities=capabilities, **kwargs)
+        self.fields["version"] = _version_field(capabilities.versions)
+        self.order_fields(self.field_order)
+
+    def changes(self) -> dict[str, Any]:
+        return super().changes() | {"version": self.cleaned_data["version"]}
+
+
+class UpgradeForm(forms.Form):
+    def __init__(self, *args: Any, versions: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["version"] = _version_field(versions)
+
+
+class DeleteForm(forms.Form):
+    typed_name = forms.CharField(
+        label="Name of the cluster",
+        max_length=100,
+        strip=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = name
+
+    def clean_typed_name(self) -> str:
+        typed: str = self.cleaned_data["typed_name"]
+        if typed.strip() != self.name:
+            raise forms.ValidationError(f"Type the name as it is written above: {self.name}")
+        return typed
+
+
+class ClusterFilter(FilterForm):
+    q = forms.CharField(label="Name or id", required=False, max_length=100)
+    status = forms.ChoiceField(
+        required=False,
+        choices=[
+            *EVERY,
+            *((s.value, s.value.replace("_", " ").capitalize()) for s in ServiceStatus),
+        ],
+    )
+    label = forms.CharField(
+        required=False,
+        max_length=320,
+        widget=forms.TextInput(attrs={"placeholder": "key=value or key"}),
+    )
+    sort = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    SORTS = ("name", "status", "version", "compute_units", "created_at")
+
+    @property
+    def order(self) -> str:
+        asked = str(self.given.get("sort", ""))
+        return asked if asked.removeprefix("-") in self.SORTS else "-created_at"
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Deleted clusters are history: they are listed when asked for."""
+        given = self.given
+        if "status" in given:
+            rows = rows.filter(status=given["status"])
+        else:
+            rows = rows.exclude(status=ServiceStatus.DELETED)
+        if text := str(given.get("q", "")).strip():
+            ids = Q(cluster_id__icontains=text) | Q(service_id__icontains=text)
+            rows = rows.filter(Q(name__icontains=text) | ids)
+        if text := str(given.get("label", "")).strip():
+            rows = rows.filter(HasLabel(*parse_label(text)))
+        return rows.order_by(self.order, "-cluster_id")
+
+
+class TaskFilter(FilterForm):
+    kind = forms.ChoiceField(
+        required=False,
+        choices=[*EVERY, *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind)],
+    )
+    state = forms.ChoiceField(
+        required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
+    )
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(**self.given)
+
+
+def resources_shown(cluster: Cluster) -> dict[str, Any]:
+    return {name: getattr(cluster, name) for name in RESOURCE_FIELDS}
+
+
+def _version_field(versions: Any) -> forms.ChoiceField:
+    choices = [(version, version) for version in versions]
+    return forms.ChoiceField(choices=choices, initial=choices[0][0] if choices else None)
+
+
+def _cores(capabilities: Capabilities) -> str:
+    text = f"CPU cores, 1 to {MOST_COMPUTE_UNITS}."
+    if capabilities.max_effective_cores is None:
+        return text
+    here = capabilities.max_effective_cores
+    return f"{text} This console has {here}; more is kept and used when there are more."

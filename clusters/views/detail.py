@@ -1,0 +1,131 @@
+"""One cluster: what it is, what is under way, how to connect."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from clusters import services
+from clusters.hands import get_driver
+from clusters.models import Cluster
+from clusters.protection import is_anybody_registered, protection_of
+from clusters.views import shown
+from vbase_console.errors import ConsoleError, NotFound, PermissionDenied
+from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
+from vbase_console.pages.base import Page
+from vbase_console.pages.errors import status_of
+from vbase_console.pages.requests import wants_fragment
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import FINISHED
+
+RECENT = 5
+
+
+class ClusterPage(Page):
+    """A page about one cluster of the organization."""
+
+    scopes = {"GET": GET_CLUSTER}
+    nav = "clusters"
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return Cluster.objects.found(self.principal, cluster_id=self.kwargs["cluster_id"])
+
+    def context(self) -> dict[str, Any]:
+        return {"cluster": self.cluster, "back": self.address("cluster-detail")}
+
+    def address(self, name: str) -> str:
+        return reverse(name, args=[self.principal.organization_name, self.cluster.cluster_id])
+
+    def to_cluster(self) -> HttpResponseBase:
+        return redirect(self.address("cluster-detail"))
+
+
+class ClusterDetailView(ClusterPage):
+    template_name = "clusters/cluster_detail.html"
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | self.live() | self.access()
+
+    def live(self) -> dict[str, Any]:
+        """What changes while a task runs; the page shows it first and the poll refreshes it."""
+        tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=shown.KINDS)
+        waiting = list(tasks.active().in_turn_order().visible_to(self.principal))
+        ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT]
+        rows = shown.task_rows(self.principal, [*waiting, *ended], [self.cluster])
+        versions = get_driver().capabilities.versions
+        return {
+            "active": rows[: len(waiting)],
+            "recent": rows[len(waiting) :],
+            "actions": shown.actions_of(self.principal, self.cluster, waiting, versions),
+            "progress_address": self.address("cluster-progress")
+            + "?"
+            + urlencode(self.marks(rows)),
+            "reload": bool(waiting),
+            **self.protection(),
+        }
+
+    def marks(self, rows: list[shown.TaskRow]) -> dict[str, str]:
+        return {
+            "cluster": shown.digest_of_cluster(self.cluster),
+            "access": shown.digest_of_access(self.cluster),
+            "tasks": shown.digest_of_tasks(row.task for row in rows),
+        }
+
+    def access(self) -> dict[str, Any]:
+        connectable = shown.connectable(self.cluster)
+        return {
+            "connectable": connectable,
+            "address": shown.address_of(self.cluster) if connectable else "",
+        }
+
+    def protection(self) -> dict[str, Any]:
+        """Nothing where nobody looks after data: an empty answer would read as a fact."""
+        if not is_anybody_registered():
+            return {}
+        key = self.cluster.cluster_id
+        return {"protection": protection_of([key])[key]}
+
+
+class ClusterProgressView(ClusterDetailView):
+    """What the detail page polls: the running tasks, and beside them only what has changed."""
+
+    template_name = "clusters/partials/cluster_progress_answer.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return self.to_cluster()
+        context = self.context()
+        marks = self.marks([*context["active"], *context["recent"]])
+        changed = {name for name, mark in marks.items() if request.GET.get(name) != mark}
+        return self.fragment(self.template_name, **context, changed=changed)
+
+
+class ClusterTokenView(ClusterDetailView):
+    """The token is put on the page when a person asks for it, and the asking is on record."""
+
+    scopes = {"GET": GET_SERVICE_ACCESS, "POST": GET_SERVICE_ACCESS}
+    action = "GetServiceAccess"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Where a reload of the page with the token leads: back to the page without it."""
+        return self.to_cluster()
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        services.require_access(self.cluster)
+        token = self.cluster.token
+        if wants_fragment(self.request):
+            context = {"cluster": self.cluster, "token": token, **self.access()}
+            return self.fragment("clusters/partials/cluster_access.html", **context)
+        return self.page(token=token, reload=False)
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        if isinstance(error, NotFound | PermissionDenied) or self.request.htmx:
+            return super().refused(error)
+        return self.page(status=status_of(error), refusal=error.message, reload=False)

@@ -1,0 +1,130 @@
+"""What was asked of clusters, how it goes and how it went."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.core.paginator import Page as Rows
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from clusters import services
+from clusters.forms import TaskFilter
+from clusters.models import Cluster
+from clusters.permissions import scope_of
+from clusters.views.detail import ClusterPage
+from clusters.views.shown import KINDS, TaskRow, task_row, task_rows
+from vbase_console.organizations.scopes import GET_CLUSTER
+from vbase_console.pages.base import Page
+from vbase_console.pages.editing import FormPage
+from vbase_console.pages.listing import ListPage
+from vbase_console.pages.requests import wants_fragment
+from vbase_console.tasks.models import Task
+
+READING_TASKS = {"GET": GET_CLUSTER}
+
+
+class TaskListView(ListPage):
+    scopes = READING_TASKS
+    template_name = "clusters/task_list.html"
+    table_name = "clusters/partials/task_table.html"
+    filter_class = TaskFilter
+    nav = "tasks"
+
+    def rows(self) -> QuerySet[Any]:
+        return Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        listed = task_rows(self.principal, rows)
+        return {"tasks": listed, "reload": any(row.task.is_active for row in listed)}
+
+
+class ClusterTaskListView(TaskListView, ClusterPage):
+    nav = "clusters"
+
+    def rows(self) -> QuerySet[Any]:
+        return super().rows().filter(subject_id=self.cluster.cluster_id)
+
+
+class TaskPage(Page):
+    """A page about one task of the organization."""
+
+    scopes = READING_TASKS
+    nav = "tasks"
+
+    @cached_property
+    def task(self) -> Task:
+        return Task.objects.filter(kind__in=KINDS).found(  # type: ignore[no-any-return]
+            self.principal, task_id=self.kwargs["task_id"]
+        )
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return Cluster.objects.found(self.principal, cluster_id=self.task.subject_id)
+
+    @property
+    def row(self) -> TaskRow:
+        return task_row(self.principal, self.task, self.cluster)
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "row": self.row,
+            "task": self.task,
+            "cluster": self.cluster,
+            "events": self.task.events.all(),
+            "reload": self.task.is_active,
+            "back": reverse("task-detail", args=self.address),
+        }
+
+    @property
+    def address(self) -> list[str]:
+        return [self.principal.organization_name, self.task.task_id]
+
+
+class TaskDetailView(TaskPage):
+    template_name = "clusters/task_detail.html"
+
+
+class TaskProgressView(TaskPage):
+    """What the task's page polls; its events ride along."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return redirect("task-detail", *self.address)
+        changed = request.GET.get("seen") != f"{self.task.state}.{self.task.phase}"
+        context = self.context() | {"changed": changed}
+        return self.fragment("clusters/partials/task_progress_answer.html", **context)
+
+
+class TaskChange(FormPage, TaskPage):
+    scopes = {"GET": GET_CLUSTER, "POST": GET_CLUSTER}
+    template_name: ClassVar[str] = "clusters/task_confirm.html"
+
+    def permit(self) -> None:
+        """Cancelling and retrying need the scope of what is cancelled or tried again."""
+        self.principal.require(scope_of(self.task.kind))
+
+
+class TaskCancelView(TaskChange):
+    action = "CancelTask"
+    template_name = "clusters/task_cancel.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        self.permit()
+        services.cancel_task(self.task, by=self.principal.label)
+        return redirect("task-detail", *self.address)
+
+
+class TaskRetryView(TaskChange):
+    action = "RetryTask"
+    template_name = "clusters/task_retry.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        self.permit()
+        again = services.retry_task(self.cluster, self.task, by=self.principal.label)
+        self.operation_id = again.task_id
+        return redirect("cluster-detail", self.address[0], self.cluster.cluster_id)

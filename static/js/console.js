@@ -1,0 +1,43 @@
+// Comfort on top of pages that work without it: copy buttons, and times in the reader's zone.
+"use strict";
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+function enhance() {
+  for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
+    time.dataset.local = "";
+    time.textContent = clock.format(new Date(time.dateTime));
+  }
+  for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+}
+
+async function copy(button) {
+  const text = document.getElementById(button.dataset.copy).textContent;
+  const said = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+    button.textContent = "Press Ctrl+C";
+  }
+  setTimeout(() => (button.textContent = said), 2000);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (button) copy(button);
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+for (const name of ["DOMContentLoaded", "htmx:afterSwap", "htmx:oobAfterSwap"]) {
+  document.addEventListener(name, enhance);
+}
+enhance();

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.db.models import QuerySet
+
+from vbase_console.organizations.audit import Door
+from vbase_console.organizations.models import Outcome
+from vbase_console.organizations.scopes import ALL_SCOPES, Role
+from vbase_console.pages.listing import FilterForm
+
+EVERY = [("", "Any")]
+
+
+class SignInForm(AuthenticationForm):
+    """People are known by their e-mail address, however they write it."""
+
+    error_messages = {
+        "invalid_login": "This address and password do not belong together. Check both; after "
+        "ten wrong tries the door stays shut for a quarter of an hour.",
+        "inactive": "This account is switched off; ask support.",
+    }
+    username = forms.EmailField(
+        label="E-mail",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
+    )
+
+    def clean_username(self) -> str:
+        return str(self.cleaned_data["username"]).strip().lower()
+
+
+class MemberForm(forms.Form):
+    email = forms.EmailField(label="E-mail", max_length=150)
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.VIEWER)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices, widget=forms.RadioSelect)
+
+
+class ApiKeyForm(forms.Form):
+    name = forms.CharField(max_length=50, help_text="What uses the key, for example “ci”.")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in ALL_SCOPES], widget=forms.CheckboxSelectMultiple
+    )
+    expires_at = forms.DateField(
+        label="Last day",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The key works until the end of this day (UTC). Empty: until it is revoked.",
+    )
+
+    def clean_expires_at(self) -> datetime | None:
+        last_day = self.cleaned_data["expires_at"]
+        return datetime.combine(last_day, time(23, 59, 59), UTC) if last_day else None
+
+
+class ActivityFilter(FilterForm):
+    q = forms.CharField(label="Who or what", required=False, max_length=200)
+    outcome = forms.ChoiceField(choices=[*EVERY, *Outcome.choices], required=False)
+    door = forms.ChoiceField(choices=[*EVERY, *Door.choices], required=False)
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        given = self.given
+        text = given.pop("q", "").strip()
+        if text:
+            rows = (
+                rows.filter(principal__icontains=text)
+                | rows.filter(action__icontains=text)
+                | rows.filter(object_id__icontains=text)
+            )
+        return rows.filter(**given)

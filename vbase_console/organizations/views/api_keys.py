@@ -1,0 +1,76 @@
+"""Keys for automation; for the organization's owners."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from vbase_console.organizations import services
+from vbase_console.organizations.forms import ApiKeyForm
+from vbase_console.organizations.models import ApiKey, Organization
+from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
+from vbase_console.organizations.views.members import OWNERS_ONLY
+from vbase_console.pages.editing import FormPage
+from vbase_console.pages.listing import ListPage
+
+
+class ApiKeyListView(ListPage):
+    scopes = {"GET": MANAGE_ORGANIZATION}
+    template_name = "organizations/api_key_list.html"
+    table_name = "organizations/partials/api_key_table.html"
+    nav = "api-keys"
+
+    def rows(self) -> QuerySet[Any]:
+        return ApiKey.objects.visible_to(self.principal).order_by("revoked", "-created")
+
+
+class ApiKeyCreateView(FormPage):
+    scopes = OWNERS_ONLY
+    action = "IssueApiKey"
+    nav = "api-keys"
+    form_class = ApiKeyForm
+    template_name = "organizations/api_key_form.html"
+
+    def form_arguments(self) -> dict[str, Any]:
+        asked = self.request.GET.get("scopes")
+        return {"initial": {"scopes": READING if asked == "reading" else ALL_SCOPES}}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        """The answer is the page with the key itself: it is shown here and never again."""
+        organization = Organization.objects.get(pk=self.principal.organization_id)
+        key, text = services.issue_api_key(organization, created_by=self.principal.label, **given)
+        self.object_id = key.prefix
+        return self.page(form=None, key=key, text=text, origin=self.origin())
+
+    def origin(self) -> str:
+        return self.request.build_absolute_uri("/").rstrip("/")
+
+
+class ApiKeyRevokeView(FormPage):
+    scopes = OWNERS_ONLY
+    action = "RevokeApiKey"
+    nav = "api-keys"
+    template_name = "organizations/api_key_revoke.html"
+
+    @cached_property
+    def key(self) -> ApiKey:
+        found: ApiKey = ApiKey.objects.found(self.principal, prefix=self.kwargs["prefix"])
+        return found
+
+    def context(self) -> dict[str, Any]:
+        return {"key": self.key, "back": reverse("api-key-list", args=self._organization)}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        services.revoke_api_key(self.key)
+        messages.success(self.request, f"The key {self.key.name} opens nothing any more.")
+        return redirect("api-key-list", *self._organization)
+
+    @property
+    def _organization(self) -> list[str]:
+        return [self.principal.organization_name]

@@ -1,0 +1,65 @@
+"""Pages with a form: what was refused comes back in the form, beside what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from vbase_console.errors import ConsoleError, InvalidArgument, NotFound, PermissionDenied
+from vbase_console.organizations.scopes import ANY_MEMBER
+from vbase_console.pages.base import Page
+from vbase_console.pages.errors import status_of
+
+
+class FormPage(Page):
+    """GET shows the form, POST does what it says; a refusal shows the form again with the reason.
+
+    Without a `form_class` of its own it asks for a confirmation.
+    """
+
+    scopes: ClassVar[Mapping[str, str]] = {"GET": ANY_MEMBER, "POST": ANY_MEMBER}
+    form_class: ClassVar[type[forms.Form]] = forms.Form
+    bound: forms.Form
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.page(form=self.form_class(**self.form_arguments()))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.bound = self.form_class(request.POST, **self.form_arguments())
+        if not self.bound.is_valid():
+            raise InvalidArgument(field_errors=_texts(self.bound))
+        return self.perform(self.bound.cleaned_data)
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        """Call one service and answer with where to go next."""
+        raise NotImplementedError
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
+            return super().refused(error)
+        show_refusal(self.bound, error)
+        return self.page(form=self.bound, status=status_of(error))
+
+
+def show_refusal(form: forms.Form, error: ConsoleError) -> None:
+    """Put a service's refusal where the person can mend it: at the fields that it names."""
+    if form.errors:
+        return
+    named = error.field_errors if isinstance(error, InvalidArgument) else {}
+    for wire_name, texts in named.items():
+        name = re.sub(r"([A-Z])", r"_\1", wire_name).lower()
+        form.add_error(name if name in form.fields else None, list(texts))
+    if not named:
+        form.add_error(None, error.message)
+
+
+def _texts(form: forms.Form) -> dict[str, list[str]]:
+    return {name: [str(text) for text in texts] for name, texts in form.errors.items()}

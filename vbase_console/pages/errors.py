@@ -1,0 +1,54 @@
+"""What is refused, as a page: the one place where an error of the domain becomes a status here."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from vbase_console.errors import ConsoleError
+
+STATUS_OF_CODE = {
+    "INVALID_ARGUMENT": 422,
+    "FAILED_PRECONDITION": 400,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+}
+TITLES = {
+    400: "That is not possible now",
+    403: "You may not do that",
+    404: "There is nothing here",
+    500: "Something went wrong here",
+}
+
+
+def status_of(error: ConsoleError) -> int:
+    return STATUS_OF_CODE.get(error.code, 500)
+
+
+def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
+    context = {"status": status, "title": TITLES.get(status, TITLES[400]), "message": message}
+    return render(request, "error.html", context, status=status)
+
+
+def refusal_page(request: HttpRequest, error: ConsoleError) -> HttpResponse:
+    return error_page(request, status_of(error), error.message)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_page(request, 403, "Your role does not allow this; ask an owner for it.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_page(request, 404, "Check the address, or go on from the start page.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Rendered without the request: whatever broke must not break this page, too."""
+    message = "It was written to the log. Try again in a moment; if it stays, tell support when."
+    context = {"status": 500, "title": TITLES[500], "message": message}
+    return render(HttpRequest(), "error.html", context, status=500)

@@ -1,0 +1,67 @@
+"""An organization at a glance: clusters by status, what runs, what failed, what is protected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from clusters.models import Cluster
+from clusters.protection import is_anybody_registered, protection_of
+from clusters.states import ServiceStatus
+from clusters.views.shown import KINDS, task_rows
+from vbase_console.organizations.scopes import LIST_SERVICES
+from vbase_console.pages.base import Page
+from vbase_console.pages.requests import wants_fragment
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+MOST_SHOWN = 10
+
+
+class OverviewView(Page):
+    """The page, and for htmx the part of it that changes."""
+
+    scopes = {"GET": LIST_SERVICES}
+    template_name = "pages/overview.html"
+    nav = "overview"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if wants_fragment(self.request):
+            return self.fragment("pages/partials/overview_live.html", **self.context())
+        return self.page()
+
+    def context(self) -> dict[str, Any]:
+        active, failed = self.active(), self.failed()
+        rows = task_rows(self.principal, [*active, *failed])
+        return {
+            "statuses": self.statuses(),
+            "active": rows[: len(active)],
+            "failed": rows[len(active) :],
+            "reload": bool(active),
+            **self.protection(),
+        }
+
+    def statuses(self) -> list[tuple[str, int]]:
+        """How many clusters there are of each status, those that nobody must look at last."""
+        living = Cluster.objects.alive().visible_to(self.principal).order_by()
+        counted = dict(living.values_list("status").annotate(Count("pk")))
+        return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
+
+    def active(self) -> list[Task]:
+        running = Task.objects.active().filter(kind__in=KINDS).in_turn_order()
+        return list(running.visible_to(self.principal)[:MOST_SHOWN])
+
+    def failed(self) -> list[Task]:
+        failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
+        return list(failed.visible_to(self.principal)[:MOST_SHOWN])
+
+    def protection(self) -> dict[str, Any]:
+        if not is_anybody_registered():
+            return {}
+        living = Cluster.objects.alive().visible_to(self.principal)
+        answers = protection_of(list(living.values_list("pk", flat=True))).values()
+        covered = sum(1 for answer in answers if answer.policy_count)
+        return {"guarded": True, "covered": covered, "uncovered": len(answers) - covered}
