@@ -5,7 +5,6 @@ the lease lives`.
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import threading
 import time
@@ -14,15 +13,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from vbase_console.tasks.errors import JobCancelled, LeaseLost
-from vbase_console.tasks.models import Lease, Task, TaskEvent, database_time_in
-from vbase_console.tasks.registry import Job, job_for
+from vbase_console.tasks.leases import Lease
+from vbase_console.tasks.models import Task, TaskEvent, database_time_in
+from vbase_console.tasks.registry import Job, job_for, kinds
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
-
-logger = logging.getLogger(__name__)
 
 REPORT_EVERY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60
@@ -30,46 +29,48 @@ LONGEST_PAUSE_SECONDS = 60
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:
     """Begin an attempt if the task waits and its turn has come, or if its last attempt is dead;
-    None otherwise.
+    None otherwise, and where this version of the console does not know the kind.
 
     Whoever reads the same row at the same time loses: the update names the epoch that was read, and
     the unique index on the lock forbids a second holder even where two different tasks were read as
     next.
     """
-    task = Task.objects.select_related("organization").filter(task_id=task_id).ready().first()
-    state = TaskState.RUNNING
-    if task is None:
-        task = (
-            Task.objects.select_related("organization").filter(task_id=task_id).abandoned().first()
-        )
-        if task is None:
-            return None
-        state = TaskState(task.state)
-    return _begin(task, state, worker)
+    since = time.monotonic()
+    known = Task.objects.select_related("organization").filter(task_id=task_id, kind__in=kinds())
+    task = known.ready().first() or known.abandoned().first()
+    return _begin(task, worker, since) if task else None
 
 
-def _begin(task: Task, state: TaskState, worker: str) -> Attempt | None:
-    seen = Task.objects.filter(pk=task.pk, epoch=task.epoch, state=task.state)
-    still_dead = Q(state=TaskState.PENDING) | Q(lease_until__lt=Now())
+def _begin(task: Task, worker: str, since: float) -> Attempt | None:
     taken_over = task.state in LEASED
     try:
         with transaction.atomic():
-            moved = seen.filter(still_dead).update(
-                state=state,
-                epoch=F("epoch") + 1,
-                worker=worker,
-                holds_lock=task.holds_lock if taken_over else bool(task.lock),
-                lease_until=database_time_in(settings.LEASE_SECONDS),
-                started_at=Coalesce("started_at", Now()),
-                updated_at=Now(),
-            )
-            if not moved:
+            if not _take(task, worker):
                 return None
             task.refresh_from_db()
             note(task, "Taken over from a worker that died." if taken_over else "Started.")
     except IntegrityError:
         return None  # another task took the lock in between
-    return Attempt(task)
+    return Attempt(task, since=since)
+
+
+def _take(task: Task, worker: str) -> bool:
+    """The compare-and-set. What was asked for between the reading and the writing is seen too: a
+    task that somebody wants stopped goes on as CANCELLING.
+    """
+    waited = task.state == TaskState.PENDING
+    still_dead = Q(state=TaskState.PENDING) | Q(lease_until__lt=Now())
+    asked_to_stop = When(cancel_requested_at__isnull=False, then=Value(TaskState.CANCELLING))
+    moved = Task.objects.filter(still_dead, pk=task.pk, epoch=task.epoch, state=task.state).update(
+        state=Case(asked_to_stop, default=Value(TaskState.RUNNING)),
+        epoch=F("epoch") + 1,
+        worker=worker,
+        holds_lock=bool(task.lock) if waited else task.holds_lock,
+        lease_until=database_time_in(settings.LEASE_SECONDS),
+        started_at=Coalesce("started_at", Now()),
+        updated_at=Now(),
+    )
+    return bool(moved)
 
 
 def note(task: Task, message: str) -> TaskEvent:
@@ -88,15 +89,10 @@ class Attempt:
     it.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, since: float) -> None:
         self.task = task
-        self.lease = Lease(task_pk=task.pk, epoch=task.epoch)
-        self.lost = threading.Event()
-        self.cancel_requested = threading.Event()
-        self._renewed_at = time.monotonic()
+        self.lease = Lease(task, since=since)
         self._reported_at = 0.0
-        if task.state == TaskState.CANCELLING:
-            self.cancel_requested.set()
 
     @property
     def job(self) -> Job:
@@ -104,30 +100,28 @@ class Attempt:
 
     # -- the lease ---------------------------------------------------------------------------------
 
+    @property
+    def lost(self) -> threading.Event:
+        return self.lease.lost
+
+    @property
+    def cancel_requested(self) -> threading.Event:
+        return self.lease.cancel_requested
+
     def renew(self) -> None:
-        """Called by the heartbeat; learns on the way whether somebody asked for a stop."""
-        began = time.monotonic()
-        if not self.lease.renew():
-            self.lost.set()
-            return
-        self._renewed_at = began
-        if Task.objects.filter(pk=self.task.pk, state=TaskState.CANCELLING).exists():
-            self.cancel_requested.set()
+        self.lease.renew()
 
     def guard(self) -> None:
         """Raise `LeaseLost` if this attempt may no longer act; called right before every effect
         on the world.
         """
-        if time.monotonic() - self._renewed_at > settings.LEASE_SECONDS:
-            self.lost.set()
-        if self.lost.is_set():
-            raise LeaseLost(self.task.task_id)
+        self.lease.require_now()
 
     def safe_point(self) -> None:
         """Raise `JobCancelled` if somebody asked for a stop: here the job can end with nothing
         half done.
         """
-        self.guard()
+        self.lease.require()
         if self.cancel_requested.is_set() and self.job.cancellable:
             raise JobCancelled(self.task.task_id)
 
@@ -169,12 +163,16 @@ class Attempt:
         self._write(checkpoint=self.task.checkpoint)
 
     def warn(self, text: str) -> None:
-        self.task.warnings.append(text)
-        self._write(warnings=self.task.warnings)
+        """Said once, however many attempts come upon it."""
+        if text not in self.task.warnings:
+            self.task.warnings.append(text)
+            self._write(warnings=self.task.warnings)
 
     def release_lock(self) -> None:
         """Let the next task of this lock begin while this one goes on."""
-        self._write(holds_lock=False)
+        with transaction.atomic():
+            self._write(holds_lock=False)
+            Task.objects.call_next(self.task.lock)
 
     def _write(self, **changes: Any) -> None:
         if not self.lease.rows().update(updated_at=Now(), **changes):
@@ -198,7 +196,23 @@ class Attempt:
         """
         pause = min(2.0**self.task.epoch, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
         text = f"{message} Next try in {pause:.0f} s."
-        self._move(TaskState.PENDING, text, not_before=database_time_in(pause), woken_at=None)
+        again_at = database_time_in(pause)
+        with transaction.atomic():
+            self.job.hold(self.task)
+            if not self._rest(text, again_at):
+                self._move(TaskState.PENDING, text, not_before=again_at, woken_at=None)
+
+    def _rest(self, message: str, again_at: Combinable) -> bool:
+        """A task that is being stopped stays so, and keeps its lock: what it began is not cleaned
+        up yet. The lease becomes the pause; who takes over then goes on cleaning.
+        """
+        stopping = self.lease.rows().filter(state=TaskState.CANCELLING)
+        if not stopping.update(lease_until=again_at, message=message, updated_at=Now()):
+            return False
+        self.lost.set()
+        self.task.refresh_from_db()
+        note(self.task, message)
+        return True
 
     def _end(self, state: TaskState, message: str, **changes: Any) -> None:
         self._move(state, message, finished_at=Now(), settle=True, **changes)
@@ -225,5 +239,6 @@ class Attempt:
                 raise LeaseLost(self.task.task_id)
             self.task.refresh_from_db()
             note(self.task, message)
+            Task.objects.call_next(self.task.lock)
             if settle:
                 self.job.settled(self.task)

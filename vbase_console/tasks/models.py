@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from typing import Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import Combinable
@@ -43,6 +41,15 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         longer allowed to write.
         """
         return self.filter(state__in=LEASED, lease_until__lt=Now())
+
+    def call_next(self, lock: str) -> None:
+        """`lock` may be free now: whoever is first in line has not been told. Written with what
+        freed it, so that the next sweep tells them even if nobody lives to send the message.
+        """
+        if lock:
+            waiting = Task.objects.filter(lock=lock, state=TaskState.PENDING)
+            first = waiting.in_turn_order().values("pk")[:1]
+            Task.objects.filter(pk__in=first).update(woken_at=None)
 
     def ready(self) -> Self:
         """Waiting tasks whose time and turn have come."""
@@ -172,22 +179,3 @@ class Pulse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.part} at {self.at}"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Lease:
-    """Which attempt of which task; every write of the attempt names it."""
-
-    task_pk: int
-    epoch: int
-
-    def rows(self) -> TaskQuerySet:
-        """The task's row while this attempt may still write to it; empty from the moment it may
-        not.
-        """
-        return Task.objects.filter(
-            pk=self.task_pk, epoch=self.epoch, state__in=LEASED, lease_until__gt=Now()
-        )
-
-    def renew(self) -> bool:
-        return bool(self.rows().update(lease_until=database_time_in(settings.LEASE_SECONDS)))

@@ -4,13 +4,11 @@ after the commit.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
-from kombu.exceptions import OperationalError
+from django.db.models.functions import Coalesce, Now
 
 from vbase_console.errors import FailedPrecondition
 from vbase_console.identifiers import new_id
@@ -18,8 +16,7 @@ from vbase_console.tasks.attempts import note
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
-
-logger = logging.getLogger(__name__)
+from vbase_console.tasks.wakeups import broker
 
 
 @transaction.atomic
@@ -35,9 +32,10 @@ def enqueue(
     retry_of: str = "",
     delay_seconds: float = 0,
     message: str = "Waiting for a worker.",
+    reason: str = "",
 ) -> Task:
     """Accept a piece of work in the caller's transaction; a worker hears of it when that
-    commits.
+    commits. `reason` is for the history.
     """
     task = Task.objects.create(
         task_id=new_id(job_for(kind).id_prefix),
@@ -50,24 +48,30 @@ def enqueue(
         requested_by=requested_by,
         retry_of=retry_of,
         message=message,
-        not_before=database_time_in(delay_seconds),
+        not_before=database_time_in(delay_seconds) if delay_seconds else Now(),
     )
     task.refresh_from_db(fields=["not_before"])
-    note(task, f"Accepted from {requested_by or 'the console'}.")
+    note(task, f"Accepted from {requested_by or 'the console'}. {reason}".strip())
     wake_after_commit(task.task_id)
     return task
 
 
 @transaction.atomic
-def request_cancel(task: Task, *, by: str) -> Task:
-    """A waiting task ends at once; a running one is asked to stop at its next safe point."""
+def request_cancel(task: Task, *, by: str, clean_up: bool = True) -> Task:
+    """A task that never began ends at once; one that runs is asked to stop at its next safe point;
+    one that pauses between two attempts is taken up once more, to clean up what they left.
+
+    Without `clean_up` the last one ends at once too: for a caller who removes everything anyway.
+    """
     if not job_for(task.kind).cancellable:
         raise FailedPrecondition(f"{task.task_id} cannot be cancelled: it can only go forward.")
     job_for(task.kind).hold(task)
-    if _cancel_waiting(task, by) or _ask_running(task, by):
+    if _cancel_waiting(task, by, begun_too=not clean_up):
+        return task
+    if _ask_pausing(task, by) or _ask_running(task, by):
         return task
     task.refresh_from_db()
-    if task.state == TaskState.CANCELLING:
+    if task.is_active:
         return task
     raise FailedPrecondition(f"{task.task_id} has already ended: {task.state}.")
 
@@ -79,6 +83,13 @@ def check_retryable(task: Task) -> None:
     if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
         raise FailedPrecondition(
             f"{task.task_id} is {task.state}; only a failed or cancelled task can be tried again."
+        )
+    again = Task.objects.filter(retry_of=task.task_id).exclude(
+        state__in=[TaskState.FAILED, TaskState.CANCELLED]
+    )
+    for other in again[:1]:
+        raise FailedPrecondition(
+            f"{task.task_id} has been tried again already: {other.task_id} is {other.state}."
         )
 
 
@@ -98,12 +109,7 @@ def wake(task_id: str) -> bool:
     """Tell the workers to look at this row. False where the broker does not answer: the sweep
     will find the row.
     """
-    from vbase_console.tasks.worker import run_task
-
-    try:
-        run_task.apply_async((task_id,), retry=False)
-    except (OperationalError, OSError) as error:
-        logger.warning("The broker took no message for %s (%s); the sweep will.", task_id, error)
+    if not broker.send(task_id):
         return False
     Task.objects.filter(task_id=task_id).update(woken_at=Now())
     return True
@@ -116,8 +122,9 @@ def wake_next(lock: str) -> None:
         wake(following.task_id)
 
 
-def _cancel_waiting(task: Task, by: str) -> bool:
-    moved = Task.objects.filter(pk=task.pk, state=TaskState.PENDING).update(
+def _cancel_waiting(task: Task, by: str, *, begun_too: bool) -> bool:
+    waiting = Task.objects.filter(pk=task.pk, state=TaskState.PENDING)
+    moved = (waiting if begun_too else waiting.filter(epoch=0)).update(
         state=TaskState.CANCELLED,
         message=f"Cancelled by {by} before it began.",
         cancel_requested_at=Now(),
@@ -128,14 +135,30 @@ def _cancel_waiting(task: Task, by: str) -> bool:
         return False
     task.refresh_from_db()
     note(task, task.message)
+    Task.objects.call_next(task.lock)
     job_for(task.kind).settled(task)
     transaction.on_commit(lambda: wake_next(task.lock), robust=True)
     return True
 
 
+def _ask_pausing(task: Task, by: str) -> bool:
+    pausing = Task.objects.filter(pk=task.pk, state=TaskState.PENDING, cancel_requested_at=None)
+    moved = pausing.update(
+        cancel_requested_at=Now(), not_before=Now(), woken_at=None, updated_at=Now()
+    )
+    if not moved:
+        return False
+    task.refresh_from_db()
+    note(task, f"{by} asked to stop it; what its earlier attempts began is cleaned up first.")
+    wake_after_commit(task.task_id)
+    return True
+
+
 def _ask_running(task: Task, by: str) -> bool:
     moved = Task.objects.filter(pk=task.pk, state=TaskState.RUNNING).update(
-        state=TaskState.CANCELLING, cancel_requested_at=Now(), updated_at=Now()
+        state=TaskState.CANCELLING,
+        cancel_requested_at=Coalesce("cancel_requested_at", Now()),
+        updated_at=Now(),
     )
     if not moved:
         return False

@@ -22,7 +22,9 @@ class TaskState(models.TextChoices):
 S = TaskState
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     # RUNNING → RUNNING and CANCELLING → CANCELLING: another worker takes over from a dead one.
-    S.PENDING: frozenset({S.RUNNING, S.CANCELLED}),
+    # PENDING → CANCELLING: somebody wants it stopped in the pause after a passing error; what its
+    # earlier attempts began is cleaned up first.
+    S.PENDING: frozenset({S.RUNNING, S.CANCELLING, S.CANCELLED}),
     S.RUNNING: frozenset({S.RUNNING, S.PENDING, S.CANCELLING, S.SUCCEEDED, S.FAILED}),
     S.CANCELLING: frozenset({S.CANCELLING, S.CANCELLED, S.SUCCEEDED, S.FAILED}),
     S.SUCCEEDED: frozenset(),

@@ -9,12 +9,13 @@ from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from vbase_console.tasks import services
-from vbase_console.tasks.models import Pulse, Task, TaskEvent, database_time_in
+from vbase_console.tasks.models import Pulse, Task, TaskEvent, TaskQuerySet, database_time_in
+from vbase_console.tasks.wakeups import broker
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +28,40 @@ DELETE_BATCHES = 50
 def sweep_tasks() -> int:
     """Wake every task that waits unheard and every one whose worker died; answers how many."""
     beat_of("worker")
-    unheard = Q(woken_at=None) | Q(woken_at__lt=database_time_in(-settings.LEASE_SECONDS))
-    waiting = Task.objects.ready().filter(unheard).order_by("pk")
-    found = [*Task.objects.abandoned().order_by("pk")[:WAKE_AT_ONCE], *waiting[:WAKE_AT_ONCE]]
     woken = 0
-    for task in found:
-        if not services.wake(task.task_id):
+    for task_id in _to_wake():
+        if not services.wake(task_id):
             break  # the broker is away; the next sweep goes on
         woken += 1
     return woken
+
+
+def _to_wake() -> list[str]:
+    """Those of whom no message tells yet. Then those whose message is old and may be lost, unless
+    so many messages wait for a worker that theirs probably does too.
+    """
+    found = [*_unheard(Task.objects.abandoned(), "lease_until")]
+    found += _unheard(Task.objects.ready(), "not_before")
+    found += _forgotten(Task.objects.abandoned(), "lease_until")
+    found += _forgotten(Task.objects.ready(), "not_before")
+    return found[:WAKE_AT_ONCE]
+
+
+def _unheard(tasks: TaskQuerySet, since: str) -> list[str]:
+    """Nobody was woken for what is true since then."""
+    unheard = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
+    return list(unheard.order_by("pk").values_list("task_id", flat=True)[:WAKE_AT_ONCE])
+
+
+def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
+    """Woken a whole lease ago and still not claimed; the longest first, so that all get their
+    turn.
+    """
+    old = tasks.filter(
+        woken_at__gte=F(since), woken_at__lt=database_time_in(-settings.LEASE_SECONDS)
+    )
+    found = list(old.order_by("woken_at").values_list("task_id", flat=True)[:WAKE_AT_ONCE])
+    return found if found and broker.backlog() < WAKE_AT_ONCE else []
 
 
 @shared_task(name="vbase.sweep.housekeeping")

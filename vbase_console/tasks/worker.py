@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from celery import shared_task
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from vbase_console.tasks import services
 from vbase_console.tasks.attempts import Attempt, claim
@@ -31,19 +31,23 @@ def run_task(task_id: str) -> None:
     if attempt is None:
         return
     with heartbeat(attempt):
-        _carry_out(attempt)
-    services.wake_next(attempt.task.lock)
+        ended = _carry_out(attempt)
+    if ended:
+        services.wake_next(attempt.task.lock)
 
 
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _carry_out(attempt: Attempt) -> None:
+def _carry_out(attempt: Attempt) -> bool:
+    """False where another attempt has taken over: this one leaves without a trace."""
     try:
         _work(attempt)
     except LeaseLost:
         logger.warning("%s: another attempt has taken over; this one leaves.", attempt.task.task_id)
+        return False
+    return True
 
 
 def _work(attempt: Attempt) -> None:
@@ -58,10 +62,21 @@ def _work(attempt: Attempt) -> None:
         _failed(attempt, str(error), permanent=error.permanent)
     except LeaseLost:
         raise
+    except (OperationalError, InterfaceError) as error:
+        _without_database(attempt, error)
     except Exception as error:
         _unknown(attempt, error)
     else:
         attempt.succeed()
+
+
+def _without_database(attempt: Attempt, error: Exception) -> None:
+    """It was locked for too long, or restarted. If it is away for good, the lease ends and the
+    next attempt goes on.
+    """
+    logger.warning("%s: the database did not answer: %s", attempt.task.task_id, error)
+    connection.close_if_unusable_or_obsolete()
+    _failed(attempt, "The console's database did not answer.", permanent=False)
 
 
 def _unknown(attempt: Attempt, error: Exception) -> None:
@@ -77,10 +92,7 @@ def _unknown(attempt: Attempt, error: Exception) -> None:
 
 def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
     text = _while(attempt, message)
-    exhausted = attempt.task.epoch >= settings.TASK_ATTEMPTS
-    if attempt.cancel_requested.is_set() and attempt.job.cancellable and not permanent:
-        attempt.cancel()
-    elif permanent or exhausted:
+    if permanent or attempt.task.epoch >= settings.TASK_ATTEMPTS:
         attempt.fail(text)
     else:
         attempt.put_back(text)
@@ -119,3 +131,4 @@ def _renew(attempt: Attempt) -> None:
     except DatabaseError as error:
         # The next beat tries again; if none gets through, the lease ends and `guard` says so.
         logger.warning("%s: the lease was not renewed: %s", attempt.task.task_id, error)
+        connection.close()  # a connection that broke stays broken; the next beat opens another
