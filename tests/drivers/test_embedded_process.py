@@ -170,8 +170,14 @@ def test_a_pid_of_another_start_is_another_process(
 
 
 def test_a_zombie_counts_as_gone() -> None:
-    with subprocess.Popen(["true"]) as child:
-        wait_for(lambda: start_of(child.pid) is None)
+    with subprocess.Popen(["sleep", "0.2"]) as child:
+        zombie = ProcessIdentity(pid=child.pid, start=start_of(child.pid), port=1)
+        assert zombie.is_alive()
+        wait_for(lambda: not zombie.is_alive())
+
+
+def test_what_never_was_is_not_alive() -> None:
+    assert not ProcessIdentity(pid=2**22 + 1, start="then", port=1).is_alive()
 
 
 def test_an_unreadable_record_is_no_process(tmp_path: Path) -> None:

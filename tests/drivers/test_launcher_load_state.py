@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from pymilvus import MilvusClient, MilvusException
 
-from tests.drivers.launched import Launched, ids, make_collection, nearest, rows
+from tests.drivers.launched import Launched, ids, make_collection, nearest, rows, wait_for
 
 
 @pytest.fixture
@@ -114,3 +114,16 @@ def test_one_broken_collection_keeps_no_other_away(launch: Callable[..., Launche
         path.write_text("not a manifest")
     assert "default/broken" in launched.start().health()["failures"]
     assert nearest(launched.client(), "whole", 7) == 7
+
+
+def test_an_index_file_that_a_kill_cut_short_is_built_anew(
+    launch: Callable[..., Launched],
+) -> None:
+    launched = launch()
+    _make_indexed(launched.client(), "torn")
+    launched.client().flush("torn")
+    (file,) = wait_for(lambda: list(launched.data_dir.rglob("*.idx")))
+    launched.kill()
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert launched.start().health()["failures"] == {}
+    assert nearest(launched.client(), "torn", 7) == 7

@@ -144,3 +144,16 @@ def test_no_changing_method_passes_as_a_reader() -> None:
     changing = ("Insert", "Upsert", "Delete", "Flush", "Create", "Drop", "Alter", "Rename", "Load")
     changing += ("Release", "Truncate", "Import", "Restore", "Add", "Update")
     assert not [method for method in READERS if method.startswith(changing)]
+
+
+@pytest.mark.parametrize("database", ["nowhere", "../..", "a/b"])
+def test_an_unknown_database_is_an_error_that_says_so(server: Launched, database: str) -> None:
+    with pytest.raises(MilvusException, match=r"database|code=1|invalid"):
+        server.client(db_name=database).list_collections()
+    assert server.health()["ready"]
+
+
+def test_a_request_of_some_megabytes_is_taken(client: MilvusClient, collection: str) -> None:
+    make_collection(client, collection)
+    client.insert(collection, [{**row, "text": "x" * 60_000} for row in rows(*range(200))])
+    assert len(ids(client, collection)) == 200

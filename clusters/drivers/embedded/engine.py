@@ -20,7 +20,7 @@ from typing import Any
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
 from milvus_lite.storage.manifest import Manifest
 
-from clusters.drivers.embedded import auto_ids, load_state
+from clusters.drivers.embedded import auto_ids, load_state, reading
 from clusters.drivers.embedded.locking import Key
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Engine(MilvusLite):  # type: ignore[misc]
         known = self._aliases_by_db.get(database_name)
         if known is not None:
             return known
+        if database_name not in self.list_databases():
+            return {}  # a client may ask for any name; it must lead to no path and fill no memory
         return self._aliases_by_db.setdefault(database_name, self._load_aliases(database_name))
 
     # Opening
@@ -99,10 +101,14 @@ class Engine(MilvusLite):  # type: ignore[misc]
         real_name: str = self.resolve_collection_name(name, database)
         return database, real_name
 
+    def opened(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any | None:
+        """The collection if it is open and answers; costs no lock."""
+        return self._settled.get(self.key(name, database_name))
+
     def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
-        settled = self._settled.get(self.key(name, database_name))
-        if settled is not None:
-            return settled
+        opened = self.opened(name, database_name)
+        if opened is not None:
+            return opened
         with self.catalogue:
             return self._settle(super().get_collection(name, database_name))
 
@@ -114,6 +120,8 @@ class Engine(MilvusLite):  # type: ignore[misc]
         """Readers see a collection only once it answers as it did before."""
         key = self._key_of(collection)
         if key not in self._settled:
+            reading.furnish(collection)
+            load_state.rebuild_broken_indexes(collection)
             auto_ids.stand_above_largest_key(collection)
             self._load(key, collection)
             self._settled[key] = collection
@@ -128,7 +136,8 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self.failures[key] = f"It could not be loaded: {error}"
 
     def _key_of(self, collection: Any) -> Key:
-        return next(key for key, value in self._collections.items() if value is collection)
+        found: Key = next(k for k, value in self._collections.items() if value is collection)
+        return found
 
     # Changing names and contents so that a kill at any point leaves a whole collection or none
 
@@ -150,6 +159,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self._finish_background_work(key)
         with self.catalogue:
             self._settled.pop(key, None)
+            self.failures.pop(key, None)
             super().rename_collection(old_name, new_name, database_name)
             self.get_collection(new_name, database_name)
 
@@ -172,6 +182,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     def _close(self, key: Key) -> None:
         self._settled.pop(key, None)
+        self.failures.pop(key, None)
         collection = self._collections.pop(key, None)
         if collection is not None:
             collection.close()

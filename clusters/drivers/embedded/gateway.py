@@ -6,8 +6,10 @@ and the names that it touches are the fields of its request.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import repeat
 from typing import Any
 
 import grpc
@@ -24,10 +26,12 @@ from clusters.drivers.embedded.methods import (
     CHANGE_LOAD_STATE,
     NAME_FIELDS,
     NEW_NAMES,
+    READ_ROWS,
     READERS,
     RESERVED,
     UNCOUNTED,
 )
+from clusters.drivers.embedded.reading import room_of
 from clusters.drivers.embedded.wire import Details, Handler, Interceptor
 
 _SERVICE = "/milvus.proto.milvus.MilvusService"
@@ -36,6 +40,28 @@ _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
 _COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call of a Milvus method."""
+
+    method: str
+    role: Role | None
+    request: Any
+    context: grpc.ServicerContext
+    database: str
+
+    @property
+    def is_consoles(self) -> bool:
+        return self.role is Role.CONSOLE
+
+    def names(self) -> list[str]:
+        """The collections and aliases that its request names."""
+        known = self.request.DESCRIPTOR.fields_by_name
+        values = [getattr(self.request, field) for field in NAME_FIELDS if field in known]
+        lists = [[value] if isinstance(value, str) else list(value) for value in values]
+        return [name for names in lists for name in names if name]
 
 
 class Gateway(Interceptor):
@@ -59,58 +85,54 @@ class Gateway(Interceptor):
         if handler is None or behavior is None or service != _SERVICE:
             return handler
         role = self._credentials.role_of(handler_call_details.invocation_metadata)
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            call = Call(method, role, request, context, database_of(request, context))
+            return self._pass(call, behavior)
+
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._pass(method, role, behavior, request, context),
+            answer,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def _pass(
-        self,
-        method: str,
-        role: Role | None,
-        behavior: Behavior,
-        request: Any,
-        context: grpc.ServicerContext,
-    ) -> Any:
+    def _pass(self, call: Call, behavior: Behavior) -> Any:
         if self.closed_because is not None:
-            context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
-        database = database_of(request, context)
-        if role is not Role.CONSOLE and (refusal := self._refusal(method, request, database)):
+            call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
+        if not call.is_consoles and (refusal := self._refusal(call)):
             return refusal
         with ExitStack() as stack:
-            keys = stack.enter_context(self._turn(method, request, database))
-            stack.enter_context(nullcontext() if method in UNCOUNTED else self._permits.one())
-            answer = self._answer(method, role, behavior, request, context, database)
-            if method in CHANGE_LOAD_STATE:
+            keys = stack.enter_context(self._turn(call))
+            stack.enter_context(self._permit(call))
+            stack.enter_context(self._reading(call))
+            answer = self._answer(call, behavior)
+            if call.method in CHANGE_LOAD_STATE:
                 self._remember_load_state(keys)
             return answer
 
-    def _answer(
-        self,
-        method: str,
-        role: Role | None,
-        behavior: Behavior,
-        request: Any,
-        context: grpc.ServicerContext,
-        database: str,
-    ) -> Any:
-        if method != "ShowCollections":
-            return _implemented(method, behavior, request, context)
+    def _answer(self, call: Call, behavior: Behavior) -> Any:
+        if call.method != "ShowCollections":
+            return _implemented(call, behavior)
         # A collection that goes while all are listed would fail the whole list.
         with self._engine.catalogue:
-            answer = behavior(request, context)
-        return answer if role is Role.CONSOLE else _without_reserved(answer)
+            answer = behavior(call.request, call.context)
+        return answer if call.is_consoles else _without_reserved(answer)
 
-    # Whose turn it is
+    # Whose turn it is: first the collections, then a core, so that nobody who waits keeps a core
 
-    def _turn(
-        self, method: str, request: Any, database: str
-    ) -> AbstractContextManager[Collection[Key]]:
-        if method in READERS or method in UNCOUNTED:
+    def _turn(self, call: Call) -> AbstractContextManager[Collection[Key]]:
+        if call.method in READERS or call.method in UNCOUNTED:
             return nullcontext(())
-        names = _names(request)
-        return self._locks.held(lambda: [self._engine.key(name, database) for name in names])
+        names = call.names()
+        return self._locks.held(lambda: [self._engine.key(name, call.database) for name in names])
+
+    def _permit(self, call: Call) -> AbstractContextManager[None]:
+        return nullcontext() if call.method in UNCOUNTED else self._permits.one()
+
+    def _reading(self, call: Call) -> AbstractContextManager[None]:
+        opened = map(self._engine.opened, call.names(), repeat(call.database))
+        collection = next(opened, None) if call.method in READ_ROWS else None
+        return nullcontext() if collection is None else room_of(collection).reading()
 
     def _remember_load_state(self, keys: Collection[Key]) -> None:
         for database, name in keys:
@@ -119,31 +141,31 @@ class Gateway(Interceptor):
 
     # What a tenant may name
 
-    def _refusal(self, method: str, request: Any, database: str) -> Any:
-        reserved = [name for name in _names(request) if self._is_reserved(name, database)]
+    def _refusal(self, call: Call) -> Any:
+        reserved = [name for name in call.names() if self._is_reserved(name, call.database)]
         if not reserved:
             return None
-        if reserved == [getattr(request, NEW_NAMES.get(method, ""), None)]:
+        if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
             return _refused(
-                method,
+                call.method,
                 f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for "
                 "the console. Choose another name.",
                 _ILLEGAL_ARGUMENT,
             )
-        return _refused(method, f"collection {reserved[0]!r} does not exist", _COLLECTION_NOT_FOUND)
+        reason = f"collection {reserved[0]!r} does not exist"
+        return _refused(call.method, reason, _COLLECTION_NOT_FOUND)
 
     def _is_reserved(self, name: str, database: str) -> bool:
         real_name = self._engine.resolve_collection_name(name, database)
-        return name.startswith(RESERVED) or real_name.startswith(RESERVED)
+        return name.startswith(RESERVED) or bool(real_name.startswith(RESERVED))
 
 
-def _implemented(
-    method: str, behavior: Behavior, request: Any, context: grpc.ServicerContext
-) -> Any:
+def _implemented(call: Call, behavior: Behavior) -> Any:
     try:
-        return behavior(request, context)
+        return behavior(call.request, call.context)
     except NotImplementedError:  # how generated servicers say it; a traceback would fill the log
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This server does not offer {method}.")
+        reason = f"This server does not offer {call.method}."
+        call.context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
 
 
 def database_of(request: Any, context: grpc.ServicerContext) -> str:
@@ -152,14 +174,6 @@ def database_of(request: Any, context: grpc.ServicerContext) -> str:
         return str(request.db_name)
     sent = (value for key, value in context.invocation_metadata() if key.lower() == "dbname")
     return next((str(value) for value in sent if value), DEFAULT_DATABASE_NAME)
-
-
-def _names(request: Any) -> list[str]:
-    fields = request.DESCRIPTOR.fields_by_name
-    values = [getattr(request, field) for field in NAME_FIELDS if field in fields]
-    single = [value for value in values if isinstance(value, str)]
-    several = [name for value in values if not isinstance(value, str) for name in value]
-    return [name for name in (*single, *several) if name]
 
 
 def _refused(method: str, reason: str, codes: dict[str, int]) -> Any:

@@ -7,8 +7,11 @@ loaded.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 _MARK = "vbase_released"
 
@@ -28,6 +31,26 @@ def restore(collection: Any) -> None:
         collection.load()
     elif collection.load_state == "loaded":
         collection.release()
+
+
+def rebuild_broken_indexes(collection: Any) -> None:
+    """The engine writes index files in place: one that a kill cut short would fail every load."""
+    load = collection.load
+
+    def load_or_rebuild() -> None:
+        try:
+            load()
+        except Exception:  # each kind of index has errors of its own
+            logger.warning("the indexes of %s are built anew", collection.name, exc_info=True)
+            _remove_index_files(collection)
+            load()
+
+    collection.load = load_or_rebuild
+
+
+def _remove_index_files(collection: Any) -> None:
+    for file in Path(collection.data_dir).glob("partitions/*/indexes/*"):
+        file.unlink()
 
 
 def _mark(collection: Any) -> Path:

@@ -28,6 +28,11 @@ UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth"])
 
 CHANGE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex", "CreateIndex"])
 
+READ_ROWS = frozenset(
+    ["Query", "Search", "HybridSearch", "GetCollectionStatistics", "GetPartitionStatistics"]
+)
+"""Readers that must not see a flush halfway."""
+
 READERS = frozenset(
     [
         "HasCollection",

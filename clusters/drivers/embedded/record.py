@@ -40,24 +40,34 @@ class ProcessIdentity:
 
     def is_alive(self) -> bool:
         """A zombie has ended; only its parent has not looked yet."""
-        return self.start == start_of(self.pid)
+        state, start = _state_and_start(self.pid)
+        if start != self.start:
+            return False
+        if state in _ENDED:
+            _reap(self.pid)
+        return state not in _ENDED
 
 
-def start_of(pid: int) -> str | None:
-    """When the process started, in the kernel's own ticks; None: there is no such process."""
-    _reap(pid)
+_ENDED = ("Z", "X")
+
+
+def start_of(pid: int) -> str:
+    """When a process started, in the kernel's own ticks, and since which boot."""
+    return _state_and_start(pid)[1]
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Of no process: an end, and a start that no process has."""
     try:
         # The command's name, in parentheses, may hold anything; what follows it may not.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, ticks = fields[0], fields[19]
-    ended = state in ("Z", "X")
-    return None if ended else f"{_BOOT_ID.read_text().strip()}:{ticks}"
+        return "X", ""
+    return fields[0], f"{_BOOT_ID.read_text().strip()}:{fields[19]}"
 
 
 def _reap(pid: int) -> None:
-    """If it is a child of ours that has ended, let it go."""
+    """If it is a child of ours, let it go."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -80,7 +90,7 @@ class ProcessRecord:
             raise AlreadyRunning(
                 f"Another launcher already serves {directory}; stop it first."
             ) from error
-        identity = ProcessIdentity(pid=os.getpid(), start=start_of(os.getpid()) or "", port=port)
+        identity = ProcessIdentity(pid=os.getpid(), start=start_of(os.getpid()), port=port)
         _write(directory / _RECORD, json.dumps(dataclasses.asdict(identity)))
         return cls(lock)
 
