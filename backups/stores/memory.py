@@ -1,0 +1,98 @@
+"""A backup store in memory: complete, and gone with the process. For tests."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import threading
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from backups.stores.base import Entry, ObjectExists, ObjectMissing, StoreFull, checked_key
+
+
+class MemoryStore:
+    def __init__(self, *, capacity: int | None = None) -> None:
+        """A `capacity` in bytes makes it a store that can be full."""
+        self.objects: dict[str, bytes] = {}
+        self.capacity = capacity
+        self.staged: dict[_StagedBytes, float] = {}
+        self.publishing = threading.Lock()
+
+    @contextlib.contextmanager
+    def stage(self) -> Iterator[_StagedBytes]:
+        staged = _StagedBytes(self)
+        self.staged[staged] = time.time()
+        try:
+            yield staged
+        finally:
+            self.staged.pop(staged, None)
+
+    def open(self, key: str) -> BinaryIO:
+        checked_key(key)
+        if key not in self.objects:
+            raise ObjectMissing(f"Could not read {key}: it is not there.")
+        return io.BytesIO(self.objects[key])
+
+    def read(self, key: str, *, limit: int) -> bytes:
+        with self.open(key) as stream:
+            return stream.read(limit)
+
+    def size(self, key: str) -> int | None:
+        checked_key(key)
+        return len(self.objects[key]) if key in self.objects else None
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        if prefix:
+            checked_key(prefix)
+        below = f"{prefix}/" if prefix else ""
+        for key in sorted(key for key in self.objects if key.startswith(below)):
+            yield Entry(key=key, size=len(self.objects[key]))
+
+    def delete(self, key: str) -> None:
+        checked_key(key)
+        self.objects.pop(key, None)
+
+    def delete_prefix(self, prefix: str) -> int:
+        checked_key(prefix)
+        doomed = [entry.key for entry in self.list(prefix)]
+        for key in doomed:
+            del self.objects[key]
+        return len(doomed)
+
+    def sweep(self, older_than: datetime.timedelta) -> int:
+        latest = time.time() - older_than.total_seconds()
+        doomed = [staged for staged, written_at in self.staged.items() if written_at <= latest]
+        for staged in doomed:
+            del self.staged[staged]
+        return len(doomed)
+
+    def free_bytes(self) -> int | None:
+        if self.capacity is None:
+            return None
+        published = sum(map(len, self.objects.values()))
+        return self.capacity - published - sum(len(staged.data) for staged in self.staged)
+
+
+class _StagedBytes:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.data = bytearray()
+
+    def write(self, data: bytes | memoryview) -> int:
+        room = self.store.free_bytes()
+        if room is not None and len(data) > room:
+            raise StoreFull("Could not write to the store: it is full.")
+        self.data += data
+        self.store.staged[self] = time.time()
+        return len(data)
+
+    def publish(self, key: str) -> None:
+        checked_key(key)
+        with self.store.publishing:
+            if key in self.store.objects:
+                raise ObjectExists(f"Could not publish {key}: it exists.")
+            self.store.objects[key] = bytes(self.data)
+        del self.store.staged[self]
