@@ -154,6 +154,8 @@ def _turned_away(route: Route, response: HttpResponse) -> bool:
     if route.door == "API":
         return response.status_code == 401
     doors = ("/admin/",) if route.door == "ADMIN" else ("/sign-in",)
+    if response.status_code == 405:
+        return True
     return response.status_code == 302 and response["Location"].startswith(doors)
 
 
