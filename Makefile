@@ -1,0 +1,57 @@
+# The console's commands. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+TESTS ?= tests
+
+.PHONY: help run test check bench torture example
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/console.stamp ## start everything; Ctrl-C stops it
+	@exec $(PYTHON) -m vbase_console.supervisor
+
+test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on PostgreSQL
+	@$(PYTHON) -m tests.both_databases $(TESTS)
+
+check: $(VENV)/dev.stamp ## format, lint, types, imports, Django checks, missing migrations
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) manage.py check --fail-level WARNING
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	@$(PYTHON) -m tests.check_deploy
+
+bench: $(VENV)/dev.stamp ## measure; docs/benchmarks.md says what
+	$(PYTHON) -m benchmarks
+
+torture: $(VENV)/dev.stamp ## the long trials
+	$(PYTHON) -m pytest -m torture --timeout 3600 $(TESTS)
+
+example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs here
+	@VBASE_API_KEY=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits) \
+	  $(PYTHON) examples/digits.py
+
+# A stamp is as new as the lock file that was installed, so that the next call has nothing to do.
+$(VENV)/console.stamp: requirements/console.txt | $(PYTHON)
+	@echo "Installing what the console needs."
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON)
+	@echo "Installing what the console and its tests need."
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/console.stamp
+
+$(PYTHON):
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed as python3 (Debian: apt-get install python3)." >&2; exit 1; }
+	@python3 -c 'import ensurepip, venv' || \
+	  { echo "Python's venv is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Making the virtual environment."
+	@python3 -m venv $(VENV)
