@@ -28,7 +28,7 @@ class LabelsField(forms.CharField):
             return "\n".join(f"{key}={text}" for key, text in value.items())
         return value
 
-    def clean(self, value: Any) -> dict[str, str]:  # type: ignore[override]
+    def clean(self, value: Any) -> dict[str, str]:
         lines = [line.strip() for line in super().clean(value).splitlines() if line.strip()]
         pairs = [line.partition("=") for line in lines]
         labels = {key.strip(): text.strip() for key, _, text in pairs}

@@ -58,7 +58,7 @@ class TaskPage(Page):
 
     @cached_property
     def task(self) -> Task:
-        return Task.objects.filter(kind__in=KINDS).found(  # type: ignore[no-any-return]
+        return Task.objects.filter(kind__in=KINDS).found(
             self.principal, task_id=self.kwargs["task_id"]
         )
 

@@ -27,7 +27,8 @@ class ApiKeyListView(ListPage):
     nav = "api-keys"
 
     def rows(self) -> QuerySet[Any]:
-        return ApiKey.objects.visible_to(self.principal).order_by("revoked", "-created")
+        keys: QuerySet[Any] = ApiKey.objects.visible_to(self.principal)
+        return keys.order_by("revoked", "-created")
 
 
 class ApiKeyCreateView(FormPage):

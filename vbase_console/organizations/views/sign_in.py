@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import views as auth
-from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.http import HttpResponse
 from django.urls import reverse_lazy
 
@@ -33,7 +32,6 @@ class SignOutView(auth.LogoutView):
 class PasswordSetView(auth.PasswordResetConfirmView):
     """Where the link of an invitation leads: the person chooses a password, once."""
 
-    form_class = SetPasswordForm
     template_name = "organizations/password_set.html"
     success_url = reverse_lazy("home")
     post_reset_login = True
@@ -41,7 +39,6 @@ class PasswordSetView(auth.PasswordResetConfirmView):
 
 
 class PasswordChangeView(auth.PasswordChangeView):
-    form_class = PasswordChangeForm
     template_name = "organizations/password_change.html"
     success_url = reverse_lazy("home")
 

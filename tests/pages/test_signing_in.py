@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.conftest import PASSWORD, make_user
+from tests.pages.conftest import HTMX, Browser
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.services import create_organization
+
+
+def sign_in(client: Client, username: str, password: str = PASSWORD, **extra: str):  # type: ignore[no-untyped-def]
+    return client.post("/sign-in", {"username": username, "password": password, **extra})
+
+
+def test_it_takes_the_address_however_it_is_written(
+    client: Client, organization: Organization
+) -> None:
+    answer = sign_in(client, " Alice@Example.COM ")
+    assert (answer.status_code, answer.url) == (302, "/")
+
+
+def test_it_says_so_where_the_password_is_wrong(client: Client, alice: User) -> None:
+    answer = sign_in(client, "alice@example.com", "wrong")
+    assert answer.status_code == 422
+    assert b"do not belong together" in answer.content
+
+
+def test_it_locks_the_door_after_ten_wrong_passwords(client: Client, alice: User) -> None:
+    for _ in range(10):
+        answer = sign_in(client, "alice@example.com", "wrong")
+    assert answer.status_code == 429
+    assert b"quarter of an hour" in answer.content
+    assert sign_in(client, "ALICE@example.com").status_code == 429
+
+
+def test_it_locks_nobody_else_out(client: Client, alice: User, bob: User) -> None:
+    for _ in range(10):
+        sign_in(client, "alice@example.com", "wrong")
+    assert sign_in(client, "bob@example.com").status_code == 302
+
+
+def test_it_goes_back_to_the_page_that_was_asked_for(
+    client: Client, organization: Organization
+) -> None:
+    asked = client.get("/o/acme/clusters?q=x")
+    assert asked.url == "/sign-in?next=/o/acme/clusters%3Fq%3Dx"
+    assert sign_in(client, "alice@example.com", next="/o/acme/clusters?q=x").url.endswith("?q=x")
+
+
+def test_it_goes_nowhere_outside(client: Client, alice: User) -> None:
+    assert sign_in(client, "alice@example.com", next="https://elsewhere.example/").url == "/"
+
+
+def test_it_leads_a_polling_page_of_somebody_signed_out_to_the_sign_in(
+    client: Client, organization: Organization
+) -> None:
+    answer = client.get("/o/acme/", headers=HTMX)
+    assert answer.headers["HX-Redirect"] == "/sign-in"
+
+
+def test_it_signs_out_by_post_only(alices: Browser) -> None:
+    assert alices.client.get("/sign-out").status_code == 405
+    assert alices.client.post("/sign-out").url == "/sign-in"
+    assert alices.open("overview").status_code == 302
+
+
+def test_home_is_the_only_organization(alices: Browser) -> None:
+    assert alices.client.get("/").url == "/o/acme/"
+
+
+def test_home_is_the_organization_looked_at_last(alices: Browser, alice: User) -> None:
+    create_organization(name="beta", owner=alice)
+    assert alices.client.get("/").url == "/organizations"
+    alices.client.get("/o/beta/")
+    assert alices.client.get("/").url == "/o/beta/"
+
+
+@pytest.mark.django_db
+def test_whoever_belongs_nowhere_is_told_what_to_do(client: Client) -> None:
+    client.force_login(make_user("dora"))
+    assert client.get("/").url == "/organizations"
+    assert b"Ask an owner" in client.get("/organizations").content
+
+
+def test_the_switch_lists_only_the_organizations_of_the_person(
+    alices: Browser, alice: User, charlie: User
+) -> None:
+    create_organization(name="beta", owner=alice)
+    content = alices.open("overview").content.decode()
+    assert 'href="/o/beta/"' in content
+    assert 'href="/o/other/"' not in content
+
+
+def test_a_password_can_be_changed(alices: Browser) -> None:
+    new = "an even longer password"
+    given = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert alices.client.post("/password", given).url == "/"
+    assert sign_in(Client(), "alice@example.com", new).status_code == 302
+
+
+def test_the_appearance_is_remembered_without_a_script(alices: Browser) -> None:
+    answer = alices.client.post("/appearance", {"appearance": "dark", "next": "/o/acme/"})
+    assert answer.url == "/o/acme/"
+    assert b'data-appearance="dark"' in alices.open("overview").content
+
+
+def test_the_appearance_leads_nowhere_outside(alices: Browser) -> None:
+    given = {"appearance": "dark", "next": "//elsewhere.example/"}
+    assert alices.client.post("/appearance", given).url == "/"
