@@ -15,6 +15,7 @@ from backups.archive.codec import JsonModel
 from backups.archive.scalars import Scalar
 
 DYNAMIC_FIELD_NAME = "$meta"
+BM25 = "BM25"
 
 
 class DataType(enum.StrEnum):
@@ -122,10 +123,20 @@ class CollectionDescription(JsonModel):
 
     @property
     def columns(self) -> tuple[FieldDescription, ...]:
-        """The fields that rows have: the listed ones, and `$meta` where only the flag tells."""
+        """The fields whose values a backup holds, and `$meta` where only the flag tells of it.
+
+        What BM25 computes is left out: no server takes it back, and a full Milvus does not give it.
+        """
+        computed = {
+            name
+            for function in self.functions
+            if function.type == BM25
+            for name in function.output_field_names
+        }
+        listed = tuple(field for field in self.fields if field.name not in computed)
         if not self.enable_dynamic_field or any(field.is_dynamic for field in self.fields):
-            return self.fields
-        return (*self.fields, DYNAMIC_FIELD)
+            return listed
+        return (*listed, DYNAMIC_FIELD)
 
 
 DYNAMIC_FIELD = FieldDescription(

@@ -1,0 +1,243 @@
+"""A thin client over Milvus' own protocol: requests and answers as they are, errors in words.
+
+It keeps the columns of the protocol, where pymilvus' public methods would turn every row into a
+dictionary, and every call has a deadline.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
+
+from backups.milvus import errors
+
+_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
+_QUICK_SECONDS = 60.0
+_LONG_SECONDS = 1800.0
+"""Loads and index builds of large collections; a job's own deadline is shorter or longer."""
+
+_EMBEDDED = "milvus_lite"
+_NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Server:
+    """Which Milvus answers; what it can and cannot do follows from that."""
+
+    version: str
+    """As it says itself: `v2.3.5`, `milvus_lite-3.2.2`."""
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.version.startswith(_EMBEDDED)
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        found = _NUMBERS.search(self.version)
+        return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a Milvus is, and what opens it: a token, or `user:password`."""
+
+    host: str
+    port: int
+    credential: str = dataclasses.field(repr=False)
+    database: str = "default"
+    secure: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Client:
+    """One connection to one database. Safe to share among threads; close it, or use `with`."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        quick_seconds: float = _QUICK_SECONDS,
+        long_seconds: float = _LONG_SECONDS,
+    ) -> None:
+        self.endpoint = endpoint
+        self.quick_seconds = quick_seconds
+        self.long_seconds = long_seconds
+        self._channel = _channel(endpoint)
+        self._stub: Any = milvus_pb2_grpc.MilvusServiceStub(self._channel)
+        self._metadata = _metadata(endpoint)
+        self._server: Server | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    # Calls
+
+    def call(self, method: str, request: Any, *, seconds: float | None = None) -> Any:
+        """The answer, whose status is a success."""
+        return self.begin(method, request, seconds=seconds)()
+
+    def begin(
+        self, method: str, request: Any, *, seconds: float | None = None
+    ) -> Callable[[], Any]:
+        """Send now, go on with something else, and call what is returned for the answer."""
+        if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
+            request.db_name = self.endpoint.database
+        deadline = seconds or self.quick_seconds
+        future = getattr(self._stub, method).future(
+            request, timeout=deadline, metadata=self._metadata
+        )
+        return lambda: self._answer(method, future)
+
+    def _answer(self, method: str, future: Any) -> Any:
+        where = f"{method} at {self.endpoint}"
+        try:
+            answer = future.result()
+        except grpc.RpcError as error:
+            raise errors.of_call(error, where) from error
+        status = answer if isinstance(answer, common_pb2.Status) else answer.status
+        failure = errors.of_status(status, where)
+        if failure is not None:
+            raise failure
+        return answer
+
+    # Looking
+
+    def server(self) -> Server:
+        if self._server is None:
+            answer = self.call("GetVersion", milvus_pb2.GetVersionRequest())
+            self._server = Server(version=answer.version)
+        return self._server
+
+    def databases(self) -> list[str]:
+        return list(self.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names)
+
+    def collections(self) -> list[str]:
+        answer = self.call("ShowCollections", milvus_pb2.ShowCollectionsRequest())
+        return sorted(answer.collection_names)
+
+    def has(self, collection: str) -> bool:
+        """Also true where it is an alias."""
+        try:
+            self.describe(collection)
+        except errors.NotFound:
+            return False
+        return True
+
+    def describe(self, collection: str) -> Any:
+        request = milvus_pb2.DescribeCollectionRequest(collection_name=collection)
+        return self.call("DescribeCollection", request)
+
+    def aliases(self, collection: str) -> list[str]:
+        request = milvus_pb2.ListAliasesRequest(collection_name=collection)
+        return sorted(self.call("ListAliases", request).aliases)
+
+    def partitions(self, collection: str) -> Any:
+        request = milvus_pb2.ShowPartitionsRequest(collection_name=collection)
+        return self.call("ShowPartitions", request)
+
+    def indexes(self, collection: str) -> list[Any]:
+        request = milvus_pb2.DescribeIndexRequest(collection_name=collection)
+        try:
+            return list(self.call("DescribeIndex", request).index_descriptions)
+        except errors.NotFound:
+            return []
+
+    def load_state(self, collection: str, partitions: Sequence[str] = ()) -> int:
+        request = milvus_pb2.GetLoadStateRequest(
+            collection_name=collection, partition_names=partitions
+        )
+        return int(self.call("GetLoadState", request).state)
+
+    def count(self, collection: str) -> int:
+        """Of the whole collection, with everything that was acknowledged before."""
+        request = milvus_pb2.QueryRequest(
+            collection_name=collection,
+            output_fields=["count(*)"],
+            consistency_level=common_pb2.Strong,
+            query_params=pairs({"reduce_stop_for_best": "False", "ignore_growing": "False"}),
+        )
+        answer = self.call("Query", request, seconds=self.long_seconds)
+        return int(answer.fields_data[0].scalars.long_data.data[0])
+
+    # Changing
+
+    def drop(self, collection: str) -> None:
+        """What is gone already is dropped, too."""
+        request = milvus_pb2.DropCollectionRequest(collection_name=collection)
+        try:
+            self.call("DropCollection", request, seconds=self.long_seconds)
+        except errors.NotFound:
+            return
+
+    def rename(self, old: str, new: str) -> None:
+        request = milvus_pb2.RenameCollectionRequest(oldName=old, newName=new)
+        self.call("RenameCollection", request, seconds=self.long_seconds)
+
+    def flush(self, collections: Sequence[str]) -> None:
+        request = milvus_pb2.FlushRequest(collection_names=collections)
+        self.call("Flush", request, seconds=self.long_seconds)
+
+    def create_alias(self, alias: str, collection: str) -> None:
+        request = milvus_pb2.CreateAliasRequest(alias=alias, collection_name=collection)
+        self.call("CreateAlias", request)
+
+    def alter_alias(self, alias: str, collection: str) -> None:
+        """Let an alias that exists mean another collection, in one step."""
+        request = milvus_pb2.AlterAliasRequest(alias=alias, collection_name=collection)
+        self.call("AlterAlias", request)
+
+    def drop_alias(self, alias: str) -> None:
+        try:
+            self.call("DropAlias", milvus_pb2.DropAliasRequest(alias=alias))
+        except errors.NotFound:
+            return
+
+    def create_database(self, name: str) -> None:
+        self.call("CreateDatabase", milvus_pb2.CreateDatabaseRequest(db_name=name))
+
+    def drop_database(self, name: str) -> None:
+        self.call("DropDatabase", milvus_pb2.DropDatabaseRequest(db_name=name))
+
+
+def pairs(values: dict[str, str]) -> list[Any]:
+    return [common_pb2.KeyValuePair(key=key, value=value) for key, value in values.items()]
+
+
+def mapping(found: Iterable[Any]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in found}
+
+
+def _channel(endpoint: Endpoint) -> grpc.Channel:
+    if endpoint.secure:
+        return grpc.secure_channel(str(endpoint), grpc.ssl_channel_credentials(), options=_OPTIONS)
+    return grpc.insecure_channel(str(endpoint), options=_OPTIONS)
+
+
+def _metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    encoded = base64.b64encode(endpoint.credential.encode()).decode()
+    return (("authorization", encoded), ("dbname", endpoint.database))

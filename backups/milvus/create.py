@@ -1,0 +1,197 @@
+"""A description as a living collection again, under whatever name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
+
+from backups.archive.description import (
+    CollectionDescription,
+    DataType,
+    FieldDescription,
+    FunctionDescription,
+    IndexDescription,
+    LoadDescription,
+    LoadStatus,
+)
+from backups.archive.scalars import Scalar
+from backups.milvus.client import Client, pairs
+from backups.milvus.types import NUMBERS
+
+_DEFAULT_PARTITION = "_default"
+_WHOLE = 100
+_INDEX_MEMBERS = frozenset(["index_type", "metric_type", "params", "search_params"])
+"""What the embedded engine reads of an index; the rest has to stand inside `params`."""
+
+_DEFAULT_MEMBERS: dict[DataType, str] = {
+    DataType.BOOL: "bool_data",
+    DataType.INT8: "int_data",
+    DataType.INT16: "int_data",
+    DataType.INT32: "int_data",
+    DataType.INT64: "long_data",
+    DataType.FLOAT: "float_data",
+    DataType.DOUBLE: "double_data",
+    DataType.VARCHAR: "string_data",
+    DataType.TEXT: "string_data",
+    DataType.GEOMETRY: "string_data",
+    DataType.JSON: "bytes_data",
+    DataType.TIMESTAMPTZ: "timestamptz_data",
+}
+_FUNCTION_TYPES = {name.upper(): number for name, number in schema_pb2.FunctionType.items()}
+
+
+def create(client: Client, collection: CollectionDescription, name: str) -> None:
+    """The empty collection with its partitions; neither indexes nor aliases, and not loaded."""
+    request = milvus_pb2.CreateCollectionRequest(
+        collection_name=name,
+        schema=_schema(collection, name).SerializeToString(),
+        shards_num=collection.shards or 0,
+        num_partitions=collection.num_partitions or 0,
+        properties=pairs(dict(collection.properties)),
+    )
+    if collection.consistency_level is not None:
+        level = common_pb2.ConsistencyLevel.Value(collection.consistency_level)
+        request.consistency_level = level
+    client.call("CreateCollection", request)
+    if not has_partition_key(collection):
+        create_partitions(client, collection, name)
+
+
+def create_partitions(client: Client, collection: CollectionDescription, name: str) -> None:
+    there = set(client.partitions(name).partition_names)
+    for partition in collection.partitions:
+        if partition not in there:
+            request = milvus_pb2.CreatePartitionRequest(
+                collection_name=name, partition_name=partition
+            )
+            client.call("CreatePartition", request)
+
+
+def has_partition_key(collection: CollectionDescription) -> bool:
+    """Then the server chooses the partition of each row."""
+    return any(field.is_partition_key for field in collection.fields)
+
+
+def create_indexes(client: Client, collection: CollectionDescription, name: str) -> None:
+    """Ask for all that are not there; a full Milvus builds them in the background."""
+    there = {index.field_name for index in client.indexes(name)}
+    embedded = client.server().is_embedded
+    for index in collection.indexes:
+        if index.field_name not in there:
+            client.call("CreateIndex", _index(index, name, embedded), seconds=client.long_seconds)
+
+
+def index_progress(client: Client, name: str) -> tuple[int, int]:
+    """Rows indexed and rows to index, over all indexes."""
+    indexes = client.indexes(name)
+    finished = common_pb2.IndexState.Finished
+    done = [i.total_rows if i.state == finished else i.indexed_rows for i in indexes]
+    unfinished = sum(1 for index in indexes if index.state != finished and not index.total_rows)
+    return sum(done), sum(index.total_rows for index in indexes) + unfinished
+
+
+def load(client: Client, name: str, wanted: LoadDescription) -> None:
+    """As it was; `loading` tells how far it is."""
+    if wanted.status is not LoadStatus.LOADED:
+        return
+    replicas = wanted.replicas or 1
+    if wanted.partitions:
+        request: Any = milvus_pb2.LoadPartitionsRequest(
+            collection_name=name, partition_names=wanted.partitions, replica_number=replicas
+        )
+        client.call("LoadPartitions", request, seconds=client.long_seconds)
+        return
+    request = milvus_pb2.LoadCollectionRequest(
+        collection_name=name, replica_number=replicas, load_fields=wanted.fields
+    )
+    client.call("LoadCollection", request, seconds=client.long_seconds)
+
+
+def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]:
+    """Percent loaded, until it is all of it; the caller waits between two looks."""
+    percent = _WHOLE if wanted.status is not LoadStatus.LOADED else 0
+    request = milvus_pb2.GetLoadingProgressRequest(
+        collection_name=name, partition_names=wanted.partitions
+    )
+    while percent < _WHOLE:
+        percent = int(client.call("GetLoadingProgress", request).progress)
+        yield percent
+
+
+def release(client: Client, name: str) -> None:
+    request = milvus_pb2.ReleaseCollectionRequest(collection_name=name)
+    client.call("ReleaseCollection", request, seconds=client.long_seconds)
+
+
+def _schema(collection: CollectionDescription, name: str) -> Any:
+    return schema_pb2.CollectionSchema(
+        name=name,
+        description=collection.description,
+        autoID=collection.primary_key.auto_id,
+        enable_dynamic_field=collection.enable_dynamic_field,
+        fields=[_field(field) for field in collection.fields if not field.is_dynamic],
+        functions=[_function(function) for function in collection.functions],
+    )
+
+
+def _field(field: FieldDescription) -> Any:
+    made = schema_pb2.FieldSchema(
+        name=field.name,
+        description=field.description,
+        data_type=NUMBERS[field.data_type],
+        is_primary_key=field.is_primary_key,
+        autoID=field.auto_id,
+        nullable=field.nullable,
+        is_partition_key=field.is_partition_key,
+        is_clustering_key=field.is_clustering_key,
+        is_function_output=field.is_function_output,
+        type_params=pairs(dict(field.params)),
+    )
+    if field.element_type is not None:
+        made.element_type = NUMBERS[field.element_type]
+    if field.default is not None:
+        setattr(made.default_value, _default_member(field, field.default), field.default.value)
+    return made
+
+
+def _default_member(field: FieldDescription, default: Scalar) -> str:
+    """Servers keep the default of a TIMESTAMPTZ as text or as a number."""
+    is_text = isinstance(default.value, str)
+    return "string_data" if is_text else _DEFAULT_MEMBERS[field.data_type]
+
+
+def _function(function: FunctionDescription) -> Any:
+    return schema_pb2.FunctionSchema(
+        name=function.name,
+        description=function.description,
+        type=_FUNCTION_TYPES[function.type],
+        input_field_names=function.input_field_names,
+        output_field_names=function.output_field_names,
+        params=pairs(dict(function.params)),
+    )
+
+
+def _index(index: IndexDescription, name: str, embedded: bool) -> Any:
+    params = _nested(index.params) if embedded else dict(index.params)
+    return milvus_pb2.CreateIndexRequest(
+        collection_name=name,
+        field_name=index.field_name,
+        index_name=index.index_name,
+        extra_params=pairs(params),
+    )
+
+
+def _nested(params: Mapping[str, str]) -> dict[str, str]:
+    """A full Milvus tells build parameters one by one; the embedded engine wants them together."""
+    known = {key: value for key, value in params.items() if key in _INDEX_MEMBERS}
+    loose = {key: _number_or_text(params[key]) for key in params.keys() - _INDEX_MEMBERS}
+    if loose:
+        known["params"] = json.dumps({**json.loads(known.get("params") or "{}"), **loose})
+    return known
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.isascii() and text.lstrip("-").isdigit() else text

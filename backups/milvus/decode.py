@@ -1,0 +1,152 @@
+"""Columns of the protocol as columns of Arrow; no row becomes a Python object of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backups.archive.columns import arrow_schema, arrow_type
+from backups.archive.description import CollectionDescription, DataType, FieldDescription
+
+NO_DYNAMIC_FIELDS = b"{}"
+"""Servers give this or null for a row without any; a backup holds null for both."""
+
+_MEMBERS: dict[DataType, str] = {
+    DataType.BOOL: "bool_data",
+    DataType.INT8: "int_data",
+    DataType.INT16: "int_data",
+    DataType.INT32: "int_data",
+    DataType.INT64: "long_data",
+    DataType.FLOAT: "float_data",
+    DataType.DOUBLE: "double_data",
+    DataType.VARCHAR: "string_data",
+    DataType.TEXT: "string_data",
+    DataType.JSON: "json_data",
+}
+_BYTE_VECTORS = {
+    DataType.BINARY_VECTOR: "binary_vector",
+    DataType.FLOAT16_VECTOR: "float16_vector",
+    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
+}
+
+Decoder = Callable[[Any, pa.DataType], pa.Array]
+
+
+def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) -> pa.RecordBatch:
+    """The rows of an answer in the collection's Arrow schema."""
+    found = {("$meta" if each.is_dynamic else each.field_name): each for each in fields_data}
+    key = collection.primary_key
+    count = len(_scalars(found[key.name], key.data_type))
+    columns = [_column(field, found[field.name], count) for field in collection.columns]
+    return pa.record_batch(columns, schema=arrow_schema(collection))
+
+
+def last_key(fields_data: Iterable[Any], key: FieldDescription) -> int | str | None:
+    """The key of the last row; None where there is no row."""
+    column = next(each for each in fields_data if each.field_name == key.name)
+    values = _scalars(column, key.data_type)
+    return values[-1] if len(values) else None
+
+
+def _column(field: FieldDescription, found: Any, count: int) -> pa.Array:
+    type_ = arrow_type(field)
+    decode = _DECODERS.get(field.data_type, _of_scalars(field.data_type))
+    raw = decode(found, type_)
+    column = _with_nulls(raw, found.valid_data, count)
+    if field.is_dynamic:
+        nothing = pc.equal(column, pa.scalar(NO_DYNAMIC_FIELDS, pa.binary()))
+        return pc.if_else(nothing, pa.scalar(None, pa.binary()), column)
+    return column if column.type == type_ else column.cast(type_)
+
+
+def _with_nulls(values: pa.Array, valid_data: Sequence[bool], count: int) -> pa.Array:
+    """Servers send a placeholder for a null, or nothing at all."""
+    if not valid_data:
+        return values
+    valid = np.array(valid_data, dtype=bool)
+    positions = np.arange(count) if len(values) == count else np.cumsum(valid) - 1
+    return values.take(pa.array(positions, mask=~valid))
+
+
+def _scalars(found: Any, data_type: DataType) -> Any:
+    return getattr(found.scalars, _MEMBERS[data_type]).data
+
+
+def _of_scalars(data_type: DataType) -> Decoder:
+    def decode(found: Any, type_: pa.DataType) -> pa.Array:
+        return _plain(_scalars(found, data_type), type_)
+
+    return decode
+
+
+def _plain(values: Any, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_string(type_) or pa.types.is_binary(type_):
+        return pa.array(list(values), type_)
+    return pa.array(np.array(values, dtype=type_.to_pandas_dtype()), type_)
+
+
+def _of_timestamps(found: Any, type_: pa.DataType) -> pa.Array:
+    """As text it may be empty under a null, so it is made a time only after the nulls are in."""
+    if found.scalars.HasField("timestamptz_data"):
+        micros = np.array(found.scalars.timestamptz_data.data, dtype=np.int64)
+        return pa.array(micros).cast(type_)
+    texts = pa.array(list(found.scalars.string_data.data), pa.string())
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
+def _of_geometry(found: Any, type_: pa.DataType) -> pa.Array:
+    scalars = found.scalars
+    is_wkt = scalars.HasField("geometry_wkt_data")
+    texts = scalars.geometry_wkt_data.data if is_wkt else scalars.string_data.data
+    return pa.array(list(texts), type_)
+
+
+def _of_arrays(found: Any, type_: pa.DataType) -> pa.Array:
+    rows = found.scalars.array_data.data
+    values = [_elements(row) for row in rows]
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum([len(each) for each in values], out=offsets[1:])
+    flat = [element for each in values for element in each]
+    return pa.ListArray.from_arrays(offsets, pa.array(flat, type_.value_type), type=type_)
+
+
+def _elements(row: Any) -> Sequence[Any]:
+    kind = row.WhichOneof("data")
+    return () if kind is None else getattr(row, kind).data
+
+
+def _of_float_vectors(found: Any, type_: pa.DataType) -> pa.Array:
+    values = np.array(found.vectors.float_vector.data, dtype=np.float32)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values), type=type_)
+
+
+def _of_int8_vectors(found: Any, type_: pa.DataType) -> pa.Array:
+    values = np.frombuffer(found.vectors.int8_vector, dtype=np.int8)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values), type=type_)
+
+
+def _of_byte_vectors(member: str) -> Decoder:
+    def decode(found: Any, type_: pa.DataType) -> pa.Array:
+        raw = getattr(found.vectors, member)
+        return pa.Array.from_buffers(type_, len(raw) // type_.byte_width, [None, pa.py_buffer(raw)])
+
+    return decode
+
+
+def _of_sparse_vectors(found: Any, type_: pa.DataType) -> pa.Array:
+    return pa.array(list(found.vectors.sparse_float_vector.contents), type_)
+
+
+_DECODERS: dict[DataType, Decoder] = {
+    DataType.TIMESTAMPTZ: _of_timestamps,
+    DataType.GEOMETRY: _of_geometry,
+    DataType.ARRAY: _of_arrays,
+    DataType.FLOAT_VECTOR: _of_float_vectors,
+    DataType.INT8_VECTOR: _of_int8_vectors,
+    DataType.SPARSE_FLOAT_VECTOR: _of_sparse_vectors,
+    **{data_type: _of_byte_vectors(member) for data_type, member in _BYTE_VECTORS.items()},
+}

@@ -1,0 +1,135 @@
+"""Which rows of pinned segments live: the newest of each key, unless deleted later.
+
+Memory stays bounded however many rows and deletions there are: keys are compared in passes, each
+over a share of the keys that fits, and what remains of them is one bit for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_ENTRIES_AT_ONCE = 2**18
+_KEY_BYTES_AT_ONCE = 16 * 1024 * 1024
+_ROWS_AT_ONCE = 2**16
+_DELETION = -1
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_UPPER_HALF = np.uint64(32)
+_SEQUENCE = "_seq"
+
+Bits = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.uint64]
+Positions = npt.NDArray[np.int64]
+Chunk = tuple[pa.Array, Numbers, Positions, Positions]
+"""Keys, their sequences, the number of their file (or _DELETION) and of their row in it."""
+
+
+def live_bits(
+    data_files: Sequence[Path],
+    delta_files: Sequence[Path],
+    key: str,
+    *,
+    entries_at_once: int = _ENTRIES_AT_ONCE,
+) -> list[Bits]:
+    """For each data file one bit for each of its rows, packed, set where the row lives."""
+    bits = [np.zeros((_rows(path) + 7) // 8, dtype=np.uint8) for path in data_files]
+    passes = _passes([*data_files, *delta_files], key, entries_at_once)
+    for share in range(passes):
+        chunks = list(_shares(data_files, delta_files, key, share, passes))
+        if chunks:
+            _mark(bits, *_survivors(chunks))
+    return bits
+
+
+def live_slice(bits: Bits, start: int, count: int) -> npt.NDArray[np.bool_]:
+    first = start // 8
+    unpacked = np.unpackbits(bits[first : (start + count + 7) // 8], bitorder="little")
+    return unpacked[start - first * 8 :][:count].astype(bool)
+
+
+def live_count(bits: Bits) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
+def _rows(path: Path) -> int:
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _passes(paths: Sequence[Path], key: str, entries_at_once: int) -> int:
+    entries = sum(_rows(path) for path in paths)
+    size = sum(_key_bytes(path, key) for path in paths)
+    return max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
+
+
+def _key_bytes(path: Path, key: str) -> int:
+    metadata = pq.read_metadata(path)
+    at = metadata.schema.to_arrow_schema().get_field_index(key)
+    groups = range(metadata.num_row_groups)
+    return sum(metadata.row_group(g).column(at).total_uncompressed_size for g in groups)
+
+
+def _shares(
+    data_files: Sequence[Path], delta_files: Sequence[Path], key: str, share: int, passes: int
+) -> Iterator[Chunk]:
+    numbered = [*enumerate(data_files), *((_DELETION, path) for path in delta_files)]
+    for number, path in numbered:
+        first = 0
+        for batch in read_parquet(path, [key, _SEQUENCE], _ROWS_AT_ONCE):
+            rows = np.arange(first, first + batch.num_rows)
+            first += batch.num_rows
+            mine = _share_of(batch.column(key), passes) == share
+            if mine.any():
+                chosen = batch.filter(pa.array(mine))
+                sequences = chosen.column(_SEQUENCE).to_numpy()
+                files = np.full(len(sequences), number, dtype=np.int64)
+                yield chosen.column(key), sequences, files, rows[mine]
+
+
+def read_parquet(
+    path: Path, columns: Sequence[str], rows: int, row_groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """A stream that holds no more than the rows asked for and a buffer for each column."""
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
+        yield from file.iter_batches(batch_size=rows, columns=columns, row_groups=row_groups)
+
+
+def _share_of(keys: pa.Array, passes: int) -> Numbers:
+    if passes == 1:
+        return np.zeros(len(keys), dtype=np.uint64)
+    if pa.types.is_integer(keys.type):
+        hashes = keys.to_numpy().astype(np.uint64)
+    else:
+        hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys)).astype(np.uint64)
+    shares: Numbers = (hashes * _SPREAD >> _UPPER_HALF) % np.uint64(passes)
+    return shares
+
+
+def _survivors(chunks: Sequence[Chunk]) -> tuple[Positions, Positions]:
+    """File and row of the last entry of each key, where that is a row and no deletion."""
+    keys = _comparable([chunk[0] for chunk in chunks])
+    sequences, files, rows = (np.concatenate([chunk[at] for chunk in chunks]) for at in (1, 2, 3))
+    order = np.lexsort((files, sequences, keys))
+    sorted_keys = keys[order]
+    is_last = np.append(sorted_keys[1:] != sorted_keys[:-1], True)
+    last = order[is_last]
+    alive = last[files[last] != _DELETION]
+    return files[alive], rows[alive]
+
+
+def _comparable(keys: Sequence[pa.Array]) -> Positions:
+    """Numbers that are equal exactly where the keys are."""
+    joined = pa.chunked_array(keys).combine_chunks()
+    if pa.types.is_integer(joined.type):
+        return np.asarray(joined.to_numpy())
+    return np.asarray(joined.dictionary_encode().indices.to_numpy())
+
+
+def _mark(bits: Sequence[Bits], files: Positions, rows: Positions) -> None:
+    for number in np.unique(files):
+        mine = rows[files == number]
+        np.bitwise_or.at(bits[number], mine >> 3, (1 << (mine & 7)).astype(np.uint8))

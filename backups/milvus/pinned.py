@@ -1,0 +1,157 @@
+"""Reading a pinned collection of the embedded engine from its files, without the wire."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backups.archive.columns import arrow_field, arrow_schema
+from backups.archive.description import CollectionDescription, FieldDescription
+from backups.milvus.create import has_partition_key
+from backups.milvus.errors import Unsupported
+from backups.milvus.live import Bits, live_bits, live_count, live_slice, read_parquet
+from backups.milvus.pinned_schema import described
+from backups.milvus.scan import Scanned
+
+_BATCH_BYTES = 8 * 1024 * 1024
+_FEWEST_ROWS = 64
+_MOST_ROWS = 2**16
+
+Pinned = dict[str, Any]
+"""One of `collections` in what the launcher's CreateSnapshot answers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Position:
+    """A row in a file, counted with the dead ones; the next to be read."""
+
+    file: int
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}"
+
+    @classmethod
+    def parse(cls, cursor: str | None) -> Position:
+        file, _, row = (cursor or "0:0").partition(":")
+        return cls(file=int(file), row=int(row))
+
+
+class PinnedScan:
+    """Implements `backups.milvus.scan.Scan` over the files of a snapshot."""
+
+    def __init__(self, directory: Path, pinned: Pinned) -> None:
+        self.collection: CollectionDescription = described(pinned)
+        self._directory = directory
+        self._files = sorted(pinned["data_files"], key=_order)
+        self._delta_files = sorted(pinned["delta_files"], key=_order)
+
+    def rows(self) -> int:
+        return sum(map(live_count, self._live))
+
+    def batches(self, after: str | None = None) -> Iterator[Scanned]:
+        start = Position.parse(after)
+        for number in range(start.file, len(self._files)):
+            yield from self._of_file(number, start.row if number == start.file else 0)
+
+    @cached_property
+    def _live(self) -> list[Bits]:
+        key = self.collection.primary_key.name
+        paths = [self._path(file) for file in self._files]
+        return live_bits(paths, [self._path(file) for file in self._delta_files], key)
+
+    def _path(self, file: Pinned) -> Path:
+        return self._directory / str(file["path"])
+
+    def _of_file(self, number: int, first: int) -> Iterator[Scanned]:
+        file, live = self._files[number], self._live[number]
+        partition = None if has_partition_key(self.collection) else file["partition"]
+        for row, raw in _rows_from(self._path(file), self.collection, first):
+            following = row + raw.num_rows
+            batch = _living(raw, live_slice(live, row, raw.num_rows))
+            if batch.num_rows:
+                cursor = str(Position(file=number, row=following))
+                yield Scanned(
+                    batch=converted(batch, self.collection), partition=partition, cursor=cursor
+                )
+
+
+def converted(raw: pa.RecordBatch, collection: CollectionDescription) -> pa.RecordBatch:
+    """The engine's columns in the archive's types; the buffers of the values stay the same."""
+    columns = [_converted(field, raw) for field in collection.columns]
+    return pa.record_batch(columns, schema=arrow_schema(collection))
+
+
+def _order(file: Pinned) -> tuple[str, int, str]:
+    return file["partition"], file["least_sequence"], file["path"]
+
+
+def _living(raw: pa.RecordBatch, live: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    return raw if live.all() else raw.filter(pa.array(live))
+
+
+def _rows_from(
+    path: Path, collection: CollectionDescription, first: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Batches and the number of their first row; whole row groups before `first` stay unread."""
+    metadata = pq.read_metadata(path)
+    names = [field.name for field in collection.columns]
+    groups, row = _row_groups_from(metadata, first)
+    for batch in read_parquet(path, names, _batch_rows(metadata), groups):
+        skipped = min(max(0, first - row), batch.num_rows)
+        if skipped < batch.num_rows:
+            yield row + skipped, batch.slice(skipped)
+        row += batch.num_rows
+
+
+def _row_groups_from(metadata: pq.FileMetaData, first: int) -> tuple[list[int], int]:
+    """The row groups that hold that row and all after it, and the number of their first row."""
+    row = 0
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
+        if row + count > first:
+            return list(range(group, metadata.num_row_groups)), row
+        row += count
+    return [], row
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    row_bytes = sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows)
+    return min(max(_BATCH_BYTES // max(1, int(row_bytes)), _FEWEST_ROWS), _MOST_ROWS)
+
+
+def _converted(field: FieldDescription, raw: pa.RecordBatch) -> pa.Array:
+    wanted = arrow_field(field)
+    at = raw.schema.get_field_index(field.name)
+    if at < 0 and field.nullable:
+        return pa.nulls(raw.num_rows, wanted.type)
+    if at < 0:
+        raise Unsupported(
+            f"Field {field.name!r} is not in all files of its collection. Back up over the wire."
+        )
+    column = raw.column(at)
+    if pa.types.is_fixed_size_list(wanted.type) or pa.types.is_list(wanted.type):
+        return _relabelled(column, wanted.type)
+    return column if column.type == wanted.type else column.cast(wanted.type)
+
+
+def _relabelled(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The same list with its element called as the archive calls it."""
+    buffers = column.buffers()[: column.type.num_buffers]
+    children = [_child(column.values, wanted.value_type)]
+    return pa.Array.from_buffers(
+        wanted, len(column), buffers, column.null_count, column.offset, children
+    )
+
+
+def _child(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    return values if values.type == wanted else values.cast(wanted)

@@ -1,0 +1,126 @@
+"""A living collection as a description: everything that is needed to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymilvus.grpc_gen import common_pb2, schema_pb2
+
+from backups.archive.description import (
+    CollectionDescription,
+    FieldDescription,
+    FunctionDescription,
+    IndexDescription,
+    LoadDescription,
+    LoadStatus,
+)
+from backups.archive.scalars import Scalar
+from backups.milvus.client import Client, mapping
+from backups.milvus.errors import Unsupported
+from backups.milvus.types import data_type_of
+
+_PARTITIONS_ASKED = 64
+"""More than these are the buckets of a partition key, which are loaded together."""
+
+_LOAD = {
+    common_pb2.LoadStateLoaded: LoadStatus.LOADED,
+    common_pb2.LoadStateLoading: LoadStatus.LOADED,
+    common_pb2.LoadStateNotLoad: LoadStatus.NOT_LOADED,
+}
+
+
+def describe(client: Client, name: str) -> CollectionDescription:
+    """The collection of that name or alias, as the server tells of it now."""
+    found = client.describe(name)
+    schema, real_name = found.schema, found.collection_name or name
+    if schema.struct_array_fields:
+        names = ", ".join(field.name for field in schema.struct_array_fields)
+        raise Unsupported(
+            f"Collection {real_name!r} has arrays of structs ({names}), which no "
+            "backup can hold yet. Leave it out."
+        )
+    fields = tuple(_field(field, schema) for field in schema.fields)
+    partitions = tuple(sorted(client.partitions(real_name).partition_names))
+    return CollectionDescription(
+        name=real_name,
+        description=schema.description,
+        fields=fields,
+        functions=tuple(map(_function, schema.functions)),
+        enable_dynamic_field=schema.enable_dynamic_field,
+        partitions=partitions,
+        num_partitions=_buckets(found, fields),
+        aliases=tuple(client.aliases(real_name)),
+        indexes=tuple(sorted(map(_index, client.indexes(real_name)), key=lambda i: i.index_name)),
+        properties=mapping(found.properties),
+        load=_load(client, real_name, partitions),
+        consistency_level=common_pb2.ConsistencyLevel.Name(found.consistency_level),
+        shards=found.shards_num or None,
+    )
+
+
+def _field(field: Any, schema: Any) -> FieldDescription:
+    outputs = {name for function in schema.functions for name in function.output_field_names}
+    data_type = data_type_of(field.data_type, field.name)
+    is_array = data_type.value == "ARRAY"
+    return FieldDescription(
+        name=field.name,
+        data_type=data_type,
+        is_primary_key=field.is_primary_key,
+        auto_id=field.autoID or (field.is_primary_key and schema.autoID),
+        nullable=field.nullable,
+        default=_default(field),
+        is_partition_key=field.is_partition_key,
+        is_clustering_key=field.is_clustering_key,
+        is_dynamic=field.is_dynamic,
+        is_function_output=field.is_function_output or field.name in outputs,
+        element_type=data_type_of(field.element_type, field.name) if is_array else None,
+        params=mapping((*field.type_params, *field.index_params)),
+        description=field.description,
+    )
+
+
+def _default(field: Any) -> Scalar | None:
+    kind = field.default_value.WhichOneof("data")
+    return None if kind is None else Scalar(value=getattr(field.default_value, kind))
+
+
+def _function(function: Any) -> FunctionDescription:
+    return FunctionDescription(
+        name=function.name,
+        type=schema_pb2.FunctionType.Name(function.type).upper(),
+        input_field_names=tuple(function.input_field_names),
+        output_field_names=tuple(function.output_field_names),
+        params=mapping(function.params),
+        description=function.description,
+    )
+
+
+def _index(index: Any) -> IndexDescription:
+    return IndexDescription(
+        field_name=index.field_name, index_name=index.index_name, params=mapping(index.params)
+    )
+
+
+def _buckets(found: Any, fields: Sequence[FieldDescription]) -> int | None:
+    has_key = any(field.is_partition_key for field in fields)
+    return int(found.num_partitions) or None if has_key else None
+
+
+def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescription:
+    status = _LOAD.get(client.load_state(name), LoadStatus.UNKNOWN)
+    if status is not LoadStatus.LOADED or client.server().is_embedded:
+        return LoadDescription(status=status)
+    return LoadDescription(status=status, partitions=_loaded_partitions(client, name, partitions))
+
+
+def _loaded_partitions(client: Client, name: str, partitions: Sequence[str]) -> tuple[str, ...]:
+    """Empty: all of them."""
+    if len(partitions) > _PARTITIONS_ASKED:
+        return ()
+    loaded = [each for each in partitions if _is_loaded(client, name, each)]
+    return () if len(loaded) == len(partitions) else tuple(loaded)
+
+
+def _is_loaded(client: Client, name: str, partition: str) -> bool:
+    return _LOAD.get(client.load_state(name, [partition])) is LoadStatus.LOADED

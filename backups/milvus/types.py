@@ -1,0 +1,75 @@
+"""Milvus' numbers for field types, and which server has which."""
+
+from __future__ import annotations
+
+from pymilvus.grpc_gen import schema_pb2
+
+from backups.archive.description import DataType
+from backups.milvus.client import Server
+from backups.milvus.errors import Unsupported
+
+_PROTOCOL_NAMES: dict[DataType, str] = {
+    DataType.BOOL: "Bool",
+    DataType.INT8: "Int8",
+    DataType.INT16: "Int16",
+    DataType.INT32: "Int32",
+    DataType.INT64: "Int64",
+    DataType.FLOAT: "Float",
+    DataType.DOUBLE: "Double",
+    DataType.VARCHAR: "VarChar",
+    DataType.TEXT: "Text",
+    DataType.JSON: "JSON",
+    DataType.ARRAY: "Array",
+    DataType.GEOMETRY: "Geometry",
+    DataType.TIMESTAMPTZ: "Timestamptz",
+    DataType.FLOAT_VECTOR: "FloatVector",
+    DataType.BINARY_VECTOR: "BinaryVector",
+    DataType.FLOAT16_VECTOR: "Float16Vector",
+    DataType.BFLOAT16_VECTOR: "BFloat16Vector",
+    DataType.INT8_VECTOR: "Int8Vector",
+    DataType.SPARSE_FLOAT_VECTOR: "SparseFloatVector",
+}
+NUMBERS: dict[DataType, int] = {
+    data_type: schema_pb2.DataType.Value(name) for data_type, name in _PROTOCOL_NAMES.items()
+}
+_DATA_TYPES = {number: data_type for data_type, number in NUMBERS.items()}
+
+_NOT_EMBEDDED = frozenset(
+    [
+        DataType.TEXT,
+        DataType.BINARY_VECTOR,
+        DataType.FLOAT16_VECTOR,
+        DataType.BFLOAT16_VECTOR,
+        DataType.INT8_VECTOR,
+    ]
+)
+_SINCE: dict[DataType, tuple[int, ...]] = {
+    DataType.ARRAY: (2, 3, 2),
+    DataType.FLOAT16_VECTOR: (2, 4, 0),
+    DataType.BFLOAT16_VECTOR: (2, 4, 0),
+    DataType.SPARSE_FLOAT_VECTOR: (2, 4, 0),
+    DataType.INT8_VECTOR: (2, 6, 0),
+    DataType.GEOMETRY: (2, 6, 0),
+    DataType.TIMESTAMPTZ: (2, 6, 0),
+    DataType.TEXT: (2, 6, 0),
+}
+
+
+def data_type_of(number: int, field_name: str) -> DataType:
+    if number not in _DATA_TYPES:
+        name = schema_pb2.DataType.Name(number) if number in _known() else str(number)
+        raise Unsupported(
+            f"Field {field_name!r} is of type {name}, which no backup can hold yet. "
+            "Leave its collection out."
+        )
+    return _DATA_TYPES[number]
+
+
+def offers(server: Server, data_type: DataType) -> bool:
+    if server.is_embedded:
+        return data_type not in _NOT_EMBEDDED
+    return server.number >= _SINCE.get(data_type, (0, 0, 0))
+
+
+def _known() -> frozenset[int]:
+    return frozenset(schema_pb2.DataType.values())
