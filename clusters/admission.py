@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from clusters.models import Cluster
 from clusters.resources import Resources, resources_of
@@ -17,8 +18,8 @@ from clusters.states import (
     status_of,
 )
 from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import TaskState
 
 RETRY_AFTER_SECONDS = 5
 
@@ -37,14 +38,30 @@ class Outlook:
         return f" ({self.last_task.task_id} sees to that)" if self.last_task else ""
 
 
+def hold(cluster: Cluster) -> Cluster:
+    """The row as it is now, locked until the transaction ends."""
+    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+
+
 def unfinished(cluster: Cluster) -> list[Task]:
-    return list(Task.objects.about(cluster.cluster_id).active().in_turn_order())
+    """The changes of the cluster that are under way or wait, in turn order."""
+    changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
+    return list(changes.active().in_turn_order())
 
 
-def outlook(cluster: Cluster, tasks: Sequence[Task]) -> Outlook:
+def others_on(cluster: Cluster) -> list[Task]:
+    """What other apps do, or are going to do, under the cluster's lock."""
+    return list(Task.objects.filter(lock=cluster.lock).active().exclude(kind__in=TaskKind.values))
+
+
+def is_being_stopped(task: Task) -> bool:
+    return task.cancel_requested_at is not None
+
+
+def outlook(cluster: Cluster, waiting: Sequence[Task]) -> Outlook:
     resources, runs, last = resources_of(cluster), cluster.wanted_running, None
-    for task in tasks:
-        if task.state == TaskState.CANCELLING:
+    for task in waiting:
+        if is_being_stopped(task):
             continue
         resources = resources.changed(task.arguments.get("changes", {}))
         runs = RUNS_AFTER.get(TaskKind(task.kind), runs)
@@ -52,10 +69,10 @@ def outlook(cluster: Cluster, tasks: Sequence[Task]) -> Outlook:
     return Outlook(resources=resources, runs=runs, last_task=last)
 
 
-def admit(cluster: Cluster, requested: TaskKind, tasks: Sequence[Task]) -> list[Task]:
+def admit(cluster: Cluster, requested: TaskKind, waiting: Sequence[Task]) -> list[Task]:
     """The unfinished tasks that `requested` overtakes; raises where it is not taken now."""
     refuse_deleted(cluster)
-    answers = [(task, admission(requested, TaskKind(task.kind))) for task in tasks]
+    answers = [(task, admission(requested, TaskKind(task.kind))) for task in waiting]
     for task, answer in answers:
         if answer is Answer.ABORT:
             raise Aborted(
@@ -70,9 +87,11 @@ def refuse_deleted(cluster: Cluster) -> None:
         raise FailedPrecondition(f"{cluster.cluster_id} is DELETED; it can be read, not changed.")
 
 
-def refuse_undeployed(cluster: Cluster, tasks: Sequence[Task]) -> None:
+def refuse_undeployed(cluster: Cluster, waiting: Sequence[Task]) -> None:
     """A cluster that was never made, and is not being made, can only be tried again or deleted."""
-    deploying = any(task.kind == TaskKind.DEPLOYMENT for task in tasks)
+    deploying = any(
+        task.kind == TaskKind.DEPLOYMENT and not is_being_stopped(task) for task in waiting
+    )
     if cluster.condition == Condition.ABSENT and not deploying:
         raise FailedPrecondition(
             f"{cluster.cluster_id} was never deployed; retry its DEPLOYMENT task or delete it."
@@ -88,3 +107,29 @@ def refresh_status(cluster: Cluster, message: str | None = None) -> None:
     if message is not None:
         cluster.status_message = message
     cluster.save()
+
+
+def ask(
+    cluster: Cluster,
+    kind: TaskKind,
+    *,
+    by: str,
+    arguments: dict[str, Any] | None = None,
+    rank: int = 0,
+    retry_of: str = "",
+    reason: str = "",
+) -> Task:
+    """Leave a task for a cluster whose row the caller holds, and show at once what is under way."""
+    task = tasks.enqueue(
+        organization_id=cluster.organization_id,
+        kind=kind,
+        subject_id=cluster.cluster_id,
+        lock=cluster.lock,
+        rank=rank,
+        arguments=(arguments or {}) | ({"reason": reason} if reason else {}),
+        requested_by=by,
+        retry_of=retry_of,
+        reason=reason,
+    )
+    refresh_status(cluster)
+    return task

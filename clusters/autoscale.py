@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.utils import timezone
 
-from clusters.drivers.base import Load
+from clusters.drivers.base import DriverError
 from clusters.hands import get_driver
 from clusters.models import Cluster, LoadSample
+from clusters.resources import Resources, resources_of
 from clusters.services import scale_cluster
-from clusters.states import Condition, TaskKind
+from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.errors import ConsoleError
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.states import FINISHED
+
+logger = logging.getLogger(__name__)
 
 AUTOSCALER = "autoscaling"
 UP_ABOVE = 0.85
@@ -139,60 +144,78 @@ def sweep_load() -> int:
     now = timezone.now()
     LoadSample.objects.filter(at__lt=now - KEPT).delete()
     clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
-    return sum(_look_at(cluster, now) for cluster in clusters)
+    measured = [cluster for cluster in clusters if _measure(cluster)]
+    samples = _samples(measured)
+    return sum(_look_at(cluster, samples[cluster.pk]) for cluster in measured)
 
 
-def _look_at(cluster: Cluster, now: datetime) -> bool:
-    load = get_driver().load(cluster.cluster_id)
+def _measure(cluster: Cluster) -> bool:
+    try:
+        load = get_driver().load(cluster.cluster_id)
+    except DriverError as error:
+        logger.warning("%s: its load could not be measured: %s", cluster.cluster_id, error)
+        return False
     if load is None:
         return False
-    _keep(cluster, load)
-    decision = decide(
-        _samples(cluster),
-        units=cluster.compute_units,
-        least_units=1,
-        most_units=_most_units(cluster),
-        last_step=_last_step(cluster),
-        now=now,
-    )
-    return decision is not None and _act(cluster, decision)
-
-
-def _act(cluster: Cluster, decision: Decision) -> bool:
-    """A refusal means that somebody else is changing the cluster: the next sweep looks again."""
-    changes = {"compute_units": decision.units, "max_compute_units": cluster.max_compute_units}
-    try:
-        task = scale_cluster(cluster, changes=changes, by=AUTOSCALER, reason=decision.reason)
-    except ConsoleError:
-        return False
-    noted = task.arguments | {
-        "from_units": cluster.compute_units,
-        "cores_used": decision.cores_used,
-    }
-    Task.objects.filter(pk=task.pk).update(arguments=noted, message=decision.reason)
-    return True
-
-
-def _keep(cluster: Cluster, load: Load) -> None:
     LoadSample.objects.create(
         cluster=cluster, at=load.measured_at, cpu_seconds=load.cpu_seconds, cores=load.cores
     )
+    return True
 
 
-def _samples(cluster: Cluster) -> list[Sample]:
-    rows = cluster.load_samples.order_by("at")
-    return [Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores) for row in rows]
+def _samples(clusters: Sequence[Cluster]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for row in LoadSample.objects.filter(cluster__in=clusters).order_by("at", "pk"):
+        sample = Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores)
+        found[row.cluster_id].append(sample)
+    return found
 
 
-def _most_units(cluster: Cluster) -> int:
+def _look_at(cluster: Cluster, samples: Sequence[Sample]) -> bool:
+    """Nothing is decided while a change is under way: its load says nothing about what follows."""
+    if cluster.status not in AT_REST:
+        return False
+    resources = resources_of(cluster)
+    decision = decide(
+        samples,
+        units=resources.units,
+        least_units=resources.compute_units,
+        most_units=_most_units(resources),
+        last_step=_last_step(cluster),
+        now=timezone.now(),
+    )
+    return decision is not None and _act(cluster, decision, resources.units)
+
+
+AT_REST = (ServiceStatus.RUNNING, ServiceStatus.UPDATE_FAILED)
+
+
+def _act(cluster: Cluster, decision: Decision, from_units: int) -> bool:
+    """A refusal means that somebody else is changing the cluster: the next sweep looks again."""
+    facts = {"from_units": from_units, "cores_used": decision.cores_used}
+    try:
+        scale_cluster(
+            cluster,
+            changes={"autoscaled_units": decision.units},
+            by=AUTOSCALER,
+            reason=decision.reason,
+            facts=facts,
+        )
+    except ConsoleError:
+        return False
+    return True
+
+
+def _most_units(resources: Resources) -> int:
     """More units than the driver can make effective would change nothing."""
     limit = get_driver().capabilities.max_effective_cores
-    return min(cluster.max_compute_units, limit or cluster.max_compute_units)
+    return min(resources.max_compute_units, limit or resources.max_compute_units)
 
 
 def _last_step(cluster: Cluster) -> Step | None:
+    """The last one that ended, however it ended: one that failed is not tried again at once."""
     steps = Task.objects.about(cluster.cluster_id).filter(
-        kind=TaskKind.SCALING, requested_by=AUTOSCALER, state=TaskState.SUCCEEDED
+        kind=TaskKind.SCALING, requested_by=AUTOSCALER, state__in=FINISHED
     )
     task = steps.order_by("-pk").first()
     if task is None or task.finished_at is None:
@@ -200,6 +223,6 @@ def _last_step(cluster: Cluster) -> Step | None:
     return Step(
         at=task.finished_at,
         from_units=task.arguments["from_units"],
-        to_units=task.arguments["changes"]["compute_units"],
+        to_units=task.arguments["changes"]["autoscaled_units"],
         cores_used_before=task.arguments["cores_used"],
     )

@@ -29,7 +29,7 @@ def spec_of(cluster: Cluster, resources: Resources | None = None) -> ClusterSpec
     return ClusterSpec(
         cluster_id=cluster.cluster_id,
         version=wanted.version,
-        compute_units=wanted.compute_units,
+        compute_units=wanted.units,
         replicas=wanted.replicas if wanted.enable_replicas else 1,
         token=cluster.token,
     )

@@ -1,37 +1,38 @@
 """One short function per task kind: drive the driver, report what it did, note what is seen
 afterwards.
 
-What the end of a task means for the cluster's row is decided in `_settled`, in the transaction that
-ends the task.
+What the end of a task means for the cluster's row is decided in `outcomes`. A job that is cancelled
+brings back what was before.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 from django.utils import timezone
 
-from clusters.admission import refresh_status
-from clusters.drivers.base import DriverError, Observation, Presence, Progress
+from clusters.drivers.base import (
+    ClusterSpec,
+    DriverError,
+    Guard,
+    Presence,
+    Progress,
+)
 from clusters.hands import get_driver, spec_of
 from clusters.models import Cluster
+from clusters.observations import observed, seen_changes
+from clusters.outcomes import settle
 from clusters.resources import Resources, check_resources, resources_of
 from clusters.services import retry_task
-from clusters.states import RUNS_AFTER, Condition, TaskKind
+from clusters.states import Condition, TaskKind
 from vbase_console.errors import InvalidArgument
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, JobFailed
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.registry import Job, register
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.registry import Job, Run, register
 
-CONDITION_OF: dict[Presence, Condition] = {
-    Presence.RUNNING: Condition.RUNNING,
-    Presence.STARTING: Condition.BROKEN,
-    Presence.STOPPED: Condition.STOPPED,
-    Presence.CRASHED: Condition.BROKEN,
-    Presence.MISSING: Condition.BROKEN,
-}
+Change = Callable[[ClusterSpec, Guard], Iterator[Progress]]
 
 
 def register_all() -> None:
@@ -39,8 +40,8 @@ def register_all() -> None:
         register(
             Job(
                 kind=kind,
-                run=run,
-                settled=_settled,
+                run=_looking_afterwards(run),
+                settled=settle,
                 hold=_hold,
                 cancellable=kind is not TaskKind.DELETION,
                 retry=_retry,
@@ -50,57 +51,60 @@ def register_all() -> None:
 
 def deploy(attempt: Attempt) -> None:
     """Make the cluster; a deployment that is cancelled leaves nothing behind."""
-    driver, cluster = get_driver(), _cluster(attempt)
+    cluster = _cluster(attempt)
+    driver = get_driver()
     try:
         _drive(attempt, driver.create(spec_of(cluster), attempt.guard))
     except JobCancelled:
-        _finish(driver.delete(cluster.cluster_id, attempt.guard))
+        _undo(attempt, driver.delete(cluster.cluster_id, attempt.guard))
         raise
-    _note_seen(attempt, cluster)
+    _note_running(attempt, cluster)
 
 
 def scale(attempt: Attempt) -> None:
     """Bring a running cluster to its new resources; a stopped one takes them when it starts."""
-    driver, cluster = get_driver(), _cluster(attempt)
-    target = _target(attempt, cluster)
-    if not cluster.wanted_running:
-        return
-    try:
-        _drive(attempt, driver.scale(spec_of(cluster, target), attempt.guard))
-    except JobCancelled:
-        _finish(driver.scale(spec_of(cluster), attempt.guard))
-        raise
-    _note_seen(attempt, cluster)
+    _change_resources(attempt, get_driver().scale)
 
 
 def upgrade(attempt: Attempt) -> None:
-    driver, cluster = get_driver(), _cluster(attempt)
-    target = _target(attempt, cluster)
-    _drive(attempt, driver.upgrade(spec_of(cluster, target), attempt.guard))
-    _note_seen(attempt, cluster)
+    _change_resources(attempt, get_driver().upgrade)
 
 
 def restart(attempt: Attempt) -> None:
-    driver, cluster = get_driver(), _cluster(attempt)
-    _drive(attempt, driver.restart(spec_of(cluster), attempt.guard))
-    _note_seen(attempt, cluster)
+    cluster = _made(attempt)
+    driver = get_driver()
+    try:
+        _drive(attempt, driver.restart(spec_of(cluster), attempt.guard))
+    except JobCancelled:
+        _undo(attempt, driver.start(spec_of(cluster), attempt.guard))
+        raise
+    _note_running(attempt, cluster)
 
 
 def start(attempt: Attempt) -> None:
-    driver, cluster = get_driver(), _cluster(attempt)
-    _drive(attempt, driver.start(spec_of(cluster), attempt.guard))
-    _note_seen(attempt, cluster)
+    cluster = _made(attempt)
+    driver = get_driver()
+    try:
+        _drive(attempt, driver.start(spec_of(cluster), attempt.guard))
+    except JobCancelled:
+        if not cluster.wanted_running:
+            _undo(attempt, driver.stop(cluster.cluster_id, attempt.guard))
+        raise
+    _note_running(attempt, cluster)
 
 
 def stop(attempt: Attempt) -> None:
-    driver, cluster = get_driver(), _cluster(attempt)
-    _drive(attempt, driver.stop(cluster.cluster_id, attempt.guard))
-    _note_seen(attempt, cluster)
+    cluster = _made(attempt)
+    driver = get_driver()
+    try:
+        _drive(attempt, driver.stop(cluster.cluster_id, attempt.guard))
+    except JobCancelled:
+        _undo(attempt, driver.start(spec_of(cluster), attempt.guard))
+        raise
 
 
 def delete(attempt: Attempt) -> None:
-    driver, cluster = get_driver(), _cluster(attempt)
-    _drive(attempt, driver.delete(cluster.cluster_id, attempt.guard))
+    _drive(attempt, get_driver().delete(_cluster(attempt).cluster_id, attempt.guard))
 
 
 RUNS: dict[TaskKind, Callable[[Attempt], None]] = {
@@ -114,8 +118,36 @@ RUNS: dict[TaskKind, Callable[[Attempt], None]] = {
 }
 
 
+def _change_resources(attempt: Attempt, change: Change) -> None:
+    cluster = _made(attempt)
+    target = _target(attempt, cluster)
+    if not cluster.wanted_running:
+        return
+    try:
+        _drive(attempt, change(spec_of(cluster, target), attempt.guard))
+    except JobCancelled:
+        _undo(attempt, change(spec_of(cluster), attempt.guard))
+        raise
+    _note_running(attempt, cluster)
+
+
 def _cluster(attempt: Attempt) -> Cluster:
-    return Cluster.objects.get(pk=attempt.task.subject_id)
+    """Read while nobody changes it: whoever rotates its token has ended, or waits for this job."""
+    with attempt.fenced():
+        return Cluster.objects.get(pk=attempt.task.subject_id)
+
+
+def _made(attempt: Attempt) -> Cluster:
+    """A cluster that there is: no job but DEPLOYMENT may bring up an empty one in its place."""
+    cluster = _cluster(attempt)
+    if cluster.condition in (Condition.ABSENT, Condition.GONE):
+        raise JobFailed(f"{cluster.cluster_id} is not deployed.", permanent=True)
+    if observed(cluster).presence is Presence.MISSING:
+        raise JobFailed(
+            f"The data of {cluster.cluster_id} is missing; bring it back, or delete the cluster.",
+            permanent=False,
+        )
+    return cluster
 
 
 def _target(attempt: Attempt, cluster: Cluster) -> Resources:
@@ -131,7 +163,10 @@ def _target(attempt: Attempt, cluster: Cluster) -> Resources:
 
 
 def _drive(attempt: Attempt, steps: Iterator[Progress]) -> None:
-    """Report every step; between two steps is the safe point where a request to stop is met."""
+    """Report every step; before the first and between two is the safe point where a request to
+    stop is met.
+    """
+    attempt.safe_point()
     try:
         for step in steps:
             attempt.report(step.percent, step.phase, step.message)
@@ -139,32 +174,59 @@ def _drive(attempt: Attempt, steps: Iterator[Progress]) -> None:
         raise JobFailed(str(error), permanent=error.permanent) from error
 
 
-def _finish(steps: Iterator[Progress]) -> None:
-    """Clean up without reporting: the progress of a task never goes backwards."""
+def _undo(attempt: Attempt, steps: Iterator[Progress]) -> None:
+    """Clean up without reporting, because the progress of a task never goes backwards; and only
+    for as long as nobody waits to remove everything anyway.
+    """
     try:
-        for _ in steps:
+        while not _deletion_waits(attempt.task) and next(steps, None):
             pass
     except DriverError as error:
         raise JobFailed(f"cleaning up: {error}", permanent=error.permanent) from error
 
 
-def _note_seen(attempt: Attempt, cluster: Cluster) -> None:
-    seen = get_driver().observe([cluster.cluster_id])[cluster.cluster_id]
+def _deletion_waits(task: Task) -> bool:
+    return Task.objects.about(task.subject_id).active().filter(kind=TaskKind.DELETION).exists()
+
+
+def _looking_afterwards(run: Run) -> Run:
+    """A job that did not reach its end leaves something else than what the row says: look, so
+    that the status is true at once.
+    """
+
+    @functools.wraps(run)
+    def looking(attempt: Attempt) -> None:
+        try:
+            run(attempt)
+        except (JobFailed, JobCancelled):
+            _note_seen(attempt)
+            raise
+
+    return looking
+
+
+def _note_seen(attempt: Attempt) -> None:
+    cluster = _cluster(attempt)
+    if cluster.condition == Condition.ABSENT:
+        return
+    try:
+        changes = seen_changes(observed(cluster))
+    except DriverError:
+        changes = {"condition": Condition.UNSEEN}
     with attempt.fenced():
-        Cluster.objects.filter(pk=cluster.pk).update(**seen_changes(seen))
+        Cluster.objects.filter(pk=cluster.pk).update(**changes)
 
 
-def seen_changes(seen: Observation) -> dict[str, object]:
-    """The columns that an observation fills."""
-    changes: dict[str, object] = {
-        "condition": CONDITION_OF[seen.presence],
-        "effective_cores": seen.effective_cores,
-    }
-    if seen.presence is Presence.RUNNING:
-        changes["seen_at"] = timezone.now()
-    if seen.endpoint:
-        changes |= {"host": seen.endpoint.host, "port": seen.endpoint.port}
-    return changes
+def _note_running(attempt: Attempt, cluster: Cluster) -> None:
+    """The driver had it answer a moment ago; if it has ended since, the job has not done its
+    work.
+    """
+    seen = observed(cluster)
+    if seen.presence not in (Presence.RUNNING, Presence.STARTING):
+        raise JobFailed(f"It ended right after it was up. {seen.message}".strip(), permanent=False)
+    changes = seen_changes(seen) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}
+    with attempt.fenced():
+        Cluster.objects.filter(pk=cluster.pk).update(**changes)
 
 
 def _retry(task: Task, by: str) -> Task:
@@ -174,29 +236,3 @@ def _retry(task: Task, by: str) -> Task:
 def _hold(task: Task) -> None:
     """Lock the cluster's row: everybody takes it before the task's."""
     Cluster.objects.select_for_update(of=("self",)).filter(pk=task.subject_id).first()
-
-
-def _settled(task: Task) -> None:
-    """The task has ended: what was asked for holds now, or is known not to."""
-    cluster = Cluster.objects.get(pk=task.subject_id)
-    kind, message = TaskKind(task.kind), ""
-    if task.state == TaskState.SUCCEEDED:
-        _apply(cluster, kind, task)
-    elif task.state == TaskState.FAILED:
-        cluster.change_failed = True
-        message = f"{task.kind} failed ({task.task_id}): {task.message}"
-    elif cluster.condition == Condition.ABSENT:
-        message = f"{task.kind} was cancelled ({task.task_id}); retry it or delete the cluster."
-    refresh_status(cluster, message)
-
-
-def _apply(cluster: Cluster, kind: TaskKind, task: Task) -> None:
-    cluster.change_failed = False
-    cluster.wanted_running = RUNS_AFTER.get(kind, cluster.wanted_running)
-    target = resources_of(cluster).changed(task.arguments.get("changes", {}))
-    for field, value in target.as_dict().items():
-        setattr(cluster, field, value)
-    if kind is TaskKind.DELETION:
-        cluster.condition = Condition.GONE
-        cluster.deleted_at = timezone.now()
-        cluster.sealed_token = ""

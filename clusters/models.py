@@ -52,6 +52,8 @@ class Cluster(models.Model):
     compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
     enable_auto_scaling = models.BooleanField(default=False)
     max_compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
+    autoscaled_units = models.PositiveSmallIntegerField(default=0)
+    """What autoscaling chose, above what was asked for; 0: nothing yet."""
     enable_replicas = models.BooleanField(default=False)
     replicas = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
 

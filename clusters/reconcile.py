@@ -6,6 +6,7 @@ What it does about a difference is a task like any other, in the history with it
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import timedelta
 
@@ -13,23 +14,27 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from clusters.admission import refresh_status, unfinished
-from clusters.drivers.base import Observation, Presence
+from clusters.admission import ask, hold, refresh_status, unfinished
+from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.hands import get_driver
-from clusters.jobs import seen_changes
 from clusters.models import Cluster
-from clusters.services import ask
+from clusters.observations import CONDITION_OF, seen_changes
+from clusters.outcomes import failure
 from clusters.states import Condition, ServiceStatus, TaskKind
-from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.models import Task, TaskQuerySet
+from vbase_console.tasks.states import FINISHED, TaskState
 
 logger = logging.getLogger(__name__)
 
 CONSOLE = "console"
+BUSY_FOR = timedelta(seconds=30)
+"""A process that is there may be too busy to answer for so long before it is said."""
 SILENT_FOR = timedelta(minutes=5)
 """A process that is there and does not answer for so long is restarted: it may be busy, or it
 hangs for ever.
 """
+UNSEEN_FOR = timedelta(minutes=1)
+"""The driver could not look for so long before it is said."""
 CRASH_WINDOW = timedelta(minutes=10)
 LONGEST_PAUSE_SECONDS = 300
 
@@ -40,52 +45,69 @@ def sweep_clusters() -> int:
     otherwise.
     """
     clusters = list(Cluster.objects.alive().exclude(condition=Condition.ABSENT))
-    seen = get_driver().observe([cluster.cluster_id for cluster in clusters])
-    changed = sum(_reconcile(cluster, seen[cluster.cluster_id]) for cluster in clusters)
+    try:
+        seen = get_driver().observe([cluster.cluster_id for cluster in clusters])
+    except DriverError as error:
+        return sum(_say_unseen(cluster, error) for cluster in clusters)
+    good = [each.pk for each in clusters if _as_expected(each, seen[each.cluster_id])]
+    Cluster.objects.filter(pk__in=good).update(seen_at=timezone.now())
+    others = [cluster for cluster in clusters if cluster.pk not in set(good)]
+    changed = sum(_reconcile(cluster, seen[cluster.cluster_id]) for cluster in others)
     _report_orphans()
     return changed
 
 
+@transaction.atomic
 def _reconcile(cluster: Cluster, seen: Observation) -> bool:
-    if _as_expected(cluster, seen):
-        Cluster.objects.filter(pk=cluster.pk).update(seen_at=timezone.now())
+    """What was seen is acted on only if nothing has happened to the cluster since it was read."""
+    row = hold(cluster)
+    if row.updated_at != cluster.updated_at or _is_worked_on(row):
         return False
-    with transaction.atomic():
-        row = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
-        if row.status == ServiceStatus.DELETED or unfinished(row):
-            return False
-        return _differs(row, seen)
+    return _differs(row, seen)
+
+
+@transaction.atomic
+def _say_unseen(cluster: Cluster, error: DriverError) -> bool:
+    row = hold(cluster)
+    lately = row.seen_at is not None and timezone.now() - row.seen_at < UNSEEN_FOR
+    if lately or row.condition == Condition.UNSEEN or _is_worked_on(row):
+        return False
+    row.condition = Condition.UNSEEN
+    refresh_status(row, f"Nobody could look at it: {error}")
+    return True
+
+
+def _is_worked_on(cluster: Cluster) -> bool:
+    if cluster.status == ServiceStatus.DELETED or unfinished(cluster):
+        return True
+    return Task.objects.filter(lock=cluster.lock, holds_lock=True).exists()
 
 
 def _as_expected(cluster: Cluster, seen: Observation) -> bool:
-    same = {field: getattr(cluster, field) for field in ("host", "port", "effective_cores")}
+    wanted = Presence.RUNNING if cluster.wanted_running else Presence.STOPPED
+    if seen.presence is not wanted:
+        return False
     now = seen_changes(seen)
-    runs = seen.presence is Presence.RUNNING and cluster.wanted_running
-    return (
-        runs
-        and cluster.condition == Condition.RUNNING
-        and all(now.get(field, value) == value for field, value in same.items())
-    )
+    same = ("condition", "host", "port", "effective_cores")
+    return all(now.get(field, getattr(cluster, field)) == getattr(cluster, field) for field in same)
 
 
 def _differs(cluster: Cluster, seen: Observation) -> bool:
     """The row is held and nobody works on the cluster: note what is seen, and heal what differs
     from what is wanted.
     """
-    if seen.presence is Presence.STARTING and not _silent_too_long(cluster):
+    if seen.presence is Presence.STARTING and not _is_silent(cluster, BUSY_FOR):
         return False
-    before = cluster.condition
+    before = (cluster.condition, cluster.status_message)
     for field, value in seen_changes(seen).items():
         setattr(cluster, field, value)
     remedy = _remedy(cluster, seen)
-    if remedy is not None:
-        kind, reason = remedy
-        _heal(cluster, kind, reason)
-    elif before != cluster.condition:
-        refresh_status(cluster, seen.message)
-    else:
-        cluster.save()
-    return remedy is not None or before != cluster.condition
+    wait = _pause_left(cluster) if remedy else 0
+    if remedy and wait <= 0:
+        _heal(cluster, *remedy)
+        return True
+    refresh_status(cluster, _message(cluster, seen, wait))
+    return before != (cluster.condition, cluster.status_message)
 
 
 def _remedy(cluster: Cluster, seen: Observation) -> tuple[TaskKind, str] | None:
@@ -93,51 +115,95 @@ def _remedy(cluster: Cluster, seen: Observation) -> tuple[TaskKind, str] | None:
     nothing would help.
     """
     if not cluster.wanted_running:
-        return (TaskKind.STOP, "It runs and should not.") if _runs(seen) else None
-    if seen.presence is Presence.CRASHED:
-        return TaskKind.RESTART, f"Its process ended without being asked to. {seen.message}".strip()
-    if seen.presence is Presence.STARTING:
-        return TaskKind.RESTART, "Its process does not answer."
-    if seen.presence is Presence.STOPPED:
-        return TaskKind.START, "It stood still while the console did."
-    return None
+        runs = seen.presence in (Presence.RUNNING, Presence.STARTING)
+        found = (TaskKind.STOP, "It runs and should not.") if runs else None
+    else:
+        found = _REMEDIES.get(seen.presence)
+    if seen.presence is Presence.STARTING and not _is_silent(cluster, SILENT_FOR):
+        return None
+    return None if found is None or _deletion_failed(cluster) else found
 
 
-def _runs(seen: Observation) -> bool:
-    return seen.presence in (Presence.RUNNING, Presence.STARTING)
+_REMEDIES: dict[Presence, tuple[TaskKind, str]] = {
+    Presence.CRASHED: (TaskKind.RESTART, "Its process ended without being asked to."),
+    Presence.STARTING: (TaskKind.RESTART, "Its process does not answer."),
+    Presence.STOPPED: (TaskKind.START, "It stood still while the console did."),
+}
+
+
+def _message(cluster: Cluster, seen: Observation, wait: float) -> str | None:
+    """What the status needs to be understood; None where what was said still holds."""
+    if CONDITION_OF[seen.presence] is Condition.BROKEN and not _deletion_failed(cluster):
+        next_try = f"Next try in less than {_minutes(wait)} min." if wait else ""
+        return " ".join(text for text in (_BROKEN[seen.presence], seen.message, next_try) if text)
+    if not cluster.change_failed:
+        return ""
+    failed = _ended(cluster).filter(state=TaskState.FAILED).first()
+    return failure(failed) if failed else None
+
+
+_BROKEN: dict[Presence, str] = {
+    Presence.CRASHED: "Its process ended without being asked to.",
+    Presence.STARTING: "Its process does not answer.",
+    Presence.MISSING: "Its data is missing, and no empty cluster is started in its place. "
+    "Bring the data back, or delete the cluster.",
+}
+
+
+def _minutes(seconds: float) -> int:
+    """Rounded up, so that the message does not change with every sweep."""
+    return int(seconds // 60) + 1
 
 
 def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
-    pause = _pause_seconds(cluster)
-    logger.warning("%s: %s %s in %d s", cluster.cluster_id, reason, kind, pause)
+    logger.warning("%s: %s %s", cluster.cluster_id, reason, kind)
     cluster.status_message = reason
-    ask(cluster, kind, by=CONSOLE, arguments={"reason": reason}, delay_seconds=pause)
+    ask(cluster, kind, by=CONSOLE, reason=reason)
 
 
-def _pause_seconds(cluster: Cluster) -> int:
+def _pause_left(cluster: Cluster) -> float:
     """The first remedy comes at once, the next ones after pauses that double: a cluster that
-    crashes at every start must not keep the machine busy.
+    crashes at every start must not keep the machine busy. It pauses without a task, so that what
+    people ask for meanwhile does not wait.
     """
-    recent = (
-        Task.objects.about(cluster.cluster_id)
-        .filter(requested_by=CONSOLE, kind__in=[TaskKind.RESTART, TaskKind.START])
-        .filter(created_at__gt=timezone.now() - CRASH_WINDOW, state__in=_ENDED)
-        .count()
-    )
-    return min(2**recent, LONGEST_PAUSE_SECONDS) if recent else 0
+    since = timezone.now() - CRASH_WINDOW
+    recent = list(_ended(cluster).filter(requested_by=CONSOLE, finished_at__gt=since)[:10])
+    if not recent or recent[0].finished_at is None:
+        return 0
+    pause = timedelta(seconds=min(2 ** len(recent), LONGEST_PAUSE_SECONDS))
+    return (recent[0].finished_at + pause - timezone.now()).total_seconds()
 
 
-_ENDED = (TaskState.SUCCEEDED, TaskState.FAILED)
+def _ended(cluster: Cluster) -> TaskQuerySet:
+    """The cluster's changes that have ended, the last one first."""
+    changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
+    return changes.filter(state__in=FINISHED).order_by("-finished_at", "-pk")
 
 
-def _silent_too_long(cluster: Cluster) -> bool:
-    return cluster.seen_at is None or timezone.now() - cluster.seen_at > SILENT_FOR
+def _deletion_failed(cluster: Cluster) -> bool:
+    """Nobody knows what a failed deletion left: it is neither started nor stopped, until somebody
+    asks for something else.
+    """
+    last = _ended(cluster).exclude(state=TaskState.CANCELLED).first()
+    return last is not None and (last.kind, last.state) == (TaskKind.DELETION, TaskState.FAILED)
+
+
+def _is_silent(cluster: Cluster, longer_than: timedelta) -> bool:
+    return cluster.seen_at is None or timezone.now() - cluster.seen_at > longer_than
 
 
 def _report_orphans() -> None:
-    """What the driver has and no row knows is said, and left alone: its data may be somebody's
+    """What the driver has and no row knows is said once, and left alone: its data may be somebody's
     only copy.
     """
-    known = set(Cluster.objects.alive().values_list("cluster_id", flat=True))
-    for cluster_id in sorted(set(get_driver().cluster_ids()) - known):
-        logger.warning("%s is on disk and belongs to no cluster of this console.", cluster_id)
+    there = get_driver().cluster_ids()
+    known = set(
+        Cluster.objects.filter(cluster_id__in=there).alive().values_list("cluster_id", flat=True)
+    )
+    for cluster_id in sorted(set(there) - known):
+        _say_orphan(cluster_id)
+
+
+@functools.lru_cache(maxsize=1000)
+def _say_orphan(cluster_id: str) -> None:
+    logger.warning("%s is on disk and belongs to no cluster of this console.", cluster_id)

@@ -15,12 +15,26 @@ from vbase_console.errors import InvalidArgument
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resources:
+    """What people ask for, and what autoscaling made of it within those bounds.
+
+    `compute_units` is always what a person last asked for; with autoscaling it is the least, and
+    `max_compute_units` the most, that the cluster may have.
+    """
+
     version: str
     compute_units: int = 1
     enable_auto_scaling: bool = False
     max_compute_units: int = 1
+    autoscaled_units: int = 0
     enable_replicas: bool = False
     replicas: int = 1
+
+    @property
+    def units(self) -> int:
+        """The compute units that the cluster is to have now."""
+        if not self.enable_auto_scaling:
+            return self.compute_units
+        return max(self.compute_units, self.autoscaled_units)
 
     def changed(self, changes: Mapping[str, Any]) -> Resources:
         """These resources with `changes`; what is None or left out stays, and the upper bound is
@@ -30,7 +44,14 @@ class Resources:
         units = given.get("compute_units", self.compute_units)
         if "max_compute_units" not in given and units > self.max_compute_units:
             given["max_compute_units"] = units
-        return dataclasses.replace(self, **given)
+        return dataclasses.replace(self, **given)._within_bounds()
+
+    def _within_bounds(self) -> Resources:
+        """What autoscaling chose is forgotten with it, and never comes back above a bound that
+        was lowered meanwhile.
+        """
+        most = self.max_compute_units if self.enable_auto_scaling else 0
+        return dataclasses.replace(self, autoscaled_units=min(self.autoscaled_units, most))
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -13,9 +13,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from clusters.admission import (
+    RETRY_AFTER_SECONDS,
     admit,
+    ask,
+    hold,
+    others_on,
     outlook,
-    refresh_status,
     refuse_deleted,
     refuse_undeployed,
     unfinished,
@@ -27,11 +30,11 @@ from clusters.protection import before_delete
 from clusters.resources import Resources, check_resources
 from clusters.states import Condition, ServiceStatus, TaskKind
 from clusters.validation import check_labels, check_name
-from vbase_console.errors import AlreadyExists, FailedPrecondition, Unavailable
+from vbase_console.errors import Aborted, AlreadyExists, FailedPrecondition, Unavailable
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.states import LEASED
 
 DELETION_RANK = 100
 
@@ -71,7 +74,7 @@ def update_cluster(
     deletion_protection: bool | None = None,
 ) -> Cluster:
     """Change what is only the console's knowledge; nothing is asked of the running Milvus."""
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     admit(cluster, TaskKind.SCALING, unfinished(cluster))
     if name is not None:
         cluster.name = check_name(name)
@@ -85,12 +88,18 @@ def update_cluster(
 
 @transaction.atomic
 def scale_cluster(
-    cluster: Cluster, *, changes: Mapping[str, Any], by: str, reason: str = "", retry_of: str = ""
+    cluster: Cluster,
+    *,
+    changes: Mapping[str, Any],
+    by: str,
+    reason: str = "",
+    facts: Mapping[str, Any] | None = None,
+    retry_of: str = "",
 ) -> Task:
     """Ask for other resources; another version makes it a VERSION_UPGRADE, anything else a
-    SCALING.
+    SCALING. `facts` are kept with the task for whoever asked.
     """
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     waiting = unfinished(cluster)
     given = {field: value for field, value in changes.items() if value is not None}
     before = outlook(cluster, waiting)
@@ -105,13 +114,13 @@ def scale_cluster(
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources, or will have them{before.because}."
         )
-    arguments = {"changes": given, "reason": reason}
-    return ask(cluster, kind, by=by, arguments=arguments, retry_of=retry_of)
+    arguments = {"changes": given, **(facts or {})}
+    return ask(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
 
 
 @transaction.atomic
 def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
     refuse_undeployed(cluster, waiting)
@@ -126,7 +135,7 @@ def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 @transaction.atomic
 def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     """Ask for the process to end; data, endpoint and token stay for the next start."""
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.STOP, waiting)
     refuse_undeployed(cluster, waiting)
@@ -138,7 +147,7 @@ def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 
 @transaction.atomic
 def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     refuse_undeployed(cluster, waiting)
@@ -157,28 +166,42 @@ def delete_cluster(
 
     Answers the task and, in words, what becomes of the backups.
     """
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     overtaken = admit(cluster, TaskKind.DELETION, unfinished(cluster))
     if cluster.deletion_protection:
         raise FailedPrecondition(
             f"{cluster.cluster_id} is protected; switch deletionProtection off first."
         )
     said = before_delete(cluster, delete_backups=delete_backups)
-    for task in overtaken:
-        if task.state != TaskState.CANCELLING:
-            tasks.request_cancel(task, by=by)
+    for task in [*overtaken, *others_on(cluster)]:
+        if tasks.can_be_cancelled(task):
+            tasks.request_cancel(task, by=by, clean_up=False)
     cluster.refresh_from_db()
-    task = ask(cluster, TaskKind.DELETION, by=by, rank=DELETION_RANK, retry_of=retry_of)
+    task = ask(
+        cluster,
+        TaskKind.DELETION,
+        by=by,
+        arguments={"delete_backups": delete_backups},
+        rank=DELETION_RANK,
+        retry_of=retry_of,
+    )
     return task, said
 
 
 @transaction.atomic
 def rotate_token(cluster: Cluster) -> Cluster:
     """A new token, valid at once and alone. The running cluster takes it first: if that fails,
-    nothing has changed.
+    nothing has changed. A job that has read the old token must have ended before.
     """
-    cluster = _hold(cluster)
-    admit(cluster, TaskKind.SCALING, unfinished(cluster))
+    cluster = hold(cluster)
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.SCALING, waiting)
+    for task in waiting:
+        if task.state in LEASED:
+            raise Aborted(
+                f"{task.task_id} ({task.kind}) is at work with the token; rotate it afterwards.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
     refuse_undeployed(cluster, [])
     cluster.token = secrets.token_urlsafe(32)
     try:
@@ -207,13 +230,16 @@ def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
     """Ask again for what a failed or cancelled task should have done; the same rules hold as for
     a new request.
     """
+    cluster = hold(cluster)
+    task.refresh_from_db()
     tasks.check_retryable(task)
     again = task.task_id
     kind = TaskKind(task.kind)
     if kind in (TaskKind.SCALING, TaskKind.VERSION_UPGRADE):
         return scale_cluster(cluster, changes=task.arguments["changes"], by=by, retry_of=again)
     if kind is TaskKind.DELETION:
-        return delete_cluster(cluster, by=by, retry_of=again)[0]
+        too = bool(task.arguments.get("delete_backups"))
+        return delete_cluster(cluster, by=by, delete_backups=too, retry_of=again)[0]
     if kind is TaskKind.DEPLOYMENT:
         return _deploy_again(cluster, by=by, retry_of=again)
     requests = {
@@ -225,43 +251,12 @@ def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
 
 
 def _deploy_again(cluster: Cluster, *, by: str, retry_of: str) -> Task:
-    cluster = _hold(cluster)
+    cluster = hold(cluster)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     if cluster.condition != Condition.ABSENT or waiting:
         raise FailedPrecondition(f"{cluster.cluster_id} is deployed, or is being deployed.")
     return ask(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
-
-
-def _hold(cluster: Cluster) -> Cluster:
-    """The row as it is now, locked until the transaction ends."""
-    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
-
-
-def ask(
-    cluster: Cluster,
-    kind: TaskKind,
-    *,
-    by: str,
-    arguments: dict[str, Any] | None = None,
-    rank: int = 0,
-    retry_of: str = "",
-    delay_seconds: float = 0,
-) -> Task:
-    """Leave a task for a cluster whose row the caller holds, and show at once what is under way."""
-    task = tasks.enqueue(
-        organization_id=cluster.organization_id,
-        kind=kind,
-        subject_id=cluster.cluster_id,
-        lock=cluster.lock,
-        rank=rank,
-        arguments=arguments,
-        requested_by=by,
-        retry_of=retry_of,
-        delay_seconds=delay_seconds,
-    )
-    refresh_status(cluster)
-    return task
 
 
 def _save_named(cluster: Cluster) -> None:

@@ -82,7 +82,7 @@ ENDED = frozenset({S.DELETING, S.DELETED})
 
 def status_of(condition: str, active: Sequence[str], *, change_failed: bool) -> ServiceStatus:
     """The status of a cluster in `condition` whose unfinished tasks, in turn order, are of the
-    kinds `active`.
+    kinds `active`. What others do with it (backups) is no change of it and does not show.
     """
     if C(condition) is C.GONE:
         return S.DELETED

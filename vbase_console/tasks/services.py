@@ -63,7 +63,7 @@ def request_cancel(task: Task, *, by: str, clean_up: bool = True) -> Task:
 
     Without `clean_up` the last one ends at once too: for a caller who removes everything anyway.
     """
-    if not job_for(task.kind).cancellable:
+    if not can_be_cancelled(task):
         raise FailedPrecondition(f"{task.task_id} cannot be cancelled: it can only go forward.")
     job_for(task.kind).hold(task)
     if _cancel_waiting(task, by, begun_too=not clean_up):
@@ -74,6 +74,10 @@ def request_cancel(task: Task, *, by: str, clean_up: bool = True) -> Task:
     if task.is_active:
         return task
     raise FailedPrecondition(f"{task.task_id} has already ended: {task.state}.")
+
+
+def can_be_cancelled(task: Task) -> bool:
+    return job_for(task.kind).cancellable
 
 
 def check_retryable(task: Task) -> None:
