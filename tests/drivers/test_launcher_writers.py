@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pytest
 from pymilvus import MilvusClient, MilvusException
 
 from clusters.drivers.base import DriverError
-from tests.drivers.launched import Launched, ids, make_collection, rows, wait_for
+from tests.drivers.launched import Launched, free_port, ids, make_collection, rows, wait_for
 
 WRITERS = 4
 BATCH = 20
@@ -171,3 +172,42 @@ def test_health_answers_while_every_thread_is_busy(server: Launched, collection:
 def _count_often(client: MilvusClient, collection: str) -> None:
     for _ in range(5):
         ids(client, collection)
+
+
+@pytest.mark.torture
+def test_kill_9_amid_changes_of_names_leaves_whole_collections(
+    launch: Callable[..., Launched],
+) -> None:
+    launched = launch("--cores", "2")
+    for trial in range(12):
+        with futures.ThreadPoolExecutor(2) as threads:
+            for name in (f"a{trial}", f"b{trial}"):
+                threads.submit(_change_for_ever, launched, name)
+            time.sleep(0.5 + trial * 0.13)
+            launched.kill()
+        launched.port = free_port()  # gRPC waits before it tries an address again that failed
+        client = launched.start().client()
+        assert launched.health()["failures"] == {}
+        for name in client.list_collections():
+            assert ids(client, name) in (set(), set(range(50))), name
+
+
+def _change_for_ever(launched: Launched, name: str) -> None:
+    """Until the server is killed: make, fill, rename, truncate, drop."""
+    client = launched.client()
+    with contextlib.suppress(MilvusException, ValueError):
+        while not launched.has_ended():
+            make_collection(client, name, index="HNSW")
+            client.insert(name, rows(*range(50)))
+            client.load_collection(name)
+            client.rename_collection(name, f"{name}_new")
+            client.truncate_collection(f"{name}_new")
+            client.drop_collection(f"{name}_new")
+
+
+@pytest.mark.torture
+def test_an_idle_connection_stays_open(server: Launched) -> None:
+    """pymilvus pings every ten seconds; a server that minds says goodbye after some of them."""
+    client = server.client()
+    time.sleep(75)
+    assert client.get_server_version()
