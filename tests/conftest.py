@@ -15,6 +15,9 @@ from clusters import hands
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
+from tests.live import console as console
+from tests.skips import pytest_make_collect_report as pytest_make_collect_report
+from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
 from vbase_console.organizations.access import principal_of_member
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role

@@ -47,6 +47,8 @@ def _configuration(directory: Path, port: int, password: str) -> str:
         "save": '""',
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
+        # Its title would be written over the environment that tells whose process it is.
+        "set-proc-title": "no",
     }
     return "".join(f"{name} {value}\n" for name, value in lines.items())
 

