@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from vbase_console.api.documentation import Schema, docs
+from vbase_console.api.endpoints import UnknownAddress
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
     path("v1/vbase/", include("clusters.api.urls")),
+    re_path(r"^v1/", UnknownAddress.as_view(), name="api-unknown"),
+    path("api/schema/", Schema.as_view(), name="api-schema"),
+    path("api/docs/", docs, name="api-docs"),
     path("", include("vbase_console.organizations.urls")),
     path("o/<slug:organization>/", include("vbase_console.pages.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
     path("admin/", admin.site.urls),
 ]
 
-handler403 = "vbase_console.pages.errors.permission_denied"
-handler404 = "vbase_console.pages.errors.page_not_found"
-handler500 = "vbase_console.pages.errors.server_error"
+handler400 = "vbase_console.api.fallback.bad_request"
+handler403 = "vbase_console.api.fallback.permission_denied"
+handler404 = "vbase_console.api.fallback.page_not_found"
+handler500 = "vbase_console.api.fallback.server_error"

@@ -1,5 +1,40 @@
+"""Addresses under /v1/vbase. Those with fixed words stand before those that begin with an id."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from clusters.api import clusters, services, tasks
+
+ONE = "clusters/<str:cluster_id>"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("clusters", clusters.CreateCluster.as_view(), name="api-clusters"),
+    path(ONE, clusters.OneCluster.as_view(), name="api-cluster-change"),
+    path(f"{ONE}/scale", clusters.ScaleCluster.as_view(), name="api-cluster-scale"),
+    path(f"{ONE}/restart", clusters.RestartCluster.as_view(), name="api-cluster-restart"),
+    path(f"{ONE}/stop", clusters.StopCluster.as_view(), name="api-cluster-stop"),
+    path(f"{ONE}/start", clusters.StartCluster.as_view(), name="api-cluster-start"),
+    path(f"{ONE}/task", tasks.TaskHistory.as_view(), name="api-cluster-tasks"),
+    path(
+        f"{ONE}/task/in-progress",
+        tasks.InProgressTasks.as_view(),
+        name="api-cluster-tasks-in-progress",
+    ),
+    path(f"{ONE}/task/<str:task_id>", tasks.OneTask.as_view(), name="api-task"),
+    path(f"{ONE}/task/<str:task_id>/cancel", tasks.CancelTask.as_view(), name="api-task-cancel"),
+    path(f"{ONE}/task/<str:task_id>/retry", tasks.RetryTask.as_view(), name="api-task-retry"),
+    path("list/<str:organization_id>", services.ListServices.as_view(), name="api-services"),
+    path(
+        "<str:organization_id>/clusters/<str:cluster_id>",
+        clusters.GetCluster.as_view(),
+        name="api-cluster",
+    ),
+    path("<str:service_id>", services.GetService.as_view(), name="api-service"),
+    path("<str:service_id>/access", services.GetServiceAccess.as_view(), name="api-service-access"),
+    path(
+        "<str:service_id>/access/rotate",
+        services.RotateServiceAccess.as_view(),
+        name="api-service-access-rotate",
+    ),
+]

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from vbase_console.api.endpoints import HealthCheck, Me
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", HealthCheck.as_view(), name="api-healthz"),
+    path("me", Me.as_view(), name="api-me"),
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from django.db import models
 
@@ -37,7 +37,7 @@ class Principal:
 class TenantQuerySet(models.QuerySet[M_co]):
     """Rows that belong to an organization through their own `organization` key."""
 
-    def visible_to(self, principal: Principal | None) -> TenantQuerySet[M_co]:
+    def visible_to(self, principal: Principal | None) -> Self:
         """The only place that decides which rows a principal may see."""
         if principal is None:
             return self.none()

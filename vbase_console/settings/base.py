@@ -127,9 +127,25 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["vbase_console.api.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "vbase_console.api.schema.WireSchema",
     "EXCEPTION_HANDLER": "vbase_console.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "VBase Console",
+    "DESCRIPTION": "Dedicated Milvus clusters and their backups. Notes: docs/api.md.",
+    "VERSION": "v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ServiceStatus": "clusters.states.ServiceStatus",
+        "TaskStatus": "vbase_console.tasks.states.TaskState",
+        "TaskType": "clusters.states.TaskKind",
+        "ConsoleStatus": ["SERVING", "DEGRADED"],
+        "ComponentStatus": ["SERVING", "NOT_SERVING"],
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
 }
 
 CELERY_TASK_ACKS_LATE = True
@@ -167,5 +183,6 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.clusters": _SWEEP,
         "vbase.sweep.load": timedelta(seconds=10),
         "vbase.sweep.housekeeping": timedelta(hours=1),
+        "vbase.sweep.answers": timedelta(hours=1),
     }.items()
 }

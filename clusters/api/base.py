@@ -1,0 +1,55 @@
+"""What the endpoints of clusters share: finding, and saying what was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.urls import reverse
+from rest_framework.response import Response
+
+from clusters.api.shapes import ServiceTask, TaskOfCluster
+from clusters.models import Cluster
+from clusters.states import TaskKind
+from vbase_console.api.serializers import accepted
+from vbase_console.api.views import ApiView
+from vbase_console.organizations.scopes import CREATE_CLUSTER, DELETE_CLUSTER, SCALE_CLUSTER
+from vbase_console.tasks.models import Task, TaskQuerySet
+
+SCOPE_OF: dict[TaskKind, str] = {
+    TaskKind.DEPLOYMENT: CREATE_CLUSTER,
+    TaskKind.SCALING: SCALE_CLUSTER,
+    TaskKind.VERSION_UPGRADE: SCALE_CLUSTER,
+    TaskKind.RESTART: SCALE_CLUSTER,
+    TaskKind.STOP: SCALE_CLUSTER,
+    TaskKind.START: SCALE_CLUSTER,
+    TaskKind.DELETION: DELETE_CLUSTER,
+}
+"""Whoever may ask for a task may cancel it and ask for it again."""
+
+
+class ClusterView(ApiView):
+    def cluster(self, cluster_id: str) -> Cluster:
+        return self.found(Cluster.objects.all(), cluster_id=cluster_id)
+
+    def service(self, service_id: str) -> Cluster:
+        return self.found(Cluster.objects.all(), service_id=service_id)
+
+    def tasks_of(self, cluster: Cluster) -> TaskQuerySet:
+        """Only what is done to the cluster itself: backups of it are jobs and listed as such."""
+        visible = Task.objects.visible_to(self.principal)
+        return visible.filter(subject_id=cluster.cluster_id, kind__in=TaskKind.values)
+
+    def task_accepted(
+        self, cluster: Cluster, task: Task, body: dict[str, Any] | None = None, more: str = ""
+    ) -> Response:
+        said = f"{task.task_id} ({task.kind}) was accepted. {more}".strip()
+        return self.accepted(
+            body or accepted(said),
+            operation_id=task.task_id,
+            location=reverse("api-task", args=[cluster.cluster_id, task.task_id]),
+        )
+
+
+def shown(cluster: Cluster, tasks: Iterable[Task]) -> list[dict[str, Any]]:
+    return [ServiceTask.of(TaskOfCluster(cluster=cluster, task=task)) for task in tasks]

@@ -1,0 +1,221 @@
+"""Clusters: create, read, change, scale, delete; restart, stop and start."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clusters import services
+from clusters.api import examples
+from clusters.api.base import ClusterView
+from clusters.api.messages import (
+    ClusterBody,
+    CreateClusterRequest,
+    DeleteClusterQuery,
+    ScaleClusterRequest,
+    UpdateClusterRequest,
+)
+from clusters.api.shapes import (
+    ClusterAnswer,
+    ClusterConfiguration,
+    Configuration,
+    GetClusterAnswer,
+    ServiceInfo,
+    Settings,
+)
+from clusters.hands import get_driver
+from clusters.models import Cluster
+from clusters.protection import protection_of
+from clusters.resources import resources_of
+from vbase_console.api.operations import Operation
+from vbase_console.api.serializers import MsgResp, answer
+from vbase_console.organizations.scopes import (
+    CREATE_CLUSTER,
+    DELETE_CLUSTER,
+    GET_CLUSTER,
+    SCALE_CLUSTER,
+)
+from vbase_console.tasks.models import Task
+
+TAG = "Clusters"
+
+
+class Asking(Protocol):
+    """A service that asks for one thing of a cluster."""
+
+    def __call__(self, cluster: Cluster, *, by: str) -> Task: ...
+
+
+class CreateCluster(ClusterView):
+    operations = {
+        "POST": Operation(
+            name="CreateCluster",
+            tag=TAG,
+            scope=CREATE_CLUSTER,
+            body=CreateClusterRequest,
+            answer=ClusterAnswer,
+            changes=True,
+            starts_task=True,
+            request_example=examples.CREATE_REQUEST,
+            answer_example=examples.CREATE_ANSWER,
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        """Ask for a new cluster. It is CREATING until its DEPLOYMENT task has succeeded."""
+        given = self.given()
+        cluster, task = services.create_cluster(
+            self.principal,
+            name=given["name"],
+            resources=given.get("resource_config"),
+            labels=given.get("labels"),
+            deletion_protection=given.get("deletion_protection", False),
+        )
+        self.object_id = cluster.cluster_id
+        return self.task_accepted(cluster, task, answer(cluster=ServiceInfo.of(cluster)))
+
+
+class GetCluster(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="GetCluster",
+            tag=TAG,
+            scope=GET_CLUSTER,
+            answer=GetClusterAnswer,
+            answer_example=examples.GET_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, organization_id: str, cluster_id: str) -> Response:
+        """A cluster as a service, and how it is configured and looked after."""
+        self.require_organization(organization_id)
+        cluster = self.cluster(cluster_id)
+        configuration = ClusterConfiguration.of(configuration_of(cluster))
+        return Response(answer(cluster=ServiceInfo.of(cluster), configuration=configuration))
+
+
+class OneCluster(ClusterView):
+    operations = {
+        "PATCH": Operation(
+            name="UpdateCluster",
+            tag=TAG,
+            scope=SCALE_CLUSTER,
+            body=UpdateClusterRequest,
+            answer=ClusterAnswer,
+            changes=True,
+            request_example=examples.UPDATE_REQUEST,
+            answer_example=examples.CREATE_ANSWER,
+        ),
+        "DELETE": Operation(
+            name="DeleteCluster",
+            tag=TAG,
+            scope=DELETE_CLUSTER,
+            body=ClusterBody,
+            query=DeleteClusterQuery,
+            answer=MsgResp,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.message("DELETION"),
+        ),
+    }
+
+    def patch(self, request: Request, cluster_id: str) -> Response:
+        """Change a cluster's name, labels or deletion protection; what is left out stays."""
+        cluster = services.update_cluster(self.cluster(cluster_id), **self.given())
+        address = reverse("api-cluster", args=[cluster.organization_id, cluster_id])
+        return self.accepted(answer(cluster=ServiceInfo.of(cluster)), location=address)
+
+    def delete(self, request: Request, cluster_id: str) -> Response:
+        """Ask for the end of a cluster. What runs on it is asked to stop; backups stay."""
+        cluster = self.cluster(cluster_id)
+        self.given()
+        task, said = services.delete_cluster(
+            cluster, by=self.principal.label, delete_backups=self.asked["delete_backups"]
+        )
+        return self.task_accepted(cluster, task, more=said)
+
+
+class ScaleCluster(ClusterView):
+    operations = {
+        "POST": Operation(
+            name="ScaleCluster",
+            tag=TAG,
+            scope=SCALE_CLUSTER,
+            body=ScaleClusterRequest,
+            answer=MsgResp,
+            changes=True,
+            starts_task=True,
+            request_example=examples.SCALE_REQUEST,
+            answer_example=examples.message("SCALING"),
+        )
+    }
+
+    def post(self, request: Request, cluster_id: str) -> Response:
+        """Ask for other resources; another version makes it a VERSION_UPGRADE."""
+        cluster = self.cluster(cluster_id)
+        changes = self.given()["resource_config"]
+        task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
+        return self.task_accepted(cluster, task)
+
+
+class PlainRequest(ClusterView):
+    """What asks for one thing and says nothing more."""
+
+    ask: ClassVar[Asking]
+
+    def post(self, request: Request, cluster_id: str) -> Response:
+        cluster = self.cluster(cluster_id)
+        self.given()
+        return self.task_accepted(cluster, type(self).ask(cluster, by=self.principal.label))
+
+
+def plain(name: str, kind: str) -> dict[str, Operation]:
+    return {
+        "POST": Operation(
+            name=name,
+            tag=TAG,
+            scope=SCALE_CLUSTER,
+            body=ClusterBody,
+            answer=MsgResp,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.message(kind),
+        )
+    }
+
+
+class RestartCluster(PlainRequest):
+    """Ask for a stop and a start in one."""
+
+    operations = plain("RestartCluster", "RESTART")
+    ask = staticmethod(services.restart_cluster)
+
+
+class StopCluster(PlainRequest):
+    """Ask for the cluster to stand still; data, endpoint and token stay for the next start."""
+
+    operations = plain("StopCluster", "STOP")
+    ask = staticmethod(services.stop_cluster)
+
+
+class StartCluster(PlainRequest):
+    """Ask for a stopped cluster to run again."""
+
+    operations = plain("StartCluster", "START")
+    ask = staticmethod(services.start_cluster)
+
+
+def configuration_of(cluster: Cluster) -> Configuration:
+    capabilities = get_driver().capabilities
+    return Configuration(
+        resources=resources_of(cluster),
+        backup=protection_of([cluster.cluster_id])[cluster.cluster_id],
+        settings=Settings(
+            driver=capabilities.name,
+            effective_cores=cluster.effective_cores,
+            available_versions=capabilities.versions,
+        ),
+    )

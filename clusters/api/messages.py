@@ -1,0 +1,73 @@
+"""What goes in: one class per request, named as in the documented API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from clusters.models import MOST_COMPUTE_UNITS
+from clusters.states import ServiceStatus
+from vbase_console.api.fields import Flag, Labels, QueryFlag, Text, WholeNumber
+from vbase_console.api.paging import Paging
+from vbase_console.api.serializers import Body, Input
+
+UNITS: dict[str, Any] = {"required": False, "min_value": 1, "max_value": MOST_COMPUTE_UNITS}
+UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
+"""How generated clients say that they name no status."""
+
+
+class ClusterResourceConfigRequest(Input):
+    version = Text(required=False, help_text="One of GetCluster's availableVersions.")
+    compute_units = WholeNumber(**UNITS, help_text="CPU cores; 1 unless named.")
+    enable_auto_scaling = Flag(required=False)
+    max_compute_units = WholeNumber(**UNITS, help_text="At least computeUnits.")
+    enable_replicas = Flag(required=False)
+    replicas = WholeNumber(required=False, min_value=1, help_text="Needs enableReplicas.")
+
+
+class CreateClusterRequest(Body):
+    name = Text(help_text="1 to 63 of letters, digits, dot, underscore, space and dash.")
+    resource_config = ClusterResourceConfigRequest(required=False)
+    labels = Labels(required=False)
+    deletion_protection = Flag(required=False)
+
+
+class ClusterBody(Body):
+    """A body of a request about one cluster, whose id the address has already."""
+
+    cluster_id = Text(required=False, help_text="Left out: as in the address.")
+
+
+class UpdateClusterRequest(ClusterBody):
+    name = Text(required=False)
+    labels = Labels(required=False, help_text="All labels; those left out are removed.")
+    deletion_protection = Flag(required=False)
+
+
+class ScaleClusterRequest(ClusterBody):
+    resource_config = ClusterResourceConfigRequest(help_text="What is left out stays.")
+
+
+class TaskBody(ClusterBody):
+    task_id = Text(required=False, help_text="Left out: as in the address.")
+
+
+class ServiceBody(Body):
+    service_id = Text(required=False, help_text="Left out: as in the address.")
+
+
+class DeleteClusterQuery(Input):
+    delete_backups = QueryFlag(
+        required=False, default=False, help_text="Also delete its backups; they stay otherwise."
+    )
+
+
+class ListServicesQuery(Paging):
+    status_filter = serializers.ChoiceField(
+        choices=[*ServiceStatus.values, *UNSPECIFIED],
+        required=False,
+        allow_blank=True,
+        help_text="Only services in this status.",
+    )
+    include_deleted = QueryFlag(required=False, default=False)

@@ -1,0 +1,116 @@
+"""Clusters as their tenants see them: services, and how to connect to one."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clusters import services
+from clusters.api import examples
+from clusters.api.base import ClusterView
+from clusters.api.messages import UNSPECIFIED, ListServicesQuery, ServiceBody
+from clusters.api.shapes import (
+    ListServicesAnswer,
+    ServiceAccess,
+    ServiceAccessAnswer,
+    ServiceAnswer,
+    ServiceInfo,
+)
+from clusters.models import Cluster, ClusterQuerySet
+from vbase_console.api.operations import Operation
+from vbase_console.api.paging import page_of
+from vbase_console.api.serializers import answer
+from vbase_console.organizations.scopes import (
+    GET_SERVICE,
+    GET_SERVICE_ACCESS,
+    LIST_SERVICES,
+    SCALE_CLUSTER,
+)
+
+TAG = "Services"
+
+
+class ListServices(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="ListServices",
+            tag=TAG,
+            scope=LIST_SERVICES,
+            query=ListServicesQuery,
+            answer=ListServicesAnswer,
+            answer_example=examples.SERVICES_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, organization_id: str) -> Response:
+        """An organization's services, newest first."""
+        self.require_organization(organization_id)
+        rows, total = page_of(self._chosen(), self.asked)
+        return Response(answer(services=[ServiceInfo.of(row) for row in rows], total=total))
+
+    def _chosen(self) -> ClusterQuerySet:
+        rows = Cluster.objects.visible_to(self.principal)
+        status = self.asked.get("status_filter", "")
+        if status not in UNSPECIFIED:
+            return rows.filter(status=status)
+        return rows if self.asked["include_deleted"] else rows.alive()
+
+
+class GetService(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="GetService",
+            tag=TAG,
+            scope=GET_SERVICE,
+            answer=ServiceAnswer,
+            answer_example=examples.SERVICE_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, service_id: str) -> Response:
+        """One service, also when it is DELETED."""
+        return Response(answer(service=ServiceInfo.of(self.service(service_id))))
+
+
+class GetServiceAccess(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="GetServiceAccess",
+            tag=TAG,
+            scope=GET_SERVICE_ACCESS,
+            answer=ServiceAccessAnswer,
+            errors=(400,),
+            answer_example=examples.ACCESS_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, service_id: str) -> Response:
+        """Where to connect with a Milvus client, and the token that it needs."""
+        cluster = self.service(service_id)
+        services.require_access(cluster)
+        return Response(answer(**ServiceAccess.of(cluster)))
+
+
+class RotateServiceAccess(ClusterView):
+    operations = {
+        "POST": Operation(
+            name="RotateServiceAccess",
+            tag=TAG,
+            scope=SCALE_CLUSTER,
+            body=ServiceBody,
+            answer=ServiceAccessAnswer,
+            changes=True,
+            errors=(503,),
+            answer_example=examples.ACCESS_ANSWER,
+        )
+    }
+
+    def post(self, request: Request, service_id: str) -> Response:
+        """A new token, valid at once and alone; the cluster goes on without a restart."""
+        cluster = self.service(service_id)
+        self.given()
+        services.require_access(cluster)
+        cluster = services.rotate_token(cluster)
+        address = reverse("api-service-access", args=[service_id])
+        return self.accepted(answer(**ServiceAccess.of(cluster)), location=address)

@@ -1,0 +1,159 @@
+"""What goes out: the shapes of the documented API, every field always present."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from rest_framework import serializers
+
+from clusters.models import Cluster
+from clusters.protection import Protection
+from clusters.resources import Resources
+from clusters.states import ServiceStatus, TaskKind
+from vbase_console.api.fields import Constant, Labels, TextOrNull
+from vbase_console.api.paging import PagedAnswer
+from vbase_console.api.serializers import Answer, Output
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+
+class ServiceInfo(Output):
+    service_id = serializers.CharField()
+    cluster_id = serializers.CharField()
+    organization_id = serializers.CharField()
+    name = serializers.CharField()
+    service_type = Constant("CLUSTER")
+    service_status = serializers.ChoiceField(choices=ServiceStatus.choices, source="status")
+    status_message = TextOrNull()
+    drn = serializers.CharField()
+    version = serializers.CharField()
+    labels = Labels()
+    deletion_protection = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ClusterResourceConfig(Output):
+    version = serializers.CharField()
+    compute_units = serializers.IntegerField()
+    enable_auto_scaling = serializers.BooleanField()
+    max_compute_units = serializers.IntegerField()
+    enable_replicas = serializers.BooleanField()
+    replicas = serializers.IntegerField()
+
+
+class BackupConfig(Output):
+    policy_count = serializers.IntegerField()
+    last_backup_at = serializers.DateTimeField(allow_null=True)
+    last_proven_at = serializers.DateTimeField(allow_null=True)
+    next_backup_at = serializers.DateTimeField(allow_null=True)
+
+
+class ClusterSettings(Output):
+    driver = serializers.CharField()
+    effective_cores = serializers.IntegerField(
+        allow_null=True, help_text="Cores that it really has; null until it was first seen."
+    )
+    available_versions = serializers.ListField(child=serializers.CharField())
+
+
+class ClusterConfiguration(Output):
+    resources = ClusterResourceConfig()
+    backup = BackupConfig()
+    settings = ClusterSettings()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    driver: str
+    effective_cores: int | None
+    available_versions: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What `ClusterConfiguration` shows."""
+
+    resources: Resources
+    backup: Protection
+    settings: Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskOfCluster:
+    """What `ServiceTask` shows: a task knows its subject only as text."""
+
+    cluster: Cluster
+    task: Task
+
+
+class ServiceTask(Output):
+    task_id = serializers.CharField(source="task.task_id")
+    service_id = serializers.CharField(source="cluster.service_id")
+    cluster_id = serializers.CharField(source="cluster.cluster_id")
+    task_type = serializers.ChoiceField(choices=TaskKind.choices, source="task.kind")
+    status = serializers.ChoiceField(choices=TaskState.choices, source="task.state")
+    progress = serializers.IntegerField(source="task.progress", min_value=0, max_value=100)
+    phase = TextOrNull(source="task.phase")
+    message = TextOrNull(source="task.message")
+    created_at = serializers.DateTimeField(source="task.created_at")
+    started_at = serializers.DateTimeField(source="task.started_at", allow_null=True)
+    updated_at = serializers.DateTimeField(source="task.updated_at")
+    finished_at = serializers.DateTimeField(source="task.finished_at", allow_null=True)
+
+
+class TaskEventOut(Output):
+    at = serializers.DateTimeField()
+    attempt = serializers.IntegerField(source="epoch", help_text="0: before the first attempt.")
+    status = serializers.ChoiceField(choices=TaskState.choices, source="state")
+    progress = serializers.IntegerField()
+    phase = TextOrNull()
+    message = TextOrNull()
+
+
+class ServiceTaskDetail(ServiceTask):
+    events = serializers.ListField(child=TaskEventOut(), source="task.events.all")
+
+
+class ClusterAnswer(Answer):
+    cluster = ServiceInfo()
+
+
+class GetClusterAnswer(ClusterAnswer):
+    configuration = ClusterConfiguration()
+
+
+class ServiceAnswer(Answer):
+    service = ServiceInfo()
+
+
+class ListServicesAnswer(PagedAnswer):
+    services = serializers.ListField(child=ServiceInfo())
+
+
+class ServiceAccess(Output):
+    endpoint = serializers.CharField(source="host", help_text="A host, without scheme or port.")
+    port = serializers.IntegerField()
+    db_name = Constant("default")
+    token = serializers.CharField(help_text="The Milvus token; show it to nobody else.")
+
+
+class ServiceAccessAnswer(Answer, ServiceAccess):
+    pass
+
+
+class InProgressTasksAnswer(Answer):
+    tasks = serializers.ListField(child=ServiceTask())
+
+
+class TaskHistoryAnswer(PagedAnswer):
+    tasks = serializers.ListField(child=ServiceTask())
+
+
+class TaskAnswer(Answer):
+    task = ServiceTask()
+
+
+class TaskDetailAnswer(Answer):
+    task = ServiceTaskDetail()

@@ -1,0 +1,137 @@
+"""A cluster's tasks: what is in progress, what was, and stopping or repeating one."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clusters import services
+from clusters.api import examples
+from clusters.api.base import SCOPE_OF, ClusterView, shown
+from clusters.api.messages import TaskBody
+from clusters.api.shapes import (
+    InProgressTasksAnswer,
+    ServiceTaskDetail,
+    TaskAnswer,
+    TaskDetailAnswer,
+    TaskHistoryAnswer,
+    TaskOfCluster,
+)
+from clusters.models import Cluster
+from clusters.states import TaskKind
+from vbase_console.api.operations import Operation
+from vbase_console.api.paging import Paging, page_of
+from vbase_console.api.serializers import answer
+from vbase_console.organizations.scopes import GET_CLUSTER
+from vbase_console.tasks.models import Task
+
+TAG = "Tasks"
+
+
+class InProgressTasks(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="GetClusterInProgressTasks",
+            tag=TAG,
+            scope=GET_CLUSTER,
+            answer=InProgressTasksAnswer,
+            answer_example=examples.IN_PROGRESS_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, cluster_id: str) -> Response:
+        """What runs on a cluster or waits for its turn, in the order in which it is done."""
+        cluster = self.cluster(cluster_id)
+        return Response(
+            answer(tasks=shown(cluster, self.tasks_of(cluster).active().in_turn_order()))
+        )
+
+
+class TaskHistory(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="ListClusterTasks",
+            tag=TAG,
+            scope=GET_CLUSTER,
+            query=Paging,
+            answer=TaskHistoryAnswer,
+            answer_example=examples.HISTORY_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, cluster_id: str) -> Response:
+        """Everything that was ever done to a cluster, newest first."""
+        cluster = self.cluster(cluster_id)
+        rows, total = page_of(self.tasks_of(cluster).order_by("-pk"), self.asked)
+        return Response(answer(tasks=shown(cluster, rows), total=total))
+
+
+class OneTask(ClusterView):
+    operations = {
+        "GET": Operation(
+            name="GetClusterTask",
+            tag=TAG,
+            scope=GET_CLUSTER,
+            answer=TaskDetailAnswer,
+            answer_example=examples.TASK_DETAIL_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, cluster_id: str, task_id: str) -> Response:
+        """One task with its events."""
+        cluster = self.cluster(cluster_id)
+        task = self.found(self.tasks_of(cluster), task_id=task_id)
+        return Response(
+            answer(task=ServiceTaskDetail.of(TaskOfCluster(cluster=cluster, task=task)))
+        )
+
+
+class TaskRequest(ClusterView):
+    """What is asked of a task by whoever may ask for such a task."""
+
+    def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
+        cluster = self.cluster(cluster_id)
+        task = self.found(self.tasks_of(cluster), task_id=task_id)
+        self.principal.require(SCOPE_OF[TaskKind(task.kind)])
+        self.given()
+        done = self.ask(cluster, task)
+        return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))
+
+    def ask(self, cluster: Cluster, task: Task) -> Task:
+        raise NotImplementedError
+
+
+def request_operation(name: str) -> dict[str, Operation]:
+    return {
+        "POST": Operation(
+            name=name,
+            tag=TAG,
+            body=TaskBody,
+            answer=TaskAnswer,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.TASK_ANSWER,
+        )
+    }
+
+
+class CancelTask(TaskRequest):
+    """Stop a task: a waiting one ends at once, a running one at its next safe point. Needs the
+    scope that asking for such a task needs.
+    """
+
+    operations = request_operation("CancelTask")
+
+    def ask(self, cluster: Cluster, task: Task) -> Task:
+        return services.cancel_task(task, by=self.principal.label)
+
+
+class RetryTask(TaskRequest):
+    """Ask again for what a failed or cancelled task should have done; the answer is a new task.
+    Needs the scope that asking for such a task needs.
+    """
+
+    operations = request_operation("RetryTask")
+
+    def ask(self, cluster: Cluster, task: Task) -> Task:
+        return services.retry_task(cluster, task, by=self.principal.label)

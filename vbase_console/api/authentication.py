@@ -1,0 +1,61 @@
+"""Who calls: an API key in the `Authorization` header, and whether it carries the scope that the
+operation asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from vbase_console.errors import Unauthenticated
+from vbase_console.organizations.access import principal_of_key
+from vbase_console.organizations.tenancy import Principal
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which asks for this module while it is loaded
+
+SCHEME = "Bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key>`; `request.auth` is the principal, and there is no user."""
+
+    def authenticate(self, request: Request) -> tuple[None, Principal] | None:
+        header = get_authorization_header(request)
+        if not header:
+            return None
+        try:
+            return None, principal_of_key(_bearer(header))
+        except Unauthenticated as error:
+            # The framework's own kind, so that it remembers that nobody is signed in.
+            raise AuthenticationFailed(error.message) from error
+
+    def authenticate_header(self, request: Request) -> str:
+        return SCHEME
+
+
+class HasScope(BasePermission):
+    """Nobody without a key, and no key without the scope that the operation names."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        principal = request.auth
+        if not isinstance(principal, Principal):
+            raise Unauthenticated
+        scope = getattr(view, "required_scope", None)
+        if scope is not None:
+            principal.require(scope)
+        return True
+
+
+def _bearer(header: bytes) -> str:
+    scheme, _, key = header.partition(b" ")
+    if scheme.lower() != SCHEME.lower().encode():
+        raise Unauthenticated
+    try:
+        return key.strip().decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Unauthenticated from error

@@ -1,0 +1,88 @@
+"""What belongs to the console itself: its health, and who a key is."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from vbase_console.api import health
+from vbase_console.api.fields import TextOrNull
+from vbase_console.api.operations import Operation
+from vbase_console.api.serializers import Answer, Output, answer
+from vbase_console.api.views import ApiView
+
+
+class ComponentOut(Output):
+    status = serializers.ChoiceField(choices=["SERVING", "NOT_SERVING"])
+    message = TextOrNull()
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+
+
+class ComponentsOut(Output):
+    database = ComponentOut()
+    broker = ComponentOut()
+    worker = ComponentOut()
+    beat = ComponentOut()
+    oldest_overdue_policy = serializers.DateTimeField(
+        allow_null=True, help_text="Since when the longest waiting policy should have run."
+    )
+
+
+class HealthOut(Output):
+    status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
+    components = ComponentsOut()
+
+
+class HealthAnswer(Answer, HealthOut):
+    pass
+
+
+class HealthCheck(ApiView):
+    authentication_classes = []
+    permission_classes = []
+    operations = {
+        "GET": Operation(
+            name="HealthCheck",
+            tag="Console",
+            answer=HealthAnswer,
+            is_public=True,
+            errors=(503,),
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """Whether the console and its parts are at work. 200 whenever web and database answer."""
+        return Response(answer(**HealthOut.of(health.look())))
+
+
+class MeAnswer(Answer):
+    organization_id = serializers.CharField()
+    key_name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class Me(ApiView):
+    operations = {"GET": Operation(name="GetMe", tag="Console", answer=MeAnswer)}
+
+    def get(self, request: Request) -> Response:
+        """The organization, the name and the scopes of the key that asks."""
+        return Response(
+            answer(
+                organizationId=str(self.principal.organization_id),
+                keyName=self.principal.label.removeprefix("key:"),
+                scopes=sorted(self.principal.scopes),
+            )
+        )
+
+
+class UnknownAddress(ApiView):
+    """Every address below /v1/ that leads nowhere, whatever the method and whoever asks."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    def _answered(self) -> Response:
+        there_is_none = NotFound(f"There is nothing at {self.request.path[:200]}; see /api/docs/.")
+        return self.handle_exception(there_is_none)

@@ -1,0 +1,153 @@
+"""Every error of the API in one envelope, with the status that gRPC's codes have in HTTP.
+
+`{"response": {"success": false, "code": …, "message": …}}`, and `fieldErrors` with
+INVALID_ARGUMENT. A message says what to do; a traceback stays in the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from vbase_console.errors import (
+    ConsoleError,
+    FieldErrors,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+)
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: dict[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+}
+UNEXPECTED = "The console met an error of its own. Try again; if it stays, tell your support when."
+SHOWN_FIELDS = 50
+"""How many fields one answer names; a hostile body can hold thousands."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An error as it goes out."""
+
+    code: str
+    message: str
+    status: int
+    field_errors: FieldErrors | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        response: dict[str, Any] = {"success": False, "code": self.code, "message": self.message}
+        if self.field_errors is not None:
+            response["fieldErrors"] = {key: list(texts) for key, texts in self.field_errors.items()}
+        return {"response": response}
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """What the framework calls for whatever a view raises."""
+    refusal = refusal_of(error)
+    if refusal.status >= 500:
+        logger.error("%s: %s", context["request"].path, error, exc_info=error)
+    return Response(refusal.body(), status=refusal.status, headers=dict(refusal.headers))
+
+
+def refusal_of(error: Exception) -> Refusal:
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return Refusal(code="UNIMPLEMENTED", message=str(error.detail), status=405)
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return Refusal(
+            code="INVALID_ARGUMENT", message=str(error.detail), status=415, field_errors={}
+        )
+    known = _as_console_error(error)
+    if known is None:
+        return Refusal(code="INTERNAL", message=UNEXPECTED, status=500)
+    return _refusal_of_known(known)
+
+
+def _refusal_of_known(error: ConsoleError) -> Refusal:
+    return Refusal(
+        code=error.code,
+        message=error.message,
+        status=STATUS_OF[error.code],
+        field_errors=error.field_errors if isinstance(error, InvalidArgument) else None,
+        headers=dict(_headers(error)),
+    )
+
+
+def _headers(error: ConsoleError) -> Iterator[tuple[str, str]]:
+    if isinstance(error, Unauthenticated):
+        yield "WWW-Authenticate", 'Bearer realm="vbase"'
+    if error.retry_after_seconds is not None:
+        yield "Retry-After", str(error.retry_after_seconds)
+
+
+def _as_console_error(error: Exception) -> ConsoleError | None:
+    if isinstance(error, ConsoleError):
+        return error
+    if isinstance(error, exceptions.ValidationError):
+        return InvalidArgument(field_errors=dict(_first(_flat(error.detail))))
+    if isinstance(error, exceptions.Throttled):
+        return _throttled(error)
+    for kinds, ours in _SAME_AS:
+        if isinstance(error, kinds):
+            return ours(_detail(error))
+    return None
+
+
+_SAME_AS: tuple[tuple[tuple[type[Exception], ...], type[ConsoleError]], ...] = (
+    ((exceptions.ParseError,), InvalidArgument),
+    ((exceptions.NotAuthenticated, exceptions.AuthenticationFailed), Unauthenticated),
+    ((exceptions.PermissionDenied, DjangoPermissionDenied), PermissionDenied),
+    ((exceptions.NotFound, Http404), NotFound),
+    ((OperationalError, InterfaceError), Unavailable),
+)
+
+
+def _detail(error: Exception) -> str:
+    """What the framework says is for people; what the database says is for the log."""
+    return str(error.detail) if isinstance(error, exceptions.APIException) else ""
+
+
+def _throttled(error: exceptions.Throttled) -> ResourceExhausted:
+    ours = ResourceExhausted()
+    ours.retry_after_seconds = max(1, int(getattr(error, "wait", None) or 1))
+    return ours
+
+
+def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """`{"a": {"b": ["no"]}}` as `a.b: ["no"]`, the way a person writes where something is."""
+    if isinstance(detail, Mapping):
+        for key, inner in detail.items():
+            yield from _flat(inner, ".".join(part for part in (path, str(key)) if part))
+    elif isinstance(detail, list) and any(isinstance(inner, Mapping) for inner in detail):
+        for number, inner in enumerate(detail):
+            yield from _flat(inner, f"{path}[{number}]")
+    elif detail:
+        yield path, [str(text) for text in (detail if isinstance(detail, list) else [detail])]
+
+
+def _first(errors: Iterator[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    for _, error in zip(range(SHOWN_FIELDS), errors, strict=False):
+        yield error

@@ -1,0 +1,50 @@
+"""What Django answers before or beside our views (a wrong host, an error in a middleware): below
+/v1/ in the API's envelope, elsewhere as a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from vbase_console.api.errors import UNEXPECTED, Refusal
+from vbase_console.pages import errors as pages
+
+PREFIX = "/v1/"
+Handler = Callable[..., HttpResponse]
+
+
+def _below_v1(otherwise: Handler, *, code: str, status: int, message: str) -> Handler:
+    field_errors: dict[str, list[str]] | None = {} if code == "INVALID_ARGUMENT" else None
+    refusal = Refusal(code=code, message=message, status=status, field_errors=field_errors)
+
+    def handler(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.path.startswith(PREFIX):
+            return JsonResponse(refusal.body(), status=refusal.status)
+        return otherwise(request, *args, **kwargs)
+
+    return handler
+
+
+bad_request = _below_v1(
+    defaults.bad_request,
+    code="INVALID_ARGUMENT",
+    status=400,
+    message="This request cannot be understood; check its host and its headers.",
+)
+permission_denied = _below_v1(
+    pages.permission_denied,
+    code="PERMISSION_DENIED",
+    status=403,
+    message="This is not allowed.",
+)
+page_not_found = _below_v1(
+    pages.page_not_found,
+    code="NOT_FOUND",
+    status=404,
+    message="There is nothing at this address; see /api/docs/.",
+)
+server_error = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)

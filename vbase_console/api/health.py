@@ -1,0 +1,115 @@
+"""Whether the console is at work, part by part; nothing here names an address, a person or a
+tenant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models.functions import Now
+from django.utils import timezone
+from kombu.exceptions import KombuError
+
+from vbase_console.beat import PULSE_EVERY_SECONDS
+from vbase_console.celery import app
+from vbase_console.errors import Unavailable
+from vbase_console.tasks.models import Pulse, Task
+from vbase_console.tasks.states import LEASED
+
+BROKER_SECONDS = 1
+BROKER_ANSWER_HOLDS_SECONDS = 5.0
+
+
+class Health(enum.StrEnum):
+    SERVING = "SERVING"
+    DEGRADED = "DEGRADED"
+    """It serves, but a part is away: what was accepted may wait."""
+    NOT_SERVING = "NOT_SERVING"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Component:
+    status: Health
+    message: str = ""
+    last_seen_at: datetime | None = None
+
+
+class Remembered:
+    """The last answer of a check that costs a connection; asked often, it is made seldom."""
+
+    def __init__(self, check: Callable[[], bool], holds_seconds: float) -> None:
+        self._check, self._holds = check, holds_seconds
+        self._answer: tuple[float, bool] | None = None
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if self._answer is None or now - self._answer[0] > self._holds:
+            self._answer = now, self._check()
+        return self._answer[1]
+
+    def forget(self) -> None:
+        self._answer = None
+
+
+def look() -> dict[str, Any]:
+    """Every component and the verdict; `Unavailable` where the database does not answer."""
+    try:
+        pulses = {pulse.part: pulse.at for pulse in Pulse.objects.all()}
+        working = Task.objects.filter(state__in=LEASED, lease_until__gt=Now()).exists()
+    except DatabaseError as error:
+        raise Unavailable("The database does not answer; try again in a moment.") from error
+    components = {
+        "database": Component(status=Health.SERVING),
+        "broker": _broker(),
+        "worker": _worker(pulses.get("worker"), working),
+        "beat": _seen(pulses.get("beat"), 3 * PULSE_EVERY_SECONDS, "Nobody beats time."),
+    }
+    well = all(component.status is Health.SERVING for component in components.values())
+    return {
+        "status": Health.SERVING if well else Health.DEGRADED,
+        # Filled by whoever looks after policies.
+        "components": components | {"oldest_overdue_policy": None},
+    }
+
+
+def _broker() -> Component:
+    if broker_answers():
+        return Component(status=Health.SERVING)
+    return Component(status=Health.NOT_SERVING, message="It does not answer; sweeps find the work.")
+
+
+def _worker(seen_at: datetime | None, working: bool) -> Component:
+    """Sweeps are its pulse; all its hands may be busy, and then its leases show that it lives."""
+    if working:
+        return Component(status=Health.SERVING, last_seen_at=seen_at)
+    patience = 3 * settings.SWEEP_SECONDS + PULSE_EVERY_SECONDS
+    return _seen(seen_at, patience, "No worker has been seen for a while.")
+
+
+def _seen(seen_at: datetime | None, patience_seconds: float, otherwise: str) -> Component:
+    oldest = timezone.now() - timedelta(seconds=patience_seconds)
+    if seen_at is not None and seen_at >= oldest:
+        return Component(status=Health.SERVING, last_seen_at=seen_at)
+    return Component(status=Health.NOT_SERVING, message=otherwise, last_seen_at=seen_at)
+
+
+def _reach_broker() -> bool:
+    options = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS}
+    own = options if settings.CELERY_BROKER_URL.startswith("redis") else {}
+    connection = app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=own)
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
+    except (KombuError, OSError):
+        return False
+    return True
+
+
+broker_answers = Remembered(_reach_broker, BROKER_ANSWER_HOLDS_SECONDS)

@@ -1,0 +1,160 @@
+"""One answer per `Idempotency-Key`: whoever repeats a request gets the first one's answer, and the
+work is done once.
+
+The key's row is written first in the transaction that does the work and keeps the answer. A crash
+at any point therefore leaves either all of it or nothing, and the database itself makes a second
+request with the same key wait: for the row on PostgreSQL, for the write lock on SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.encoding import escape_uri_path
+from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
+
+from vbase_console.api.models import IdempotentAnswer
+from vbase_console.encryption import decrypt, encrypt
+from vbase_console.errors import Aborted, InvalidArgument
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+WAIT_SECONDS = 10
+RETRY_AFTER_SECONDS = 2
+KEPT_HEADERS = ("Operation-Id", "Location", "Retry-After")
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+LONGEST_PATH = 500
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key and all that makes it this request's: organization, method and path; and what the
+    request said.
+    """
+
+    organization_id: uuid.UUID
+    method: str
+    path: str
+    key: str
+    fingerprint: str
+
+    def rows(self) -> QuerySet[IdempotentAnswer]:
+        return IdempotentAnswer.objects.filter(
+            organization_id=self.organization_id,
+            method=self.method,
+            path=self.path,
+            key=self.key,
+        )
+
+    def answered_once(self, attempt: Callable[[], Response]) -> Response:
+        """The answer that is kept, or that of `attempt`, which is called at most once per key."""
+        kept = self.rows().filter(created_at__gt=oldest_kept()).first()
+        if kept is not None:
+            return self._again(kept)
+        with contextlib.ExitStack() as work:
+            with _patience():
+                work.enter_context(transaction.atomic())
+                row, is_ours = self._reserved()
+            if not is_ours:
+                return self._again(row)
+            response = attempt()
+            _keep(row, response)
+            return response
+
+    def _reserved(self) -> tuple[IdempotentAnswer, bool]:
+        """The key's row, and whether this request made it and so has the work to do."""
+        self.rows().filter(created_at__lte=oldest_kept()).delete()
+        try:
+            with transaction.atomic():
+                _execute(postgresql=f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
+                row = IdempotentAnswer.objects.create(**dataclasses.asdict(self))
+                _execute(postgresql="SET LOCAL lock_timeout TO DEFAULT")
+                return row, True
+        except IntegrityError:
+            return self.rows().get(), False
+
+    def _again(self, row: IdempotentAnswer) -> Response:
+        if row.fingerprint != self.fingerprint:
+            raise InvalidArgument(
+                f"This {HEADER} was used with another body; use a new one for a new request."
+            )
+        if row.status is None:
+            raise _still_answering()
+        body = json.loads(decrypt(row.body)) if row.body else None
+        return Response(body, status=row.status, headers=row.headers | {REPLAYED: "true"})
+
+
+def key_of(request: HttpRequest, organization_id: uuid.UUID, body: dict[str, Any]) -> Key | None:
+    text = request.headers.get(HEADER)
+    if text is None:
+        return None
+    if not KEY.fullmatch(text):
+        raise InvalidArgument(f"{HEADER} must be 1 to 255 visible ASCII characters.")
+    return Key(
+        organization_id=organization_id,
+        method=str(request.method),
+        path=escape_uri_path(request.path)[:LONGEST_PATH],
+        key=text,
+        fingerprint=_fingerprint(request, body),
+    )
+
+
+def oldest_kept() -> datetime:
+    return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
+
+
+def _fingerprint(request: HttpRequest, body: dict[str, Any]) -> str:
+    """Of what was understood, not of how it was written; the query is a part of what was said."""
+    said = json.dumps([sorted(request.GET.lists()), body], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _keep(row: IdempotentAnswer, response: Response) -> None:
+    row.status = response.status_code
+    row.headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+    # Encrypted, because an answer may show an access token.
+    row.body = encrypt(json.dumps(response.data, cls=JSONEncoder))
+    row.save(update_fields=["status", "headers", "body"])
+
+
+def _still_answering() -> Aborted:
+    return Aborted(
+        f"A request with this {HEADER} is still being answered; repeat it in a moment.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Wait for whoever came first with the same key, but not for long: on SQLite for the write
+    lock, which a transaction takes as it begins; on PostgreSQL for the row.
+    """
+    usual = int(connection.settings_dict["OPTIONS"].get("timeout", WAIT_SECONDS) * 1000)
+    try:
+        _execute(sqlite=f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
+        yield
+    except OperationalError as error:
+        raise _still_answering() from error
+    finally:
+        _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
+
+
+def _execute(**statements: str) -> None:
+    """The statement for the database in use; none where there is none for it."""
+    if statement := statements.get(connection.vendor):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
