@@ -1,0 +1,83 @@
+"""How rows become a Parquet file and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from backups.archive.codec import FormatError
+from backups.archive.scalars import Scalar
+
+MOST_ROWS_AT_ONCE = 8192
+BYTES_AT_ONCE = 16 * 1024 * 1024
+
+
+def open_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    """No dictionaries: vectors and keys hardly repeat, and memory stays with one row group."""
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        version="2.6",
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=True,
+    )
+
+
+def open_file(data: bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(data), memory_map=False)
+
+
+def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    yield from file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=columns)
+
+
+def _rows_at_once(metadata: Any) -> int:
+    """Wide rows come in smaller batches, so that memory does not grow with their width."""
+    groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
+    stored = sum(group.total_byte_size for group in groups)
+    widest = max(1, stored // max(1, metadata.num_rows))
+    return int(min(MOST_ROWS_AT_ONCE, max(1, BYTES_AT_ONCE // widest)))
+
+
+class KeyRange:
+    """The smallest and largest primary key; text by code point, which is by its UTF-8 bytes."""
+
+    def __init__(self) -> None:
+        self.bounds: tuple[Any, Any] | None = None
+
+    def update(self, keys: pa.Array) -> None:
+        found = pc.min_max(keys).as_py()
+        low, high = found["min"], found["max"]
+        if low is None:
+            return
+        if self.bounds is not None:
+            low, high = min(low, self.bounds[0]), max(high, self.bounds[1])
+        self.bounds = low, high
+
+    def scalars(self) -> tuple[Scalar, Scalar]:
+        if self.bounds is None:
+            raise FormatError("there are no keys")
+        return Scalar(value=self.bounds[0]), Scalar(value=self.bounds[1])
+
+
+def check_batch(batch: pa.RecordBatch, schema: pa.Schema) -> None:
+    """A batch that would not come back as it is must not be written at all."""
+    if not batch.schema.equals(schema):
+        raise FormatError(f"a batch has the columns {batch.schema}, expected {schema}")
+    batch.validate(full=True)
+    for field, column in zip(schema, batch.columns, strict=True):
+        _check_nulls(field, column)
+
+
+def _check_nulls(field: pa.Field, column: pa.Array) -> None:
+    if column.null_count and not field.nullable:
+        raise FormatError(f"field {field.name!r} is not nullable and has {column.null_count} nulls")
+    if pa.types.is_nested(field.type) and column.flatten().null_count:
+        raise FormatError(f"field {field.name!r} has nulls inside its lists")

@@ -1,0 +1,120 @@
+"""Is an archive whole? Every file is looked at, and every file is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from backups.archive.checksum import RowChecksum
+from backups.archive.manifest import MANIFEST_NAME
+from backups.archive.parts import Part
+from backups.archive.reader import ArchiveDamaged, ArchiveReader
+from backups.stores.base import Entry, EntryKind, Store
+
+PARTS_DIRECTORY = "parts"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checked:
+    """One file that was looked at; without a problem it is sound."""
+
+    file: str
+    bytes: int
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}: {self.problem or 'sound'}"
+
+
+def check(store: Store, archive: str) -> Iterator[Checked]:
+    """File after file, what cannot be read included; the caller may stop between two.
+
+    What the archive should hold comes first, then what should not be there. Without a sound
+    manifest nothing can be said of the parts, and they are named as unknown.
+    """
+    entries = {_inside(entry.key, archive): entry for entry in store.list(archive)}
+    manifest, reader = _check_manifest(store, archive, entries.pop(MANIFEST_NAME, None))
+    yield manifest
+    if reader is not None:
+        for file, sharing in _parts_by_file(reader).items():
+            yield _check_file(reader, file, sharing, entries.pop(file, None))
+    for file, entry in entries.items():
+        if not _is_harmless(file, entry):
+            yield Checked(file=file, bytes=entry.size, problem=_foreign(entry, known=reader))
+
+
+def findings(store: Store, archive: str) -> list[Checked]:
+    """Only what is wrong; empty for a sound archive."""
+    return [checked for checked in check(store, archive) if checked.problem]
+
+
+def printable(name: str) -> str:
+    """A foreign file can have any name; it must not play with the reader's terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
+
+
+def _check_manifest(
+    store: Store, archive: str, entry: Entry | None
+) -> tuple[Checked, ArchiveReader | None]:
+    problem, reader = _not_an_object(entry), None
+    if problem is None:
+        try:
+            reader = ArchiveReader(store, archive)
+        except ArchiveDamaged as damage:
+            problem = damage.problem
+    return Checked(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem), reader
+
+
+def _parts_by_file(reader: ArchiveReader) -> dict[str, list[Part]]:
+    files: dict[str, list[Part]] = {}
+    for part in reader.manifest.parts:
+        files.setdefault(part.name, []).append(part)
+    return files
+
+
+def _check_file(
+    reader: ArchiveReader, file: str, sharing: list[Part], entry: Entry | None
+) -> Checked:
+    problem = _not_an_object(entry)
+    if problem is None:
+        problem = next(filter(None, (_problem_of(reader, part) for part in sharing)), None)
+    return Checked(file=file, bytes=_size_of(entry), problem=problem)
+
+
+def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
+    """Beyond what every reader checks, the rows' own checksum."""
+    checksum = RowChecksum()
+    try:
+        for batch in reader.batches(part):
+            checksum.update(batch)
+    except ArchiveDamaged as damage:
+        return damage.problem
+    if checksum.digest() != part.row_checksum:
+        return "its rows do not match the checksum that the manifest says"
+    return None
+
+
+def _size_of(entry: Entry | None) -> int:
+    return 0 if entry is None else entry.size
+
+
+def _not_an_object(entry: Entry | None) -> str | None:
+    if entry is None:
+        return "it is missing"
+    return None if entry.kind is EntryKind.OBJECT else f"it is a {entry.kind}, not a file"
+
+
+def _is_harmless(file: str, entry: Entry) -> bool:
+    """A backup of empty collections has no parts, and may have a directory for them."""
+    return file == PARTS_DIRECTORY and entry.kind is EntryKind.EMPTY_DIRECTORY
+
+
+def _foreign(entry: Entry, *, known: ArchiveReader | None) -> str:
+    if known is None:
+        return "nobody can say whether it is sound without the manifest"
+    what = "file" if entry.kind is EntryKind.OBJECT else str(entry.kind)
+    return f"this {what} does not belong to the archive"
+
+
+def _inside(key: str, archive: str) -> str:
+    return key.removeprefix(f"{archive}/") if archive else key
