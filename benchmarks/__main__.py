@@ -1,0 +1,8 @@
+"""`make bench`: run every comparison and print what docs/benchmarks.md records."""
+
+from __future__ import annotations
+
+from benchmarks import get_cluster
+
+if __name__ == "__main__":
+    get_cluster.main()

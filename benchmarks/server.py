@@ -1,0 +1,108 @@
+"""The console's web server on a throw-away data directory with a few clusters in it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+START_SECONDS = 60
+STOP_SECONDS = 15
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Served:
+    """A server that runs: where, and as which process."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What all its workers have used until now."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        stats = [Path(f"/proc/{child}/stat").read_text() for child in children]
+        ticks = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
+        return sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Filled:
+    """What the database holds: whose cluster is read, and with which key."""
+
+    organization_id: str
+    cluster_id: str
+    key: str
+
+
+@contextlib.contextmanager
+def served() -> Iterator[tuple[Served, Filled]]:
+    """The server, and what to ask for; all of it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
+        (Path(directory) / "static").mkdir()
+        environment = os.environ | {
+            "VBASE_DATA_DIR": directory,
+            "VBASE_CLUSTER_DRIVER": "memory",
+            "VBASE_LOG_LEVEL": "WARNING",
+            "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
+        }
+        filled = _filled(environment)
+        port = _free_port()
+        server = subprocess.Popen(_gunicorn(port), cwd=ROOT, env=environment)
+        try:
+            _wait_for(port, server)
+            yield Served(port=port, pid=server.pid), filled
+        finally:
+            _stop(server)
+
+
+def _filled(environment: dict[str, str]) -> Filled:
+    command = [sys.executable, "-m", "benchmarks.fill"]
+    said = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)
+    return Filled(**json.loads(said.stdout))
+
+
+def _gunicorn(port: int) -> list[str]:
+    """As `make run` starts it."""
+    from vbase_console.supervision.programs import WEB_THREADS, WEB_WORKERS
+
+    return [
+        *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi"),
+        *("--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--preload"),
+        *("--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS)),
+        *("--log-level", "warning", "--no-control-socket"),
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"The web server did not start within {START_SECONDS} s; see above.")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
