@@ -1,0 +1,108 @@
+"""An archive as a directory that Milvus' bulk import can take, with everything else beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backups.archive.description import CollectionDescription
+from backups.archive.importable import importable
+from backups.archive.manifest import CollectionContent
+from backups.archive.parts import Part
+from backups.archive.reader import ArchiveReader
+
+_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,200}", re.ASCII)
+
+README = """\
+# Backup {backup_id}
+
+Taken of database {database!r} at {captured_at} from Milvus {milvus_version}.
+
+Each directory is a collection: `schema.json` says what it is, each directory in it is a partition,
+and the Parquet files in that are what Milvus' bulk import takes.
+
+1. Create the collection as `schema.json` says, with its partitions. `auto_id` must be off on the
+   primary key where the keys of this backup shall stay; the files hold them.
+2. Put a partition's files where the server can read them (its bucket) and import them into that
+   partition: `pymilvus.bulk_writer.bulk_import(url, collection_name, files, partition_name=...)`.
+   Where a field is a partition key, leave the partition's name out: Milvus finds it by the key.
+3. Create the indexes and aliases that `schema.json` lists, and load the collection.
+
+Columns that a function of the schema computes (BM25) are left out: the server computes them again.
+"""
+
+
+class ExportRefused(Exception):
+    """The export would write over something, or hold something else than the backup."""
+
+
+def export(reader: ArchiveReader, target: Path) -> Iterator[Path]:
+    """Write every file; yields each as it is done. The target must be empty or not there yet."""
+    target.mkdir(parents=True, exist_ok=True)
+    if any(target.iterdir()):
+        raise ExportRefused(f"{target} is not empty: choose a directory that is not there yet.")
+    for number, content in enumerate(reader.manifest.collections):
+        directory = target / _directory_name(content.description.name, "collection", number)
+        yield from _export_collection(reader, content, directory)
+    yield _write(target / "README.md", _readme(reader))
+
+
+def _export_collection(
+    reader: ArchiveReader, content: CollectionContent, directory: Path
+) -> Iterator[Path]:
+    description = content.description
+    for number, partition in enumerate(description.partitions):
+        inside = directory / _directory_name(partition, "partition", number)
+        inside.mkdir(parents=True)
+        for part in content.parts_of(partition):
+            yield _export_part(reader, description, part, inside / f"{part.number:06d}.parquet")
+    schema = json.dumps(description.to_json(), indent=2, ensure_ascii=False)
+    yield _write(directory / "schema.json", schema + "\n")
+
+
+def _export_part(
+    reader: ArchiveReader, description: CollectionDescription, part: Part, path: Path
+) -> Path:
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in reader.batches(part):
+            converted = _converted(batch, description)
+            writer = writer or pq.ParquetWriter(path, converted.schema)
+            writer.write_batch(converted)
+    finally:
+        if writer is not None:
+            writer.close()
+    return path
+
+
+def _converted(batch: pa.RecordBatch, description: CollectionDescription) -> pa.RecordBatch:
+    try:
+        return importable(batch, description)
+    except pa.ArrowInvalid as error:
+        raise ExportRefused(f"{description.name}: bulk import cannot hold this: {error}") from error
+
+
+def _directory_name(name: str, kind: str, number: int) -> str:
+    """An archive may come from anywhere: its names must not choose where files go."""
+    return name if _SAFE.fullmatch(name) else f"{kind}-{number}"
+
+
+def _readme(reader: ArchiveReader) -> str:
+    capture = reader.manifest.capture
+    return README.format(
+        backup_id=reader.manifest.backup_id,
+        database=capture.database,
+        captured_at=capture.captured_at,
+        milvus_version=capture.milvus_version,
+    )
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
