@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import redis
 
 from tests.live import Console, generated_password
 
@@ -73,11 +74,6 @@ def test_worker_and_beat_are_known_by_their_command_lines(console: Console) -> N
 
 
 def test_the_broker_refuses_whoever_has_no_password(console: Console) -> None:
-    import redis
-
     port = int((console.data_dir / "run" / "broker_url").read_text().rsplit(":")[-1].split("/")[0])
-    with (
-        redis.Redis(port=port) as stranger,
-        pytest.raises(redis.AuthenticationError, match="required"),
-    ):
+    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()

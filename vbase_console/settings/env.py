@@ -73,10 +73,15 @@ def required(name: str, value: T | None) -> T:
 
 def generated_secret(path: Path) -> str:
     """The secret kept in `path`, made on the first call; several processes may call at once."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        _create_exclusively(path, secrets.token_urlsafe(48))
-    return path.read_text().strip()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _create_exclusively(path, secrets.token_urlsafe(48))
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{error}. Give a directory of your own in VBASE_DATA_DIR."
+        ) from error
 
 
 def _create_exclusively(path: Path, value: str) -> None:
