@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Presence(enum.StrEnum):
@@ -91,6 +91,22 @@ class Capabilities:
     """Whether `load` measures anything; without it there is no autoscaling."""
 
 
+class Control(Protocol):
+    """A cluster's own control service, for those who look after its data."""
+
+    def call(self, method: str, *, timeout_seconds: float = ..., **arguments: Any) -> Any: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConsoleAccess:
+    """How the console itself gets at all rows of a running cluster, hidden collections too."""
+
+    endpoint: Endpoint
+    credential: str = dataclasses.field(repr=False)
+    control: Control | None
+    """None where the server has no control service of ours."""
+
+
 class DriverError(Exception):
     """What was asked could not be done; the message says what was being done and what to do now.
 
@@ -164,6 +180,9 @@ class ClusterDriver(Protocol):
 
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
         """Every asked id is in the answer."""
+
+    def console_access(self, cluster_id: str) -> ConsoleAccess | None:
+        """None where there is no server to call, now or at all."""
 
     def load(self, cluster_id: str) -> Load | None:
         """None where there is nothing to measure."""

@@ -11,7 +11,9 @@ from pathlib import Path
 from clusters.drivers.base import (
     Capabilities,
     ClusterSpec,
+    ConsoleAccess,
     DriverError,
+    Endpoint,
     Guard,
     Load,
     Observation,
@@ -21,7 +23,7 @@ from clusters.drivers.base import (
 )
 from clusters.drivers.embedded import looking
 from clusters.drivers.embedded.authentication import fingerprint
-from clusters.drivers.embedded.layout import ClusterDirectory, cluster_ids
+from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
 from clusters.drivers.embedded.lifecycle import Lifecycle
 
 _WATCHERS = 16
@@ -124,6 +126,16 @@ class EmbeddedDriver:
             return {}
         with futures.ThreadPoolExecutor(min(_WATCHERS, len(cluster_ids))) as watchers:
             return dict(zip(cluster_ids, watchers.map(self._observe, cluster_ids), strict=True))
+
+    def console_access(self, cluster_id: str) -> ConsoleAccess | None:
+        identity = self._directory(cluster_id).process()
+        if identity is None:
+            return None
+        return ConsoleAccess(
+            endpoint=Endpoint(host=HOST, port=identity.port),
+            credential=self._lifecycle.credential(cluster_id),
+            control=self._lifecycle.client(cluster_id, identity),
+        )
 
     def load(self, cluster_id: str) -> Load | None:
         return looking.load(self._directory(cluster_id))

@@ -24,6 +24,8 @@ from clusters.drivers.embedded.record import ProcessIdentity
 HEALTH_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
+_LONGEST_STARTS = 20
+"""How many time-outs a start that shows signs of life may last."""
 
 Health = dict[str, Any]
 
@@ -37,8 +39,10 @@ class Lifecycle:
         self._start_timeout_seconds = start_timeout_seconds
 
     def client(self, cluster_id: str, identity: ProcessIdentity) -> ControlClient:
-        credential = control_credential(self._control_key, cluster_id)
-        return ControlClient(identity.port, credential)
+        return ControlClient(identity.port, self.credential(cluster_id))
+
+    def credential(self, cluster_id: str) -> str:
+        return control_credential(self._control_key, cluster_id)
 
     def health(self, cluster_id: str, identity: ProcessIdentity) -> Health:
         client = self.client(cluster_id, identity)
@@ -121,7 +125,7 @@ class Lifecycle:
             message = str(health.get("message") or "Waiting for its first answer.")
             if directory.process() is None:
                 self._start_again(directory, spec, guard)
-            if patience.is_over(message):
+            if patience.is_over(f"{message} {health.get('cpu_seconds')}"):
                 raise DriverError(_quoting(directory, f"did not answer in time ({message})"))
             if patience.is_time_to_report():
                 yield health.get("opened", 0) / max(1, health.get("collections", 0)), message
@@ -165,19 +169,20 @@ class Lifecycle:
 
 
 class _Patience:
-    """A deadline that moves with every change, and a second hand."""
+    """A deadline that moves with every sign of life up to a last one, and a second hand."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
+        self._last_deadline = time.monotonic() + _LONGEST_STARTS * timeout_seconds
         self._seen = ""
         self._deadline = 0.0
         self._next_report = 0.0
 
-    def is_over(self, message: str) -> bool:
+    def is_over(self, sign: str) -> bool:
         now = time.monotonic()
-        if message != self._seen:
-            self._seen, self._deadline = message, now + self._timeout_seconds
-        return now > self._deadline
+        if sign != self._seen:
+            self._seen, self._deadline = sign, now + self._timeout_seconds
+        return now > min(self._deadline, self._last_deadline)
 
     def is_time_to_report(self) -> bool:
         now = time.monotonic()

@@ -11,6 +11,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
+
 logger = logging.getLogger(__name__)
 
 _MARK = "vbase_released"
@@ -26,15 +28,21 @@ def remember(collection: Any) -> None:
 
 
 def restore(collection: Any) -> None:
-    """Make the collection what it was when its process ended."""
+    """Make the collection what it was when its process ended, in moments.
+
+    Indexes that were built are read. The others are built in the background, as after any flush;
+    until then their rows are searched one by one, as they were before the end.
+    """
     if not _mark(collection).exists():
-        collection.load()
-    elif collection.load_state == "loaded":
-        collection.release()
+        with collection._maintenance_lock:
+            for segment, spec in _built(collection):
+                _attach(collection, segment, spec)
+            collection._load_state = "loaded"
+        collection._schedule_bg_maintenance()
 
 
 def rebuild_broken_indexes(collection: Any) -> None:
-    """The engine writes index files in place: one that a kill cut short would fail every load."""
+    """The same for a client's own load, which reads index files, too."""
     load = collection.load
 
     def load_or_rebuild() -> None:
@@ -42,15 +50,37 @@ def rebuild_broken_indexes(collection: Any) -> None:
             load()
         except Exception:  # each kind of index has errors of its own
             logger.warning("the indexes of %s are built anew", collection.name, exc_info=True)
-            _remove_index_files(collection)
+            for segment, spec in _built(collection):
+                _index_file(collection, segment, spec).unlink()
             load()
 
     collection.load = load_or_rebuild
 
 
-def _remove_index_files(collection: Any) -> None:
-    for file in Path(collection.data_dir).glob("partitions/*/indexes/*"):
-        file.unlink()
+def _attach(collection: Any, segment: Any, spec: Any) -> None:
+    """The engine writes index files in place, so a kill can leave half of one."""
+    try:
+        collection._build_or_load_segment_index(segment, spec)
+    except Exception:  # each kind of index has errors of its own
+        logger.warning("an index of %s is built anew", collection.name, exc_info=True)
+        _index_file(collection, segment, spec).unlink()
+
+
+def _built(collection: Any) -> list[tuple[Any, Any]]:
+    return [
+        (segment, spec)
+        for spec in collection._index_specs.values()
+        for segment in collection._segments_snapshot()
+        if _index_file(collection, segment, spec).exists()
+    ]
+
+
+def _index_file(collection: Any, segment: Any, spec: Any) -> Path:
+    is_scalar = spec.index_type in IMPLEMENTED_SCALAR_INDEX_TYPES
+    directory = collection._index_dir(segment.partition)
+    return Path(
+        segment.index_file_path(directory, spec.index_type, spec.field_name, scalar=is_scalar)
+    )
 
 
 def _mark(collection: Any) -> Path:
