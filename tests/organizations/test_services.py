@@ -12,6 +12,7 @@ from vbase_console.organizations.services import (
     add_member,
     change_role,
     create_organization,
+    is_newcomer,
     person,
     remove_member,
 )
@@ -71,3 +72,35 @@ def test_a_person_is_one_however_the_address_is_written(db: None) -> None:
 
 def test_a_person_made_without_a_password_cannot_sign_in(db: None) -> None:
     assert not person(email="new@example.com").has_usable_password()
+
+
+def test_a_person_nobody_knew_may_be_given_a_link_to_choose_a_password(
+    organization: Organization,
+) -> None:
+    user = person(email="new@example.com")
+    add_member(organization, user=user, role=Role.VIEWER)
+    assert is_newcomer(user)
+
+
+def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
+    organization: Organization, charlie: User
+) -> None:
+    user = person(email="new@example.com")
+    add_member(organization, user=user, role=Role.ADMIN)
+    add_member(Organization.objects.get(name="other"), user=user, role=Role.VIEWER)
+    assert not is_newcomer(user)
+
+
+@pytest.mark.parametrize("rank", ["is_staff", "is_superuser"])
+def test_nobody_gets_a_link_to_an_account_of_support(organization: Organization, rank: str) -> None:
+    user = person(email="support@example.com")
+    setattr(user, rank, True)
+    user.save()
+    add_member(organization, user=user, role=Role.VIEWER)
+    assert not is_newcomer(user)
+
+
+def test_nobody_gets_a_link_to_an_account_that_has_a_password(
+    organization: Organization, bob: User
+) -> None:
+    assert not is_newcomer(bob)

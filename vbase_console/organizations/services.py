@@ -64,6 +64,16 @@ def remove_member(membership: Membership) -> None:
     membership.delete()
 
 
+def is_newcomer(user: User) -> bool:
+    """Whether an owner who added this person may hand them a link that sets the password.
+
+    Never for support staff, nor for whoever another organization added, too: with the password
+    comes everything that the account may do there.
+    """
+    known = user.has_usable_password() or user.is_staff or user.is_superuser
+    return not known and Membership.objects.filter(user=user).count() == 1
+
+
 @transaction.atomic
 def issue_api_key(
     organization: Organization,

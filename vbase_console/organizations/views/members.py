@@ -69,7 +69,7 @@ class MembershipCreateView(FormPage):
         self.object_id = given["email"].strip().lower()
         user = services.person(email=given["email"])
         services.add_member(organization, user=user, role=given["role"])
-        if user.has_usable_password():
+        if not services.is_newcomer(user):
             messages.success(self.request, f"{user} is a member now, and signs in as before.")
             return redirect("membership-list", organization=self.principal.organization_name)
         return self.invited(user)
@@ -86,8 +86,10 @@ class MembershipInviteView(MembershipPage):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         user = self.membership.user
-        if user.has_usable_password():
-            raise FailedPrecondition(f"{user} signs in already; only support can help from here.")
+        if not services.is_newcomer(user):
+            raise FailedPrecondition(
+                f"{user} signs in already, or belongs to others, too; only support can help here."
+            )
         return self.page(form=None, invited=user, link=invitation_link(self.request, user))
 
 
