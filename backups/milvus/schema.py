@@ -33,7 +33,7 @@ _LOAD = {
 def describe(client: Client, name: str) -> CollectionDescription:
     """The collection of that name or alias, as the server tells of it now."""
     found = client.describe(name)
-    schema, real_name = found.schema, found.collection_name or name
+    schema, real_name = found.schema, found.schema.name
     if schema.struct_array_fields:
         names = ", ".join(field.name for field in schema.struct_array_fields)
         raise Unsupported(
