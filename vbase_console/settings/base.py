@@ -15,6 +15,8 @@ PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
 ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 
+BACKUP_STORE = env_str("VBASE_BACKUP_STORE", str(DATA_DIR / "backups"))
+
 LEASE_SECONDS = env_float("VBASE_LEASE_SECONDS", 30, least=0.5, most=3600)
 SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
 WORKER_CONCURRENCY = env_int("VBASE_WORKER_CONCURRENCY", 4, least=1, most=64)

@@ -1,0 +1,53 @@
+"""The store that backups lie in and the Milvus that they are of, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from django.conf import settings
+
+from backups.milvus.client import Client, Endpoint
+from backups.milvus.snapshot import Snapshots
+from backups.stores.base import Store
+from backups.stores.local import LocalStore
+from clusters.drivers.base import ConsoleAccess
+from clusters.hands import get_driver
+from clusters.models import Cluster
+from vbase_console.errors import Unavailable
+
+
+@lru_cache(maxsize=1)
+def get_store() -> Store:
+    return LocalStore(settings.BACKUP_STORE)
+
+
+def access_to(cluster: Cluster) -> ConsoleAccess:
+    """Raises `Unavailable` where no server can be called now."""
+    access = get_driver().console_access(cluster.cluster_id)
+    if access is None:
+        raise Unavailable(
+            f"{cluster.service_id} has no running server to call; try again when it is RUNNING."
+        )
+    return access
+
+
+@contextmanager
+def connected(cluster: Cluster, database: str) -> Iterator[Client]:
+    """A connection with the console's own credential: hidden collections are seen, too."""
+    access = access_to(cluster)
+    endpoint = Endpoint(
+        host=access.endpoint.host,
+        port=access.endpoint.port,
+        credential=access.credential,
+        database=database,
+    )
+    with Client(endpoint) as client:
+        yield client
+
+
+def snapshots_of(cluster: Cluster) -> Snapshots | None:
+    """None where the server has no snapshots that we could ask for."""
+    control = access_to(cluster).control
+    return None if control is None else Snapshots(control)

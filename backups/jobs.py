@@ -1,0 +1,143 @@
+"""One short function per job type; what a job's end means for the backup is decided in `_settled`,
+in the transaction that ends the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.utils import timezone
+
+from backups import capture
+from backups.archive.reader import ArchiveDamaged
+from backups.archive.verify import check
+from backups.archive.writer import delete_archive
+from backups.hands import get_store
+from backups.milvus.errors import MilvusError
+from backups.models import Backup, BackupJob
+from backups.services import retry_job
+from backups.states import BackupStatus, JobKind
+from backups.stores.base import StoreError
+from clusters.drivers.base import DriverError
+from clusters.models import Cluster
+from vbase_console.errors import Unavailable
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.errors import JobCancelled, JobFailed
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import Job, register
+from vbase_console.tasks.states import TaskState
+
+MOST_FINDINGS = 10
+
+
+def register_all() -> None:
+    for kind, run in RUNS.items():
+        register(
+            Job(
+                kind=kind,
+                run=run,
+                settled=_settled,
+                hold=_hold,
+                cancellable=kind is not JobKind.DELETE,
+                id_prefix="job",
+                retry=_retry,
+            )
+        )
+
+
+def take(attempt: Attempt) -> None:
+    """Write an archive; one that is given up leaves neither files nor pins."""
+    job = _job(attempt)
+    with _in_words():
+        try:
+            capture.capture(attempt, job)
+        except (JobCancelled, ArchiveDamaged):
+            capture.undo(attempt, job)
+            raise
+
+
+def verify(attempt: Attempt) -> None:
+    """Read every byte of the archive; whatever is not as it was sealed is named."""
+    job = _job(attempt)
+    found: list[str] = []
+    total, done = max(1, job.backup.size_bytes or 1), 0
+    with _in_words():
+        for checked in check(get_store(), job.backup.directory):
+            done += checked.bytes
+            if checked.problem:
+                found.append(str(checked))
+            attempt.report(99 * done // total, "verifying", f"Checked {done} of {total} bytes.")
+    if found:
+        raise JobFailed(_findings(found), permanent=True)
+    with attempt.fenced():
+        Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now())
+
+
+def delete(attempt: Attempt) -> None:
+    """The manifest goes first: what is half deleted is no backup any more."""
+    job = _job(attempt)
+    attempt.report(10, "deleting", "Removing the manifest, then the parts.")
+    attempt.guard()
+    with _in_words():
+        delete_archive(get_store(), job.backup.directory)
+
+
+RUNS: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: take,
+    JobKind.VERIFY: verify,
+    JobKind.DELETE: delete,
+}
+
+
+def _job(attempt: Attempt) -> BackupJob:
+    return BackupJob.objects.select_related("backup", "cluster", "task").get(task=attempt.task)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What the layers below raise, as the engine understands it."""
+    try:
+        yield
+    except (MilvusError, StoreError, DriverError) as error:
+        raise JobFailed(str(error), permanent=error.permanent) from error
+    except ArchiveDamaged as error:
+        raise JobFailed(str(error), permanent=True) from error
+    except Unavailable as error:
+        raise JobFailed(error.message, permanent=False) from error
+
+
+def _findings(found: list[str]) -> str:
+    more = len(found) - MOST_FINDINGS
+    tail = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*found[:MOST_FINDINGS], *tail])
+
+
+def _retry(task: Task, by: str) -> Task:
+    return retry_job(BackupJob.objects.select_related("backup", "cluster").get(task=task), by=by)
+
+
+def _hold(task: Task) -> None:
+    """Lock the cluster's and the backup's rows, in this order, before the task's."""
+    job = BackupJob.objects.select_related("backup").filter(task=task).first()
+    if job is not None:
+        Cluster.objects.select_for_update(of=("self",)).filter(pk=job.cluster_id).first()
+        Backup.objects.select_for_update(of=("self",)).filter(pk=job.backup_id).first()
+
+
+def _settled(task: Task) -> None:
+    job = BackupJob.objects.select_related("backup").get(task=task)
+    status = _status_after(JobKind(job.job_type), TaskState(task.state), job.backup)
+    changes: dict[str, object] = {"status": status}
+    if status == BackupStatus.GONE:
+        changes["deleted_at"] = timezone.now()
+    Backup.objects.filter(pk=job.backup_id).update(**changes)
+
+
+def _status_after(kind: JobKind, ended: TaskState, backup: Backup) -> BackupStatus:
+    succeeded = ended == TaskState.SUCCEEDED
+    if kind is JobKind.BACKUP:
+        return BackupStatus.AVAILABLE if succeeded else BackupStatus.GONE
+    if kind is JobKind.DELETE and succeeded:
+        return BackupStatus.GONE
+    return BackupStatus(backup.status)

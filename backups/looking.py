@@ -1,0 +1,66 @@
+"""What there is to back up, seen in the living cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from backups.hands import connected
+from backups.milvus.errors import MilvusError, NotFound
+from clusters.models import Cluster
+from vbase_console.errors import NotFound as NothingThere
+from vbase_console.errors import Unavailable
+
+HIDDEN = "_vbase_"
+"""Collections whose names begin so are the console's own."""
+MOST_COUNTED = 200
+"""A page that counts every one of thousands of collections would make the cluster crawl."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeenCollection:
+    name: str
+    rows: int | None
+    """None where nobody counted."""
+
+
+def databases_of(cluster: Cluster) -> list[str]:
+    with _in_words(), connected(cluster, "default") as client:
+        return sorted(client.databases())
+
+
+def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
+    """The tenant's collections, the first of them with their rows."""
+    with _in_words(), connected(cluster, database) as client:
+        _require_database(client.databases(), database)
+        names = [name for name in client.collections() if not name.startswith(HIDDEN)]
+        counted = {name: client.count(name) for name in names[:MOST_COUNTED]}
+        return [SeenCollection(name=name, rows=counted.get(name)) for name in names]
+
+
+def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:
+    """Raise `NotFound` naming the database, or every collection, that is not there."""
+    with _in_words(), connected(cluster, database) as client:
+        _require_database(client.databases(), database)
+        there = set(client.collections())
+        missing = [name for name in names if name not in there]
+        missing = [name for name in missing if not client.has(name)]
+    if missing:
+        raise NothingThere(f"Database '{database}' has no collection {', '.join(missing)}.")
+
+
+def _require_database(there: Sequence[str], wanted: str) -> None:
+    if wanted not in there:
+        raise NothingThere(f"There is no database '{wanted}', only {', '.join(sorted(there))}.")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """A Milvus that does not answer is said in the console's own words."""
+    try:
+        yield
+    except NotFound as error:
+        raise NothingThere(str(error)) from error
+    except MilvusError as error:
+        raise Unavailable(f"The cluster did not answer: {error}") from error

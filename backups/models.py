@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from backups.states import BackupStatus, JobKind
+from clusters.models import Cluster
+from vbase_console.identifiers import new_id
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.tenancy import TenantQuerySet
+from vbase_console.tasks.models import Task
+
+RESERVED_NAMES = ("policy", "restore", "org")
+NAME = RegexValidator(
+    r"^(?!(?:policy|restore|org)\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z",
+    "Use 1 to 128 letters, digits, dots, underscores and dashes, a letter or digit first; "
+    f"not {', '.join(RESERVED_NAMES)}.",
+)
+
+
+def new_backup_id() -> str:
+    return new_id("bak")
+
+
+class BackupQuerySet(TenantQuerySet["Backup"]):
+    def present(self) -> Self:
+        """Backups that a tenant sees; what is gone is history."""
+        return self.exclude(status=BackupStatus.GONE)
+
+    def available(self) -> Self:
+        return self.filter(status=BackupStatus.AVAILABLE)
+
+
+class Backup(models.Model):
+    """An artefact that can be restored: a directory in the store whose manifest is the truth.
+
+    What stands here of its contents is copied from the manifest when it is sealed.
+    """
+
+    backup_id = models.CharField(primary_key=True, max_length=24, default=new_backup_id)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backups")
+    """Where it was taken from; the row of a deleted cluster stays."""
+    name = models.CharField(max_length=128, validators=[NAME])
+    db_name = models.CharField(max_length=255)
+    status = models.CharField(
+        max_length=16, choices=BackupStatus.choices, default=BackupStatus.CREATING
+    )
+    policy_id = models.CharField(max_length=24, blank=True)
+    pinned = models.BooleanField(default=False)
+
+    collections = models.JSONField(default=list)
+    """Of each collection its name, rows, bytes and number of parts."""
+    row_count = models.PositiveBigIntegerField(null=True)
+    size_bytes = models.PositiveBigIntegerField(null=True)
+    milvus_version = models.CharField(max_length=40, blank=True)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    warnings = models.JSONField(default=list)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    verified_at = models.DateTimeField(null=True)
+    proven_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = BackupQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-backup_id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                condition=~Q(status=BackupStatus.GONE),
+                name="backup_name_is_free_again_when_gone",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=BackupStatus.values), name="backup_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=BackupStatus.AVAILABLE) | ~Q(manifest_sha256=""),
+                name="an_available_backup_has_a_manifest",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "-created_at", "-backup_id"], name="backup_newest_first"
+            ),
+            models.Index(fields=["cluster", "-created_at"], name="backup_by_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def lock(self) -> str:
+        return f"backup:{self.backup_id}"
+
+    @property
+    def directory(self) -> str:
+        """Where its archive lies below the store's root."""
+        return f"{self.organization_id}/{self.backup_id}"
+
+
+class BackupJob(models.Model):
+    """What a task about backups is about; status, progress and times are the task's alone."""
+
+    task = models.OneToOneField(
+        Task, primary_key=True, on_delete=models.CASCADE, related_name="backup_job"
+    )
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    job_type = models.CharField(max_length=16, choices=JobKind.choices)
+    backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="jobs")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backup_jobs")
+    """A restore's target; the source of everything else."""
+    db_name = models.CharField(max_length=255)
+    collection_names = models.JSONField(default=list)
+    row_count = models.PositiveBigIntegerField(null=True)
+    size_bytes = models.PositiveBigIntegerField(null=True)
+    policy_id = models.CharField(max_length=24, blank=True)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-task"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(job_type__in=JobKind.values), name="backup_job_type_known"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-task"], name="job_by_organization"),
+            models.Index(fields=["cluster", "-task"], name="job_by_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_type} {self.backup_id}"
+
+
+class SealedPart(models.Model):
+    """A part that lies whole in the store: what the next attempt need not read again."""
+
+    backup = models.ForeignKey(Backup, on_delete=models.CASCADE, related_name="sealed_parts")
+    number = models.PositiveIntegerField()
+    collection = models.CharField(max_length=255)
+    cursor = models.TextField()
+    """Where in the pinned snapshot the next part begins."""
+    facts = models.JSONField()
+    """A `backups.archive.parts.Part`."""
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["backup", "number"], name="one_sealed_part_per_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backup_id} part {self.number}"

@@ -1,0 +1,252 @@
+"""What can be asked of backups: one domain sentence each. HTML, API and admin all call these.
+
+Each takes the cluster's or the backup's row first; each that takes time leaves a job and answers at
+once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from backups.looking import require_collections
+from backups.models import NAME, Backup, BackupJob
+from backups.states import BackupStatus, JobKind
+from clusters.models import Cluster
+from clusters.states import ENDED, Condition, ServiceStatus
+from vbase_console.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+)
+from vbase_console.tasks import services as tasks
+from vbase_console.tasks.models import Task
+
+DEFAULT_DATABASE = "default"
+
+
+def take_backup(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str = "",
+    backup_name: str = "",
+    by: str,
+    policy_id: str = "",
+) -> BackupJob:
+    """Ask for a backup of these collections as they are at one instant soon after now.
+
+    A running cluster is asked first whether it has them, outside of the transaction: nobody waits
+    for a lock while a server answers.
+    """
+    require_running(cluster)
+    chosen = _chosen_collections(collection_names)
+    database = db_name or DEFAULT_DATABASE
+    backup = Backup(
+        organization_id=cluster.organization_id,
+        cluster=cluster,
+        name=_checked_name(backup_name) if backup_name else default_name(database),
+        db_name=database,
+        policy_id=policy_id,
+    )
+    if cluster.condition == Condition.RUNNING:
+        require_collections(cluster, database, chosen)
+    return _accept_backup(backup, chosen, by=by)
+
+
+@transaction.atomic
+def _accept_backup(backup: Backup, chosen: list[str], *, by: str) -> BackupJob:
+    cluster = _hold_cluster(backup.cluster)
+    require_running(cluster)
+    _insert(backup)
+    return _ask(
+        JobKind.BACKUP,
+        backup=backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=backup.db_name,
+        collection_names=chosen,
+        by=by,
+    )
+
+
+@transaction.atomic
+def verify_backup(backup: Backup, *, by: str) -> BackupJob:
+    """Ask whether every byte of the archive is what it was when it was sealed."""
+    backup = _hold_backup(backup)
+    require_available(backup)
+    return _ask_about(JobKind.VERIFY, backup, by=by)
+
+
+@transaction.atomic
+def delete_backup(backup: Backup, *, by: str) -> BackupJob:
+    """From now on nobody can restore it; the job succeeds when its files are gone."""
+    backup = _hold_backup(backup)
+    _refuse_while_used(backup)
+    if backup.pinned:
+        raise FailedPrecondition(f"{backup.name} is pinned; unpin it first.")
+    backup.status = BackupStatus.DELETING
+    backup.save(update_fields=["status"])
+    return _ask_about(JobKind.DELETE, backup, by=by)
+
+
+@transaction.atomic
+def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
+    """A pinned backup is deleted by nobody: no policy, no person."""
+    backup = _hold_backup(backup)
+    require_available(backup)
+    backup.pinned = pinned
+    backup.save(update_fields=["pinned"])
+    return backup
+
+
+@transaction.atomic
+def cancel_job(job: BackupJob, *, by: str) -> BackupJob:
+    tasks.request_cancel(job.task, by=by)
+    return job
+
+
+@transaction.atomic
+def retry_job(job: BackupJob, *, by: str) -> Task:
+    """Ask again for what a failed or cancelled job should have done; the same rules hold."""
+    tasks.check_retryable(job.task)
+    kind = JobKind(job.job_type)
+    if kind is JobKind.VERIFY:
+        return verify_backup(job.backup, by=by).task
+    if kind is JobKind.DELETE:
+        return _ask_about(JobKind.DELETE, _hold_backup(job.backup), by=by).task
+    return take_backup(
+        job.cluster,
+        collection_names=job.collection_names,
+        db_name=job.db_name,
+        backup_name=job.backup.name,
+        by=by,
+        policy_id=job.policy_id,
+    ).task
+
+
+def default_name(database: str) -> str:
+    """`<db>-<UTC time>-<6 hex>`, cut where the database's name is very long."""
+    moment = timezone.now().strftime("%Y%m%dT%H%M%SZ")
+    return f"{database[:100]}-{moment}-{secrets.token_hex(3)}"
+
+
+def require_available(backup: Backup) -> None:
+    if backup.status == BackupStatus.CREATING:
+        raise FailedPrecondition(
+            f"{backup.name} is still being written; wait until it is AVAILABLE."
+        )
+    if backup.status != BackupStatus.AVAILABLE:
+        raise FailedPrecondition(f"{backup.name} is being deleted.")
+
+
+def require_running(cluster: Cluster) -> None:
+    """A backup or a restore needs a cluster that runs or is on its way there."""
+    if cluster.status in ENDED:
+        raise FailedPrecondition(f"{cluster.service_id} is {cluster.status}.")
+    on_its_way = cluster.status in (ServiceStatus.CREATING, ServiceStatus.UPDATING)
+    if not cluster.wanted_running or not (
+        on_its_way or cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
+    ):
+        raise FailedPrecondition(
+            f"{cluster.service_id} is {cluster.status}; it must be RUNNING. Start it first."
+        )
+
+
+def _refuse_while_used(backup: Backup) -> None:
+    """A backup that is written or restored from stays; a refusal names the job in the way."""
+    if backup.status in (BackupStatus.DELETING, BackupStatus.GONE):
+        raise FailedPrecondition(f"{backup.name} is being deleted.")
+    users = Task.objects.active().filter(
+        backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
+    )
+    task = users.first()
+    if task is not None:
+        raise Aborted(
+            f"{task.task_id} ({task.kind}) uses {backup.name}; wait for its end or cancel it.",
+            retry_after_seconds=5,
+        )
+
+
+def _ask_about(kind: JobKind, backup: Backup, *, by: str) -> BackupJob:
+    return _ask(
+        kind,
+        backup=backup,
+        cluster=backup.cluster,
+        lock=backup.lock,
+        db_name=backup.db_name,
+        collection_names=[collection["name"] for collection in backup.collections],
+        by=by,
+    )
+
+
+def _ask(
+    kind: JobKind,
+    *,
+    backup: Backup,
+    cluster: Cluster,
+    lock: str,
+    db_name: str,
+    collection_names: list[str],
+    by: str,
+) -> BackupJob:
+    task = tasks.enqueue(
+        organization_id=backup.organization_id,
+        kind=kind,
+        subject_id=backup.backup_id,
+        lock=lock,
+        requested_by=by,
+    )
+    return BackupJob.objects.create(
+        task=task,
+        organization_id=backup.organization_id,
+        job_type=kind,
+        backup=backup,
+        cluster=cluster,
+        db_name=db_name,
+        collection_names=collection_names,
+        policy_id=backup.policy_id,
+    )
+
+
+def _chosen_collections(names: Sequence[str]) -> list[str]:
+    chosen = list(dict.fromkeys(name for name in names if name))
+    if not chosen:
+        raise InvalidArgument(field_errors={"collectionNames": ["Name at least one collection."]})
+    reserved = [name for name in chosen if name.startswith("_vbase_")]
+    if reserved:
+        text = f"{', '.join(reserved)}: names that begin with _vbase_ are the console's own."
+        raise InvalidArgument(field_errors={"collectionNames": [text]})
+    return chosen
+
+
+def _checked_name(name: str) -> str:
+    try:
+        NAME(name)
+    except ValidationError as error:
+        raise InvalidArgument(field_errors={"backupName": error.messages}) from error
+    return name
+
+
+def _insert(backup: Backup) -> None:
+    try:
+        with transaction.atomic():
+            backup.save(force_insert=True)
+    except IntegrityError as error:
+        raise AlreadyExists(
+            f"A backup named '{backup.name}' exists in this organization; choose another name."
+        ) from error
+
+
+def _hold_cluster(cluster: Cluster) -> Cluster:
+    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+
+
+def _hold_backup(backup: Backup) -> Backup:
+    locked = Backup.objects.select_for_update(of=("self",)).select_related("cluster")
+    return locked.get(pk=backup.pk)
