@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path
 
 from vbase_console.api.documentation import Schema, docs
-from vbase_console.api.endpoints import UnknownAddress
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
     path("v1/vbase/", include("clusters.api.urls")),
-    re_path(r"^v1/", UnknownAddress.as_view(), name="api-unknown"),
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     path("", include("vbase_console.organizations.urls")),

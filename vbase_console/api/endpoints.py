@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -75,14 +74,3 @@ class Me(ApiView):
                 scopes=sorted(self.principal.scopes),
             )
         )
-
-
-class UnknownAddress(ApiView):
-    """Every address below /v1/ that leads nowhere, whatever the method and whoever asks."""
-
-    authentication_classes = []
-    permission_classes = []
-
-    def _answered(self) -> Response:
-        there_is_none = NotFound(f"There is nothing at {self.request.path[:200]}; see /api/docs/.")
-        return self.handle_exception(there_is_none)

@@ -96,14 +96,23 @@ class ApiView(APIView):
 
     def given(self) -> dict[str, Any]:
         """The body's values; ids that the address has as well must be the same."""
+        self._require_named_organization()
         values = self._expected.body.read(self.payload)
         for name, in_path in self.kwargs.items():
             if values.pop(name, in_path) != in_path:
                 said = f"The address says '{in_path}'; leave it out here or say the same."
                 raise InvalidArgument(field_errors={camel(name): [said]})
-        mine = str(self.principal.organization_id)
-        self.require_organization(values.pop("organization_id", mine))
+        values.pop("organization_id", None)
         return values
+
+    def _require_named_organization(self) -> None:
+        """First of all, so that a stranger's body is told nothing else."""
+        if "organization_id" in self.kwargs:
+            return
+        for spelling in ("organizationId", "organization_id"):
+            named = self.payload.get(spelling)
+            if isinstance(named, str):
+                self.require_organization(named)
 
     def accepted(self, body: dict[str, Any], *, location: str, operation_id: str = "") -> Response:
         headers = {"Location": location}

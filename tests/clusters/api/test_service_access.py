@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clusters.drivers.base import DriverError
+from clusters.drivers.memory import MemoryDriver
+from clusters.models import Cluster
+from tests.api.client import Api
+
+MakeCluster = Callable[..., Cluster]
+
+
+@pytest.fixture
+def cluster(make_cluster: MakeCluster) -> Cluster:
+    return make_cluster()
+
+
+def test_it_tells_where_to_connect_and_with_what(api: Api, cluster: Cluster) -> None:
+    said = api.get(f"/{cluster.service_id}/access")
+    assert said.body == {
+        "endpoint": cluster.host,
+        "port": cluster.port,
+        "dbName": "default",
+        "token": cluster.token,
+        "response": {"success": True},
+    }
+
+
+def test_nobody_between_keeps_a_copy(api: Api, cluster: Cluster) -> None:
+    assert api.get(f"/{cluster.service_id}/access").header("Cache-Control") == "no-store"
+
+
+def test_before_there_is_an_endpoint_it_says_so(api: Api, make_cluster: MakeCluster) -> None:
+    said = api.get(f"/{make_cluster(running=False).service_id}/access")
+    assert (said.status, said.code) == (400, "FAILED_PRECONDITION")
+
+
+def test_rotating_answers_the_new_token(api: Api, cluster: Cluster) -> None:
+    said = api.post(f"/{cluster.service_id}/access/rotate")
+    assert said.status == 200
+    assert said["token"] != cluster.token
+    assert said["token"] == api.get(f"/{cluster.service_id}/access")["token"]
+
+
+def test_a_cluster_that_does_not_take_it_keeps_the_old_token(
+    api: Api, cluster: Cluster, driver: MemoryDriver
+) -> None:
+    driver.fail_next("rotate", DriverError("it does not answer"))
+    said = api.post(f"/{cluster.service_id}/access/rotate")
+    assert (said.status, said.code) == (503, "UNAVAILABLE")
+    assert said.header("Retry-After")
+    assert api.get(f"/{cluster.service_id}/access")["token"] == cluster.token
