@@ -20,13 +20,13 @@ class Browser:
         self.client = client
         self.organization = organization
 
-    def open(self, name: str, *keys: Any, htmx: bool = False, **query: Any) -> Any:
+    def open(self, name: str, /, *keys: Any, htmx: bool = False, **query: Any) -> Any:
         return self.client.get(self.address(name, *keys), query, headers=HTMX if htmx else {})
 
-    def send(self, name: str, *keys: Any, htmx: bool = False, **form: Any) -> Any:
+    def send(self, name: str, /, *keys: Any, htmx: bool = False, **form: Any) -> Any:
         return self.client.post(self.address(name, *keys), form, headers=HTMX if htmx else {})
 
-    def address(self, name: str, *keys: Any) -> str:
+    def address(self, name: str, /, *keys: Any) -> str:
         return reverse(name, args=[self.organization, *keys])
 
 

@@ -11,7 +11,14 @@ from tests.pages.conftest import Browser
 from vbase_console.organizations.models import Organization
 
 MakeCluster = Callable[..., Cluster]
-ODD = {"1": "2", 'quo"te': "it's", "dot.ted": "$[0]", "käse": "größe", "a__b": "%", "back\\slash": ""}
+ODD = {
+    "1": "2",
+    'quo"te': "it's",
+    "dot.ted": "$[0]",
+    "käse": "größe",
+    "a__b": "%",
+    "back\\slash": "",
+}
 
 
 def names(answer: Any) -> list[str]:
