@@ -94,8 +94,9 @@ def index_progress(client: Client, name: str) -> tuple[int, int]:
 
 
 def load(client: Client, name: str, wanted: LoadDescription) -> None:
-    """As it was; `loading` tells how far it is."""
+    """As it was, loaded or not; `loading` tells how far it is."""
     if wanted.status is not LoadStatus.LOADED:
+        _keep_unloaded(client, name, wanted)
         return
     replicas = wanted.replicas or 1
     if wanted.partitions:
@@ -119,6 +120,13 @@ def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]
     while percent < _WHOLE:
         percent = int(client.call("GetLoadingProgress", request).progress)
         yield percent
+
+
+def _keep_unloaded(client: Client, name: str, wanted: LoadDescription) -> None:
+    """The embedded engine loads what is new by itself."""
+    loaded = client.load_state(name) == common_pb2.LoadStateLoaded
+    if loaded and wanted.status is LoadStatus.NOT_LOADED:
+        release(client, name)
 
 
 def release(client: Client, name: str) -> None:
@@ -187,7 +195,7 @@ def _index(index: IndexDescription, name: str, embedded: bool) -> Any:
 def _nested(params: Mapping[str, str]) -> dict[str, str]:
     """A full Milvus tells build parameters one by one; the embedded engine wants them together."""
     known = {key: value for key, value in params.items() if key in _INDEX_MEMBERS}
-    loose = {key: _number_or_text(params[key]) for key in params.keys() - _INDEX_MEMBERS}
+    loose = {key: _number_or_text(params[key]) for key in sorted(params.keys() - _INDEX_MEMBERS)}
     if loose:
         known["params"] = json.dumps({**json.loads(known.get("params") or "{}"), **loose})
     return known
