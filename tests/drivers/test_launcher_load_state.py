@@ -127,3 +127,27 @@ def test_an_index_file_that_a_kill_cut_short_is_built_anew(
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert launched.start().health()["failures"] == {}
     assert nearest(launched.client(), "torn", 7) == 7
+
+
+def test_indexes_that_were_not_finished_are_built_behind_a_start(
+    launch: Callable[..., Launched],
+) -> None:
+    launched = launch()
+    _make_indexed(launched.client(), "unfinished")
+    launched.client().flush("unfinished")
+    (file,) = wait_for(lambda: list(launched.data_dir.rglob("*.idx")))
+    launched.kill()
+    file.unlink()
+    assert nearest(launched.start().client(), "unfinished", 7) == 7
+    assert wait_for(file.exists)
+
+
+def test_a_client_that_loads_rebuilds_a_broken_index_too(launch: Callable[..., Launched]) -> None:
+    launched = launch()
+    _make_indexed(launched.client(), "torn")
+    launched.client().flush("torn")
+    (file,) = wait_for(lambda: list(launched.data_dir.rglob("*.idx")))
+    launched.client().release_collection("torn")
+    file.write_bytes(b"half")
+    launched.client().load_collection("torn")
+    assert nearest(launched.client(), "torn", 7) == 7
