@@ -5,12 +5,13 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 TESTS ?= tests
+FULL_MILVUS ?= .venv-milvus/bin/milvus-server
 
-.PHONY: help run test check bench torture example
+.PHONY: help run test test-milvus check bench torture example
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/console.stamp ## start everything; Ctrl-C stops it
 	@exec $(PYTHON) -m vbase_console.supervisor
@@ -30,6 +31,9 @@ check: $(VENV)/dev.stamp ## format, lint, types, imports, Django checks, missing
 bench: $(VENV)/dev.stamp ## measure; docs/benchmarks.md says what
 	$(PYTHON) -m benchmarks
 
+test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
+	MILVUS_SERVER=$(FULL_MILVUS) $(PYTHON) -m pytest -m full_milvus tests/milvus
+
 torture: $(VENV)/dev.stamp ## the long trials
 	$(PYTHON) -m pytest -m torture --timeout 3600 $(TESTS)
 
@@ -47,6 +51,11 @@ $(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON)
 	@echo "Installing what the console and its tests need."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/console.stamp
+
+# The last full Milvus that a wheel brings; its dependencies are no concern of ours.
+.venv-milvus/bin/milvus-server:
+	@python3 -m venv .venv-milvus
+	@.venv-milvus/bin/python -m pip install -qq --disable-pip-version-check milvus==2.3.5
 
 $(PYTHON):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -13,7 +13,6 @@ from backups.milvus.create import create, create_indexes, index_progress, load, 
 from backups.milvus.errors import NotFound, NotLoaded
 from tests.milvus.rooms import DIMENSION, Room, by_partition, content, keys, row, unused_name
 
-
 HNSW = IndexDescription(
     field_name="vector",
     index_name="vector",
