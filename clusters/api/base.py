@@ -13,19 +13,7 @@ from clusters.models import Cluster
 from clusters.states import TaskKind
 from vbase_console.api.serializers import accepted
 from vbase_console.api.views import ApiView
-from vbase_console.organizations.scopes import CREATE_CLUSTER, DELETE_CLUSTER, SCALE_CLUSTER
 from vbase_console.tasks.models import Task, TaskQuerySet
-
-SCOPE_OF: dict[TaskKind, str] = {
-    TaskKind.DEPLOYMENT: CREATE_CLUSTER,
-    TaskKind.SCALING: SCALE_CLUSTER,
-    TaskKind.VERSION_UPGRADE: SCALE_CLUSTER,
-    TaskKind.RESTART: SCALE_CLUSTER,
-    TaskKind.STOP: SCALE_CLUSTER,
-    TaskKind.START: SCALE_CLUSTER,
-    TaskKind.DELETION: DELETE_CLUSTER,
-}
-"""Whoever may ask for a task may cancel it and ask for it again."""
 
 
 class ClusterView(ApiView):

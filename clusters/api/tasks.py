@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from clusters import services
 from clusters.api import examples
-from clusters.api.base import SCOPE_OF, ClusterView, shown
+from clusters.api.base import ClusterView, shown
 from clusters.api.messages import TaskBody
 from clusters.api.shapes import (
     InProgressTasksAnswer,
@@ -18,7 +18,7 @@ from clusters.api.shapes import (
     TaskOfCluster,
 )
 from clusters.models import Cluster
-from clusters.states import TaskKind
+from clusters.permissions import scope_of
 from vbase_console.api.operations import Operation
 from vbase_console.api.paging import Paging, page_of
 from vbase_console.api.serializers import answer
@@ -92,7 +92,7 @@ class TaskRequest(ClusterView):
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
         task = self.found(self.tasks_of(cluster), task_id=task_id)
-        self.principal.require(SCOPE_OF[TaskKind(task.kind)])
+        self.principal.require(scope_of(task.kind))
         self.given()
         done = self.ask(cluster, task)
         return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))
