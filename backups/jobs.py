@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.utils import timezone
 
-from backups import capture
+from backups import capture, restore
 from backups.archive.reader import ArchiveDamaged
 from backups.archive.verify import check
 from backups.archive.writer import delete_archive
@@ -57,6 +57,21 @@ def take(attempt: Attempt) -> None:
             raise
 
 
+def bring_back(attempt: Attempt) -> None:
+    """Restore, or leave the target as it was."""
+    job = _job(attempt)
+    with _in_words():
+        try:
+            restore.restore(attempt, job)
+        except (JobCancelled, ArchiveDamaged):
+            restore.undo(attempt, job)
+            raise
+        except (JobFailed, MilvusError) as error:
+            if error.permanent:
+                restore.undo(attempt, job)
+            raise
+
+
 def verify(attempt: Attempt) -> None:
     """Read every byte of the archive; whatever is not as it was sealed is named."""
     job = _job(attempt)
@@ -85,6 +100,7 @@ def delete(attempt: Attempt) -> None:
 
 RUNS: dict[JobKind, Callable[[Attempt], None]] = {
     JobKind.BACKUP: take,
+    JobKind.RESTORE: bring_back,
     JobKind.VERIFY: verify,
     JobKind.DELETE: delete,
 }
@@ -129,6 +145,8 @@ def _settled(task: Task) -> None:
     job = BackupJob.objects.select_related("backup").get(task=task)
     status = _status_after(JobKind(job.job_type), TaskState(task.state), job.backup)
     changes: dict[str, object] = {"status": status}
+    if job.job_type == JobKind.RESTORE and task.state == TaskState.SUCCEEDED:
+        changes["proven_at"] = timezone.now()
     if status == BackupStatus.GONE:
         changes["deleted_at"] = timezone.now()
     Backup.objects.filter(pk=job.backup_id).update(**changes)

@@ -26,13 +26,13 @@ class SeenCollection:
 
 
 def databases_of(cluster: Cluster) -> list[str]:
-    with _in_words(), connected(cluster, "default") as client:
+    with answering(), connected(cluster, "default") as client:
         return sorted(client.databases())
 
 
 def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
     """The tenant's collections, the first of them with their rows."""
-    with _in_words(), connected(cluster, database) as client:
+    with answering(), connected(cluster, database) as client:
         _require_database(client.databases(), database)
         names = [name for name in client.collections() if not name.startswith(HIDDEN)]
         counted = {name: client.count(name) for name in names[:MOST_COUNTED]}
@@ -41,7 +41,7 @@ def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:
     """Raise `NotFound` naming the database, or every collection, that is not there."""
-    with _in_words(), connected(cluster, database) as client:
+    with answering(), connected(cluster, database) as client:
         _require_database(client.databases(), database)
         there = set(client.collections())
         missing = [name for name in names if name not in there]
@@ -56,7 +56,7 @@ def _require_database(there: Sequence[str], wanted: str) -> None:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """A Milvus that does not answer is said in the console's own words."""
     try:
         yield

@@ -116,6 +116,8 @@ class BackupJob(models.Model):
     """A restore's target; the source of everything else."""
     db_name = models.CharField(max_length=255)
     collection_names = models.JSONField(default=list)
+    options = models.JSONField(default=dict)
+    """Of a restore: what to do about conflicts."""
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     policy_id = models.CharField(max_length=24, blank=True)

@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -13,9 +14,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from backups.looking import require_collections
+from backups.archive.reader import ArchiveReader
+from backups.hands import connected, get_store
+from backups.looking import answering, require_collections
 from backups.models import NAME, Backup, BackupJob
-from backups.states import BackupStatus, JobKind
+from backups.preflight import Preflight, Wish, look, preflight
+from backups.states import BackupStatus, JobKind, OnConflict
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition, ServiceStatus
 from vbase_console.errors import (
@@ -28,6 +32,7 @@ from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
 
 DEFAULT_DATABASE = "default"
+SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
 def take_backup(
@@ -72,6 +77,94 @@ def _accept_backup(backup: Backup, chosen: list[str], *, by: str) -> BackupJob:
         db_name=backup.db_name,
         collection_names=chosen,
         by=by,
+    )
+
+
+def look_ahead(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+) -> Preflight:
+    """What a restore would do now, and what stands in its way; changes nothing."""
+    require_available(backup)
+    require_running(target)
+    wish = _wish(backup, db_name, collection_names, on_conflict, suffix)
+    manifest = ArchiveReader(get_store(), backup.directory).manifest
+    with answering(), connected(target, wish.db_name) as client:
+        return preflight(manifest, wish, look(client, wish.db_name), client.server())
+
+
+def restore_backup(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+    by: str,
+) -> BackupJob:
+    """Ask for collections of a backup to be brought back into `target`.
+
+    A running cluster is looked at first: a name in the way is refused here and not in the job.
+    """
+    require_available(backup)
+    require_running(target)
+    wish = _wish(backup, db_name, collection_names, on_conflict, suffix)
+    if target.condition == Condition.RUNNING:
+        found = look_ahead(
+            backup,
+            target,
+            db_name=wish.db_name,
+            collection_names=wish.collection_names,
+            on_conflict=on_conflict,
+            suffix=suffix,
+        )
+        if found.conflicts:
+            raise AlreadyExists(" ".join(found.conflicts))
+        if found.refusals:
+            raise FailedPrecondition(" ".join(found.refusals))
+    return _accept_restore(backup, target, wish, by=by)
+
+
+@transaction.atomic
+def _accept_restore(backup: Backup, target: Cluster, wish: Wish, *, by: str) -> BackupJob:
+    cluster = _hold_cluster(target)
+    require_running(cluster)
+    backup = _hold_backup(backup)
+    require_available(backup)
+    return _ask(
+        JobKind.RESTORE,
+        backup=backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=wish.db_name,
+        collection_names=list(wish.collection_names),
+        options={"on_conflict": wish.on_conflict, "suffix": wish.suffix},
+        by=by,
+    )
+
+
+def _wish(
+    backup: Backup, db_name: str, names: Sequence[str], on_conflict: str, suffix: str
+) -> Wish:
+    if on_conflict not in set(OnConflict):
+        there_is = ", ".join(OnConflict)
+        raise InvalidArgument(field_errors={"onConflict": [f"Give one of {there_is}."]})
+    if (on_conflict == OnConflict.RENAME) != bool(suffix):
+        raise InvalidArgument(field_errors={"suffix": ["RENAME needs one; nothing else has one."]})
+    if suffix and not SUFFIX.fullmatch(suffix):
+        text = "Use 1 to 64 letters, digits and underscores."
+        raise InvalidArgument(field_errors={"suffix": [text]})
+    return Wish(
+        db_name=db_name or backup.db_name,
+        collection_names=tuple(dict.fromkeys(name for name in names if name)),
+        on_conflict=OnConflict(on_conflict),
+        suffix=suffix,
     )
 
 
@@ -120,6 +213,15 @@ def retry_job(job: BackupJob, *, by: str) -> Task:
         return verify_backup(job.backup, by=by).task
     if kind is JobKind.DELETE:
         return _ask_about(JobKind.DELETE, _hold_backup(job.backup), by=by).task
+    if kind is JobKind.RESTORE:
+        return restore_backup(
+            job.backup,
+            job.cluster,
+            db_name=job.db_name,
+            collection_names=job.collection_names,
+            by=by,
+            **job.options,
+        ).task
     return take_backup(
         job.cluster,
         collection_names=job.collection_names,
@@ -193,6 +295,7 @@ def _ask(
     lock: str,
     db_name: str,
     collection_names: list[str],
+    options: dict[str, str] | None = None,
     by: str,
 ) -> BackupJob:
     task = tasks.enqueue(
@@ -210,6 +313,7 @@ def _ask(
         cluster=cluster,
         db_name=db_name,
         collection_names=collection_names,
+        options=options or {},
         policy_id=backup.policy_id,
     )
 

@@ -81,7 +81,13 @@ def _plain(value: Any) -> Any:
 
 
 def _types_of(model: type) -> dict[str, Any]:
-    return typing.get_type_hints(model)
+    """Kept, because a manifest has thousands of parts."""
+    if model not in _TYPES:
+        _TYPES[model] = typing.get_type_hints(model)
+    return _TYPES[model]
+
+
+_TYPES: dict[type, dict[str, Any]] = {}
 
 
 def _decode_model(model: type[Model], value: object, path: str) -> Model:

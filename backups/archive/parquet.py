@@ -14,6 +14,7 @@ from backups.archive.scalars import Scalar
 
 MOST_ROWS_AT_ONCE = 8192
 BYTES_AT_ONCE = 16 * 1024 * 1024
+WORTH_THREADS_BYTES = 1024 * 1024
 
 
 def open_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
@@ -35,15 +36,20 @@ def open_file(data: bytes) -> pq.ParquetFile:
 
 
 def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    yield from file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=columns)
-
-
-def _rows_at_once(metadata: Any) -> int:
     """Wide rows come in smaller batches, so that memory does not grow with their width."""
+    stored = max(1, _stored_bytes(file.metadata))
+    width = max(1, stored // max(1, file.metadata.num_rows))
+    yield from file.iter_batches(
+        batch_size=min(MOST_ROWS_AT_ONCE, max(1, BYTES_AT_ONCE // width)),
+        columns=columns,
+        use_threads=stored > WORTH_THREADS_BYTES,
+    )
+
+
+def _stored_bytes(metadata: Any) -> int:
+    """Uncompressed, all columns."""
     groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
-    stored = sum(group.total_byte_size for group in groups)
-    widest = max(1, stored // max(1, metadata.num_rows))
-    return int(min(MOST_ROWS_AT_ONCE, max(1, BYTES_AT_ONCE // widest)))
+    return sum(group.total_byte_size for group in groups)
 
 
 class KeyRange:

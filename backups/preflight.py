@@ -1,0 +1,158 @@
+"""What a restore would do, and what stands in its way: looked up before anything is touched.
+
+The same look is taken by `dryRun`, by the page, by the request and once more by the job, because a
+collection may appear in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from backups.archive.description import CollectionDescription
+from backups.archive.manifest import CollectionContent, Manifest
+from backups.milvus import losses
+from backups.milvus.client import Client, Server
+from backups.states import OnConflict
+from vbase_console.errors import NotFound
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked for; empty `collection_names` mean all that the backup holds."""
+
+    db_name: str
+    collection_names: Sequence[str] = ()
+    on_conflict: OnConflict = OnConflict.FAIL
+    suffix: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """One collection of the backup, and where it goes."""
+
+    source: str
+    target: str
+    rows: int
+    bytes: int
+    replaces: bool
+    """A collection of the target's name is there and gives way."""
+    aliases: tuple[str, ...]
+    """That will mean the restored collection: the backup's, and those of what it replaces."""
+    aliases_before: tuple[str, ...] = ()
+    """Of what it replaces."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """`conflicts` are names in the way, `refusals` what this server cannot take at all."""
+
+    db_name: str
+    creates_database: bool
+    steps: tuple[Step, ...]
+    conflicts: tuple[str, ...]
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def is_clear(self) -> bool:
+        return not self.conflicts and not self.refusals
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is in the target database now."""
+
+    exists: bool
+    aliases_of: dict[str, tuple[str, ...]]
+    """Of every collection there."""
+
+    @property
+    def collection_of(self) -> dict[str, str]:
+        return {alias: name for name, aliases in self.aliases_of.items() for alias in aliases}
+
+    def is_taken(self, name: str) -> bool:
+        return name in self.aliases_of or name in self.collection_of
+
+
+def look(client: Client, database: str) -> Target:
+    if database not in client.databases():
+        return Target(exists=False, aliases_of={})
+    return Target(True, {name: tuple(client.aliases(name)) for name in client.collections()})
+
+
+def preflight(manifest: Manifest, wish: Wish, target: Target, server: Server) -> Preflight:
+    """Pure: the same backup, wish and target give the same answer."""
+    chosen = _chosen(manifest, wish)
+    steps = tuple(_step(content, wish, target) for content in chosen)
+    descriptions = [content.description for content in chosen]
+    return Preflight(
+        db_name=wish.db_name,
+        creates_database=not target.exists,
+        steps=steps,
+        conflicts=tuple(text for step in steps for text in _conflicts(step, wish, target)),
+        refusals=_each(losses.refusals, server, descriptions),
+        warnings=_each(losses.changes, server, descriptions) + _lost_aliases(steps, chosen),
+    )
+
+
+def _chosen(manifest: Manifest, wish: Wish) -> list[CollectionContent]:
+    held = {content.description.name: content for content in manifest.collections}
+    missing = [name for name in wish.collection_names if name not in held]
+    if missing:
+        raise NotFound(
+            f"The backup holds no collection {', '.join(missing)}, only {', '.join(held)}."
+        )
+    return [held[name] for name in dict.fromkeys(wish.collection_names or held)]
+
+
+def _step(content: CollectionContent, wish: Wish, target: Target) -> Step:
+    name, aliases = content.description.name, set(content.description.aliases)
+    renamed = wish.on_conflict is OnConflict.RENAME and target.is_taken(name)
+    replaces = wish.on_conflict is OnConflict.REPLACE and name in target.aliases_of
+    if renamed:
+        aliases = {alias for alias in aliases if not target.is_taken(alias)}
+    if replaces:
+        aliases |= set(target.aliases_of[name])
+    return Step(
+        source=name,
+        target=f"{name}{wish.suffix}" if renamed else name,
+        rows=content.rows,
+        bytes=content.bytes,
+        replaces=replaces,
+        aliases=tuple(sorted(aliases)),
+        aliases_before=target.aliases_of[name] if replaces else (),
+    )
+
+
+def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
+    found = []
+    if target.is_taken(step.target) and not step.replaces:
+        means = target.collection_of.get(step.target)
+        what = f"an alias of '{means}'" if means else "a collection"
+        found.append(f"'{step.target}' is {what} in database '{wish.db_name}'.")
+    own = target.aliases_of.get(step.target, ()) if step.replaces else ()
+    for alias in step.aliases:
+        if target.is_taken(alias) and alias not in own:
+            means = target.collection_of.get(alias, alias)
+            found.append(f"Alias '{alias}' of '{step.source}' is taken by '{means}'.")
+    return found
+
+
+def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) -> tuple[str, ...]:
+    """A renamed collection leaves its aliases to whoever has them."""
+    pairs = zip(steps, chosen, strict=True)
+    lost = [(step, set(each.description.aliases) - set(step.aliases)) for step, each in pairs]
+    return tuple(
+        f"{step.target}: without alias {', '.join(sorted(names))}, which is taken."
+        for step, names in lost
+        if names
+    )
+
+
+def _each(
+    tell: Callable[[Server, CollectionDescription], tuple[str, ...]],
+    server: Server,
+    descriptions: Sequence[CollectionDescription],
+) -> tuple[str, ...]:
+    return tuple(text for each in descriptions for text in tell(server, each))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pymilvus import MilvusClient
+
+from backups import services
+from backups.models import Backup
+from clusters.models import Cluster
+from tests.backups.conftest import fill
+from vbase_console.errors import AlreadyExists
+
+Work = Callable[[], int]
+
+
+@pytest.fixture
+def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
+    fill(milvus, rows=300)
+    milvus.create_alias("images", "pictures")
+    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    work()
+    return Backup.objects.get(pk=job.backup_id)
+
+
+def rows_of(milvus: MilvusClient, name: str = "images") -> list[dict[str, object]]:
+    found = milvus.query(name, filter="id >= 0", output_fields=["*"], limit=1000)
+    return sorted((dict(row) for row in found), key=lambda row: row["id"])
+
+
+def test_it_brings_back_every_row_after_a_drop(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    before = rows_of(milvus)
+    milvus.drop_alias("pictures")
+    milvus.drop_collection("images")
+    job = services.restore_backup(backup, cluster, by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert job.task.state == "SUCCEEDED", job.task.message
+    assert rows_of(milvus) == before
+    assert rows_of(milvus, "pictures") == before
+
+
+def test_it_refuses_a_name_that_is_taken(backup: Backup, cluster: Cluster) -> None:
+    with pytest.raises(AlreadyExists, match="images"):
+        services.restore_backup(backup, cluster, by="alice")
+
+
+def test_it_replaces_what_is_there(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    before = rows_of(milvus)
+    milvus.delete("images", filter="id < 100")
+    services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    work()
+    assert rows_of(milvus) == before
+    assert milvus.list_collections() == ["images"]
+
+
+def test_it_restores_beside_what_is_there(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    services.restore_backup(backup, cluster, on_conflict="RENAME", suffix="_copy", by="alice")
+    work()
+    assert rows_of(milvus, "images_copy") == rows_of(milvus)
+
+
+def test_it_makes_the_target_database(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    services.restore_backup(backup, cluster, db_name="elsewhere", by="alice")
+    work()
+    milvus.use_database("elsewhere")
+    assert len(rows_of(milvus)) == 300
+
+
+def test_a_restore_proves_the_backup(backup: Backup, cluster: Cluster, work: Work) -> None:
+    services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    work()
+    backup.refresh_from_db()
+    assert backup.proven_at is not None
