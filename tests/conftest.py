@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -30,8 +31,8 @@ from vbase_console.tasks.worker import run_task
 PASSWORD = "a long enough password"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
+@contextmanager
+def audit_can_be_emptied() -> Iterator[None]:
     """On SQLite tables are emptied with DELETE, which the audit refuses everywhere else."""
     append_only = import_module("vbase_console.organizations.migrations.0002_audit_is_append_only")
     flush, (drop, make) = connection.ops.sql_flush, append_only.sqlite_deletion_guard()
@@ -40,6 +41,12 @@ def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
             patch.setattr(
                 connection.ops, "sql_flush", lambda *a, **k: [drop, *flush(*a, **k), make]
             )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
+    with audit_can_be_emptied():
         yield
 
 
