@@ -70,7 +70,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     refusal = refusal_of(error)
     if refusal.status >= 500:
         logger.error("%s: %s", context["request"].path, error, exc_info=error)
-    return Response(refusal.body(), status=refusal.status, headers=dict(refusal.headers))
+    headers = dict(refusal.headers)
+    if refusal.status == 405:
+        headers["Allow"] = ", ".join(context["view"].allowed_methods)
+    return Response(refusal.body(), status=refusal.status, headers=headers)
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -40,6 +40,13 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 LONGEST_PATH = 500
 
 
+class StillAnswering(Aborted):
+    """A request with this Idempotency-Key is still being answered; repeat it in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:
     """A key and all that makes it this request's: organization, method and path; and what the
@@ -93,7 +100,7 @@ class Key:
                 f"This {HEADER} was used with another body; use a new one for a new request."
             )
         if row.status is None:
-            raise _still_answering()
+            raise StillAnswering
         body = json.loads(decrypt(row.body)) if row.body else None
         return Response(body, status=row.status, headers=row.headers | {REPLAYED: "true"})
 
@@ -131,13 +138,6 @@ def _keep(row: IdempotentAnswer, response: Response) -> None:
     row.save(update_fields=["status", "headers", "body"])
 
 
-def _still_answering() -> Aborted:
-    return Aborted(
-        f"A request with this {HEADER} is still being answered; repeat it in a moment.",
-        retry_after_seconds=RETRY_AFTER_SECONDS,
-    )
-
-
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
     """Wait for whoever came first with the same key, but not for long: on SQLite for the write
@@ -148,7 +148,7 @@ def _patience() -> Iterator[None]:
         _execute(sqlite=f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
         yield
     except OperationalError as error:
-        raise _still_answering() from error
+        raise StillAnswering from error
     finally:
         _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
 

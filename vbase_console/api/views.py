@@ -4,10 +4,11 @@ answer; and for what changes something one transaction with its audit row and it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.http import HttpRequest
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
@@ -25,6 +26,7 @@ from vbase_console.organizations import audit
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.tenancy import Principal, TenantQuerySet
 
+logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
 
 READS_NO_BODY = ("GET", "HEAD", "OPTIONS")
@@ -139,7 +141,7 @@ class ApiView(APIView):
         except Exception as error:
             response = self.handle_exception(error)
             if changes and self.request.auth is not None:
-                self._record(response)
+                self._record_refused(response)
             return response
         return self._changed(key)
 
@@ -165,12 +167,21 @@ class ApiView(APIView):
                 return key.answered_once(self._attempt)
             with transaction.atomic():
                 return self._attempt()
+        except idempotency.StillAnswering as error:
+            return self.handle_exception(error)  # the first one leaves the row of history
         except Undo as undone:
             response = undone.response
         except Exception as error:
             response = self.handle_exception(error)
-        self._record(response)
+        self._record_refused(response)
         return response
+
+    def _record_refused(self, response: Response) -> None:
+        """A database that cannot take the row must not turn the refusal into another error."""
+        try:
+            self._record(response)
+        except DatabaseError:
+            logger.exception("No history was written of: %s", _detail(response))
 
     def _attempt(self) -> Response:
         try:
