@@ -1,0 +1,123 @@
+"""Debian's Chromium against the live server; the worker takes a step when a test says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from clusters import hands
+from clusters.drivers.base import Progress
+from clusters.drivers.memory import MemoryDriver
+from tests.conftest import PASSWORD, audit_can_be_emptied
+from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.worker import run_task
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """While Playwright's event loop runs in this thread, Django takes its code for async code and
+    gives it a connection of its own; both end with these tests.
+    """
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there; install Debian's package chromium.")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        with audit_can_be_emptied():
+            yield browser
+        browser.close()
+        connections.close_all()
+
+
+class SteppedDriver(MemoryDriver):
+    """Waits before every step until the test lets it take one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed = threading.Semaphore(0)
+        self.ended = threading.Event()
+
+    def go(self, steps: int = 1) -> None:
+        self.allowed.release(steps)
+
+    def _step(self, percent: int, phase: str) -> Progress:
+        while not self.ended.is_set() and not self.allowed.acquire(timeout=0.1):
+            pass
+        return super()._step(percent, phase)
+
+
+@pytest.fixture
+def stepped(
+    monkeypatch: pytest.MonkeyPatch, chromium: Browser, transactional_db: None
+) -> Iterator[SteppedDriver]:
+    """A worker in a thread of its own, with a driver that waits for the test."""
+    driver = SteppedDriver()
+    monkeypatch.setattr(hands, "load_driver", lambda *a, **k: driver)
+    hands.get_driver.cache_clear()
+    worker = threading.Thread(target=_work, args=(driver.ended,), name="worker")
+    worker.start()
+    yield driver
+    driver.ended.set()
+    worker.join()
+
+
+def _work(ended: threading.Event) -> None:
+    try:
+        while not ended.wait(0.1):
+            for task in Task.objects.ready():
+                run_task(task.task_id)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def new_context(
+    chromium: Browser, live_server: Any, organization: Organization
+) -> Iterator[Callable[..., BrowserContext]]:
+    opened: list[BrowserContext] = []
+
+    def new(**options: Any) -> BrowserContext:
+        context = chromium.new_context(base_url=live_server.url, **options)
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        opened.append(context)
+        return context
+
+    yield new
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def alices_page(new_context: Callable[..., BrowserContext], alice: User) -> Callable[..., Page]:
+    """Alice's browser, signed in; options are those of a browser context."""
+
+    def open_page(**options: Any) -> Page:
+        page = new_context(**options).new_page()
+        page.goto("/")
+        page.get_by_label("E-mail").fill(alice.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/o/acme/")
+        return page
+
+    return open_page

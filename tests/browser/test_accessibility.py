@@ -1,0 +1,91 @@
+"""axe finds nothing serious on the main pages, in light and in dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from clusters import services
+from clusters.models import Cluster
+from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Task
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Page]
+PAGES = [
+    "",
+    "clusters",
+    "clusters?q=nothing",
+    "clusters/new",
+    "clusters/{cluster}",
+    "clusters/{cluster}/scale",
+    "clusters/{cluster}/delete",
+    "tasks",
+    "tasks/{task}",
+    "activity",
+    "members",
+    "members/add",
+    "api-keys",
+    "api-keys/new",
+    "nothing-here",
+]
+
+
+@pytest.fixture
+def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]:
+    """An organization with a bit of everything, and a task under way."""
+    cluster = make_cluster(labels={"env": "dev"})
+    task = services.restart_cluster(cluster, by="alice@example.com")
+    Task.objects.filter(pk=task.pk).update(progress=40, phase="starting")
+    return {"cluster": cluster.pk, "task": task.task_id}
+
+
+def serious(page: Page) -> Iterator[str]:
+    for found in Axe().run(page).response["violations"]:
+        if found["impact"] in ("serious", "critical"):
+            yield f"{found['id']}: {[node['html'] for node in found['nodes']]}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_serious(
+    alices_page: OpenPage, filled: dict[str, str], scheme: str, width: int
+) -> None:
+    page = alices_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    found: dict[str, Any] = {}
+    for path in PAGES:
+        page.goto(f"/o/acme/{path.format(**filled)}")
+        found[path] = [*serious(page), *overflow(page)]
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def overflow(page: Page) -> list[str]:
+    """A page scrolls down, never sideways."""
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
+    return ["it scrolls sideways"] if wide else []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_before_the_sign_in(
+    new_context: Callable[..., Any], organization: Organization, scheme: str
+) -> None:
+    page = new_context(color_scheme=scheme).new_page()
+    page.goto("/sign-in")
+    assert list(serious(page)) == []
+
+
+def test_the_appearance_of_the_person_goes_before_the_systems(
+    alices_page: OpenPage, organization: Organization
+) -> None:
+    page = alices_page(color_scheme="light")
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("details.account summary").click()
+    page.get_by_role("button", name="Dark").click()
+    page.wait_for_selector("html[data-appearance=dark]")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before

@@ -1,0 +1,166 @@
+"""Create, watch, connect, delete: with JavaScript, without, and by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from clusters.models import Cluster
+from tests.browser.conftest import PATIENCE_SECONDS, SteppedDriver
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Page]
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+
+
+def create(page: Page, name: str = "vectors") -> None:
+    page.get_by_role("link", name="Create the first cluster").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create cluster").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Creating")
+
+
+def delete(page: Page, name: str = "vectors") -> None:
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_label("Name of the cluster").fill(name)
+    page.get_by_role("button", name="Delete cluster").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Deleting")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_cluster_comes_shows_its_token_and_goes(
+    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+) -> None:
+    page = alices_page(java_script_enabled=javascript)
+    create(page)
+    stepped.go(3)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Running")
+    page.get_by_role("button", name="Show token").click()
+    expect(page.locator("#token")).to_have_text(Cluster.objects.get().token)
+    delete(page)
+    stepped.go(2)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Deleted")
+
+
+def test_progress_moves_without_a_reload_and_polling_stops(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    create(page)
+    page.evaluate("window.notReloaded = true")
+    stepped.go(2)
+    expect(page.locator("progress")).to_have_attribute("value", "60")
+    expect(page.locator("#cluster-progress")).to_contain_text("Starting")
+    stepped.go()
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    assert page.evaluate("window.notReloaded")
+    assert requests_during(page, seconds=5) == []
+
+
+def requests_during(page: Page, *, seconds: float) -> list[str]:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(seconds * 1000)
+    return asked
+
+
+def test_actions_and_access_change_with_the_status(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    create(page)
+    expect(page.locator("#cluster-access")).to_contain_text("as soon as the cluster runs")
+    stepped.go(3)
+    expect(page.locator("#cluster-access")).to_contain_text("memory.invalid")
+    expect(page.locator("#cluster-recent")).to_contain_text("Deployment")
+    expect(page.locator("#announcement")).to_contain_text("vectors: Running")
+
+
+def test_a_shown_token_stays_while_a_task_runs(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    create(page)
+    stepped.go(3)
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    page.get_by_role("link", name="Restart").click()
+    page.get_by_role("button", name="Restart").click()
+    page.get_by_role("button", name="Show token").click()
+    expect(page.locator("#token")).to_be_visible()
+    stepped.go(3)
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    expect(page.locator("#token")).to_be_visible()
+
+
+def test_the_list_narrows_while_one_types(alices_page: OpenPage, stepped: SteppedDriver) -> None:
+    page = alices_page()
+    create(page)
+    stepped.go(3)
+    page.get_by_role("link", name="Clusters", exact=True).first.click()
+    page.get_by_label("Name or id").press_sequentially("zzz")
+    expect(page.locator("#list")).to_contain_text("No cluster matches")
+    assert "q=zzz" in page.url
+
+
+def test_nothing_breaks_the_content_security_policy(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    create(page)
+    stepped.go(3)
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    assert said == []
+
+
+def test_times_are_in_the_readers_zone_with_utc_at_hand(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page(timezone_id="Asia/Kolkata", locale="en-GB")
+    create(page)
+    created = page.locator("#cluster-facts time").first
+    expect(created).not_to_contain_text("UTC")
+    assert str(created.get_attribute("title")).endswith("UTC")
+
+
+def test_the_keyboard_alone_is_enough(alices_page: OpenPage, stepped: SteppedDriver) -> None:
+    page = alices_page()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    tab_to(page, "Create the first cluster")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/clusters/new")
+    tab_to(page, "name", attribute="name")
+    page.keyboard.type("vectors")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Creating")
+    stepped.go(3)
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    tab_to(page, "Show token")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token")).to_be_visible()
+
+
+def tab_to(page: Page, text: str, *, attribute: str = "textContent") -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"(document.activeElement.{attribute} || '').trim()") == text:
+            return
+    raise AssertionError(f"The keyboard does not reach {text!r}.")
+
+
+def test_the_focus_stays_where_it_is_while_progress_moves(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    create(page)
+    cancel = page.get_by_role("button", name="Cancel Deployment")
+    cancel.focus()
+    stepped.go(2)
+    expect(page.locator("progress")).to_have_attribute("value", "60")
+    expect(cancel).to_be_focused()
