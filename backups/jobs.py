@@ -23,7 +23,7 @@ from clusters.drivers.base import DriverError
 from clusters.models import Cluster
 from vbase_console.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
-from vbase_console.tasks.errors import JobCancelled, JobFailed
+from vbase_console.tasks.errors import JobFailed
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import Job, register
 from vbase_console.tasks.states import TaskState
@@ -39,6 +39,7 @@ def register_all() -> None:
                 run=run,
                 settled=_settled,
                 hold=_hold,
+                undo=UNDOES.get(kind, _nothing_to_undo),
                 cancellable=kind is not JobKind.DELETE,
                 id_prefix="job",
                 retry=_retry,
@@ -48,28 +49,14 @@ def register_all() -> None:
 
 def take(attempt: Attempt) -> None:
     """Write an archive; one that is given up leaves neither files nor pins."""
-    job = _job(attempt)
     with _in_words():
-        try:
-            capture.capture(attempt, job)
-        except (JobCancelled, ArchiveDamaged):
-            capture.undo(attempt, job)
-            raise
+        capture.capture(attempt, _job(attempt))
 
 
 def bring_back(attempt: Attempt) -> None:
     """Restore, or leave the target as it was."""
-    job = _job(attempt)
     with _in_words():
-        try:
-            restore.restore(attempt, job)
-        except (JobCancelled, ArchiveDamaged):
-            restore.undo(attempt, job)
-            raise
-        except (JobFailed, MilvusError) as error:
-            if error.permanent:
-                restore.undo(attempt, job)
-            raise
+        restore.restore(attempt, _job(attempt))
 
 
 def verify(attempt: Attempt) -> None:
@@ -104,6 +91,16 @@ RUNS: dict[JobKind, Callable[[Attempt], None]] = {
     JobKind.VERIFY: verify,
     JobKind.DELETE: delete,
 }
+
+
+UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: lambda attempt: capture.undo(attempt, _job(attempt)),
+    JobKind.RESTORE: lambda attempt: restore.undo(attempt, _job(attempt)),
+}
+
+
+def _nothing_to_undo(attempt: Attempt) -> None:
+    """Verifying changes nothing, and a deletion only goes forward."""
 
 
 def _job(attempt: Attempt) -> BackupJob:

@@ -80,3 +80,26 @@ def test_a_restore_proves_the_backup(backup: Backup, cluster: Cluster, work: Wor
     work()
     backup.refresh_from_db()
     assert backup.proven_at is not None
+
+
+def test_a_restore_that_fails_leaves_the_target_as_it_was(
+    backup: Backup,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from backups.swap import Swap
+    from vbase_console.tasks.errors import JobFailed
+
+    def fail(self: Swap, *_: object) -> None:
+        raise JobFailed("told to fail", permanent=True)
+
+    milvus.delete("images", filter="id < 100")
+    before = rows_of(milvus)
+    monkeypatch.setattr(Swap, "forward", fail)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert job.task.state == "FAILED"
+    assert rows_of(milvus) == before

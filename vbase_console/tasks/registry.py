@@ -21,6 +21,10 @@ def _nothing(task: Task) -> None:
     """For kinds whose end changes nothing but the task."""
 
 
+def _nothing_to_undo(attempt: Attempt) -> None:
+    """For kinds whose failure leaves nothing that the next request does not put right."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """How one kind of task is done.
@@ -29,7 +33,8 @@ class Job:
     inside the transaction that ends the task, whatever the end: what the task's end means for other
     rows becomes true with it or not at all. `hold` is called first in every transaction that writes
     a task and other rows: it locks those, so that everybody takes them in the same order, subject
-    before task. `cancellable` is False for work that can only go forward. `retry` asks anew for
+    before task. `undo` is called before a begun task ends FAILED or CANCELLED, and leaves nothing
+    half done; if it fails itself, the task ends all the same and says so. `cancellable` is False for work that can only go forward. `retry` asks anew for
     what a failed or cancelled task should have done, by the rules of whoever knows the subject.
     """
 
@@ -37,6 +42,7 @@ class Job:
     run: Run
     settled: Settled = _nothing
     hold: Settled = _nothing
+    undo: Run = _nothing_to_undo
     cancellable: bool = True
     retry: Retry | None = None
     id_prefix: str = "task"

@@ -52,12 +52,12 @@ def _carry_out(attempt: Attempt) -> bool:
 
 def _work(attempt: Attempt) -> None:
     if attempt.task.epoch > settings.TASK_ATTEMPTS:
-        attempt.fail(_while(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
+        _give_up(attempt, _while(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
         return
     try:
         attempt.job.run(attempt)
     except JobCancelled:
-        attempt.cancel()
+        _cancel(attempt)
     except JobFailed as error:
         _failed(attempt, str(error), permanent=error.permanent)
     except LeaseLost:
@@ -93,9 +93,34 @@ def _unknown(attempt: Attempt, error: Exception) -> None:
 def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
     text = _while(attempt, message)
     if permanent or attempt.task.epoch >= settings.TASK_ATTEMPTS:
-        attempt.fail(text)
+        _give_up(attempt, text)
     else:
         attempt.put_back(text)
+
+
+def _give_up(attempt: Attempt, message: str) -> None:
+    attempt.fail(f"{message} {_undo(attempt)}".strip())
+
+
+def _cancel(attempt: Attempt) -> None:
+    """A cancelled task leaves nothing behind; one that does not come clean has failed."""
+    problem = _undo(attempt)
+    if problem:
+        attempt.fail(f"It was cancelled. {problem}")
+    else:
+        attempt.cancel()
+
+
+def _undo(attempt: Attempt) -> str:
+    """What could not be undone, in words; empty if nothing is left half done."""
+    try:
+        attempt.job.undo(attempt)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        logger.exception("%s: not undone", attempt.task.task_id)
+        return f"Cleaning up failed, too ({error}); the janitor tries again."
+    return ""
 
 
 def _while(attempt: Attempt, message: str) -> str:
