@@ -1,0 +1,132 @@
+"""The race that loses rows, made to happen: red without the locks every time, not now and then."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymilvus import MilvusClient
+
+from clusters.drivers.embedded.authentication import Credentials, fingerprint
+from clusters.drivers.embedded.cores import Cores
+from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.server import Server
+from tests.drivers.launched import CONTROL, TOKEN, free_port, make_collection, row
+
+COLLECTION = "c"
+Serve = Callable[[bool], tuple[Server, MilvusClient]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """The launcher's server inside this process, where a test can reach into it."""
+    stopping = threading.Event()
+    running: list[threading.Thread] = []
+
+    def start(guarded: bool) -> tuple[Server, MilvusClient]:
+        port, cores = free_port(), Cores()
+        credentials = Credentials(
+            token_sha256=fingerprint(TOKEN), control_sha256=fingerprint(CONTROL)
+        )
+        server = Server(
+            tmp_path / "data",
+            port=port,
+            cores=cores,
+            wanted_cores=cores.most,
+            credentials=credentials,
+            stopping=stopping,
+            guarded=guarded,
+        )
+        running.append(threading.Thread(target=server.run))
+        running[0].start()
+        return server, MilvusClient(f"http://127.0.0.1:{port}", token=TOKEN)
+
+    yield start
+    stopping.set()
+    running[0].join(60)
+
+
+def rows_after_kill(server: Server, copy: Path) -> int:
+    """What another process would find if this one were killed now."""
+    shutil.copytree(server._engine.data_dir, copy)
+    engine = Engine(copy)
+    found = engine.get_collection(COLLECTION).num_entities
+    engine.close()
+    return int(found)
+
+
+def snapshot_in_the_middle_of_an_insert(server: Server, client: MilvusClient) -> None:
+    """The row stands in the log and not yet in memory when the snapshot flushes."""
+    make_collection(client, COLLECTION)
+    client.insert(COLLECTION, row(1))
+    log = server._engine.get_collection(COLLECTION)._wal
+    write, reached, flushed = log.write_insert, threading.Event(), threading.Event()
+
+    def write_and_linger(batch: Any) -> None:
+        write(batch)
+        reached.set()
+        flushed.wait(2)  # with the locks, the snapshot cannot come before this insert ends
+
+    log.write_insert = write_and_linger
+    with futures.ThreadPoolExecutor(1) as threads:
+        inserted = threads.submit(client.insert, COLLECTION, row(2))
+        assert reached.wait(20)
+        server._of_console.create("s", database="default")
+        flushed.set()
+        inserted.result()
+
+
+@pytest.mark.parametrize(("guarded", "kept"), [(True, 2), (False, 1)])
+def test_an_acknowledged_row_outlives_a_snapshot_and_a_kill_only_with_the_locks(
+    serve: Serve, tmp_path: Path, guarded: bool, kept: int
+) -> None:
+    server, client = serve(guarded)
+    snapshot_in_the_middle_of_an_insert(server, client)
+    assert rows_after_kill(server, tmp_path / "copy") == kept
+
+
+@pytest.mark.parametrize(("guarded", "times"), [(True, 1), (False, 2)])
+def test_two_first_callers_open_a_collection_once_only_with_the_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool, times: int
+) -> None:
+    _make_closed_collection(tmp_path)
+    engine, opened = Engine(tmp_path, guarded=guarded), []
+    both = threading.Barrier(2)
+
+    def open_slowly(data_dir: str) -> Any:
+        opened.append(data_dir)
+        with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits for a lock
+            both.wait(2)
+        return load(data_dir)
+
+    load = _patched_manifest_load(monkeypatch, open_slowly)
+    with futures.ThreadPoolExecutor(2) as threads:
+        futures.wait([threads.submit(engine.get_collection, COLLECTION) for _ in range(2)])
+    engine.close()
+    assert len(opened) == times
+
+
+def _make_closed_collection(data_dir: Path) -> None:
+    from milvus_lite import CollectionSchema, DataType, FieldSchema
+
+    fields = [
+        FieldSchema(name="id", dtype=DataType.INT64, is_primary=True),
+        FieldSchema(name="vector", dtype=DataType.FLOAT_VECTOR, dim=2),
+    ]
+    engine = Engine(data_dir)
+    engine.create_collection(COLLECTION, CollectionSchema(fields=fields))
+    engine.close()
+
+
+def _patched_manifest_load(monkeypatch: pytest.MonkeyPatch, replacement: Any) -> Any:
+    from milvus_lite.engine import collection
+
+    original = collection.Manifest.load
+    monkeypatch.setattr(collection.Manifest, "load", staticmethod(replacement))
+    return original
