@@ -106,6 +106,7 @@ def request_operation(name: str) -> dict[str, Operation]:
         "POST": Operation(
             name=name,
             tag=TAG,
+            scope_rule="that of what is asked for",
             body=TaskBody,
             answer=TaskAnswer,
             changes=True,
@@ -116,9 +117,7 @@ def request_operation(name: str) -> dict[str, Operation]:
 
 
 class CancelTask(TaskRequest):
-    """Stop a task: a waiting one ends at once, a running one at its next safe point. Needs the
-    scope that asking for such a task needs.
-    """
+    """Stop a task: a waiting one ends at once, a running one at its next safe point."""
 
     operations = request_operation("CancelTask")
 
@@ -127,9 +126,7 @@ class CancelTask(TaskRequest):
 
 
 class RetryTask(TaskRequest):
-    """Ask again for what a failed or cancelled task should have done; the answer is a new task.
-    Needs the scope that asking for such a task needs.
-    """
+    """Ask again for what a failed or cancelled task should have done; the answer is a new task."""
 
     operations = request_operation("RetryTask")
 

@@ -12,6 +12,26 @@ from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import Answer, Output, answer
 from vbase_console.api.views import ApiView
 
+SEEN = {"status": "SERVING", "message": None, "lastSeenAt": "2026-11-22T09:00:00Z"}
+THERE = SEEN | {"lastSeenAt": None}
+HEALTHY = {
+    "status": "SERVING",
+    "components": {
+        "database": THERE,
+        "broker": THERE,
+        "worker": SEEN,
+        "beat": SEEN,
+        "oldestOverduePolicy": None,
+    },
+    "response": {"success": True},
+}
+ME = {
+    "organizationId": "0b1e0d5c-6c5f-4b5e-9a51-3a4ad8c1f1f2",
+    "keyName": "ci",
+    "scopes": ["GetCluster", "ListVBaseService"],
+    "response": {"success": True},
+}
+
 
 class ComponentOut(Output):
     status = serializers.ChoiceField(choices=["SERVING", "NOT_SERVING"])
@@ -48,6 +68,7 @@ class HealthCheck(ApiView):
             answer=HealthAnswer,
             is_public=True,
             errors=(503,),
+            answer_example=HEALTHY,
         )
     }
 
@@ -63,7 +84,7 @@ class MeAnswer(Answer):
 
 
 class Me(ApiView):
-    operations = {"GET": Operation(name="GetMe", tag="Console", answer=MeAnswer)}
+    operations = {"GET": Operation(name="GetMe", tag="Console", answer=MeAnswer, answer_example=ME)}
 
     def get(self, request: Request) -> Response:
         """The organization, the name and the scopes of the key that asks."""

@@ -20,6 +20,8 @@ class Operation:
     tag: str
     scope: str = ANY_MEMBER
     """Any key may; or the object decides, and the view asks `principal.require`."""
+    scope_rule: str = ""
+    """How the object decides, in words."""
     body: type[Input] = Body
     query: type[Input] = Nothing
     changes: bool = False
@@ -32,3 +34,9 @@ class Operation:
     """Statuses beyond those that its other properties imply."""
     request_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None
+
+    @property
+    def scope_in_words(self) -> str:
+        if self.is_public:
+            return "none"
+        return self.scope_rule or ("any key" if self.scope == ANY_MEMBER else self.scope)

@@ -12,7 +12,6 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from vbase_console.api import idempotency
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import ErrorAnswer, Nothing
-from vbase_console.organizations.scopes import ANY_MEMBER
 
 KEYED = (401, 403, 404)
 CHANGING = (400, 404, 409, 415)
@@ -51,10 +50,8 @@ class WireSchema(AutoSchema):
         return self._its.name
 
     def get_description(self) -> str:  # type: ignore[override]
-        its = self._its
         said = " ".join(str(super().get_description()).split())
-        needs = "Any key may." if its.scope == ANY_MEMBER else f"Scope: {its.scope}."
-        return said if its.is_public else f"{said} {needs}"
+        return f"{said} Scope: {self._its.scope_in_words}."
 
     def get_auth(self) -> list[dict[str, Any]]:
         return [] if self._its.is_public else [{"ApiKey": []}]

@@ -1,0 +1,35 @@
+"""Every operation of the API, read from the addresses themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from django.urls import URLPattern
+
+from clusters.api import urls as clusters_urls
+from vbase_console.api import urls as console_urls
+from vbase_console.api.operations import Operation
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    method: str
+    path: str
+    """As people write it: /v1/vbase/clusters/{cluster_id}"""
+    operation: Operation
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def served() -> list[Served]:
+    return list(_served())
+
+
+def _served() -> Iterator[Served]:
+    for pattern in [*console_urls.urlpatterns, *clusters_urls.urlpatterns]:
+        assert isinstance(pattern, URLPattern)
+        path = "/v1/vbase/" + str(pattern.pattern).replace("<str:", "{").replace(">", "}")
+        for method, operation in pattern.callback.view_class.operations.items():  # type: ignore[attr-defined]
+            yield Served(method, path, operation)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from tests.api.operations import Served, served
+from vbase_console.htmx import CONTENT_SECURITY_POLICY
+
+EVERY = served()
+IDS = [one.operation.name for one in EVERY]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(Client().get("/api/schema/?format=json").content)
+    return answer
+
+
+def test_it_is_openapi_3(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.")
+
+
+def test_it_describes_exactly_what_is_served(document: dict[str, Any]) -> None:
+    described = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    assert described == {str(one) for one in EVERY}
+
+
+@pytest.mark.parametrize("one", EVERY, ids=IDS)
+def test_it_describes_errors_and_who_may(document: dict[str, Any], one: Served) -> None:
+    described = document["paths"][one.path][one.method.lower()]
+    assert described["description"]
+    assert {"400", "500", "503"} <= set(described["responses"])
+    assert described.get("security", []) == ([] if one.operation.is_public else [{"ApiKey": []}])
+
+
+@pytest.mark.parametrize("one", EVERY, ids=IDS)
+def test_its_examples_fit_its_schemas(document: dict[str, Any], one: Served) -> None:
+    described = document["paths"][one.path][one.method.lower()]
+    answer = described["responses"]["200"]["content"]["application/json"]
+    bodies = [answer, *described.get("requestBody", {}).get("content", {}).values()]
+    for body in bodies:
+        for example in body.get("examples", {}).values():
+            validator(document, body["schema"]).validate(example["value"])
+
+
+def test_changes_have_an_example(document: dict[str, Any]) -> None:
+    lacking = [str(one) for one in EVERY if one.operation.answer_example is None]
+    assert lacking == []
+
+
+def test_it_is_served_as_yaml_too() -> None:
+    assert b"openapi: 3" in Client().get("/api/schema/").content
+
+
+def test_the_page_loads_nothing_from_outside_and_runs_nothing_inline() -> None:
+    response = Client().get("/api/docs/")
+    page = response.content.decode()
+    assert response.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    assert not re.search(r"<style|style=|<script>|\son\w+=", page)
+
+
+def test_every_asset_of_the_page_is_there() -> None:
+    page = Client().get("/api/docs/").content.decode()
+    assets = re.findall(r'"/static/([^"]+)"', page)
+    assert len(assets) == 4
+    assert all(finders.find(asset) for asset in assets)
+
+
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Validator:
+    """JSON Schema's own judgement, with OpenAPI's `nullable` said in its words."""
+    whole = _nullable(schema | {"components": document["components"]})
+    return jsonschema.Draft202012Validator(whole)
+
+
+def _nullable(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_nullable(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _nullable(part) for key, part in schema.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain

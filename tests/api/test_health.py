@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from tests.api.client import Api, Said
+from vbase_console.api import health
+from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Pulse, Task, database_time_in
+from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.sweeps import beat_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Whether the broker answers in this test."""
+    state = {"answers": True}
+    monkeypatch.setattr(health, "broker_answers", lambda: state["answers"])
+    return state
+
+
+@pytest.fixture
+def well() -> None:
+    beat_of("worker")
+    beat_of("beat")
+
+
+def check(open_door: Api) -> Said:
+    return open_door.get("/healthz")
+
+
+@pytest.mark.usefixtures("well")
+def test_when_all_are_at_work_it_serves(open_door: Api) -> None:
+    said = check(open_door)
+    assert (said.status, said["status"]) == (200, "SERVING")
+    assert said["response"] == {"success": True}
+
+
+@pytest.mark.usefixtures("well")
+def test_it_names_every_component(open_door: Api) -> None:
+    components = check(open_door)["components"]
+    assert set(components) == {"database", "broker", "worker", "beat", "oldestOverduePolicy"}
+    assert components["oldestOverduePolicy"] is None
+    assert components["worker"]["lastSeenAt"].endswith("Z")
+
+
+@pytest.mark.usefixtures("well")
+def test_a_key_is_neither_needed_nor_looked_at(open_door: Api) -> None:
+    open_door.key = "wrong"
+    assert check(open_door).status == 200
+
+
+@pytest.mark.usefixtures("well")
+def test_without_a_broker_it_is_degraded(open_door: Api, broker: dict[str, bool]) -> None:
+    broker["answers"] = False
+    said = check(open_door)
+    assert (said.status, said["status"]) == (200, "DEGRADED")
+    assert said["components"]["broker"]["status"] == "NOT_SERVING"
+
+
+@pytest.mark.parametrize("part", ["worker", "beat"])
+@pytest.mark.usefixtures("well")
+def test_whoever_was_not_seen_for_a_while_is_missed(open_door: Api, part: str) -> None:
+    Pulse.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=5))
+    said = check(open_door)
+    assert said["status"] == "DEGRADED"
+    assert said["components"][part]["status"] == "NOT_SERVING"
+
+
+def test_a_worker_whose_hands_are_full_is_at_work(
+    open_door: Api, organization: Organization
+) -> None:
+    Task.objects.create(
+        task_id="task-1",
+        organization=organization,
+        kind="RESTART",
+        state=TaskState.RUNNING,
+        lease_until=database_time_in(30),
+    )
+    assert check(open_door)["components"]["worker"]["status"] == "SERVING"
+
+
+def test_without_a_database_it_does_not_serve(
+    open_door: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*arguments: object) -> None:
+        raise OperationalError("host=10.0.0.1")
+
+    monkeypatch.setattr(Pulse.objects, "all", away)
+    said = check(open_door)
+    assert (said.status, said.code) == (503, "UNAVAILABLE")
+    assert "10.0.0.1" not in str(said.body)
+
+
+def test_a_broker_that_nobody_started_does_not_answer() -> None:
+    assert health._reach_broker() is False
+
+
+def test_the_broker_is_not_asked_at_every_call() -> None:
+    asked: list[int] = []
+    answers = health.Remembered(lambda: not asked.append(1), 60)
+    assert [answers(), answers()] == [True, True]
+    assert len(asked) == 1
+    answers.forget()
+    answers()
+    assert len(asked) == 2

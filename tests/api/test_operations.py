@@ -1,0 +1,75 @@
+"""What holds for every operation, the ones of tomorrow included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+
+from clusters.models import Cluster
+from tests.api.client import Api
+from tests.api.operations import Served, served
+from vbase_console.organizations.scopes import ALL_SCOPES, ANY_MEMBER
+from vbase_console.tasks.models import Task
+
+EVERY = served()
+CHANGES = [one for one in EVERY if one.operation.changes]
+DOCUMENT = (settings.BASE_DIR / "docs" / "api.md").read_text()
+
+
+@pytest.fixture
+def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
+    """An operation's address with things of Alice's in it."""
+    cluster = make_cluster()
+
+    def fill(one: Served) -> str:
+        return one.path.format(
+            organization_id=cluster.organization_id,
+            cluster_id=cluster.cluster_id,
+            service_id=cluster.service_id,
+            task_id=Task.objects.get().task_id,
+        )
+
+    return fill
+
+
+def names(operations: list[Served]) -> list[str]:
+    return [one.operation.name for one in operations]
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    assert len(set(names(EVERY))) == len(EVERY)
+
+
+def test_every_scope_is_one_that_a_key_can_carry() -> None:
+    assert {one.operation.scope for one in EVERY} <= {*ALL_SCOPES, ANY_MEMBER}
+
+
+def test_what_is_not_a_get_is_a_change() -> None:
+    assert {one.method for one in EVERY if not one.operation.changes} == {"GET"}
+
+
+@pytest.mark.parametrize("one", CHANGES, ids=names(CHANGES))
+def test_an_unknown_field_is_named(api: Api, fill: Callable[[Served], str], one: Served) -> None:
+    said = api.send(one.method, fill(one), body={"colour": "red"})
+    assert said.code == "INVALID_ARGUMENT"
+    assert "colour" in said.field_errors
+
+
+@pytest.mark.parametrize("one", EVERY, ids=names(EVERY))
+def test_an_unknown_parameter_is_named(
+    api: Api, fill: Callable[[Served], str], one: Served
+) -> None:
+    said = api.send(one.method, fill(one), query={"colour": "red"})
+    assert list(said.field_errors) == ["colour"]
+
+
+@pytest.mark.parametrize("one", EVERY, ids=names(EVERY))
+def test_the_notes_list_it_with_its_scope(one: Served) -> None:
+    its = one.operation
+    assert f"| {its.name} | {one.method} `{one.path}` | {its.scope_in_words} |" in DOCUMENT
+
+
+def test_the_notes_list_nothing_else() -> None:
+    assert DOCUMENT.count("`/v1/vbase/") == len(EVERY)
