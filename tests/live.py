@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -28,7 +29,7 @@ T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 15.0
-PASSWORD = "a password for the owner"
+logging.getLogger("httpx").setLevel(logging.WARNING)  # waiting asks often
 
 
 def wait_for(condition: Callable[[], T], timeout_seconds: float = PATIENCE_SECONDS) -> T:
@@ -66,6 +67,7 @@ class Console:
         }
         self.process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
+        self._apis: list[Api] = []
 
     # -- its life ----------------------------------------------------------------------------------
 
@@ -108,6 +110,8 @@ class Console:
 
     def close(self) -> None:
         """After a test, whatever state it left the console in."""
+        for api in self._apis:
+            api.http.close()
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
@@ -175,7 +179,8 @@ class Console:
         key = key or self.manage(
             *("issue_api_key", "--organization", "demo", "--name", f"test-{uuid.uuid4().hex[:8]}")
         )
-        return Api(self.url, key)
+        self._apis.append(Api(self.url, key))
+        return self._apis[-1]
 
 
 class Api:

@@ -85,11 +85,13 @@ class Supervisor:
             say(f"Ended {ended} processes that a console which was killed had left behind.")
 
     def _start_and_watch(self) -> None:
+        if not env_secret("VBASE_BROKER_URL"):
+            self._group.start([self._broker()])
         say("Preparing the database.")
         sign_in = self._prepare()
         if self._interruption.requested:
             return
-        self._group.start(self._programs())
+        self._group.start(console_programs(self._own_environment))
         say(f"Started {', '.join(self._group.names)}.")
         self._watch(until=_web_answers)
         if not self._interruption.requested:
@@ -111,10 +113,6 @@ class Supervisor:
         if process.returncode != 0:
             raise StartRefused("The database could not be prepared; the reason stands above.")
         return said
-
-    def _programs(self) -> list[Program]:
-        programs = console_programs(self._own_environment)
-        return programs if env_secret("VBASE_BROKER_URL") else [self._broker(), *programs]
 
     def _broker(self) -> Program:
         """Its port is new at every start of the console and stays while the console runs."""

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
+from clusters.reconcile import sweep_clusters
 from vbase_console.errors import ConsoleError
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         write_ahead()
         call_command("migrate", interactive=False, verbosity=0)
         collect_static_files()
+        # Clusters may have stopped with the machine: what the first visitor reads is true already.
+        sweep_clusters()
         self.stdout.write(first_owner())
 
 

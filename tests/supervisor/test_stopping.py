@@ -1,0 +1,81 @@
+"""Ctrl-C leaves nothing; whatever ends the console, the next start finds its way back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import Console, a_console, wait_for
+from tests.vectors import nearest, rows_of, store
+from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interruption
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Console]:
+    """A console of this test's own."""
+    with a_console(tmp_path / "data") as own:
+        yield own.start()
+
+
+def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) -> None:
+    """`stop` waits no longer than the console may take."""
+    api = own.api()
+    cluster = api.created("kept")
+    store(api.access(cluster), range(100))
+    assert own.stop() == 0
+    assert own.processes() == []
+    own.start()
+    api.wait_for_status(cluster, "RUNNING")
+    assert rows_of(api.access(cluster)) == set(range(100))
+    assert nearest(api.access(cluster), 7) == 7
+
+
+def test_after_a_kill_the_next_start_works(own: Console) -> None:
+    own.kill()
+    wait_for(lambda: own.processes() == [])
+    own.start()
+    assert own.stop(signal.SIGTERM) == 0
+
+
+def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
+    stopped = own.leader("celery", "worker", "tasks")
+    stopped.send_signal(signal.SIGSTOP)
+    own.kill()
+    own.start()
+    assert any("had left behind" in line for line in own.said)
+    assert stopped not in own.processes()
+
+
+def test_a_second_ctrl_c_hurries() -> None:
+    interruption = Interruption()
+    with _own_handlers():
+        interruption.listen()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (interruption.requested, interruption.hurried) == (True, False)
+        time.sleep(HURRY_AFTER_SECONDS + 0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interruption.hurried
+
+
+def test_a_signal_that_make_passes_on_again_does_not_hurry() -> None:
+    interruption = Interruption()
+    with _own_handlers():
+        interruption.listen()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert not interruption.hurried
+
+
+@contextlib.contextmanager
+def _own_handlers() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
