@@ -109,3 +109,9 @@ def test_the_appearance_is_remembered_without_a_script(alices: Browser) -> None:
 def test_the_appearance_leads_nowhere_outside(alices: Browser) -> None:
     given = {"appearance": "dark", "next": "//elsewhere.example/"}
     assert alices.client.post("/appearance", given).url == "/"
+
+
+def test_a_form_from_before_the_sign_in_says_what_to_do(alice: User) -> None:
+    answer = sign_in(Client(enforce_csrf_checks=True), "alice@example.com")
+    assert answer.status_code == 403
+    assert b"older than your sign-in" in answer.content

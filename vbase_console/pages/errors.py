@@ -47,6 +47,12 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(request, 404, "Check the address, or go on from the start page.")
 
 
+def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its secret: most often a page from before the last sign-in."""
+    message = "This page is older than your sign-in. Go back, load it again, and try once more."
+    return error_page(request, 403, message)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: whatever broke must not break this page, too."""
     message = "It was written to the log. Try again in a moment; if it stays, tell support when."

@@ -119,6 +119,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "vbase_console.pages.errors.form_expired"
 SECURE_REFERRER_POLICY = "same-origin"
 
 # A larger body is refused before it is parsed; nothing that the console takes comes near it.
