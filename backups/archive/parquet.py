@@ -77,7 +77,10 @@ def check_batch(batch: pa.RecordBatch, schema: pa.Schema) -> None:
     """A batch that would not come back as it is must not be written at all."""
     if not batch.schema.equals(schema):
         raise FormatError(f"a batch has the columns {batch.schema}, expected {schema}")
-    batch.validate(full=True)
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise FormatError(f"a batch is not what it says: {error}") from error
     for field, column in zip(schema, batch.columns, strict=True):
         _check_nulls(field, column)
 

@@ -91,7 +91,8 @@ def test_thousands_of_mutations_are_all_found_and_named(
     store: MemoryStore, manifest: Manifest
 ) -> None:
     original, tried, missed = dict(store.objects), 0, []
-    for tried, (what, file, mutate) in enumerate(mutations(original), start=1):  # noqa: B007
+    for what, file, mutate in mutations(original):
+        tried += 1
         mutate(store.objects)
         if file not in [finding.file for finding in findings(store, ARCHIVE)]:
             missed.append((what, file))
