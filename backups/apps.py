@@ -8,5 +8,8 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import jobs
+        from backups.guardian import BackupGuardian
+        from clusters import protection
 
         jobs.register_all()
+        protection.register(BackupGuardian())

@@ -15,7 +15,7 @@ from django.utils import timezone
 from backups.archive.description import CollectionDescription
 from backups.archive.manifest import MANIFEST_NAME, Capture, Manifest
 from backups.archive.parts import Part
-from backups.archive.writer import delete_archive, seal, write_parts
+from backups.archive.writer import Guard, delete_archive, seal, write_parts
 from backups.hands import connected, get_store, snapshots_of
 from backups.milvus import losses
 from backups.milvus.client import Client
@@ -50,24 +50,24 @@ def capture(attempt: Attempt, job: BackupJob) -> None:
         attempt.release_lock()
         _copy(attempt, job.backup, source)
     _seal(attempt, job, source)
-    forget_snapshots(job)
+    tidy(job)
 
 
-def undo(attempt: Attempt, job: BackupJob) -> None:
+def undo(job: BackupJob, guard: Guard) -> None:
     """Leave neither files nor pins behind."""
-    attempt.guard()
+    guard()
     delete_archive(get_store(), job.backup.directory)
-    forget_snapshots(job)
+    tidy(job)
 
 
-def forget_snapshots(job: BackupJob) -> None:
-    """Drop what any attempt of this job has pinned, if the cluster can still be asked."""
+def tidy(job: BackupJob) -> None:
+    """Drop what any attempt of this job has pinned in the cluster."""
     snapshots = snapshots_of(job.cluster)
-    if snapshots is None:
-        return
-    for name in snapshots.names():
-        if name.startswith(f"{job.task.task_id}-"):
-            snapshots.drop(name)
+    if snapshots is not None:
+        for name in snapshots.names():
+            if name.startswith(f"{job.task.task_id}-"):
+                snapshots.drop(name)
+    BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
 
 
 # -- pin ------------------------------------------------------------------------------------------

@@ -94,8 +94,8 @@ RUNS: dict[JobKind, Callable[[Attempt], None]] = {
 
 
 UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
-    JobKind.BACKUP: lambda attempt: capture.undo(attempt, _job(attempt)),
-    JobKind.RESTORE: lambda attempt: restore.undo(attempt, _job(attempt)),
+    JobKind.BACKUP: lambda attempt: capture.undo(_job(attempt), attempt.guard),
+    JobKind.RESTORE: lambda attempt: restore.undo(_job(attempt), attempt.guard),
 }
 
 

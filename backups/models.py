@@ -121,6 +121,10 @@ class BackupJob(models.Model):
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     policy_id = models.CharField(max_length=24, blank=True)
+    is_tidy = models.BooleanField(default=False)
+    """Nothing of it is left in a cluster: no snapshot, no hidden collection. The janitor sees to
+    those that have ended and are not.
+    """
 
     objects = TenantQuerySet.as_manager()
 
@@ -134,6 +138,7 @@ class BackupJob(models.Model):
         indexes = [
             models.Index(fields=["organization", "-task"], name="job_by_organization"),
             models.Index(fields=["cluster", "-task"], name="job_by_cluster"),
+            models.Index(fields=["task"], condition=Q(is_tidy=False), name="job_untidy"),
         ]
 
     def __str__(self) -> str:

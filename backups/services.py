@@ -189,6 +189,12 @@ def delete_backup(backup: Backup, *, by: str) -> BackupJob:
 
 
 @transaction.atomic
+def delete_again(backup: Backup, *, by: str) -> BackupJob:
+    """For a deletion whose job is dead: another one goes on with it."""
+    return _ask_about(JobKind.DELETE, _hold_backup(backup), by=by)
+
+
+@transaction.atomic
 def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
     """A pinned backup is deleted by nobody: no policy, no person."""
     backup = _hold_backup(backup)
@@ -212,7 +218,7 @@ def retry_job(job: BackupJob, *, by: str) -> Task:
     if kind is JobKind.VERIFY:
         return verify_backup(job.backup, by=by).task
     if kind is JobKind.DELETE:
-        return _ask_about(JobKind.DELETE, _hold_backup(job.backup), by=by).task
+        return delete_again(job.backup, by=by).task
     if kind is JobKind.RESTORE:
         return restore_backup(
             job.backup,

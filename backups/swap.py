@@ -28,14 +28,13 @@ class Swap:
     step: Step
     hidden: str
     old: str
-    load: LoadDescription
 
-    def forward(self, client: Client, guard: Guard) -> None:
+    def forward(self, client: Client, guard: Guard, load: LoadDescription) -> None:
         """Until the restored collection answers under its name and its aliases mean it."""
         if client.has(self.hidden):
             self._take_name(client, guard)
         guard()
-        create.load(client, self.step.target, self.load)
+        create.load(client, self.step.target, load)
         for alias in self.step.aliases:
             guard()
             _point(client, alias, self.step.target)

@@ -27,7 +27,7 @@ class Guardian(Protocol):
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
         """One answer for many clusters, in a constant number of queries."""
 
-    def before_delete(self, cluster: Cluster, *, delete_backups: bool) -> str:
+    def before_delete(self, cluster: Cluster, *, by: str, delete_backups: bool) -> str:
         """Called in the transaction that accepts a deletion; answers in words what is kept and
         what goes.
         """
@@ -52,8 +52,9 @@ def protection_of(cluster_ids: Sequence[str]) -> dict[str, Protection]:
     return answer
 
 
-def before_delete(cluster: Cluster, *, delete_backups: bool) -> str:
+def before_delete(cluster: Cluster, *, by: str, delete_backups: bool) -> str:
     said = [
-        guardian.before_delete(cluster, delete_backups=delete_backups) for guardian in _guardians
+        guardian.before_delete(cluster, by=by, delete_backups=delete_backups)
+        for guardian in _guardians
     ]
     return " ".join(said)

@@ -172,7 +172,7 @@ def delete_cluster(
         raise FailedPrecondition(
             f"{cluster.cluster_id} is protected; switch deletionProtection off first."
         )
-    said = before_delete(cluster, delete_backups=delete_backups)
+    said = before_delete(cluster, by=by, delete_backups=delete_backups)
     for task in [*overtaken, *others_on(cluster)]:
         if tasks.can_be_cancelled(task):
             tasks.request_cancel(task, by=by, clean_up=False)

@@ -17,7 +17,7 @@ from backups.milvus.errors import TooLarge
 from backups.milvus.scan import Scanned
 
 _PAGE_BYTES = 32 * 1024 * 1024
-_FIRST_ROWS = 1000
+_FIRST_ROWS = 4096
 _MOST_ROWS = 16_384
 """The largest window that a full Milvus answers."""
 _MOST_ROWS_EMBEDDED = 65_536
@@ -46,8 +46,8 @@ class WireScan:
         self._client = client
         self._read_timestamp = read_timestamp
         self._page_bytes = page_bytes
-        embedded = client.server().is_embedded
-        self._most_rows = _MOST_ROWS_EMBEDDED if embedded else _MOST_ROWS
+        self._embedded = client.server().is_embedded
+        self._most_rows = _MOST_ROWS_EMBEDDED if self._embedded else _MOST_ROWS
         self._page_rows = _FIRST_ROWS
 
     def rows(self) -> int:
@@ -70,15 +70,16 @@ class WireScan:
     ) -> Iterator[Scanned]:
         following: Answer | None = self._ask(partition, last)
         while following is not None:
+            asked = self._page_rows
             answer = self._answer(following, partition, last)
             last = last_key(answer.fields_data, self.collection.primary_key)
             if last is None:
                 return
             batch = record_batch(answer.fields_data, self.collection)
             self._adapt(batch.num_rows, answer.ByteSize())
-            following = None if keys.is_last(last) else self._ask(partition, last)
-            cursor = json.dumps([number, last])
-            yield Scanned(batch=batch, partition=partition, cursor=cursor)
+            ends = keys.is_last(last) or (self._embedded and batch.num_rows < asked)
+            following = None if ends else self._ask(partition, last)
+            yield Scanned(batch=batch, partition=partition, cursor=json.dumps([number, last]))
 
     def _ask(self, partition: str | None, last: keys.Key | None) -> Answer:
         request = self._request(partition, last)

@@ -184,6 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, every in {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
+        "vbase.sweep.janitor": timedelta(minutes=1),
         "vbase.sweep.load": timedelta(seconds=10),
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.answers": timedelta(hours=1),

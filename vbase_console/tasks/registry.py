@@ -34,8 +34,9 @@ class Job:
     rows becomes true with it or not at all. `hold` is called first in every transaction that writes
     a task and other rows: it locks those, so that everybody takes them in the same order, subject
     before task. `undo` is called before a begun task ends FAILED or CANCELLED, and leaves nothing
-    half done; if it fails itself, the task ends all the same and says so. `cancellable` is False for work that can only go forward. `retry` asks anew for
-    what a failed or cancelled task should have done, by the rules of whoever knows the subject.
+    half done; if it fails itself, the task ends all the same and says so. `cancellable` is False
+    for work that can only go forward. `retry` asks anew for what a failed or cancelled task should
+    have done, by the rules of whoever knows the subject.
     """
 
     kind: str

@@ -1,0 +1,63 @@
+"""What a restore has written down: enough to go on from, and to walk back from, after any death."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from backups.preflight import Preflight, Step
+from backups.swap import Swap
+
+_TUPLES = ("aliases", "aliases_before")
+
+
+@dataclasses.dataclass(frozen=True)
+class Journal:
+    """A reading of the task's checkpoint; who adds to it writes it under the epoch first."""
+
+    checkpoint: dict[str, Any]
+
+    @property
+    def steps(self) -> list[Step]:
+        kept = self.checkpoint.get("plan", ())
+        return [Step(**step | {name: tuple(step[name]) for name in _TUPLES}) for step in kept]
+
+    @property
+    def created_database(self) -> bool:
+        return bool(self.checkpoint.get("created_database"))
+
+    @property
+    def filled(self) -> list[str]:
+        """Collections whose hidden copy is whole and compared."""
+        return list(self.checkpoint.get("filled", ()))
+
+    @property
+    def begun(self) -> list[str]:
+        """Collections that were about to take their name."""
+        return list(self.checkpoint.get("begun", ()))
+
+    @property
+    def swapped(self) -> bool:
+        """All have their names: from here on there is no way back, only to the end."""
+        return bool(self.checkpoint.get("swapped"))
+
+
+def planned(found: Preflight) -> dict[str, Any]:
+    return {
+        "plan": [dataclasses.asdict(step) for step in found.steps],
+        "created_database": found.creates_database,
+    }
+
+
+def swaps_of(task_id: str, steps: Sequence[Step]) -> list[Swap]:
+    """Hidden names carry the task, so that no two restores meet and the janitor knows whose."""
+    mark = task_id.replace("-", "_")
+    return [
+        Swap(
+            step=step,
+            hidden=f"_vbase_restore_{mark}_{number}",
+            old=f"_vbase_old_{mark}_{number}",
+        )
+        for number, step in enumerate(steps)
+    ]

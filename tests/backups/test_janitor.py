@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pymilvus import MilvusClient
+
+from backups import services
+from backups.hands import connected, snapshots_of
+from backups.janitor import sweep_janitor
+from backups.models import Backup, BackupJob
+from backups.states import BackupStatus
+from backups.stores.base import put
+from backups.stores.local import LocalStore
+from clusters.models import Cluster
+from tests.backups.conftest import fill
+from vbase_console.tasks.models import Task
+
+Work = Callable[[], int]
+
+
+@pytest.fixture
+def job(cluster: Cluster, milvus: MilvusClient, work: Work) -> BackupJob:
+    fill(milvus, rows=20)
+    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    work()
+    job.backup.refresh_from_db()
+    return job
+
+
+def test_it_drops_snapshots_whose_job_is_over(job: BackupJob, cluster: Cluster) -> None:
+    snapshots = snapshots_of(cluster)
+    assert snapshots is not None
+    snapshots.take(f"{job.task.task_id}-1", database="default", collections=["images"])
+    BackupJob.objects.update(is_tidy=False)
+    sweep_janitor()
+    assert snapshots.names() == []
+
+
+def test_it_removes_the_files_of_what_is_gone(job: BackupJob, store: LocalStore) -> None:
+    Backup.objects.update(status=BackupStatus.GONE)
+    sweep_janitor()
+    assert list(store.list(job.backup.directory)) == []
+
+
+def test_it_leaves_alone_what_no_row_knows(job: BackupJob, store: LocalStore) -> None:
+    put(store, "somebody/bak-else/manifest.json", b"{}")
+    sweep_janitor()
+    assert store.size("somebody/bak-else/manifest.json") == 2
+
+
+def test_it_asks_again_for_a_deletion_that_nobody_is_at(
+    job: BackupJob, store: LocalStore, work: Work
+) -> None:
+    Backup.objects.update(status=BackupStatus.DELETING)
+    sweep_janitor()
+    work()
+    job.backup.refresh_from_db()
+    assert job.backup.status == BackupStatus.GONE
+
+
+def test_it_undoes_a_restore_that_ended_halfway(
+    job: BackupJob, cluster: Cluster, milvus: MilvusClient
+) -> None:
+    restoring = services.restore_backup(
+        job.backup, cluster, on_conflict="RENAME", suffix="_copy", by="alice"
+    )
+    mark = restoring.task.task_id.replace("-", "_")
+    step = {"source": "images", "target": "images_copy", "rows": 20, "bytes": 1}
+    step |= {"replaces": False, "aliases": [], "aliases_before": []}
+    Task.objects.filter(pk=restoring.task_id).update(state="FAILED", checkpoint={"plan": [step]})
+    with connected(cluster, "default") as client:
+        client.rename("images", f"_vbase_restore_{mark}_0")
+        sweep_janitor()
+        assert client.collections() == []
