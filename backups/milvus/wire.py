@@ -70,8 +70,8 @@ class WireScan:
     ) -> Iterator[Scanned]:
         following: Answer | None = self._ask(partition, last)
         while following is not None:
-            asked = self._page_rows
             answer = self._answer(following, partition, last)
+            asked = self._page_rows
             last = last_key(answer.fields_data, self.collection.primary_key)
             if last is None:
                 return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,8 @@ from pymilvus import DataType
 
 from backups.archive.description import DataType as ArchiveType
 from backups.archive.description import FieldDescription
+from backups.milvus.client import Client
+from backups.milvus.errors import TooLarge
 from backups.milvus.keys import after, every, is_last, literal
 from backups.milvus.wire import WireScan
 from tests.milvus.generated import NASTY
@@ -51,6 +56,26 @@ def test_it_goes_on_after_any_key(room: Room) -> None:
         scan = _scan(room, name)
         rest = list(scan.batches(after=each.cursor))
         assert content(rest) == content(scanned[number + 1 :])
+
+
+def test_pages_shrink_until_the_server_can_send_them(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = room.make()
+    room.tenant.insert(name, [row(number) for number in range(20)])
+    original = Client.begin
+
+    def begin(self: Client, method: str, request: Any, **options: Any) -> Callable[[], Any]:
+        pages = [pair.value for pair in getattr(request, "query_params", ()) if pair.key == "limit"]
+        too_large = method == "Query" and int(pages[0]) > 6
+        return _too_large if too_large else original(self, method, request, **options)
+
+    monkeypatch.setattr(Client, "begin", begin)
+    assert keys(room.wire(name)) == list(range(20))
+
+
+def _too_large() -> Any:
+    raise TooLarge("too large", permanent=False)
 
 
 def _scan(room: Room, name: str) -> WireScan:
