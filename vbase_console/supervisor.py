@@ -48,7 +48,6 @@ def main() -> int:
 def _run_alone() -> int:
     make_directories(settings.DATA_DIR)
     with only_console(settings.DATA_DIR, announcement.address()):
-        require_free(settings.HOST, settings.PORT)
         return Supervisor().run()
 
 
@@ -73,6 +72,7 @@ class Supervisor:
         self._interruption.listen()
         processes.adopt_orphans()
         self._end_leftovers()
+        require_free(settings.HOST, settings.PORT)
         try:
             self._start_and_watch()
         finally:
