@@ -54,6 +54,7 @@ def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
 def _no_message_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """The row is the truth: tests call `work()` where a worker would have been woken."""
     monkeypatch.setattr(task_services, "wake", lambda task_id: True)
+    monkeypatch.setattr(task_services, "wake_all", len)
 
 
 @pytest.fixture(autouse=True)

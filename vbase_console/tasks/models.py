@@ -47,9 +47,12 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         freed it, so that the next sweep tells them even if nobody lives to send the message.
         """
         if lock:
-            waiting = Task.objects.filter(lock=lock, state=TaskState.PENDING)
-            first = waiting.in_turn_order().values("pk")[:1]
+            first = Task.objects.next_for(lock).values("pk")[:1]
             Task.objects.filter(pk__in=first).update(woken_at=None)
+
+    def next_for(self, lock: str) -> Self:
+        """Those that wait for it, the next one first."""
+        return self.filter(lock=lock, state=TaskState.PENDING).order_by("-rank", "pk")
 
     def ready(self) -> Self:
         """Waiting tasks whose time and turn have come."""
@@ -59,7 +62,8 @@ class TaskQuerySet(TenantQuerySet["Task"]):
             Q(rank__gt=OuterRef("rank")) | Q(rank=OuterRef("rank"), pk__lt=OuterRef("pk"))
         )
         due = self.filter(state=TaskState.PENDING, not_before__lte=Now())
-        return due.filter(~Exists(held), ~Exists(earlier))
+        # Said first, so that those who wait for nobody are not compared with each other.
+        return due.filter(Q(lock="") | (~Exists(held) & ~Exists(earlier)))
 
 
 class Task(models.Model):
@@ -128,13 +132,11 @@ class Task(models.Model):
             models.Index(fields=["not_before"], condition=Q(state="PENDING"), name="task_waiting"),
             models.Index(
                 fields=["lease_until"],
-                condition=Q(state__in=["RUNNING", "CANCELLING"]),
+                condition=Q(lease_until__isnull=False),
                 name="task_leased",
             ),
             models.Index(
-                fields=["lock", "-rank", "id"],
-                condition=Q(state__in=["PENDING", "RUNNING", "CANCELLING"]),
-                name="task_turn",
+                fields=["lock", "-rank", "id"], condition=Q(state="PENDING"), name="task_turn"
             ),
         ]
 

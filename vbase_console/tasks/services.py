@@ -5,10 +5,13 @@ after the commit.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from vbase_console.errors import FailedPrecondition
 from vbase_console.identifiers import new_id
@@ -113,16 +116,21 @@ def wake(task_id: str) -> bool:
     """Tell the workers to look at this row. False where the broker does not answer: the sweep
     will find the row.
     """
-    if not broker.send(task_id):
-        return False
-    Task.objects.filter(task_id=task_id).update(woken_at=Now())
-    return True
+    return wake_all([task_id]) == 1
+
+
+def wake_all(task_ids: Sequence[str]) -> int:
+    """The same for many, until the first message that is not taken; answers how many were."""
+    taken = list(takewhile(broker.send, task_ids))
+    if taken:
+        Task.objects.filter(task_id__in=taken).update(woken_at=Now())
+    return len(taken)
 
 
 def wake_next(lock: str) -> None:
     """A lock became free: wake whoever is first in line."""
-    following = Task.objects.filter(lock=lock).ready().first() if lock else None
-    if following:
+    following = Task.objects.next_for(lock).first() if lock else None
+    if following and following.not_before <= timezone.now():
         wake(following.task_id)
 
 

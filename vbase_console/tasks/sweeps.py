@@ -28,12 +28,7 @@ DELETE_BATCHES = 50
 def sweep_tasks() -> int:
     """Wake every task that waits unheard and every one whose worker died; answers how many."""
     beat_of("worker")
-    woken = 0
-    for task_id in _to_wake():
-        if not services.wake(task_id):
-            break  # the broker is away; the next sweep goes on
-        woken += 1
-    return woken
+    return services.wake_all(_to_wake())
 
 
 def _to_wake() -> list[str]:
@@ -50,7 +45,7 @@ def _to_wake() -> list[str]:
 def _unheard(tasks: TaskQuerySet, since: str) -> list[str]:
     """Nobody was woken for what is true since then."""
     unheard = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
-    return list(unheard.order_by("pk").values_list("task_id", flat=True)[:WAKE_AT_ONCE])
+    return list(unheard.order_by(since).values_list("task_id", flat=True)[:WAKE_AT_ONCE])
 
 
 def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
