@@ -29,7 +29,8 @@ and the Parquet files in that are what Milvus' bulk import takes.
 1. Create the collection as `schema.json` says, with its partitions. `auto_id` must be off on the
    primary key where the keys of this backup shall stay; the files hold them.
 2. Put a partition's files where the server can read them (its bucket) and import them into that
-   partition: `pymilvus.bulk_writer.bulk_import(url, collection_name, files, partition_name=...)`.
+   partition, with `bulk_import(url, collection_name, files=..., partition_name=...)` of
+   `pymilvus.bulk_writer`.
    Where a field is a partition key, leave the partition's name out: Milvus finds it by the key.
 3. Create the indexes and aliases that `schema.json` lists, and load the collection.
 

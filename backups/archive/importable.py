@@ -28,6 +28,8 @@ def importable(batch: pa.RecordBatch, collection: CollectionDescription) -> pa.R
 
 
 def _column(column: pa.Array, field: FieldDescription) -> pa.Array:
+    if field.is_dynamic:
+        return pc.fill_null(_text(column), "{}")
     if field.data_type is not DataType.ARRAY:
         return _convert(column, field.data_type)
     elements = _convert(column.values, field.element_type or DataType.VARCHAR)

@@ -189,5 +189,5 @@ def _reason(error: OSError) -> str:
     if error.errno in {errno.EOPNOTSUPP, errno.EPERM}:
         return f"{error.strerror} (the file system of a backup store needs hard links)"
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-        return f"{error.strerror} (a backup store follows no symbolic links)"
+        return f"{error.strerror} (a backup store is a directory, and follows no symbolic links)"
     return error.strerror or str(error)

@@ -98,6 +98,12 @@ def test_what_the_server_computes_is_left_out() -> None:
     assert importable(batch_of(collection, [[1], [b""]]), collection).schema.names == ["id"]
 
 
+def test_a_row_without_dynamic_fields_has_an_empty_object() -> None:
+    collection = CollectionDescription(name="c", fields=(KEY,), enable_dynamic_field=True)
+    batch = batch_of(collection, [[1, 2], [None, b'{"a":1}']])
+    assert importable(batch, collection).column("$meta").to_pylist() == ["{}", '{"a":1}']
+
+
 def test_json_that_is_no_text_is_refused_and_not_changed(tmp_path: Path) -> None:
     document = FieldDescription(name="it", data_type=DataType.JSON)
     collection = CollectionDescription(name="c", fields=(KEY, document))
