@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clusters.models import MOST_COMPUTE_UNITS
@@ -17,6 +18,17 @@ UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
 """How generated clients say that they name no status."""
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": r"^\s*[A-Za-z0-9._-]([A-Za-z0-9._ -]{0,61}[A-Za-z0-9._-])?\s*$",
+        "description": "1 to 63 letters, digits, dots, underscores, spaces and dashes.",
+    }
+)
+class Name(Text):
+    """Checked where clusters are made; the pattern is for readers of the OpenAPI document."""
+
+
 class ClusterResourceConfigRequest(Input):
     version = Text(required=False, help_text="One of GetCluster's availableVersions.")
     compute_units = WholeNumber(**UNITS, help_text="CPU cores; 1 unless named.")
@@ -27,7 +39,7 @@ class ClusterResourceConfigRequest(Input):
 
 
 class CreateClusterRequest(Body):
-    name = Text(help_text="1 to 63 of letters, digits, dot, underscore, space and dash.")
+    name = Name()
     resource_config = ClusterResourceConfigRequest(required=False)
     labels = Labels(required=False)
     deletion_protection = Flag(required=False)
@@ -40,7 +52,7 @@ class ClusterBody(Body):
 
 
 class UpdateClusterRequest(ClusterBody):
-    name = Text(required=False)
+    name = Name(required=False)
     labels = Labels(required=False, help_text="All labels; those left out are removed.")
     deletion_protection = Flag(required=False)
 

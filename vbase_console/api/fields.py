@@ -44,7 +44,9 @@ class QueryFlag(serializers.BooleanField):
         return bool(data == "true")
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+@extend_schema_field(
+    {"type": "object", "additionalProperties": {"type": "string", "maxLength": 255}}
+)
 class Labels(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
     """Data of the tenant's: neither keys nor values are ever re-cased or trimmed."""
 

@@ -1,0 +1,93 @@
+"""What an endpoint costs does not depend on how much there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from clusters import protection
+from clusters.models import Cluster
+from tests.api.client import Api
+from tests.api.operations import Served, served
+from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Task, TaskEvent
+
+READS = [one for one in served() if one.method == "GET" and not one.operation.is_public]
+NAMES = [one.operation.name for one in READS]
+FEW, MANY = 10, 1_000
+
+
+@pytest.fixture
+def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
+    return make_cluster()
+
+
+def grow(organization: Organization, cluster: Cluster, count: int) -> None:
+    """So many clusters beside this one, and so many tasks of it, in progress and ended."""
+    Cluster.objects.bulk_create(
+        Cluster(organization=organization, name=f"c{number}-{count}", version="1")
+        for number in range(count)
+    )
+    tasks = Task.objects.bulk_create(
+        Task(
+            task_id=f"task-{number}-{count}",
+            organization=organization,
+            kind="RESTART",
+            subject_id=cluster.cluster_id,
+            state="PENDING" if number % 2 else "CANCELLED",
+        )
+        for number in range(count)
+    )
+    TaskEvent.objects.bulk_create(
+        TaskEvent(task=task, epoch=0, state="PENDING", progress=0) for task in tasks
+    )
+
+
+def queries(api: Api, one: Served, cluster: Cluster) -> int:
+    path = one.path.format(
+        organization_id=cluster.organization_id,
+        cluster_id=cluster.cluster_id,
+        service_id=cluster.service_id,
+        task_id=Task.objects.order_by("pk")[0].task_id,
+    )
+    size = {"pageSize": 200} if one.operation.name.startswith("List") else {}
+    with CaptureQueriesContext(connection) as captured:
+        assert api.get(path, **size).status == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize("one", READS, ids=NAMES)
+def test_reading_costs_the_same_with_a_thousand_as_with_ten(
+    api: Api, cluster: Cluster, organization: Organization, one: Served
+) -> None:
+    grow(organization, cluster, FEW)
+    api.get("/me")  # notes once in a while when the key was used
+    few = queries(api, one, cluster)
+    grow(organization, cluster, MANY)
+    assert queries(api, one, cluster) == few <= 4
+
+
+def test_but_for_its_backups_a_cluster_is_read_with_two_queries(
+    api: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protection, "_guardians", [])
+    (one,) = [one for one in READS if one.operation.name == "GetCluster"]
+    api.get("/me")
+    assert queries(api, one, cluster) == 2
+
+
+def test_creating_a_cluster_costs_the_same_with_a_thousand(
+    api: Api, cluster: Cluster, organization: Organization
+) -> None:
+    def cost(name: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert api.post("/clusters", name=name).status == 200
+        return len(captured)
+
+    api.get("/me")
+    few = cost("first")
+    grow(organization, cluster, MANY)
+    assert cost("second") == few
