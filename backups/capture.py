@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
+import pyarrow as pa
 from django.utils import timezone
 
 from backups.archive.description import CollectionDescription
@@ -153,7 +154,7 @@ def _copy_collection(
             backup.directory,
             scan.collection,
             partition or scan.collection.partitions[0],
-            (each.batch for each in batches),
+            reading.batches_of(batches),
             sealed=parts,
             guard=attempt.guard,
         )
@@ -183,9 +184,16 @@ class _Reading:
 
     def __iter__(self) -> Iterator[Scanned]:
         for each in self._scanned:
-            self.cursor = each.cursor
             self._progress.add(each.batch.num_rows, self._where)
             yield each
+
+    def batches_of(self, group: Iterable[Scanned]) -> Iterator[pa.RecordBatch]:
+        """The cursor moves with what is handed on: to see that a partition has ended, `groupby`
+        reads on into the next one, whose first batch is in no part yet.
+        """
+        for each in group:
+            self.cursor = each.cursor
+            yield each.batch
 
 
 class _Progress:
