@@ -77,3 +77,8 @@ def fill(milvus: MilvusClient, name: str = "images", rows: int = 500) -> None:
     ]
     if data:
         milvus.insert(name, data)
+
+
+def rows_of(milvus: MilvusClient, name: str = "images") -> list[dict[str, object]]:
+    found = milvus.query(name, filter="id >= 0", output_fields=["*"], limit=1000)
+    return sorted((dict(row) for row in found), key=lambda row: row["id"])

@@ -8,7 +8,7 @@ from pymilvus import MilvusClient
 from backups import services
 from backups.models import Backup
 from clusters.models import Cluster
-from tests.backups.conftest import fill
+from tests.backups.conftest import fill, rows_of
 from vbase_console.errors import AlreadyExists
 
 Work = Callable[[], int]
@@ -21,11 +21,6 @@ def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     job = services.take_backup(cluster, collection_names=["images"], by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
-
-
-def rows_of(milvus: MilvusClient, name: str = "images") -> list[dict[str, object]]:
-    found = milvus.query(name, filter="id >= 0", output_fields=["*"], limit=1000)
-    return sorted((dict(row) for row in found), key=lambda row: row["id"])
 
 
 def test_it_brings_back_every_row_after_a_drop(

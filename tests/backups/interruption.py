@@ -1,0 +1,59 @@
+"""Workers that die: at the n-th effect, without a word, as after kill -9."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.worker import run_task
+
+
+class Dead(BaseException):
+    """Nothing catches it, and nothing is written after it."""
+
+
+@contextmanager
+def dying_at(effect: int) -> Iterator[None]:
+    """Every effect on the world is announced by `guard`; the n-th one never happens."""
+    patch, guard, seen = pytest.MonkeyPatch(), Attempt.guard, 0
+
+    def counted(self: Attempt) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == effect:
+            raise Dead
+        guard(self)
+
+    patch.setattr(Attempt, "guard", counted)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+def dies(task: Task, *, at: int) -> bool:
+    """Whether the attempt came as far as its n-th effect, and died there."""
+    with dying_at(at):
+        try:
+            run_task(task.task_id)
+        except Dead:
+            return True
+    return False
+
+
+def taken_over(task: Task) -> Task:
+    """Its lease has ended; another worker takes it up and brings it to its end."""
+    while True:
+        past = timezone.now() - timedelta(seconds=1)
+        Task.objects.filter(pk=task.pk, lease_until__isnull=False).update(lease_until=past)
+        Task.objects.filter(pk=task.pk).update(not_before=past)
+        run_task(task.task_id)
+        task.refresh_from_db()
+        if task.is_finished:
+            return task
