@@ -1,7 +1,8 @@
 """Which rows of pinned segments live: the newest of each key, unless deleted later.
 
 Memory stays bounded however many rows and deletions there are: keys are compared in passes, each
-over a share of the keys that fits, and what remains of them is one bit for each row.
+over a share of the keys that fits. What stands for a row all the while is one bit, and where there
+are several passes the number of its pass.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 _ENTRIES_AT_ONCE = 2**18
 _KEY_BYTES_AT_ONCE = 16 * 1024 * 1024
 _ROWS_AT_ONCE = 2**16
+_MOST_PASSES = 2**16
 _DELETION = -1
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _UPPER_HALF = np.uint64(32)
@@ -24,6 +26,7 @@ _SEQUENCE = "_seq"
 
 Bits = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint64]
+Shares = npt.NDArray[np.uint16]
 Positions = npt.NDArray[np.int64]
 Chunk = tuple[pa.Array, Numbers, Positions, Positions]
 """Keys, their sequences, the number of their file (or _DELETION) and of their row in it."""
@@ -38,9 +41,13 @@ def live_bits(
 ) -> list[Bits]:
     """For each data file one bit for each of its rows, packed, set where the row lives."""
     bits = [np.zeros((_rows(path) + 7) // 8, dtype=np.uint8) for path in data_files]
-    passes = _passes([*data_files, *delta_files], key, entries_at_once)
+    files = [*enumerate(data_files), *((_DELETION, path) for path in delta_files)]
+    paths = [path for _, path in files]
+    passes = _passes(paths, key, entries_at_once)
+    shares = [_shares(path, key, passes) for path in paths]
     for share in range(passes):
-        chunks = list(_shares(data_files, delta_files, key, share, passes))
+        chosen = [found == share for found in shares]
+        chunks = [chunk for chunk in _chunks(files, chosen, key) if len(chunk[0])]
         if chunks:
             _mark(bits, *_survivors(chunks))
     return bits
@@ -63,7 +70,8 @@ def _rows(path: Path) -> int:
 def _passes(paths: Sequence[Path], key: str, entries_at_once: int) -> int:
     entries = sum(_rows(path) for path in paths)
     size = sum(_key_bytes(path, key) for path in paths)
-    return max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
+    wanted = max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
+    return min(wanted, _MOST_PASSES)
 
 
 def _key_bytes(path: Path, key: str) -> int:
@@ -73,21 +81,37 @@ def _key_bytes(path: Path, key: str) -> int:
     return sum(metadata.row_group(g).column(at).total_uncompressed_size for g in groups)
 
 
-def _shares(
-    data_files: Sequence[Path], delta_files: Sequence[Path], key: str, share: int, passes: int
+def _shares(path: Path, key: str, passes: int) -> Shares:
+    """In which pass each row's key is looked at."""
+    if passes == 1:
+        return np.zeros(_rows(path), dtype=np.uint16)
+    batches = read_parquet(path, [key], _ROWS_AT_ONCE)
+    return np.concatenate(
+        [np.empty(0, np.uint16), *(_spread(b.column(0), passes) for b in batches)]
+    )
+
+
+def _spread(keys: pa.Array, passes: int) -> Shares:
+    if pa.types.is_integer(keys.type):
+        hashes = keys.to_numpy().astype(np.uint64)
+    else:
+        hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys)).astype(np.uint64)
+    share: Numbers = (hashes * _SPREAD >> _UPPER_HALF) % np.uint64(passes)
+    return share.astype(np.uint16)
+
+
+def _chunks(
+    files: Sequence[tuple[int, Path]], chosen: Sequence[npt.NDArray[np.bool_]], key: str
 ) -> Iterator[Chunk]:
-    numbered = [*enumerate(data_files), *((_DELETION, path) for path in delta_files)]
-    for number, path in numbered:
+    for (number, path), of_file in zip(files, chosen, strict=True):
         first = 0
         for batch in read_parquet(path, [key, _SEQUENCE], _ROWS_AT_ONCE):
-            rows = np.arange(first, first + batch.num_rows)
+            mine = of_file[first : first + batch.num_rows]
+            taken = batch.filter(pa.array(mine))
+            sequences = taken.column(_SEQUENCE).to_numpy()
+            numbers = np.full(len(sequences), number, dtype=np.int64)
+            yield taken.column(key), sequences, numbers, np.flatnonzero(mine) + first
             first += batch.num_rows
-            mine = _share_of(batch.column(key), passes) == share
-            if mine.any():
-                chosen = batch.filter(pa.array(mine))
-                sequences = chosen.column(_SEQUENCE).to_numpy()
-                files = np.full(len(sequences), number, dtype=np.int64)
-                yield chosen.column(key), sequences, files, rows[mine]
 
 
 def read_parquet(
@@ -96,17 +120,6 @@ def read_parquet(
     """A stream that holds no more than the rows asked for and a buffer for each column."""
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns, row_groups=row_groups)
-
-
-def _share_of(keys: pa.Array, passes: int) -> Numbers:
-    if passes == 1:
-        return np.zeros(len(keys), dtype=np.uint64)
-    if pa.types.is_integer(keys.type):
-        hashes = keys.to_numpy().astype(np.uint64)
-    else:
-        hashes = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys)).astype(np.uint64)
-    shares: Numbers = (hashes * _SPREAD >> _UPPER_HALF) % np.uint64(passes)
-    return shares
 
 
 def _survivors(chunks: Sequence[Chunk]) -> tuple[Positions, Positions]:
