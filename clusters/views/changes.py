@@ -12,7 +12,7 @@ from django.urls import reverse
 from clusters import forms, services
 from clusters.admission import outlook, unfinished
 from clusters.hands import get_driver
-from clusters.protection import is_anybody_registered
+from clusters.protection import protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.shown import address_of, connectable
 from vbase_console.organizations.scopes import CREATE_CLUSTER, DELETE_CLUSTER, SCALE_CLUSTER
@@ -159,7 +159,8 @@ class ClusterDeleteView(ClusterChange):
         """What a deletion takes with it, and what it leaves."""
         endpoint = address_of(self.cluster) if connectable(self.cluster) else ""
         about = {"endpoint": endpoint, "overtaken": unfinished(self.cluster)}
-        return super().context() | about | {"backed_up": is_anybody_registered()}
+        protection = protection_of([self.cluster.pk])[self.cluster.pk]
+        return super().context() | about | {"protection": protection}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         task, said = services.delete_cluster(self.cluster, by=self.by)

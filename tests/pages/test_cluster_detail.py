@@ -188,17 +188,34 @@ def test_it_says_nothing_of_backups_where_nobody_keeps_any(
     make_cluster: MakeCluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = make_cluster()
+    monkeypatch.setattr(protection, "_guardians", [])
     assert b"Backups" not in alices.open("cluster-detail", cluster.pk).content
-    monkeypatch.setattr(protection, "_guardians", [Guardian()])
-    assert b"no policies" in alices.open("cluster-detail", cluster.pk).content
-    assert b"with no policies" in alices.open("overview").content
+    assert b"Protection" not in alices.open("overview").content
+
+
+def test_it_says_who_is_backed_up_and_who_is_not(
+    make_cluster: MakeCluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, bare = make_cluster("kept"), make_cluster("bare")
+    monkeypatch.setattr(protection, "_guardians", [Guardian(kept)])
+    assert b"the last one" in alices.open("cluster-detail", kept.pk).content
+    assert b"none yet" in alices.open("cluster-detail", bare.pk).content
+    assert b"1 cluster with a backup, 1 without one" in alices.open("overview").content
+    assert b"cannot be brought back" in alices.open("cluster-delete", bare.pk).content
+    assert b"its backups, the last one" in alices.open("cluster-delete", kept.pk).content
 
 
 class Guardian:
-    def protection_of(self, cluster_ids: Any) -> dict[str, Protection]:
-        return {}
+    """Looks after one cluster only."""
 
-    def before_delete(self, cluster: Cluster, *, delete_backups: bool) -> str:
+    def __init__(self, kept: Cluster) -> None:
+        self.kept = kept
+
+    def protection_of(self, cluster_ids: Any) -> dict[str, Protection]:
+        kept = Protection(last_backup_at=self.kept.created_at)
+        return {self.kept.pk: kept} if self.kept.pk in cluster_ids else {}
+
+    def before_delete(self, cluster: Cluster, **_: object) -> str:
         return "Its backups are kept."
 
 

@@ -63,5 +63,5 @@ class OverviewView(Page):
             return {}
         living = Cluster.objects.alive().visible_to(self.principal)
         answers = protection_of(list(living.values_list("pk", flat=True))).values()
-        covered = sum(1 for answer in answers if answer.policy_count)
+        covered = sum(1 for answer in answers if answer.last_backup_at)
         return {"guarded": True, "covered": covered, "uncovered": len(answers) - covered}
