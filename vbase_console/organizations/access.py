@@ -11,7 +11,7 @@ from django.utils import timezone
 from vbase_console.errors import NotFound, Unauthenticated
 from vbase_console.organizations.models import ApiKey, Membership
 from vbase_console.organizations.scopes import SCOPES_OF_ROLE
-from vbase_console.organizations.tenancy import Principal, is_storable
+from vbase_console.organizations.tenancy import Principal, is_storable, only_row
 
 LAST_USED_GRAIN = timedelta(minutes=10)
 """`last_used_at` is written at most this often: reading must not turn into writing."""
@@ -23,7 +23,7 @@ def principal_of_key(text: str) -> Principal:
     """
     prefix, _, _ = text.partition(".")
     keys = ApiKey.objects.select_related("organization").filter(prefix=prefix, revoked=False)
-    key = keys.first() if is_storable(prefix) else None
+    key = only_row(keys) if is_storable(prefix) else None
     if key is None or key.has_expired or not key.is_valid(text):
         raise Unauthenticated("The API key is wrong, revoked or expired; send a valid one.")
     _touch(key)
@@ -43,7 +43,7 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
     membership = None
     if user.is_authenticated and is_storable(organization):
         memberships = Membership.objects.select_related("organization")
-        membership = memberships.filter(user=user.pk, organization__name=organization).first()
+        membership = only_row(memberships.filter(user=user.pk, organization__name=organization))
     if membership is None:
         raise NotFound("There is no such organization here.")
     return Principal(

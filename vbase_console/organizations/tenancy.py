@@ -48,10 +48,17 @@ class TenantQuerySet(models.QuerySet[M_co]):
         never existed.
         """
         askable = all(is_storable(value) for value in key.values())
-        row = self.visible_to(principal).filter(**key).first() if askable else None
+        row = only_row(self.visible_to(principal).filter(**key)) if askable else None
         if row is None:
             raise NotFound(f"There is no {self.model._meta.verbose_name} {_named(key)} here.")
         return row
+
+
+def only_row(rows: models.QuerySet[M_co]) -> M_co | None:
+    """The row of a query that finds at most one. `first` would have it sorted, which every request
+    pays for.
+    """
+    return next(iter(rows.order_by()[:1]), None)
 
 
 def is_storable(value: object) -> bool:
