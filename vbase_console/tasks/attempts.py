@@ -156,6 +156,7 @@ class Attempt:
                 note(self.task, message)
         if self.task.state == TaskState.CANCELLING:
             self.cancel_requested.set()
+            self.safe_point()
 
     def remember(self, **facts: Any) -> None:
         """Note for the next attempt what this one has reached."""
