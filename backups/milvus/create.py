@@ -18,7 +18,8 @@ from backups.archive.description import (
     LoadStatus,
 )
 from backups.archive.scalars import Scalar
-from backups.milvus.client import Client, pairs
+from backups.milvus.client import Client, Server, pairs
+from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
 from backups.milvus.types import NUMBERS
 
 _DEFAULT_PARTITION = "_default"
@@ -50,7 +51,7 @@ def create(client: Client, collection: CollectionDescription, name: str) -> None
         schema=_schema(collection, name).SerializeToString(),
         shards_num=collection.shards or 0,
         num_partitions=collection.num_partitions or 0,
-        properties=pairs(dict(collection.properties)),
+        properties=pairs(_properties(collection, client.server())),
     )
     if collection.consistency_level is not None:
         level = common_pb2.ConsistencyLevel.Value(collection.consistency_level)
@@ -58,6 +59,13 @@ def create(client: Client, collection: CollectionDescription, name: str) -> None
     client.call("CreateCollection", request)
     if not has_partition_key(collection):
         create_partitions(client, collection, name)
+
+
+def _properties(collection: CollectionDescription, server: Server) -> dict[str, str]:
+    properties = dict(collection.properties)
+    if collection.primary_key.auto_id and not server.is_embedded and keeps_given_keys(server):
+        properties[GIVEN_AUTO_IDS] = "true"
+    return properties
 
 
 def create_partitions(client: Client, collection: CollectionDescription, name: str) -> None:

@@ -8,7 +8,9 @@ from backups.milvus.types import offers
 
 _NULLS_SINCE = (2, 5, 0)
 _FUNCTIONS_SINCE = (2, 5, 0)
-_GIVEN_AUTO_IDS_SINCE = (2, 6, 0)
+_GIVEN_AUTO_IDS_SINCE = (2, 6, 3)
+GIVEN_AUTO_IDS = "allow_insert_auto_id"
+"""The property without which a full Milvus numbers rows itself, whatever they bring."""
 
 _FORGOTTEN = (
     "This server does not keep descriptions of collections and fields, names of indexes, the "
@@ -64,13 +66,17 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
 
 def changes(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
     """What this server takes only in another form; the restore goes on and says so."""
-    found = []
-    if collection.primary_key.auto_id and not keeps_given_keys(server):
-        found.append(
-            f"the keys of {collection.primary_key.name!r} are generated anew, because "
-            f"Milvus {server.version} accepts none for auto ids."
-        )
-    return tuple(f"{collection.name}: {text}" for text in found)
+    if not collection.primary_key.auto_id or server.is_embedded:
+        return ()
+    key = collection.primary_key.name
+    if keeps_given_keys(server):
+        if collection.properties.get(GIVEN_AUTO_IDS) == "true":
+            return ()
+        return (f"{collection.name}: it gets the property {GIVEN_AUTO_IDS}, to keep its keys.",)
+    return (
+        f"{collection.name}: the keys of {key!r} are generated anew, because Milvus "
+        f"{server.version} accepts none for auto ids.",
+    )
 
 
 def keeps_given_keys(server: Server) -> bool:
