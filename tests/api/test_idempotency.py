@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from tests.api.client import Api, Said
 from vbase_console.api import idempotency
 from vbase_console.api.models import IdempotentAnswer
 from vbase_console.api.sweeps import sweep_answers
+from vbase_console.celery import app
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task
 
@@ -205,3 +207,9 @@ def raise_(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return broken
+
+
+def test_the_housekeeping_is_woken_by_the_beat() -> None:
+    app.loader.import_default_modules()
+    assert sweep_answers.name in app.tasks
+    assert sweep_answers.name in settings.CELERY_BEAT_SCHEDULE

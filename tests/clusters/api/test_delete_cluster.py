@@ -20,7 +20,7 @@ class Recorder:
     def protection_of(self, cluster_ids: object) -> dict[str, protection.Protection]:
         return {}
 
-    def before_delete(self, cluster: Cluster, *, delete_backups: bool) -> str:
+    def before_delete(self, cluster: Cluster, *, by: str, delete_backups: bool) -> str:
         self.asked.append(delete_backups)
         return "3 backups are kept."
 
