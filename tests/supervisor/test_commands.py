@@ -1,0 +1,98 @@
+"""What can be asked of the console from a shell."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import uuid
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.live import Console
+from vbase_console.organizations.access import principal_of_key
+from vbase_console.organizations.models import ApiKey, Organization
+from vbase_console.organizations.scopes import ALL_SCOPES
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    """What it prints on standard output and on standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    call_command(*arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_it_prints_a_key_alone(organization: Organization) -> None:
+    key, _ = run("issue_api_key", "--organization", organization.name, "--name", "ci")
+    assert len(key.split()) == 1
+    assert principal_of_key(key.strip()).scopes == frozenset(ALL_SCOPES)
+
+
+def test_it_issues_a_key_with_chosen_scopes(organization: Organization) -> None:
+    chosen = ["--scopes", "GetCluster, ListVBaseService"]
+    key, _ = run("issue_api_key", "--organization", organization.name, "--name", "ci", *chosen)
+    assert principal_of_key(key.strip()).scopes == {"GetCluster", "ListVBaseService"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--organization", "nobody", "--name", "ci"], "no organization 'nobody'. There is: acme"),
+        (["--organization", "acme", "--name", "ci", "--scopes", "Fly"], "Unknown: Fly"),
+        (["--organization", "acme", "--name", "ci", "--scopes", ","], "at least one scope"),
+        (["--organization", "acme", "--name", " "], "Give the key a name"),
+    ],
+)
+def test_it_says_why_it_issues_no_key(
+    organization: Organization, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        run("issue_api_key", *arguments)
+    assert not ApiKey.objects.exists()
+
+
+def test_it_makes_an_organization_and_prints_its_id_alone() -> None:
+    out, err = run("create_organization", "--name", "other", "--owner", "Owner@example.com")
+    assert Organization.objects.get(name="other").pk == uuid.UUID(out.strip())
+    assert "manage.py changepassword owner@example.com" in err
+
+
+def test_an_owner_who_can_sign_in_is_told_nothing(organization: Organization) -> None:
+    _, err = run("create_organization", "--name", "other", "--owner", "alice@example.com")
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "message"),
+    [
+        ("acme", "alice@example.com", "exists already"),
+        ("", "alice@example.com", "name"),
+        ("other", "somebody", "'somebody' is none"),
+    ],
+)
+def test_it_says_why_it_makes_no_organization(
+    organization: Organization, name: str, owner: str, message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        run("create_organization", "--name", name, "--owner", owner)
+    assert Organization.objects.count() == 1
+
+
+def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Path) -> None:
+    given = {"VBASE_OWNER_EMAIL": "olga@example.com", "VBASE_OWNER_PASSWORD": "given by olga"}
+    fresh = Console(tmp_path / "data", **given)
+    assert "Sign in as olga@example.com with the password that you gave" in fresh.manage("prepare")
+    fresh.environment["VBASE_OWNER_EMAIL"] = "another@example.com"
+    assert "Sign in as olga@example.com (" in fresh.manage("prepare")
+    with sqlite3.connect(fresh.data_dir / "console.sqlite3") as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+
+
+def test_a_database_that_is_not_prepared_is_named(tmp_path: Path) -> None:
+    fresh = Console(tmp_path / "data")
+    with pytest.raises(AssertionError, match=r"prepare it first: `make run`"):
+        fresh.manage("issue_api_key", "--organization", "demo", "--name", "ci")
