@@ -37,6 +37,8 @@ _OPTIONS = [
     # pymilvus pings every 10 s, idle connections included; a default server calls that too many.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Even so an idle client was once sent away; a client that pings too often does no harm here.
+    ("grpc.http2.max_ping_strikes", 0),
     # Two servers on one port would share its calls; the second must fail instead.
     ("grpc.so_reuseport", 0),
 ]
