@@ -55,6 +55,11 @@ class ConsoleView(View):
         patch_vary_headers(response, ["HX-Request"])
         return response
 
+    def prepare(self) -> None:
+        """Before the transaction of a POST begins: what a server must be asked is asked here, so
+        that nobody waits for a lock while it answers.
+        """
+
     def refused(self, error: ConsoleError) -> HttpResponseBase:
         """How the person learns of a refusal. A fragment cannot say it: the whole page comes
         again, and says it.
@@ -81,6 +86,8 @@ class ConsoleView(View):
     def _audited(self) -> HttpResponseBase:
         """What is done and the row that says so are committed together, or neither is."""
         try:
+            self.principal.require(self.scopes["POST"])
+            self.prepare()
             with transaction.atomic():
                 response = self._served("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)

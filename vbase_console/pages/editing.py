@@ -29,10 +29,12 @@ class FormPage(Page):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.page(form=self.form_class(**self.form_arguments()))
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.bound = self.form_class(request.POST, **self.form_arguments())
+    def prepare(self) -> None:
+        self.bound = self.form_class(self.request.POST, **self.form_arguments())
         if not self.bound.is_valid():
             raise InvalidArgument(field_errors=_texts(self.bound))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.perform(self.bound.cleaned_data)
 
     def form_arguments(self) -> dict[str, Any]:
