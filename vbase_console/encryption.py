@@ -27,7 +27,7 @@ def decrypt(sealed: str) -> str:
         return _fernet(settings.SECRET_KEY).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise FailedPrecondition(
-            "A stored credential cannot be read: it was stored under another secret key than today's."
+            "A stored credential cannot be read: it was stored under another secret key than now."
         ) from error
 
 

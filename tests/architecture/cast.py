@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from django.contrib.auth.models import User
 from django.test import Client
 
+from backups.models import Backup
+from backups.services import verify_backup
+from backups.states import BackupStatus
 from clusters.models import Cluster
 from clusters.services import create_cluster
 from vbase_console.organizations.access import principal_of_member
@@ -25,6 +28,8 @@ class Tenant:
     task: Task
     membership: Membership
     key_prefix: str
+    backup: Backup
+    job_id: str
 
 
 # The part of an address → what stands there for a tenant. A new part belongs here.
@@ -36,6 +41,8 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
     "task_id": lambda tenant: tenant.task.task_id,
     "membership_id": lambda tenant: str(tenant.membership.pk),
     "prefix": lambda tenant: tenant.key_prefix,
+    "backup_name": lambda tenant: tenant.backup.name,
+    "job_id": lambda tenant: tenant.job_id,
     # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
     "app_label": lambda _: "tasks",
     "content_type_id": lambda _: "1",
@@ -51,7 +58,18 @@ def make_tenant(organization: Organization, owner: User, work: Callable[[], int]
     cluster.refresh_from_db()
     membership = Membership.objects.get(organization=organization, user=owner)
     key, _ = issue_api_key(organization, name="kept", scopes=["GetCluster"])
-    return Tenant(organization, cluster, task, membership, key.prefix)
+    backup = Backup.objects.create(
+        organization=organization,
+        cluster=cluster,
+        name=f"backup-of-{organization.name}",
+        db_name="default",
+        status=BackupStatus.AVAILABLE,
+        manifest_sha256="0" * 64,
+    )
+    job = verify_backup(backup, by=owner.username)
+    return Tenant(
+        organization, cluster, task, membership, key.prefix, backup, job_id=job.task.task_id
+    )
 
 
 def values_of(tenant: Tenant) -> dict[str, str]:

@@ -13,7 +13,9 @@ from tests.architecture.routes import CHANGING, Route
 from vbase_console.organizations.models import AuditEntry
 
 # Route → why a call leaves no row.
-UNAUDITED: dict[str, str] = {}
+UNAUDITED: dict[str, str] = {
+    "/v1/vbase/backup/org/<str:organization_id>": "a list that is documented to be asked by POST",
+}
 
 
 def changing_routes() -> list[Route]:
