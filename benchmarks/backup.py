@@ -1,6 +1,6 @@
 """How fast a collection is read and written, each way beside what a user would write himself.
 
-    python -m benchmarks.backup [--rows 20000] [--dim 128]
+    python -m benchmarks.backup [--rows 200000] [--dim 128] [--index HNSW]
 
 All in one run on one embedded cluster, because figures of different runs do not compare: rows per
 second, and the factor against the way that stands first in its group.
@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from backups.archive.columns import arrow_schema
 from backups.archive.description import CollectionDescription
+from backups.archive.manifest import Capture, Manifest
+from backups.archive.writer import seal, write_parts
 from backups.milvus import keys
 from backups.milvus.client import Client, Endpoint, pairs
 from backups.milvus.create import create
@@ -40,6 +43,7 @@ from backups.milvus.scan import Scan
 from backups.milvus.schema import describe
 from backups.milvus.snapshot import Snapshots
 from backups.milvus.wire import WireScan, consistency, iterator_params
+from backups.stores.local import LocalStore
 from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.client import ControlClient, Unreachable
 from clusters.drivers.embedded.layout import choose_port
@@ -70,6 +74,7 @@ class Bench:
     work: Path
     rows: int
     dim: int
+    index: str
     client: Client
     tenant: MilvusClient
 
@@ -145,6 +150,17 @@ def fill(bench: Bench) -> None:
         inserter.add(batch, "_default")
     inserter.finish()
     bench.client.flush([_SOURCE])
+    if bench.index:
+        _begin_index(bench)
+
+
+def _begin_index(bench: Bench) -> None:
+    """Built in the background, or not yet, while it is read: as a backup finds it."""
+    params = bench.tenant.prepare_index_params()
+    params.add_index("vector", index_type=bench.index, metric_type="COSINE")
+    building = threading.Thread(target=bench.tenant.create_index, args=(_SOURCE, params))
+    building.daemon = True
+    building.start()
 
 
 # Reading
@@ -156,6 +172,27 @@ def to_parquet(scan: Scan, path: Path) -> None:
         for each in scan.batches():
             writer.write_batch(each.batch)
     hashlib.file_digest(path.open("rb"), "sha256")
+
+
+def to_archive(bench: Bench, scan: Scan, name: str) -> None:
+    """What a job writes: parts, hashed, summed up, fsynced, and the manifest."""
+    store = LocalStore(bench.work / "store")
+    batches = (each.batch for each in scan.batches())
+    parts = list(write_parts(store, name, scan.collection, "_default", batches))
+    capture = Capture(
+        database="default",
+        captured_at="2026-01-01T00:00:00+00:00",
+        method="snapshot",
+        milvus_version="benchmark",
+    )
+    manifest = Manifest.of(
+        backup_id=name,
+        organization_id="benchmark",
+        capture=capture,
+        collections=[scan.collection],
+        parts=parts,
+    )
+    seal(store, name, manifest)
 
 
 def drain(scan: Scan) -> None:
@@ -221,10 +258,12 @@ def reading(bench: Bench) -> list[Figure]:
         ("read", "query_iterator + LocalBulkWriter", lambda: query_iterator(bench)),
         ("read", "pinned files, thrown away", lambda: drain(pin())),
         ("read", "pinned files, to Parquet", lambda: to_parquet(pin(), bench.work / "p")),
+        ("read", "pinned files, as a sealed archive", lambda: to_archive(bench, pin(), "pinned")),
         ("wire", f"raw Query, pages of {_DRAIN_ROWS}", lambda: raw_drain(bench, _DRAIN_ROWS)),
         ("wire", "raw Query, pages of 5000", lambda: raw_drain(bench, 5_000)),
         ("wire", "wire, thrown away", lambda: drain(wire())),
         ("wire", "wire, to Parquet", lambda: to_parquet(wire(), bench.work / "w")),
+        ("wire", "wire, as a sealed archive", lambda: to_archive(bench, wire(), "wire")),
     ]
     return [bench.timed(*way) for way in ways]
 
@@ -289,13 +328,19 @@ def _into_new(
     return figure
 
 
-def run(rows: int, dim: int) -> list[Figure]:
+def run(rows: int, dim: int, index: str) -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory, cluster(Path(directory)) as port:
         credential = Endpoint(host="127.0.0.1", port=port, credential=_CREDENTIAL)
         tenant = MilvusClient(f"http://127.0.0.1:{port}", token=_CREDENTIAL)
         with Client(credential) as client:
             bench = Bench(
-                port=port, work=Path(directory), rows=rows, dim=dim, client=client, tenant=tenant
+                port=port,
+                work=Path(directory),
+                rows=rows,
+                dim=dim,
+                index=index,
+                client=client,
+                tenant=tenant,
             )
             fill(bench)
             return [*reading(bench), *writing(bench)]
@@ -312,10 +357,11 @@ def table(figures: list[Figure]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--index", default="", help="FLAT or HNSW: begun just before reading")
     options = parser.parse_args()
-    print(table(run(options.rows, options.dim)))
+    print(table(run(options.rows, options.dim, options.index)))
 
 
 if __name__ == "__main__":
