@@ -85,7 +85,10 @@ def _stuck() -> list[Backup]:
 
 
 def _deleted_again(backup: Backup) -> bool:
-    delete_again(backup, by=BY)
+    try:
+        delete_again(backup, by=BY)
+    except ConsoleError:
+        return False  # its job came to its end after all
     return True
 
 

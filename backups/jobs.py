@@ -127,7 +127,8 @@ def _findings(found: list[str]) -> str:
 
 
 def _retry(task: Task, by: str) -> Task:
-    return retry_job(BackupJob.objects.select_related("backup", "cluster").get(task=task), by=by)
+    jobs = BackupJob.objects.select_related("task", "backup", "cluster")
+    return retry_job(jobs.get(task=task), by=by).task
 
 
 def _hold(task: Task) -> None:

@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from backups.archive.reader import ArchiveDamaged
 from backups.hands import connected
 from backups.milvus.errors import MilvusError, NotFound
+from backups.stores.base import StoreError
 from clusters.models import Cluster
+from vbase_console.errors import FailedPrecondition, Unavailable
 from vbase_console.errors import NotFound as NothingThere
-from vbase_console.errors import Unavailable
 
 HIDDEN = "_vbase_"
 """Collections whose names begin so are the console's own."""
@@ -57,10 +59,14 @@ def _require_database(there: Sequence[str], wanted: str) -> None:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """A Milvus that does not answer is said in the console's own words."""
+    """A Milvus or a store that does not answer is said in the console's own words."""
     try:
         yield
     except NotFound as error:
         raise NothingThere(str(error)) from error
     except MilvusError as error:
         raise Unavailable(f"The cluster did not answer: {error}") from error
+    except StoreError as error:
+        raise Unavailable(f"The backup store did not answer: {error}") from error
+    except ArchiveDamaged as error:
+        raise FailedPrecondition(f"The backup is damaged, verify it: {error}") from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Self
 
 from django.core.validators import RegexValidator
@@ -12,6 +13,7 @@ from vbase_console.identifiers import new_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
 
 RESERVED_NAMES = ("policy", "restore", "org")
 NAME = RegexValidator(
@@ -129,7 +131,8 @@ class BackupJob(models.Model):
     objects = TenantQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-task"]
+        # Not "-task": that would be the reverse of the order of tasks, which is newest first.
+        ordering = ["-task_id"]
         constraints = [
             models.CheckConstraint(
                 condition=Q(job_type__in=JobKind.values), name="backup_job_type_known"
@@ -143,6 +146,14 @@ class BackupJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_type} {self.backup_id}"
+
+    @property
+    def backup_deleted_at(self) -> datetime | None:
+        """When the backup went that this job made or used. One that its own job did not finish was
+        never there.
+        """
+        unfinished = self.job_type == JobKind.BACKUP and self.task.state != TaskState.SUCCEEDED
+        return None if unfinished else self.backup.deleted_at
 
 
 class SealedPart(models.Model):

@@ -6,9 +6,10 @@ once.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -27,12 +28,30 @@ from vbase_console.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
+    NotFound,
 )
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
 
 DEFAULT_DATABASE = "default"
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackupRequest:
+    """A backup that may be asked for: its words are understood, its cluster has been asked."""
+
+    backup: Backup
+    collection_names: list[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """A restore that may be asked for; a target that runs has been looked at."""
+
+    backup: Backup
+    target: Cluster
+    wish: Wish
 
 
 def take_backup(
@@ -46,11 +65,66 @@ def take_backup(
 ) -> BackupJob:
     """Ask for a backup of these collections as they are at one instant soon after now.
 
-    A running cluster is asked first whether it has them, outside of the transaction: nobody waits
-    for a lock while a server answers.
+    Whoever is in a transaction calls `prepare_backup` before it begins and `accept_backup` in it:
+    nobody waits for a lock while a server answers.
     """
+    request = prepare_backup(
+        cluster,
+        collection_names=collection_names,
+        db_name=db_name,
+        backup_name=backup_name,
+        policy_id=policy_id,
+    )
+    return accept_backup(request, by=by)
+
+
+def prepare_backup(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str = "",
+    backup_name: str = "",
+    policy_id: str = "",
+) -> BackupRequest:
+    """Changes nothing. A running cluster is asked whether it has the collections."""
+    request = _backup_request(
+        cluster,
+        collection_names=collection_names,
+        db_name=db_name,
+        backup_name=backup_name,
+        policy_id=policy_id,
+    )
     require_running(cluster)
-    chosen = _chosen_collections(collection_names)
+    if cluster.condition == Condition.RUNNING:
+        require_collections(cluster, request.backup.db_name, request.collection_names)
+    return request
+
+
+@transaction.atomic
+def accept_backup(request: BackupRequest, *, by: str, retry_of: str = "") -> BackupJob:
+    cluster = _hold_cluster(request.backup.cluster)
+    require_running(cluster)
+    _insert(request.backup)
+    return _ask(
+        JobKind.BACKUP,
+        backup=request.backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=request.backup.db_name,
+        collection_names=request.collection_names,
+        by=by,
+        retry_of=retry_of,
+    )
+
+
+def _backup_request(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str,
+    backup_name: str,
+    policy_id: str,
+) -> BackupRequest:
     database = db_name or DEFAULT_DATABASE
     backup = Backup(
         organization_id=cluster.organization_id,
@@ -59,25 +133,7 @@ def take_backup(
         db_name=database,
         policy_id=policy_id,
     )
-    if cluster.condition == Condition.RUNNING:
-        require_collections(cluster, database, chosen)
-    return _accept_backup(backup, chosen, by=by)
-
-
-@transaction.atomic
-def _accept_backup(backup: Backup, chosen: list[str], *, by: str) -> BackupJob:
-    cluster = _hold_cluster(backup.cluster)
-    require_running(cluster)
-    _insert(backup)
-    return _ask(
-        JobKind.BACKUP,
-        backup=backup,
-        cluster=cluster,
-        lock=cluster.lock,
-        db_name=backup.db_name,
-        collection_names=chosen,
-        by=by,
-    )
+    return BackupRequest(backup=backup, collection_names=_chosen_collections(collection_names))
 
 
 def look_ahead(
@@ -92,10 +148,7 @@ def look_ahead(
     """What a restore would do now, and what stands in its way; changes nothing."""
     require_available(backup)
     require_running(target)
-    wish = _wish(backup, db_name, collection_names, on_conflict, suffix)
-    manifest = ArchiveReader(get_store(), backup.directory).manifest
-    with answering(), connected(target, wish.db_name) as client:
-        return preflight(manifest, wish, look(client, wish.db_name), client.server())
+    return _look(backup, target, _wish(backup, db_name, collection_names, on_conflict, suffix))
 
 
 def restore_backup(
@@ -110,33 +163,50 @@ def restore_backup(
 ) -> BackupJob:
     """Ask for collections of a backup to be brought back into `target`.
 
-    A running cluster is looked at first: a name in the way is refused here and not in the job.
+    Whoever is in a transaction calls `prepare_restore` and `accept_restore`, as with a backup.
+    """
+    request = prepare_restore(
+        backup,
+        target,
+        db_name=db_name,
+        collection_names=collection_names,
+        on_conflict=on_conflict,
+        suffix=suffix,
+    )
+    return accept_restore(request, by=by)
+
+
+def prepare_restore(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+) -> RestoreRequest:
+    """Changes nothing. A running cluster is looked at: a name in the way is refused here and not
+    in the job.
     """
     require_available(backup)
     require_running(target)
     wish = _wish(backup, db_name, collection_names, on_conflict, suffix)
     if target.condition == Condition.RUNNING:
-        found = look_ahead(
-            backup,
-            target,
-            db_name=wish.db_name,
-            collection_names=wish.collection_names,
-            on_conflict=on_conflict,
-            suffix=suffix,
-        )
+        found = _look(backup, target, wish)
         if found.conflicts:
             raise AlreadyExists(" ".join(found.conflicts))
         if found.refusals:
             raise FailedPrecondition(" ".join(found.refusals))
-    return _accept_restore(backup, target, wish, by=by)
+    return RestoreRequest(backup=backup, target=target, wish=wish)
 
 
 @transaction.atomic
-def _accept_restore(backup: Backup, target: Cluster, wish: Wish, *, by: str) -> BackupJob:
-    cluster = _hold_cluster(target)
+def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> BackupJob:
+    cluster = _hold_cluster(request.target)
     require_running(cluster)
-    backup = _hold_backup(backup)
+    backup = _hold_backup(request.backup)
     require_available(backup)
+    wish = request.wish
     return _ask(
         JobKind.RESTORE,
         backup=backup,
@@ -146,7 +216,15 @@ def _accept_restore(backup: Backup, target: Cluster, wish: Wish, *, by: str) -> 
         collection_names=list(wish.collection_names),
         options={"on_conflict": wish.on_conflict, "suffix": wish.suffix},
         by=by,
+        retry_of=retry_of,
     )
+
+
+def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight:
+    with answering():
+        manifest = ArchiveReader(get_store(), backup.directory).manifest
+        with connected(target, wish.db_name) as client:
+            return preflight(manifest, wish, look(client, wish.db_name), client.server())
 
 
 def _wish(
@@ -160,20 +238,31 @@ def _wish(
     if suffix and not SUFFIX.fullmatch(suffix):
         text = "Use 1 to 64 letters, digits and underscores."
         raise InvalidArgument(field_errors={"suffix": [text]})
+    chosen = tuple(dict.fromkeys(name for name in names if name))
+    _require_held(backup, chosen)
     return Wish(
         db_name=db_name or backup.db_name,
-        collection_names=tuple(dict.fromkeys(name for name in names if name)),
+        collection_names=chosen,
         on_conflict=OnConflict(on_conflict),
         suffix=suffix,
     )
 
 
+def _require_held(backup: Backup, names: Sequence[str]) -> None:
+    held = [collection["name"] for collection in backup.collections]
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise NotFound(
+            f"{backup.name} holds no collection {', '.join(missing)}, only {', '.join(held)}."
+        )
+
+
 @transaction.atomic
-def verify_backup(backup: Backup, *, by: str) -> BackupJob:
+def verify_backup(backup: Backup, *, by: str, retry_of: str = "") -> BackupJob:
     """Ask whether every byte of the archive is what it was when it was sealed."""
     backup = _hold_backup(backup)
     require_available(backup)
-    return _ask_about(JobKind.VERIFY, backup, by=by)
+    return _ask_about(JobKind.VERIFY, backup, by=by, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -189,9 +278,12 @@ def delete_backup(backup: Backup, *, by: str) -> BackupJob:
 
 
 @transaction.atomic
-def delete_again(backup: Backup, *, by: str) -> BackupJob:
+def delete_again(backup: Backup, *, by: str, retry_of: str = "") -> BackupJob:
     """For a deletion whose job is dead: another one goes on with it."""
-    return _ask_about(JobKind.DELETE, _hold_backup(backup), by=by)
+    backup = _hold_backup(backup)
+    if backup.status != BackupStatus.DELETING:
+        raise FailedPrecondition(f"{backup.name} is deleted already.")
+    return _ask_about(JobKind.DELETE, backup, by=by, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -211,31 +303,47 @@ def cancel_job(job: BackupJob, *, by: str) -> BackupJob:
 
 
 @transaction.atomic
-def retry_job(job: BackupJob, *, by: str) -> Task:
-    """Ask again for what a failed or cancelled job should have done; the same rules hold."""
+def retry_job(job: BackupJob, *, by: str) -> BackupJob:
+    """Ask again for what a failed or cancelled job should have done; the same rules hold. What a
+    cluster itself would say is left to the job: nobody waits for a server with rows locked.
+    """
+    _hold_cluster(job.cluster)
+    job.task.refresh_from_db()
     tasks.check_retryable(job.task)
-    kind = JobKind(job.job_type)
-    if kind is JobKind.VERIFY:
-        return verify_backup(job.backup, by=by).task
-    if kind is JobKind.DELETE:
-        return delete_again(job.backup, by=by).task
-    if kind is JobKind.RESTORE:
-        return restore_backup(
-            job.backup,
-            job.cluster,
-            db_name=job.db_name,
-            collection_names=job.collection_names,
-            by=by,
-            **job.options,
-        ).task
-    return take_backup(
+    return _RETRY[JobKind(job.job_type)](job, by)
+
+
+def _back_up_again(job: BackupJob, by: str) -> BackupJob:
+    request = _backup_request(
         job.cluster,
         collection_names=job.collection_names,
         db_name=job.db_name,
         backup_name=job.backup.name,
-        by=by,
         policy_id=job.policy_id,
-    ).task
+    )
+    return accept_backup(request, by=by, retry_of=job.task.task_id)
+
+
+def _restore_again(job: BackupJob, by: str) -> BackupJob:
+    wish = _wish(job.backup, job.db_name, job.collection_names, **job.options)
+    request = RestoreRequest(backup=job.backup, target=job.cluster, wish=wish)
+    return accept_restore(request, by=by, retry_of=job.task.task_id)
+
+
+def _verify_again(job: BackupJob, by: str) -> BackupJob:
+    return verify_backup(job.backup, by=by, retry_of=job.task.task_id)
+
+
+def _delete_again(job: BackupJob, by: str) -> BackupJob:
+    return delete_again(job.backup, by=by, retry_of=job.task.task_id)
+
+
+_RETRY: dict[JobKind, Callable[[BackupJob, str], BackupJob]] = {
+    JobKind.BACKUP: _back_up_again,
+    JobKind.RESTORE: _restore_again,
+    JobKind.VERIFY: _verify_again,
+    JobKind.DELETE: _delete_again,
+}
 
 
 def default_name(database: str) -> str:
@@ -249,8 +357,10 @@ def require_available(backup: Backup) -> None:
         raise FailedPrecondition(
             f"{backup.name} is still being written; wait until it is AVAILABLE."
         )
-    if backup.status != BackupStatus.AVAILABLE:
+    if backup.status == BackupStatus.DELETING:
         raise FailedPrecondition(f"{backup.name} is being deleted.")
+    if backup.status == BackupStatus.GONE:
+        raise FailedPrecondition(f"{backup.name} is deleted, or was never finished.")
 
 
 def require_running(cluster: Cluster) -> None:
@@ -281,7 +391,7 @@ def _refuse_while_used(backup: Backup) -> None:
         )
 
 
-def _ask_about(kind: JobKind, backup: Backup, *, by: str) -> BackupJob:
+def _ask_about(kind: JobKind, backup: Backup, *, by: str, retry_of: str = "") -> BackupJob:
     return _ask(
         kind,
         backup=backup,
@@ -290,6 +400,7 @@ def _ask_about(kind: JobKind, backup: Backup, *, by: str) -> BackupJob:
         db_name=backup.db_name,
         collection_names=[collection["name"] for collection in backup.collections],
         by=by,
+        retry_of=retry_of,
     )
 
 
@@ -303,6 +414,7 @@ def _ask(
     collection_names: list[str],
     options: dict[str, str] | None = None,
     by: str,
+    retry_of: str = "",
 ) -> BackupJob:
     task = tasks.enqueue(
         organization_id=backup.organization_id,
@@ -310,6 +422,7 @@ def _ask(
         subject_id=backup.backup_id,
         lock=lock,
         requested_by=by,
+        retry_of=retry_of,
     )
     return BackupJob.objects.create(
         task=task,

@@ -10,11 +10,13 @@ from vbase_console.api.documentation import Schema, docs
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
     path("v1/vbase/", include("clusters.api.urls")),
+    path("v1/vbase/", include("backups.api.urls")),
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     path("", include("vbase_console.organizations.urls")),
-    path("o/<slug:organization>/", include("vbase_console.pages.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
+    path("o/<slug:organization>/", include("backups.urls")),
+    path("o/<slug:organization>/", include("vbase_console.pages.urls")),
     path("admin/", admin.site.urls),
 ]
 

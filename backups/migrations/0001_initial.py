@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
             ],
             options={
-                'ordering': ['-task'],
+                'ordering': ['-task_id'],
             },
         ),
         migrations.CreateModel(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 from django.urls import URLPattern
 
+from backups.api import urls as backups_urls
 from clusters.api import urls as clusters_urls
 from vbase_console.api import urls as console_urls
 from vbase_console.api.operations import Operation
@@ -28,7 +30,8 @@ def served() -> list[Served]:
 
 
 def _served() -> Iterator[Served]:
-    for pattern in [*console_urls.urlpatterns, *clusters_urls.urlpatterns]:
+    doors = (console_urls, clusters_urls, backups_urls)
+    for pattern in itertools.chain.from_iterable(door.urlpatterns for door in doors):
         assert isinstance(pattern, URLPattern)
         path = "/v1/vbase/" + str(pattern.pattern).replace("<str:", "{").replace(">", "}")
         for method, operation in pattern.callback.view_class.operations.items():  # type: ignore[attr-defined]

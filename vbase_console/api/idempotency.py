@@ -67,11 +67,17 @@ class Key:
             key=self.key,
         )
 
-    def answered_once(self, attempt: Callable[[], Response]) -> Response:
-        """The answer that is kept, or that of `attempt`, which is called at most once per key."""
+    def answered_once(
+        self, attempt: Callable[[], Response], *, prepare: Callable[[], None] = lambda: None
+    ) -> Response:
+        """The answer that is kept, or that of `attempt`, which is called at most once per key.
+
+        `prepare` is called before the transaction, perhaps by two who came at the same time.
+        """
         kept = self.rows().filter(created_at__gt=oldest_kept()).first()
         if kept is not None:
             return self._again(kept)
+        prepare()
         with contextlib.ExitStack() as work:
             with _patience():
                 work.enter_context(transaction.atomic())

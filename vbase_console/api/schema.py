@@ -14,7 +14,7 @@ from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import ErrorAnswer, Nothing
 
 KEYED = (401, 403, 404)
-CHANGING = (400, 404, 409, 415)
+WITH_A_BODY = (400, 404, 409, 415)
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -62,14 +62,16 @@ class WireSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         its = self._its
         parameters: list[Any] = [] if its.query is Nothing else [its.query]
+        if self.method != "GET":
+            parameters.append(_KEY)
         if its.changes:
-            parameters += [_KEY, *_headers(its)]
+            parameters += _headers(its)
         return parameters
 
     def get_response_serializers(self) -> Any:
         its = self._its
         answers: dict[int, Any] = {200: its.answer}
-        for status in sorted(_errors(its)):
+        for status in sorted(_errors(its, takes_a_body=self.method != "GET")):
             answers[status] = OpenApiResponse(ErrorAnswer, description=HTTPStatus(status).phrase)
         return answers
 
@@ -111,10 +113,10 @@ def _headers(operation: Operation) -> list[OpenApiParameter]:
     ]
 
 
-def _errors(operation: Operation) -> set[int]:
+def _errors(operation: Operation, *, takes_a_body: bool) -> set[int]:
     errors = {400, 500, 503, *operation.errors}
     if not operation.is_public:
         errors |= set(KEYED)
-    if operation.changes:
-        errors |= set(CHANGING)
+    if takes_a_body:
+        errors |= set(WITH_A_BODY)
     return errors

@@ -59,6 +59,10 @@ class ApiView(APIView):
     """Method → what it is. A method that is not named is not served."""
     object_id = ""
     """What a change is about: from the address, or set by the view once it has made the thing."""
+    detail = ""
+    """What history says of a change that starts no task."""
+    refused: Exception | None = None
+    """What `prepare` met; it is answered in place of the work."""
 
     @property
     def principal(self) -> Principal:
@@ -85,6 +89,11 @@ class ApiView(APIView):
     @property
     def required_scope(self) -> str | None:
         return self.operation.scope if self.operation else None
+
+    def prepare(self) -> None:
+        """Of a change: whatever takes its time, such as a question to a running cluster. Called
+        before the transaction begins, and not at all where the answer is kept already.
+        """
 
     # -- what views call ---------------------------------------------------------------------------
 
@@ -135,9 +144,9 @@ class ApiView(APIView):
         try:
             self.initial(self.request, *self.args, **self.kwargs)
             self._read_request()
-            if not changes:
-                return self._handled()
             key = self._idempotency_key()
+            if not changes and key is None:
+                return self._handled()
         except Exception as error:
             response = self.handle_exception(error)
             if changes and self.request.auth is not None:
@@ -151,10 +160,20 @@ class ApiView(APIView):
         self.payload = {} if self._method in READS_NO_BODY else read_object(self.request._request)
 
     def _idempotency_key(self) -> idempotency.Key | None:
+        if self._method in READS_NO_BODY:
+            return None
         organization_id = self.principal.organization_id
         return idempotency.key_of(self.request._request, organization_id, self.payload)
 
+    def _prepared(self) -> None:
+        try:
+            self.prepare()
+        except Exception as error:
+            self.refused = error
+
     def _handled(self) -> Response:
+        if self.refused is not None:
+            raise self.refused
         handler: Callable[..., Response] = getattr(self, self._method.lower())
         return handler(self.request, *self.args, **self.kwargs)
 
@@ -164,7 +183,8 @@ class ApiView(APIView):
         """
         try:
             if key is not None:
-                return key.answered_once(self._attempt)
+                return key.answered_once(self._attempt, prepare=self._prepared)
+            self._prepared()
             with transaction.atomic():
                 return self._attempt()
         except idempotency.StillAnswering as error:
@@ -195,6 +215,8 @@ class ApiView(APIView):
         return response
 
     def _record(self, response: Response) -> None:
+        if not self._expected.changes:
+            return
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
@@ -203,7 +225,7 @@ class ApiView(APIView):
             source=self.request.META.get("REMOTE_ADDR") or None,
             door=audit.Door.API,
             outcome=_outcome(response),
-            detail=_storable(_detail(response)),
+            detail=_storable(_detail(response) or self.detail),
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from backups.models import Backup, BackupJob
 from clusters import protection
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -41,8 +42,43 @@ def grow(organization: Organization, cluster: Cluster, count: int) -> None:
         )
         for number in range(count)
     )
+    grow_backups(cluster, count)
     TaskEvent.objects.bulk_create(
         TaskEvent(task=task, epoch=0, state="PENDING", progress=0) for task in tasks
+    )
+
+
+def grow_backups(cluster: Cluster, count: int) -> None:
+    """So many jobs, each of a backup of its own."""
+    backups = Backup.objects.bulk_create(
+        Backup(
+            organization_id=cluster.organization_id,
+            cluster=cluster,
+            name=f"b{number}-{count}",
+            db_name="default",
+        )
+        for number in range(count)
+    )
+    tasks = Task.objects.bulk_create(
+        Task(
+            task_id=f"job-{backup.name}",
+            organization_id=cluster.organization_id,
+            kind="BACKUP",
+            subject_id=backup.pk,
+            state="FAILED",
+        )
+        for backup in backups
+    )
+    BackupJob.objects.bulk_create(
+        BackupJob(
+            task=task,
+            organization_id=cluster.organization_id,
+            job_type="BACKUP",
+            backup=backup,
+            cluster=cluster,
+            db_name="default",
+        )
+        for task, backup in zip(tasks, backups, strict=True)
     )
 
 
@@ -52,6 +88,8 @@ def queries(api: Api, one: Served, cluster: Cluster) -> int:
         cluster_id=cluster.cluster_id,
         service_id=cluster.service_id,
         task_id=Task.objects.order_by("pk")[0].task_id,
+        backup_name=Backup.objects.order_by("pk")[0].name,
+        job_id=Task.objects.filter(backup_job__isnull=False).order_by("pk")[0].task_id,
     )
     size = {"pageSize": 200} if one.operation.name.startswith("List") else {}
     with CaptureQueriesContext(connection) as captured:

@@ -1,0 +1,211 @@
+"""Backups: take, restore, read, verify, pin, delete."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backups import services
+from backups.api import examples
+from backups.api.base import BackupView
+from backups.api.listing import jobs_page
+from backups.api.messages import (
+    BackupBody,
+    CreateBackupRequest,
+    ListBackupsQuery,
+    RestoreBackupRequest,
+)
+from backups.api.shapes import (
+    Backup,
+    BackupAnswer,
+    JobAnswer,
+    ListBackupsAnswer,
+    Preflight,
+    RestoreAnswer,
+)
+from backups.models import Backup as BackupRow
+from vbase_console.api.operations import Operation
+from vbase_console.api.serializers import MsgResp, answer
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP,
+    DELETE_BACKUP,
+    LIST_BACKUPS,
+    RESTORE_BACKUP,
+)
+
+TAG = "Backups"
+
+
+class Backups(BackupView):
+    operations = {
+        "POST": Operation(
+            name="CreateBackup",
+            tag=TAG,
+            scope=CREATE_BACKUP,
+            body=CreateBackupRequest,
+            answer=JobAnswer,
+            changes=True,
+            starts_task=True,
+            request_example=examples.CREATE_REQUEST,
+            answer_example=examples.JOB_ANSWER,
+        ),
+        "GET": Operation(
+            name="ListBackups",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            query=ListBackupsQuery,
+            answer=ListBackupsAnswer,
+            answer_example=examples.JOBS_ANSWER,
+        ),
+    }
+    request_made: services.BackupRequest
+
+    def prepare(self) -> None:
+        cluster = self.service(self.kwargs["service_id"])
+        self.request_made = services.prepare_backup(cluster, **self.given())
+        self.object_id = self.request_made.backup.name
+
+    def post(self, request: Request, service_id: str) -> Response:
+        """Ask for a backup: all its collections as they are at one instant soon after now."""
+        return self.job_accepted(services.accept_backup(self.request_made, by=self.principal.label))
+
+    def get(self, request: Request, service_id: str) -> Response:
+        """The jobs about backups of a service, newest first; a restore is listed at its target."""
+        cluster = self.service(service_id)
+        return Response(jobs_page(self.jobs().filter(cluster=cluster), self.asked))
+
+
+class RestoreBackup(BackupView):
+    operations = {
+        "POST": Operation(
+            name="RestoreBackup",
+            tag=TAG,
+            scope=RESTORE_BACKUP,
+            body=RestoreBackupRequest,
+            answer=RestoreAnswer,
+            changes=True,
+            starts_task=True,
+            request_example=examples.RESTORE_REQUEST,
+            answer_example=examples.RESTORE_ANSWER,
+        )
+    }
+    looked: dict[str, Any] | None = None
+    request_made: services.RestoreRequest
+
+    def prepare(self) -> None:
+        target = self.service(self.kwargs["service_id"])
+        given = self.given()
+        named = BackupRow.objects.present().select_related("cluster")
+        backup = self.found(named, name=given.pop("backup_name"))
+        if given.pop("dry_run", False):
+            self.looked = Preflight.of(services.look_ahead(backup, target, **given))
+        else:
+            self.request_made = services.prepare_restore(backup, target, **given)
+
+    def post(self, request: Request, service_id: str) -> Response:
+        """Bring collections of a backup back into this service. What is there stays as it was until
+        everything is read, compared and indexed. With `dryRun` nothing is done but looking.
+        """
+        if self.looked is not None:
+            self.detail = "dryRun"
+            return Response(answer(preflight=self.looked))
+        return self.job_accepted(
+            services.accept_restore(self.request_made, by=self.principal.label)
+        )
+
+
+class OneBackup(BackupView):
+    operations = {
+        "GET": Operation(
+            name="GetBackup",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            answer=BackupAnswer,
+            answer_example=examples.BACKUP_ANSWER,
+        ),
+        "DELETE": Operation(
+            name="DeleteBackup",
+            tag=TAG,
+            scope=DELETE_BACKUP,
+            body=BackupBody,
+            answer=MsgResp,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.DELETE_ANSWER,
+        ),
+    }
+
+    def get(self, request: Request, service_id: str, backup_name: str) -> Response:
+        """One backup: what it holds, and when it was last verified and proven."""
+        return Response(answer(backup=Backup.of(self.backup(service_id, backup_name))))
+
+    def delete(self, request: Request, service_id: str, backup_name: str) -> Response:
+        """Delete a backup. Nobody can restore it any more; its files are gone when the job, which
+        Operation-Id names, has succeeded.
+        """
+        backup = self.backup(service_id, backup_name)
+        self.given()
+        return self.message_accepted(services.delete_backup(backup, by=self.principal.label))
+
+
+class VerifyBackup(BackupView):
+    operations = {
+        "POST": Operation(
+            name="VerifyBackup",
+            tag=TAG,
+            scope=CREATE_BACKUP,
+            body=BackupBody,
+            answer=JobAnswer,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.VERIFY_ANSWER,
+        )
+    }
+
+    def post(self, request: Request, service_id: str, backup_name: str) -> Response:
+        """Read every byte of the archive; the job fails and names the file where one is damaged."""
+        backup = self.backup(service_id, backup_name)
+        self.given()
+        return self.job_accepted(services.verify_backup(backup, by=self.principal.label))
+
+
+class Pinning(BackupView):
+    pinned: ClassVar[bool]
+
+    def post(self, request: Request, service_id: str, backup_name: str) -> Response:
+        backup = self.backup(service_id, backup_name)
+        self.given()
+        backup = services.set_pinned(backup, pinned=self.pinned)
+        address = reverse("api-backup", args=[service_id, backup_name])
+        return self.accepted(answer(backup=Backup.of(backup)), location=address)
+
+
+def pinning(name: str, example: dict[str, Any]) -> dict[str, Operation]:
+    return {
+        "POST": Operation(
+            name=name,
+            tag=TAG,
+            scope=CREATE_BACKUP,
+            body=BackupBody,
+            answer=BackupAnswer,
+            changes=True,
+            answer_example=example,
+        )
+    }
+
+
+class PinBackup(Pinning):
+    """Keep a backup: neither a person nor a policy deletes it until it is unpinned."""
+
+    operations = pinning("PinBackup", examples.PIN_ANSWER)
+    pinned = True
+
+
+class UnpinBackup(Pinning):
+    """Let a pinned backup be deleted again."""
+
+    operations = pinning("UnpinBackup", examples.BACKUP_ANSWER)
+    pinned = False

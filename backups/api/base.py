@@ -1,0 +1,42 @@
+"""What the endpoints of backups share: finding, and saying what was accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework.response import Response
+
+from backups.api.shapes import BackupJob
+from backups.models import Backup
+from backups.models import BackupJob as JobRow
+from clusters.models import Cluster
+from vbase_console.api.serializers import accepted, answer
+from vbase_console.api.views import ApiView
+from vbase_console.organizations.tenancy import TenantQuerySet
+
+
+class BackupView(ApiView):
+    def service(self, service_id: str) -> Cluster:
+        return self.found(Cluster.objects.all(), service_id=service_id)
+
+    def backup(self, service_id: str, backup_name: str) -> Backup:
+        """Under the service that it was taken from, also when that is deleted."""
+        rows = Backup.objects.present().select_related("cluster")
+        return self.found(rows, name=backup_name, cluster__service_id=service_id)
+
+    def jobs(self) -> TenantQuerySet[JobRow]:
+        rows = JobRow.objects.select_related("task", "backup", "cluster")
+        return rows.visible_to(self.principal)
+
+    def job_accepted(self, job: JobRow) -> Response:
+        return self._named(job, answer(job=BackupJob.of(job)))
+
+    def message_accepted(self, job: JobRow) -> Response:
+        return self._named(job, accepted(f"{job.task.task_id} ({job.job_type}) was accepted."))
+
+    def _named(self, job: JobRow, body: dict[str, Any]) -> Response:
+        task_id = job.task.task_id
+        return self.accepted(
+            body, operation_id=task_id, location=reverse("api-job", args=[task_id])
+        )

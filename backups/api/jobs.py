@@ -1,0 +1,104 @@
+"""Jobs about backups: those of an organization, one with its events, stopping and repeating one."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backups import services
+from backups.api import examples
+from backups.api.base import BackupView
+from backups.api.listing import jobs_page
+from backups.api.messages import JobBody, ListBackupByOrgRequest
+from backups.api.shapes import BackupJobDetail, JobAnswer, JobDetailAnswer, ListBackupsAnswer
+from backups.models import BackupJob as JobRow
+from backups.permissions import scope_of
+from vbase_console.api.operations import Operation
+from vbase_console.api.serializers import answer
+from vbase_console.organizations.scopes import LIST_BACKUPS
+
+TAG = "Backups"
+
+
+class ListBackupByOrg(BackupView):
+    operations = {
+        "POST": Operation(
+            name="ListBackupByOrg",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            body=ListBackupByOrgRequest,
+            answer=ListBackupsAnswer,
+            request_example=examples.LIST_REQUEST,
+            answer_example=examples.JOBS_ANSWER,
+        )
+    }
+
+    def post(self, request: Request, organization_id: str) -> Response:
+        """The jobs about backups of all services of an organization, newest first."""
+        self.require_organization(organization_id)
+        return Response(jobs_page(self.jobs(), self.given()))
+
+
+class OneJob(BackupView):
+    operations = {
+        "GET": Operation(
+            name="GetJob",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            answer=JobDetailAnswer,
+            answer_example=examples.JOB_DETAIL_ANSWER,
+        )
+    }
+
+    def get(self, request: Request, job_id: str) -> Response:
+        """One job with its events."""
+        job = self.found(self.jobs(), task__task_id=job_id)
+        return Response(answer(job=BackupJobDetail.of(job)))
+
+
+class JobRequest(BackupView):
+    """What is asked of a job by whoever may ask for such a job."""
+
+    def post(self, request: Request, job_id: str) -> Response:
+        job = self.found(self.jobs(), task__task_id=job_id)
+        self.principal.require(scope_of(job.job_type))
+        self.given()
+        return self.job_accepted(self.ask(job))
+
+    def ask(self, job: JobRow) -> JobRow:
+        raise NotImplementedError
+
+
+def request_operation(name: str) -> dict[str, Operation]:
+    return {
+        "POST": Operation(
+            name=name,
+            tag=TAG,
+            scope_rule="that of what is asked for",
+            body=JobBody,
+            answer=JobAnswer,
+            changes=True,
+            starts_task=True,
+            answer_example=examples.JOB_ANSWER,
+        )
+    }
+
+
+class CancelJob(JobRequest):
+    """Stop a job: a waiting one ends at once, a running one at its next safe point, and what it
+    had begun is removed. A deletion only goes forward.
+    """
+
+    operations = request_operation("CancelJob")
+
+    def ask(self, job: JobRow) -> JobRow:
+        return services.cancel_job(job, by=self.principal.label)
+
+
+class RetryJob(JobRequest):
+    """Ask again for what a failed or cancelled job should have done; the answer is a new job."""
+
+    operations = request_operation("RetryJob")
+
+    def ask(self, job: JobRow) -> JobRow:
+        return services.retry_job(job, by=self.principal.label)

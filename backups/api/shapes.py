@@ -1,0 +1,134 @@
+"""What goes out: the shapes of the documented API, every field always present."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from backups.states import BackupStatus, JobKind
+from clusters.api.shapes import TaskEventOut
+from vbase_console.api.fields import TextOrNull
+from vbase_console.api.paging import PagedAnswer
+from vbase_console.api.serializers import Answer, Output
+from vbase_console.tasks.states import TaskState
+
+
+class BackupJob(Output):
+    job_id = serializers.CharField(source="task.task_id")
+    job_type = serializers.ChoiceField(choices=JobKind.choices)
+    status = serializers.ChoiceField(choices=TaskState.choices, source="task.state")
+    progress = serializers.IntegerField(source="task.progress", min_value=0, max_value=100)
+    phase = TextOrNull(source="task.phase")
+    message = TextOrNull(source="task.message")
+    warnings = serializers.ListField(child=serializers.CharField(), source="task.warnings")
+    service_id = serializers.CharField(
+        source="cluster.service_id", help_text="Of a restore: the target; else the source."
+    )
+    organization_id = serializers.CharField()
+    backup_name = serializers.CharField(source="backup.name")
+    db_name = serializers.CharField()
+    collection_names = serializers.ListField(child=serializers.CharField())
+    row_count = serializers.IntegerField(allow_null=True)
+    size_bytes = serializers.IntegerField(allow_null=True)
+    policy_id = TextOrNull()
+    created_at = serializers.DateTimeField(source="task.created_at")
+    started_at = serializers.DateTimeField(source="task.started_at", allow_null=True)
+    finished_at = serializers.DateTimeField(source="task.finished_at", allow_null=True)
+    backup_deleted_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the backup's files were gone; null while it is there."
+    )
+
+
+class BackupJobDetail(BackupJob):
+    events = serializers.ListField(child=TaskEventOut(), source="task.events.all")
+
+
+class CollectionInBackup(Output):
+    name = serializers.CharField()
+    row_count = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    parts = serializers.IntegerField(help_text="Files that hold its rows.")
+
+
+class AsStored(serializers.ListField):
+    """Outgoing: the row keeps it as it is on the wire."""
+
+    def to_representation(self, data: list[Any]) -> list[Any]:
+        return data
+
+
+class Backup(Output):
+    backup_name = serializers.CharField(source="name")
+    backup_id = serializers.CharField()
+    service_id = serializers.CharField(source="cluster.service_id")
+    organization_id = serializers.CharField()
+    db_name = serializers.CharField()
+    status = serializers.ChoiceField(
+        choices=[choice for choice in BackupStatus.values if choice != BackupStatus.GONE]
+    )
+    collections = AsStored(
+        child=CollectionInBackup(), help_text="Empty until the backup is AVAILABLE."
+    )
+    row_count = serializers.IntegerField(allow_null=True)
+    size_bytes = serializers.IntegerField(allow_null=True)
+    milvus_version = TextOrNull()
+    policy_id = TextOrNull()
+    pinned = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    verified_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the archive was last found whole."
+    )
+    proven_at = serializers.DateTimeField(
+        allow_null=True, help_text="When a restore of it last succeeded, compared row by row."
+    )
+    manifest_sha256 = TextOrNull()
+    location = serializers.CharField(
+        source="directory", help_text="Its directory, relative to the backup store."
+    )
+
+
+class RestoreStep(Output):
+    collection_name = serializers.CharField(source="source", help_text="In the backup.")
+    target_name = serializers.CharField(source="target", help_text="What it will be called.")
+    row_count = serializers.IntegerField(source="rows")
+    size_bytes = serializers.IntegerField(source="bytes")
+    replaces = serializers.BooleanField(help_text="A collection of that name gives way.")
+    aliases = serializers.ListField(child=serializers.CharField())
+
+
+class Preflight(Output):
+    is_clear = serializers.BooleanField(help_text="Nothing stands in the way.")
+    db_name = serializers.CharField()
+    creates_database = serializers.BooleanField()
+    collections = serializers.ListField(child=RestoreStep(), source="steps")
+    conflicts = serializers.ListField(
+        child=serializers.CharField(), help_text="Names and aliases that are taken."
+    )
+    refusals = serializers.ListField(
+        child=serializers.CharField(), help_text="What the target's server cannot take at all."
+    )
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What will come back otherwise than it was."
+    )
+
+
+class JobAnswer(Answer):
+    job = BackupJob()
+
+
+class JobDetailAnswer(Answer):
+    job = BackupJobDetail()
+
+
+class ListBackupsAnswer(PagedAnswer):
+    jobs = serializers.ListField(child=BackupJob())
+
+
+class BackupAnswer(Answer):
+    backup = Backup()
+
+
+class RestoreAnswer(Answer):
+    job = BackupJob(required=False, help_text="Unless dryRun was asked for.")
+    preflight = Preflight(required=False, help_text="With dryRun only.")
