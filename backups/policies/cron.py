@@ -1,0 +1,187 @@
+"""When a policy runs: cron as Debian's cron(8) understands it, in the policy's own zone.
+
+cronsim reads the calendar on the wall; which instants the wall shows is decided here, because a
+clock that is changed makes some times of day happen twice and others not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from backups.policies.fields import FIELDS, BadField, values_of
+
+MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+LONGEST = 200
+DAY = timedelta(days=1)
+ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall has no zone
+ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+/-]{0,62}", re.ASCII)
+
+
+class BadCron(ValueError):
+    """The text is no schedule; the message says what to write instead."""
+
+
+class BadZone(ValueError):
+    """There is no such time zone."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cron:
+    """A schedule that fires some day."""
+
+    text: str
+    """As it was given."""
+    expression: str
+    """Five fields in numbers; a field that began with a star still does."""
+    values: tuple[frozenset[int], ...]
+    """What each field matches."""
+
+    @property
+    def is_real_time(self) -> bool:
+        """A star in minute or hour: it means "every so often", whatever clocks are changed to."""
+        minute, hour, *_ = self.expression.split()
+        return minute.startswith("*") or hour.startswith("*")
+
+    @property
+    def needs_both_days(self) -> bool:
+        """Day of month and day of week must both match; otherwise either is enough."""
+        _, _, day, _, weekday = self.expression.split()
+        return day.startswith("*") or weekday.startswith("*")
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Cron:
+    given = " ".join(text.split())
+    if given.startswith("@") and given.lower() not in MACROS:
+        raise BadCron(f"'{given}' is not known; use one of {', '.join(MACROS)}, or five fields.")
+    parts = MACROS.get(given.lower(), given).split()
+    if len(parts) != len(FIELDS) or len(given) > LONGEST or not given.isascii():
+        raise BadCron(
+            "Give five fields: minute, hour, day of month, month, day of week; "
+            "for example '0 3 * * *' for every day at 3:00."
+        )
+    return _checked(given, parts)
+
+
+def _checked(given: str, parts: list[str]) -> Cron:
+    try:
+        values = tuple(values_of(field, part) for field, part in zip(FIELDS, parts, strict=True))
+    except BadField as error:
+        raise BadCron(str(error)) from error
+    written = [
+        part.upper() if part.startswith("*") else _written_out(each)
+        for part, each in zip(parts, values, strict=True)
+    ]
+    cron = Cron(text=given, expression=" ".join(written), values=values)
+    _require_some_day(cron)
+    return cron
+
+
+def _written_out(values: frozenset[int]) -> str:
+    return ",".join(str(value) for value in sorted(values))
+
+
+def _require_some_day(cron: Cron) -> None:
+    try:
+        next(CronSim(cron.expression, ANY_DAY))
+    except (CronSimError, StopIteration) as error:
+        raise BadCron(
+            f"'{cron.text}' never fires: there is no such day. Choose a day that the month has."
+        ) from error
+
+
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> tzinfo:
+    """A zone of the IANA database."""
+    try:
+        if ZONE.fullmatch(name):
+            return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        pass  # said below, like a name that is none
+    raise BadZone(f"'{name[:64]}' is no time zone; use a name such as UTC or Europe/Berlin.")
+
+
+def next_after(cron: Cron, zone: tzinfo, after: datetime) -> datetime:
+    """The first instant later than `after`, in UTC."""
+    after = after.astimezone(UTC)
+    if cron.is_real_time:
+        return min(_next_shown(cron, zone, after, fold) for fold in (0, 1))
+    start = after.astimezone(zone).replace(tzinfo=None)
+    instants = (_at_or_behind_gap(wall, zone) for wall in CronSim(cron.expression, start))
+    return next(instant for instant in instants if instant > after)
+
+
+def upcoming(cron: Cron, zone: tzinfo, start: datetime) -> Iterator[datetime]:
+    """Every instant later than `start`, without an end."""
+    while True:
+        start = next_after(cron, zone, start)
+        yield start
+
+
+def runs(cron: Cron, zone: tzinfo, start: datetime, count: int) -> list[datetime]:
+    return list(islice(upcoming(cron, zone, start), count))
+
+
+def describe(cron: Cron) -> str:
+    """In words, for example "At 03:00 every day"."""
+    text = CronSim(cron.expression, ANY_DAY).explain()
+    return text if cron.needs_both_days else text.replace(" of month and on ", " of month or on ")
+
+
+def _next_shown(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetime:
+    """Of the times on the wall that are really shown, the first one later than `after`; of those
+    shown twice, the first (0) or second (1) showing.
+
+    The wall may be set back within a day: what it shows then is sought from there.
+    """
+    offset = min(_offset(zone, after), _offset(zone, after + DAY))
+    for wall in CronSim(cron.expression, (after + offset).replace(tzinfo=None)):
+        instant = _instant(wall, zone, fold)
+        if instant > after and _wall(instant, zone) == wall:
+            return instant
+    raise BadCron(f"'{cron.text}' never fires.")
+
+
+def _at_or_behind_gap(wall: datetime, zone: tzinfo) -> datetime:
+    """The first instant at which the wall shows this time or has jumped over it."""
+    instant = _instant(wall, zone, 0)
+    return instant if _wall(instant, zone) == wall else _end_of_gap(wall, zone)
+
+
+def _end_of_gap(wall: datetime, zone: tzinfo) -> datetime:
+    before, behind = _instant(wall, zone, 1), _instant(wall, zone, 0)
+    while behind - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(behind - before) // timedelta(seconds=2))
+        if _wall(middle, zone) < wall:
+            before = middle
+        else:
+            behind = middle
+    return behind
+
+
+def _instant(wall: datetime, zone: tzinfo, fold: int) -> datetime:
+    return wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+
+
+def _wall(instant: datetime, zone: tzinfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _offset(zone: tzinfo, instant: datetime) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
