@@ -111,10 +111,12 @@ class UpgradeForm(forms.Form):
         self.fields["version"] = _version_field(versions)
 
 
-class DeleteForm(forms.Form):
+class TypedNameForm(forms.Form):
+    """What cannot be undone is asked for by typing the name of what goes."""
+
+    what = "cluster"
     typed_name = forms.CharField(
-        label="Name of the cluster",
-        max_length=100,
+        max_length=200,
         strip=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
@@ -122,12 +124,27 @@ class DeleteForm(forms.Form):
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = name
+        self.fields["typed_name"].label = f"Name of the {self.what}"
 
     def clean_typed_name(self) -> str:
         typed: str = self.cleaned_data["typed_name"]
         if typed.strip() != self.name:
             raise forms.ValidationError(f"Type the name as it is written above: {self.name}")
         return typed
+
+
+class DeleteForm(TypedNameForm):
+    delete_backups = forms.BooleanField(
+        required=False,
+        label="Delete its backups, too",
+        help_text="Pinned ones, and those that somebody restores from, stay.",
+    )
+    field_order = ("delete_backups", "typed_name")
+
+    def __init__(self, *args: Any, has_backups: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_backups:
+            del self.fields["delete_backups"]
 
 
 class ClusterFilter(FilterForm):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from clusters.views import changes, detail, lists, tasks
+from clusters.views import changes, lists, tasks
 
 ONE_CLUSTER = "clusters/<slug:cluster_id>"
 ONE_TASK = "tasks/<slug:task_id>"
@@ -10,9 +10,6 @@ ONE_TASK = "tasks/<slug:task_id>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters", lists.ClusterListView.as_view(), name="cluster-list"),
     path("clusters/new", changes.ClusterCreateView.as_view(), name="cluster-create"),
-    path(ONE_CLUSTER, detail.ClusterDetailView.as_view(), name="cluster-detail"),
-    path(f"{ONE_CLUSTER}/progress", detail.ClusterProgressView.as_view(), name="cluster-progress"),
-    path(f"{ONE_CLUSTER}/token", detail.ClusterTokenView.as_view(), name="cluster-token"),
     path(
         f"{ONE_CLUSTER}/token/rotate",
         changes.ClusterRotateView.as_view(),
@@ -24,7 +21,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_CLUSTER}/restart", changes.ClusterRestartView.as_view(), name="cluster-restart"),
     path(f"{ONE_CLUSTER}/stop", changes.ClusterStopView.as_view(), name="cluster-stop"),
     path(f"{ONE_CLUSTER}/start", changes.ClusterStartView.as_view(), name="cluster-start"),
-    path(f"{ONE_CLUSTER}/delete", changes.ClusterDeleteView.as_view(), name="cluster-delete"),
     path(f"{ONE_CLUSTER}/tasks", tasks.ClusterTaskListView.as_view(), name="cluster-task-list"),
     path("tasks", tasks.TaskListView.as_view(), name="task-list"),
     path(ONE_TASK, tasks.TaskDetailView.as_view(), name="task-detail"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -12,10 +13,15 @@ from django.urls import reverse
 from clusters import forms, services
 from clusters.admission import outlook, unfinished
 from clusters.hands import get_driver
-from clusters.protection import protection_of
+from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.shown import address_of, connectable
-from vbase_console.organizations.scopes import CREATE_CLUSTER, DELETE_CLUSTER, SCALE_CLUSTER
+from vbase_console.organizations.scopes import (
+    CREATE_CLUSTER,
+    DELETE_BACKUP,
+    DELETE_CLUSTER,
+    SCALE_CLUSTER,
+)
 from vbase_console.pages.editing import FormPage
 from vbase_console.tasks.models import Task
 
@@ -152,18 +158,25 @@ class ClusterDeleteView(ClusterChange):
     form_class = forms.DeleteForm
     template_name = "clusters/cluster_confirm_delete.html"
 
+    @cached_property
+    def protection(self) -> Protection:
+        return protection_of([self.cluster.pk])[self.cluster.pk]
+
     def form_arguments(self) -> dict[str, Any]:
-        return {"name": self.cluster.name}
+        has_backups = self.protection.last_backup_at is not None
+        return {"name": self.cluster.name, "has_backups": has_backups}
 
     def context(self) -> dict[str, Any]:
         """What a deletion takes with it, and what it leaves."""
         endpoint = address_of(self.cluster) if connectable(self.cluster) else ""
         about = {"endpoint": endpoint, "overtaken": unfinished(self.cluster)}
-        protection = protection_of([self.cluster.pk])[self.cluster.pk]
-        return super().context() | about | {"protection": protection}
+        return super().context() | about | {"protection": self.protection}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        task, said = services.delete_cluster(self.cluster, by=self.by)
+        too = given.get("delete_backups", False)
+        if too:
+            self.principal.require(DELETE_BACKUP)
+        task, said = services.delete_cluster(self.cluster, by=self.by, delete_backups=too)
         if said:
             messages.info(self.request, said)
         return self.accepted(task)

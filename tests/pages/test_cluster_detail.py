@@ -189,7 +189,7 @@ def test_it_says_nothing_of_backups_where_nobody_keeps_any(
 ) -> None:
     cluster = make_cluster()
     monkeypatch.setattr(protection, "_guardians", [])
-    assert b"Backups" not in alices.open("cluster-detail", cluster.pk).content
+    assert b"cluster-backups" not in alices.open("cluster-detail", cluster.pk).content
     assert b"Protection" not in alices.open("overview").content
 
 

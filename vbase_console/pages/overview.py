@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
+from backups.views.shown import JobRow, covers, job_rows, jobs_of
 from clusters.models import Cluster
 from clusters.protection import is_anybody_registered, protection_of
 from clusters.states import ServiceStatus
-from clusters.views.shown import KINDS, task_rows
+from clusters.views.shown import KINDS, TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.pages.base import Page
 from vbase_console.pages.requests import wants_fragment
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.states import ACTIVE, TaskState
 
 MOST_SHOWN = 10
 
@@ -36,11 +40,15 @@ class OverviewView(Page):
     def context(self) -> dict[str, Any]:
         active, failed = self.active(), self.failed()
         rows = task_rows(self.principal, [*active, *failed])
+        jobs = job_rows(
+            self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MOST_SHOWN]
+        )
         return {
             "statuses": self.statuses(),
             "active": rows[: len(active)],
-            "failed": rows[len(active) :],
-            "reload": bool(active),
+            "active_jobs": jobs,
+            "failed": _latest(rows[len(active) :], self.failed_jobs()),
+            "reload": bool(active or jobs),
             **self.protection(),
         }
 
@@ -58,10 +66,30 @@ class OverviewView(Page):
         failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
         return list(failed.visible_to(self.principal)[:MOST_SHOWN])
 
+    def failed_jobs(self) -> list[JobRow]:
+        failed = jobs_of(self.principal).filter(task__state=TaskState.FAILED)
+        return job_rows(self.principal, failed[:MOST_SHOWN])
+
     def protection(self) -> dict[str, Any]:
         if not is_anybody_registered():
             return {}
         living = Cluster.objects.alive().visible_to(self.principal)
         answers = protection_of(list(living.values_list("pk", flat=True))).values()
         covered = sum(1 for answer in answers if answer.last_backup_at)
-        return {"guarded": True, "covered": covered, "uncovered": len(answers) - covered}
+        return {
+            "guarded": True,
+            "covered": covered,
+            "uncovered": len(answers) - covered,
+            "covers": covers(self.principal, MOST_SHOWN),
+            "more_covers": max(0, len(answers) - MOST_SHOWN),
+        }
+
+
+def _latest(tasks: Sequence[TaskRow], jobs: Sequence[JobRow]) -> list[TaskRow | JobRow]:
+    """What failed last, whatever it was about."""
+    both: list[TaskRow | JobRow] = [*tasks, *jobs]
+    return sorted(both, key=_ended, reverse=True)[:MOST_SHOWN]
+
+
+def _ended(row: TaskRow | JobRow) -> datetime:
+    return row.task.finished_at or timezone.now()

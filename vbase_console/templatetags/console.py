@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,7 +14,7 @@ from vbase_console.organizations.tenancy import Principal
 register = template.Library()
 
 TONES = {
-    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED"},
+    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE"},
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
     "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED"},
 }
@@ -67,6 +68,16 @@ def took(began: datetime | None, ended: datetime | None) -> str:
     if seconds < 60:
         return f"{seconds} s"
     return f"{minutes[0]} min {minutes[1]} s" if seconds < 3600 else f"{hours[0]} h {hours[1]} min"
+
+
+@register.filter
+def number(count: int | None) -> str:
+    return "—" if count is None else f"{count:,}"
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return "—" if count is None else str(filesizeformat(count))
 
 
 @register.filter

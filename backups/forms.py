@@ -1,0 +1,218 @@
+"""What people type about backups, translated; what may be is decided by the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backups.models import Backup
+from backups.states import BackupStatus, JobKind, OnConflict
+from clusters.forms import EVERY, TypedNameForm
+from clusters.models import Cluster
+from vbase_console.pages.listing import FilterForm
+from vbase_console.tasks.states import TaskState
+
+MOST_TICKS = 200
+"""So many collections have a box of their own; others are named."""
+
+
+class CollectionsForm(forms.Form):
+    """Which collections: boxes to tick, and lines to write on where there are very many."""
+
+    collection_names = forms.MultipleChoiceField(
+        label="Collections", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    every = forms.BooleanField(required=False)
+    others = forms.CharField(
+        label="Further collections",
+        required=False,
+        help_text="One name a line.",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        offered: Sequence[tuple[str, int | None]],
+        ticked: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = [name for name, _ in offered]
+        shown = offered[:MOST_TICKS]
+        boxes = self.fields["collection_names"]
+        boxes.choices = [(name, _counted(name, rows)) for name, rows in shown]  # type: ignore[attr-defined]
+        if len(offered) <= MOST_TICKS:
+            boxes.initial = [name for name, _ in shown] if ticked else []
+            del self.fields["every"], self.fields["others"]
+        else:
+            self.fields["every"].label = f"All {len(offered):,} collections, those not listed, too"
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if not self.errors and not self._chosen(given):
+            self.add_error("collection_names", "Tick at least one collection.")
+        return given
+
+    @property
+    def chosen(self) -> list[str]:
+        return self._chosen(self.cleaned_data)
+
+    def _chosen(self, given: dict[str, Any]) -> list[str]:
+        if given.get("every"):
+            return self.names
+        lines = str(given.get("others", "")).splitlines()
+        named = [line.strip() for line in lines if line.strip()]
+        return list(dict.fromkeys([*given.get("collection_names", ()), *named]))
+
+
+class TakeForm(CollectionsForm):
+    db_name = forms.CharField(max_length=255, widget=forms.HiddenInput)
+    backup_name = forms.CharField(
+        label="Name",
+        required=False,
+        max_length=128,
+        help_text="Letters, digits, dots, _ and -. Left empty: the database and the time.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+class RestoreForm(CollectionsForm):
+    target = forms.ChoiceField(label="Into the cluster")
+    db_name = forms.CharField(
+        label="Database",
+        max_length=255,
+        help_text="One that does not exist is made.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    on_conflict = forms.ChoiceField(
+        label="Where a collection of that name exists",
+        widget=forms.RadioSelect,
+        initial=OnConflict.FAIL,
+        choices=[
+            (OnConflict.FAIL, "Restore nothing"),
+            (OnConflict.RENAME, "Restore beside it, under another name"),
+            (OnConflict.REPLACE, "Replace it; what it holds now is lost"),
+        ],
+    )
+    suffix = forms.CharField(
+        required=False,
+        max_length=64,
+        help_text="Ends the other name, as in images_restored. Counts only beside what exists.",
+    )
+    field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")
+
+    def __init__(self, *args: Any, targets: Sequence[Cluster], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(each.cluster_id, each.name) for each in targets]
+        self.fields["target"].choices = choices  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """A suffix that counts for nothing is left out rather than complained about."""
+        given = super().clean()
+        if given.get("on_conflict") != OnConflict.RENAME:
+            given["suffix"] = ""
+        elif not given.get("suffix") and "suffix" not in self.errors:
+            self.add_error("suffix", "Say how the other name ends, as in _restored.")
+        return given
+
+    def wish(self) -> dict[str, Any]:
+        """As the services want it."""
+        given = self.cleaned_data
+        return {
+            "db_name": given["db_name"],
+            "collection_names": self.chosen,
+            "on_conflict": given["on_conflict"],
+            "suffix": given["suffix"],
+        }
+
+
+class DeleteForm(TypedNameForm):
+    what = "backup"
+
+
+class BackupFilter(FilterForm):
+    q = forms.CharField(label="Name", required=False, max_length=128)
+    cluster = forms.CharField(required=False, max_length=64)
+    db_name = forms.CharField(label="Database", required=False, max_length=255)
+    status = forms.ChoiceField(
+        required=False,
+        choices=[
+            *EVERY,
+            *((s.value, s.value.capitalize()) for s in BackupStatus if s != BackupStatus.GONE),
+        ],
+    )
+    sort = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    SORTS = ("name", "status", "row_count", "size_bytes", "created_at")
+
+    @property
+    def order(self) -> str:
+        asked = str(self.given.get("sort", ""))
+        return asked if asked.removeprefix("-") in self.SORTS else "-created_at"
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        given = self.given
+        if "status" in given:
+            rows = rows.filter(status=given["status"])
+        if text := _text(given, "q"):
+            rows = rows.filter(name__icontains=text)
+        if text := _text(given, "db_name"):
+            rows = rows.filter(db_name=text)
+        return _of_cluster(rows, given).order_by(self.order, "-backup_id")
+
+
+class OneClustersBackupFilter(BackupFilter):
+    cluster = None  # type: ignore[assignment]
+
+
+class JobFilter(FilterForm):
+    q = forms.CharField(label="Backup", required=False, max_length=128)
+    cluster = forms.CharField(required=False, max_length=64)
+    kind = forms.ChoiceField(
+        required=False, choices=[*EVERY, *((k.value, k.value.capitalize()) for k in JobKind)]
+    )
+    state = forms.ChoiceField(
+        required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
+    )
+
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        given = self.given
+        if "kind" in given:
+            rows = rows.filter(job_type=given["kind"])
+        if "state" in given:
+            rows = rows.filter(task__state=given["state"])
+        if text := _text(given, "q"):
+            rows = rows.filter(backup__name__icontains=text)
+        return _of_cluster(rows, given)
+
+
+class OneClustersJobFilter(JobFilter):
+    cluster = None  # type: ignore[assignment]
+
+
+def offered_by(backup: Backup) -> list[tuple[str, int | None]]:
+    """The collections of a backup with their rows."""
+    return [(each["name"], each["rowCount"]) for each in backup.collections]
+
+
+def _of_cluster(rows: QuerySet[Any], given: dict[str, Any]) -> QuerySet[Any]:
+    text = _text(given, "cluster")
+    if not text:
+        return rows
+    ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
+    return rows.filter(Q(cluster__name__icontains=text) | ids)
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    return str(given.get(name, "")).strip()
+
+
+def _counted(name: str, rows: int | None) -> SafeString:
+    said = "not counted" if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
+    return format_html('{} <span class="muted">{}</span>', name, said)

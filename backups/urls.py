@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from backups.views import changes, detail, jobs, lists, restore, take
+
+ONE_BACKUP = "backups/<str:backup_name>"
+ONE_JOB = "jobs/<slug:job_id>"
+ONE_CLUSTER = "clusters/<slug:cluster_id>"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("backups", lists.BackupListView.as_view(), name="backup-list"),
+    path("take-backup", lists.TakeFromView.as_view(), name="backup-take-from"),
+    path(ONE_BACKUP, detail.BackupDetailView.as_view(), name="backup-detail"),
+    path(f"{ONE_BACKUP}/progress", detail.BackupProgressView.as_view(), name="backup-progress"),
+    path(f"{ONE_BACKUP}/verify", changes.BackupVerifyView.as_view(), name="backup-verify"),
+    path(f"{ONE_BACKUP}/pin", changes.BackupPinView.as_view(), name="backup-pin"),
+    path(f"{ONE_BACKUP}/unpin", changes.BackupUnpinView.as_view(), name="backup-unpin"),
+    path(f"{ONE_BACKUP}/delete", changes.BackupDeleteView.as_view(), name="backup-delete"),
+    path(f"{ONE_BACKUP}/restore", restore.RestoreView.as_view(), name="backup-restore"),
+    path(
+        f"{ONE_BACKUP}/restore/confirm",
+        restore.RestoreConfirmView.as_view(),
+        name="backup-restore-confirm",
+    ),
+    path(
+        f"{ONE_CLUSTER}/backups", lists.ClusterBackupListView.as_view(), name="cluster-backup-list"
+    ),
+    path(
+        f"{ONE_CLUSTER}/backups/newest", lists.NewestBackupsView.as_view(), name="cluster-backups"
+    ),
+    path(f"{ONE_CLUSTER}/take-backup", take.TakeView.as_view(), name="backup-take"),
+    path(f"{ONE_CLUSTER}/jobs", jobs.ClusterJobListView.as_view(), name="cluster-job-list"),
+    path("jobs", jobs.JobListView.as_view(), name="job-list"),
+    path(ONE_JOB, jobs.JobDetailView.as_view(), name="job-detail"),
+    path(f"{ONE_JOB}/progress", jobs.JobProgressView.as_view(), name="job-progress"),
+    path(f"{ONE_JOB}/cancel", jobs.JobCancelView.as_view(), name="job-cancel"),
+    path(f"{ONE_JOB}/retry", jobs.JobRetryView.as_view(), name="job-retry"),
+]

@@ -1,0 +1,87 @@
+"""One backup: what it holds, how far it can be trusted, what is under way with it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups.models import Backup
+from backups.states import JobKind
+from backups.views.contents import collections_in, contents_of
+from backups.views.shown import actions_of, history_of, jobs_of
+from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.pages.base import Page
+from vbase_console.pages.listing import PAGE_SIZE
+from vbase_console.pages.requests import wants_fragment
+
+RECENT = 5
+
+
+class BackupPage(Page):
+    """A page about one backup of the organization."""
+
+    scopes = {"GET": LIST_BACKUPS}
+    nav = "backups"
+
+    @cached_property
+    def backup(self) -> Backup:
+        backups = Backup.objects.present().select_related("cluster")
+        return backups.found(self.principal, name=self.kwargs["backup_name"])
+
+    def context(self) -> dict[str, Any]:
+        return {"backup": self.backup, "cluster": self.backup.cluster, "back": self.own_address}
+
+    @property
+    def own_address(self) -> str:
+        return reverse("backup-detail", args=self.address)
+
+    @property
+    def address(self) -> list[str]:
+        return [self.principal.organization_name, self.backup.name]
+
+    def to_backup(self) -> HttpResponseBase:
+        return redirect(self.own_address)
+
+
+class BackupDetailView(BackupPage):
+    template_name = "backups/backup_detail.html"
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | self.live() | self.contents()
+
+    def live(self) -> dict[str, Any]:
+        """What changes while a job is at it; the page shows it first and the poll refreshes it."""
+        active, ended = history_of(self.principal, self.backup, RECENT)
+        made_by = jobs_of(self.principal).filter(backup=self.backup, job_type=JobKind.BACKUP)
+        return {
+            "active": active,
+            "ended": ended,
+            "made_by": made_by.first(),
+            "actions": actions_of(self.principal, self.backup, active),
+            "seen": self.backup.status,
+            "reload": bool(active),
+        }
+
+    def contents(self) -> dict[str, Any]:
+        found = contents_of(self.backup)
+        collections = Paginator(collections_in(self.backup, found), PAGE_SIZE)
+        page = collections.get_page(self.request.GET.get("page"))
+        return {"contents": found, "rows": page}
+
+
+class BackupProgressView(BackupDetailView):
+    """What the page polls. The manifest is read again only when the status has changed."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return self.to_backup()
+        context = BackupPage.context(self) | self.live()
+        if request.GET.get("seen") != self.backup.status:
+            context |= self.contents() | {"changed": True}
+        return self.fragment("backups/partials/backup_progress_answer.html", **context)

@@ -1,0 +1,120 @@
+"""Backups, restores, verifications and deletions: how they go and how they went."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.core.paginator import Page as Rows
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups import services
+from backups.forms import JobFilter, OneClustersJobFilter
+from backups.models import BackupJob
+from backups.permissions import scope_of
+from backups.views.shown import job_row, job_rows, jobs_of
+from clusters.views.detail import ClusterPage
+from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.pages.base import Page
+from vbase_console.pages.editing import FormPage
+from vbase_console.pages.listing import ListPage
+from vbase_console.pages.requests import wants_fragment
+
+
+class JobListView(ListPage):
+    scopes = {"GET": LIST_BACKUPS}
+    template_name = "backups/job_list.html"
+    table_name = "backups/partials/job_table.html"
+    filter_class = JobFilter
+    nav = "backups"
+
+    def rows(self) -> QuerySet[Any]:
+        return jobs_of(self.principal)
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        listed = job_rows(self.principal, rows)
+        return {"jobs": listed, "reload": any(row.task.is_active for row in listed)}
+
+
+class ClusterJobListView(JobListView, ClusterPage):
+    filter_class = OneClustersJobFilter
+    nav = "clusters"
+
+    def rows(self) -> QuerySet[Any]:
+        return super().rows().filter(cluster=self.cluster)
+
+
+class JobPage(Page):
+    """A page about one job of the organization."""
+
+    scopes = {"GET": LIST_BACKUPS}
+    nav = "backups"
+
+    @cached_property
+    def job(self) -> BackupJob:
+        jobs = BackupJob.objects.select_related("task", "backup", "cluster")
+        return jobs.found(self.principal, task__task_id=self.kwargs["job_id"])
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "row": job_row(self.principal, self.job),
+            "job": self.job,
+            "task": self.job.task,
+            "cluster": self.job.cluster,
+            "events": self.job.task.events.all(),
+            "reload": self.job.task.is_active,
+            "back": reverse("job-detail", args=self.address),
+        }
+
+    @property
+    def address(self) -> list[str]:
+        return [self.principal.organization_name, self.job.task.task_id]
+
+
+class JobDetailView(JobPage):
+    template_name = "backups/job_detail.html"
+
+
+class JobProgressView(JobPage):
+    """What the job's page polls; its events ride along."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return redirect("job-detail", *self.address)
+        task = self.job.task
+        changed = request.GET.get("seen") != f"{task.state}.{task.phase}"
+        context = self.context() | {"changed": changed}
+        return self.fragment("backups/partials/job_progress_answer.html", **context)
+
+
+class JobChange(FormPage, JobPage):
+    scopes = {"GET": LIST_BACKUPS, "POST": LIST_BACKUPS}
+    template_name: ClassVar[str] = "backups/job_cancel.html"
+
+    def permit(self) -> None:
+        """Cancelling and retrying need the scope of what is cancelled or tried again."""
+        self.principal.require(scope_of(self.job.job_type))
+
+
+class JobCancelView(JobChange):
+    action = "CancelJob"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        self.permit()
+        services.cancel_job(self.job, by=self.principal.label)
+        return redirect("job-detail", *self.address)
+
+
+class JobRetryView(JobChange):
+    action = "RetryJob"
+    template_name = "backups/job_retry.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        self.permit()
+        again = services.retry_job(self.job, by=self.principal.label).task
+        self.operation_id = again.task.task_id
+        return redirect("job-detail", self.principal.organization_name, self.operation_id)

@@ -1,0 +1,117 @@
+"""Bringing a backup back: choose, see what would happen, confirm."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups import services
+from backups.forms import RestoreForm, offered_by
+from backups.preflight import Preflight
+from backups.views.detail import BackupPage
+from clusters.models import Cluster
+from clusters.states import Condition
+from vbase_console.errors import ConsoleError, PermissionDenied
+from vbase_console.organizations.scopes import RESTORE_BACKUP
+from vbase_console.pages.editing import FormPage, show_refusal
+from vbase_console.pages.errors import status_of
+from vbase_console.tasks.models import Task
+
+MOST_TARGETS = 500
+KEPT = ("target", "db_name", "on_conflict", "suffix")
+"""What the way back to the form remembers."""
+
+
+class RestoreView(FormPage, BackupPage):
+    """GET asks what to restore and where to; POST looks ahead and shows what would happen."""
+
+    scopes = {"GET": RESTORE_BACKUP, "POST": RESTORE_BACKUP}
+    action = "PreviewRestore"
+    form_class: ClassVar[type[forms.Form]] = RestoreForm
+    bound: RestoreForm
+    template_name = "backups/restore.html"
+
+    @cached_property
+    def targets(self) -> list[Cluster]:
+        running = Cluster.objects.should_run().filter(condition=Condition.RUNNING)
+        return list(running.visible_to(self.principal).order_by("name")[:MOST_TARGETS])
+
+    def form_arguments(self) -> dict[str, Any]:
+        asked = self.request.GET
+        begin = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
+        return {
+            "offered": offered_by(self.backup),
+            "targets": self.targets,
+            "ticked": asked.get("tick") != "none",
+            "initial": begin | {name: asked[name] for name in KEPT if name in asked},
+        }
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {"targets": self.targets}
+
+    @property
+    def target(self) -> Cluster:
+        return Cluster.objects.found(self.principal, cluster_id=self.bound.cleaned_data["target"])
+
+    def prepare(self) -> None:
+        """The target is asked here, before anything is locked."""
+        services.require_available(self.backup)
+        super().prepare()
+        self.ask(self.target)
+
+    def ask(self, target: Cluster) -> None:
+        self.found = services.look_ahead(self.backup, target, **self.bound.wish())
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        kept = {name: given[name] for name in KEPT if given[name]}
+        active = Task.objects.active().about(given["target"]).in_turn_order()
+        return self.page(
+            form=self.bound,
+            preflight=self.found,
+            target=self.target,
+            total=_total(self.found),
+            replaced=sum(step.replaces for step in self.found.steps),
+            waits_for=active.visible_to(self.principal)[:1],
+            back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
+        )
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        """Also a collection that is gone meanwhile is something to mend in the form."""
+        if isinstance(error, PermissionDenied) or "backup" not in self.__dict__:
+            return super().refused(error)
+        bound = getattr(self, "bound", None)
+        if bound is None:
+            return FormPage.refused(self, error)
+        show_refusal(bound, error)
+        return self.page(form=bound, status=status_of(error))
+
+
+class RestoreConfirmView(RestoreView):
+    """What was looked at is asked for; what came in the way since then is refused."""
+
+    action = "RestoreBackup"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return redirect("backup-restore", *self.address)
+
+    def ask(self, target: Cluster) -> None:
+        self.asked = services.prepare_restore(self.backup, target, **self.bound.wish())
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        job = services.accept_restore(self.asked, by=self.principal.label)
+        self.operation_id = job.task.task_id
+        return redirect("job-detail", self.principal.organization_name, job.task.task_id)
+
+
+def _total(found: Preflight) -> dict[str, int]:
+    return {
+        "rows": sum(step.rows for step in found.steps),
+        "bytes": sum(step.bytes for step in found.steps),
+    }

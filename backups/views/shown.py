@@ -1,0 +1,196 @@
+"""What pages show of backups and their jobs, worked out from rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from django.db.models import F, OuterRef, QuerySet, Subquery
+
+from backups.models import Backup, BackupJob
+from backups.permissions import scope_of
+from backups.states import BackupStatus, JobKind
+from clusters.models import Cluster
+from clusters.states import ENDED, Condition, ServiceStatus
+from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.states import ACTIVE, FINISHED, TaskState
+
+PHASES: dict[str, tuple[str, ...]] = {
+    JobKind.BACKUP: ("pinning", "copying", "sealing"),
+    JobKind.RESTORE: ("reading", "inserting", "comparing", "indexing", "swapping"),
+    JobKind.VERIFY: ("verifying",),
+    JobKind.DELETE: ("deleting",),
+}
+"""In the order in which a job goes through them."""
+NEWEST = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """A job, and what the person may do about it."""
+
+    job: BackupJob
+    may_cancel: bool
+    may_retry: bool
+
+    @property
+    def task(self) -> Task:
+        return self.job.task
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return PHASES[self.job.job_type]
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether there is a page of its backup: what is gone has none."""
+        return self.job.backup.status != BackupStatus.GONE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackupRow:
+    """A backup, and the job that is at it now."""
+
+    backup: Backup
+    job: BackupJob | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What can be asked of a backup now, by this person; no control leads to a certain refusal."""
+
+    restore: bool
+    verify: bool
+    pin: bool
+    unpin: bool
+    delete: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cover:
+    """How well a cluster is protected: its newest backup, and the newest that is proven."""
+
+    cluster: Cluster
+    newest: Backup | None
+    proven: Backup | None
+
+
+def jobs_of(principal: Principal) -> QuerySet[BackupJob]:
+    jobs = BackupJob.objects.visible_to(principal)
+    return jobs.select_related("task", "backup", "cluster")
+
+
+def job_rows(principal: Principal, jobs: Iterable[BackupJob]) -> list[JobRow]:
+    return [job_row(principal, job) for job in jobs]
+
+
+def job_row(principal: Principal, job: BackupJob) -> JobRow:
+    allowed = principal.may(scope_of(job.job_type))
+    cancellable = job.task.state in (TaskState.PENDING, TaskState.RUNNING)
+    ended_badly = job.task.state in (TaskState.FAILED, TaskState.CANCELLED)
+    return JobRow(
+        job=job,
+        may_cancel=allowed and cancellable and job_for(job.job_type).cancellable,
+        may_retry=allowed and ended_badly and _is_still_possible(job),
+    )
+
+
+def _is_still_possible(job: BackupJob) -> bool:
+    if job.job_type == JobKind.DELETE:
+        return job.backup.status == BackupStatus.DELETING
+    if job.job_type == JobKind.VERIFY:
+        return job.backup.status == BackupStatus.AVAILABLE
+    alive = job.cluster.status not in ENDED
+    return alive and (job.job_type == JobKind.BACKUP or _can_be_read(job.backup))
+
+
+def _can_be_read(backup: Backup) -> bool:
+    return backup.status == BackupStatus.AVAILABLE
+
+
+def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
+    """With the jobs under way, in one query for all."""
+    listed = list(backups)
+    jobs = jobs_of(principal).filter(
+        backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
+    )
+    at_it = {job.backup_id: job for job in jobs}
+    return [BackupRow(backup=backup, job=at_it.get(backup.pk)) for backup in listed]
+
+
+def history_of(
+    principal: Principal, backup: Backup, most: int
+) -> tuple[list[JobRow], list[JobRow]]:
+    """The jobs of a backup that are under way, and those that ended last."""
+    jobs = jobs_of(principal).filter(backup=backup)
+    active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
+    ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:most])
+    return active, ended
+
+
+def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> Actions:
+    there = _can_be_read(backup)
+    kinds = {row.job.job_type for row in active}
+    in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
+    return Actions(
+        restore=there and principal.may(RESTORE_BACKUP),
+        verify=there and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
+        pin=there and principal.may(CREATE_BACKUP) and not backup.pinned,
+        unpin=there and principal.may(CREATE_BACKUP) and backup.pinned,
+        delete=there and principal.may(DELETE_BACKUP) and not backup.pinned and not in_use,
+    )
+
+
+def is_takeable(cluster: Cluster) -> bool:
+    """Whether there is a living Milvus whose collections can be looked at now."""
+    return cluster.status not in ENDED and cluster.condition == Condition.RUNNING
+
+
+def covers(principal: Principal, most: int) -> list[Cover]:
+    """Living clusters, those first whose newest backup is oldest or missing."""
+    of_cluster = Backup.objects.available().filter(cluster=OuterRef("pk"))
+    proven = of_cluster.filter(proven_at__isnull=False)
+    clusters = (
+        Cluster.objects.alive()
+        .visible_to(principal)
+        .exclude(status=ServiceStatus.DELETING)
+        .annotate(
+            newest=Subquery(of_cluster.values("pk")[:1]),
+            newest_at=Subquery(of_cluster.values("created_at")[:1]),
+            proven=Subquery(proven.values("pk")[:1]),
+        )
+        .order_by(F("newest_at").asc(nulls_first=True), "name")
+    )
+    return _with_backups(principal, list(clusters[:most]))
+
+
+def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cover]:
+    keys = {key for each in clusters for key in (each.newest, each.proven) if key}  # type: ignore[attr-defined]
+    found = Backup.objects.visible_to(principal).in_bulk(list(keys))
+    return [
+        Cover(
+            cluster=each,
+            newest=found.get(each.newest),  # type: ignore[attr-defined]
+            proven=found.get(each.proven),  # type: ignore[attr-defined]
+        )
+        for each in clusters
+    ]
+
+
+def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
+    """What a cluster's page shows of its backups."""
+    own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
+    rows = backup_rows(principal, own[:NEWEST])
+    restoring = jobs_of(principal).filter(
+        cluster=cluster, job_type=JobKind.RESTORE, task__state__in=ACTIVE
+    )
+    arriving = job_rows(principal, restoring)
+    return {
+        "backups": rows,
+        "arriving": arriving,
+        "takeable": is_takeable(cluster) and principal.may(CREATE_BACKUP),
+        "backups_move": bool(arriving) or any(row.job for row in rows),
+    }
