@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from backups.models import Backup, BackupJob, SealedPart
+from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun, SealedPart
 from vbase_console.readonly_admin import ReadOnlyAdmin
 
 
@@ -45,3 +45,42 @@ class SealedPartAdmin(ReadOnlyAdmin):
     list_select_related = ["backup"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"
+
+
+@admin.register(BackupPolicy)
+class BackupPolicyAdmin(ReadOnlyAdmin):
+    list_display = [
+        "policy_id",
+        "organization",
+        "cluster",
+        "schedule_cron",
+        "timezone",
+        "retention_count",
+        "is_active",
+        "next_run_at",
+        "last_run_at",
+        "last_status",
+    ]
+    list_select_related = ["organization", "cluster", "last_run__job__task"]
+    list_filter = ["is_active", "organization"]
+    search_fields = ["^policy_id", "^cluster__cluster_id", "organization__name"]
+    search_help_text = "Policy id, cluster id, organization name"
+
+
+@admin.register(PolicyRun)
+class PolicyRunAdmin(ReadOnlyAdmin):
+    list_display = [
+        "policy",
+        "planned_at",
+        "created_at",
+        "status",
+        "skip_reason",
+        "job",
+        "is_catch_up",
+        "is_manual",
+        "organization",
+    ]
+    list_select_related = ["policy", "organization", "job__task"]
+    list_filter = ["is_catch_up", "is_manual", "organization"]
+    search_fields = ["^policy__policy_id", "^job__task__task_id"]
+    search_help_text = "Policy id, job id"

@@ -25,6 +25,7 @@ from backups.milvus.schema import describe
 from backups.milvus.snapshot import Snapshot, pin_timestamp
 from backups.milvus.wire import WireScan
 from backups.models import Backup, BackupJob, SealedPart
+from backups.wanted import missing_from, wanted
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 
@@ -84,8 +85,9 @@ def _pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
     found = snapshots.find(earlier) if earlier else None
     if found is None:
         name = f"{attempt.task.task_id}-{attempt.lease.epoch}"
+        names = wanted(attempt, job, client)
         attempt.guard()
-        found = snapshots.take(name, database=job.db_name, collections=job.collection_names)
+        found = snapshots.take(name, database=job.db_name, collections=names)
         _begin_anew(attempt, job, snapshot=name)
     return _of_snapshot(found, client, version)
 
@@ -113,7 +115,7 @@ def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
 def _by_timestamp(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
     """Over the wire. A read timestamp outlives no attempt for certain, so each begins anew."""
     _begin_anew(attempt, job)
-    collections = [describe(client, name) for name in job.collection_names]
+    collections = [describe(client, name) for name in wanted(attempt, job, client)]
     pinned = pin_timestamp(client, collections)
     return Source(
         scans=[WireScan(client, each, read_timestamp=pinned.timestamp) for each in collections],
@@ -248,7 +250,7 @@ def _facts(job: BackupJob, source: Source) -> Capture:
         milvus_version=source.milvus_version,
         service_id=job.cluster.service_id,
         cluster_id=job.cluster.cluster_id,
-        warnings=source.warnings,
+        warnings=(*source.warnings, *missing_from(job)),
     )
 
 
@@ -270,6 +272,13 @@ def _note(job: BackupJob, manifest: Manifest, sha256: str) -> None:
         milvus_version=manifest.capture.milvus_version,
         manifest_sha256=sha256,
         warnings=list(manifest.capture.warnings),
+        missing=_missing(job, manifest.capture),
     )
     BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
     Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))
+
+
+def _missing(job: BackupJob, capture: Capture) -> list[str]:
+    """Collections that had vanished; and one instant, where the server could give none."""
+    no_instant = ["It is not of one instant."] if capture.method == "none" else []
+    return [*missing_from(job), *no_instant]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import Max
+from django.db.models import Count, Max, Min
 
 from backups import services
-from backups.models import Backup
+from backups.models import Backup, BackupPolicy
+from backups.policies.services import deactivate_policies_of
 from backups.states import BackupStatus
 from clusters.models import Cluster
 from clusters.protection import Protection
@@ -18,18 +21,24 @@ class BackupGuardian:
     """Implements `clusters.protection.Guardian`."""
 
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
-        newest = (
-            Backup.objects.filter(cluster__in=cluster_ids, status=BackupStatus.AVAILABLE)
-            .order_by()
-            .values("cluster_id")
-            .annotate(last_backup_at=Max("created_at"), last_proven_at=Max("proven_at"))
+        facts: dict[str, dict[str, Any]] = defaultdict(dict)
+        for row in [*self._newest(cluster_ids), *self._planned(cluster_ids)]:
+            facts[row.pop("cluster_id")] |= row
+        return {cluster_id: Protection(**known) for cluster_id, known in facts.items()}
+
+    def _newest(self, cluster_ids: Sequence[str]) -> list[dict[str, Any]]:
+        backups = Backup.objects.filter(cluster__in=cluster_ids, status=BackupStatus.AVAILABLE)
+        of_each = backups.order_by().values("cluster_id")
+        return list(
+            of_each.annotate(last_backup_at=Max("created_at"), last_proven_at=Max("proven_at"))
         )
-        return {
-            row["cluster_id"]: Protection(
-                last_backup_at=row["last_backup_at"], last_proven_at=row["last_proven_at"]
-            )
-            for row in newest
-        }
+
+    def _planned(self, cluster_ids: Sequence[str]) -> list[dict[str, Any]]:
+        of_each = BackupPolicy.objects.filter(cluster__in=cluster_ids).order_by()
+        counted = of_each.values("cluster_id").annotate(
+            policy_count=Count("pk"), next_backup_at=Min("next_run_at")
+        )
+        return list(counted)
 
     def before_delete(self, cluster: Cluster, *, by: str, delete_backups: bool) -> str:
         available = list(cluster.backups.available())
@@ -38,6 +47,9 @@ class BackupGuardian:
         said = [f"{gone} of its backups go with it."] if gone else []
         if kept:
             said.append(f"It keeps {len(kept)}: {', '.join(backup.name for backup in kept)}.")
+        paused = deactivate_policies_of(cluster)
+        if paused:
+            said.append(f"{paused} of its policies are paused and stay listed.")
         return " ".join(said)
 
     def _deleted(self, backup: Backup, by: str) -> bool:

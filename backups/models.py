@@ -7,6 +7,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from backups.policies.models import BackupPolicy as BackupPolicy
+from backups.policies.models import PolicyRun as PolicyRun
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from vbase_console.identifiers import new_id
@@ -53,6 +55,12 @@ class Backup(models.Model):
     )
     policy_id = models.CharField(max_length=24, blank=True)
     pinned = models.BooleanField(default=False)
+    is_held = models.BooleanField(null=True)
+    """Its policy's next backup held less, so retention keeps it until somebody releases it, which
+    makes this False.
+    """
+    chosen = models.JSONField(default=list)
+    """The collections that its policy asked for; none: all that there were."""
 
     collections = models.JSONField(default=list)
     """Of each collection its name, rows, bytes and number of parts."""
@@ -61,6 +69,10 @@ class Backup(models.Model):
     milvus_version = models.CharField(max_length=40, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     warnings = models.JSONField(default=list)
+    missing = models.JSONField(default=list)
+    """What was asked for and is not in it, in words. Only this makes a backup incomplete: a warning
+    may also tell what no backup of its server could hold.
+    """
 
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True)

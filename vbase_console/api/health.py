@@ -20,6 +20,7 @@ from kombu.exceptions import KombuError
 from vbase_console.beat import PULSE_EVERY_SECONDS
 from vbase_console.celery import app
 from vbase_console.errors import Unavailable
+from vbase_console.overdue import overdue_since
 from vbase_console.tasks.models import Pulse, Task
 from vbase_console.tasks.states import LEASED
 
@@ -62,6 +63,7 @@ def look() -> dict[str, Any]:
     """Every component and the verdict; `Unavailable` where the database does not answer."""
     try:
         pulses = {pulse.part: pulse.at for pulse in Pulse.objects.all()}
+        overdue = overdue_since()
         working = Task.objects.filter(state__in=LEASED, lease_until__gt=Now()).exists()
     except DatabaseError as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error
@@ -72,10 +74,10 @@ def look() -> dict[str, Any]:
         "beat": _seen(pulses.get("beat"), 3 * PULSE_EVERY_SECONDS, "Nobody beats time."),
     }
     well = all(component.status is Health.SERVING for component in components.values())
+    late = overdue is not None
     return {
-        "status": Health.SERVING if well else Health.DEGRADED,
-        # Filled by whoever looks after policies.
-        "components": components | {"oldest_overdue_policy": None},
+        "status": Health.SERVING if well and not late else Health.DEGRADED,
+        "components": components | {"oldest_overdue_policy": overdue},
     }
 
 

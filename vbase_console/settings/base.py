@@ -185,6 +185,8 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
         "vbase.sweep.janitor": timedelta(minutes=1),
+        "vbase.sweep.policies": timedelta(seconds=2),
+        "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.answers": timedelta(hours=1),

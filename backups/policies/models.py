@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from backups.policies.states import SKIPPED, OnMissing
+from clusters.models import Cluster
+from vbase_console.identifiers import new_id
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.tenancy import TenantQuerySet
+from vbase_console.tasks.states import ACTIVE
+
+MOST_RETAINED = 1000
+
+
+def new_policy_id() -> str:
+    return new_id("pol")
+
+
+class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
+    def due(self, now: datetime) -> Self:
+        """Whose run should have begun by now; paused ones have none planned."""
+        return self.filter(next_run_at__lte=now)
+
+    def with_last_run(self) -> Self:
+        """For whoever reads `last_run_at` and `last_status` of many."""
+        return self.select_related("cluster", "last_run__job__task")
+
+
+class BackupPolicy(models.Model):
+    """Schedule, target and retention. The expression as given decides; what beat keeps is a copy.
+
+    Its backups name it in text and outlive it.
+    """
+
+    policy_id = models.CharField(primary_key=True, max_length=24, default=new_policy_id)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="policies")
+    schedule_cron = models.CharField(max_length=200)
+    timezone = models.CharField(max_length=64, default="UTC")
+    retention_count = models.PositiveSmallIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_RETAINED)]
+    )
+    is_active = models.BooleanField(default=True)
+    db_name = models.CharField(max_length=255, default="default")
+    collection_names = models.JSONField(default=list)
+    """Empty: every collection that is there when it fires."""
+    on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
+    next_run_at = models.DateTimeField(null=True)
+    last_run = models.ForeignKey(
+        "backups.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "backup policy"
+        verbose_name_plural = "backup policies"
+        ordering = ["-created_at", "-policy_id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(retention_count__gte=1) & Q(retention_count__lte=MOST_RETAINED),
+                name="policy_retains_some",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_active=True) | Q(next_run_at=None), name="a_paused_policy_plans_none"
+            ),
+            models.CheckConstraint(
+                condition=Q(on_missing__in=OnMissing.values), name="policy_on_missing_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_run_at"],
+                condition=Q(next_run_at__isnull=False),
+                name="policy_due",
+            ),
+            models.Index(
+                fields=["organization", "-created_at", "-policy_id"], name="policy_newest_first"
+            ),
+            models.Index(fields=["cluster", "-created_at"], name="policy_by_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return self.policy_id
+
+    @property
+    def last_run_at(self) -> datetime | None:
+        return self.last_run.created_at if self.last_run else None
+
+    @property
+    def last_status(self) -> str | None:
+        return self.last_run.status if self.last_run else None
+
+
+class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
+    def unsettled(self) -> Self:
+        """Their backup is under way, or has ended and retention was not applied since."""
+        return self.filter(retained_at=None)
+
+    def going(self) -> Self:
+        return self.unsettled().filter(job__task__state__in=ACTIVE)
+
+
+class PolicyRun(models.Model):
+    """One firing of a policy: a backup job, or the reason why there is none."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="runs")
+    planned_at = models.DateTimeField()
+    job = models.OneToOneField(
+        "backups.BackupJob", null=True, on_delete=models.PROTECT, related_name="policy_run"
+    )
+    skip_reason = models.TextField(blank=True)
+    is_catch_up = models.BooleanField(default=False)
+    """It makes up for what nobody was there to fire."""
+    is_manual = models.BooleanField(default=False)
+    """A person or a key asked for it."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    retained_at = models.DateTimeField(null=True)
+    """When retention was applied after its end."""
+
+    objects = PolicyRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-planned_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy", "planned_at"], name="one_run_for_each_planned_instant"
+            ),
+            models.CheckConstraint(
+                condition=Q(job__isnull=False) | ~Q(skip_reason=""),
+                name="a_run_without_a_job_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["policy"], condition=Q(retained_at__isnull=True), name="run_unsettled"
+            ),
+            models.Index(fields=["created_at"], name="run_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy_id} at {self.planned_at}"
+
+    @property
+    def status(self) -> str:
+        """SKIPPED, or what its task says."""
+        if self.skip_reason or self.job is None:
+            return SKIPPED
+        return str(self.job.task.state)

@@ -1,0 +1,88 @@
+"""What a schedule and a count would mean, before anybody decides on them; changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from django.utils import timezone as clock
+
+from backups.policies import target
+from backups.policies.cron import describe, runs, zone_of
+from backups.policies.models import BackupPolicy
+from backups.policies.pruning import backups_of, verdicts_on
+from vbase_console.errors import InvalidArgument
+
+MOST_RUNS = 100
+LAST_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A backup, and what retention would do with it."""
+
+    backup_name: str
+    backup_id: str
+    created_at: datetime
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preview:
+    description: str
+    runs: list[datetime]
+    local_runs: list[datetime]
+    """The same instants as clocks in the policy's zone show them."""
+    would_keep: list[Judged]
+    would_expire: list[Judged]
+
+
+def preview(
+    *,
+    schedule_cron: str,
+    timezone: str = "UTC",
+    retention_count: int,
+    policy: BackupPolicy | None = None,
+    start_at: datetime | None = None,
+    count: int = 10,
+) -> Preview:
+    """For an existing policy also what the count would mean for the backups that it has now."""
+    cron = target.check(
+        schedule_cron=schedule_cron, timezone=timezone, retention_count=retention_count
+    )
+    _check_range(start_at, count)
+    zone = zone_of(timezone)
+    instants = runs(cron, zone, start_at or clock.now(), count)
+    kept, expired = _judged(policy, retention_count) if policy else ([], [])
+    return Preview(
+        description=describe(cron),
+        runs=instants,
+        local_runs=[instant.astimezone(zone) for instant in instants],
+        would_keep=kept,
+        would_expire=expired,
+    )
+
+
+def _check_range(start_at: datetime | None, count: int) -> None:
+    if not 1 <= count <= MOST_RUNS:
+        raise InvalidArgument(field_errors={"count": [f"Ask for 1 to {MOST_RUNS} runs."]})
+    if start_at is not None and not LAST_START.replace(year=1970) <= start_at <= LAST_START:
+        text = "Give an instant between 1970 and 2200."
+        raise InvalidArgument(field_errors={"startAt": [text]})
+
+
+def _judged(policy: BackupPolicy, count: int) -> tuple[list[Judged], list[Judged]]:
+    backups = backups_of(policy)
+    verdicts = verdicts_on(policy, backups, count)
+    kept: list[Judged] = []
+    expired: list[Judged] = []
+    for backup in backups:
+        verdict = verdicts[backup.backup_id]
+        judged = Judged(
+            backup_name=backup.name,
+            backup_id=backup.backup_id,
+            created_at=backup.created_at,
+            reason=verdict.reason,
+        )
+        (kept if verdict.keep else expired).append(judged)
+    return kept, expired

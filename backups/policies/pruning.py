@@ -1,0 +1,103 @@
+"""What retention decided, done: after each run, and again until it is done."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from celery import shared_task
+from django.db.models import Q
+from django.utils import timezone
+
+from backups.models import Backup
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.retention import Candidate, Verdict, decide
+from backups.services import delete_backup
+from backups.states import BackupStatus
+from vbase_console.errors import ConsoleError
+from vbase_console.tasks.states import FINISHED
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 200
+
+
+@shared_task(name="vbase.sweep.retention")
+def sweep_retention() -> int:
+    """Apply the retention of policies a run of which has ended; answers how many backups go."""
+    ended = PolicyRun.objects.unsettled().filter(job__task__state__in=FINISHED)
+    ids = ended.order_by("policy_id").values_list("policy_id", flat=True).distinct()
+    return sum(_applied(policy_id) for policy_id in list(ids[:AT_ONCE]))
+
+
+def _applied(policy_id: str) -> int:
+    """The runs are looked at before the backups: what ends meanwhile is left for the next time."""
+    ended = PolicyRun.objects.unsettled().filter(policy_id=policy_id)
+    runs = list(ended.filter(job__task__state__in=FINISHED).values_list("pk", flat=True))
+    policy = BackupPolicy.objects.filter(pk=policy_id).first()
+    if policy is None:
+        return 0
+    gone, left = prune(policy)
+    if not left:
+        PolicyRun.objects.filter(pk__in=runs).update(retained_at=timezone.now())
+    return gone
+
+
+def prune(policy: BackupPolicy) -> tuple[int, int]:
+    """How many backups are on their way out, and how many of those that should go are in use."""
+    backups = backups_of(policy)
+    verdicts = verdicts_on(policy, backups, policy.retention_count)
+    _remember_held(backups, verdicts)
+    going = [backup for backup in backups if not verdicts[backup.backup_id].keep]
+    gone = sum(_deleted(backup, policy.policy_id) for backup in going)
+    return gone, len(going) - gone
+
+
+def backups_of(policy: BackupPolicy) -> list[Backup]:
+    return list(Backup.objects.available().filter(policy_id=policy.policy_id))
+
+
+def verdicts_on(policy: BackupPolicy, backups: Sequence[Backup], count: int) -> dict[str, Verdict]:
+    candidates = [candidate(backup) for backup in backups]
+    return decide(candidates, policy_id=policy.policy_id, count=count)
+
+
+def candidate(backup: Backup) -> Candidate:
+    return Candidate(
+        backup_id=backup.backup_id,
+        policy_id=backup.policy_id,
+        created_at=backup.created_at,
+        rows={each["name"]: each["rowCount"] for each in backup.collections},
+        chosen=(backup.db_name, *sorted(backup.chosen)),
+        is_available=backup.status == BackupStatus.AVAILABLE,
+        is_complete=not backup.missing,
+        is_pinned=backup.pinned,
+        is_held=backup.is_held,
+        verified_at=backup.verified_at,
+        proven_at=backup.proven_at,
+    )
+
+
+def _remember_held(backups: Sequence[Backup], verdicts: dict[str, Verdict]) -> None:
+    held = [
+        backup.pk
+        for backup in backups
+        if verdicts[backup.backup_id].holds and backup.is_held is None
+    ]
+    if held:
+        Backup.objects.filter(pk__in=held, is_held=None).update(is_held=True)
+
+
+def _deleted(backup: Backup, policy_id: str) -> bool:
+    """Asked for with the row held and looked at again there: what was pinned, proven or taken into
+    use meanwhile stays for now, and the next sweep decides anew.
+    """
+    unchanged = Q(proven_at=backup.proven_at, verified_at=backup.verified_at)
+    if not Backup.objects.filter(unchanged, pk=backup.pk).exists():
+        return False
+    try:
+        delete_backup(backup, by=f"policy:{policy_id}")
+    except ConsoleError as error:
+        logger.info("%s: %s stays for now: %s", policy_id, backup.name, error)
+        return False
+    return True

@@ -1,0 +1,136 @@
+"""Which backups of a policy stay and which may go, with the reason of each: a pure function, the
+same for the pruner, the preview and the pages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+Order = tuple[datetime, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What retention wants to know of a backup."""
+
+    backup_id: str
+    policy_id: str
+    created_at: datetime
+    rows: Mapping[str, int]
+    """Of each collection that it holds."""
+    chosen: tuple[str, ...] = ()
+    """The collections that were asked for; none: every one that there was."""
+    is_available: bool = True
+    """Neither being written nor failed nor being deleted."""
+    is_complete: bool = True
+    """It holds all that was asked for, as it was at one instant."""
+    is_pinned: bool = False
+    is_held: bool | None = None
+    """Fuller than its successor and kept for it: until somebody releases it, which makes it False.
+    """
+    verified_at: datetime | None = None
+    proven_at: datetime | None = None
+
+    @property
+    def order(self) -> Order:
+        return self.created_at, self.backup_id
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    keep: bool
+    reason: str
+    holds: bool = False
+    """Kept because its successor holds less, which is to be remembered."""
+
+
+def decide(backups: Iterable[Candidate], *, policy_id: str, count: int) -> dict[str, Verdict]:
+    """What becomes of each. Only complete backups of this policy count; whatever does not count is
+    in doubt kept.
+    """
+    given = sorted(backups, key=lambda each: each.order, reverse=True)
+    own = [each for each in given if each.policy_id == policy_id and each.is_available]
+    verdicts = {each.backup_id: _not_ours(each, policy_id) for each in given}
+    return verdicts | _decide_own(own, count)
+
+
+def _not_ours(backup: Candidate, policy_id: str) -> Verdict:
+    if backup.policy_id != policy_id:
+        return Verdict(keep=True, reason="kept: not of this policy")
+    return Verdict(keep=True, reason="kept: not available")
+
+
+def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, Verdict]:
+    held, last_proven = _held(newest_first), _last_proven(newest_first)
+    verdicts, rank = {}, 0
+    for backup in newest_first:
+        rank += backup.is_complete
+        verdicts[backup.backup_id] = _protected(backup, held, last_proven) or _by_rank(
+            backup, rank, count
+        )
+    return verdicts
+
+
+def _protected(backup: Candidate, held: set[str], last_proven: Mapping[str, str]) -> Verdict | None:
+    if backup.is_pinned:
+        return Verdict(keep=True, reason="kept: pinned", holds=backup.backup_id in held)
+    if backup.backup_id in last_proven:
+        reason = f"kept: {last_proven[backup.backup_id]}"
+        return Verdict(keep=True, reason=reason, holds=backup.backup_id in held)
+    if backup.backup_id in held:
+        reason = "kept: fuller than the one after it, until it is released"
+        return Verdict(keep=True, reason=reason, holds=True)
+    return None
+
+
+def _by_rank(backup: Candidate, rank: int, count: int) -> Verdict:
+    if not backup.is_complete:
+        if rank < count:
+            return Verdict(
+                keep=True, reason=f"kept: not complete, but fewer than {count} newer are"
+            )
+        return Verdict(keep=False, reason=f"expired: not complete, and {count} newer ones are")
+    if rank <= count:
+        return Verdict(keep=True, reason=f"kept: newest {count}")
+    return Verdict(keep=False, reason=f"expired: {ordinal(rank)} newest")
+
+
+def _last_proven(newest_first: Sequence[Candidate]) -> dict[str, str]:
+    """The newest that was proven and the one that was proven last, mostly the same; until one was,
+    the newest that was verified.
+    """
+    proven = [each for each in newest_first if each.proven_at]
+    if proven:
+        latest = max(proven, key=lambda each: (each.proven_at or each.created_at, each.order))
+        return {proven[0].backup_id: "last proven", latest.backup_id: "last proven"}
+    verified = [each for each in newest_first if each.verified_at]
+    return {each.backup_id: "last verified, and none is proven" for each in verified[:1]}
+
+
+def _held(newest_first: Sequence[Candidate]) -> set[str]:
+    """Those whose successor, of the same choice of collections, holds less; and those that were
+    found so earlier.
+    """
+    complete = [each for each in newest_first if each.is_complete]
+    held = {each.backup_id for each in newest_first if each.is_held}
+    for chosen in {each.chosen for each in complete}:
+        alike = [each for each in complete if each.chosen == chosen]
+        for later, earlier in pairwise(alike):
+            if earlier.is_held is None and _holds_less(later, earlier):
+                held.add(earlier.backup_id)
+    return held
+
+
+def _holds_less(later: Candidate, earlier: Candidate) -> bool:
+    """A collection was lost, or more than half the rows."""
+    lost = earlier.rows.keys() - later.rows.keys()
+    return bool(lost) or 2 * sum(later.rows.values()) < sum(earlier.rows.values())
+
+
+def ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

@@ -1,0 +1,203 @@
+"""What can be asked of policies: one domain sentence each. HTML, API and admin all call these.
+
+Each takes the cluster's row first and the policy's next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone as clock
+
+from backups.models import Backup, BackupJob
+from backups.policies import schedules, target
+from backups.policies.cron import Cron, next_after, parse, zone_of
+from backups.policies.firing import start_run
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.states import OnMissing
+from backups.services import require_available
+from clusters.models import Cluster
+from clusters.states import ENDED
+from vbase_console.errors import Aborted, FailedPrecondition, NotFound
+
+DEFAULT_DATABASE = "default"
+
+
+@transaction.atomic
+def create_policy(
+    cluster: Cluster,
+    *,
+    schedule_cron: str,
+    retention_count: int,
+    timezone: str = "UTC",
+    is_active: bool = True,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_missing: str = OnMissing.FAIL,
+) -> BackupPolicy:
+    """From now on its runs are taken; the first one at the next instant that the schedule names."""
+    policy = BackupPolicy(
+        cluster=_hold_living(cluster),
+        organization_id=cluster.organization_id,
+        schedule_cron=schedule_cron,
+        timezone=timezone,
+        retention_count=retention_count,
+        is_active=is_active,
+        db_name=db_name or DEFAULT_DATABASE,
+        collection_names=_distinct(collection_names),
+        on_missing=on_missing,
+    )
+    policy.next_run_at = _next_run_at(policy, _checked(policy))
+    policy.save(force_insert=True)
+    schedules.mirror(policy)
+    return policy
+
+
+@transaction.atomic
+def update_policy(
+    policy: BackupPolicy,
+    *,
+    schedule_cron: str | None = None,
+    timezone: str | None = None,
+    retention_count: int | None = None,
+    is_active: bool | None = None,
+    db_name: str | None = None,
+    collection_names: Sequence[str] | None = None,
+    on_missing: str | None = None,
+) -> BackupPolicy:
+    """Change what is given and leave the rest; the dispatcher sees it at its next tick."""
+    names = None if collection_names is None else _distinct(collection_names)
+    given = {
+        "schedule_cron": schedule_cron,
+        "timezone": timezone,
+        "retention_count": retention_count,
+        "is_active": is_active,
+        "db_name": db_name,
+        "collection_names": names,
+        "on_missing": on_missing,
+    }
+    policy = _hold(policy)
+    _hold_living(policy.cluster)
+    changed = {
+        name: value
+        for name, value in given.items()
+        if value is not None and value != getattr(policy, name)
+    }
+    return _change(policy, changed)
+
+
+def pause_policy(policy: BackupPolicy) -> BackupPolicy:
+    return update_policy(policy, is_active=False)
+
+
+def resume_policy(policy: BackupPolicy) -> BackupPolicy:
+    """What was due in the pause is not made up for: nobody wanted it."""
+    return update_policy(policy, is_active=True)
+
+
+@transaction.atomic
+def delete_policy(policy: BackupPolicy) -> BackupPolicy:
+    """Its backups stay, and belong to nobody's retention any more. Answers it as it was."""
+    policy = _hold(policy)
+    policy_id = policy.policy_id
+    BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
+    schedules.remove(policy_id)
+    policy.delete()
+    policy.policy_id = policy_id
+    return policy
+
+
+def deactivate_policies_of(cluster: Cluster) -> int:
+    """For a cluster that is deleted: they stay listed. Called with the cluster's row held."""
+    policies = BackupPolicy.objects.select_for_update(of=("self",)).filter(
+        cluster=cluster, is_active=True
+    )
+    for policy in policies:
+        _change(policy, {"is_active": False})
+    return len(policies)
+
+
+@transaction.atomic
+def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
+    """A run beside the schedule, which goes on as it was; for a paused policy, too."""
+    policy = _hold(policy)
+    going = policy.runs.going().select_related("job__task").first()
+    if going is not None and going.job is not None:
+        raise Aborted(f"{going.job.task.task_id} still runs for this policy; wait for its end.")
+    run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
+    if run.job is None:
+        raise FailedPrecondition(run.skip_reason)
+    return run.job
+
+
+@transaction.atomic
+def release_backup(backup: Backup) -> Backup:
+    """Let retention treat it like any other, although its successor holds less."""
+    held = Backup.objects.select_for_update(of=("self",)).get(pk=backup.pk)
+    require_available(held)
+    held.is_held = False
+    held.save(update_fields=["is_held"])
+    return held
+
+
+def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
+    for name, value in changed.items():
+        setattr(policy, name, value)
+    cron = _checked(policy)
+    if changed.keys() & {"schedule_cron", "timezone", "is_active"}:
+        policy.next_run_at = _next_run_at(policy, cron)
+    policy.save()
+    schedules.mirror(policy)
+    if "retention_count" in changed:
+        _apply_retention_again(policy)
+    return policy
+
+
+def _apply_retention_again(policy: BackupPolicy) -> None:
+    newest = policy.runs.filter(job__isnull=False).values("pk")[:1]
+    PolicyRun.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(
+        retained_at=None
+    )
+
+
+def _checked(policy: BackupPolicy) -> Cron:
+    return target.check(
+        schedule_cron=policy.schedule_cron,
+        timezone=policy.timezone,
+        retention_count=policy.retention_count,
+        db_name=policy.db_name,
+        collection_names=policy.collection_names,
+        on_missing=policy.on_missing,
+    )
+
+
+def _next_run_at(policy: BackupPolicy, cron: Cron) -> datetime | None:
+    if not policy.is_active:
+        return None
+    return next_after(cron, zone_of(policy.timezone), clock.now())
+
+
+def next_run_after(policy: BackupPolicy, after: datetime) -> datetime:
+    return next_after(parse(policy.schedule_cron), zone_of(policy.timezone), after)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _hold_living(cluster: Cluster) -> Cluster:
+    held = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+    if held.status in ENDED:
+        raise FailedPrecondition(f"{held.service_id} is {held.status}; it has no policies to run.")
+    return held
+
+
+def _hold(policy: BackupPolicy) -> BackupPolicy:
+    Cluster.objects.select_for_update(of=("self",)).filter(pk=policy.cluster_id).first()
+    rows = BackupPolicy.objects.select_for_update(of=("self",)).with_last_run()
+    held = rows.filter(pk=policy.pk).first()
+    if held is None:
+        raise NotFound(f"There is no backup policy '{policy.policy_id}' here any more.")
+    return held
