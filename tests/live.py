@@ -65,6 +65,7 @@ class Console:
             "VBASE_WORKER_CONCURRENCY": "2",
             **environment,
         }
+        self.command = [sys.executable, "-m", "vbase_console.supervisor"]
         self.process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
         self._apis: list[Api] = []
@@ -80,7 +81,7 @@ class Console:
         """Start it and do not wait."""
         self.said = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vbase_console.supervisor"],
+            self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

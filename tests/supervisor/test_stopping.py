@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,18 @@ def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
     own.start()
     assert any("had left behind" in line for line in own.said)
     assert stopped not in own.processes()
+
+
+def test_make_that_is_interrupted_alone_stops_the_console(tmp_path: Path) -> None:
+    """GNU make passes a SIGTERM on to its child, but not a SIGINT that did not come from a
+    terminal.
+    """
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
+    with a_console(tmp_path / "data") as own:
+        own.command = ["make", "-f", str(makefile)]
+        own.start().stop(signal.SIGINT)
+        assert own.processes() == []
 
 
 def test_a_second_ctrl_c_hurries() -> None:
