@@ -29,16 +29,15 @@ class BackupGuardian:
     def _newest(self, cluster_ids: Sequence[str]) -> list[dict[str, Any]]:
         backups = Backup.objects.filter(cluster__in=cluster_ids, status=BackupStatus.AVAILABLE)
         of_each = backups.order_by().values("cluster_id")
-        return list(
-            of_each.annotate(last_backup_at=Max("created_at"), last_proven_at=Max("proven_at"))
-        )
+        newest = of_each.annotate(last_backup_at=Max("created_at"), last_proven_at=Max("proven_at"))
+        return [dict(row) for row in newest]
 
     def _planned(self, cluster_ids: Sequence[str]) -> list[dict[str, Any]]:
         of_each = BackupPolicy.objects.filter(cluster__in=cluster_ids).order_by()
         counted = of_each.values("cluster_id").annotate(
             policy_count=Count("pk"), next_backup_at=Min("next_run_at")
         )
-        return list(counted)
+        return [dict(row) for row in counted]
 
     def before_delete(self, cluster: Cluster, *, by: str, delete_backups: bool) -> str:
         available = list(cluster.backups.available())

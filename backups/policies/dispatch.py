@@ -48,7 +48,8 @@ def _due() -> list[tuple[str, str, datetime]]:
     )
     due = BackupPolicy.objects.due(timezone.now()).annotate(turn=turn)
     in_turn = due.order_by("turn", "next_run_at", "pk")
-    return list(in_turn.values_list("pk", "cluster_id", "next_run_at")[:AT_ONCE])
+    rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:AT_ONCE]
+    return [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
 
 
 def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:

@@ -80,7 +80,7 @@ def update_policy(
     }
     policy = _hold(policy)
     _hold_living(policy.cluster)
-    changed = {
+    changed: dict[str, object] = {
         name: value
         for name, value in given.items()
         if value is not None and value != getattr(policy, name)

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import PeriodicTask
+
+from backups.models import Backup
+from backups.policies import services
+from backups.policies.cron import parse, runs, zone_of
+from backups.policies.dispatch import overdue_since, sweep_policies
+from backups.policies.models import BackupPolicy, PolicyRun
+from clusters.models import Cluster
+from tests.policies.conftest import MakePolicy, end
+from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Task
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> object:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+Clock = time_machine.Traveller
+
+
+def test_it_fires_what_is_due_and_plans_the_next(make_policy: MakePolicy, clock: Clock) -> None:
+    policy = make_policy(schedule_cron="5 12 * * *")
+    clock.move_to(NOON + 5 * MINUTE)
+    assert sweep_policies() == 1
+    run, policy = PolicyRun.objects.get(), BackupPolicy.objects.get()
+    assert (run.planned_at, run.status, run.is_catch_up) == (NOON + 5 * MINUTE, "PENDING", False)
+    assert policy.next_run_at == NOON + 5 * MINUTE + timedelta(days=1)
+
+
+def test_its_job_is_told_what_the_policy_wants(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="* * * * *", collection_names=["images"], on_missing="WARN")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    job = PolicyRun.objects.get().job
+    assert job is not None
+    assert (job.collection_names, job.options) == (["images"], {"on_missing": "WARN"})
+
+
+def test_nothing_is_fired_before_its_time(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="5 12 * * *")
+    clock.move_to(NOON + 4 * MINUTE)
+    assert sweep_policies() == 0
+
+
+def test_a_paused_policy_is_not_fired(make_policy: MakePolicy, clock: Clock) -> None:
+    services.pause_policy(make_policy(schedule_cron="* * * * *"))
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 0
+
+
+def test_a_second_tick_fires_nothing_again(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="* * * * *")
+    clock.move_to(NOON + MINUTE)
+    assert (sweep_policies(), sweep_policies()) == (1, 0)
+
+
+def test_an_edit_takes_effect_at_the_next_tick(make_policy: MakePolicy, clock: Clock) -> None:
+    policy = make_policy(schedule_cron="0 3 * * *")
+    services.update_policy(policy, schedule_cron="1 12 * * *")
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 1
+
+
+def test_after_downtime_it_catches_up_once(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="0 * * * *")
+    clock.move_to(NOON + timedelta(days=3, minutes=30))
+    assert (sweep_policies(), sweep_policies()) == (1, 0)
+    assert PolicyRun.objects.get().is_catch_up
+    assert BackupPolicy.objects.get().next_run_at == NOON + timedelta(days=3, hours=1)
+
+
+def test_a_run_that_still_goes_is_not_overlapped(make_policy: MakePolicy, clock: Clock) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    for number in (1, 2):
+        clock.move_to(NOON + number * MINUTE)
+        sweep_policies()
+    skipped = policy.runs.get(planned_at=NOON + 2 * MINUTE)
+    assert (skipped.status, skipped.job) == ("SKIPPED", None)
+    assert "has not ended" in skipped.skip_reason
+
+
+def test_the_next_run_goes_when_the_one_before_has_ended(
+    make_policy: MakePolicy, clock: Clock
+) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    end(policy.runs.get())
+    clock.move_to(NOON + 2 * MINUTE)
+    sweep_policies()
+    assert [run.status for run in policy.runs.all()] == ["PENDING", "SUCCEEDED"]
+
+
+def test_a_stopped_cluster_is_skipped(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="* * * * *")
+    Cluster.objects.update(status="STOPPED", wanted_running=False, condition="STOPPED")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    assert "is STOPPED" in PolicyRun.objects.get().skip_reason
+    assert not Backup.objects.exists()
+
+
+def test_a_bad_row_stops_no_other(make_policy: MakePolicy, clock: Clock) -> None:
+    bad, good = make_policy(schedule_cron="* * * * *"), make_policy(schedule_cron="* * * * *")
+    BackupPolicy.objects.filter(pk=bad.pk).update(schedule_cron="nonsense")
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 1
+    assert PolicyRun.objects.get().policy == good
+
+
+def test_a_clock_set_back_fires_no_instant_twice(make_policy: MakePolicy, clock: Clock) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    BackupPolicy.objects.update(next_run_at=NOON + MINUTE)
+    sweep_policies()
+    assert policy.runs.count() == 1
+
+
+def test_it_says_since_when_the_oldest_waits(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="1 12 * * *")
+    clock.move_to(NOON + 10 * MINUTE)
+    assert overdue_since() == NOON + MINUTE
+    sweep_policies()
+    assert overdue_since() is None
+
+
+def test_the_last_run_is_copied_to_beat(make_policy: MakePolicy, clock: Clock) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    entry = PeriodicTask.objects.get(name=f"policy:{policy.policy_id}")
+    assert entry.last_run_at == NOON + MINUTE
+
+
+def test_three_dispatchers_at_once_double_nothing(make_policy: MakePolicy) -> None:
+    for _ in range(10):
+        make_policy(schedule_cron="* * * * *")
+    BackupPolicy.objects.update(next_run_at=NOON)
+    together = Barrier(3)
+
+    def dispatch() -> None:
+        together.wait()
+        sweep_policies()
+        connection.close()
+
+    threads = [Thread(target=dispatch) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    sweep_policies()
+    assert PolicyRun.objects.count() == 10
+    assert Task.objects.filter(kind="BACKUP").count() == 10
+
+
+DST = [
+    ("Europe/Berlin", datetime(2026, 3, 28, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2026, 10, 24, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 3, 7, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 10, 31, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 4, 4, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 10, 3, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize("text", ["30 2 * * *", "30 1 * * *", "0 * * * *"])
+@pytest.mark.parametrize(("zone", "begin"), DST)
+def test_round_a_change_of_clock_nothing_is_doubled_or_missed(
+    zone: str, begin: datetime, text: str, make_policy: MakePolicy, clock: Clock
+) -> None:
+    clock.move_to(begin)
+    policy = make_policy(schedule_cron=text, timezone=zone)
+    for number in range(3 * 24 * 2):
+        clock.move_to(begin + timedelta(minutes=30 * (number + 1)))
+        sweep_policies()
+    fired = [run.planned_at for run in policy.runs.order_by("planned_at")]
+    assert fired == runs(parse(text), zone_of(zone), begin, len(fired))
+    assert not policy.runs.filter(is_catch_up=True).exists()
+
+
+def queries_of_a_tick() -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        sweep_policies()
+    return len(captured)
+
+
+def test_a_tick_with_nothing_due_costs_the_same_with_thousands(make_policy: MakePolicy) -> None:
+    policy = make_policy()
+    few = queries_of_a_tick()
+    copies = [
+        BackupPolicy(
+            organization_id=policy.organization_id,
+            cluster=policy.cluster,
+            schedule_cron="0 3 * * *",
+            retention_count=1,
+            next_run_at=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+        for _ in range(5000)
+    ]
+    BackupPolicy.objects.bulk_create(copies)
+    assert queries_of_a_tick() == few == 1
+
+
+def test_one_with_many_starves_nobody_with_one(
+    make_policy: MakePolicy, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backups.policies.dispatch.AT_ONCE", 2)
+    for _ in range(5):
+        make_policy()
+    lonely = make_policy()
+    other = Organization.objects.create(name="small")
+    BackupPolicy.objects.filter(pk=lonely.pk).update(organization=other, next_run_at=NOON + MINUTE)
+    BackupPolicy.objects.exclude(pk=lonely.pk).update(next_run_at=NOON)
+    sweep_policies()
+    assert lonely.runs.count() == 1
