@@ -18,7 +18,7 @@ from django.utils import timezone
 from backups.archive.reader import ArchiveReader
 from backups.hands import connected, get_store
 from backups.looking import answering, require_collections
-from backups.models import NAME, Backup, BackupJob
+from backups.models import NAME, Backup, BackupJob, PolicyRun
 from backups.preflight import Preflight, Wish, look, preflight
 from backups.states import BackupStatus, JobKind, OnConflict
 from clusters.models import Cluster
@@ -314,14 +314,28 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
 
 
 def _back_up_again(job: BackupJob, by: str) -> BackupJob:
-    request = _backup_request(
-        job.cluster,
-        collection_names=job.collection_names,
+    """Of a policy's job the names stay as they were given: none, where it takes all that there are."""
+    backup = Backup(
+        organization_id=job.organization_id,
+        cluster=job.cluster,
+        name=job.backup.name,
         db_name=job.db_name,
-        backup_name=job.backup.name,
         policy_id=job.policy_id,
+        chosen=job.backup.chosen,
     )
-    return accept_backup(request, by=by, retry_of=job.task.task_id)
+    request = BackupRequest(backup=backup, collection_names=job.collection_names)
+    again = accept_backup(request, by=by, retry_of=job.task.task_id)
+    if job.policy_id:
+        _follow(job, again)
+    return again
+
+
+def _follow(job: BackupJob, again: BackupJob) -> None:
+    """The second try is the same run of its policy, with the same wish about what is missing."""
+    again.options = {name: job.options[name] for name in job.options if name == "on_missing"}
+    again.save(update_fields=["options"])
+    runs = PolicyRun.objects.filter(job=job)
+    runs.update(job=again, skip_reason="", retained_at=None)
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:

@@ -1,0 +1,94 @@
+"""What a policy's job does in a real Milvus: it looks for its collections when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pymilvus import MilvusClient
+
+from backups import services as backup_services
+from backups.models import Backup, PolicyRun
+from backups.policies.models import BackupPolicy
+from backups.policies.services import create_policy, run_now
+from clusters.models import Cluster
+from tests.backups.conftest import fill
+
+Work = Callable[[], int]
+
+
+def make_policy(cluster: Cluster, *names: str, on_missing: str = "FAIL") -> BackupPolicy:
+    return create_policy(
+        cluster,
+        schedule_cron="@daily",
+        retention_count=3,
+        collection_names=names,
+        on_missing=on_missing,
+    )
+
+
+def run(policy: BackupPolicy, work: Work) -> tuple[PolicyRun, Backup]:
+    run_now(policy, by="alice")
+    work()
+    found = PolicyRun.objects.select_related("job__task", "job__backup").get()
+    assert found.job is not None
+    return found, found.job.backup
+
+
+def names_in(backup: Backup) -> list[str]:
+    return [collection["name"] for collection in backup.collections]
+
+
+def empty(milvus: MilvusClient) -> None:
+    for name in milvus.list_collections():
+        milvus.drop_collection(name)
+
+
+def test_no_names_mean_every_collection(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
+    empty(milvus)
+    fill(milvus, "images")
+    fill(milvus, "texts")
+    found, backup = run(make_policy(cluster), work)
+    assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images", "texts"])
+    assert backup.missing == []
+
+
+def test_a_vanished_collection_fails_the_run_visibly(
+    cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    empty(milvus)
+    fill(milvus, "images")
+    found, backup = run(make_policy(cluster, "images", "gone"), work)
+    assert (found.status, backup.status) == ("FAILED", "GONE")
+    assert found.job is not None
+    assert "gone any more" in found.job.task.message
+
+
+def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
+    empty(milvus)
+    fill(milvus, "images")
+    found, backup = run(make_policy(cluster, "images", "gone", on_missing="WARN"), work)
+    assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images"])
+    assert backup.missing == ["Collection gone was not there, so this backup does not hold it."]
+    assert backup.missing[0] in backup.warnings
+
+
+def test_a_run_that_finds_nothing_is_skipped(
+    cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    empty(milvus)
+    found, backup = run(make_policy(cluster), work)
+    assert (found.status, backup.status) == ("SKIPPED", "GONE")
+    assert "nothing to back up" in found.skip_reason
+
+
+def test_a_failed_run_can_be_tried_again(
+    cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    empty(milvus)
+    found, _ = run(make_policy(cluster), work)
+    fill(milvus, "images")
+    assert found.job is not None
+    backup_services.retry_job(found.job, by="alice")
+    work()
+    again = PolicyRun.objects.select_related("job__task").get()
+    assert again.status == "SUCCEEDED"
