@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from backups.archive.reader import ArchiveDamaged
 from backups.hands import connected
-from backups.milvus.errors import MilvusError, NotFound
+from backups.milvus.client import Client
+from backups.milvus.errors import MilvusError, NotFound, NotLoaded
 from backups.stores.base import StoreError
 from clusters.models import Cluster
 from vbase_console.errors import FailedPrecondition, Unavailable
@@ -37,8 +38,16 @@ def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
     with answering(), connected(cluster, database) as client:
         _require_database(client.databases(), database)
         names = [name for name in client.collections() if not name.startswith(HIDDEN)]
-        counted = {name: client.count(name) for name in names[:MOST_COUNTED]}
+        counted = {name: _rows_in(client, name) for name in names[:MOST_COUNTED]}
         return [SeenCollection(name=name, rows=counted.get(name)) for name in names]
+
+
+def _rows_in(client: Client, name: str) -> int | None:
+    """Some servers count only what is loaded; and a collection may be dropped meanwhile."""
+    try:
+        return client.count(name)
+    except (NotLoaded, NotFound):
+        return None
 
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 from backups.archive.manifest import CollectionContent, Manifest, manifest_sha256, serialize
-from backups.archive.reader import ArchiveReader
-from backups.hands import get_store
+from backups.hands import open_archive
 from backups.looking import answering
 from backups.models import Backup
 from backups.states import BackupStatus
@@ -23,13 +23,18 @@ class Contents:
     manifest: Manifest | None = None
     problem: str = ""
 
+    @property
+    def captured_at(self) -> datetime | None:
+        found = self.manifest
+        return None if found is None else datetime.fromisoformat(found.capture.captured_at)
+
 
 def contents_of(backup: Backup) -> Contents:
     if backup.status != BackupStatus.AVAILABLE:
         return Contents()
     try:
         with answering():
-            manifest = ArchiveReader(get_store(), backup.directory).manifest
+            manifest = open_archive(backup).manifest
     except ConsoleError as error:
         return Contents(problem=error.message)
     if manifest_sha256(serialize(manifest)) != backup.manifest_sha256:

@@ -62,7 +62,7 @@ class TakeView(FormPage, ClusterPage):
         }
 
     def context(self) -> dict[str, Any]:
-        about = {"look": self.look, "database": self.database, "most": MOST_TICKS}
+        about = {"seen": self.look, "database": self.database, "most": MOST_TICKS}
         return super().context() | about
 
     def prepare(self) -> None:
