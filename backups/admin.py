@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django_celery_beat.models import PeriodicTask
 
 from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun, SealedPart
+from backups.policies.schedules import policy_id_in
+from vbase_console.admin import PeriodicTaskAdmin
 from vbase_console.readonly_admin import ReadOnlyAdmin
 
 
@@ -65,6 +74,34 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
     list_filter = ["is_active", "organization"]
     search_fields = ["^policy_id", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Policy id, cluster id, organization name"
+
+
+admin.site.unregister(PeriodicTask)
+
+
+@admin.register(PeriodicTask)
+class ScheduleAdmin(PeriodicTaskAdmin):
+    """Beat's rows; those of policies are copies for people to read, and lead to their policy."""
+
+    list_display = [*PeriodicTaskAdmin.list_display, "policy"]
+
+    def get_fields(
+        self, request: HttpRequest, entry: PeriodicTask | None = None
+    ) -> Sequence[str | Sequence[str]]:
+        return [*super().get_fields(request, entry), "policy"]
+
+    def get_readonly_fields(
+        self, request: HttpRequest, entry: PeriodicTask | None = None
+    ) -> list[str] | tuple[Any, ...]:
+        return [*super().get_readonly_fields(request, entry), "policy"]
+
+    @admin.display(description="policy")
+    def policy(self, entry: PeriodicTask) -> str:
+        policy_id = policy_id_in(entry.name)
+        if not policy_id:
+            return ""
+        page = reverse("admin:backups_backuppolicy_change", args=[policy_id])
+        return format_html('<a href="{}">{}</a>', page, policy_id)
 
 
 @admin.register(PolicyRun)

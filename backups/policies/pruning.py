@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +22,7 @@ from vbase_console.tasks.states import FINISHED
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 200
+DELETE_AT_ONCE = 1_000
 
 
 @shared_task(name="vbase.sweep.retention")
@@ -28,6 +31,18 @@ def sweep_retention() -> int:
     ended = PolicyRun.objects.unsettled().filter(job__task__state__in=FINISHED)
     ids = ended.order_by("policy_id").values_list("policy_id", flat=True).distinct()
     return sum(_applied(policy_id) for policy_id in list(ids[:AT_ONCE]))
+
+
+@shared_task(name="vbase.sweep.runs")
+def sweep_runs() -> int:
+    """Remove runs past their time; their backups and jobs are not theirs to remove."""
+    oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
+    past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
+    removed = 0
+    while batch := list(past.order_by("created_at").values_list("pk", flat=True)[:DELETE_AT_ONCE]):
+        PolicyRun.objects.filter(pk__in=batch).delete()
+        removed += len(batch)
+    return removed
 
 
 def _applied(policy_id: str) -> int:

@@ -23,6 +23,11 @@ def name_of(policy_id: str) -> str:
     return f"{PREFIX}{policy_id}"
 
 
+def policy_id_in(name: str) -> str:
+    """Empty where the row is none of a policy."""
+    return name.removeprefix(PREFIX) if name.startswith(PREFIX) else ""
+
+
 @transaction.atomic
 def mirror(policy: BackupPolicy) -> None:
     """Make the rows say what the policy says; called in the transaction that changes it."""

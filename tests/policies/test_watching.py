@@ -1,0 +1,68 @@
+"""What support staff and the health answer see of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from backups.policies import services
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.pruning import sweep_runs
+from tests.policies.conftest import end
+from vbase_console.beat import Scheduler
+from vbase_console.celery import app
+
+SignedIn = Callable[[User], Client]
+
+
+def test_health_says_since_when_a_policy_waits(policy: BackupPolicy, client: Client) -> None:
+    since = (timezone.now() - timedelta(hours=1)).replace(microsecond=0)
+    BackupPolicy.objects.update(next_run_at=since)
+    answer = client.get("/v1/vbase/healthz").json()
+    assert answer["components"]["oldestOverduePolicy"] == since.isoformat().replace("+00:00", "Z")
+    assert answer["status"] == "DEGRADED"
+
+
+def test_support_finds_the_policy_behind_a_schedule(
+    policy: BackupPolicy, sam: User, signed_in: SignedIn
+) -> None:
+    page = signed_in(sam).get("/admin/django_celery_beat/periodictask/")
+    assert f"/admin/backups/backuppolicy/{policy.policy_id}/change/" in page.content.decode()
+
+
+def test_support_sees_a_schedule_and_cannot_change_it(
+    policy: BackupPolicy, sam: User, signed_in: SignedIn
+) -> None:
+    entry = PeriodicTask.objects.get(name=f"policy:{policy.policy_id}")
+    page = signed_in(sam).get(f"/admin/django_celery_beat/periodictask/{entry.pk}/change/")
+    assert policy.policy_id in page.content.decode()
+    assert "_save" not in page.content.decode()
+
+
+def test_support_sees_policies_and_runs(
+    policy: BackupPolicy, sam: User, signed_in: SignedIn
+) -> None:
+    services.run_now(policy, by="alice")
+    for model in ("backuppolicy", "policyrun"):
+        page = signed_in(sam).get(f"/admin/backups/{model}/")
+        assert policy.policy_id in page.content.decode()
+
+
+def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
+    names = {entry.name for entry in Scheduler(app=app, lazy=True).enabled_models()}
+    assert not any(name.startswith("policy:") for name in names)
+
+
+def test_old_runs_are_removed_and_their_backups_stay(policy: BackupPolicy) -> None:
+    services.run_now(policy, by="alice")
+    backup = end(PolicyRun.objects.get())
+    long_ago = timezone.now() - timedelta(days=500)
+    PolicyRun.objects.update(created_at=long_ago, retained_at=long_ago)
+    assert sweep_runs() == 1
+    backup.refresh_from_db()
+    assert backup.status == "AVAILABLE"
