@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -87,7 +86,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):
 
     def get_fields(
         self, request: HttpRequest, entry: PeriodicTask | None = None
-    ) -> Sequence[str | Sequence[str]]:
+    ) -> list[Any]:
         return [*super().get_fields(request, entry), "policy"]
 
     def get_readonly_fields(
