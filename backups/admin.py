@@ -84,9 +84,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):
 
     list_display = [*PeriodicTaskAdmin.list_display, "policy"]
 
-    def get_fields(
-        self, request: HttpRequest, entry: PeriodicTask | None = None
-    ) -> list[Any]:
+    def get_fields(self, request: HttpRequest, entry: PeriodicTask | None = None) -> list[Any]:
         return [*super().get_fields(request, entry), "policy"]
 
     def get_readonly_fields(
