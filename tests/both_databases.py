@@ -13,6 +13,7 @@ from pathlib import Path
 
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
+NOT_ABOUT_SQLITE = "not torture and not full_milvus and not sqlite"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +29,8 @@ def _on_postgresql(arguments: Sequence[str]) -> int:
         return _without_postgresql(error)
     try:
         ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
-        return _run([*arguments, *ignored], {"VBASE_DATABASE_URL": server.get_uri()})
+        chosen = [*arguments, *ignored, "-m", NOT_ABOUT_SQLITE]
+        return _run(chosen, {"VBASE_DATABASE_URL": server.get_uri()})
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
