@@ -59,6 +59,8 @@ def seed_job(
     )
     TaskEvent.objects.create(task=task, epoch=0, state=state, progress=0, message="Accepted.")
     about = {"cluster": backup.cluster, "db_name": backup.db_name, "collection_names": ["images"]}
+    if kind == JobKind.RESTORE:
+        about["options"] = {"on_conflict": "FAIL", "suffix": ""}
     return BackupJob.objects.create(
         task=task,
         organization_id=backup.organization_id,
