@@ -38,8 +38,8 @@ torture: $(VENV)/dev.stamp ## the long trials
 	$(PYTHON) -m pytest -m torture --timeout 3600 $(TESTS)
 
 example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs here
-	@VBASE_API_KEY=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits) \
-	  $(PYTHON) examples/digits.py
+	@key=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits); \
+	  VBASE_API_KEY=$$key $(PYTHON) examples/digits.py
 
 # A stamp is as new as the lock file that was installed, so that the next call has nothing to do.
 $(VENV)/console.stamp: requirements/console.txt | $(PYTHON)

@@ -158,7 +158,7 @@ def _web_answers() -> bool:
     connection = http.client.HTTPConnection(reachable(settings.HOST), settings.PORT, timeout=1)
     try:
         connection.request("GET", "/v1/vbase/healthz")
-        return connection.getresponse().status > 0
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
