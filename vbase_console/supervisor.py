@@ -133,7 +133,7 @@ class Supervisor:
         self._stop_programs(rest, PROGRAMS_SECONDS)
         stopped = stop_all(self._data_dir, self._patience(CLUSTERS_SECONDS))
         if stopped:
-            say(f"Stopped {len(stopped)} clusters; the next start brings them back.")
+            say(f"Clusters stopped: {len(stopped)}. The next start brings them back.")
         self._stop_programs(["broker"], BROKER_SECONDS)
         self._group.kill_rest()
         say("Stopped.")
