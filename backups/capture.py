@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 from django.utils import timezone
 
 from backups.archive.description import CollectionDescription
-from backups.archive.manifest import MANIFEST_NAME, Capture, Manifest
+from backups.archive.manifest import Capture, Manifest
 from backups.archive.parts import Part
 from backups.archive.writer import Guard, delete_archive, seal, write_parts
 from backups.hands import connected, get_store, snapshots_of
 from backups.milvus import losses
 from backups.milvus.client import Client
+from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.milvus.schema import describe
 from backups.milvus.snapshot import Snapshot, pin_timestamp
 from backups.milvus.wire import WireScan
 from backups.models import Backup, BackupJob, SealedPart
 from backups.wanted import missing_from, wanted
+from clusters.drivers.base import DriverError
+from vbase_console.errors import ConsoleError
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
+
+logger = logging.getLogger(__name__)
+
+SEALED = "sealed"
+"""In a checkpoint: the hash of the manifest that is in the store."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,19 +56,25 @@ class Source:
 
 def capture(attempt: Attempt, job: BackupJob) -> None:
     """Write the archive of `job.backup`; what it holds is noted in the backup's row."""
-    with connected(job.cluster, job.db_name) as client:
-        source = _pin(attempt, job, client)
-        attempt.release_lock()
-        _copy(attempt, job.backup, source)
-    _seal(attempt, job, source)
-    tidy(job)
+    if not must_finish(attempt.task):
+        with connected(job.cluster, job.db_name) as client:
+            source = _pin(attempt, job, client)
+            attempt.release_lock()
+            _copy(attempt, job.backup, source)
+        _seal(attempt, job, source)
+    _tidy_if_possible(job)
+
+
+def must_finish(task: Task) -> bool:
+    """The manifest is in the store: it is a backup, whatever becomes of the cluster."""
+    return SEALED in task.checkpoint
 
 
 def undo(job: BackupJob, guard: Guard) -> None:
     """Leave neither files nor pins behind."""
     guard()
     delete_archive(get_store(), job.backup.directory)
-    tidy(job)
+    _tidy_if_possible(job)
 
 
 def tidy(job: BackupJob) -> None:
@@ -70,6 +85,14 @@ def tidy(job: BackupJob) -> None:
             if name.startswith(f"{job.task.task_id}-"):
                 snapshots.drop(name)
     BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
+
+
+def _tidy_if_possible(job: BackupJob) -> None:
+    """A pin costs room and nothing else: if the cluster is away, the janitor drops it later."""
+    try:
+        tidy(job)
+    except (MilvusError, DriverError, ConsoleError) as error:
+        logger.warning("%s: its snapshot stays for now: %s", job.task.task_id, error)
 
 
 # -- pin ------------------------------------------------------------------------------------------
@@ -93,9 +116,7 @@ def _pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
 
 
 def _begin_anew(attempt: Attempt, job: BackupJob, **facts: str) -> None:
-    """Parts of another instant are worth nothing in this one."""
-    attempt.guard()
-    delete_archive(get_store(), job.backup.directory)
+    """Parts of another instant are worth nothing in this one; their files go before the seal."""
     with attempt.fenced():
         job.backup.sealed_parts.all().delete()
         attempt.remember(**facts)
@@ -231,15 +252,16 @@ def _seal(attempt: Attempt, job: BackupJob, source: Source) -> None:
     with attempt.fenced():
         sha256 = seal(get_store(), backup.directory, manifest, guard=attempt.guard)
         _note(job, manifest, sha256)
+        attempt.remember(**{SEALED: sha256})
 
 
 def _remove_unlisted(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
     """Parts that an attempt published and did not live to write down."""
     listed = {f"{backup.directory}/{part.name}" for part in parts}
     for entry in list(get_store().list(backup.directory)):
-        if entry.key not in listed and not entry.key.endswith(MANIFEST_NAME):
-            attempt.guard()
-            get_store().delete(entry.key)
+        if entry.key not in listed:
+            with attempt.fenced():  # a worker that was paused here must not delete a part of today
+                get_store().delete(entry.key)
 
 
 def _facts(job: BackupJob, source: Source) -> Capture:

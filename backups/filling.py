@@ -17,10 +17,10 @@ from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import NotLoaded
 from backups.milvus.insert import Inserter
-from backups.milvus.losses import keeps_given_keys
 from backups.milvus.scan import Scan
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
+from backups.preflight import has_new_keys
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
@@ -108,9 +108,7 @@ class Filling:
             return sum(batch.num_rows for batch in self._read_back())
 
     def _has_new_keys(self) -> bool:
-        return self._content.description.primary_key.auto_id and not keeps_given_keys(
-            self._client.server()
-        )
+        return has_new_keys(self._client.server(), self._content.description)
 
     def _read_back(self) -> Iterator[pa.RecordBatch]:
         described = dataclasses.replace(self._content.description, name=self._hidden)

@@ -8,8 +8,11 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from backups.archive.manifest import MANIFEST_NAME, manifest_sha256, serialize
+from backups.archive.reader import ArchiveDamaged, ArchiveReader
 from backups.milvus.client import Client, Endpoint
 from backups.milvus.snapshot import Snapshots
+from backups.models import Backup
 from backups.stores.base import Store
 from backups.stores.local import LocalStore
 from clusters.drivers.base import ConsoleAccess
@@ -21,6 +24,19 @@ from vbase_console.errors import Unavailable
 @lru_cache(maxsize=1)
 def get_store() -> Store:
     return LocalStore(settings.BACKUP_STORE)
+
+
+def open_archive(backup: Backup) -> ArchiveReader:
+    """The archive of this backup and of no other; `ArchiveDamaged` where it is not the one that
+    was sealed.
+    """
+    reader = ArchiveReader(get_store(), backup.directory)
+    manifest = reader.manifest
+    sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
+    found = (manifest.backup_id, manifest.organization_id, manifest_sha256(serialize(manifest)))
+    if found != sealed:
+        raise ArchiveDamaged(MANIFEST_NAME, "it is not the one that was sealed for this backup")
+    return reader
 
 
 def access_to(cluster: Cluster) -> ConsoleAccess:

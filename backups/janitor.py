@@ -1,45 +1,72 @@
-"""What the dead have left in stores and clusters: found every minute, cleared where it is certain.
+"""What the dead have left: found every minute, and cleared where it is certain.
 
 Certain means: the row that it belongs to says that nobody can want it any more. What belongs to no
-row is said and left alone, because it may be somebody's only copy.
+row is said and left alone, because it may be somebody's only copy. Nothing here touches a tenant's
+collections: walking a restore back is the restore's own work, under its lock.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 
 from celery import shared_task
+from django.utils import timezone
 
-from backups import capture, restore
+from backups import capture
 from backups.archive.manifest import MANIFEST_NAME
 from backups.archive.writer import delete_archive
 from backups.hands import get_store
 from backups.milvus.errors import MilvusError
-from backups.models import Backup, BackupJob
+from backups.models import Backup, BackupJob, BackupQuerySet
 from backups.services import delete_again
 from backups.states import BackupStatus, JobKind
-from backups.stores.base import Entry, StoreError
+from backups.stores.base import StoreError
+from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.errors import ConsoleError
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Pulse, Task
 from vbase_console.tasks.states import FINISHED
 
 logger = logging.getLogger(__name__)
 
 TEMPORARY_FOR = timedelta(hours=1)
+WALK_EVERY = timedelta(hours=1)
+LONGEST_ROUND = timedelta(minutes=30)
+"""A round that was killed keeps the next ones away no longer than this."""
 AT_ONCE = 100
 BY = "janitor"
 
 
-@shared_task(name="vbase.sweep.janitor")
+@shared_task(name="vbase.janitor")
 def sweep_janitor() -> int:
-    """Answers how many things were cleared."""
+    """One round at a time, however often it is asked for; answers how many things were cleared."""
+    if not _taken("janitor", LONGEST_ROUND):
+        return 0
+    try:
+        return _round()
+    finally:
+        Pulse.objects.filter(part="janitor").delete()
+
+
+def _round() -> int:
     cleared = get_store().sweep(TEMPORARY_FOR)
     cleared += sum(_tidied(job) for job in _untidy())
     cleared += sum(_deleted_again(backup) for backup in _stuck())
-    return cleared + _look_through_the_store()
+    if _taken("store walk", WALK_EVERY):
+        cleared += look_through_the_store()
+    return cleared
+
+
+def _taken(part: str, every: timedelta) -> bool:
+    """Whether it is this caller's turn: nobody took it within that time."""
+    now = timezone.now()
+    _, created = Pulse.objects.get_or_create(part=part, defaults={"at": now})
+    due = Pulse.objects.filter(part=part, at__lt=now - every)
+    return created or bool(due.update(at=now))
+
+
+# -- what jobs have left --------------------------------------------------------------------------
 
 
 def _untidy() -> list[BackupJob]:
@@ -48,34 +75,22 @@ def _untidy() -> list[BackupJob]:
 
 
 def _tidied(job: BackupJob) -> bool:
-    """Drop what an ended job has left in its cluster; a cluster that is gone has nothing left."""
-    if job.cluster.status == ServiceStatus.DELETED or job.job_type not in _UNDO:
-        BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
-        return False
     try:
-        _UNDO[job.job_type](job)
-    except (MilvusError, StoreError, ConsoleError) as error:
+        if job.job_type == JobKind.BACKUP and job.backup.status == BackupStatus.GONE:
+            delete_archive(get_store(), job.backup.directory)
+        if _may_have_pins(job):
+            capture.tidy(job)
+    except (MilvusError, DriverError, StoreError, ConsoleError) as error:
         logger.warning("%s is not tidied up yet: %s", job.task.task_id, error)
         return False
+    BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
     return True
 
 
-def _tidy_backup(job: BackupJob) -> None:
-    """The files of a backup that succeeded are the backup; only its pins can be too many."""
-    if job.backup.status == BackupStatus.GONE:
-        capture.undo(job, _alone)
-    else:
-        capture.tidy(job)
-
-
-_UNDO: dict[str, Callable[[BackupJob], None]] = {
-    JobKind.BACKUP: _tidy_backup,
-    JobKind.RESTORE: lambda job: restore.undo(job, _alone),
-}
-
-
-def _alone() -> None:
-    """The job has ended: nobody else acts for it."""
+def _may_have_pins(job: BackupJob) -> bool:
+    """A cluster that is gone has nothing left, and the other jobs never pin anything."""
+    pins = job.job_type in (JobKind.BACKUP, JobKind.RESTORE)
+    return pins and job.cluster.status != ServiceStatus.DELETED
 
 
 def _stuck() -> list[Backup]:
@@ -88,25 +103,39 @@ def _deleted_again(backup: Backup) -> bool:
     try:
         delete_again(backup, by=BY)
     except ConsoleError:
-        return False  # its job came to its end after all
+        return False  # somebody else was at it first
     return True
 
 
-def _look_through_the_store() -> int:
-    """Orphans (files without a backup) and ghosts (backups without files)."""
-    lying = {entry.key.rpartition("/")[0] for entry in get_store().list("") if _is_manifest(entry)}
-    known = {backup.directory: backup for backup in Backup.objects.all()}
-    for directory in sorted(lying - known.keys()):
-        logger.warning("The store holds %s, which no backup of this console knows.", directory)
-    for directory in sorted(known.keys() - lying):
-        if known[directory].status == BackupStatus.AVAILABLE:
-            logger.error("The files of backup %s (%s) are gone.", known[directory], directory)
-    gone = [known[directory] for directory in lying & known.keys()]
-    return sum(_removed(backup) for backup in gone if backup.status == BackupStatus.GONE)
+# -- the store ------------------------------------------------------------------------------------
 
 
-def _is_manifest(entry: Entry) -> bool:
-    return entry.key.endswith(f"/{MANIFEST_NAME}")
+def look_through_the_store() -> int:
+    """Orphans (files without a backup) and ghosts (backups without files).
+
+    The rows are read first: a backup that is sealed meanwhile is then no ghost.
+    """
+    known = {row.directory: row for row in _rows().iterator()}
+    lying: dict[str, bool] = {}
+    for entry in get_store().list(""):
+        directory = "/".join(entry.key.split("/")[:2])
+        lying[directory] = lying.get(directory, False) or entry.key.endswith(f"/{MANIFEST_NAME}")
+    _say_what_differs(known, lying)
+    gone = [known[each] for each in lying.keys() & known.keys()]
+    return sum(_removed(row) for row in gone if row.status == BackupStatus.GONE)
+
+
+def _rows() -> BackupQuerySet:
+    return Backup.objects.only("backup_id", "organization_id", "name", "status").order_by()
+
+
+def _say_what_differs(known: dict[str, Backup], lying: dict[str, bool]) -> None:
+    for directory in sorted(lying.keys() - known.keys()):
+        if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
+            logger.warning("The store holds %s, which no backup of this console knows.", directory)
+    for directory, row in known.items():
+        if row.status == BackupStatus.AVAILABLE and not lying.get(directory):
+            logger.error("The manifest of backup %s (%s) is gone.", row.name, directory)
 
 
 def _removed(backup: Backup) -> bool:

@@ -13,7 +13,7 @@ from backups import capture, restore
 from backups.archive.reader import ArchiveDamaged
 from backups.archive.verify import check
 from backups.archive.writer import delete_archive
-from backups.hands import get_store
+from backups.hands import get_store, open_archive
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.services import retry_job
@@ -40,6 +40,7 @@ def register_all() -> None:
                 settled=_settled,
                 hold=_hold,
                 undo=UNDOES.get(kind, _nothing_to_undo),
+                must_finish=MUST_FINISH.get(kind, _never),
                 cancellable=kind is not JobKind.DELETE,
                 id_prefix="job",
                 retry=_retry,
@@ -70,7 +71,10 @@ def verify(attempt: Attempt) -> None:
             if checked.problem:
                 found.append(str(checked))
             attempt.report(99 * done // total, "verifying", f"Checked {done} of {total} bytes.")
+        if not found:
+            open_archive(job.backup)
     if found:
+        attempt.remember(damaged=True)
         raise JobFailed(_findings(found), permanent=True)
     with attempt.fenced():
         Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now())
@@ -95,12 +99,20 @@ RUNS: dict[JobKind, Callable[[Attempt], None]] = {
 
 UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
     JobKind.BACKUP: lambda attempt: capture.undo(_job(attempt), attempt.guard),
-    JobKind.RESTORE: lambda attempt: restore.undo(_job(attempt), attempt.guard),
+    JobKind.RESTORE: lambda attempt: restore.undo(attempt, _job(attempt)),
+}
+MUST_FINISH: dict[JobKind, Callable[[Task], bool]] = {
+    JobKind.BACKUP: capture.must_finish,
+    JobKind.RESTORE: restore.must_finish,
 }
 
 
 def _nothing_to_undo(attempt: Attempt) -> None:
     """Verifying changes nothing, and a deletion only goes forward."""
+
+
+def _never(task: Task) -> bool:
+    return False
 
 
 def _job(attempt: Attempt) -> BackupJob:
@@ -141,11 +153,13 @@ def _hold(task: Task) -> None:
 
 def _settled(task: Task) -> None:
     job = BackupJob.objects.select_related("backup").get(task=task)
-    status = _status_after(JobKind(job.job_type), TaskState(task.state), job.backup)
-    changes: dict[str, object] = {"status": status}
-    if job.job_type == JobKind.RESTORE and task.state == TaskState.SUCCEEDED:
+    kind, state = JobKind(job.job_type), TaskState(task.state)
+    changes: dict[str, object] = {"status": _status_after(kind, state, job.backup)}
+    if kind is JobKind.RESTORE and state == TaskState.SUCCEEDED and task.checkpoint.get("proves"):
         changes["proven_at"] = timezone.now()
-    if status == BackupStatus.GONE:
+    if kind is JobKind.VERIFY and task.checkpoint.get("damaged"):
+        changes |= {"verified_at": None, "proven_at": None}
+    if changes["status"] == BackupStatus.GONE:
         changes["deleted_at"] = timezone.now()
     Backup.objects.filter(pk=job.backup_id).update(**changes)
 

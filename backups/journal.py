@@ -38,6 +38,11 @@ class Journal:
         return list(self.checkpoint.get("begun", ()))
 
     @property
+    def unnamed(self) -> list[str]:
+        """Collections whose name was taken away again, or was never taken."""
+        return list(self.checkpoint.get("unnamed", ()))
+
+    @property
     def swapped(self) -> bool:
         """All have their names: from here on there is no way back, only to the end."""
         return bool(self.checkpoint.get("swapped"))
@@ -46,7 +51,7 @@ class Journal:
 def planned(found: Preflight) -> dict[str, Any]:
     return {
         "plan": [dataclasses.asdict(step) for step in found.steps],
-        "created_database": found.creates_database,
+        "proves": found.proves,
     }
 
 

@@ -7,6 +7,7 @@ collection may appear in between.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from backups.archive.description import CollectionDescription
@@ -53,6 +54,8 @@ class Preflight:
     conflicts: tuple[str, ...]
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+    proves: bool
+    """It brings all of the backup back, and can compare every row."""
 
     @property
     def is_clear(self) -> bool:
@@ -90,9 +93,14 @@ def preflight(manifest: Manifest, wish: Wish, target: Target, server: Server) ->
         db_name=wish.db_name,
         creates_database=not target.exists,
         steps=steps,
-        conflicts=tuple(text for step in steps for text in _conflicts(step, wish, target)),
+        conflicts=(
+            *(text for step in steps for text in _conflicts(step, wish, target)),
+            *_twins(steps),
+        ),
         refusals=_each(losses.refusals, server, descriptions),
         warnings=_each(losses.changes, server, descriptions) + _lost_aliases(steps, chosen),
+        proves=len(chosen) == len(manifest.collections)
+        and not any(has_new_keys(server, each) for each in descriptions),
     )
 
 
@@ -137,6 +145,17 @@ def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
             means = target.collection_of.get(alias, alias)
             found.append(f"Alias '{alias}' of '{step.source}' is taken by '{means}'.")
     return found
+
+
+def _twins(steps: Sequence[Step]) -> list[str]:
+    """Two collections of the backup that would take one name."""
+    counted = Counter(step.target for step in steps)
+    return [f"Two collections would be called '{name}'." for name, n in counted.items() if n > 1]
+
+
+def has_new_keys(server: Server, collection: CollectionDescription) -> bool:
+    """The server numbers the rows anew, so that they cannot be compared with the backup's."""
+    return collection.primary_key.auto_id and not losses.keeps_given_keys(server)
 
 
 def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) -> tuple[str, ...]:

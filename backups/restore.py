@@ -1,6 +1,6 @@
 """An archive into collections: filled under hidden names, compared, indexed, then swapped in.
 
-Until the old collections are dropped every attempt, or the end of the last one, can walk back.
+Until all have their names every attempt can walk back; from then on there is only the end.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from backups.archive.reader import ArchiveReader
 from backups.capture import tidy
 from backups.filling import Filling, Share
-from backups.hands import connected, get_store
+from backups.hands import connected, open_archive
 from backups.journal import Journal, planned, swaps_of
 from backups.milvus.client import Client
 from backups.models import BackupJob
 from backups.preflight import Preflight, Wish, look, preflight
 from backups.states import OnConflict
 from backups.swap import Swap
-from clusters.drivers.base import Guard
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.models import Task
 
 ANY_DATABASE = "default"
 SWAPPING = 96
@@ -25,24 +25,31 @@ SWAPPING = 96
 
 def restore(attempt: Attempt, job: BackupJob) -> None:
     """Bring the collections of `job.backup` back, each whole and compared, or change nothing."""
-    reader = ArchiveReader(get_store(), job.backup.directory)
+    reader = open_archive(job.backup)
     _plan(attempt, job, reader)
     with connected(job.cluster, job.db_name) as client:
         if not Journal(attempt.task.checkpoint).swapped:
             _fill(attempt, job, reader, client)
+            _look_again(attempt, job, reader)
             _swap(attempt, reader, client)
-        _finish(_swaps(attempt), client, attempt.guard)
+        for swap in _swaps(attempt):
+            swap.finish(client, attempt.guard)
     tidy(job)
 
 
-def undo(job: BackupJob, guard: Guard) -> None:
+def undo(attempt: Attempt, job: BackupJob) -> None:
     """Leave the target as it was: same rows, names, aliases and load state, nothing of ours."""
-    journal = Journal(job.task.checkpoint)
+    journal = Journal(attempt.task.checkpoint)
     if journal.steps:
         with connected(job.cluster, job.db_name) as client:
             if job.db_name in client.databases():
-                _walk_back(job, journal, client, guard)
+                _walk_back(attempt, job, client)
     tidy(job)
+
+
+def must_finish(task: Task) -> bool:
+    """All have their names; the old ones may be gone."""
+    return Journal(task.checkpoint).swapped
 
 
 def wish_of(job: BackupJob) -> Wish:
@@ -65,8 +72,7 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
         attempt.remember(**planned(found))
         for text in found.warnings:
             attempt.warn(text)
-    if Journal(attempt.task.checkpoint).created_database:
-        _make_database(attempt, job)
+    _make_database(attempt, job)
 
 
 def _look(job: BackupJob, reader: ArchiveReader) -> Preflight:
@@ -78,11 +84,23 @@ def _look(job: BackupJob, reader: ArchiveReader) -> Preflight:
     return found
 
 
+def _look_again(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
+    """Filling took its time: names and aliases are what they are now, or nothing is changed."""
+    journal = Journal(attempt.task.checkpoint)
+    if journal.begun:
+        return
+    found = _look(job, reader)
+    if [step.target for step in found.steps] != [step.target for step in journal.steps]:
+        raise JobFailed("Names in the target changed meanwhile; ask again.", permanent=True)
+    attempt.remember(plan=planned(found)["plan"])
+
+
 def _make_database(attempt: Attempt, job: BackupJob) -> None:
     with connected(job.cluster, ANY_DATABASE) as client:
         if job.db_name not in client.databases():
             attempt.guard()
             client.create_database(job.db_name)
+            attempt.remember(created_database=True)
 
 
 # -- fill and swap --------------------------------------------------------------------------------
@@ -117,11 +135,6 @@ def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
     attempt.remember(swapped=True)
 
 
-def _finish(swaps: list[Swap], client: Client, guard: Guard) -> None:
-    for swap in swaps:
-        swap.finish(client, guard)
-
-
 def _swaps(attempt: Attempt) -> list[Swap]:
     return swaps_of(attempt.task.task_id, Journal(attempt.task.checkpoint).steps)
 
@@ -135,14 +148,14 @@ def _note(attempt: Attempt, list_name: str, swap: Swap) -> None:
 # -- back -----------------------------------------------------------------------------------------
 
 
-def _walk_back(job: BackupJob, journal: Journal, client: Client, guard: Guard) -> None:
+def _walk_back(attempt: Attempt, job: BackupJob, client: Client) -> None:
     """In the reverse order of the swaps; a database that was made for this restore goes last."""
-    swaps = swaps_of(job.task.task_id, journal.steps)
-    if journal.swapped:
-        _finish(swaps, client, guard)
-        return
-    for swap in reversed(swaps):
-        swap.undo(client, guard, began=swap.step.source in journal.begun)
+    journal = Journal(attempt.task.checkpoint)
+    for swap in reversed(_swaps(attempt)):
+        if swap.step.source in journal.begun and swap.step.source not in journal.unnamed:
+            swap.take_name_away(client, attempt.guard)
+        _note(attempt, "unnamed", swap)
+        swap.give_back(client, attempt.guard)
     if journal.created_database and not client.collections():
-        guard()
+        attempt.guard()
         client.drop_database(job.db_name)

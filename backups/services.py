@@ -15,8 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from backups.archive.reader import ArchiveReader
-from backups.hands import connected, get_store
+from backups.hands import connected, open_archive
 from backups.looking import answering, require_collections
 from backups.models import NAME, Backup, BackupJob, PolicyRun
 from backups.preflight import Preflight, Wish, look, preflight
@@ -222,7 +221,7 @@ def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> B
 
 def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight:
     with answering():
-        manifest = ArchiveReader(get_store(), backup.directory).manifest
+        manifest = open_archive(backup).manifest
         with connected(target, wish.db_name) as client:
             return preflight(manifest, wish, look(client, wish.db_name), client.server())
 
@@ -314,7 +313,7 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
 
 
 def _back_up_again(job: BackupJob, by: str) -> BackupJob:
-    """Of a policy's job the names stay as they were given: none, where it takes all that there are."""
+    """Of a policy's job the names stay as given: none, where it takes all that there are."""
     backup = Backup(
         organization_id=job.organization_id,
         cluster=job.cluster,
@@ -339,7 +338,8 @@ def _follow(job: BackupJob, again: BackupJob) -> None:
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:
-    wish = _wish(job.backup, job.db_name, job.collection_names, **job.options)
+    options = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
+    wish = _wish(job.backup, job.db_name, job.collection_names, **options)
     request = RestoreRequest(backup=job.backup, target=job.cluster, wish=wish)
     return accept_restore(request, by=by, retry_of=job.task.task_id)
 
@@ -485,5 +485,7 @@ def _hold_cluster(cluster: Cluster) -> Cluster:
 
 
 def _hold_backup(backup: Backup) -> Backup:
+    """The cluster's row first, as everybody does: a job's row names both."""
+    _hold_cluster(backup.cluster)
     locked = Backup.objects.select_for_update(of=("self",)).select_related("cluster")
     return locked.get(pk=backup.pk)

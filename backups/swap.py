@@ -1,13 +1,15 @@
 """The last part of a restore: what was filled takes its name, and what had the name goes.
 
-Nothing is remembered of how far a swap came. Which of the three names exists says it:
+Nothing is remembered of how far a swap came but that it began. Which of the three names exists
+says it:
 
     hidden   target   old        what is next
     yes      before   no         rename target to old (where it replaces), then hidden to target
     yes      no       yes        rename hidden to target
     no       new      yes or no  aliases, then the old may go
 
-So an attempt that finds any of these goes on, and `undo` walks back from any of them.
+So an attempt that finds any of these goes on. Walking back is done in two halves with a note in
+between, because afterwards nothing tells our collection from one that its tenant makes meanwhile.
 """
 
 from __future__ import annotations
@@ -37,24 +39,35 @@ class Swap:
         create.load(client, self.step.target, load)
         for alias in self.step.aliases:
             guard()
-            _point(client, alias, self.step.target)
+            self._point(client, alias)
 
     def finish(self, client: Client, guard: Guard) -> None:
-        """What had the name goes; from here on there is no way back."""
+        """What had the name goes; from here on there is no way back. Aliases that somebody gave it
+        meanwhile mean the restored collection from now on.
+        """
+        for alias in client.aliases(self.old) if client.has(self.old) else ():
+            guard()
+            client.alter_alias(alias, self.step.target)
         guard()
         client.drop(self.old)
 
-    def undo(self, client: Client, guard: Guard, *, began: bool) -> None:
-        """Give the name and the aliases back to what had them; leave nothing of ours.
-
-        `began`: this swap was about to take the name. Only then can what stands under it be ours,
-        and it is where the hidden collection is gone.
+    def take_name_away(self, client: Client, guard: Guard) -> None:
+        """Undo, first half, for a swap that had begun: what stands under the name is ours where the
+        hidden collection is gone. Once this is noted nobody touches what has the name any more.
         """
-        if client.has(self.old):
-            self._give_back(client, guard)
-        elif began and not client.has(self.hidden):
+        if not client.has(self.hidden) and client.has(self.step.target):
             guard()
-            _drop(client, self.step.target)
+            client.rename(self.step.target, self.hidden)
+
+    def give_back(self, client: Client, guard: Guard) -> None:
+        """Undo, second half: the name and the aliases to what had them; nothing of ours stays."""
+        if client.has(self.old):
+            guard()
+            client.rename(self.old, self.step.target)
+        ours = client.aliases(self.hidden) if client.has(self.hidden) else ()
+        for alias in set(self.step.aliases_before) & set(ours):
+            guard()
+            client.alter_alias(alias, self.step.target)
         guard()
         _drop(client, self.hidden)
 
@@ -65,15 +78,12 @@ class Swap:
         guard()
         client.rename(self.hidden, self.step.target)
 
-    def _give_back(self, client: Client, guard: Guard) -> None:
-        if not client.has(self.hidden) and client.has(self.step.target):
-            guard()
-            client.rename(self.step.target, self.hidden)
-        guard()
-        client.rename(self.old, self.step.target)
-        for alias in self.step.aliases_before:
-            guard()
+    def _point(self, client: Client, alias: str) -> None:
+        """Only what had the name gives its aliases away; anybody else's alias is refused."""
+        if alias in self.step.aliases_before:
             _point(client, alias, self.step.target)
+        elif alias not in client.aliases(self.step.target):
+            client.create_alias(alias, self.step.target)
 
 
 def _drop(client: Client, name: str) -> None:

@@ -27,6 +27,8 @@ from vbase_console.tasks.states import FINISHED, TaskState
 logger = logging.getLogger(__name__)
 
 CONSOLE = "console"
+HEALING_RANK = 50
+"""Healing goes before what waits: a restore that waits for a broken cluster would wait for ever."""
 BUSY_FOR = timedelta(seconds=30)
 """A process that is there may be too busy to answer for so long before it is said."""
 SILENT_FOR = timedelta(minutes=5)
@@ -158,7 +160,7 @@ def _minutes(seconds: float) -> int:
 def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
     logger.warning("%s: %s %s", cluster.cluster_id, reason, kind)
     cluster.status_message = reason
-    ask(cluster, kind, by=CONSOLE, reason=reason)
+    ask(cluster, kind, by=CONSOLE, reason=reason, rank=HEALING_RANK)
 
 
 def _pause_left(cluster: Cluster) -> float:

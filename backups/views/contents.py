@@ -68,6 +68,7 @@ class ShownCollection:
 
 def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:
     if contents.manifest is None:
+        noted = backup.collections if contents.problem else []
         return [
             ShownCollection(
                 name=each["name"],
@@ -75,7 +76,7 @@ def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:
                 bytes=each["sizeBytes"],
                 parts=each["parts"],
             )
-            for each in backup.collections
+            for each in noted
         ]
     return [
         ShownCollection(

@@ -116,5 +116,5 @@ class JobRetryView(JobChange):
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()
         again = services.retry_job(self.job, by=self.principal.label).task
-        self.operation_id = again.task.task_id
+        self.operation_id = again.task_id
         return redirect("job-detail", self.principal.organization_name, self.operation_id)

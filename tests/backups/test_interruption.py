@@ -7,15 +7,18 @@ from collections.abc import Callable
 import pytest
 from pymilvus import MilvusClient
 
-from backups import capture, services
+from backups import capture, restore, services
 from backups.archive.verify import findings
 from backups.hands import snapshots_of
 from backups.models import Backup, SealedPart
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
-from tests.backups.interruption import dies, taken_over
+from tests.backups.interruption import Dead, dies, taken_over
 from vbase_console.tasks import services as tasks
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
 ROWS = 60
@@ -116,6 +119,73 @@ def test_a_restore_that_dies_and_is_cancelled_leaves_the_target_as_it_was(
         assert rows_of(milvus, "pictures") == {"CANCELLED": before, "SUCCEEDED": promised}[ended]
         assert hidden(cluster) == []
     assert effect > FEWEST_EFFECTS
+
+
+def test_an_undo_that_fails_is_gone_on_with_and_nothing_else_happens(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    milvus.delete("images", filter="id < 20")
+    before = rows_of(milvus)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    monkeypatch.setattr(restore, "_swap", fail_for_good)
+    monkeypatch.setattr(restore, "tidy", lambda job: fail_for_now())
+    run_task(job.task.task_id)
+    monkeypatch.undo()
+    job.task.refresh_from_db()
+    assert (job.task.state, rows_of(milvus)) == ("PENDING", before)
+    assert taken_over(job.task).state == "FAILED"
+    assert (rows_of(milvus), hidden(cluster)) == (before, [])
+
+
+def test_what_the_tenant_makes_after_an_undo_is_left_alone(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    milvus.drop_alias("pictures")
+    milvus.drop_collection("images")
+    job = services.restore_backup(backup, cluster, by="alice")
+    swap = restore._swap
+    monkeypatch.setattr(restore, "_swap", lambda *a: (swap_first(swap, *a), fail_for_good()))
+    monkeypatch.setattr(restore, "tidy", lambda job: fail_for_now())
+    run_task(job.task.task_id)
+    monkeypatch.undo()
+    fill(milvus, rows=7)
+    assert taken_over(job.task).state == "FAILED"
+    assert len(rows_of(milvus)) == 7
+
+
+def test_a_sealed_backup_is_kept_whatever_becomes_of_its_cluster(
+    cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(milvus, rows=ROWS)
+    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    monkeypatch.setattr(capture, "_tidy_if_possible", die)
+    with pytest.raises(Dead):
+        run_task(job.task.task_id)
+    monkeypatch.undo()
+    milvus.drop_collection("images")
+    assert taken_over(job.task).state == "SUCCEEDED"
+    job.backup.refresh_from_db()
+    assert job.backup.status == "AVAILABLE"
+
+
+def fail_for_good(*_: object) -> None:
+    raise JobFailed("told to fail", permanent=True)
+
+
+def fail_for_now() -> None:
+    raise JobFailed("the cluster is away", permanent=False)
+
+
+def swap_first(swap: Callable[..., None], attempt: Attempt, *others: object) -> None:
+    """All takes its name, and nothing says yet that there is no way back."""
+    remember = attempt.remember
+    attempt.remember = lambda **facts: None if "swapped" in facts else remember(**facts)  # type: ignore[method-assign]
+    swap(attempt, *others)
+    attempt.remember = remember  # type: ignore[method-assign]
+
+
+def die(*_: object) -> None:
+    raise Dead
 
 
 def hidden(cluster: Cluster) -> list[str]:

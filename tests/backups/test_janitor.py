@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 from pymilvus import MilvusClient
 
 from backups import services
-from backups.hands import connected, snapshots_of
+from backups.hands import snapshots_of
 from backups.janitor import sweep_janitor
 from backups.models import Backup, BackupJob
 from backups.states import BackupStatus
@@ -14,7 +15,7 @@ from backups.stores.base import put
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Pulse
 
 Work = Callable[[], int]
 
@@ -59,17 +60,27 @@ def test_it_asks_again_for_a_deletion_that_nobody_is_at(
     assert job.backup.status == BackupStatus.GONE
 
 
-def test_it_undoes_a_restore_that_ended_halfway(
+def test_it_never_touches_a_tenants_collections(
     job: BackupJob, cluster: Cluster, milvus: MilvusClient
 ) -> None:
-    restoring = services.restore_backup(
-        job.backup, cluster, on_conflict="RENAME", suffix="_copy", by="alice"
-    )
-    mark = restoring.task.task_id.replace("-", "_")
-    step = {"source": "images", "target": "images_copy", "rows": 20, "bytes": 1}
-    step |= {"replaces": False, "aliases": [], "aliases_before": []}
-    Task.objects.filter(pk=restoring.task_id).update(state="FAILED", checkpoint={"plan": [step]})
-    with connected(cluster, "default") as client:
-        client.rename("images", f"_vbase_restore_{mark}_0")
-        sweep_janitor()
-        assert client.collections() == []
+    BackupJob.objects.update(is_tidy=False)
+    milvus.create_alias("images", "pictures")
+    sweep_janitor()
+    assert milvus.list_collections() == ["images"]
+    assert milvus.list_aliases("images")["aliases"] == ["pictures"]
+
+
+def test_it_removes_the_parts_of_a_backup_that_never_was_sealed(
+    job: BackupJob, store: LocalStore
+) -> None:
+    store.delete(f"{job.backup.directory}/manifest.json")
+    Backup.objects.update(status=BackupStatus.GONE)
+    BackupJob.objects.update(is_tidy=False)
+    sweep_janitor()
+    assert list(store.list(job.backup.directory)) == []
+
+
+def test_one_round_at_a_time(job: BackupJob) -> None:
+    Pulse.objects.create(part="janitor", at=timezone.now())
+    Backup.objects.update(status=BackupStatus.DELETING)
+    assert sweep_janitor() == 0

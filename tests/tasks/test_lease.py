@@ -111,7 +111,7 @@ def test_what_the_job_remembers_is_there_for_the_next_attempt(ask: Ask) -> None:
     task = ask()
     begun(task).remember(reached=7)
     end_lease(task)
-    assert begun(task).task.checkpoint == {"reached": 7}
+    assert begun(task).task.checkpoint["reached"] == 7
 
 
 def test_a_warning_is_said_once_however_often_it_is_met(ask: Ask) -> None:

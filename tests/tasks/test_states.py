@@ -57,7 +57,7 @@ def of_attempt(name: str, *arguments: str) -> Move:
 
 
 MOVES: dict[TaskState, list[Move]] = {
-    S.PENDING: [of_attempt("put_back", "Passing.")],
+    S.PENDING: [of_attempt("begin_undoing", "Broken."), of_attempt("put_back", "Passing.")],
     S.RUNNING: [take_up],
     S.CANCELLING: [take_up_to_stop],
     S.SUCCEEDED: [of_attempt("succeed")],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vbase_console.settings.env import (
     env_choice,
+    env_directory,
     env_float,
     env_int,
     env_list,
@@ -22,7 +23,7 @@ PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
 ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 
-BACKUP_STORE = env_str("VBASE_BACKUP_STORE", str(DATA_DIR / "backups"))
+BACKUP_STORE = env_directory("VBASE_BACKUP_STORE", DATA_DIR / "backups")
 
 LEASE_SECONDS = env_float("VBASE_LEASE_SECONDS", 30, least=0.5, most=3600)
 SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
@@ -191,7 +192,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, every in {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
-        "vbase.sweep.janitor": timedelta(minutes=1),
+        "vbase.janitor": timedelta(minutes=1),
         "vbase.sweep.policies": timedelta(seconds=2),
         "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),

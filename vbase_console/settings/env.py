@@ -49,6 +49,13 @@ def env_path(name: str, default: Path) -> Path:
     return Path(env_str(name, str(default))).expanduser().absolute()
 
 
+def env_directory(name: str, default: Path) -> Path:
+    """A directory; an address is refused, where a path would quietly be made of it."""
+    if "://" in env_str(name, ""):
+        raise ImproperlyConfigured(f"{name} must be a directory; this console has no other store.")
+    return env_path(name, default)
+
+
 def env_list(name: str, default: list[str]) -> list[str]:
     value = env_str(name, "")
     return [part.strip() for part in value.split(",") if part.strip()] or default

@@ -24,6 +24,10 @@ from vbase_console.tasks.registry import Job, job_for, kinds
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
 REPORT_EVERY_SECONDS = 1.0
+ADVANCED = "advanced"
+"""In a checkpoint: the last attempt that noted something."""
+UNDOING = "undoing"
+"""In a checkpoint: that, and why, the task is only being undone."""
 LONGEST_PAUSE_SECONDS = 60
 
 
@@ -98,6 +102,26 @@ class Attempt:
     def job(self) -> Job:
         return job_for(self.task.kind)
 
+    @property
+    def tries(self) -> int:
+        """Attempts since the last one that got anywhere, this one included: a long job may outlive
+        any number of deaths, and one that never gets on ends.
+        """
+        return self.task.epoch - int(self.task.checkpoint.get(ADVANCED, 0))
+
+    @property
+    def is_undoing(self) -> bool:
+        return UNDOING in self.task.checkpoint
+
+    @property
+    def undoing(self) -> str:
+        """Why it is given up; empty where somebody cancelled it."""
+        return str(self.task.checkpoint[UNDOING])
+
+    def begin_undoing(self, why: str) -> None:
+        """From here on no attempt does the work any more: it would take half of it for all."""
+        self.remember(**{UNDOING: why})
+
     # -- the lease ---------------------------------------------------------------------------------
 
     @property
@@ -160,7 +184,7 @@ class Attempt:
 
     def remember(self, **facts: Any) -> None:
         """Note for the next attempt what this one has reached."""
-        self.task.checkpoint |= facts
+        self.task.checkpoint |= facts | {ADVANCED: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
 
     def warn(self, text: str) -> None:
@@ -195,12 +219,13 @@ class Attempt:
         """Try again after a pause that doubles with every attempt, up to a minute, and is never
         the same twice.
         """
-        pause = min(2.0**self.task.epoch, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
+        longest = min(2.0 ** min(self.task.epoch, 10), LONGEST_PAUSE_SECONDS)
+        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
         text = f"{message} Next try in {pause:.0f} s."
         again_at = database_time_in(pause)
         with transaction.atomic():
             self.job.hold(self.task)
-            if not self._rest(text, again_at):
+            if self.is_undoing or not self._rest(text, again_at):
                 self._move(TaskState.PENDING, text, not_before=again_at, woken_at=None)
 
     def _rest(self, message: str, again_at: Combinable) -> bool:

@@ -25,6 +25,11 @@ def _nothing_to_undo(attempt: Attempt) -> None:
     """For kinds whose failure leaves nothing that the next request does not put right."""
 
 
+def _never(task: Task) -> bool:
+    """For kinds that can be undone at any point."""
+    return False
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """How one kind of task is done.
@@ -34,7 +39,8 @@ class Job:
     rows becomes true with it or not at all. `hold` is called first in every transaction that writes
     a task and other rows: it locks those, so that everybody takes them in the same order, subject
     before task. `undo` is called before a begun task ends FAILED or CANCELLED, and leaves nothing
-    half done; if it fails itself, the task ends all the same and says so. `cancellable` is False
+    half done; until it has succeeded the task does not end. `must_finish` says of a task that its
+    work is past the point of no return: then it is tried until it succeeds. `cancellable` is False
     for work that can only go forward. `retry` asks anew for what a failed or cancelled task should
     have done, by the rules of whoever knows the subject.
     """
@@ -44,6 +50,7 @@ class Job:
     settled: Settled = _nothing
     hold: Settled = _nothing
     undo: Run = _nothing_to_undo
+    must_finish: Callable[[Task], bool] = _never
     cancellable: bool = True
     retry: Retry | None = None
     id_prefix: str = "task"

@@ -26,7 +26,8 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     # earlier attempts began is cleaned up first.
     S.PENDING: frozenset({S.RUNNING, S.CANCELLING, S.CANCELLED}),
     S.RUNNING: frozenset({S.RUNNING, S.PENDING, S.CANCELLING, S.SUCCEEDED, S.FAILED}),
-    S.CANCELLING: frozenset({S.CANCELLING, S.CANCELLED, S.SUCCEEDED, S.FAILED}),
+    # CANCELLING → PENDING: its cleaning up failed, and is tried again after a pause.
+    S.CANCELLING: frozenset({S.CANCELLING, S.PENDING, S.CANCELLED, S.SUCCEEDED, S.FAILED}),
     S.SUCCEEDED: frozenset(),
     S.FAILED: frozenset(),
     S.CANCELLED: frozenset(),

@@ -51,9 +51,15 @@ def _carry_out(attempt: Attempt) -> bool:
 
 
 def _work(attempt: Attempt) -> None:
-    if attempt.task.epoch > settings.TASK_ATTEMPTS:
+    if attempt.is_undoing:
+        _go_on_undoing(attempt)
+    elif attempt.tries > settings.TASK_ATTEMPTS:
         _give_up(attempt, _while(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
-        return
+    else:
+        _try(attempt)
+
+
+def _try(attempt: Attempt) -> None:
     try:
         attempt.job.run(attempt)
     except JobCancelled:
@@ -87,40 +93,45 @@ def _unknown(attempt: Attempt, error: Exception) -> None:
     text = (
         f"Unexpected {type(error).__name__}; support finds it in the log by {attempt.task.task_id}."
     )
-    _failed(attempt, text, permanent=attempt.task.epoch >= UNKNOWN_ERROR_ATTEMPTS)
+    _failed(attempt, text, permanent=attempt.tries >= UNKNOWN_ERROR_ATTEMPTS)
 
 
 def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
     text = _while(attempt, message)
-    if permanent or attempt.task.epoch >= settings.TASK_ATTEMPTS:
+    if permanent or attempt.tries >= settings.TASK_ATTEMPTS:
         _give_up(attempt, text)
     else:
         attempt.put_back(text)
 
 
 def _give_up(attempt: Attempt, message: str) -> None:
-    attempt.fail(f"{message} {_undo(attempt)}".strip())
+    """Undo and fail; from where there is no way back, go on trying to reach the end."""
+    if attempt.job.must_finish(attempt.task):
+        attempt.put_back(message)
+    else:
+        attempt.begin_undoing(message)
+        _go_on_undoing(attempt)
 
 
 def _cancel(attempt: Attempt) -> None:
-    """A cancelled task leaves nothing behind; one that does not come clean has failed."""
-    problem = _undo(attempt)
-    if problem:
-        attempt.fail(f"It was cancelled. {problem}")
-    else:
-        attempt.cancel()
+    attempt.begin_undoing("")
+    _go_on_undoing(attempt)
 
 
-def _undo(attempt: Attempt) -> str:
-    """What could not be undone, in words; empty if nothing is left half done."""
+def _go_on_undoing(attempt: Attempt) -> None:
+    """Whoever takes the task up from here on only undoes. Nothing that waits for the same lock
+    begins before it is done, but for what heals the cluster.
+    """
+    message = attempt.undoing
     try:
         attempt.job.undo(attempt)
     except LeaseLost:
         raise
     except Exception as error:
-        logger.exception("%s: not undone", attempt.task.task_id)
-        return f"Cleaning up failed, too ({error}); the janitor tries again."
-    return ""
+        logger.warning("%s: not undone yet", attempt.task.task_id, exc_info=True)
+        attempt.put_back(f"{message} Cleaning up failed and is tried again: {error}".strip())
+    else:
+        attempt.fail(message) if message else attempt.cancel()
 
 
 def _while(attempt: Attempt, message: str) -> str:
