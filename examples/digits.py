@@ -2,6 +2,7 @@
 
 Creates a cluster through the API, loads scikit-learn's 1,797 digits (8 x 8 pixels, so vectors with
 64 dimensions) with the ordinary Milvus SDK, and asks for every digit which other image is nearest.
+Then it backs the digits up, drops them, restores them, and compares every vector and every search.
 
     VBASE_API_KEY=<key> python examples/digits.py [--address http://127.0.0.1:8000] [--delete]
 """
@@ -12,20 +13,23 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
 from pymilvus import MilvusClient
 from sklearn.datasets import load_digits
 
 COLLECTION = "digits"
 DIMENSIONS = 64
 QUERIES_AT_ONCE = 100
-DEPLOYMENT_SECONDS = 300
+PATIENCE_SECONDS = 300
+NEAREST = 5
 
 
 class Console:
-    """The three calls of the API that this example needs."""
+    """The calls of the API that this example needs."""
 
     def __init__(self, address: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
@@ -50,19 +54,31 @@ class Console:
     def create_cluster(self, name: str) -> dict[str, Any]:
         """The cluster when it runs; says meanwhile what is being done."""
         cluster: dict[str, Any] = self.call("POST", "/clusters", name=name)["cluster"]
-        deadline, said = time.monotonic() + DEPLOYMENT_SECONDS, ""
-        while time.monotonic() < deadline:
-            task = self.call("GET", f"/clusters/{cluster['clusterId']}/task")["tasks"][0]
-            line = f"{task['status']} {task['progress']:3d} %  {task['message']}"
-            if line != said:
-                print(f"  {line}")
-            if task["status"] == "SUCCEEDED":
-                return cluster
-            if task["status"] in ("FAILED", "CANCELLED"):
-                sys.exit(f"The cluster was not deployed: {task['message']}")
-            said = line
-            time.sleep(0.5)
-        sys.exit(f"The cluster was not deployed within {DEPLOYMENT_SECONDS} s.")
+        tasks = f"/clusters/{cluster['clusterId']}/task"
+        follow(lambda: self.call("GET", tasks)["tasks"][0])
+        return cluster
+
+    def do(self, path: str, **body: Any) -> dict[str, Any]:
+        """A job about backups when it has succeeded."""
+        job = self.call("POST", path, **body)["job"]
+        return follow(lambda: self.call("GET", f"/jobs/{job['jobId']}")["job"])
+
+
+def follow(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Print how a task or a job goes on, until it has succeeded."""
+    deadline, said = time.monotonic() + PATIENCE_SECONDS, ""
+    while time.monotonic() < deadline:
+        task = read()
+        line = f"{task['status']} {task['progress']:3d} %  {task['message']}"
+        if line != said:
+            print(f"  {line}")
+        if task["status"] == "SUCCEEDED":
+            return task
+        if task["status"] in ("FAILED", "CANCELLED"):
+            sys.exit(f"It did not succeed: {task['message']}")
+        said = line
+        time.sleep(0.5)
+    sys.exit(f"It was not done within {PATIENCE_SECONDS} s.")
 
 
 def load(client: MilvusClient, images: Any, labels: Any) -> None:
@@ -76,16 +92,47 @@ def load(client: MilvusClient, images: Any, labels: Any) -> None:
     client.load_collection(COLLECTION)
 
 
-def agreeing(client: MilvusClient, images: Any, labels: Any) -> int:
-    """How many digits have a nearest other neighbour that carries the same digit."""
-    agree = 0
+def searched(client: MilvusClient, images: Any) -> list[list[tuple[int, float, int]]]:
+    """For every image the nearest ones, itself among them: id, distance, digit."""
+    found: list[list[tuple[int, float, int]]] = []
     for first in range(0, len(images), QUERIES_AT_ONCE):
         queries = images[first : first + QUERIES_AT_ONCE].tolist()
-        answers = client.search(COLLECTION, queries, limit=2, output_fields=["digit"])
-        for own, hits in enumerate(answers, start=first):
-            other = next(hit for hit in hits if hit["id"] != own)
-            agree += other["entity"]["digit"] == labels[own]
-    return agree
+        answers = client.search(COLLECTION, queries, limit=NEAREST, output_fields=["digit"])
+        found += [
+            [(hit["id"], hit["distance"], hit["entity"]["digit"]) for hit in hits]
+            for hits in answers
+        ]
+    return found
+
+
+def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
+    """How many digits have a nearest other neighbour that carries the same digit."""
+    others = [
+        next(digit for number, _, digit in hits if number != own) for own, hits in enumerate(found)
+    ]
+    return sum(digit == label for digit, label in zip(others, labels, strict=True))
+
+
+def stored(client: MilvusClient, count: int) -> dict[int, bytes]:
+    """Every vector that is there, bit for bit."""
+    rows = client.query(COLLECTION, filter="id >= 0", output_fields=["vector"], limit=count + 1)
+    return {row["id"]: np.asarray(row["vector"], dtype=np.float32).tobytes() for row in rows}
+
+
+def back_up_and_restore(console: Console, client: MilvusClient, service_id: str) -> None:
+    print("Backing the digits up.")
+    path = f"/{service_id}/backup"
+    backup = console.do(path, collectionNames=[COLLECTION])
+    print(f"The backup {backup['backupName']} holds {backup['rowCount']:,} rows. Dropping them.")
+    client.drop_collection(COLLECTION)
+    print(f"The cluster has {len(client.list_collections())} collections. Restoring.")
+    console.do(f"{path}/restore", backupName=backup["backupName"])
+
+
+def compare(before: Any, after: Any, what: str) -> None:
+    if before != after:
+        sys.exit(f"The {what} are not the same after the restore.")
+    print(f"All {len(before):,} {what} are the same.")
 
 
 def main() -> None:
@@ -98,20 +145,30 @@ def main() -> None:
         uri = f"http://{access['endpoint']}:{access['port']}"
         print(f"Loading {len(images):,} digits into {uri}.")
         client = MilvusClient(uri, token=access["token"], db_name=access["dbName"])
-        load(client, images, labels)
-        agree = agreeing(client, images, labels)
+        _show(console, client, cluster["serviceId"], images, labels)
         client.close()
-        print(
-            f"The nearest other neighbour carries the same digit for {agree:,} of "
-            f"{len(images):,} images ({agree / len(images):.1%})."
-        )
         _finish(console, cluster, delete=options.delete)
+
+
+def _show(
+    console: Console, client: MilvusClient, service_id: str, images: Any, labels: Any
+) -> None:
+    load(client, images, labels)
+    vectors, found = stored(client, len(images)), searched(client, images)
+    agree = agreeing(found, labels)
+    print(
+        f"The nearest other neighbour carries the same digit for {agree:,} of "
+        f"{len(images):,} images ({agree / len(images):.1%})."
+    )
+    back_up_and_restore(console, client, service_id)
+    compare(vectors, stored(client, len(images)), "vectors")
+    compare(found, searched(client, images), "search results")
 
 
 def _finish(console: Console, cluster: dict[str, Any], *, delete: bool) -> None:
     if delete:
-        console.call("DELETE", f"/clusters/{cluster['clusterId']}")
-        print("The cluster is being deleted.")
+        console.call("DELETE", f"/clusters/{cluster['clusterId']}?deleteBackups=true")
+        print("The cluster and its backup are being deleted.")
     else:
         print(f"The cluster {cluster['clusterId']} stays; --delete removes it afterwards.")
 
@@ -121,7 +178,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--address", default=os.environ.get("VBASE_ADDRESS", _local_address()))
     parser.add_argument("--key", default=os.environ.get("VBASE_API_KEY"))
     parser.add_argument("--name", default=f"digits {time.strftime('%Y-%m-%d %H.%M.%S')}")
-    parser.add_argument("--delete", action="store_true", help="delete the cluster in the end")
+    parser.add_argument(
+        "--delete", action="store_true", help="delete the cluster and its backup in the end"
+    )
     options = parser.parse_args()
     if not options.key:
         parser.error(

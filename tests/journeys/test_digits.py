@@ -36,10 +36,18 @@ def test_nearest_neighbours_carry_the_same_digit(said: str) -> None:
     assert "for 1,776 of 1,797 images (98.8%)" in said
 
 
+def test_they_come_back_bit_for_bit_after_a_drop(said: str) -> None:
+    assert "The cluster has 0 collections. Restoring." in said
+    assert "All 1,797 vectors are the same." in said
+    assert "All 1,797 search results are the same." in said
+
+
 def test_it_deletes_what_it_made(said: str, api: Api) -> None:
     listed = api.get(f"/list/{api.organization_id}?includeDeleted=true&pageSize=200")["services"]
     (digits,) = [each for each in listed if each["name"] == "digits"]
     wait_for(lambda: api.status(digits) == "DELETED")
+    jobs = f"/{digits['serviceId']}/backup?jobType=DELETE"
+    wait_for(lambda: [job["status"] for job in api.get(jobs)["jobs"]] == ["SUCCEEDED"])
 
 
 def test_without_a_key_it_says_where_to_get_one() -> None:
