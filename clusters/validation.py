@@ -38,10 +38,16 @@ def check_labels(labels: Mapping[str, object]) -> dict[str, str]:
 
 def _label_problem(label: tuple[str, object]) -> str:
     key, value = label
+    shown = key[:80].encode(errors="backslashreplace").decode()
     if not 1 <= len(key) <= LONGEST_LABEL_KEY:
-        return f"'{key[:80]}': a key has 1 to {LONGEST_LABEL_KEY} characters."
+        return f"'{shown}': a key has 1 to {LONGEST_LABEL_KEY} characters."
     if not isinstance(value, str) or len(value) > LONGEST_LABEL_VALUE:
-        return f"'{key}': a value is a text of at most {LONGEST_LABEL_VALUE} characters."
-    if "\x00" in key + value:
-        return f"'{key[:80]}': a label cannot hold a NUL character."
+        return f"'{shown}': a value is a text of at most {LONGEST_LABEL_VALUE} characters."
+    if not _can_be_stored(key + value):
+        return f"'{shown}': a label cannot hold a NUL character or half a surrogate pair."
     return ""
+
+
+def _can_be_stored(text: str) -> bool:
+    """JSON can spell texts that no database takes."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

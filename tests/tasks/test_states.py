@@ -56,6 +56,12 @@ def of_attempt(name: str, *arguments: str) -> Move:
     return lambda task, attempt: getattr(attempt, name)(*arguments) if attempt else None
 
 
+def pause_while_undoing(task: Task, attempt: Attempt | None) -> None:
+    if attempt:
+        attempt.begin_undoing("Broken.")
+        attempt.put_back("Cleaning up failed.")
+
+
 MOVES: dict[TaskState, list[Move]] = {
     S.PENDING: [of_attempt("begin_undoing", "Broken."), of_attempt("put_back", "Passing.")],
     S.RUNNING: [take_up],
