@@ -34,6 +34,7 @@ from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import MsgResp, answer
 from vbase_console.organizations.scopes import (
     CREATE_CLUSTER,
+    DELETE_BACKUP,
     DELETE_CLUSTER,
     GET_CLUSTER,
     SCALE_CLUSTER,
@@ -132,6 +133,8 @@ class OneCluster(ClusterView):
         """Ask for the end of a cluster. What runs on it is asked to stop; backups stay."""
         cluster = self.cluster(cluster_id)
         self.given()
+        if self.asked["delete_backups"]:
+            self.principal.require(DELETE_BACKUP)
         task, said = services.delete_cluster(
             cluster, by=self.principal.label, delete_backups=self.asked["delete_backups"]
         )

@@ -83,3 +83,11 @@ def test_what_is_deleted_can_be_read_and_not_changed(
     for path in ("restart", "stop", "start"):
         assert api.post(f"/clusters/{cluster.cluster_id}/{path}").code == "FAILED_PRECONDITION"
     assert api.get(f"/{cluster.service_id}/access").code == "FAILED_PRECONDITION"
+
+
+def test_a_key_that_may_not_delete_backups_keeps_them(
+    cluster: Cluster, guardian: Recorder, key_with: Callable[..., Api]
+) -> None:
+    said = key_with("DeleteCluster").delete(f"/clusters/{cluster.cluster_id}", deleteBackups="true")
+    assert said.code == "PERMISSION_DENIED"
+    assert guardian.asked == []
