@@ -16,6 +16,10 @@ ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus"
 NOT_ABOUT_SQLITE = "not torture and not full_milvus and not sqlite"
 
 
+SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadfile")
+"""A process for each core; the tests of a file share what they start."""
+
+
 def main(arguments: Sequence[str]) -> int:
     ended = [_on_postgresql(arguments), _run(arguments, {})]
     return max(ended)
@@ -53,7 +57,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str]) -> int:
     database = "PostgreSQL" if environment else "SQLite"
     print(f"\n=== The tests on {database} ===", flush=True)  # noqa: T201
     own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
     return subprocess.run(command, env={**own, **environment}, check=False).returncode
 
 
