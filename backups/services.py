@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.hands import connected, open_archive
@@ -30,7 +31,8 @@ from vbase_console.errors import (
     NotFound,
 )
 from vbase_console.tasks import services as tasks
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Task, TaskQuerySet
+from vbase_console.tasks.states import TaskState
 
 DEFAULT_DATABASE = "default"
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -148,6 +150,14 @@ def look_ahead(
     require_available(backup)
     require_running(target)
     return _look(backup, target, _wish(backup, db_name, collection_names, on_conflict, suffix))
+
+
+def ahead_of_a_restore(target: Cluster) -> TaskQuerySet:
+    """What runs on `target` or waits there, in turn order. A backup that only copies by now holds
+    nobody up.
+    """
+    served_first = Q(holds_lock=True) | Q(state=TaskState.PENDING)
+    return Task.objects.filter(served_first, lock=target.lock).in_turn_order()
 
 
 def restore_backup(
@@ -448,7 +458,19 @@ def _ask(
         collection_names=collection_names,
         options=options or {},
         policy_id=backup.policy_id,
+        **_extent(backup, collection_names),
     )
+
+
+def _extent(backup: Backup, names: Sequence[str]) -> dict[str, int | None]:
+    """How much a job is about. What is still to be written is counted as it is written."""
+    if backup.status == BackupStatus.CREATING:
+        return {"row_count": None, "size_bytes": None}
+    chosen = [each for each in backup.collections if not names or each["name"] in names]
+    return {
+        "row_count": sum(each["rowCount"] for each in chosen),
+        "size_bytes": sum(each["sizeBytes"] for each in chosen),
+    }
 
 
 def _chosen_collections(names: Sequence[str]) -> list[str]:

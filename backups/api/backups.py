@@ -23,10 +23,13 @@ from backups.api.shapes import (
     BackupAnswer,
     JobAnswer,
     ListBackupsAnswer,
+    Looked,
     Preflight,
     RestoreAnswer,
 )
 from backups.models import Backup as BackupRow
+from backups.preflight import Preflight as Found
+from clusters.models import Cluster
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import MsgResp, answer
 from vbase_console.organizations.scopes import (
@@ -101,7 +104,7 @@ class RestoreBackup(BackupView):
         named = BackupRow.objects.present().select_related("cluster")
         backup = self.found(named, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
-            self.looked = Preflight.of(services.look_ahead(backup, target, **given))
+            self.looked = self._look(services.look_ahead(backup, target, **given), target)
         else:
             self.request_made = services.prepare_restore(backup, target, **given)
 
@@ -115,6 +118,10 @@ class RestoreBackup(BackupView):
         return self.job_accepted(
             services.accept_restore(self.request_made, by=self.principal.label)
         )
+
+    def _look(self, found: Found, target: Cluster) -> dict[str, Any]:
+        before = services.ahead_of_a_restore(target).visible_to(self.principal)
+        return Preflight.of(Looked(found=found, waits_for=before))
 
 
 class OneBackup(BackupView):

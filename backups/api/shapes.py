@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
 
+from backups.preflight import Preflight as Found
 from backups.states import BackupStatus, JobKind
 from clusters.api.shapes import TaskEventOut
 from vbase_console.api.fields import TextOrNull
 from vbase_console.api.paging import PagedAnswer
 from vbase_console.api.serializers import Answer, Output
+from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
 
@@ -29,7 +33,9 @@ class BackupJob(Output):
     backup_name = serializers.CharField(source="backup.name")
     db_name = serializers.CharField()
     collection_names = serializers.ListField(child=serializers.CharField())
-    row_count = serializers.IntegerField(allow_null=True)
+    row_count = serializers.IntegerField(
+        allow_null=True, help_text="Of what it is about; null until a backup is written."
+    )
     size_bytes = serializers.IntegerField(allow_null=True)
     policy_id = TextOrNull()
     created_at = serializers.DateTimeField(source="task.created_at")
@@ -97,19 +103,47 @@ class RestoreStep(Output):
     aliases = serializers.ListField(child=serializers.CharField())
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What `Preflight` shows: what a restore would do, and what runs or waits before it."""
+
+    found: Found
+    waits_for: Iterable[Task]
+
+
+class Ahead(Output):
+    operation_id = serializers.CharField(source="task_id")
+    kind = serializers.CharField(help_text="Of the task or the job.")
+
+
 class Preflight(Output):
-    is_clear = serializers.BooleanField(help_text="Nothing stands in the way.")
-    db_name = serializers.CharField()
-    creates_database = serializers.BooleanField()
-    collections = serializers.ListField(child=RestoreStep(), source="steps")
+    is_clear = serializers.BooleanField(
+        source="found.is_clear", help_text="Nothing stands in the way."
+    )
+    db_name = serializers.CharField(source="found.db_name")
+    creates_database = serializers.BooleanField(source="found.creates_database")
+    collections = serializers.ListField(child=RestoreStep(), source="found.steps")
     conflicts = serializers.ListField(
-        child=serializers.CharField(), help_text="Names and aliases that are taken."
+        child=serializers.CharField(),
+        source="found.conflicts",
+        help_text="Names and aliases that are taken.",
     )
     refusals = serializers.ListField(
-        child=serializers.CharField(), help_text="What the target's server cannot take at all."
+        child=serializers.CharField(),
+        source="found.refusals",
+        help_text="What the target's server cannot take at all.",
     )
     warnings = serializers.ListField(
-        child=serializers.CharField(), help_text="What will come back otherwise than it was."
+        child=serializers.CharField(),
+        source="found.warnings",
+        help_text="What will come back otherwise than it was.",
+    )
+    proves = serializers.BooleanField(
+        source="found.proves",
+        help_text="It brings everything back and compares every row: the backup is proven then.",
+    )
+    waits_for = serializers.ListField(
+        child=Ahead(), help_text="What runs on the target or waits there, before the restore."
     )
 
 

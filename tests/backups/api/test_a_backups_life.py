@@ -66,7 +66,8 @@ def _is_taken(api: Api, of: str, work: Work) -> str:
 def _is_looked_at_without_a_change(api: Api, of: str, name: str, milvus: MilvusClient) -> None:
     said = api.post(f"{of}/restore", backupName=name, dryRun=True)
     assert set(said.body) == {"preflight", "response"}
-    assert said["preflight"]["isClear"]
+    assert (said["preflight"]["isClear"], said["preflight"]["waitsFor"]) == (True, [])
+    assert said["preflight"]["proves"]
     (step,) = said["preflight"]["collections"]
     assert (step["collectionName"], step["targetName"], step["rowCount"]) == (
         *("images", "images"),
@@ -77,7 +78,7 @@ def _is_looked_at_without_a_change(api: Api, of: str, name: str, milvus: MilvusC
 
 def _is_restored(api: Api, of: str, name: str, work: Work) -> None:
     said = api.post(f"{of}/restore", backupName=name)
-    assert said["job"]["jobType"] == "RESTORE"
+    assert (said["job"]["jobType"], said["job"]["rowCount"]) == ("RESTORE", 300)
     work()
     assert ended(api, said) == ("SUCCEEDED", 100)
     assert api.get(f"{of}/{name}")["backup"]["provenAt"] is not None
@@ -108,6 +109,12 @@ def test_a_name_in_the_way_is_shown_and_refused(api: Api, of: str, taken: str) -
     said = api.post(f"{of}/restore", backupName=taken)
     assert (said.code, Backup.objects.count()) == ("ALREADY_EXISTS", 1)
     assert "'images'" in said.body["response"]["message"]
+
+
+def test_what_it_would_wait_for_is_shown(api: Api, of: str, taken: str, cluster: Cluster) -> None:
+    restart = api.post(f"/clusters/{cluster.cluster_id}/restart").header("Operation-Id")
+    said = api.post(f"{of}/restore", backupName=taken, dryRun=True)
+    assert said["preflight"]["waitsFor"] == [{"operationId": restart, "kind": "RESTART"}]
 
 
 @pytest.mark.parametrize(
