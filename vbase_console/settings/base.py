@@ -154,6 +154,8 @@ SPECTACULAR_SETTINGS = {
         "TaskType": "clusters.states.TaskKind",
         "ConsoleStatus": ["SERVING", "DEGRADED"],
         "ComponentStatus": ["SERVING", "NOT_SERVING"],
+        "BackupJobType": "backups.states.JobKind",
+        "OnConflict": ["FAIL", "RENAME", "REPLACE"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
