@@ -9,10 +9,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from backups.states import JobKind
 from clusters import services
 from clusters.models import Cluster
+from tests.backups.seeds import seed_backup, seed_job
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
@@ -24,6 +27,16 @@ PAGES = [
     "clusters/{cluster}",
     "clusters/{cluster}/scale",
     "clusters/{cluster}/delete",
+    "clusters/{cluster}/backups",
+    "clusters/{cluster}/take-backup",
+    "take-backup",
+    "backups",
+    "backups?q=nothing",
+    "backups/{backup}",
+    "backups/{backup}/delete",
+    "backups/{backup}/restore",
+    "jobs",
+    "jobs/{job}",
     "tasks",
     "tasks/{task}",
     "activity",
@@ -41,7 +54,11 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     cluster = make_cluster(labels={"env": "dev"})
     task = services.restart_cluster(cluster, by="alice@example.com")
     Task.objects.filter(pk=task.pk).update(progress=40, phase="starting")
-    return {"cluster": cluster.pk, "task": task.task_id}
+    backup = seed_backup(cluster, "nightly", warnings=["It forgets names."])
+    job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING).task
+    Task.objects.filter(pk=job.pk).update(progress=40, phase="inserting")
+    own = {"backup": backup.name, "job": job.task_id}
+    return {"cluster": cluster.pk, "task": task.task_id, **own}
 
 
 def serious(page: Page) -> Iterator[str]:
