@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django_celery_beat.models import PeriodicTask
 
+from backups import services
 from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun, SealedPart
 from backups.policies.schedules import policy_id_in
 from vbase_console.admin import PeriodicTaskAdmin
+from vbase_console.errors import ConsoleError
+from vbase_console.organizations import audit
+from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
+from vbase_console.tasks.admin import support_label
 
 
 @admin.register(Backup)
@@ -36,15 +43,79 @@ class BackupAdmin(ReadOnlyAdmin):
     list_filter = ["status", "pinned", "created_at", "organization"]
     search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Backup id or name, cluster id, organization name"
+    readonly_fields = ["what_happened"]
+    actions = ["verify"]
+
+    @admin.display(description="jobs")
+    def what_happened(self, backup: Backup) -> str:
+        address, query = reverse("admin:backups_backupjob_changelist"), f"q={backup.backup_id}"
+        return format_html('<a href="{}?{}">What happened to this backup</a>', address, query)
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("backups.change_backup")
+
+    @admin.action(description="Verify the chosen backups", permissions=["act"])
+    def verify(self, request: HttpRequest, queryset: QuerySet[Backup]) -> None:
+        for backup in queryset.order_by("pk"):
+            try:
+                job = _verify_and_record(request, backup)
+            except ConsoleError as error:
+                _record(request, backup, Outcome.REFUSED, f"{error.code}: {error.message}")
+                self.message_user(request, error.message, messages.ERROR)
+            else:
+                self.message_user(request, f"{job.task.task_id} verifies {backup.name}.")
+
+
+@transaction.atomic
+def _verify_and_record(request: HttpRequest, backup: Backup) -> BackupJob:
+    """What was done and the row that says who did it become true together."""
+    job = services.verify_backup(backup, by=support_label(request))
+    _record(request, backup, Outcome.ACCEPTED, job.task.task_id)
+    return job
+
+
+def _record(request: HttpRequest, backup: Backup, outcome: Outcome, detail: str) -> None:
+    audit.record(
+        organization_id=backup.organization_id,
+        principal=support_label(request),
+        action="VerifyBackup",
+        object_id=backup.name,
+        source=request.META.get("REMOTE_ADDR"),
+        door=audit.Door.ADMIN,
+        outcome=outcome,
+        detail=detail,
+    )
 
 
 @admin.register(BackupJob)
 class BackupJobAdmin(ReadOnlyAdmin):
-    list_display = ["task", "job_type", "backup", "cluster", "organization", "row_count"]
+    list_display = [
+        "task",
+        "job_type",
+        "state",
+        "message",
+        "backup",
+        "cluster",
+        "organization",
+        "row_count",
+    ]
     list_select_related = ["task", "backup", "cluster", "organization"]
-    list_filter = ["job_type", "organization"]
+    list_filter = ["job_type", "task__state", "organization"]
     search_fields = ["^task__task_id", "^backup__backup_id", "backup__name"]
     search_help_text = "Job id, backup id or name"
+    readonly_fields = ["why_and_how"]
+
+    @admin.display(ordering="task__state")
+    def state(self, job: BackupJob) -> str:
+        return job.task.state
+
+    def message(self, job: BackupJob) -> str:
+        return job.task.message
+
+    @admin.display(description="events, retry, cancel")
+    def why_and_how(self, job: BackupJob) -> str:
+        address, query = reverse("admin:tasks_task_changelist"), f"q={job.task.task_id}"
+        return format_html('<a href="{}?{}">The task of this job</a>', address, query)
 
 
 @admin.register(SealedPart)
