@@ -110,6 +110,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self) -> None:
+        """Pauses and leases end: between two steps no worker is alive."""
+        Task.objects.filter(lease_until__isnull=False).update(lease_until=database_time_in(-1))
         Task.objects.filter(state="PENDING").update(not_before=database_time_in(-1))
         Task.objects.filter(finished_at__isnull=False).update(finished_at=database_time_in(-3600))
 
