@@ -7,6 +7,8 @@ from backups.models import Backup
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.pruning import sweep_retention
+from backups.services.asking import ask
+from backups.states import JobKind
 from tests.policies.conftest import MakePolicy, end
 
 
@@ -103,8 +105,8 @@ def test_a_lower_count_is_applied_soon(policy: BackupPolicy) -> None:
 
 def test_one_that_is_in_use_goes_later(policy: BackupPolicy) -> None:
     oldest = back_up(policy)
-    job = backup_services._ask(
-        backup_services.JobKind.RESTORE, backup=oldest, cluster=oldest.cluster, lock="",
+    job = ask(
+        JobKind.RESTORE, backup=oldest, cluster=oldest.cluster, lock="",
         db_name="default", collection_names=[], by="alice",
     )  # fmt: skip
     for _ in range(2):

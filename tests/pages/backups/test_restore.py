@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backups import services
 from backups.models import Backup, BackupJob
 from backups.preflight import Preflight, Step
+from backups.services import restoring
 from backups.states import BackupStatus
 from backups.stores.base import Store
 from clusters import services as clusters
@@ -36,7 +36,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
             "steps": steps or (STEP,),
         }
         found = Preflight(**{**nothing, **about, **fields})
-        monkeypatch.setattr(services, "_look", lambda *_: found)
+        monkeypatch.setattr(restoring, "_look", lambda *_: found)
 
     return find
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from backups import looking, services
+from backups import looking
 from backups.looking import SeenCollection
 from backups.models import Backup, BackupJob
+from backups.services import taking
 from backups.views import take
 from clusters import services as clusters
 from clusters.models import Cluster
@@ -28,7 +29,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
         seen = [SeenCollection(name=name, rows=1234) for name in names]
         monkeypatch.setattr(take, "databases_of", lambda *_: list(databases))
         monkeypatch.setattr(take, "collections_of", lambda *_: seen)
-        monkeypatch.setattr(services, "require_collections", lambda *_: None)
+        monkeypatch.setattr(taking, "require_collections", lambda *_: None)
 
     return pretend
 
@@ -106,7 +107,7 @@ def test_a_collection_that_is_gone_meanwhile_is_said_in_the_form(
         raise NotFound("Database 'default' has no collection images.")
 
     pretend("images")
-    monkeypatch.setattr(services, "require_collections", gone)
+    monkeypatch.setattr(taking, "require_collections", gone)
     answer = alices.send("backup-take", cluster.pk, collection_names=["images"], db_name="default")
     assert b"has no collection images" in answer.content
     assert b'name="backup_name"' in answer.content

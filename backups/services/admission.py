@@ -1,0 +1,60 @@
+"""Whether backups and clusters allow what is asked now: their rows are held, then looked at."""
+
+from __future__ import annotations
+
+from backups.models import Backup
+from backups.states import BackupStatus, JobKind
+from clusters.models import Cluster
+from clusters.states import ENDED, Condition, ServiceStatus
+from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.tasks.models import Task
+
+
+def hold_cluster(cluster: Cluster) -> Cluster:
+    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+
+
+def hold_backup(backup: Backup) -> Backup:
+    """The cluster's row first, as everybody does: a job's row names both."""
+    hold_cluster(backup.cluster)
+    locked = Backup.objects.select_for_update(of=("self",)).select_related("cluster")
+    return locked.get(pk=backup.pk)
+
+
+def require_available(backup: Backup) -> None:
+    if backup.status == BackupStatus.CREATING:
+        raise FailedPrecondition(
+            f"{backup.name} is still being written; wait until it is AVAILABLE."
+        )
+    if backup.status == BackupStatus.DELETING:
+        raise FailedPrecondition(f"{backup.name} is being deleted.")
+    if backup.status == BackupStatus.GONE:
+        raise FailedPrecondition(f"{backup.name} is deleted, or was never finished.")
+
+
+def require_running(cluster: Cluster) -> None:
+    """A backup or a restore needs a cluster that runs or is on its way there."""
+    if cluster.status in ENDED:
+        raise FailedPrecondition(f"{cluster.service_id} is {cluster.status}.")
+    on_its_way = cluster.status in (ServiceStatus.CREATING, ServiceStatus.UPDATING)
+    if not cluster.wanted_running or not (
+        on_its_way or cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
+    ):
+        raise FailedPrecondition(
+            f"{cluster.service_id} is {cluster.status}; it must be RUNNING. Start it first."
+        )
+
+
+def refuse_while_used(backup: Backup) -> None:
+    """A backup that is written or restored from stays; a refusal names the job in the way."""
+    if backup.status in (BackupStatus.DELETING, BackupStatus.GONE):
+        raise FailedPrecondition(f"{backup.name} is being deleted.")
+    users = Task.objects.active().filter(
+        backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
+    )
+    task = users.first()
+    if task is not None:
+        raise Aborted(
+            f"{task.task_id} ({task.kind}) uses {backup.name}; wait for its end or cancel it.",
+            retry_after_seconds=5,
+        )

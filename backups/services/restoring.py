@@ -1,0 +1,168 @@
+"""Asking for a backup to be brought back, and what that would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Q
+
+from backups.hands import connected, open_archive
+from backups.looking import answering
+from backups.models import Backup, BackupJob
+from backups.preflight import Preflight, Wish, look, preflight
+from backups.services.admission import (
+    hold_backup,
+    hold_cluster,
+    require_available,
+    require_running,
+)
+from backups.services.asking import ask
+from backups.states import JobKind, OnConflict
+from clusters.models import Cluster
+from clusters.states import Condition
+from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from vbase_console.tasks.models import Task, TaskQuerySet
+from vbase_console.tasks.states import TaskState
+
+SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """A restore that may be asked for; a target that runs has been looked at."""
+
+    backup: Backup
+    target: Cluster
+    wish: Wish
+
+
+def look_ahead(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+) -> Preflight:
+    """What a restore would do now, and what stands in its way; changes nothing."""
+    require_available(backup)
+    require_running(target)
+    return _look(backup, target, wish_for(backup, db_name, collection_names, on_conflict, suffix))
+
+
+def ahead_of_a_restore(target: Cluster) -> TaskQuerySet:
+    """What runs on `target` or waits there, in turn order. A backup that only copies by now holds
+    nobody up.
+    """
+    served_first = Q(holds_lock=True) | Q(state=TaskState.PENDING)
+    return Task.objects.filter(served_first, lock=target.lock).in_turn_order()
+
+
+def restore_backup(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+    by: str,
+) -> BackupJob:
+    """Ask for collections of a backup to be brought back into `target`.
+
+    Whoever is in a transaction calls `prepare_restore` and `accept_restore`, as with a backup.
+    """
+    request = prepare_restore(
+        backup,
+        target,
+        db_name=db_name,
+        collection_names=collection_names,
+        on_conflict=on_conflict,
+        suffix=suffix,
+    )
+    return accept_restore(request, by=by)
+
+
+def prepare_restore(
+    backup: Backup,
+    target: Cluster,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
+) -> RestoreRequest:
+    """Changes nothing. A running cluster is looked at: a name in the way is refused here and not
+    in the job.
+    """
+    require_available(backup)
+    require_running(target)
+    wish = wish_for(backup, db_name, collection_names, on_conflict, suffix)
+    if target.condition == Condition.RUNNING:
+        found = _look(backup, target, wish)
+        if found.conflicts:
+            raise AlreadyExists(" ".join(found.conflicts))
+        if found.refusals:
+            raise FailedPrecondition(" ".join(found.refusals))
+    return RestoreRequest(backup=backup, target=target, wish=wish)
+
+
+@transaction.atomic
+def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> BackupJob:
+    cluster = hold_cluster(request.target)
+    require_running(cluster)
+    backup = hold_backup(request.backup)
+    require_available(backup)
+    wish = request.wish
+    return ask(
+        JobKind.RESTORE,
+        backup=backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=wish.db_name,
+        collection_names=list(wish.collection_names),
+        options={"on_conflict": wish.on_conflict, "suffix": wish.suffix},
+        by=by,
+        retry_of=retry_of,
+    )
+
+
+def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight:
+    with answering():
+        manifest = open_archive(backup).manifest
+        with connected(target, wish.db_name) as client:
+            return preflight(manifest, wish, look(client, wish.db_name), client.server())
+
+
+def wish_for(
+    backup: Backup, db_name: str, names: Sequence[str], on_conflict: str, suffix: str
+) -> Wish:
+    if on_conflict not in set(OnConflict):
+        there_is = ", ".join(OnConflict)
+        raise InvalidArgument(field_errors={"onConflict": [f"Give one of {there_is}."]})
+    if (on_conflict == OnConflict.RENAME) != bool(suffix):
+        raise InvalidArgument(field_errors={"suffix": ["RENAME needs one; nothing else has one."]})
+    if suffix and not SUFFIX.fullmatch(suffix):
+        text = "Use 1 to 64 letters, digits and underscores."
+        raise InvalidArgument(field_errors={"suffix": [text]})
+    chosen = tuple(dict.fromkeys(name for name in names if name))
+    _require_held(backup, chosen)
+    return Wish(
+        db_name=db_name or backup.db_name,
+        collection_names=chosen,
+        on_conflict=OnConflict(on_conflict),
+        suffix=suffix,
+    )
+
+
+def _require_held(backup: Backup, names: Sequence[str]) -> None:
+    held = [collection["name"] for collection in backup.collections]
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise NotFound(
+            f"{backup.name} holds no collection {', '.join(missing)}, only {', '.join(held)}."
+        )

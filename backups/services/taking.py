@@ -1,0 +1,147 @@
+"""Asking for a backup."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Sequence
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from backups.looking import require_collections
+from backups.models import NAME, Backup, BackupJob
+from backups.services.admission import hold_cluster, require_running
+from backups.services.asking import ask
+from backups.states import JobKind
+from clusters.models import Cluster
+from clusters.states import Condition
+from vbase_console.errors import AlreadyExists, InvalidArgument
+
+DEFAULT_DATABASE = "default"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackupRequest:
+    """A backup that may be asked for: its words are understood, its cluster has been asked."""
+
+    backup: Backup
+    collection_names: list[str]
+
+
+def take_backup(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str = "",
+    backup_name: str = "",
+    by: str,
+    policy_id: str = "",
+) -> BackupJob:
+    """Ask for a backup of these collections as they are at one instant soon after now.
+
+    Whoever is in a transaction calls `prepare_backup` before it begins and `accept_backup` in it:
+    nobody waits for a lock while a server answers.
+    """
+    request = prepare_backup(
+        cluster,
+        collection_names=collection_names,
+        db_name=db_name,
+        backup_name=backup_name,
+        policy_id=policy_id,
+    )
+    return accept_backup(request, by=by)
+
+
+def prepare_backup(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str = "",
+    backup_name: str = "",
+    policy_id: str = "",
+) -> BackupRequest:
+    """Changes nothing. A running cluster is asked whether it has the collections."""
+    request = _backup_request(
+        cluster,
+        collection_names=collection_names,
+        db_name=db_name,
+        backup_name=backup_name,
+        policy_id=policy_id,
+    )
+    require_running(cluster)
+    if cluster.condition == Condition.RUNNING:
+        require_collections(cluster, request.backup.db_name, request.collection_names)
+    return request
+
+
+@transaction.atomic
+def accept_backup(request: BackupRequest, *, by: str, retry_of: str = "") -> BackupJob:
+    cluster = hold_cluster(request.backup.cluster)
+    require_running(cluster)
+    _insert(request.backup)
+    return ask(
+        JobKind.BACKUP,
+        backup=request.backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=request.backup.db_name,
+        collection_names=request.collection_names,
+        by=by,
+        retry_of=retry_of,
+    )
+
+
+def _backup_request(
+    cluster: Cluster,
+    *,
+    collection_names: Sequence[str],
+    db_name: str,
+    backup_name: str,
+    policy_id: str,
+) -> BackupRequest:
+    database = db_name or DEFAULT_DATABASE
+    backup = Backup(
+        organization_id=cluster.organization_id,
+        cluster=cluster,
+        name=_checked_name(backup_name) if backup_name else default_name(database),
+        db_name=database,
+        policy_id=policy_id,
+    )
+    return BackupRequest(backup=backup, collection_names=_chosen_collections(collection_names))
+
+
+def default_name(database: str) -> str:
+    """`<db>-<UTC time>-<6 hex>`, cut where the database's name is very long."""
+    moment = timezone.now().strftime("%Y%m%dT%H%M%SZ")
+    return f"{database[:100]}-{moment}-{secrets.token_hex(3)}"
+
+
+def _chosen_collections(names: Sequence[str]) -> list[str]:
+    chosen = list(dict.fromkeys(name for name in names if name))
+    if not chosen:
+        raise InvalidArgument(field_errors={"collectionNames": ["Name at least one collection."]})
+    reserved = [name for name in chosen if name.startswith("_vbase_")]
+    if reserved:
+        text = f"{', '.join(reserved)}: names that begin with _vbase_ are the console's own."
+        raise InvalidArgument(field_errors={"collectionNames": [text]})
+    return chosen
+
+
+def _checked_name(name: str) -> str:
+    try:
+        NAME(name)
+    except ValidationError as error:
+        raise InvalidArgument(field_errors={"backupName": error.messages}) from error
+    return name
+
+
+def _insert(backup: Backup) -> None:
+    try:
+        with transaction.atomic():
+            backup.save(force_insert=True)
+    except IntegrityError as error:
+        raise AlreadyExists(
+            f"A backup named '{backup.name}' exists in this organization; choose another name."
+        ) from error
