@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from django.contrib.auth.models import User
 from django.test import Client
 
-from backups.models import Backup
+from backups.models import Backup, BackupPolicy
+from backups.policies.services import create_policy
 from backups.services import verify_backup
 from backups.states import BackupStatus
 from clusters.models import Cluster
@@ -30,6 +31,7 @@ class Tenant:
     key_prefix: str
     backup: Backup
     job_id: str
+    policy: BackupPolicy
 
 
 # The part of an address → what stands there for a tenant. A new part belongs here.
@@ -43,6 +45,7 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
     "prefix": lambda tenant: tenant.key_prefix,
     "backup_name": lambda tenant: tenant.backup.name,
     "job_id": lambda tenant: tenant.job_id,
+    "policy_id": lambda tenant: tenant.policy.policy_id,
     # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
     "app_label": lambda _: "tasks",
     "content_type_id": lambda _: "1",
@@ -67,8 +70,16 @@ def make_tenant(organization: Organization, owner: User, work: Callable[[], int]
         manifest_sha256="0" * 64,
     )
     job = verify_backup(backup, by=owner.username)
+    policy = create_policy(cluster, schedule_cron="0 3 * * *", retention_count=7)
     return Tenant(
-        organization, cluster, task, membership, key.prefix, backup, job_id=job.task.task_id
+        organization,
+        cluster,
+        task,
+        membership,
+        key.prefix,
+        backup,
+        job_id=job.task.task_id,
+        policy=policy,
     )
 
 
