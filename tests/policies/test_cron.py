@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import pairwise, takewhile
-from zoneinfo import ZoneInfo
+from itertools import takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +20,15 @@ from backups.policies.cron import (
     upcoming,
     zone_of,
 )
+from tests.policies.walls import (
+    CHANGING,
+    FIVE_MINUTES,
+    YEAR,
+    changes,
+    expected,
+    three_days_round,
+    walls,
+)
 
 ZONES = [
     "UTC", "Europe/Berlin", "America/New_York", "America/Santiago", "Australia/Lord_Howe",
@@ -32,41 +39,6 @@ SCHEDULES = [
     "0 * * * *", "*/20 * * * *", "*/30 0-3 * * *", "10 0-4/2 * * SUN", "0 2 1,15 * MON",
     "5 2 */5 * 6,7", "@weekly", "@monthly",
 ]  # fmt: skip
-YEAR = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
-MINUTE = timedelta(minutes=1)
-
-Walls = list[tuple[datetime, datetime]]
-
-
-def walls(zone: str, begin: datetime, end: datetime, step: timedelta = MINUTE) -> Walls:
-    """Each minute (or so), and what a wall shows at it."""
-    info, shown = ZoneInfo(zone), []
-    while begin < end:
-        shown.append((begin, begin.astimezone(info).replace(tzinfo=None, fold=0)))
-        begin += step
-    return shown
-
-
-def is_meant(cron: Cron, wall: datetime) -> bool:
-    minutes, hours, days, months, weekdays = cron.values
-    if wall.minute not in minutes or wall.hour not in hours or wall.month not in months:
-        return False
-    day, weekday = wall.day in days, wall.isoweekday() % 7 in weekdays
-    return (day and weekday) if cron.needs_both_days else (day or weekday)
-
-
-def expected(cron: Cron, minutes: Walls) -> list[datetime]:
-    """A star: whenever the wall shows it. Otherwise when the wall first shows it or jumps it."""
-    if cron.is_real_time:
-        return [instant for instant, wall in minutes if is_meant(cron, wall)]
-    step = minutes[1][0] - minutes[0][0]
-    found, highest = [], minutes[0][1] - step
-    for instant, wall in minutes:
-        passed = range(1, (wall - highest) // step + 1)
-        if any(is_meant(cron, highest + number * step) for number in passed):
-            found.append(instant)
-        highest = max(highest, wall)
-    return found
 
 
 def actual(cron: Cron, zone: str, begin: datetime, end: datetime) -> list[datetime]:
@@ -77,17 +49,26 @@ def actual(cron: Cron, zone: str, begin: datetime, end: datetime) -> list[dateti
 @pytest.mark.parametrize("zone", ZONES)
 def test_it_fires_in_a_year_when_a_wall_clock_says_so(zone: str) -> None:
     """All these schedules, and all changes of clocks, lie on multiples of five minutes."""
-    shown = walls(zone, *YEAR, step=timedelta(minutes=5))
+    shown = walls(zone, *YEAR, step=FIVE_MINUTES)
     for text in SCHEDULES:
         assert actual(parse(text), zone, *YEAR) == expected(parse(text), shown), text
 
 
-@cache
-def changes(zone: str) -> list[datetime]:
-    info = ZoneInfo(zone)
-    hours = [YEAR[0] + timedelta(hours=number) for number in range(24 * 365)]
-    offsets = [(hour, hour.astimezone(info).utcoffset()) for hour in hours]
-    return [later for (_, one), (later, other) in pairwise(offsets) if one != other]
+MOVED = [
+    ("Pacific/Apia", datetime(2011, 12, 29, tzinfo=UTC)),
+    ("Pacific/Kwajalein", datetime(1993, 8, 20, tzinfo=UTC)),
+    ("America/Caracas", datetime(2016, 4, 30, tzinfo=UTC)),
+    ("Asia/Pyongyang", datetime(2018, 5, 3, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("zone", "begin"), MOVED)
+def test_it_is_right_where_a_zone_moved_for_good(zone: str, begin: datetime) -> None:
+    """By half an hour, or by a whole day that nobody there has seen."""
+    end = begin + timedelta(days=4)
+    shown = walls(zone, begin, end, step=FIVE_MINUTES)
+    for text in SCHEDULES:
+        assert actual(parse(text), zone, begin, end) == expected(parse(text), shown), text
 
 
 def fields(least: int, most: int) -> st.SearchStrategy[str]:
@@ -100,16 +81,13 @@ def fields(least: int, most: int) -> st.SearchStrategy[str]:
     return st.one_of(st.just("*"), steps, lists)
 
 
-DST_ZONES = [zone for zone in ZONES if zone not in ("UTC", "Asia/Kolkata")]
 expressions = st.tuples(fields(0, 59), fields(0, 4), st.just("*"), st.just("*"), fields(0, 7))
 
 
 @settings(max_examples=60, deadline=None)
-@given(text=expressions.map(" ".join), zone=st.sampled_from(DST_ZONES), number=st.integers(0, 1))
+@given(text=expressions.map(" ".join), zone=st.sampled_from(CHANGING), number=st.integers(0, 1))
 def test_it_is_right_round_every_change_of_clock(text: str, zone: str, number: int) -> None:
-    begin = changes(zone)[number] - timedelta(days=1, hours=12)
-    begin = begin.replace(minute=0)
-    end = begin + timedelta(days=3)
+    begin, end = three_days_round(changes(zone)[number])
     cron = parse(text)
     assert actual(cron, zone, begin, end) == expected(cron, walls(zone, begin, end))
 
