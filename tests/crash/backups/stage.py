@@ -1,0 +1,141 @@
+"""What the trials happen to: a cluster with two collections, a backup of them, and how to look."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from pymilvus import DataType, MilvusClient
+
+from backups import services
+from backups.archive.checksum import RowChecksum
+from backups.archive.verify import findings
+from backups.hands import connected, open_archive, snapshots_of
+from backups.milvus.schema import describe
+from backups.models import Backup, BackupJob
+from backups.stores.local import LocalStore
+from clusters.models import Cluster
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.worker import run_task
+
+DATABASE = "default"
+ROWS = {"images": 60, "notes": 20}
+
+
+@dataclasses.dataclass
+class Stage:
+    cluster: Cluster
+    milvus: MilvusClient
+    store: LocalStore
+    backup: Backup | None = None
+
+    # what there is
+
+    def fill(self) -> None:
+        """One is loaded and has an alias, the other is released; one row of each was deleted."""
+        for name, rows in ROWS.items():
+            self.milvus.create_collection(name, schema=_schema(self.milvus))
+            self.milvus.insert(name, [_row(number) for number in range(rows + 1)])
+            self.milvus.create_index(name, _index(self.milvus))
+            self.milvus.delete(name, ids=[rows])
+        self.milvus.load_collection("images")
+        self.milvus.create_alias("images", "pictures")
+        self.milvus.release_collection("notes")
+
+    def drop(self, *names: str) -> None:
+        for name in names:
+            for alias in self.milvus.list_aliases(name)["aliases"]:
+                self.milvus.drop_alias(alias)
+            self.milvus.drop_collection(name)
+
+    def spoil(self) -> None:
+        """Rows go and come, so that before and after can be told apart."""
+        self.milvus.delete("images", filter="id < 10")
+        self.milvus.insert("notes", [_row(1_000)])
+
+    def back_up(self) -> Backup:
+        job = services.take_backup(self.cluster, collection_names=[*ROWS], by="alice")
+        run_task(job.task.task_id)
+        return Backup.objects.get(pk=job.backup_id)
+
+    def restore(self, on_conflict: str = "FAIL", suffix: str = "") -> BackupJob:
+        backup = Backup.objects.get(pk=self.backup.pk if self.backup else None)
+        return services.restore_backup(
+            backup, self.cluster, on_conflict=on_conflict, suffix=suffix, by="alice"
+        )
+
+    # how to look
+
+    def world(self) -> dict[str, Any]:
+        """Every collection, hidden ones too: its description and the checksum of its rows."""
+        with connected(self.cluster, DATABASE) as client:
+            names = client.collections()
+            described = {name: describe(client, name).to_json() for name in names}
+            databases = client.databases()
+        rows = self._rows(names)
+        return {"databases": databases, "pins": self._pins()} | {
+            name: (described[name], rows[name]) for name in names
+        }
+
+    def files(self) -> list[str]:
+        return sorted(entry.key for entry in self.store.list(""))
+
+    def foreign(self) -> list[str]:
+        """Directories in the store that are no backup."""
+        known = {row.directory for row in Backup.objects.filter(status="AVAILABLE")}
+        lying = {"/".join(entry.key.split("/")[:2]) for entry in self.store.list("")}
+        return sorted(lying - known)
+
+    def damages(self) -> list[str]:
+        """Of all backups that are there."""
+        there = Backup.objects.filter(status="AVAILABLE")
+        return [str(each) for row in there for each in findings(self.store, row.directory)]
+
+    def _rows(self, names: list[str]) -> dict[str, str]:
+        snapshots = snapshots_of(self.cluster)
+        assert snapshots is not None
+        pinned = snapshots.take("looking", database=DATABASE, collections=names)
+        try:
+            return {
+                scan.collection.name: RowChecksum.of(
+                    [each.batch for each in scan.batches()]
+                ).digest()
+                for scan in pinned.scans()
+            }
+        finally:
+            snapshots.drop("looking")
+
+    def _pins(self) -> list[str]:
+        snapshots = snapshots_of(self.cluster)
+        assert snapshots is not None
+        return snapshots.names()
+
+
+def rows_of(backup: Backup) -> dict[str, str]:
+    """The checksum of each of its collections."""
+    manifest = open_archive(backup).manifest
+    return {each.description.name: each.row_checksum for each in manifest.collections}
+
+
+def last_task() -> Task:
+    return Task.objects.latest("pk")
+
+
+def _schema(milvus: MilvusClient) -> Any:
+    schema = milvus.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    schema.add_field("title", DataType.VARCHAR, max_length=100)
+    return schema
+
+
+def _index(milvus: MilvusClient) -> Any:
+    index = milvus.prepare_index_params()
+    index.add_index("vector", index_type="HNSW", metric_type="COSINE", params={"M": 8})
+    return index
+
+
+def _row(number: int) -> dict[str, Any]:
+    vector = np.random.default_rng(number).random(4, dtype=np.float32)
+    return {"id": number, "vector": vector.tolist(), "title": f"№ {number}", "extra": number % 7}
