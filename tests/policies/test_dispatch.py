@@ -11,7 +11,6 @@ from django_celery_beat.models import PeriodicTask
 
 from backups.models import Backup
 from backups.policies import services
-from backups.policies.cron import parse, runs, zone_of
 from backups.policies.dispatch import overdue_since, sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
@@ -164,31 +163,6 @@ def test_three_dispatchers_at_once_double_nothing(make_policy: MakePolicy) -> No
     sweep_policies()
     assert PolicyRun.objects.count() == 10
     assert Task.objects.filter(kind="BACKUP").count() == 10
-
-
-DST = [
-    ("Europe/Berlin", datetime(2026, 3, 28, tzinfo=UTC)),
-    ("Europe/Berlin", datetime(2026, 10, 24, tzinfo=UTC)),
-    ("America/New_York", datetime(2026, 3, 7, tzinfo=UTC)),
-    ("America/New_York", datetime(2026, 10, 31, tzinfo=UTC)),
-    ("Australia/Lord_Howe", datetime(2026, 4, 4, tzinfo=UTC)),
-    ("Australia/Lord_Howe", datetime(2026, 10, 3, tzinfo=UTC)),
-]
-
-
-@pytest.mark.parametrize("text", ["30 2 * * *", "30 1 * * *", "0 * * * *"])
-@pytest.mark.parametrize(("zone", "begin"), DST)
-def test_round_a_change_of_clock_nothing_is_doubled_or_missed(
-    zone: str, begin: datetime, text: str, make_policy: MakePolicy, clock: Clock
-) -> None:
-    clock.move_to(begin)
-    policy = make_policy(schedule_cron=text, timezone=zone)
-    for number in range(3 * 24 * 2):
-        clock.move_to(begin + timedelta(minutes=30 * (number + 1)))
-        sweep_policies()
-    fired = [run.planned_at for run in policy.runs.order_by("planned_at")]
-    assert fired == runs(parse(text), zone_of(zone), begin, len(fired))
-    assert not policy.runs.filter(is_catch_up=True).exists()
 
 
 def queries_of_a_tick() -> int:
