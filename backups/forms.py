@@ -46,7 +46,7 @@ class CollectionsForm(forms.Form):
         self.names = [name for name, _ in offered]
         shown = offered[:MOST_TICKS]
         boxes = self.fields["collection_names"]
-        boxes.choices = [(name, _counted(name, rows)) for name, rows in shown]  # type: ignore[attr-defined]
+        boxes.choices = [(name, counted(name, rows)) for name, rows in shown]  # type: ignore[attr-defined]
         if len(offered) <= MOST_TICKS:
             boxes.initial = [name for name, _ in shown] if ticked else []
             del self.fields["every"], self.fields["others"]
@@ -213,6 +213,6 @@ def _text(given: dict[str, Any], name: str) -> str:
     return str(given.get(name, "")).strip()
 
 
-def _counted(name: str, rows: int | None) -> SafeString:
+def counted(name: str, rows: int | None) -> SafeString:
     said = "not counted" if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
     return format_html('{} <span class="muted">{}</span>', name, said)
