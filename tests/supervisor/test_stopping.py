@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.live import Console, a_console, wait_for
 from tests.vectors import nearest, rows_of, store
 from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interruption
+from vbase_console.supervision.processes import is_alive
 
 
 @pytest.fixture
@@ -51,6 +54,21 @@ def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
     own.start()
     assert any("had left behind" in line for line in own.said)
     assert stopped not in own.processes()
+
+
+def test_a_process_lives_until_its_last_thread_has_ended() -> None:
+    """Until then its port is taken, although its first thread is a zombie."""
+    code = (
+        "import ctypes, threading\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as child:
+        process = psutil.Process(child.pid)
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert is_alive(process)
+        child.kill()
+        wait_for(lambda: not is_alive(process))
 
 
 def test_make_that_is_interrupted_alone_stops_the_console(tmp_path: Path) -> None:

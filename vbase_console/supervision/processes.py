@@ -64,9 +64,12 @@ def kill_all(processes: Iterable[psutil.Process], *, timeout_seconds: float = 2)
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie has ended; only its parent has not looked yet."""
+    """A zombie without threads has ended; only its parent has not looked yet. One with threads
+    still holds its files and its port.
+    """
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+        return process.is_running() and not ended
     except psutil.NoSuchProcess:
         return False
 
