@@ -17,6 +17,7 @@ from vbase_console.errors import NotFound as NothingThere
 
 HIDDEN = "_vbase_"
 """Collections whose names begin so are the console's own."""
+SOON_SECONDS = 5.0
 MOST_COUNTED = 200
 """A page that counts every one of thousands of collections would make the cluster crawl."""
 
@@ -48,6 +49,13 @@ def _rows_in(client: Client, name: str) -> int | None:
         return client.count(name)
     except (NotLoaded, NotFound):
         return None
+
+
+def require_database(cluster: Cluster, database: str) -> None:
+    """Raise `NotFound` where it is not there, and `Unavailable` soon where nobody answers."""
+    with answering(), connected(cluster, database) as client:
+        client.quick_seconds = SOON_SECONDS
+        _require_database(client.databases(), database)
 
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:

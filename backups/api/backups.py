@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,6 +27,7 @@ from backups.api.shapes import (
     RestoreAnswer,
 )
 from backups.models import Backup as BackupRow
+from backups.policies.services import release_backup
 from backups.preflight import Preflight as Found
 from clusters.models import Cluster
 from vbase_console.api.operations import Operation
@@ -185,12 +185,10 @@ class Pinning(BackupView):
     def post(self, request: Request, service_id: str, backup_name: str) -> Response:
         backup = self.backup(service_id, backup_name)
         self.given()
-        backup = services.set_pinned(backup, pinned=self.pinned)
-        address = reverse("api-backup", args=[service_id, backup_name])
-        return self.accepted(answer(backup=Backup.of(backup)), location=address)
+        return self.backup_changed(services.set_pinned(backup, pinned=self.pinned))
 
 
-def pinning(name: str, example: dict[str, Any]) -> dict[str, Operation]:
+def keeping(name: str, example: dict[str, Any]) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
@@ -207,12 +205,24 @@ def pinning(name: str, example: dict[str, Any]) -> dict[str, Operation]:
 class PinBackup(Pinning):
     """Keep a backup: neither a person nor a policy deletes it until it is unpinned."""
 
-    operations = pinning("PinBackup", examples.PIN_ANSWER)
+    operations = keeping("PinBackup", examples.PIN_ANSWER)
     pinned = True
 
 
 class UnpinBackup(Pinning):
     """Let a pinned backup be deleted again."""
 
-    operations = pinning("UnpinBackup", examples.BACKUP_ANSWER)
+    operations = keeping("UnpinBackup", examples.BACKUP_ANSWER)
     pinned = False
+
+
+class ReleaseBackup(BackupView):
+    operations = keeping("ReleaseBackup", examples.BACKUP_ANSWER)
+
+    def post(self, request: Request, service_id: str, backup_name: str) -> Response:
+        """Let its policy's retention treat a backup like any other, although the next one holds
+        less.
+        """
+        backup = self.backup(service_id, backup_name)
+        self.given()
+        return self.backup_changed(release_backup(backup))

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
+from backups.api.shapes import Backup as BackupOut
 from backups.api.shapes import BackupJob
 from backups.models import Backup
 from backups.models import BackupJob as JobRow
@@ -28,6 +29,10 @@ class BackupView(ApiView):
     def jobs(self) -> TenantQuerySet[JobRow]:
         rows = JobRow.objects.select_related("task", "backup", "cluster")
         return rows.visible_to(self.principal)
+
+    def backup_changed(self, backup: Backup) -> Response:
+        address = reverse("api-backup", args=[backup.cluster.service_id, backup.name])
+        return self.accepted(answer(backup=BackupOut.of(backup)), location=address)
 
     def job_accepted(self, job: JobRow) -> Response:
         return self._named(job, answer(job=BackupJob.of(job)))

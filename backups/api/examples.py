@@ -90,6 +90,7 @@ DETAIL: dict[str, Any] = {
     "milvusVersion": "3.2.2",
     "policyId": None,
     "pinned": False,
+    "held": False,
     "createdAt": "2026-11-22T09:15:00Z",
     "verifiedAt": "2026-11-22T10:00:00Z",
     "provenAt": None,
@@ -98,3 +99,66 @@ DETAIL: dict[str, Any] = {
 }
 BACKUP_ANSWER: dict[str, Any] = {"backup": DETAIL, "response": OK}
 PIN_ANSWER: dict[str, Any] = {"backup": DETAIL | {"pinned": True}, "response": OK}
+
+POLICY = "pol-4h7j0m3p6s9v2y5b"
+BACKUP_POLICY: dict[str, Any] = {
+    "policyId": POLICY,
+    "serviceId": SERVICE,
+    "organizationId": ORGANIZATION,
+    "scheduleCron": "30 3 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "retentionCount": 7,
+    "isActive": True,
+    "dbName": "default",
+    "collectionNames": [],
+    "onMissing": "FAIL",
+    "nextRunAt": "2026-11-23T02:30:00Z",
+    "lastRunAt": "2026-11-20T02:30:01Z",
+    "lastStatus": "SUCCEEDED",
+    "createdAt": "2026-11-02T10:00:00Z",
+    "updatedAt": "2026-11-02T10:00:00Z",
+}
+CREATE_POLICY: dict[str, Any] = {
+    "scheduleCron": "30 3 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "retentionCount": 7,
+}
+UPDATE_POLICY: dict[str, Any] = {"retentionCount": 14, "collectionNames": ["images"]}
+POLICY_ANSWER: dict[str, Any] = {"policy": BACKUP_POLICY, "response": OK}
+NEW_POLICY_ANSWER: dict[str, Any] = {
+    "policy": BACKUP_POLICY | {"lastRunAt": None, "lastStatus": None},
+    "response": OK,
+}
+POLICIES_ANSWER: dict[str, Any] = {"policies": [BACKUP_POLICY], "total": 1, "response": OK}
+RUN_ANSWER: dict[str, Any] = {
+    "job": BACKUP_JOB | {"collectionNames": [], "policyId": POLICY},
+    "response": OK,
+}
+PREVIEW_REQUEST: dict[str, Any] = CREATE_POLICY | {
+    "retentionCount": 1,
+    "policyId": POLICY,
+    "startAt": "2026-11-22T09:15:00Z",
+    "count": 2,
+}
+PREVIEW_ANSWER: dict[str, Any] = {
+    "description": "At 03:30 from Monday through Friday",
+    "runs": ["2026-11-23T02:30:00Z", "2026-11-24T02:30:00Z"],
+    "localRuns": ["2026-11-23T03:30:00+01:00", "2026-11-24T03:30:00+01:00"],
+    "wouldKeep": [
+        {
+            "backupName": BACKUP,
+            "backupId": "bak-8k2n5q1s4u7w0y3a",
+            "createdAt": "2026-11-22T09:15:00Z",
+            "reason": "kept: newest 1",
+        }
+    ],
+    "wouldExpire": [
+        {
+            "backupName": "default-20261119T023000Z-c41d07",
+            "backupId": "bak-2c5f8h1k4n7q0t3w",
+            "createdAt": "2026-11-19T02:30:00Z",
+            "reason": "expired: 2nd newest",
+        }
+    ],
+    "response": OK,
+}

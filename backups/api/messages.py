@@ -7,8 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from backups.policies.models import MOST_RETAINED
+from backups.policies.preview import MOST_RUNS
+from backups.policies.states import OnMissing
 from backups.states import JobKind, OnConflict
-from vbase_console.api.fields import Flag, Text, WholeNumber
+from vbase_console.api.fields import Flag, Instant, Text, WholeNumber
 from vbase_console.api.paging import DEFAULT_SIZE, LARGEST_SIZE, Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
@@ -98,3 +101,66 @@ class ListBackupByOrgRequest(JobFilters, Body):
         default=DEFAULT_SIZE,
         help_text=f"More than {LARGEST_SIZE} gives {LARGEST_SIZE}.",
     )
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RETAINED})
+class RetentionCount(WholeNumber):
+    """Checked with the other wishes, so that all that is wrong is said at once."""
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RUNS, "default": 10})
+class RunCount(WholeNumber):
+    """Checked where the runs are counted."""
+
+
+SCHEDULE: dict[str, Any] = {
+    "help_text": "Five fields of cron(8), or one of @hourly @daily @midnight @weekly @monthly "
+    "@yearly @annually."
+}
+ZONE = "A zone of the IANA database, such as Europe/Berlin."
+RETAINED = "How many complete backups stay at least."
+EVERY_COLLECTION = "Empty: every collection that is there when it runs."
+ON_MISSING: dict[str, Any] = {
+    "choices": OnMissing.values,
+    "required": False,
+    "help_text": "What a run does where a chosen collection has vanished.",
+}
+
+
+class CreateBackupPolicyRequest(ServiceBody):
+    schedule_cron = Text(allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    retention_count = RetentionCount(help_text=RETAINED)
+    is_active = Flag(required=False, help_text="True unless said otherwise.")
+    db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
+    collection_names = Names(required=False, help_text=EVERY_COLLECTION)
+    on_missing = serializers.ChoiceField(**ON_MISSING)
+
+
+class PolicyBody(ServiceBody):
+    policy_id = Text(required=False, help_text=IN_ADDRESS)
+
+
+class UpdateBackupPolicyRequest(PolicyBody):
+    """What is left out stays."""
+
+    schedule_cron = Text(required=False, allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=ZONE)
+    retention_count = RetentionCount(required=False, help_text=RETAINED)
+    is_active = Flag(required=False, help_text="False: it plans no run until it is true again.")
+    db_name = Text(required=False, allow_blank=True, max_length=255)
+    collection_names = Names(required=False, help_text=EVERY_COLLECTION)
+    on_missing = serializers.ChoiceField(**ON_MISSING)
+
+
+class PreviewBackupPolicyRequest(ServiceBody):
+    schedule_cron = Text(allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    retention_count = RetentionCount(help_text=RETAINED)
+    policy_id = Text(
+        required=False,
+        allow_blank=True,
+        help_text="A policy of this service: what would become of the backups that it has.",
+    )
+    start_at = Instant(required=False, help_text="Runs after this instant; left out: now.")
+    count = RunCount(required=False, help_text="How many runs to show.")

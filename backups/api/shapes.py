@@ -8,10 +8,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from backups.models import Backup as BackupRow
+from backups.policies.models import MOST_RETAINED
+from backups.policies.states import SKIPPED, OnMissing
 from backups.preflight import Preflight as Found
 from backups.states import BackupStatus, JobKind
 from clusters.api.shapes import TaskEventOut
-from vbase_console.api.fields import TextOrNull
+from vbase_console.api.fields import LocalInstant, TextOrNull
 from vbase_console.api.paging import PagedAnswer
 from vbase_console.api.serializers import Answer, Output
 from vbase_console.tasks.models import Task
@@ -81,6 +84,9 @@ class Backup(Output):
     milvus_version = TextOrNull()
     policy_id = TextOrNull()
     pinned = serializers.BooleanField()
+    held = serializers.SerializerMethodField(
+        help_text="The next backup of its policy held less: it stays until it is released."
+    )
     created_at = serializers.DateTimeField()
     verified_at = serializers.DateTimeField(
         allow_null=True, help_text="When the archive was last found whole."
@@ -92,6 +98,9 @@ class Backup(Output):
     location = serializers.CharField(
         source="directory", help_text="Its directory, relative to the backup store."
     )
+
+    def get_held(self, backup: BackupRow) -> bool:
+        return bool(backup.is_held)
 
 
 class RestoreStep(Output):
@@ -145,6 +154,59 @@ class Preflight(Output):
     waits_for = serializers.ListField(
         child=Ahead(), help_text="What runs on the target or waits there, before the restore."
     )
+
+
+class BackupPolicy(Output):
+    policy_id = serializers.CharField()
+    service_id = serializers.CharField(source="cluster.service_id")
+    organization_id = serializers.CharField()
+    schedule_cron = serializers.CharField(help_text="As it was given.")
+    timezone = serializers.CharField()
+    retention_count = serializers.IntegerField(min_value=1, max_value=MOST_RETAINED)
+    is_active = serializers.BooleanField()
+    db_name = serializers.CharField()
+    collection_names = serializers.ListField(
+        child=serializers.CharField(), help_text="Empty: every collection at run time."
+    )
+    on_missing = serializers.ChoiceField(choices=OnMissing.choices)
+    next_run_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is paused.")
+    last_run_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.ChoiceField(
+        choices=[*TaskState.values, SKIPPED],
+        allow_null=True,
+        help_text="Of its newest run: its job's status, or SKIPPED where it made no backup.",
+    )
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class JudgedBackup(Output):
+    backup_name = serializers.CharField()
+    backup_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    reason = serializers.CharField(help_text="Such as `kept: newest 3` or `expired: 4th newest`.")
+
+
+class PolicyPreview(Output):
+    description = serializers.CharField(help_text="The schedule in words.")
+    runs = serializers.ListField(child=serializers.DateTimeField())
+    local_runs = serializers.ListField(
+        child=LocalInstant(), help_text="The same instants, as clocks in the zone show them."
+    )
+    would_keep = serializers.ListField(child=JudgedBackup())
+    would_expire = serializers.ListField(child=JudgedBackup())
+
+
+class PreviewAnswer(Answer, PolicyPreview):
+    pass
+
+
+class PolicyAnswer(Answer):
+    policy = BackupPolicy()
+
+
+class ListPoliciesAnswer(PagedAnswer):
+    policies = serializers.ListField(child=BackupPolicy())
 
 
 class JobAnswer(Answer):

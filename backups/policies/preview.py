@@ -47,6 +47,7 @@ def preview(
     count: int = 10,
 ) -> Preview:
     """For an existing policy also what the count would mean for the backups that it has now."""
+    timezone = timezone or "UTC"
     cron = target.check(
         schedule_cron=schedule_cron, timezone=timezone, retention_count=retention_count
     )

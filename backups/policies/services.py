@@ -5,12 +5,14 @@ Each takes the cluster's row first and the policy's next.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone as clock
 
+from backups.looking import require_database
 from backups.models import Backup, BackupJob
 from backups.policies import schedules, target
 from backups.policies.cron import Cron, next_after, parse, zone_of
@@ -19,10 +21,24 @@ from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
 from backups.services import require_available
 from clusters.models import Cluster
-from clusters.states import ENDED
-from vbase_console.errors import Aborted, FailedPrecondition, NotFound
+from clusters.states import ENDED, Condition
+from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
 
 DEFAULT_DATABASE = "default"
+DEFAULT_ZONE = "UTC"
+
+
+def look_for_database(cluster: Cluster, db_name: str) -> None:
+    """Raise `NotFound` where a running cluster says that it has no such database; one that cannot
+    be asked now is believed. Collections may come later: what a run misses is `onMissing`'s.
+
+    Called before a transaction begins: nobody waits for a lock while a server answers.
+    """
+    if db_name in ("", DEFAULT_DATABASE) or cluster.condition != Condition.RUNNING:
+        return
+    if target.is_name(db_name):
+        with contextlib.suppress(Unavailable):
+            require_database(cluster, db_name)
 
 
 @transaction.atomic
@@ -31,7 +47,7 @@ def create_policy(
     *,
     schedule_cron: str,
     retention_count: int,
-    timezone: str = "UTC",
+    timezone: str = DEFAULT_ZONE,
     is_active: bool = True,
     db_name: str = "",
     collection_names: Sequence[str] = (),
@@ -42,7 +58,7 @@ def create_policy(
         cluster=_hold_living(cluster),
         organization_id=cluster.organization_id,
         schedule_cron=schedule_cron,
-        timezone=timezone,
+        timezone=timezone or DEFAULT_ZONE,
         retention_count=retention_count,
         is_active=is_active,
         db_name=db_name or DEFAULT_DATABASE,

@@ -29,6 +29,11 @@ class Refusals:
             raise InvalidArgument(field_errors=self._found)
 
 
+def is_name(text: str) -> bool:
+    """Whether a database or a collection can be called so."""
+    return NAME.fullmatch(text) is not None
+
+
 def check(
     *,
     schedule_cron: str,
@@ -43,7 +48,7 @@ def check(
     cron = _schedule(refusals, schedule_cron, timezone)
     if isinstance(retention_count, bool) or not 1 <= retention_count <= MOST_RETAINED:
         refusals.add("retentionCount", f"Keep 1 to {MOST_RETAINED} backups.")
-    if not NAME.fullmatch(db_name):
+    if not is_name(db_name):
         refusals.add("dbName", _unnamable(db_name))
     for name in collection_names:
         _check_collection(refusals, name)
@@ -72,7 +77,7 @@ def _check_collection(refusals: Refusals, name: str) -> None:
     if name.startswith(RESERVED):
         text = f"{name}: names that begin with {RESERVED} are the console's own."
         refusals.add("collectionNames", text)
-    elif not NAME.fullmatch(name):
+    elif not is_name(name):
         refusals.add("collectionNames", _unnamable(name))
 
 

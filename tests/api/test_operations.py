@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.conf import settings
 
+from backups.policies.services import create_policy
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.operations import Served, served
@@ -25,6 +26,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
     cluster = make_cluster()
     backup = seed_backup(cluster)
     job = seed_job(backup)
+    policy = create_policy(cluster, schedule_cron="@daily", retention_count=1)
 
     def fill(one: Served) -> str:
         return one.path.format(
@@ -34,6 +36,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
             task_id=Task.objects.get(kind="DEPLOYMENT").task_id,
             backup_name=backup.name,
             job_id=job.task.task_id,
+            policy_id=policy.policy_id,
         )
 
     return fill
@@ -51,9 +54,9 @@ def test_every_scope_is_one_that_a_key_can_carry() -> None:
     assert {one.operation.scope for one in EVERY} <= {*ALL_SCOPES, ANY_MEMBER}
 
 
-def test_what_is_not_a_get_is_a_change_but_for_one_list() -> None:
+def test_what_is_not_a_get_is_a_change_but_for_a_list_and_a_look_ahead() -> None:
     reads = [one for one in EVERY if not one.operation.changes and one.method != "GET"]
-    assert names(reads) == ["ListBackupByOrg"]
+    assert names(reads) == ["ListBackupByOrg", "PreviewBackupPolicy"]
 
 
 @pytest.mark.parametrize("one", WITH_A_BODY, ids=names(WITH_A_BODY))

@@ -15,6 +15,7 @@ from vbase_console.organizations.models import AuditEntry
 # Route → why a call leaves no row.
 UNAUDITED: dict[str, str] = {
     "/v1/vbase/backup/org/<str:organization_id>": "a list that is documented to be asked by POST",
+    "/v1/vbase/<str:service_id>/backup/policy/preview": "a look ahead that changes nothing",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -33,6 +35,26 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             raise serializers.ValidationError("Give true or false.")
         return data
+
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Instant(serializers.DateTimeField):
+    """RFC 3339, with its offset: a time without one is another instant for every reader."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        text = value.upper() if isinstance(value, str) else ""
+        if not RFC_3339.fullmatch(text):
+            raise serializers.ValidationError("Give an instant such as 2026-11-22T09:15:00Z.")
+        return super().to_internal_value(text)
+
+
+class LocalInstant(serializers.DateTimeField):
+    """Outgoing: as clocks show it where it was asked for, with its offset."""
+
+    def to_representation(self, value: Any) -> str:
+        return str(value.isoformat())
 
 
 class QueryFlag(serializers.BooleanField):

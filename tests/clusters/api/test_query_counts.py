@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from backups.models import Backup, BackupJob
+from backups.api.examples import CREATE_POLICY
+from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun
 from clusters import protection
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -25,6 +27,7 @@ FEW, MANY = 10, 1_000
 def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
     cluster = make_cluster()
     grow_backups(cluster, 1)
+    grow_policies(cluster, 1)
     return cluster
 
 
@@ -84,6 +87,22 @@ def grow_backups(cluster: Cluster, count: int) -> None:
     )
 
 
+def grow_policies(cluster: Cluster, count: int) -> None:
+    """Each with a run that was skipped."""
+    of = {"organization_id": cluster.organization_id}
+    policies = BackupPolicy.objects.bulk_create(
+        BackupPolicy(cluster=cluster, schedule_cron="@daily", retention_count=1, **of)
+        for _ in range(count)
+    )
+    runs = PolicyRun.objects.bulk_create(
+        PolicyRun(policy=policy, planned_at=timezone.now(), skip_reason="Stopped.", **of)
+        for policy in policies
+    )
+    for policy, run in zip(policies, runs, strict=True):
+        policy.last_run = run
+    BackupPolicy.objects.bulk_update(policies, ["last_run"])
+
+
 def queries(api: Api, one: Served, cluster: Cluster) -> int:
     path = one.path.format(
         organization_id=cluster.organization_id,
@@ -92,9 +111,12 @@ def queries(api: Api, one: Served, cluster: Cluster) -> int:
         task_id=Task.objects.order_by("pk")[0].task_id,
         backup_name=Backup.objects.order_by("pk")[0].name,
         job_id=Task.objects.filter(backup_job__isnull=False).order_by("pk")[0].task_id,
+        policy_id=BackupPolicy.objects.order_by("pk")[0].policy_id,
     )
-    size = {"pageSize": 200} if one.operation.name.startswith("List") else {}
-    where = {"query" if one.method == "GET" else "body": size}
+    asked = {"pageSize": 200} if one.operation.name.startswith("List") else {}
+    if one.operation.name == "PreviewBackupPolicy":
+        asked = CREATE_POLICY | {"policyId": BackupPolicy.objects.order_by("pk")[0].policy_id}
+    where = {"query" if one.method == "GET" else "body": asked}
     with CaptureQueriesContext(connection) as captured:
         assert api.send(one.method, path, **where).status == 200
     return len(captured)
