@@ -22,7 +22,6 @@ from vbase_console.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
 from vbase_console.pages.editing import FormPage, show_refusal
 from vbase_console.pages.errors import status_of
-from vbase_console.tasks.models import Task
 
 MOST_TARGETS = 500
 KEPT = ("target", "db_name", "on_conflict", "suffix")
@@ -71,14 +70,13 @@ class RestoreView(FormPage, BackupPage):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         kept = {name: given[name] for name in KEPT if given[name]}
-        active = Task.objects.active().about(given["target"]).in_turn_order()
         return self.page(
             form=self.bound,
             preflight=self.found,
             target=self.target,
             total=_total(self.found),
             replaced=sum(step.replaces for step in self.found.steps),
-            waits_for=active.visible_to(self.principal)[:1],
+            waits_for=services.ahead_of_a_restore(self.target).visible_to(self.principal)[:1],
             back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
         )
 

@@ -15,8 +15,11 @@ from backups.states import BackupStatus
 from backups.stores.base import Store
 from clusters import services as clusters
 from clusters.models import Cluster
+from tests.backups.seeds import seed_job
 from tests.pages.conftest import Browser
 from vbase_console.organizations.models import AuditEntry
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
 
 Find = Callable[..., None]
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]+)"[^>]* id=')
@@ -130,6 +133,16 @@ def test_it_says_behind_what_it_waits(backup: Backup, alices: Browser, find: Fin
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
     assert task.task_id in content
     assert "It does not prove the backup" in content
+
+
+def test_a_backup_that_only_copies_holds_nobody_up(
+    backup: Backup, alices: Browser, find: Find
+) -> None:
+    find()
+    job = seed_job(backup, state=TaskState.RUNNING)
+    Task.objects.filter(pk=job.pk).update(lock=backup.cluster.lock, holds_lock=False)
+    content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
+    assert "It waits its turn" not in content
 
 
 @pytest.mark.parametrize(
