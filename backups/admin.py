@@ -13,7 +13,15 @@ from django.utils.html import format_html
 from django_celery_beat.models import PeriodicTask
 
 from backups import services
-from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun, SealedPart
+from backups.models import (
+    Backup,
+    BackupJob,
+    BackupPolicy,
+    ClusterLook,
+    KnownCollection,
+    PolicyRun,
+    SealedPart,
+)
 from backups.policies.schedules import policy_id_in
 from vbase_console.admin import PeriodicTaskAdmin
 from vbase_console.errors import ConsoleError
@@ -189,3 +197,31 @@ class PolicyRunAdmin(ReadOnlyAdmin):
     list_filter = ["is_catch_up", "is_manual", "organization"]
     search_fields = ["^policy__policy_id", "^job__task__task_id"]
     search_help_text = "Policy id, job id"
+
+
+@admin.register(KnownCollection)
+class KnownCollectionAdmin(ReadOnlyAdmin):
+    list_display = [
+        "name",
+        "db_name",
+        "cluster",
+        "organization",
+        "policy",
+        "stale_from",
+        "newest_backup",
+        "proven_backup",
+        "seen_at",
+    ]
+    list_select_related = ["cluster", "organization", "policy", "newest_backup", "proven_backup"]
+    list_filter = ["organization"]
+    search_fields = ["name", "^cluster__cluster_id", "organization__name"]
+    search_help_text = "Collection, cluster id, organization name"
+
+
+@admin.register(ClusterLook)
+class ClusterLookAdmin(ReadOnlyAdmin):
+    list_display = ["cluster", "organization", "seen_at", "next_at", "failures", "problem"]
+    list_select_related = ["cluster", "organization"]
+    list_filter = ["organization"]
+    search_fields = ["^cluster__cluster_id", "cluster__name", "organization__name"]
+    search_help_text = "Cluster id or name, organization name"

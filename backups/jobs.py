@@ -16,6 +16,7 @@ from backups.archive.writer import delete_archive
 from backups.hands import get_store, open_archive
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
+from backups.protection.inventory import follow_job
 from backups.services import retry_job
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import StoreError
@@ -77,7 +78,7 @@ def verify(attempt: Attempt) -> None:
         attempt.remember(damaged=True)
         raise JobFailed(_findings(found), permanent=True)
     with attempt.fenced():
-        Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now())
+        Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now(), damaged_by="")
 
 
 def delete(attempt: Attempt) -> None:
@@ -158,10 +159,11 @@ def _settled(task: Task) -> None:
     if kind is JobKind.RESTORE and state == TaskState.SUCCEEDED and task.checkpoint.get("proves"):
         changes["proven_at"] = timezone.now()
     if kind is JobKind.VERIFY and task.checkpoint.get("damaged"):
-        changes |= {"verified_at": None, "proven_at": None}
+        changes |= {"verified_at": None, "proven_at": None, "damaged_by": task.task_id}
     if changes["status"] == BackupStatus.GONE:
         changes["deleted_at"] = timezone.now()
     Backup.objects.filter(pk=job.backup_id).update(**changes)
+    follow_job(job, succeeded=state == TaskState.SUCCEEDED)
 
 
 def _status_after(kind: JobKind, ended: TaskState, backup: Backup) -> BackupStatus:

@@ -9,6 +9,8 @@ from django.db.models import Q
 
 from backups.policies.models import BackupPolicy as BackupPolicy
 from backups.policies.models import PolicyRun as PolicyRun
+from backups.protection.models import ClusterLook as ClusterLook
+from backups.protection.models import KnownCollection as KnownCollection
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from vbase_console.identifiers import new_id
@@ -36,6 +38,10 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
 
     def available(self) -> Self:
         return self.filter(status=BackupStatus.AVAILABLE)
+
+    def good(self) -> Self:
+        """What can be counted on for what it holds: restorable, as far as anybody knows."""
+        return self.available().filter(damaged_by="")
 
 
 class Backup(models.Model):
@@ -77,6 +83,8 @@ class Backup(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
+    damaged_by = models.CharField(max_length=40, blank=True)
+    """The verification that found it damaged, until another one finds it whole."""
     deleted_at = models.DateTimeField(null=True)
 
     objects = BackupQuerySet.as_manager()

@@ -195,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
         "vbase.janitor": timedelta(minutes=1),
+        "vbase.inventory": timedelta(seconds=15),
         "vbase.sweep.policies": timedelta(seconds=2),
         "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),

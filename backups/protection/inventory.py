@@ -1,0 +1,137 @@
+"""What is known of the collections of every cluster, kept as rows. A cluster that cannot be asked
+keeps what was known, and says since when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups.models import Backup, BackupJob
+from backups.protection.judging import Key, judge
+from backups.protection.models import ClusterLook, KnownCollection
+from backups.states import JobKind
+from clusters.models import Cluster
+from clusters.states import ENDED, ServiceStatus
+
+MOST_KEPT = 10_000
+"""Collections of one cluster; what is beyond is counted."""
+LOOK_EVERY = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(minutes=5)
+"""One that does not answer is asked less and less often, down to this."""
+AT_ONCE = 500
+
+
+@transaction.atomic
+def note(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: bool = True) -> None:
+    """What was seen is what is there: in all of the cluster, or (not `whole`) in the databases
+    that are named.
+    """
+    if not _held(cluster):
+        return
+    now = timezone.now()
+    there = [(db_name, name) for db_name, names in sorted(seen.items()) for name in names]
+    known = KnownCollection.objects.filter(cluster=cluster)
+    if not whole:
+        known = known.filter(db_name__in=list(seen))
+    _replace(cluster, dict(_keyed(known)), there[:MOST_KEPT], now)
+    if whole:
+        _answered(cluster, now, unlisted=max(0, len(there) - MOST_KEPT))
+    judge(cluster.pk)
+
+
+@transaction.atomic
+def note_problem(cluster: Cluster, problem: str) -> None:
+    """It could not be asked: the longer that lasts the less often it is tried."""
+    look = ClusterLook.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
+    if look is None:
+        return
+    look.failures = min(look.failures + 1, 100)
+    look.problem = problem
+    pause = min(LOOK_EVERY * 2 ** min(look.failures, 10), LONGEST_PAUSE)
+    look.next_at = timezone.now() + pause
+    look.save(update_fields=["failures", "problem", "next_at"])
+
+
+def _note_captured(backup: Backup) -> None:
+    """It was there at that instant; what has gone since then is noticed at the next look."""
+    if KnownCollection.objects.filter(cluster=backup.cluster_id).count() >= MOST_KEPT:
+        return
+    known = KnownCollection.objects.filter(cluster=backup.cluster_id, db_name=backup.db_name)
+    names = {each["name"] for each in backup.collections} - {each.name for each in known}
+    there = [(backup.db_name, name) for name in sorted(names)]
+    _insert(backup.cluster, there, backup.created_at)
+
+
+def follow_job(job: BackupJob, *, succeeded: bool) -> None:
+    """What a job's end means here, in the transaction that ends it and holds the cluster's row."""
+    backup = Backup.objects.select_related("cluster").get(pk=job.backup_id)
+    if succeeded and job.job_type == JobKind.BACKUP:
+        _note_captured(backup)
+    if job.job_type == JobKind.RESTORE:
+        ClusterLook.objects.filter(pk=job.cluster_id).update(next_at=timezone.now())
+    judge(backup.cluster_id)
+
+
+def forget_deleted() -> int:
+    """What was deleted with its cluster cannot be lost any more."""
+    gone = {"cluster__status": ServiceStatus.DELETED}
+    ClusterLook.objects.filter(**gone).delete()
+    return KnownCollection.objects.filter(**gone).delete()[0]
+
+
+def _held(cluster: Cluster) -> bool:
+    """Whether it is still there, now that nobody else can judge it meanwhile."""
+    row = Cluster.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
+    return row is not None and row.status not in ENDED
+
+
+def _keyed(known: Iterable[KnownCollection]) -> Iterable[tuple[Key, int]]:
+    return (((each.db_name, each.name), each.pk) for each in known)
+
+
+def _replace(cluster: Cluster, known: dict[Key, int], there: Sequence[Key], now: datetime) -> None:
+    found = set(there)
+    gone = [pk for key, pk in known.items() if key not in found]
+    kept = [pk for key, pk in known.items() if key in found]
+    for pks in _in_batches(gone):
+        KnownCollection.objects.filter(pk__in=pks).delete()
+    for pks in _in_batches(kept):
+        KnownCollection.objects.filter(pk__in=pks).update(seen_at=now)
+    _insert(cluster, [key for key in there if key not in known], now)
+
+
+def _insert(cluster: Cluster, there: Sequence[Key], seen_at: datetime) -> None:
+    rows = (
+        KnownCollection(
+            organization_id=cluster.organization_id,
+            cluster=cluster,
+            db_name=db_name,
+            name=name,
+            first_seen_at=seen_at,
+            seen_at=seen_at,
+        )
+        for db_name, name in there
+    )
+    KnownCollection.objects.bulk_create(rows, batch_size=AT_ONCE, ignore_conflicts=True)
+
+
+def _answered(cluster: Cluster, now: datetime, *, unlisted: int) -> None:
+    facts = {
+        "next_at": now + LOOK_EVERY,
+        "seen_at": now,
+        "failures": 0,
+        "problem": "",
+        "unlisted": unlisted,
+    }
+    own = {"organization_id": cluster.organization_id}
+    ClusterLook.objects.update_or_create(
+        cluster=cluster, defaults=facts, create_defaults=facts | own
+    )
+
+
+def _in_batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE))
