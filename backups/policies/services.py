@@ -19,6 +19,7 @@ from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
+from backups.protection.judging import judge
 from backups.services import require_available
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition
@@ -68,6 +69,7 @@ def create_policy(
     policy.next_run_at = _next_run_at(policy, _checked(policy))
     policy.save(force_insert=True)
     schedules.mirror(policy)
+    judge(policy.cluster_id)
     return policy
 
 
@@ -121,6 +123,7 @@ def delete_policy(policy: BackupPolicy) -> BackupPolicy:
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
     schedules.remove(policy_id)
     policy.delete()
+    judge(policy.cluster_id)
     policy.policy_id = policy_id
     return policy
 
@@ -166,6 +169,7 @@ def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
         policy.next_run_at = _next_run_at(policy, cron)
     policy.save()
     schedules.mirror(policy)
+    judge(policy.cluster_id)
     if "retention_count" in changed:
         _apply_retention_again(policy)
     return policy
