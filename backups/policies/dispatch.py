@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from celery import shared_task
@@ -21,6 +22,8 @@ from clusters.models import Cluster
 
 logger = logging.getLogger(__name__)
 
+Due = tuple[str, str, datetime]
+"""Policy, cluster and planned instant."""
 AT_ONCE = 500
 LONGEST_SECONDS = 20.0
 CATCH_UP_AFTER = timedelta(seconds=60)
@@ -32,22 +35,33 @@ OVERDUE_AFTER = timedelta(seconds=30)
 def sweep_policies() -> int:
     """Fire what is due; answers how many runs were begun or skipped."""
     fired, until = 0, time.monotonic() + LONGEST_SECONDS
-    for policy_id, cluster_id, planned_at in _due():
+    for policy_id, cluster_id, planned_at in _all_due():
         if time.monotonic() > until:
             break
         fired += _fired(policy_id, cluster_id, planned_at)
     return fired
 
 
-def _due() -> list[tuple[str, str, datetime]]:
+def _all_due() -> Iterator[Due]:
+    """Each once, so that any number of rows that cannot be fired hides none behind them."""
+    tried: list[str] = []
+    while True:
+        found = _due(tried)
+        yield from found
+        if len(found) < AT_ONCE:
+            return
+        tried += [policy_id for policy_id, _, _ in found]
+
+
+def _due(tried: Sequence[str]) -> list[Due]:
     """In each round the longest waiting policy of every organization: nobody with many starves one
     with few.
     """
     turn = Window(
         RowNumber(), partition_by=F("organization_id"), order_by=[F("next_run_at"), F("pk")]
     )
-    due = BackupPolicy.objects.due(timezone.now()).annotate(turn=turn)
-    in_turn = due.order_by("turn", "next_run_at", "pk")
+    due = BackupPolicy.objects.due(timezone.now()).exclude(pk__in=tried)
+    in_turn = due.annotate(turn=turn).order_by("turn", "next_run_at", "pk")
     rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:AT_ONCE]
     return [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
 

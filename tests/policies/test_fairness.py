@@ -1,0 +1,147 @@
+"""What is in nobody's way: rows that cannot be fired, and organizations with many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from django.db import connection
+
+from backups.policies import cron, dispatch
+from backups.policies.dispatch import overdue_since, sweep_policies
+from backups.policies.models import BackupPolicy, PolicyRun
+from clusters.models import Cluster
+from tests.policies.conftest import MakePolicy
+from vbase_console.organizations.models import Organization
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+Clock = time_machine.Traveller
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def forget_zone(policy: BackupPolicy) -> None:
+    """As after an update of the zones that dropped one."""
+    BackupPolicy.objects.filter(pk=policy.pk).update(timezone="Mars/Base")
+
+
+def garble_schedule(policy: BackupPolicy) -> None:
+    BackupPolicy.objects.filter(pk=policy.pk).update(schedule_cron="nonsense")
+
+
+def schedule_no_day(policy: BackupPolicy) -> None:
+    BackupPolicy.objects.filter(pk=policy.pk).update(schedule_cron="0 0 30 2 *")
+
+
+BAD = [forget_zone, garble_schedule, schedule_no_day]
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_stops_no_other(
+    spoil: Callable[[BackupPolicy], None], make_policy: MakePolicy, clock: Clock
+) -> None:
+    bad, good = make_policy(schedule_cron="* * * * *"), make_policy(schedule_cron="* * * * *")
+    spoil(bad)
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 1
+    assert PolicyRun.objects.get().policy == good
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_is_noticed_as_overdue_and_runs_when_it_is_mended(
+    spoil: Callable[[BackupPolicy], None], make_policy: MakePolicy, clock: Clock
+) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    spoil(policy)
+    clock.move_to(NOON + 10 * MINUTE)
+    assert (sweep_policies(), overdue_since()) == (0, NOON + MINUTE)
+    BackupPolicy.objects.update(schedule_cron="* * * * *", timezone="UTC")
+    assert (sweep_policies(), overdue_since()) == (1, None)
+
+
+def test_a_zone_that_vanishes_while_the_console_runs_stops_no_other(
+    make_policy: MakePolicy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_policy(schedule_cron="* * * * *", timezone="Europe/Kyiv")
+    good = make_policy(schedule_cron="* * * * *")
+    known = cron.ZoneInfo
+    cron.zone_of.cache_clear()
+    monkeypatch.setattr(cron, "ZoneInfo", lambda name: known(name.replace("Kyiv", "Nowhere")))
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 1
+    assert PolicyRun.objects.get().policy == good
+
+
+def test_any_number_of_bad_rows_hides_no_good_one(
+    make_policy: MakePolicy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "AT_ONCE", 2)
+    for _ in range(5):
+        garble_schedule(make_policy(schedule_cron="* * * * *"))
+    good = make_policy(schedule_cron="2 12 * * *")
+    clock.move_to(NOON + 2 * MINUTE)
+    assert sweep_policies() == 1
+    assert PolicyRun.objects.get().policy == good
+
+
+@pytest.mark.parametrize("status", ["DELETED", "DELETING"])
+def test_a_cluster_that_is_no_more_is_skipped_and_stops_no_other(
+    status: str, make_policy: MakePolicy, make_cluster: Callable[..., Cluster], clock: Clock
+) -> None:
+    other = make_cluster("other")
+    gone = make_policy(schedule_cron="* * * * *", cluster=other)
+    good = make_policy(schedule_cron="* * * * *")
+    Cluster.objects.filter(pk=other.pk).update(status=status, wanted_running=False)
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 2
+    assert (gone.runs.get().status, good.runs.get().status) == ("SKIPPED", "PENDING")
+    assert f"is {status}" in gone.runs.get().skip_reason
+
+
+@pytest.mark.sqlite
+def test_a_cluster_that_vanished_stops_no_other(make_policy: MakePolicy, clock: Clock) -> None:
+    orphan, good = make_policy(schedule_cron="* * * * *"), make_policy(schedule_cron="* * * * *")
+    with connection.constraint_checks_disabled():
+        BackupPolicy.objects.filter(pk=orphan.pk).update(cluster_id="nowhere")
+        clock.move_to(NOON + MINUTE)
+        assert sweep_policies() == 1
+        assert PolicyRun.objects.get().policy == good
+        BackupPolicy.objects.filter(pk=orphan.pk).update(cluster=good.cluster)
+
+
+def test_one_with_nine_hundred_starves_nobody_with_one(
+    make_policy: MakePolicy, clock: Clock, time_for_three: None
+) -> None:
+    many, lonely = make_policy(), make_policy()
+    BackupPolicy.objects.bulk_create([copied(many, number) for number in range(899)])
+    other = Organization.objects.create(name="small")
+    BackupPolicy.objects.update(next_run_at=NOON - MINUTE)
+    BackupPolicy.objects.filter(pk=lonely.pk).update(organization=other, next_run_at=NOON)
+    assert sweep_policies() == 3
+    assert lonely.runs.count() == 1
+
+
+@pytest.fixture
+def time_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dispatcher's own clock: each look at it takes a second, and it has three."""
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=count().__next__))
+    monkeypatch.setattr(dispatch, "LONGEST_SECONDS", 3)
+
+
+def copied(policy: BackupPolicy, number: int) -> BackupPolicy:
+    return BackupPolicy(
+        policy_id=f"pol-{number}",
+        organization_id=policy.organization_id,
+        cluster_id=policy.cluster_id,
+        schedule_cron="@daily",
+        retention_count=1,
+    )
