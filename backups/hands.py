@@ -63,7 +63,12 @@ def connected(cluster: Cluster, database: str) -> Iterator[Client]:
         yield client
 
 
-def snapshots_of(cluster: Cluster) -> Snapshots | None:
+def free_bytes_of(cluster: Cluster) -> int | None:
+    """None where its driver cannot tell."""
+    return get_driver().free_bytes(cluster.cluster_id)
+
+
+def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
     control = access_to(cluster).control
     return None if control is None else Snapshots(control)

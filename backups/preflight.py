@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from backups import room
 from backups.archive.description import CollectionDescription
 from backups.archive.manifest import CollectionContent, Manifest
 from backups.milvus import losses
@@ -54,6 +55,11 @@ class Preflight:
     conflicts: tuple[str, ...]
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What is worth knowing and changes nothing."""
+    required_bytes: int
+    free_bytes: int | None
+    """None: the target does not tell."""
     proves: bool
     """It brings all of the backup back, and can compare every row."""
 
@@ -84,9 +90,12 @@ def look(client: Client, database: str) -> Target:
     return Target(True, {name: tuple(client.aliases(name)) for name in client.collections()})
 
 
-def preflight(manifest: Manifest, wish: Wish, target: Target, server: Server) -> Preflight:
+def preflight(
+    manifest: Manifest, wish: Wish, target: Target, server: Server, free_bytes: int | None
+) -> Preflight:
     """Pure: the same backup, wish and target give the same answer."""
     chosen = _chosen(manifest, wish)
+    required = room.required_bytes(chosen)
     steps = tuple(_step(content, wish, target) for content in chosen)
     descriptions = [content.description for content in chosen]
     return Preflight(
@@ -97,8 +106,15 @@ def preflight(manifest: Manifest, wish: Wish, target: Target, server: Server) ->
             *(text for step in steps for text in _conflicts(step, wish, target)),
             *_twins(steps),
         ),
-        refusals=_each(losses.refusals, server, descriptions),
-        warnings=_each(losses.changes, server, descriptions) + _lost_aliases(steps, chosen),
+        refusals=_each(losses.refusals, server, descriptions) + _too_little(required, free_bytes),
+        warnings=(
+            *_each(losses.changes, server, descriptions),
+            *(text for each in chosen for text in _respelled(manifest, each, server)),
+            *_lost_aliases(steps, chosen),
+        ),
+        notes=_of_another_version(manifest, server) + _unknown_room(required, free_bytes),
+        required_bytes=required,
+        free_bytes=free_bytes,
         proves=len(chosen) == len(manifest.collections)
         and not any(has_new_keys(server, each) for each in descriptions),
     )
@@ -156,6 +172,53 @@ def _twins(steps: Sequence[Step]) -> list[str]:
 def has_new_keys(server: Server, collection: CollectionDescription) -> bool:
     """The server numbers the rows anew, so that they cannot be compared with the backup's."""
     return collection.primary_key.auto_id and not losses.keeps_given_keys(server)
+
+
+def respells(manifest: Manifest, server: Server, collection: CollectionDescription) -> bool:
+    """The embedded engine writes the JSON of dynamic fields in a spelling of its own. What it gave
+    itself is in that spelling already.
+    """
+    from_elsewhere = not Server(version=manifest.capture.milvus_version).is_embedded
+    return server.is_embedded and from_elsewhere and collection.enable_dynamic_field
+
+
+def _respelled(manifest: Manifest, content: CollectionContent, server: Server) -> list[str]:
+    if not respells(manifest, server, content.description):
+        return []
+    return [
+        f"{content.description.name}: this server spells the JSON of dynamic fields anew, keys in "
+        "alphabetical order; their values stay the same, and that is what is compared."
+    ]
+
+
+def _too_little(required: int, free: int | None) -> tuple[str, ...]:
+    if free is None or required <= free:
+        return ()
+    return (
+        f"The target has {room.in_words(free)} of free space, and the restore needs about "
+        f"{room.in_words(required)} while it runs. Free some, restore fewer collections at a time, "
+        "or choose another cluster.",
+    )
+
+
+def _unknown_room(required: int, free: int | None) -> tuple[str, ...]:
+    if free is not None:
+        return ()
+    return (
+        f"Nobody can tell how much free space the target has; the restore needs about "
+        f"{room.in_words(required)} while it runs.",
+    )
+
+
+def _of_another_version(manifest: Manifest, server: Server) -> tuple[str, ...]:
+    taken = Server(version=manifest.capture.milvus_version)
+    if taken.is_embedded == server.is_embedded and taken.number <= server.number:
+        return ()
+    what = "an older version" if taken.is_embedded == server.is_embedded else "another engine"
+    return (
+        f"The backup is of Milvus {taken.version}, the target is {server.version}, {what}: what it "
+        "cannot take is named here as far as the console knows it.",
+    )
 
 
 def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) -> tuple[str, ...]:

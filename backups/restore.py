@@ -8,7 +8,7 @@ from __future__ import annotations
 from backups.archive.reader import ArchiveReader
 from backups.capture import tidy
 from backups.filling import Filling, Share
-from backups.hands import connected, open_archive
+from backups.hands import connected, free_bytes_of, open_archive
 from backups.journal import Journal, planned, swaps_of
 from backups.milvus.client import Client
 from backups.models import BackupJob
@@ -68,28 +68,30 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
     """Made by the first attempt and kept: later ones must find the same names."""
     if not Journal(attempt.task.checkpoint).steps:
         attempt.report(1, "reading", "Comparing the backup with what is there.")
-        found = _look(job, reader)
+        found = _look(job, reader, free_bytes_of(job.cluster))
         attempt.remember(**planned(found))
         for text in found.warnings:
             attempt.warn(text)
     _make_database(attempt, job)
 
 
-def _look(job: BackupJob, reader: ArchiveReader) -> Preflight:
+def _look(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:
     with connected(job.cluster, job.db_name) as client:
         target = look(client, job.db_name)
-        found = preflight(reader.manifest, wish_of(job), target, client.server())
+        found = preflight(reader.manifest, wish_of(job), target, client.server(), free_bytes)
     if not found.is_clear:
         raise JobFailed(" ".join((*found.conflicts, *found.refusals)), permanent=True)
     return found
 
 
 def _look_again(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
-    """Filling took its time: names and aliases are what they are now, or nothing is changed."""
+    """Filling took its time: names and aliases are what they are now, or nothing is changed. The
+    room that was looked for is taken by now.
+    """
     journal = Journal(attempt.task.checkpoint)
     if journal.begun:
         return
-    found = _look(job, reader)
+    found = _look(job, reader, None)
     if [step.target for step in found.steps] != [step.target for step in journal.steps]:
         raise JobFailed("Names in the target changed meanwhile; ask again.", permanent=True)
     attempt.remember(plan=planned(found)["plan"])

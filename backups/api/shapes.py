@@ -140,12 +140,25 @@ class Preflight(Output):
     refusals = serializers.ListField(
         child=serializers.CharField(),
         source="found.refusals",
-        help_text="What the target's server cannot take at all.",
+        help_text="What the target's server cannot take at all, or has no room for.",
     )
     warnings = serializers.ListField(
         child=serializers.CharField(),
         source="found.warnings",
         help_text="What will come back otherwise than it was.",
+    )
+    notes = serializers.ListField(
+        child=serializers.CharField(),
+        source="found.notes",
+        help_text="What is worth knowing and changes nothing.",
+    )
+    required_bytes = serializers.IntegerField(
+        source="found.required_bytes", help_text="About what the target needs while it runs."
+    )
+    free_bytes = serializers.IntegerField(
+        source="found.free_bytes",
+        allow_null=True,
+        help_text="What the target can still store; null where nobody can tell.",
     )
     proves = serializers.BooleanField(
         source="found.proves",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.client import Server
+from backups.milvus.offers import is_on_vector, is_vector, type_of
+from backups.milvus.offers import lacking as indexes_lacking
+from backups.milvus.pinned_schema import CONSISTENCY_LEVEL, SHARDS
 from backups.milvus.types import offers
 
 _NULLS_SINCE = (2, 5, 0)
@@ -11,6 +14,9 @@ _FUNCTIONS_SINCE = (2, 5, 0)
 _GIVEN_AUTO_IDS_SINCE = (2, 6, 3)
 GIVEN_AUTO_IDS = "allow_insert_auto_id"
 """The property without which a full Milvus numbers rows itself, whatever they bring."""
+
+_BUCKETS = (16, 17)
+"""Partitions of the embedded engine's partition key, without and with `_default`."""
 
 _FORGOTTEN = (
     "This server does not keep descriptions of collections and fields, names of indexes, the "
@@ -54,7 +60,13 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
         lacking += [f"field {f.name!r} has a default" for f in fields if f.default is not None]
     if not server.is_embedded and server.number < _FUNCTIONS_SINCE:
         lacking += [f"it has the function {function.name!r}" for function in collection.functions]
-    vectors = [f.name for f in fields if f.data_type.endswith("_VECTOR")]
+    if not server.is_embedded:
+        lacking += [
+            f"field {each.field_name!r} has an index of type {type_of(each)}"
+            for each in indexes_lacking(server, collection)
+            if is_on_vector(collection, each)  # without one it could not be loaded
+        ]
+    vectors = [f.name for f in fields if is_vector(f.data_type)]
     if not server.is_embedded and server.number < (2, 4, 0) and len(vectors) > 1:
         lacking.append(f"it has several vector fields ({', '.join(vectors)})")
     return tuple(
@@ -65,18 +77,53 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
 
 
 def changes(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
-    """What this server takes only in another form; the restore goes on and says so."""
+    """What this server takes only in another form, or not; the restore goes on and says so."""
+    found = [*_lost_indexes(server, collection), *_new_keys(server, collection)]
+    if server.is_embedded:
+        found += _unkept(collection)
+    return tuple(f"{collection.name}: {text}" for text in found)
+
+
+def _lost_indexes(server: Server, collection: CollectionDescription) -> list[str]:
+    return [
+        f"the index of {each.field_name!r} is not made, because this server offers no {kind}; it "
+        "answers from the rows themselves."
+        for each in indexes_lacking(server, collection)
+        if (kind := type_of(each))
+    ]
+
+
+def _new_keys(server: Server, collection: CollectionDescription) -> list[str]:
     if not collection.primary_key.auto_id or server.is_embedded:
-        return ()
-    key = collection.primary_key.name
-    if keeps_given_keys(server):
-        if collection.properties.get(GIVEN_AUTO_IDS) == "true":
-            return ()
-        return (f"{collection.name}: it gets the property {GIVEN_AUTO_IDS}, to keep its keys.",)
-    return (
-        f"{collection.name}: the keys of {key!r} are generated anew, because Milvus "
-        f"{server.version} accepts none for auto ids.",
-    )
+        return []
+    if not keeps_given_keys(server):
+        key = collection.primary_key.name
+        return [
+            f"the keys of {key!r} are generated anew, because Milvus {server.version} accepts none "
+            "for auto ids."
+        ]
+    if collection.properties.get(GIVEN_AUTO_IDS) == "true":
+        return []
+    return [f"it gets the property {GIVEN_AUTO_IDS}, to keep its keys."]
+
+
+def _unkept(collection: CollectionDescription) -> list[str]:
+    """What the embedded engine drops; nothing of what it gave itself."""
+    told = {
+        "its description": collection.description,
+        "descriptions of its fields": any(field.description for field in collection.fields),
+        "names of its indexes": any(i.index_name != i.field_name for i in collection.indexes),
+        "the number of its partition key's partitions": collection.num_partitions
+        not in (None, *_BUCKETS),
+        "its consistency level": collection.consistency_level not in (None, CONSISTENCY_LEVEL),
+        "its shards": collection.shards not in (None, SHARDS),
+        "the max_length of an ARRAY's elements": any(
+            field.data_type is DataType.ARRAY and "max_length" in field.params
+            for field in collection.fields
+        ),
+    }
+    lost = [what for what, is_told in told.items() if is_told]
+    return [f"this server does not keep {', '.join(lost)}."] if lost else []
 
 
 def keeps_given_keys(server: Server) -> bool:

@@ -17,8 +17,8 @@ from backups.archive.description import (
 from backups.archive.scalars import Scalar
 
 _FUNCTION_TYPES = {1: "BM25", 2: "TEXTEMBEDDING"}
-_CONSISTENCY_LEVEL = "Strong"
-_SHARDS = 1
+CONSISTENCY_LEVEL = "Strong"
+SHARDS = 1
 """What the engine answers for every collection."""
 
 
@@ -39,8 +39,8 @@ def described(pinned: dict[str, Any]) -> CollectionDescription:
         indexes=tuple(_index(pinned["indexes"][name]) for name in sorted(pinned["indexes"])),
         properties={key: str(value) for key, value in schema["properties"].items()},
         load=LoadDescription(status=_load_status(pinned["load_state"])),
-        consistency_level=_CONSISTENCY_LEVEL,
-        shards=_SHARDS,
+        consistency_level=CONSISTENCY_LEVEL,
+        shards=SHARDS,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import Q
 
-from backups.hands import connected, open_archive
+from backups.hands import connected, free_bytes_of, open_archive
 from backups.looking import answering
 from backups.models import Backup, BackupJob
 from backups.preflight import Preflight, Wish, look, preflight
@@ -135,7 +135,8 @@ def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight:
     with answering():
         manifest = open_archive(backup).manifest
         with connected(target, wish.db_name) as client:
-            return preflight(manifest, wish, look(client, wish.db_name), client.server())
+            found = look(client, wish.db_name)
+            return preflight(manifest, wish, found, client.server(), free_bytes_of(target))
 
 
 def wish_for(

@@ -187,5 +187,8 @@ class ClusterDriver(Protocol):
     def load(self, cluster_id: str) -> Load | None:
         """None where there is nothing to measure."""
 
+    def free_bytes(self, cluster_id: str) -> int | None:
+        """How much more the cluster can store now; None where the driver cannot tell."""
+
     def cluster_ids(self) -> list[str]:
         """Every cluster in the driver's world, whoever asked for it: this is how orphans show."""

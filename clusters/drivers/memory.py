@@ -49,6 +49,7 @@ class _Cluster:
     token_sha256: str
     started_at: str | None = None
     cpu_seconds: float = 0.0
+    free_bytes: int | None = None
 
 
 class MemoryDriver:
@@ -79,6 +80,9 @@ class MemoryDriver:
 
     def set_load(self, cluster_id: str, *, cpu_seconds: float) -> None:
         self._change(cluster_id, cpu_seconds=cpu_seconds)
+
+    def set_free_bytes(self, cluster_id: str, count: int) -> None:
+        self._change(cluster_id, free_bytes=count)
 
     def accepts(self, cluster_id: str, token: str) -> bool:
         """Whether a client with this token would get in."""
@@ -167,6 +171,11 @@ class MemoryDriver:
         cores = _effective_cores(found)
         return Load(cpu_seconds=found.cpu_seconds, cores=cores, measured_at=_now())
 
+    def free_bytes(self, cluster_id: str) -> int | None:
+        with self._store.opened() as clusters:
+            found = clusters.get(cluster_id)
+        return found.free_bytes if found is not None else None
+
     def cluster_ids(self) -> list[str]:
         with self._store.opened() as clusters:
             return sorted(clusters)
@@ -211,6 +220,7 @@ def _running(clusters: dict[str, _Cluster], spec: ClusterSpec) -> _Cluster:
         token_sha256=_sha256(spec.token),
         started_at=(known.started_at if known else None) or _now().isoformat(),
         cpu_seconds=known.cpu_seconds if known else 0.0,
+        free_bytes=known.free_bytes if known else None,
     )
 
 

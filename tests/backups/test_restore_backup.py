@@ -5,13 +5,15 @@ from collections.abc import Callable
 import pytest
 from pymilvus import MilvusClient
 
-from backups import services
+from backups import restore, services
 from backups.models import Backup
+from backups.services import restoring
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
-from vbase_console.errors import AlreadyExists
+from vbase_console.errors import AlreadyExists, FailedPrecondition
 
 Work = Callable[[], int]
+Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
@@ -40,6 +42,25 @@ def test_it_brings_back_every_row_after_a_drop(
 def test_it_refuses_a_name_that_is_taken(backup: Backup, cluster: Cluster) -> None:
     with pytest.raises(AlreadyExists, match="images"):
         services.restore_backup(backup, cluster, by="alice")
+
+
+def test_it_refuses_what_there_is_no_room_for(
+    backup: Backup, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoring, "free_bytes_of", lambda cluster: 10 * 2**20)
+    with pytest.raises(FailedPrecondition, match=r"10\.0 MiB of free space"):
+        services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+
+
+def test_room_that_is_gone_when_it_begins_fails_the_job_before_anything_is_written(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(restore, "free_bytes_of", lambda cluster: 10 * 2**20)
+    job = services.restore_backup(backup, cluster, db_name="elsewhere", by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert (job.task.state, milvus.list_databases()) == ("FAILED", ["default"])
+    assert "Free some" in job.task.message
 
 
 def test_it_replaces_what_is_there(

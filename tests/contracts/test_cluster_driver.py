@@ -322,3 +322,11 @@ def test_drivers_are_loaded_by_name(tmp_path: Path, name: str) -> None:
     driver = load_driver(name, data_dir=tmp_path, control_key=b"k" * 32)
     assert driver.capabilities.name == name
     assert driver.cluster_ids() == []
+
+
+def test_it_tells_how_much_room_there_is_or_that_it_cannot(
+    driver: ClusterDriver, running: ClusterSpec
+) -> None:
+    free = driver.free_bytes(CLUSTER)
+    assert free is None or free > 0
+    assert driver.free_bytes("vc-nobody") is None

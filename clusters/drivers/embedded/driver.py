@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -139,6 +140,13 @@ class EmbeddedDriver:
 
     def load(self, cluster_id: str) -> Load | None:
         return looking.load(self._directory(cluster_id))
+
+    def free_bytes(self, cluster_id: str) -> int | None:
+        """Of the disk that its data is on, whoever else writes there."""
+        try:
+            return shutil.disk_usage(self._directory(cluster_id).path).free
+        except FileNotFoundError:
+            return None
 
     def cluster_ids(self) -> list[str]:
         return cluster_ids(self._data_dir)

@@ -68,6 +68,7 @@ def _is_looked_at_without_a_change(api: Api, of: str, name: str, milvus: MilvusC
     assert set(said.body) == {"preflight", "response"}
     assert (said["preflight"]["isClear"], said["preflight"]["waitsFor"]) == (True, [])
     assert said["preflight"]["proves"]
+    assert 0 < said["preflight"]["requiredBytes"] < said["preflight"]["freeBytes"]
     (step,) = said["preflight"]["collections"]
     assert (step["collectionName"], step["targetName"], step["rowCount"]) == (
         *("images", "images"),

@@ -31,11 +31,13 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
     """A target in which looking ahead finds this."""
 
     def find(*steps: Step, **fields: Any) -> None:
-        nothing: dict[str, Any] = {"conflicts": (), "refusals": (), "warnings": ()}
+        nothing: dict[str, Any] = {"conflicts": (), "refusals": (), "warnings": (), "notes": ()}
         about = {
             "db_name": "default",
             "creates_database": False,
             "proves": True,
+            "required_bytes": 300 * 2**20,
+            "free_bytes": None,
             "steps": steps or (STEP,),
         }
         found = Preflight(**{**nothing, **about, **fields})
@@ -84,6 +86,13 @@ def test_it_shows_what_would_happen_before_it_asks(
     assert "It forgets names." in content
     assert "is made." in content
     assert not BackupJob.objects.exists()
+
+
+def test_it_shows_how_much_room_there_is(backup: Backup, alices: Browser, find: Find) -> None:
+    find(free_bytes=5 * 2**30, notes=("It is of another version.",))
+    content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
+    assert "It needs about 300.0\xa0MB while it runs; vectors has 5.0\xa0GB free." in content
+    assert "It is of another version." in content
 
 
 def test_the_confirmation_asks_for_what_was_looked_at(

@@ -1,0 +1,63 @@
+"""Which indexes a server can build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backups.archive.description import CollectionDescription, DataType, IndexDescription
+from backups.milvus.client import Server
+
+_EMBEDDED_VECTOR = frozenset(
+    ["AUTOINDEX", "BRUTE_FORCE", "FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8"]
+)
+_EMBEDDED_SPARSE = frozenset(["SPARSE_INVERTED_INDEX"])
+_EMBEDDED_SCALAR = frozenset(["INVERTED"])
+_NOT_FULL = frozenset(["BRUTE_FORCE"])
+_FULL_SINCE: dict[str, tuple[int, ...]] = {
+    "SCANN": (2, 3, 0),
+    "INVERTED": (2, 4, 0),
+    "SPARSE_INVERTED_INDEX": (2, 4, 0),
+    "SPARSE_WAND": (2, 4, 0),
+    "BITMAP": (2, 5, 0),
+    "HNSW_SQ": (2, 5, 0),
+    "HNSW_PQ": (2, 5, 0),
+    "HNSW_PRQ": (2, 5, 0),
+    "IVF_RABITQ": (2, 6, 0),
+    "MINHASH_LSH": (2, 6, 0),
+    "NGRAM": (2, 6, 0),
+    "RTREE": (2, 6, 0),
+}
+
+
+def offers_index(
+    server: Server, collection: CollectionDescription, index: IndexDescription
+) -> bool:
+    kind = type_of(index)
+    if not server.is_embedded:
+        return kind not in _NOT_FULL and server.number >= _FULL_SINCE.get(kind, (0, 0, 0))
+    data_type = _data_type(collection, index)
+    if data_type is DataType.SPARSE_FLOAT_VECTOR:
+        return kind in _EMBEDDED_SPARSE
+    return kind in (_EMBEDDED_VECTOR if is_vector(data_type) else _EMBEDDED_SCALAR)
+
+
+def lacking(server: Server, collection: CollectionDescription) -> Iterator[IndexDescription]:
+    return (each for each in collection.indexes if not offers_index(server, collection, each))
+
+
+def is_on_vector(collection: CollectionDescription, index: IndexDescription) -> bool:
+    return is_vector(_data_type(collection, index))
+
+
+def is_vector(data_type: DataType | None) -> bool:
+    return data_type is not None and data_type.endswith("_VECTOR")
+
+
+def type_of(index: IndexDescription) -> str:
+    return index.params.get("index_type", "").upper()
+
+
+def _data_type(collection: CollectionDescription, index: IndexDescription) -> DataType | None:
+    """None for an index on a path inside of JSON."""
+    types = {field.name: field.data_type for field in collection.fields}
+    return types.get(index.field_name)

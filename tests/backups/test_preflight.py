@@ -1,0 +1,155 @@
+"""What a restore says before anything is touched, of backups that no server here could make."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from backups import room
+from backups.archive.description import (
+    CollectionDescription,
+    DataType,
+    FieldDescription,
+    IndexDescription,
+)
+from backups.archive.manifest import Capture, CollectionContent, Manifest
+from backups.milvus.client import Server
+from backups.preflight import Preflight, Target, Wish, preflight
+
+EMBEDDED = Server(version="milvus_lite-3.2.2")
+NEW = Server(version="v2.6.3")
+OLD = Server(version="v2.3.5")
+KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
+VECTOR = FieldDescription(name="vector", data_type=DataType.FLOAT_VECTOR, params={"dim": "128"})
+PLENTY = 2**40
+
+
+def collection(*fields: FieldDescription, **others: Any) -> CollectionDescription:
+    return CollectionDescription(name="images", fields=(KEY, VECTOR, *fields), **others)
+
+
+def index(kind: str, field: str = "vector") -> IndexDescription:
+    return IndexDescription(field_name=field, index_name=field, params={"index_type": kind})
+
+
+def looked(
+    description: CollectionDescription,
+    server: Server = EMBEDDED,
+    *,
+    of: Server = NEW,
+    free_bytes: int | None = PLENTY,
+    rows: int = 1000,
+    size: int = 600_000,
+) -> Preflight:
+    content = dataclasses.replace(CollectionContent.of(description, ()), rows=rows, bytes=size)
+    manifest = Manifest(
+        backup_id="bak-1",
+        organization_id="acme",
+        capture=Capture(
+            database="default",
+            captured_at="2026-11-22T09:15:00+00:00",
+            method="timestamp",
+            milvus_version=of.version,
+        ),
+        collections=(content,),
+        rows=rows,
+        bytes=size,
+    )
+    target = Target(exists=True, aliases_of={})
+    return preflight(manifest, Wish(db_name="default"), target, server, free_bytes)
+
+
+# room
+
+
+def test_too_little_room_is_refused_with_figures() -> None:
+    found = looked(collection(), free_bytes=10 * 2**20)
+    assert not found.is_clear
+    assert "has 10.0 MiB of free space" in found.refusals[0]
+    assert room.in_words(found.required_bytes) in found.refusals[0]
+
+
+def test_enough_room_is_no_matter() -> None:
+    found = looked(collection(), free_bytes=looked(collection()).required_bytes)
+    assert (found.is_clear, found.refusals, found.free_bytes) == (True, (), found.required_bytes)
+
+
+def test_room_that_nobody_can_tell_is_said_and_stops_nothing() -> None:
+    found = looked(collection(), of=EMBEDDED, free_bytes=None)
+    assert found.is_clear
+    assert "Nobody can tell how much free space" in found.notes[0]
+
+
+def test_vectors_that_the_archive_packs_well_need_their_room_all_the_same() -> None:
+    packed = looked(collection(), rows=1_000_000, size=1000)
+    assert packed.required_bytes == room.FACTOR * 1_000_000 * 128 * 4 + room.LOG_BYTES
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**40, "1.0 TiB")],
+)
+def test_sizes_are_told_in_words(count: int, words: str) -> None:
+    assert room.in_words(count) == words
+
+
+# versions
+
+
+def test_an_older_target_is_said() -> None:
+    (note,) = looked(collection(), OLD, of=NEW).notes
+    assert "is of Milvus v2.6.3, the target is v2.3.5, an older version" in note
+
+
+def test_a_target_of_the_same_version_or_a_newer_one_is_not_worth_a_word() -> None:
+    assert looked(collection(), NEW, of=OLD).notes == ()
+    assert looked(collection(), EMBEDDED, of=EMBEDDED).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        (FieldDescription(name="half", data_type=DataType.FLOAT16_VECTOR), "of type FLOAT16"),
+        (FieldDescription(name="n", data_type=DataType.INT8, nullable=True), "is nullable"),
+    ],
+)
+def test_what_an_older_server_cannot_hold_is_refused(field: FieldDescription, said: str) -> None:
+    field = dataclasses.replace(field, params={"dim": "8"})
+    found = looked(collection(field), OLD)
+    assert any(said in text for text in found.refusals)
+
+
+def test_an_index_on_vectors_that_a_full_server_lacks_is_refused() -> None:
+    found = looked(collection(indexes=(index("HNSW_SQ"),)), OLD)
+    assert "'vector' has an index of type HNSW_SQ" in found.refusals[0]
+
+
+def test_an_index_that_the_embedded_engine_lacks_is_left_out_and_said() -> None:
+    found = looked(collection(indexes=(index("DISKANN"), index("BITMAP", "id"))))
+    assert found.is_clear
+    assert (
+        "the index of 'vector' is not made, because this server offers no DISKANN"
+        in (found.warnings[0])
+    )
+    assert "no BITMAP" in found.warnings[1]
+
+
+def test_what_the_embedded_engine_does_not_keep_is_said() -> None:
+    found = looked(collection(description="Of cats.", consistency_level="Bounded", shards=4))
+    assert found.warnings == (
+        "images: this server does not keep its description, its consistency level, its shards.",
+    )
+
+
+def test_json_that_is_spelled_anew_is_said_and_compared_all_the_same() -> None:
+    found = looked(collection(enable_dynamic_field=True))
+    assert "spells the JSON of dynamic fields anew" in found.warnings[0]
+    assert found.proves
+
+
+def test_what_the_embedded_engine_gave_it_takes_back_without_a_word() -> None:
+    own = {"consistency_level": "Strong", "shards": 1, "enable_dynamic_field": True}
+    found = looked(collection(indexes=(index("HNSW"),), **own), of=EMBEDDED)
+    assert (found.warnings, found.notes, found.refusals) == ((), (), ())
