@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from backups.models import Backup, BackupPolicy
-from backups.policies.cron import Cron, parse, zone_of
+from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.protection.models import KnownCollection
 from backups.protection.promise import ends_at, takes
 
@@ -79,17 +79,23 @@ def judge(cluster_id: str) -> int:
 
 def _promises(cluster_id: str) -> list[Promise]:
     policies = BackupPolicy.objects.filter(cluster=cluster_id, is_active=True)
-    return [
-        Promise(
-            policy_id=policy.policy_id,
-            db_name=policy.db_name,
-            chosen=frozenset(policy.collection_names),
-            cron=parse(policy.schedule_cron),
-            timezone=policy.timezone,
-            made_at=policy.created_at,
-        )
-        for policy in policies
-    ]
+    return [promise for policy in policies if (promise := _promise_of(policy))]
+
+
+def _promise_of(policy: BackupPolicy) -> Promise | None:
+    """A schedule that cannot be understood any more never fires: it promises nothing."""
+    try:
+        cron, _ = parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone):
+        return None
+    return Promise(
+        policy_id=policy.policy_id,
+        db_name=policy.db_name,
+        chosen=frozenset(policy.collection_names),
+        cron=cron,
+        timezone=policy.timezone,
+        made_at=policy.created_at,
+    )
 
 
 def _newest(cluster_id: str, keys: Collection[Key], **more: object) -> dict[Key, Held]:

@@ -1,0 +1,125 @@
+"""What pages show of protection, in a number of queries that does not grow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Min
+from django.utils import timezone
+
+from backups.models import BackupPolicy, ClusterLook, KnownCollection
+from backups.policies.dispatch import OVERDUE_AFTER
+from backups.policies.standing import Standing
+from backups.protection.promise import takes
+from clusters.models import Cluster
+from clusters.states import Condition
+from vbase_console.organizations.tenancy import Principal
+
+MOST_FAILING = 5
+NEXT_RUNS = 5
+FAILING = (Standing.FAILING, Standing.INCOMPLETE, Standing.SKIPPED, Standing.CANCELLED)
+SEEN_LATELY = timedelta(minutes=10)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CollectionRow:
+    """A known collection, and the policies that take it; paused ones do not."""
+
+    collection: KnownCollection
+    policies: list[BackupPolicy]
+    paused: list[BackupPolicy]
+    now: datetime
+
+    @property
+    def state(self) -> str:
+        if self.collection.policy_id is None:
+            return "UNCOVERED"
+        ends = self.collection.stale_from
+        return "STALE" if ends is not None and ends <= self.now else "COVERED"
+
+    @property
+    def is_old_news(self) -> bool:
+        """Its cluster was not seen lately."""
+        return self.collection.seen_at < self.now - SEEN_LATELY
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.collection.cluster
+
+
+def known_to(principal: Principal) -> Any:
+    """Collections that can still be lost, with all that a list shows of each."""
+    known = KnownCollection.objects.living().visible_to(principal)
+    return known.select_related("cluster__look", "newest_backup", "proven_backup")
+
+
+def collection_rows(
+    principal: Principal, collections: Iterable[KnownCollection]
+) -> list[CollectionRow]:
+    listed, now = list(collections), timezone.now()
+    policies = _policies_of(principal, {each.cluster_id for each in listed})
+    return [_row(each, policies[each.cluster_id, each.db_name], now) for each in listed]
+
+
+def _policies_of(
+    principal: Principal, cluster_ids: set[str]
+) -> dict[tuple[str, str], list[BackupPolicy]]:
+    found: dict[tuple[str, str], list[BackupPolicy]] = defaultdict(list)
+    for policy in BackupPolicy.objects.visible_to(principal).filter(cluster__in=cluster_ids):
+        found[policy.cluster_id, policy.db_name].append(policy)
+    return found
+
+
+def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetime) -> CollectionRow:
+    taking = [each for each in policies if takes(each.collection_names, collection.name)]
+    return CollectionRow(
+        collection=collection,
+        policies=[each for each in taking if each.is_active],
+        paused=[each for each in taking if not each.is_active],
+        now=now,
+    )
+
+
+def figures_of_cluster(principal: Principal, cluster: Cluster) -> dict[str, int]:
+    own = KnownCollection.objects.living().visible_to(principal).filter(cluster=cluster)
+    return own.figures(timezone.now())
+
+
+def counted(principal: Principal, now: datetime) -> dict[str, Any]:
+    """How many collections are covered, stale and uncovered, and how far that can be trusted."""
+    known = KnownCollection.objects.living().visible_to(principal)
+    return {"figures": known.figures(now), "unseen": _unseen(principal)}
+
+
+def at_a_glance(principal: Principal) -> dict[str, Any]:
+    """What the overview says of an organization's protection."""
+    now = timezone.now()
+    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
+    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
+    failing = _failing(principal)
+    return counted(principal, now) | {
+        "now": now,
+        "overdue": planned.due(now - OVERDUE_AFTER).first(),
+        "failing": failing[:MOST_FAILING],
+        "more_failing": len(failing) > MOST_FAILING,
+        "next_runs": planned.filter(next_run_at__gt=now)[:NEXT_RUNS],
+    }
+
+
+def _failing(principal: Principal) -> list[BackupPolicy]:
+    """Policies whose last run made no whole backup, those first that want most to be looked at."""
+    policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
+    failing = policies.filter(standing__in=FAILING).select_related("last_run__job__backup")
+    order = ("attention", F("last_run__created_at").desc(), "pk")
+    return list(failing.order_by(*order)[: MOST_FAILING + 1])
+
+
+def _unseen(principal: Principal) -> dict[str, Any]:
+    """Running clusters that did not answer: what is known of them is old."""
+    looks = ClusterLook.objects.visible_to(principal).exclude(problem="")
+    silent = looks.filter(cluster__condition=Condition.RUNNING, cluster__wanted_running=True)
+    return silent.order_by().aggregate(clusters=Count("pk"), since=Min("seen_at"))
