@@ -57,7 +57,7 @@ class Source:
 def capture(attempt: Attempt, job: BackupJob) -> None:
     """Write the archive of `job.backup`; what it holds is noted in the backup's row."""
     if not must_finish(attempt.task):
-        with connected(job.cluster, job.db_name) as client:
+        with connected(job.cluster, job.db_name, attempt.name) as client:
             source = _pin(attempt, job, client)
             attempt.release_lock()
             _copy(attempt, job.backup, source)
@@ -100,14 +100,14 @@ def _tidy_if_possible(job: BackupJob) -> None:
 
 def _pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
     attempt.report(1, "pinning", "Holding all collections at one instant.")
-    snapshots = snapshots_of(job.cluster)
+    snapshots = snapshots_of(job.cluster, attempt.name)
     version = client.server().version
     if snapshots is None:
         return _by_timestamp(attempt, job, client, version)
     earlier = attempt.task.checkpoint.get("snapshot", "")
     found = snapshots.find(earlier) if earlier else None
     if found is None:
-        name = f"{attempt.task.task_id}-{attempt.lease.epoch}"
+        name = attempt.name
         names = wanted(attempt, job, client)
         attempt.guard()
         found = snapshots.take(name, database=job.db_name, collections=names)
@@ -179,7 +179,7 @@ def _copy_collection(
             partition or scan.collection.partitions[0],
             reading.batches_of(batches),
             sealed=parts,
-            guard=attempt.guard,
+            fenced=attempt.fenced,
         )
         for part in written:
             _keep(attempt, backup, part, reading.cursor)

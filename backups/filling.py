@@ -58,6 +58,7 @@ class Filling:
         """What an attempt left half filled is worth nothing."""
         self._attempt.guard()
         self._client.drop(self._hidden)
+        self._attempt.guard()
         create.create(self._client, self._content.description, self._hidden)
         inserter = Inserter(self._client, self._content.description, self._hidden)
         for partition in self._content.description.partitions:
@@ -112,11 +113,11 @@ class Filling:
 
     def _read_back(self) -> Iterator[pa.RecordBatch]:
         described = dataclasses.replace(self._content.description, name=self._hidden)
-        snapshots = snapshots_of(self._job.cluster)
+        snapshots = snapshots_of(self._job.cluster, self._attempt.name)
         if snapshots is None:
             yield from _batches(WireScan(self._client, described))
             return
-        name = f"{self._attempt.task.task_id}-{self._attempt.lease.epoch}-{self._hidden}"
+        name = f"{self._attempt.name}-{self._hidden}"
         pinned = snapshots.take(name, database=self._job.db_name, collections=[self._hidden])
         try:
             yield from _batches(pinned.scans()[0])

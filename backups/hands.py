@@ -50,14 +50,17 @@ def access_to(cluster: Cluster) -> ConsoleAccess:
 
 
 @contextmanager
-def connected(cluster: Cluster, database: str) -> Iterator[Client]:
-    """A connection with the console's own credential: hidden collections are seen, too."""
+def connected(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Client]:
+    """A connection with the console's own credential: hidden collections are seen, too. Jobs name
+    their attempt, so that the server can refuse the one that was overtaken.
+    """
     access = access_to(cluster)
     endpoint = Endpoint(
         host=access.endpoint.host,
         port=access.endpoint.port,
         credential=access.credential,
         database=database,
+        attempt=attempt,
     )
     with Client(endpoint) as client:
         yield client
@@ -71,4 +74,4 @@ def free_bytes_of(cluster: Cluster) -> int | None:
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
     control = access_to(cluster).control
-    return None if control is None else Snapshots(control)
+    return None if control is None else Snapshots(control, attempt)

@@ -27,7 +27,7 @@ def restore(attempt: Attempt, job: BackupJob) -> None:
     """Bring the collections of `job.backup` back, each whole and compared, or change nothing."""
     reader = open_archive(job.backup)
     _plan(attempt, job, reader)
-    with connected(job.cluster, job.db_name) as client:
+    with connected(job.cluster, job.db_name, attempt.name) as client:
         if not Journal(attempt.task.checkpoint).swapped:
             _fill(attempt, job, reader, client)
             _look_again(attempt, job, reader)
@@ -41,7 +41,7 @@ def undo(attempt: Attempt, job: BackupJob) -> None:
     """Leave the target as it was: same rows, names, aliases and load state, nothing of ours."""
     journal = Journal(attempt.task.checkpoint)
     if journal.steps:
-        with connected(job.cluster, job.db_name) as client:
+        with connected(job.cluster, job.db_name, attempt.name) as client:
             if job.db_name in client.databases():
                 _walk_back(attempt, job, client)
     tidy(job)
@@ -98,7 +98,7 @@ def _look_again(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None
 
 
 def _make_database(attempt: Attempt, job: BackupJob) -> None:
-    with connected(job.cluster, ANY_DATABASE) as client:
+    with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
         if job.db_name not in client.databases():
             attempt.guard()
             client.create_database(job.db_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import pyarrow as pa
 
@@ -26,6 +27,9 @@ _READ_AT_ONCE = 1024 * 1024
 Guard = Callable[[], None]
 """Raises when the caller has lost its right to write; called right before every effect."""
 
+Fenced = Callable[[], AbstractContextManager[object]]
+"""While it is entered the caller cannot lose its right to write; entering raises where it has."""
+
 
 def nothing_to_guard() -> None:
     """For callers that are alone."""
@@ -40,7 +44,7 @@ def write_parts(
     *,
     sealed: Sequence[Part] = (),
     part_bytes: int = PART_BYTES,
-    guard: Guard = nothing_to_guard,
+    fenced: Fenced = contextlib.nullcontext,
 ) -> Iterator[Part]:
     """Write one partition's rows; yields each part once it is sealed, so that the caller keeps it.
 
@@ -49,7 +53,7 @@ def write_parts(
     Parquet buffers of one row group, however many rows there are.
     """
     number = len(_of(sealed, description.name, partition))
-    writing = _Writing(store, archive, description, partition, part_bytes, guard)
+    writing = _Writing(store, archive, description, partition, part_bytes, fenced)
     nonempty = (batch for batch in batches if batch.num_rows)
     for first in nonempty:
         yield writing.part(number, first, nonempty)
@@ -100,11 +104,11 @@ class _Writing:
         description: CollectionDescription,
         partition: str,
         part_bytes: int,
-        guard: Guard,
+        fenced: Fenced,
     ) -> None:
         if partition not in description.partitions:
             raise FormatError(f"{description.name!r} has no partition {partition!r}")
-        self.store, self.archive, self.guard = store, archive, guard
+        self.store, self.archive, self.fenced = store, archive, fenced
         self.description, self.partition = description, partition
         self.schema, self.part_bytes = arrow_schema(description), part_bytes
 
@@ -116,8 +120,11 @@ class _Writing:
                 self._fill(written, first, more)
                 written.finish()
             part = self._facts(number, written)
-            self.guard()
-            self._publish(staged, part)
+            staged.finish()
+            with (
+                self.fenced()
+            ):  # a worker that was paused here must not publish into a sealed archive
+                self._publish(staged, part)
         return part
 
     def _fill(self, part: _OpenPart, first: pa.RecordBatch, more: Iterator[pa.RecordBatch]) -> None:

@@ -58,6 +58,8 @@ class Endpoint:
     credential: str = dataclasses.field(repr=False)
     database: str = "default"
     secure: bool = False
+    attempt: str = ""
+    """`<task id>-<number>`: servers of ours refuse what an older attempt asks for."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -240,4 +242,5 @@ def _channel(endpoint: Endpoint) -> grpc.Channel:
 
 def _metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     encoded = base64.b64encode(endpoint.credential.encode()).decode()
-    return (("authorization", encoded), ("dbname", endpoint.database))
+    attempt = (("vbase-attempt", endpoint.attempt),) if endpoint.attempt else ()
+    return (("authorization", encoded), ("dbname", endpoint.database), *attempt)

@@ -52,8 +52,10 @@ class ReadTimestamp:
 class Snapshots:
     """The console's snapshots of one cluster."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, attempt: str = "") -> None:
+        """`attempt`: `<task id>-<number>`; the server refuses an older one than it has seen."""
         self._control = control
+        self._attempt = attempt
 
     def take(self, name: str, *, database: str, collections: Sequence[str]) -> Snapshot:
         """Of all these at one instant; the same name again gives what is there already."""
@@ -63,6 +65,7 @@ class Snapshots:
             name=name,
             database=database,
             collections=list(collections),
+            attempt=self._attempt,
         )
         return _snapshot(found)
 

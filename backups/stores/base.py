@@ -69,6 +69,9 @@ class StagedObject(Protocol):
 
     def write(self, data: bytes | memoryview) -> int: ...
 
+    def finish(self) -> None:
+        """All is written: do now what takes time, so that `publish` is quick. May be left out."""
+
     def publish(self, key: str) -> None:
         """Make it visible under that key, whole and durable, or raise `ObjectExists`.
 

@@ -135,15 +135,22 @@ class _StagedFile:
         with _explained("write to", self.root):
             return self.stream.write(data)
 
+    def finish(self) -> None:
+        if not self.stream.closed:
+            with _explained("write to", self.root):
+                self.stream.flush()
+                os.fsync(self.stream.fileno())
+                self.stream.close()
+
     def publish(self, key: str) -> None:
         *parents, name = checked_key(key)
-        with _explained("publish", key):
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
-            self.stream.close()
-            with directories.opened(self.root, parents, create=True) as directory:
-                self._link(name, directory)
-                os.fsync(directory)
+        self.finish()
+        with (
+            _explained("publish", key),
+            directories.opened(self.root, parents, create=True) as directory,
+        ):
+            self._link(name, directory)
+            os.fsync(directory)
 
     def _link(self, name: str, directory: int) -> None:
         os.link(

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import pytest
@@ -87,13 +88,13 @@ def test_the_same_rows_in_two_collections_are_one_file(store: MemoryStore) -> No
 
 
 def test_who_lost_the_right_to_write_publishes_nothing(store: MemoryStore) -> None:
-    def guard() -> None:
+    def refuse() -> NoReturn:
         raise PermissionError("the lease is another's")
 
     with pytest.raises(PermissionError):
-        write(store, books(0, 3), guard=guard)
+        write(store, books(0, 3), fenced=refuse)
     with pytest.raises(PermissionError):
-        seal(store, ARCHIVE, manifest_of([], BOOKS), guard=guard)
+        seal(store, ARCHIVE, manifest_of([], BOOKS), guard=refuse)
     assert store.objects == {}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,17 +21,21 @@ class Dead(BaseException):
 
 @contextmanager
 def dying_at(effect: int) -> Iterator[None]:
-    """Every effect on the world is announced by `guard`; the n-th one never happens."""
-    patch, guard, seen = pytest.MonkeyPatch(), Attempt.guard, 0
+    """Every effect on the world is announced by `guard` or `fenced`; the n-th never happens."""
+    patch, seen = pytest.MonkeyPatch(), 0
 
-    def counted(self: Attempt) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == effect:
-            raise Dead
-        guard(self)
+    def counted(announced: Callable[[Attempt], Any]) -> Callable[[Attempt], Any]:
+        def count(self: Attempt) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == effect:
+                raise Dead
+            return announced(self)
 
-    patch.setattr(Attempt, "guard", counted)
+        return count
+
+    for name in ("guard", "fenced"):
+        patch.setattr(Attempt, name, counted(getattr(Attempt, name)))
     try:
         yield
     finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from pymilvus import MilvusClient
 
 from backups import capture, restore, services
 from backups.archive.verify import findings
 from backups.hands import snapshots_of
 from backups.models import Backup, SealedPart
-from backups.stores.local import LocalStore
+from backups.stores.local import LocalStore, _StagedFile
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import Dead, dies, taken_over
@@ -74,6 +75,22 @@ def test_sealed_parts_are_not_read_again(
         list(SealedPart.objects.order_by("number").values_list("pk", flat=True))[: len(sealed)]
         == sealed
     )
+
+
+def test_nobody_can_take_over_while_a_part_appears(
+    cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task's row is held, so that no part comes into an archive that another has sealed."""
+    seen, publish = [], _StagedFile.publish
+
+    def watched(self: _StagedFile, key: str) -> None:
+        seen.append(connection.in_atomic_block)
+        publish(self, key)
+
+    monkeypatch.setattr(_StagedFile, "publish", watched)
+    fill(milvus, rows=ROWS)
+    run_task(services.take_backup(cluster, collection_names=["images"], by="alice").task.task_id)
+    assert (len(seen) >= 2, all(seen)) == (True, True)
 
 
 def test_a_cancelled_backup_leaves_nothing(

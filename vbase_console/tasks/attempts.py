@@ -103,6 +103,11 @@ class Attempt:
         return job_for(self.task.kind)
 
     @property
+    def name(self) -> str:
+        """Of all attempts at all tasks this one; a later one at the same task has a larger end."""
+        return f"{self.task.task_id}-{self.lease.epoch}"
+
+    @property
     def tries(self) -> int:
         """Attempts since the last one that got anywhere, this one included: a long job may outlive
         any number of deaths, and one that never gets on ends.

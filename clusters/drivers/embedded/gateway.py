@@ -21,6 +21,7 @@ from clusters.drivers.embedded import load_state
 from clusters.drivers.embedded.authentication import Credentials, Role
 from clusters.drivers.embedded.cores import Permits
 from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.fence import Fence, Overtaken, attempt_in
 from clusters.drivers.embedded.locking import CollectionLocks, Key
 from clusters.drivers.embedded.methods import (
     CHANGE_LOAD_STATE,
@@ -68,12 +69,18 @@ class Gateway(Interceptor):
     """Stands behind the authentication, before the servicer."""
 
     def __init__(
-        self, engine: Engine, locks: CollectionLocks, permits: Permits, credentials: Credentials
+        self,
+        engine: Engine,
+        locks: CollectionLocks,
+        permits: Permits,
+        credentials: Credentials,
+        fence: Fence,
     ) -> None:
         self._engine = engine
         self._locks = locks
         self._permits = permits
         self._credentials = credentials
+        self._fence = fence
         self.closed_because: str | None = "The cluster is starting; try again in a moment."
 
     def intercept_service(
@@ -105,10 +112,19 @@ class Gateway(Interceptor):
             keys = stack.enter_context(self._turn(call))
             stack.enter_context(self._permit(call))
             stack.enter_context(self._reading(call))
+            self._let_through(call)
             answer = self._answer(call, behavior)
             if call.method in CHANGE_LOAD_STATE:
                 self._remember_load_state(keys)
             return answer
+
+    def _let_through(self, call: Call) -> None:
+        """Asked when it is the call's turn, because attempts are overtaken while they wait, too."""
+        if call.is_consoles:
+            try:
+                self._fence.pass_through(attempt_in(call.context.invocation_metadata()))
+            except Overtaken as error:
+                call.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
     def _answer(self, call: Call, behavior: Behavior) -> Any:
         if call.method != "ShowCollections":

@@ -7,15 +7,17 @@ import threading
 import time
 from concurrent import futures
 from pathlib import Path
+from typing import Any
 
 import grpc
 from milvus_lite._version import get_version
 from pymilvus.grpc_gen import milvus_pb2_grpc
 
 from clusters.drivers.embedded.authentication import AuthenticationInterceptor, Credentials
-from clusters.drivers.embedded.control import Answer, Method, control_handlers
+from clusters.drivers.embedded.control import Answer, ControlError, Method, control_handlers
 from clusters.drivers.embedded.cores import Cores, Permits
 from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.fence import Fence, Overtaken
 from clusters.drivers.embedded.gateway import Gateway
 from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
@@ -73,7 +75,8 @@ class Server:
         snapshots = data_dir / "snapshots"
         self._of_console = Snapshots(self._engine, self._locks, snapshots / "console")
         self._of_tenant = Snapshots(self._engine, self._locks, snapshots / "tenant")
-        self._gateway = Gateway(self._engine, self._locks, self._permits, credentials)
+        self._fence = Fence()
+        self._gateway = Gateway(self._engine, self._locks, self._permits, credentials, self._fence)
         self._server = self._listen(port)
 
     def _listen(self, port: int) -> grpc.Server:
@@ -101,7 +104,7 @@ class Server:
             "Rotate": self.rotate,
             "SetCores": self.set_cores,
             "Stop": self.stop,
-            "CreateSnapshot": self._of_console.create,
+            "CreateSnapshot": self.create_snapshot,
             "DescribeSnapshot": self._of_console.describe,
             "DropSnapshot": self.drop_snapshot,
             "ListSnapshots": self.list_snapshots,
@@ -133,6 +136,13 @@ class Server:
     def stop(self) -> Answer:
         self._stopping.set()
         return {}
+
+    def create_snapshot(self, attempt: str = "", **wanted: Any) -> Answer:
+        try:
+            self._fence.pass_through(attempt)
+        except Overtaken as error:
+            raise ControlError(str(error)) from error
+        return self._of_console.create(**wanted)
 
     def drop_snapshot(self, name: str) -> Answer:
         self._of_console.drop(name)

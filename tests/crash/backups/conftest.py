@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymilvus import MilvusClient
@@ -31,6 +32,12 @@ def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedD
     for cluster_id in own.cluster_ids():
         list(own.delete(cluster_id, lambda: None))
     hands.get_driver.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_lease_ends_by_itself(settings: Any) -> None:
+    """Tests end leases; a busy machine must not."""
+    settings.LEASE_SECONDS = 60
 
 
 @pytest.fixture

@@ -69,11 +69,14 @@ class Announcer:
 
     def point(self, name: str) -> None:
         self._seen.update([name, ""])
-        if self._fate.signal and self._seen[self._fate.point] == self._fate.number:
-            if name == self._fate.point or not self._fate.point:
-                self.tell(STOPPED)
-                os.kill(os.getpid(), self._fate.signal)
+        if self._fate.signal and self._is_met_at(name):
+            self.tell(STOPPED)
+            os.kill(os.getpid(), self._fate.signal)
         self.tell("effect", name)
+
+    def _is_met_at(self, name: str) -> bool:
+        point = self._fate.point
+        return point in ("", name) and self._seen[point] == self._fate.number
 
     def before(self, owner: Any, attribute: str, name: Callable[..., str] | str) -> None:
         original = getattr(owner, attribute)
@@ -91,6 +94,7 @@ class Announcer:
 
         def counted(*arguments: Any, **named: Any) -> Iterator[Any]:
             for each in original(*arguments, **named):
+                self.point("batch")
                 self.tell("read", rows(each))
                 yield each
 

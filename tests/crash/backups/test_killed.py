@@ -16,7 +16,6 @@ from tests.crash.backups.effects import ROWS_IN_A_BATCH, Fate, killed_at
 from tests.crash.backups.scenarios import SCENARIOS, Scenario
 from tests.crash.backups.stage import ROWS, Stage, last_task, rows_of
 from tests.crash.backups.workers import Worker, Workers
-from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Pulse
 
 FEWEST_POINTS = 4

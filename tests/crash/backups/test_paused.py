@@ -16,20 +16,22 @@ from tests.crash.backups.workers import Workers
 from vbase_console.tasks.models import Task, TaskEvent
 
 BEFORE_ASKING = [
-    ("BACKUP", stopped_at(2, "guard")),
+    ("BACKUP", stopped_at(1, "guard")),
+    ("BACKUP", stopped_at(3, "batch")),
     ("RESTORE REPLACE", stopped_at(6, "guard")),
 ]
 """It will ask whether it still may, and it may not."""
 
 AFTER_ASKING = [
     ("BACKUP", stopped_at(1, "CreateSnapshot")),
-    ("BACKUP", stopped_at(2, "publish")),
     ("RESTORE REPLACE", stopped_at(1, "Insert")),
     ("RESTORE REPLACE", stopped_at(1, "RenameCollection")),
     ("RESTORE REPLACE", stopped_at(2, "RenameCollection")),
     ("RESTORE REPLACE", stopped_at(1, "DropCollection")),
 ]
-"""It was told that it may, and then stood still: whoever is written to has to refuse it."""
+"""It was told that it may, and then stood still: the server has to refuse it. Who writes into the
+database or the store has the task's row meanwhile, so that nobody can overtake it there.
+"""
 
 
 def all_there_is(stage: Stage) -> tuple[Any, ...]:

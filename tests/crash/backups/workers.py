@@ -86,7 +86,7 @@ class Workers:
             "VBASE_DATA_DIR": str(self._machine),
             "VBASE_BACKUP_STORE": str(settings.BACKUP_STORE),
             "VBASE_SECRET_KEY": settings.SECRET_KEY,
-            "VBASE_LEASE_SECONDS": "10",
+            "VBASE_LEASE_SECONDS": "60",
         }
 
 
