@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from backups.policies.standing import attention, standing
 from backups.policies.states import SKIPPED, OnMissing
 from clusters.models import Cluster
 from vbase_console.identifiers import new_id
@@ -29,6 +30,10 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def with_last_run(self) -> Self:
         """For whoever reads `last_run_at` and `last_status` of many."""
         return self.select_related("cluster", "last_run__job__task")
+
+    def with_standing(self) -> Self:
+        """How each stands, and how soon somebody should look at it."""
+        return self.annotate(standing=standing(), attention=attention())
 
 
 class BackupPolicy(models.Model):

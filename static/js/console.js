@@ -2,6 +2,7 @@
 "use strict";
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const zone = clock.resolvedOptions().timeZone;
 
 function enhance() {
   for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
@@ -9,6 +10,11 @@ function enhance() {
     time.textContent = clock.format(new Date(time.dateTime));
   }
   for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+  for (const name of document.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;
+  for (const button of document.querySelectorAll("button[data-fill-zone][hidden]")) {
+    button.textContent = `Use ${zone}`;
+    button.hidden = false;
+  }
 }
 
 async function copy(button) {
@@ -27,6 +33,12 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button) copy(button);
+  const filler = event.target.closest("button[data-fill-zone]");
+  if (filler) {
+    const field = document.getElementById(filler.dataset.fillZone);
+    field.value = zone;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }

@@ -1,0 +1,74 @@
+"""How policies and their runs read on pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django import template
+
+from backups.policies.cron import BadZone, zone_of
+from backups.policies.models import PolicyRun
+from backups.policies.retention import Verdict
+from backups.policies.standing import Standing
+from backups.policies.states import SKIPPED
+
+register = template.Library()
+
+LOOKS = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
+"""Of a run's cell in the strip; any other run is under way."""
+
+
+@register.filter
+def look(run: PolicyRun) -> str:
+    if run.status == "SUCCEEDED" and run.job is not None and run.job.backup.missing:
+        return "incomplete"
+    return LOOKS.get(run.status, "busy")
+
+
+@register.filter
+def said(run: PolicyRun) -> str:
+    """One run in one line, for whoever cannot see its colour."""
+    at = f"{run.planned_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    how = (", by hand" if run.is_manual else "") + (", caught up" if run.is_catch_up else "")
+    why = why_of(run)
+    return f"{run.status.capitalize()}, {at}{how}{': ' if why else ''}{why}"
+
+
+@register.filter
+def why_of(run: PolicyRun) -> str:
+    """What there is to say of a run that did not simply succeed."""
+    if run.skip_reason or run.job is None:
+        return run.skip_reason
+    if run.status == "SUCCEEDED":
+        return " ".join(run.job.backup.missing)
+    return run.job.task.message if run.status == "FAILED" else ""
+
+
+@register.filter
+def in_zone(at: datetime | None, zone: str) -> str:
+    """As a clock there shows it; the abbreviation tells when clocks are changed."""
+    if at is None:
+        return "—"
+    try:
+        local = at.astimezone(zone_of(zone))
+    except BadZone:
+        local = at.astimezone(UTC)
+    return f"{local:%a %Y-%m-%d %H:%M %Z}"
+
+
+@register.filter
+def standing_words(name: str) -> str:
+    return str(Standing(name).label)
+
+
+@register.filter
+def standing_tone(name: str) -> str:
+    tones = {Standing.FAILING: "bad", Standing.GOOD: "good", Standing.RUNNING: "busy"}
+    warned = {Standing.INCOMPLETE, Standing.SKIPPED}
+    return "warn" if name in warned else tones.get(Standing(name), "still")
+
+
+@register.filter
+def reason(verdict: Verdict) -> str:
+    """Without the word before it, which the badge says."""
+    return verdict.reason.partition(": ")[2]

@@ -1,0 +1,191 @@
+"""The form of a policy: with what it would mean beside it, and asked again before backups go."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups.forms import MOST_TICKS
+from backups.policies import services
+from backups.policies.models import BackupPolicy
+from backups.policies.preview import Judged, preview
+from backups.policy_forms import SCHEDULE, PolicyForm, shown_in_form, typed
+from backups.views.policies import PolicyPage
+from backups.views.policies_ahead import MOST_NAMED, SCHEDULES, ahead_of, look_at, zones
+from backups.views.policies_shown import words_of
+from clusters.models import Cluster
+from clusters.views.detail import ClusterPage
+from clusters.views.shown import digest
+from vbase_console.errors import Aborted, ConsoleError, InvalidArgument, NotFound
+from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, UPDATE_BACKUP_POLICY
+from vbase_console.pages.editing import FormPage
+from vbase_console.pages.requests import wants_fragment
+
+
+class WouldGo(Aborted):
+    """Backups would go that nobody was asked about."""
+
+    def __init__(self, going: list[Judged]) -> None:
+        self.going = going
+        self.mark = digest([each.backup_id for each in going])
+        super().__init__(f"{len(going)} backups would go; that is asked first.")
+
+
+class PolicyFormPage(FormPage):
+    template_name: ClassVar[str] = "backups/policy_form.html"
+    form_class: ClassVar[type[forms.Form]] = PolicyForm
+    bound: PolicyForm
+    edited: BackupPolicy | None = None
+
+    @property
+    def of_cluster(self) -> Cluster:
+        raise NotImplementedError
+
+    def begin(self) -> dict[str, Any]:
+        """What stands in the form at first."""
+        return {}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.shown(PolicyForm(initial=self.begin()))
+
+    def prepare(self) -> None:
+        """The cluster is asked here, before anything is locked; whose it is comes first."""
+        cluster = self.of_cluster
+        super().prepare()
+        try:
+            services.look_for_database(cluster, self.bound.cleaned_data["db_name"])
+        except NotFound as error:
+            raise InvalidArgument(field_errors={"dbName": [error.message]}) from error
+
+    def shown(self, form: PolicyForm, *, status: int = 200) -> HttpResponse:
+        return self.page(form=form, status=status, **self.dressed(form))
+
+    def dressed(self, form: PolicyForm) -> dict[str, Any]:
+        """The form with what the cluster has, and what it would mean."""
+        there = look_at(self.of_cluster, str(form["db_name"].value() or ""))
+        form.offer(there.databases, there.collections)
+        return {
+            "there": there,
+            "ahead": ahead_of({name: form[name].value() for name in SCHEDULE}, self.edited),
+            "most": MOST_TICKS,
+            "schedules": SCHEDULES,
+            "zones": zones(),
+        }
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        if isinstance(error, WouldGo):
+            going = error.going
+            named, more = going[:MOST_NAMED], max(0, len(going) - MOST_NAMED)
+            asked = {"going": going, "named": named, "more": more, "mark": error.mark}
+            return self.page(form=self.bound, status=409, **asked)
+        return super().refused(error)
+
+    def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
+        if "going" not in more and "there" not in more:
+            more |= self.dressed(more["form"])
+        return super().page(status=status, **more)
+
+
+class PolicyCreateView(PolicyFormPage, ClusterPage):
+    scopes = {"GET": CREATE_BACKUP_POLICY, "POST": CREATE_BACKUP_POLICY}
+    action = "CreateBackupPolicy"
+    nav = "policies"
+
+    @property
+    def of_cluster(self) -> Cluster:
+        return self.cluster
+
+    def begin(self) -> dict[str, Any]:
+        asked = self.request.GET.get("db_name")
+        return {"db_name": asked} if asked else {}
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {
+            "back": self.address("cluster-policy-list"),
+            "save_address": self.address("policy-create"),
+            "preview_address": self.address("policy-create-preview"),
+        }
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        policy = services.create_policy(self.cluster, **self.bound.wish())
+        self.object_id = policy.policy_id
+        return redirect("policy-detail", self.principal.organization_name, policy.policy_id)
+
+
+class PolicyEditView(PolicyFormPage, PolicyPage):
+    scopes = {"GET": UPDATE_BACKUP_POLICY, "POST": UPDATE_BACKUP_POLICY}
+    action = "UpdateBackupPolicy"
+
+    @property
+    def of_cluster(self) -> Cluster:
+        return self.policy.cluster
+
+    @property
+    def edited(self) -> BackupPolicy:  # type: ignore[override]
+        return self.policy
+
+    def begin(self) -> dict[str, Any]:
+        """Of another database none of its collections is meant."""
+        now = shown_in_form(self.policy)
+        asked = self.request.GET.get("db_name", now["db_name"])
+        if asked != now["db_name"]:
+            now |= {"db_name": asked, "collection_names": [], "others": ""}
+        return now
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {
+            "words": words_of(self.policy),
+            "save_address": reverse("policy-edit", args=self.address),
+            "preview_address": reverse("policy-preview", args=self.address),
+        }
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        wish = self.bound.wish()
+        self.ask_first({name: wish[name] for name in SCHEDULE})
+        services.update_policy(self.policy, **wish)
+        return self.to_policy()
+
+    def ask_first(self, schedule: dict[str, Any]) -> None:
+        """Backups that stay as it is and would go then are shown, with their reasons, before."""
+        would = preview(**schedule, policy=self.policy).would_expire
+        as_it_is = schedule | {"retention_count": self.policy.retention_count}
+        going_anyway = {
+            each.backup_id for each in preview(**as_it_is, policy=self.policy).would_expire
+        }
+        going = [each for each in would if each.backup_id not in going_anyway]
+        if going and self.request.POST.get("confirmed") != WouldGo(going).mark:
+            raise WouldGo(going)
+
+
+class Previewing(PolicyFormPage):
+    """What the form shows while somebody types; without a script its button brings the whole form
+    again, with what was typed.
+    """
+
+    action = "PreviewBackupPolicy"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return redirect(self.context()["save_address"])
+        about = {"policy": self.edited, "ahead": ahead_of(request.GET.dict(), self.edited)}
+        return self.fragment("backups/partials/policy_ahead_answer.html", **about)
+
+    def prepare(self) -> None:
+        self.again = PolicyForm(initial=typed(PolicyForm, self.request.POST))
+        self.around = self.dressed(self.again)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.page(form=self.again, **self.around)
+
+
+class PolicyCreatePreviewView(Previewing, PolicyCreateView):
+    action = "PreviewBackupPolicy"
+
+
+class PolicyPreviewView(Previewing, PolicyEditView):
+    action = "PreviewBackupPolicy"

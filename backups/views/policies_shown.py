@@ -1,0 +1,195 @@
+"""What pages show of policies and their runs, worked out from rows in a few queries for many."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+
+from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from backups.models import Backup
+from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
+from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
+from backups.policies.pruning import backups_of, verdicts_on
+from backups.policies.retention import Verdict
+from backups.protection.promise import ends_at
+from backups.services import require_running
+from clusters.models import Cluster
+from clusters.states import ENDED
+from vbase_console.errors import ConsoleError
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP_POLICY,
+    DELETE_BACKUP_POLICY,
+    UPDATE_BACKUP_POLICY,
+)
+from vbase_console.organizations.tenancy import Principal
+
+STRIP = 30
+UPCOMING = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The good backups that a policy has: available, with all that was asked for."""
+
+    count: int = 0
+    newest_at: datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyRow:
+    policy: BackupPolicy
+    strip: Sequence[PolicyRun]
+    """Its newest runs, oldest first."""
+    kept: Kept
+    now: datetime
+
+    @property
+    def words(self) -> str:
+        return words_of(self.policy)
+
+    @property
+    def is_stale(self) -> bool:
+        """The newest good backup is older than promised; what is paused promises none."""
+        since = self.kept.newest_at or self.policy.created_at
+        return self.policy.is_active and _promised_until(self.policy, since) < self.now
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyActions:
+    """What can be asked of a policy now, by this person; no control leads to a certain refusal."""
+
+    run: bool
+    edit: bool
+    pause: bool
+    resume: bool
+    delete: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JudgedBackup:
+    backup: Backup
+    verdict: Verdict
+
+
+def listed_policies(principal: Principal) -> PolicyQuerySet:
+    """With all that a list shows of each, but for its runs and its backups."""
+    policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
+    return policies.annotate(strip_from=_strip_from())
+
+
+def runs_of(principal: Principal) -> PolicyRunQuerySet:
+    return PolicyRun.objects.visible_to(principal).select_related("job__task", "job__backup")
+
+
+def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:
+    listed, now = list(policies), timezone.now()
+    strips, kept = _strips(principal, listed), _kept(principal, listed)
+    return [
+        PolicyRow(
+            policy=policy,
+            strip=strips[policy.pk][:STRIP][::-1],
+            kept=kept.get(policy.pk, Kept()),
+            now=now,
+        )
+        for policy in listed
+    ]
+
+
+def _strip_from() -> Subquery:
+    """When the oldest run was planned that the strip shows. A window function would read all the
+    runs of all the policies, and there are four hundred days of them.
+    """
+    own = PolicyRun.objects.filter(policy=OuterRef("pk")).order_by("-planned_at", "-pk")
+    return Subquery(own.values("planned_at")[STRIP - 1 : STRIP])
+
+
+def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
+    """The newest runs of each, newest first, in one query for all."""
+    strips: dict[str, list[PolicyRun]] = defaultdict(list)
+    if policies:
+        shown = reduce(or_, (_of_strip(policy) for policy in policies))
+        for run in runs_of(principal).filter(shown):
+            strips[run.policy_id].append(run)
+    return strips
+
+
+def _of_strip(policy: BackupPolicy) -> Q:
+    since = policy.strip_from  # type: ignore[attr-defined]
+    return Q(policy=policy.pk, planned_at__gte=since) if since else Q(policy=policy.pk)
+
+
+def _kept(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, Kept]:
+    good = (
+        Backup.objects.available()
+        .visible_to(principal)
+        .filter(
+            cluster__in={policy.cluster_id for policy in policies},
+            policy_id__in=[policy.pk for policy in policies],
+            missing=[],
+        )
+    )
+    counted = good.order_by().values("policy_id").annotate(count=Count("pk"), at=Max("created_at"))
+    return {row["policy_id"]: Kept(count=row["count"], newest_at=row["at"]) for row in counted}
+
+
+def policy_actions_of(
+    principal: Principal, policy: BackupPolicy, *, is_going: bool
+) -> PolicyActions:
+    lives = policy.cluster.status not in ENDED
+    may_change = principal.may(UPDATE_BACKUP_POLICY) and lives
+    may_run = principal.may(CREATE_BACKUP_POLICY) and not why_no_run(policy.cluster)
+    return PolicyActions(
+        run=may_run and not is_going,
+        edit=may_change,
+        pause=may_change and policy.is_active,
+        resume=may_change and not policy.is_active,
+        delete=principal.may(DELETE_BACKUP_POLICY),
+    )
+
+
+def why_no_run(cluster: Cluster) -> str:
+    """Why a run would be skipped now; empty where it would not."""
+    try:
+        require_running(cluster)
+    except ConsoleError as error:
+        return error.message
+    return ""
+
+
+def words_of(policy: BackupPolicy) -> str:
+    """A schedule that cannot be understood any more is shown as it stands there."""
+    try:
+        return describe(parse(policy.schedule_cron))
+    except BadCron:
+        return policy.schedule_cron
+
+
+def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:
+    """A schedule that cannot be understood promises nothing that could still be kept."""
+    try:
+        return ends_at(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
+    except (BadCron, BadZone):
+        return newest_at
+
+
+def upcoming_of(policy: BackupPolicy) -> list[datetime]:
+    if not policy.is_active:
+        return []
+    try:
+        cron, zone = parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone):
+        return []
+    return runs(cron, zone, timezone.now(), UPCOMING)
+
+
+def judged_backups(policy: BackupPolicy) -> list[JudgedBackup]:
+    """What retention will do with each backup that there is, newest first."""
+    backups = backups_of(policy)
+    verdicts = verdicts_on(policy, backups, policy.retention_count)
+    return [JudgedBackup(backup=backup, verdict=verdicts[backup.backup_id]) for backup in backups]
