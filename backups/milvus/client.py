@@ -65,6 +65,25 @@ class Endpoint:
         return f"{self.host}:{self.port}"
 
 
+class Pending:
+    """A call that was sent. Calling this waits for its answer."""
+
+    def __init__(self, future: Any, answer: Callable[[], Any]) -> None:
+        self._future = future
+        self._answer = answer
+
+    def __call__(self) -> Any:
+        return self._answer()
+
+    @property
+    def is_answered(self) -> bool:
+        return bool(self._future.done())
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more; a server of ours then ends what it builds."""
+        self._future.cancel()
+
+
 class Client:
     """One connection to one database. Safe to share among threads; close it, or use `with`."""
 
@@ -105,7 +124,7 @@ class Client:
 
     def begin(
         self, method: str, request: Any, *, seconds: float | None = None
-    ) -> Callable[[], Any]:
+    ) -> Pending:
         """Send now, go on with something else, and call what is returned for the answer."""
         if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
             request.db_name = self.endpoint.database
@@ -113,7 +132,7 @@ class Client:
         future = getattr(self._stub, method).future(
             request, timeout=deadline, metadata=self._metadata
         )
-        return lambda: self._answer(method, future)
+        return Pending(future, lambda: self._answer(method, future))
 
     def _answer(self, method: str, future: Any) -> Any:
         where = f"{method} at {self.endpoint}"

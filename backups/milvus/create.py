@@ -86,10 +86,10 @@ def has_partition_key(collection: CollectionDescription) -> bool:
 def create_indexes(client: Client, collection: CollectionDescription, name: str) -> None:
     """Ask for all that are not there; a full Milvus builds them in the background."""
     there = {index.field_name for index in client.indexes(name)}
-    embedded = client.server().is_embedded
     for index in collection.indexes:
         if index.field_name not in there:
-            client.call("CreateIndex", _index(index, name, embedded), seconds=client.long_seconds)
+            request = index_request(client, index, name)
+            client.call("CreateIndex", request, seconds=client.long_seconds)
 
 
 def index_progress(client: Client, name: str) -> tuple[int, int]:
@@ -190,7 +190,8 @@ def _function(function: FunctionDescription) -> Any:
     )
 
 
-def _index(index: IndexDescription, name: str, embedded: bool) -> Any:
+def index_request(client: Client, index: IndexDescription, name: str) -> Any:
+    embedded = client.server().is_embedded
     params = _nested(index.params) if embedded else dict(index.params)
     return milvus_pb2.CreateIndexRequest(
         collection_name=name,

@@ -20,7 +20,7 @@ from typing import Any
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
 from milvus_lite.storage.manifest import Manifest
 
-from clusters.drivers.embedded import auto_ids, load_state, reading
+from clusters.drivers.embedded import auto_ids, indexing, load_state, reading
 from clusters.drivers.embedded.locking import Key
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self.failures: dict[Key, str] = {}
         self._root = data_dir
         self._settled: dict[Key, Any] = {}
+        indexing.install()
         super().__init__(str(data_dir))
         self._empty_trash()
 
@@ -121,6 +122,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         key = self._key_of(collection)
         if key not in self._settled:
             reading.furnish(collection)
+            indexing.furnish(collection)
             load_state.rebuild_broken_indexes(collection)
             auto_ids.stand_above_largest_key(collection)
             self._load(key, collection)
@@ -143,6 +145,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     def drop_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
         key = self.key(name, database_name)
+        self._leave_index_builds(key)
         self._finish_background_work(key)
         with self.catalogue:
             if not self.has_collection(name, database_name):
@@ -172,6 +175,11 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self._close(key)
             _emptied(manifest).save()
             self.get_collection(*reversed(key))
+
+    def _leave_index_builds(self, key: Key) -> None:
+        collection = self._settled.get(key)
+        if collection is not None:
+            indexing.building_of(collection).is_dropped = True
 
     def _finish_background_work(self, key: Key) -> None:
         """Index builds take minutes; wait for them before anybody else has to wait for us."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
 
+from clusters.drivers.embedded.indexing import Abandoned
+
 logger = logging.getLogger(__name__)
 
 _MARK = "vbase_released"
@@ -48,6 +50,8 @@ def rebuild_broken_indexes(collection: Any) -> None:
     def load_or_rebuild() -> None:
         try:
             load()
+        except Abandoned:
+            raise
         except Exception:  # each kind of index has errors of its own
             logger.warning("the indexes of %s are built anew", collection.name, exc_info=True)
             for segment, spec in _built(collection):

@@ -13,6 +13,7 @@ import grpc
 from milvus_lite._version import get_version
 from pymilvus.grpc_gen import milvus_pb2_grpc
 
+from clusters.drivers.embedded import indexing
 from clusters.drivers.embedded.authentication import AuthenticationInterceptor, Credentials
 from clusters.drivers.embedded.control import Answer, ControlError, Method, control_handlers
 from clusters.drivers.embedded.cores import Cores, Permits
@@ -108,6 +109,7 @@ class Server:
             "DescribeSnapshot": self._of_console.describe,
             "DropSnapshot": self.drop_snapshot,
             "ListSnapshots": self.list_snapshots,
+            "IndexProgress": self.index_progress,
         }
 
     def health(self) -> Answer:
@@ -150,6 +152,11 @@ class Server:
 
     def list_snapshots(self) -> Answer:
         return {"names": self._of_console.names()}
+
+    def index_progress(self, database: str, collection: str) -> Answer:
+        found = self._engine.opened(collection, database)
+        indexed, total = indexing.progress(found) if found is not None else (0, 0)
+        return {"indexed": indexed, "total": total}
 
     # Life
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ import grpc
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from clusters.drivers.embedded import auto_ids
+from clusters.drivers.embedded import auto_ids, indexing
 from clusters.drivers.embedded.control import ControlError
 from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.methods import RESERVED
 from clusters.drivers.embedded.snapshots import Snapshots
 
 _ILLEGAL_ARGUMENT = 6
@@ -32,6 +34,26 @@ class Servicer(MilvusServicer):  # type: ignore[misc]
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         self._stand_above_given_keys(request, context)
         return super().Upsert(request, context)
+
+    def CreateIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        with self._while_somebody_waits(request, context):
+            return super().CreateIndex(request, context)
+
+    def LoadCollection(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        with self._while_somebody_waits(request, context):
+            return super().LoadCollection(request, context)
+
+    def _while_somebody_waits(
+        self, request: Any, context: grpc.ServicerContext
+    ) -> AbstractContextManager[None]:
+        """What a restore builds is worth nothing without it; a tenant's index is built to its end,
+        as a server would.
+        """
+        name, database = request.collection_name, self._database_name(request, context)
+        collection = self._db.opened(name, database) if name.startswith(RESERVED) else None
+        if collection is None:
+            return nullcontext()
+        return indexing.wanted_while(collection, context.is_active)
 
     def _stand_above_given_keys(self, request: Any, context: grpc.ServicerContext) -> None:
         database = self._database_name(request, context)

@@ -1,0 +1,131 @@
+"""Index builds that can be watched and left.
+
+The engine hands the rows of a segment to faiss in one call, which takes minutes. Here they go in
+small steps: between two of them the count moves on, and a build that nobody wants any more ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import faiss
+from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
+from milvus_lite.schema.types import DataType
+
+_ROWS_AT_ONCE = 512
+_MADE_IN_STEPS = (
+    faiss.IndexHNSWFlat,
+    faiss.IndexHNSWSQ,
+    faiss.IndexIVFFlat,
+    faiss.IndexIVFScalarQuantizer,
+)
+
+
+class Abandoned(Exception):
+    """Nobody wants this index any more."""
+
+
+@dataclasses.dataclass
+class Building:
+    """What is being built of one collection's indexes."""
+
+    is_wanted: Callable[[], bool] = lambda: True
+    is_dropped: bool = False
+    under_way: dict[int, int] = dataclasses.field(default_factory=dict)
+    """Rows that each thread has added to an index that is not whole yet."""
+
+    def step(self, rows: int) -> None:
+        if self.is_dropped or not self.is_wanted():
+            raise Abandoned("The index is not built any further: nobody wants it any more.")
+        self.under_way[threading.get_ident()] += rows
+
+
+_here = threading.local()
+
+
+def furnish(collection: Any) -> None:
+    """Let the collection's own builds be counted, whoever begins them."""
+    building = Building()
+    build = collection._build_or_load_segment_index
+
+    def build_in_sight(segment: Any, spec: Any) -> None:
+        building.under_way[threading.get_ident()] = 0
+        _here.building = building
+        try:
+            build(segment, spec)
+        finally:
+            _here.building = None
+            del building.under_way[threading.get_ident()]
+
+    collection._build_or_load_segment_index = build_in_sight
+    collection.vbase_building = building
+
+
+def building_of(collection: Any) -> Building:
+    building: Building = collection.vbase_building
+    return building
+
+
+@contextmanager
+def wanted_while(collection: Any, is_wanted: Callable[[], bool]) -> Iterator[None]:
+    """Builds of this collection end once `is_wanted` says no; work that others have left to the
+    background is finished first, so that nothing is built twice.
+    """
+    collection._wait_for_bg()
+    building = building_of(collection)
+    building.is_wanted = is_wanted
+    try:
+        yield
+    finally:
+        building.is_wanted = lambda: True
+
+
+def progress(collection: Any) -> tuple[int, int]:
+    """Rows indexed and rows to index, over all indexes; takes no lock, a build holds them."""
+    segments = [each for each in list(collection._segment_cache.values()) if each.num_rows]
+    specs = [each for each in list(collection._index_specs.values()) if _is_built(collection, each)]
+    total = sum(segment.num_rows for segment in segments) * len(specs)
+    done = sum(s.num_rows for spec in specs for s in segments if _has_index(s, spec))
+    done += sum(list(building_of(collection).under_way.values()))
+    return min(done, total), total
+
+
+def _is_built(collection: Any, spec: Any) -> bool:
+    """Sparse ones are made while they are searched."""
+    types = {field.name: field.dtype for field in collection.schema.fields}
+    return types.get(spec.field_name) is not DataType.SPARSE_FLOAT_VECTOR
+
+
+def _has_index(segment: Any, spec: Any) -> bool:
+    is_scalar = spec.index_type in IMPLEMENTED_SCALAR_INDEX_TYPES
+    return spec.field_name in (segment.scalar_indexes if is_scalar else segment.indexes)
+
+
+def install() -> None:
+    """Of faiss as this process uses it; a second time changes nothing."""
+    for kind in _MADE_IN_STEPS:
+        if not hasattr(kind.add, "in_steps"):
+            kind.add = _in_steps(kind.add)
+
+
+def _in_steps(add: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    def add_in_steps(index: Any, vectors: Any) -> None:
+        building: Building | None = getattr(_here, "building", None)
+        if building is None:
+            add(index, vectors)
+            return
+        # faiss counted the machine's cores when it was loaded: more threads than this process may
+        # use wait for each other without rest.
+        faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
+        for start in range(0, len(vectors), _ROWS_AT_ONCE):
+            rows = vectors[start : start + _ROWS_AT_ONCE]
+            building.step(len(rows))
+            add(index, rows)
+
+    add_in_steps.in_steps = True  # type: ignore[attr-defined]
+    return add_in_steps
