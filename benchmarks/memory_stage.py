@@ -1,0 +1,109 @@
+"""A console with one cluster and one collection, and a job that another process does; prints what
+that process took. Started by `benchmarks.memory` once Django is set up.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from django.core.management import call_command
+from pymilvus import DataType, MilvusClient
+
+from backups import services
+from backups.archive.columns import arrow_schema
+from backups.hands import connected
+from backups.milvus.insert import Inserter
+from backups.milvus.schema import describe
+from clusters.drivers.embedded.stopping import stop_all
+from clusters.models import Cluster
+from clusters.services import create_cluster
+from vbase_console.management.commands.prepare import write_ahead
+from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.services import create_organization, person
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks import services as tasks
+from vbase_console.tasks.worker import run_task
+
+_COLLECTION = "source"
+_AT_ONCE = 10_000
+_STOP_SECONDS = 60
+
+
+def stage(kind: str, rows: int, dim: int) -> int:
+    tasks.wake = lambda task_id: True  # nobody listens
+    cluster, task = create_cluster(_owner(), name="memory")
+    run_task(task.task_id)
+    cluster.refresh_from_db()
+    try:
+        _fill(cluster, rows, dim)
+        return _measured(kind, cluster)
+    finally:
+        stop_all(Path(os.environ["VBASE_DATA_DIR"]), timeout_seconds=_STOP_SECONDS)
+
+
+def _owner() -> Principal:
+    write_ahead()
+    call_command("migrate", interactive=False, verbosity=0)
+    owner = person(email="owner@example.com")
+    create_organization(name="bench", owner=owner)
+    return principal_of_member(owner, "bench")
+
+
+def _fill(cluster: Cluster, rows: int, dim: int) -> None:
+    _create(cluster, dim)
+    with connected(cluster, "default") as client:
+        collection = describe(client, _COLLECTION)
+        inserter = Inserter(client, collection, _COLLECTION)
+        for batch in _batches(arrow_schema(collection), rows, dim):
+            inserter.add(batch, "_default")
+        inserter.finish()
+        client.flush([_COLLECTION])
+
+
+def _create(cluster: Cluster, dim: int) -> None:
+    tenant = MilvusClient(f"http://{cluster.host}:{cluster.port}", token=cluster.token)
+    schema = tenant.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("title", DataType.VARCHAR, max_length=100)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    tenant.create_collection(_COLLECTION, schema=schema)
+    tenant.close()
+
+
+def _batches(schema: pa.Schema, rows: int, dim: int) -> Iterator[pa.RecordBatch]:
+    random = np.random.default_rng(1)
+    for start in range(0, rows, _AT_ONCE):
+        numbers = range(start, min(start + _AT_ONCE, rows))
+        vectors = pa.array(random.random(len(numbers) * dim, dtype=np.float32))
+        columns = [
+            pa.array(numbers, pa.int64()),
+            pa.array([f"the title of document {number}" for number in numbers]),
+            pa.FixedSizeListArray.from_arrays(vectors, type=schema.field("vector").type),
+        ]
+        yield pa.record_batch(columns, schema=schema)
+
+
+def _measured(kind: str, cluster: Cluster) -> int:
+    job = services.take_backup(cluster, collection_names=[_COLLECTION], by="bench")
+    if kind == "BACKUP":
+        return _in_a_process_of_its_own(job.task.task_id)
+    run_task(job.task.task_id)
+    job.backup.refresh_from_db()
+    restore = services.restore_backup(job.backup, cluster, on_conflict="REPLACE", by="bench")
+    return _in_a_process_of_its_own(restore.task.task_id)
+
+
+def _in_a_process_of_its_own(task_id: str) -> int:
+    command = [sys.executable, "-m", "benchmarks.memory", "--task", task_id]
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()[-1])
+
+
+def main() -> None:
+    kind, rows, dim = sys.argv[1:]
+    print(stage(kind, int(rows), int(dim)))
