@@ -10,7 +10,9 @@ from django.shortcuts import redirect
 
 from backups import forms, services
 from backups.models import Backup, BackupJob
+from backups.policies.services import release_backup
 from backups.views.detail import BackupPage
+from backups.views.keeping import kept_of
 from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP
 from vbase_console.pages.editing import FormPage
 
@@ -59,6 +61,23 @@ class BackupUnpinView(BackupChange):
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.set_pinned(self.backup, pinned=False)
         messages.success(self.request, "Unpinned: it can be deleted.")
+        return self.to_backup()
+
+
+class BackupReleaseView(BackupChange):
+    """Of a backup that retention keeps because its successor holds less."""
+
+    action = "ReleaseBackup"
+    template_name = "backups/backup_release.html"
+    title = "Release"
+    says = "From then on retention treats it like any other backup of its policy."
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {"kept": kept_of(self.principal, self.backup)}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        release_backup(self.backup)
+        messages.success(self.request, "Released: retention treats it like any other from now on.")
         return self.to_backup()
 
 

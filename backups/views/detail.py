@@ -14,6 +14,7 @@ from django.urls import reverse
 from backups.models import Backup
 from backups.states import JobKind
 from backups.views.contents import collections_in, contents_of
+from backups.views.keeping import damage_of, kept_of
 from backups.views.shown import actions_of, history_of, jobs_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.pages.base import Page
@@ -64,6 +65,8 @@ class BackupDetailView(BackupPage):
             "ended": ended,
             "made_by": made_by.first(),
             "actions": actions_of(self.principal, self.backup, active),
+            "damage": damage_of(self.principal, self.backup),
+            "kept": kept_of(self.principal, self.backup),
             "seen": self.backup.status,
             "reload": bool(active),
         }

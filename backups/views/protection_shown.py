@@ -98,16 +98,24 @@ def counted(principal: Principal, now: datetime) -> dict[str, Any]:
 def at_a_glance(principal: Principal) -> dict[str, Any]:
     """What the overview says of an organization's protection."""
     now = timezone.now()
-    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
-    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
-    failing = _failing(principal)
+    planned, failing = _planned(principal), _failing(principal)
+    late = [
+        each for each in planned if each.next_run_at and each.next_run_at <= now - OVERDUE_AFTER
+    ]
     return counted(principal, now) | {
         "now": now,
-        "overdue": planned.due(now - OVERDUE_AFTER).first(),
+        "overdue": next(iter(late), None),
         "failing": failing[:MOST_FAILING],
         "more_failing": len(failing) > MOST_FAILING,
-        "next_runs": planned.filter(next_run_at__gt=now)[:NEXT_RUNS],
+        "next_runs": planned,
     }
+
+
+def _planned(principal: Principal) -> list[BackupPolicy]:
+    """What runs next; the first is the most overdue one, where one is."""
+    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
+    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
+    return list(planned[:NEXT_RUNS])
 
 
 def _failing(principal: Principal) -> list[BackupPolicy]:

@@ -10,6 +10,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from backups.models import Backup, BackupJob
 from backups.permissions import scope_of
 from backups.states import BackupStatus, JobKind
+from backups.views.protection_shown import figures_of_cluster
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition, ServiceStatus
 from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
@@ -189,6 +190,7 @@ def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     )
     arriving = job_rows(principal, restoring)
     return {
+        "protection_figures": figures_of_cluster(principal, cluster),
         "backups": rows,
         "arriving": arriving,
         "takeable": is_takeable(cluster) and principal.may(CREATE_BACKUP),

@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from backups.views.protection_shown import at_a_glance
 from backups.views.shown import JobRow, covers, job_rows, jobs_of
 from clusters.models import Cluster
-from clusters.protection import is_anybody_registered, protection_of
+from clusters.protection import is_anybody_registered
 from clusters.states import ServiceStatus
 from clusters.views.shown import KINDS, TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
@@ -23,6 +24,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import ACTIVE, TaskState
 
 MOST_SHOWN = 10
+MOST_COVERS = 5
 
 
 class OverviewView(Page):
@@ -73,15 +75,11 @@ class OverviewView(Page):
     def protection(self) -> dict[str, Any]:
         if not is_anybody_registered():
             return {}
-        living = Cluster.objects.alive().visible_to(self.principal)
-        answers = protection_of(list(living.values_list("pk", flat=True))).values()
-        covered = sum(1 for answer in answers if answer.last_backup_at)
-        return {
+        shown = covers(self.principal, MOST_COVERS + 1)
+        return at_a_glance(self.principal) | {
             "guarded": True,
-            "covered": covered,
-            "uncovered": len(answers) - covered,
-            "covers": covers(self.principal, MOST_SHOWN),
-            "more_covers": max(0, len(answers) - MOST_SHOWN),
+            "covers": shown[:MOST_COVERS],
+            "more_covers": len(shown) > MOST_COVERS,
         }
 
 
