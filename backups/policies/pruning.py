@@ -85,7 +85,7 @@ def candidate(backup: Backup) -> Candidate:
         rows={each["name"]: each["rowCount"] for each in backup.collections},
         chosen=(backup.db_name, *sorted(backup.chosen)),
         is_available=backup.status == BackupStatus.AVAILABLE,
-        is_complete=not backup.missing,
+        is_complete=not (backup.missing or backup.damaged_by),
         is_pinned=backup.pinned,
         is_held=backup.is_held,
         verified_at=backup.verified_at,

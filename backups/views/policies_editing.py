@@ -14,7 +14,7 @@ from backups.forms import MOST_TICKS
 from backups.policies import services
 from backups.policies.models import BackupPolicy
 from backups.policies.preview import Judged, preview
-from backups.policy_forms import SCHEDULE, PolicyForm, shown_in_form, typed
+from backups.policy_forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form, typed
 from backups.views.policies import PolicyPage
 from backups.views.policies_ahead import MOST_NAMED, SCHEDULES, ahead_of, look_at, zones
 from backups.views.policies_shown import words_of
@@ -101,8 +101,11 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
         return self.cluster
 
     def begin(self) -> dict[str, Any]:
-        asked = self.request.GET.get("db_name")
-        return {"db_name": asked} if asked else {}
+        """What the link that led here asks for."""
+        database = self.request.GET.get("db_name")
+        names = self.request.GET.getlist("collections")[:MOST_TICKS]
+        chosen = {"which": CHOSEN, "collection_names": names} if names else {}
+        return chosen | ({"db_name": database} if database else {})
 
     def context(self) -> dict[str, Any]:
         return super().context() | {

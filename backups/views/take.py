@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from backups import services
 from backups.forms import MOST_TICKS, TakeForm
 from backups.looking import SeenCollection, collections_of, databases_of
+from backups.protection.inventory import note
 from clusters.views.detail import ClusterPage
 from vbase_console.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
@@ -48,9 +49,9 @@ class TakeView(FormPage, ClusterPage):
         try:
             services.require_running(self.cluster)
             databases = databases_of(self.cluster)
-            return Look(
-                databases=databases, collections=collections_of(self.cluster, self.database)
-            )
+            collections = collections_of(self.cluster, self.database)
+            note(self.cluster, {self.database: [each.name for each in collections]}, whole=False)
+            return Look(databases=databases, collections=collections)
         except ConsoleError as error:
             return Look(problem=error)
 
