@@ -8,94 +8,105 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from backups.archive.checksum import RowChecksum
-from backups.archive.description import CollectionDescription
 from backups.archive.manifest import CollectionContent
 from backups.archive.reader import ArchiveReader
-from backups.hands import snapshots_of
+from backups.comparing import RowSum, read_back
+from backups.hands import access_to
 from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import NotLoaded
+from backups.milvus.indexing import IndexBuild
 from backups.milvus.insert import Inserter
-from backups.milvus.scan import Scan
-from backups.milvus.wire import WireScan
+from backups.milvus.readable import opened
 from backups.models import BackupJob
-from backups.preflight import has_new_keys
+from backups.preflight import has_new_keys, respells
+from backups.progress import COMPARING, INDEXING, INSERTING, Progress
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
 POLL_SECONDS = 0.2
-INSERTING = (5, 65)
-COMPARING = (65, 80)
-INDEXING = (80, 95)
 
 
-@dataclasses.dataclass
-class Share:
-    """How much of all rows is done, so that progress is counted over the whole job."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """What all collections of one restore share."""
 
-    total: int
-    done: int = 0
-
-    def percent(self, span: tuple[int, int]) -> int:
-        begin, end = span
-        return begin + (end - begin) * self.done // max(1, self.total)
+    attempt: Attempt
+    job: BackupJob
+    client: Client
+    reader: ArchiveReader
+    progress: Progress
 
 
 class Filling:
     """One collection's rows. Every method may be called again after a death at any point."""
 
-    def __init__(
-        self, attempt: Attempt, job: BackupJob, client: Client, content: CollectionContent, to: str
-    ) -> None:
-        self._attempt, self._job, self._client = attempt, job, client
-        self._content, self._hidden = content, to
+    def __init__(self, work: Work, content: CollectionContent, hidden: str) -> None:
+        self._attempt, self._job, self._client = work.attempt, work.job, work.client
+        self._reader, self._progress = work.reader, work.progress
+        self._content, self._hidden = content, hidden
+        self._description = content.description
         self._name = content.description.name
+        self._by_meaning = respells(work.reader.manifest, work.client.server(), content.description)
+        self._expected = content.row_checksum
 
     # rows
 
-    def insert(self, reader: ArchiveReader, share: Share) -> None:
+    def insert(self) -> None:
         """What an attempt left half filled is worth nothing."""
         self._attempt.guard()
         self._client.drop(self._hidden)
         self._attempt.guard()
-        create.create(self._client, self._content.description, self._hidden)
-        inserter = Inserter(self._client, self._content.description, self._hidden)
-        for partition in self._content.description.partitions:
-            for batch in self._verified(reader, partition, share):
-                self._attempt.guard()
-                inserter.add(batch, partition)
-                share.done += batch.num_rows
-                said = f"Inserted {share.done} of {share.total} rows; {self._name}."
-                self._attempt.report(share.percent(INSERTING), "inserting", said)
+        create.create(self._client, self._description, self._hidden)
+        given = RowSum(by_meaning=self._by_meaning)
+        inserter = Inserter(self._client, self._description, self._hidden)
+        done = 0
+        for partition, batch in self._verified():
+            self._attempt.guard()
+            inserter.add(batch, partition)
+            if self._by_meaning:
+                given.update(batch)
+            done += batch.num_rows
+            self._say(INSERTING, done, f"Inserted {done} of {self._content.rows} rows")
         inserter.finish()
         self._client.flush([self._hidden])
+        self._progress.passed(self._name, INSERTING)
+        if self._by_meaning:
+            self._expected = given.digest()
 
-    def _verified(
-        self, reader: ArchiveReader, partition: str, share: Share
-    ) -> Iterator[pa.RecordBatch]:
-        for part in self._content.parts_of(partition):
-            self._attempt.report(share.percent(INSERTING), "reading", f"Verifying {part.name}.")
-            yield from reader.batches(part)
+    def _verified(self) -> Iterator[tuple[str, pa.RecordBatch]]:
+        for partition in self._description.partitions:
+            for part in self._content.parts_of(partition):
+                self._say(INSERTING, 0, f"Reading and verifying {part.name}")
+                for batch in self._reader.batches(part):
+                    yield partition, batch
 
     # comparing
 
-    def compare(self, share: Share) -> None:
+    def compare(self) -> None:
         """Counted by the server, and every row read back and summed up as in the backup."""
+        self._attempt.guard()
+        with opened(self._client, self._description, self._hidden, self._attempt.safe_point):
+            self._compare()
+        self._progress.passed(self._name, COMPARING)
+
+    def _compare(self) -> None:
         counted = self._count()
         if counted != self._content.rows:
             raise JobFailed(
                 f"{self._name} has {counted} rows after inserting, not {self._content.rows}.",
                 permanent=False,
             )
-        if self._has_new_keys():
-            return  # then its rows cannot be the same, and a warning says so
-        checksum = RowChecksum()
+        if not has_new_keys(self._client.server(), self._description):
+            self._compare_rows()  # else they cannot be the same, and a warning says so
+
+    def _compare_rows(self) -> None:
+        found = RowSum(by_meaning=self._by_meaning)
         for batch in self._read_back():
-            checksum.update(batch)
-            said = f"Reading back {self._name}: {checksum.rows} of {self._content.rows} rows."
-            self._attempt.report(share.percent(COMPARING), "comparing", said)
-        if checksum.digest() != self._content.row_checksum:
+            found.update(batch)
+            said = f"Read back {found.rows} of {self._content.rows} rows"
+            self._say(COMPARING, found.rows, said)
+        if found.digest() != self._expected:
             raise JobFailed(
                 f"The rows of {self._name} differ from the backup's after inserting.",
                 permanent=True,
@@ -108,51 +119,31 @@ class Filling:
         except NotLoaded:
             return sum(batch.num_rows for batch in self._read_back())
 
-    def _has_new_keys(self) -> bool:
-        return has_new_keys(self._client.server(), self._content.description)
-
     def _read_back(self) -> Iterator[pa.RecordBatch]:
-        described = dataclasses.replace(self._content.description, name=self._hidden)
-        snapshots = snapshots_of(self._job.cluster, self._attempt.name)
-        if snapshots is None:
-            yield from _batches(WireScan(self._client, described))
-            return
-        name = f"{self._attempt.name}-{self._hidden}"
-        pinned = snapshots.take(name, database=self._job.db_name, collections=[self._hidden])
-        try:
-            yield from _batches(pinned.scans()[0])
-        finally:
-            snapshots.drop(name)
+        self._attempt.guard()
+        return read_back(self._attempt, self._job, self._client, self._description, self._hidden)
 
     # indexes
 
-    def index(self, share: Share) -> None:
-        percent, description = share.percent(INDEXING), self._content.description
-        said = f"Building the indexes of {self._name}."
-        self._attempt.report(percent, "indexing", said)
+    def index(self) -> None:
         self._attempt.guard()
-        create.create_indexes(self._client, description, self._hidden)
-        for done, total in self._indexed():
-            said = f"Indexed {done} of {total} rows of {self._name}."
-            self._attempt.report(percent, "indexing", said)
-        self._load(description, percent)
+        control = access_to(self._job.cluster).control
+        IndexBuild(self._client, control, self._description, self._hidden).run(self._say_indexed)
+        self._load()
+        self._progress.passed(self._name, INDEXING)
 
-    def _indexed(self) -> Iterator[tuple[int, int]]:
-        """Until all of it is."""
-        done, total = create.index_progress(self._client, self._hidden)
-        while done < total:
-            yield done, total
-            time.sleep(POLL_SECONDS)
-            done, total = create.index_progress(self._client, self._hidden)
+    def _say_indexed(self, done: int, total: int) -> None:
+        said = f"Indexed {done} of {total} rows of {self._name}."
+        self._progress.say(self._name, INDEXING, done, total, said)
 
-    def _load(self, description: CollectionDescription, percent: int) -> None:
+    def _load(self) -> None:
         self._attempt.guard()
-        create.load(self._client, self._hidden, description.load)
-        for loaded in create.loading(self._client, self._hidden, description.load):
-            said = f"Loading {self._name}: {loaded} percent."
-            self._attempt.report(percent, "indexing", said)
+        wanted = self._description.load
+        create.load(self._client, self._hidden, wanted)
+        for loaded in create.loading(self._client, self._hidden, wanted):
+            said = f"Loaded {loaded} percent of {self._name}."
+            self._progress.say(self._name, INDEXING, 1, 1, said)
             time.sleep(POLL_SECONDS)
 
-
-def _batches(scan: Scan) -> Iterator[pa.RecordBatch]:
-    return (scanned.batch for scanned in scan.batches())
+    def _say(self, phase: str, rows: int, said: str) -> None:
+        self._progress.say(self._name, phase, rows, self._content.rows, f"{said}; {self._name}.")

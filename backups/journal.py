@@ -24,8 +24,9 @@ class Journal:
         return [Step(**step | {name: tuple(step[name]) for name in _TUPLES}) for step in kept]
 
     @property
-    def created_database(self) -> bool:
-        return bool(self.checkpoint.get("created_database"))
+    def makes_database(self) -> bool:
+        """It was about to make the target database, which was not there."""
+        return bool(self.checkpoint.get("makes_database"))
 
     @property
     def filled(self) -> list[str]:

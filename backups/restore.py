@@ -5,14 +5,16 @@ Until all have their names every attempt can walk back; from then on there is on
 
 from __future__ import annotations
 
+from backups import databases
 from backups.archive.reader import ArchiveReader
 from backups.capture import tidy
-from backups.filling import Filling, Share
+from backups.filling import Filling, Work
 from backups.hands import connected, free_bytes_of, open_archive
 from backups.journal import Journal, planned, swaps_of
 from backups.milvus.client import Client
 from backups.models import BackupJob
 from backups.preflight import Preflight, Wish, look, preflight
+from backups.progress import COMPARING, INSERTING, Progress
 from backups.states import OnConflict
 from backups.swap import Swap
 from vbase_console.tasks.attempts import Attempt
@@ -34,6 +36,7 @@ def restore(attempt: Attempt, job: BackupJob) -> None:
             _swap(attempt, reader, client)
         for swap in _swaps(attempt):
             swap.finish(client, attempt.guard)
+        databases.hand_over(attempt, client, job.db_name)
     tidy(job)
 
 
@@ -72,7 +75,8 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
         attempt.remember(**planned(found))
         for text in found.warnings:
             attempt.warn(text)
-    _make_database(attempt, job)
+    with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
+        databases.make(attempt, client, job.db_name)
 
 
 def _look(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:
@@ -97,34 +101,25 @@ def _look_again(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None
     attempt.remember(plan=planned(found)["plan"])
 
 
-def _make_database(attempt: Attempt, job: BackupJob) -> None:
-    with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
-        if job.db_name not in client.databases():
-            attempt.guard()
-            client.create_database(job.db_name)
-            attempt.remember(created_database=True)
-
-
 # -- fill and swap --------------------------------------------------------------------------------
 
 
 def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Client) -> None:
-    swaps = _swaps(attempt)
-    inserted, indexed = (Share(sum(swap.step.rows for swap in swaps)) for _ in range(2))
-    for swap in swaps:
-        content = reader.manifest.collection(swap.step.source)
-        filling = Filling(attempt, job, client, content, swap.hidden)
-        if swap.step.source in Journal(attempt.task.checkpoint).filled:
-            inserted.done += swap.step.rows
+    swaps, journal = _swaps(attempt), Journal(attempt.task.checkpoint)
+    contents = [reader.manifest.collection(swap.step.source) for swap in swaps]
+    progress = Progress(attempt, contents)
+    work = Work(attempt=attempt, job=job, client=client, reader=reader, progress=progress)
+    for swap, content in zip(swaps, contents, strict=True):
+        if swap.step.source in journal.filled:
+            progress.passed(swap.step.source, INSERTING, COMPARING)
             continue
-        filling.insert(reader, inserted)
-        filling.compare(inserted)
+        filling = Filling(work, content, swap.hidden)
+        filling.insert()
+        filling.compare()
         _note(attempt, "filled", swap)
-    for swap in swaps:
-        if swap.step.source not in Journal(attempt.task.checkpoint).begun:
-            content = reader.manifest.collection(swap.step.source)
-            Filling(attempt, job, client, content, swap.hidden).index(indexed)
-        indexed.done += swap.step.rows
+    for swap, content in zip(swaps, contents, strict=True):
+        if swap.step.source not in journal.begun:
+            Filling(work, content, swap.hidden).index()
 
 
 def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
@@ -158,6 +153,4 @@ def _walk_back(attempt: Attempt, job: BackupJob, client: Client) -> None:
             swap.take_name_away(client, attempt.guard)
         _note(attempt, "unnamed", swap)
         swap.give_back(client, attempt.guard)
-    if journal.created_database and not client.collections():
-        attempt.guard()
-        client.drop_database(job.db_name)
+    databases.take_back(attempt, client, job.db_name)

@@ -72,7 +72,13 @@ def fill(milvus: MilvusClient, name: str = "images", rows: int = 500) -> None:
     milvus.create_collection(name, schema=schema, index_params=index)
     vectors = np.random.default_rng(7).random((rows, 8), dtype=np.float32)
     data = [
-        {"id": i, "vector": vectors[i].tolist(), "title": f"title {i}", "extra": i % 7}
+        {
+            "id": i,
+            "vector": vectors[i].tolist(),
+            "title": f"title {i}",
+            "extra": i % 7,
+            "after": f"é {i}",
+        }
         for i in range(rows)
     ]
     if data:

@@ -8,8 +8,10 @@ from pymilvus import MilvusClient
 from backups import restore, services
 from backups.models import Backup
 from backups.services import restoring
+from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
+from tests.backups.elsewhere import as_of_a_full_milvus
 from vbase_console.errors import AlreadyExists, FailedPrecondition
 
 Work = Callable[[], int]
@@ -89,6 +91,19 @@ def test_it_makes_the_target_database(
     work()
     milvus.use_database("elsewhere")
     assert len(rows_of(milvus)) == 300
+
+
+def test_rows_of_a_full_milvus_are_compared_by_what_they_say(
+    backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work, store: LocalStore
+) -> None:
+    before = rows_of(milvus)
+    as_of_a_full_milvus(backup, store)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert job.task.state == "SUCCEEDED", job.task.message
+    assert rows_of(milvus) == before
+    assert any("spells the JSON" in text for text in job.task.warnings)
 
 
 def test_a_restore_proves_the_backup(backup: Backup, cluster: Cluster, work: Work) -> None:

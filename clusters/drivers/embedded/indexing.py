@@ -18,7 +18,7 @@ from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
 from milvus_lite.schema.types import DataType
 
 _ROWS_AT_ONCE = 512
-_MADE_IN_STEPS = (
+_MADE_IN_STEPS: tuple[Any, ...] = (
     faiss.IndexHNSWFlat,
     faiss.IndexHNSWSQ,
     faiss.IndexIVFFlat,

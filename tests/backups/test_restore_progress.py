@@ -1,0 +1,156 @@
+"""Progress is work done over work to do, of all collections and phases, and never goes back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymilvus import DataType, MilvusClient
+
+from backups import services
+from backups.archive.manifest import CollectionContent
+from backups.filling import Filling
+from backups.milvus import indexing
+from backups.models import Backup
+from backups.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
+from clusters.models import Cluster
+from tests.backups.conftest import fill, rows_of
+from tests.backups.test_preflight import collection, index
+from vbase_console.tasks import services as tasks
+from vbase_console.tasks.attempts import Attempt
+
+Work = Callable[[], int]
+Said = list[tuple[int, str]]
+
+
+class Told:
+    """An attempt that only listens."""
+
+    def __init__(self) -> None:
+        self.said: Said = []
+
+    def report(self, percent: int, phase: str, message: str) -> None:
+        self.said.append((percent, phase))
+
+
+def content(name: str, size: int, **fields: Any) -> CollectionContent:
+    description = dataclasses.replace(collection(**fields), name=name)
+    return dataclasses.replace(CollectionContent.of(description, ()), rows=100, bytes=size)
+
+
+def of(*contents: CollectionContent) -> tuple[Progress, Said]:
+    told = Told()
+    return Progress(told, contents), told.said  # type: ignore[arg-type]
+
+
+def test_half_of_the_only_phase_left_is_half_of_the_way_there() -> None:
+    progress, said = of(content("a", 1000))
+    progress.passed("a", INSERTING)
+    begin = progress.percent
+    progress.say("a", COMPARING, 50, 100, "Half.")
+    assert said == [((begin + END) // 2, COMPARING)]
+
+
+def test_a_large_collection_is_more_work_than_a_small_one() -> None:
+    progress, _ = of(content("small", 10), content("large", 990))
+    progress.passed("small", INSERTING, COMPARING)
+    assert progress.percent == BEGIN
+    progress.passed("large", INSERTING, COMPARING)
+    assert progress.percent == END
+
+
+def test_an_index_is_work_only_where_there_is_one() -> None:
+    progress, _ = of(content("a", 1000, indexes=(index("HNSW"),)))
+    progress.passed("a", INSERTING, COMPARING)
+    without = sum(WEIGHTS.values()) - WEIGHTS[INDEXING]
+    assert progress.percent == BEGIN + (END - BEGIN) * without // sum(WEIGHTS.values())
+
+
+def test_nothing_that_is_said_takes_progress_back() -> None:
+    progress, said = of(content("a", 1000))
+    for done in (80, 0, 30):
+        progress.say("a", INSERTING, done, 100, "")
+    assert said == [said[0]] * 3
+
+
+def test_empty_collections_are_no_trouble() -> None:
+    progress, _ = of(content("a", 0))
+    progress.say("a", INSERTING, 0, 0, "")
+    progress.passed("a", INSERTING, COMPARING)
+    assert progress.percent == END
+
+
+# on a real cluster
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Everything that is reported, however often."""
+    said: Said = []
+    report = Attempt.report
+
+    def noted(self: Attempt, percent: int, phase: str, message: str) -> None:
+        said.append((percent, phase))
+        report(self, percent, phase, message)
+
+    monkeypatch.setattr(Attempt, "report", noted)
+    return said
+
+
+def taken(cluster: Cluster, work: Work, *names: str) -> Backup:
+    job = services.take_backup(cluster, collection_names=names, by="alice")
+    work()
+    return Backup.objects.get(pk=job.backup_id)
+
+
+def test_three_collections_move_on_together(
+    cluster: Cluster, milvus: MilvusClient, work: Work, said: Said
+) -> None:
+    for name in ("one", "two", "three"):
+        fill(milvus, name, rows=400)
+    backup = taken(cluster, work, "one", "two", "three")
+    said.clear()
+    services.restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    work()
+    percents, phases = [percent for percent, _ in said], [phase for _, phase in said]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 6
+    assert list(dict.fromkeys(phases)) == [
+        *("reading", "inserting", "comparing", "indexing", "swapping")
+    ]
+
+
+def slow_to_index(milvus: MilvusClient) -> None:
+    schema = milvus.create_schema(auto_id=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    index = milvus.prepare_index_params()
+    slow = {"M": 32, "efConstruction": 3000}
+    index.add_index("vector", index_type="HNSW", metric_type="L2", params=slow)
+    milvus.create_collection("slow", schema=schema, index_params=index)
+    milvus.insert("slow", [{"id": i, "vector": [float(i)] * 8} for i in range(6000)])
+
+
+def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
+    cluster: Cluster, milvus: MilvusClient, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_to_index(milvus)
+    backup = taken(cluster, work, "slow")
+    before, say, counted = rows_of(milvus, "slow"), Filling._say_indexed, []
+
+    def cancelled_halfway(self: Filling, done: int, total: int) -> None:
+        if 0 < done < total:
+            counted.append((done, total))
+            tasks.request_cancel(self._attempt.task, by="alice")
+            self._attempt.cancel_requested.set()
+        say(self, done, total)
+
+    monkeypatch.setattr(Filling, "_say_indexed", cancelled_halfway)
+    monkeypatch.setattr(indexing, "POLL_SECONDS", 0.01)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert (job.task.state, len(counted)) == ("CANCELLED", 1)
+    assert rows_of(milvus, "slow") == before
