@@ -5,20 +5,23 @@ instant is fired once.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import F, Window
+from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from backups.policies.firing import start_run
-from backups.policies.models import BackupPolicy
+from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun
 from backups.policies.services import next_run_after
 from clusters.models import Cluster
+from vbase_console.errors import Aborted
+from vbase_console.organizations.tenancy import only_row
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +34,25 @@ CATCH_UP_AFTER = timedelta(seconds=60)
 OVERDUE_AFTER = timedelta(seconds=30)
 
 
+_sweeping = threading.Lock()
+
+
 @shared_task(name="vbase.sweep.policies")
 def sweep_policies() -> int:
-    """Fire what is due; answers how many runs were begun or skipped."""
+    """Fire what is due; answers how many runs were begun or skipped.
+
+    A second thread of this process would only compete with the first, and keep other sweeps from
+    running meanwhile; what it was woken for, the first one or the next wake-up finds.
+    """
+    if not _sweeping.acquire(blocking=False):
+        return 0
+    try:
+        return fire_due()
+    finally:
+        _sweeping.release()
+
+
+def fire_due() -> int:
     fired, until = 0, time.monotonic() + LONGEST_SECONDS
     for policy_id, cluster_id, planned_at in _all_due():
         if time.monotonic() > until:
@@ -72,7 +91,7 @@ def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     """
     try:
         return fire(policy_id, cluster_id, planned_at)
-    except (IntegrityError, OperationalError) as error:
+    except (IntegrityError, OperationalError, Aborted) as error:
         logger.warning("%s: its run of %s waits: %s", policy_id, planned_at, error)
     except Exception:
         logger.exception("%s: its run of %s could not be fired", policy_id, planned_at)
@@ -84,17 +103,30 @@ def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     """One run of one policy; False where another dispatcher, or a change, was first."""
     now = timezone.now()
     cluster = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster_id)
-    policy = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at).first()
+    planned = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at)
+    policy = only_row(planned.filter(~_run_of(planned_at)))
     if policy is None:
-        return False
-    moved = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at).update(
-        next_run_at=next_run_after(policy, max(planned_at, now))
+        return _planned_anew(planned, after=max(planned_at, now))
+    policy.cluster = cluster
+    start_run(
+        policy,
+        planned_at=planned_at,
+        next_run_at=next_run_after(policy, max(planned_at, now)),
+        is_catch_up=now - planned_at > CATCH_UP_AFTER,
+        by=f"policy:{policy_id}",
     )
-    if moved and not policy.runs.filter(planned_at=planned_at).exists():
-        policy.cluster = cluster
-        late = now - planned_at > CATCH_UP_AFTER
-        start_run(policy, planned_at=planned_at, is_catch_up=late, by=f"policy:{policy_id}")
-    return bool(moved)
+    return True
+
+
+def _run_of(planned_at: datetime) -> Exists:
+    return Exists(PolicyRun.objects.filter(policy=OuterRef("pk"), planned_at=planned_at))
+
+
+def _planned_anew(planned: PolicyQuerySet, *, after: datetime) -> bool:
+    """What was fired for this instant before, as after a clock was set back, is fired no more."""
+    return any(
+        planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
+    )
 
 
 def overdue_since() -> datetime | None:

@@ -11,7 +11,7 @@ from backups.models import Backup, BackupJob
 from backups.policies import schedules
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.services import BackupRequest, accept_backup, default_name
-from vbase_console.errors import FailedPrecondition
+from vbase_console.errors import Aborted, FailedPrecondition
 
 
 @transaction.atomic
@@ -20,11 +20,13 @@ def start_run(
     *,
     planned_at: datetime,
     by: str,
+    next_run_at: datetime | None = None,
     is_catch_up: bool = False,
     is_manual: bool = False,
 ) -> PolicyRun:
-    """Called with the cluster's and the policy's rows held. No cluster is asked for anything here:
-    which collections there are is seen by the job.
+    """Called with the cluster's row held, and with the policy as it is under that lock; with
+    `next_run_at` its plan moves on. No cluster is asked for anything here: which collections there
+    are is seen by the job.
     """
     job, reason = _ask(policy, by)
     run = PolicyRun.objects.create(
@@ -37,22 +39,33 @@ def start_run(
         is_manual=is_manual,
         retained_at=None if job else timezone.now(),
     )
-    BackupPolicy.objects.filter(pk=policy.pk).update(last_run=run)
+    _move_on(policy, last_run=run, next_run_at=next_run_at or policy.next_run_at)
     schedules.copy_last_run(policy.policy_id, run.created_at)
     return run
 
 
+def going_job(policy: BackupPolicy) -> str:
+    """The job of the run that has not ended; empty where none goes on."""
+    going = PolicyRun.objects.going().filter(policy_id=policy.pk).order_by()
+    return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
+
+
+def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime | None) -> None:
+    """Whoever planned something else meanwhile is not overwritten."""
+    as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
+    if not as_read.update(last_run=last_run, next_run_at=next_run_at):
+        raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
+
+
 def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
-    going = policy.runs.going().select_related("job__task").first()
-    if going is not None and going.job is not None:
-        return None, f"{going.job.task.task_id}, the run before, has not ended."
+    going = going_job(policy)
+    if going:
+        return None, f"{going}, the run before, has not ended."
+    options = {"on_missing": policy.on_missing}
     try:
-        job = accept_backup(_request(policy), by=by)
+        return accept_backup(_request(policy), by=by, held=policy.cluster, options=options), ""
     except FailedPrecondition as error:
         return None, error.message
-    job.options = {"on_missing": policy.on_missing}
-    job.save(update_fields=["options"])
-    return job, ""
 
 
 def _request(policy: BackupPolicy) -> BackupRequest:

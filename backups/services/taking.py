@@ -77,8 +77,16 @@ def prepare_backup(
 
 
 @transaction.atomic
-def accept_backup(request: BackupRequest, *, by: str, retry_of: str = "") -> BackupJob:
-    cluster = hold_cluster(request.backup.cluster)
+def accept_backup(
+    request: BackupRequest,
+    *,
+    by: str,
+    retry_of: str = "",
+    held: Cluster | None = None,
+    options: dict[str, str] | None = None,
+) -> BackupJob:
+    """`held`: the cluster's row, where the caller's transaction has read and locked it."""
+    cluster = held or hold_cluster(request.backup.cluster)
     require_running(cluster)
     _insert(request.backup)
     return ask(
@@ -88,6 +96,7 @@ def accept_backup(request: BackupRequest, *, by: str, retry_of: str = "") -> Bac
         lock=cluster.lock,
         db_name=request.backup.db_name,
         collection_names=request.collection_names,
+        options=options,
         by=by,
         retry_of=retry_of,
     )

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
 
 from backups.models import Backup
-from backups.policies import services
+from backups.policies import dispatch, services
 from backups.policies.dispatch import sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
@@ -150,3 +150,22 @@ def test_a_tick_with_nothing_due_costs_the_same_with_thousands(make_policy: Make
     ]
     BackupPolicy.objects.bulk_create(copies)
     assert queries_of_a_tick() == few == 1
+
+
+def test_one_thread_of_a_process_fires_and_the_others_are_free_for_other_sweeps(
+    make_policy: MakePolicy, clock: Clock
+) -> None:
+    make_policy(schedule_cron="* * * * *")
+    clock.move_to(NOON + MINUTE)
+    with dispatch._sweeping:
+        assert sweep_policies() == 0
+    assert sweep_policies() == 1
+
+
+def test_a_run_costs_so_many_queries_and_no_more(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="5 12 * * *")
+    clock.move_to(NOON + 5 * MINUTE)
+    with CaptureQueriesContext(connection) as captured:
+        assert sweep_policies() == 1
+    changes = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
+    assert len(changes) <= 16
