@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 from django.utils import timezone
 
+from backups import lending
 from backups.archive.description import CollectionDescription
 from backups.archive.manifest import Capture, Manifest
 from backups.archive.parts import Part
@@ -78,12 +79,13 @@ def undo(job: BackupJob, guard: Guard) -> None:
 
 
 def tidy(job: BackupJob) -> None:
-    """Drop what any attempt of this job has pinned in the cluster."""
+    """Drop what any attempt of this job has pinned in the cluster, give back what it has loaded."""
     snapshots = snapshots_of(job.cluster)
     if snapshots is not None:
         for name in snapshots.names():
             if name.startswith(f"{job.task.task_id}-"):
                 snapshots.drop(name)
+    lending.return_all(job)
     BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
 
 
@@ -136,7 +138,8 @@ def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
 def _by_timestamp(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
     """Over the wire. A read timestamp outlives no attempt for certain, so each begins anew."""
     _begin_anew(attempt, job)
-    collections = [describe(client, name) for name in wanted(attempt, job, client)]
+    described = [describe(client, name) for name in wanted(attempt, job, client)]
+    collections = lending.readable(attempt, client, described)
     pinned = pin_timestamp(client, collections)
     return Source(
         scans=[WireScan(client, each, read_timestamp=pinned.timestamp) for each in collections],

@@ -25,9 +25,18 @@ _FORGOTTEN = (
 )
 
 
+_NOT_TOLD = (
+    "This server does not tell which fields of a collection are loaded: all of them are after a "
+    "restore."
+)
+_LOADS_FIELDS_SINCE = (2, 5, 0)
+
+
 def forgotten(server: Server) -> tuple[str, ...]:
-    """What the server has dropped already before anybody makes a backup."""
-    return (_FORGOTTEN,) if server.is_embedded else ()
+    """What the server has dropped already before anybody makes a backup, or tells nobody."""
+    if server.is_embedded:
+        return (_FORGOTTEN,)
+    return (_NOT_TOLD,) if server.number >= _LOADS_FIELDS_SINCE else ()
 
 
 def losses(server: Server, collection: CollectionDescription) -> tuple[str, ...]:

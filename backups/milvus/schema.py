@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pymilvus.grpc_gen import common_pb2, schema_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from backups.archive.description import (
     CollectionDescription,
@@ -17,7 +17,7 @@ from backups.archive.description import (
 )
 from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, mapping
-from backups.milvus.errors import Unsupported
+from backups.milvus.errors import MilvusError, Unsupported
 from backups.milvus.types import data_type_of
 
 _PARTITIONS_ASKED = 64
@@ -111,7 +111,11 @@ def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescripti
     status = _LOAD.get(client.load_state(name), LoadStatus.UNKNOWN)
     if status is not LoadStatus.LOADED or client.server().is_embedded:
         return LoadDescription(status=status)
-    return LoadDescription(status=status, partitions=_loaded_partitions(client, name, partitions))
+    return LoadDescription(
+        status=status,
+        partitions=_loaded_partitions(client, name, partitions),
+        replicas=_replicas(client, name),
+    )
 
 
 def _loaded_partitions(client: Client, name: str, partitions: Sequence[str]) -> tuple[str, ...]:
@@ -120,6 +124,15 @@ def _loaded_partitions(client: Client, name: str, partitions: Sequence[str]) -> 
         return ()
     loaded = [each for each in partitions if _is_loaded(client, name, each)]
     return () if len(loaded) == len(partitions) else tuple(loaded)
+
+
+def _replicas(client: Client, name: str) -> int | None:
+    """None where the server does not tell."""
+    request = milvus_pb2.GetReplicasRequest(collection_name=name)
+    try:
+        return len(client.call("GetReplicas", request).replicas) or None
+    except MilvusError:
+        return None
 
 
 def _is_loaded(client: Client, name: str, partition: str) -> bool:
