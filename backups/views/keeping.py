@@ -29,7 +29,9 @@ class Kept:
     @property
     def is_held_besides(self) -> bool:
         """It stays for another reason, too, which is the one that is said."""
-        return bool(self.verdict and self.released) and self.verdict.reason == self.released.reason
+        if self.verdict is None or self.released is None:
+            return False
+        return self.verdict.reason == self.released.reason
 
 
 def kept_of(principal: Principal, backup: Backup) -> Kept | None:

@@ -75,10 +75,12 @@ def _policies_of(
 
 
 def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetime) -> CollectionRow:
+    """One whose schedule nobody understands any more takes nothing, as it was judged."""
     taking = [each for each in policies if takes(each.collection_names, collection.name)]
+    active = [each for each in taking if each.is_active]
     return CollectionRow(
         collection=collection,
-        policies=[each for each in taking if each.is_active],
+        policies=active if collection.policy_id else [],
         paused=[each for each in taking if not each.is_active],
         now=now,
     )
@@ -105,6 +107,7 @@ def at_a_glance(principal: Principal) -> dict[str, Any]:
     return counted(principal, now) | {
         "now": now,
         "overdue": next(iter(late), None),
+        "late": late,
         "failing": failing[:MOST_FAILING],
         "more_failing": len(failing) > MOST_FAILING,
         "next_runs": planned,
@@ -121,7 +124,7 @@ def _planned(principal: Principal) -> list[BackupPolicy]:
 def _failing(principal: Principal) -> list[BackupPolicy]:
     """Policies whose last run made no whole backup, those first that want most to be looked at."""
     policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
-    failing = policies.filter(standing__in=FAILING).select_related("last_run__job__backup")
+    failing = policies.filter(standing__in=FAILING)  # type: ignore[misc]  # it is annotated
     order = ("attention", F("last_run__created_at").desc(), "pk")
     return list(failing.order_by(*order)[: MOST_FAILING + 1])
 

@@ -110,7 +110,7 @@ def test_without_policies_it_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("age", "said"), [(timedelta(), b"1 covered"), (timedelta(days=3), b"1 stale")]
+    ("age", "said"), [(timedelta(), b"1 collection covered"), (timedelta(days=3), b"1 collection stale")]
 )
 def test_a_clusters_page_says_how_its_collections_are_protected(
     cluster: Cluster, cover: Cover, alices: Browser, age: timedelta, said: bytes
