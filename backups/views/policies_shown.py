@@ -126,7 +126,7 @@ def _of_strip(policy: BackupPolicy) -> Q:
 
 def _kept(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, Kept]:
     good = (
-        Backup.objects.available()
+        Backup.objects.good()
         .visible_to(principal)
         .filter(
             cluster__in={policy.cluster_id for policy in policies},

@@ -9,10 +9,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from backups.policies.services import create_policy
 from backups.states import JobKind
 from clusters import services
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
+from tests.policies.pages import back_up, skip
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
@@ -35,6 +37,16 @@ PAGES = [
     "backups/{backup}",
     "backups/{backup}/delete",
     "backups/{backup}/restore",
+    "policies",
+    "policies?q=nothing",
+    "policies/new",
+    "policies/{policy}",
+    "policies/{policy}/edit",
+    "policies/{policy}/runs",
+    "policies/{policy}/backups",
+    "policies/{policy}/delete",
+    "clusters/{cluster}/policies",
+    "clusters/{cluster}/policies/new",
     "jobs",
     "jobs/{job}",
     "tasks",
@@ -57,7 +69,11 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     backup = seed_backup(cluster, "nightly", warnings=["It forgets names."])
     job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING).task
     Task.objects.filter(pk=job.pk).update(progress=40, phase="inserting")
-    own = {"backup": backup.name, "job": job.task_id}
+    policy = create_policy(cluster, schedule_cron="0 3 * * *", retention_count=7)
+    for state in ("SUCCEEDED", "FAILED", "CANCELLED"):
+        back_up(policy, state=state)
+    skip(policy)
+    own = {"backup": backup.name, "job": job.task_id, "policy": policy.pk}
     return {"cluster": cluster.pk, "task": task.task_id, **own}
 
 

@@ -1,0 +1,71 @@
+"""Runs of a policy as they stand after work that nobody did, and a cluster that is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from backups.looking import SeenCollection
+from backups.models import Backup
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.services import run_now
+from backups.views import policies_ahead
+from tests.policies.conftest import end
+
+Pretend = Callable[..., None]
+
+
+def back_up(policy: BackupPolicy, **facts: object) -> Backup:
+    """A run that has ended, as `end` is told."""
+    run_now(policy, by="alice")
+    return end(newest_run(policy), **facts)  # type: ignore[arg-type]
+
+
+def newest_run(policy: BackupPolicy) -> PolicyRun:
+    run = policy.runs.first()
+    assert run is not None
+    return run
+
+
+def skip(policy: BackupPolicy, reason: str = "The cluster is STOPPED.") -> PolicyRun:
+    run = PolicyRun.objects.create(
+        organization_id=policy.organization_id,
+        policy=policy,
+        planned_at=timezone.now(),
+        skip_reason=reason,
+        retained_at=timezone.now(),
+    )
+    BackupPolicy.objects.filter(pk=policy.pk).update(last_run=run)
+    return run
+
+
+def skip_often(policy: BackupPolicy, count: int) -> None:
+    """Runs one minute apart, the last one now."""
+    now = timezone.now()
+    runs = PolicyRun.objects.bulk_create(
+        PolicyRun(
+            organization_id=policy.organization_id,
+            policy=policy,
+            planned_at=now - timedelta(minutes=number),
+            skip_reason=f"Reason {number}.",
+        )
+        for number in range(count)
+    )
+    BackupPolicy.objects.filter(pk=policy.pk).update(last_run=runs[0])
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+    """A cluster that answers with these databases and their collections."""
+
+    def pretend(**collections: list[str]) -> None:
+        def collections_of(_: object, database: str) -> list[SeenCollection]:
+            return [SeenCollection(name=name, rows=1234) for name in collections.get(database, [])]
+
+        monkeypatch.setattr(policies_ahead, "databases_of", lambda _: list(collections))
+        monkeypatch.setattr(policies_ahead, "collections_of", collections_of)
+
+    return pretend
