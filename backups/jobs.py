@@ -17,11 +17,12 @@ from backups.hands import get_store, open_archive
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.protection.inventory import follow_job
-from backups.services import retry_job
+from backups.services import delete_backup, retry_job
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import StoreError
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
+from clusters.states import TaskKind
 from vbase_console.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
@@ -164,6 +165,18 @@ def _settled(task: Task) -> None:
         changes["deleted_at"] = timezone.now()
     Backup.objects.filter(pk=job.backup_id).update(**changes)
     follow_job(job, succeeded=state == TaskState.SUCCEEDED)
+    if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
+        _go_with_its_cluster(job)
+
+
+def _go_with_its_cluster(job: BackupJob) -> None:
+    """Whoever deleted its cluster may have asked for the backups, too; this one was still being
+    written then.
+    """
+    deletions = Task.objects.filter(subject_id=job.cluster_id, kind=TaskKind.DELETION)
+    deletion = deletions.filter(arguments__delete_backups=True).first()
+    if deletion is not None:
+        delete_backup(job.backup, by=deletion.requested_by)
 
 
 def _status_after(kind: JobKind, ended: TaskState, backup: Backup) -> BackupStatus:

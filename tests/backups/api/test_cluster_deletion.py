@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from backups.models import Backup
+from backups import capture, services
+from backups.models import Backup, BackupJob
+from backups.services import taking
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.api.client import Api
-from tests.backups.seeds import seed_backup, seed_job
+from tests.backups.seeds import SHA256, seed_backup, seed_job
+from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.states import TaskState
+
+Work = Callable[[], int]
+Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
@@ -49,3 +57,21 @@ def test_its_protection_is_shown_until_then(api: Api, cluster: Cluster, backup: 
     shown = api.get(path)["configuration"]["backup"]
     assert shown["lastBackupAt"] is not None
     assert (shown["lastProvenAt"], shown["policyCount"]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [({"deleteBackups": "true"}, "GONE"), ({}, "AVAILABLE")]
+)
+def test_one_that_is_sealed_at_that_moment_goes_or_stays_as_the_others_do(
+    api: Api, cluster: Cluster, work: Work, monkeypatch: Patch, query: dict[str, str], status: str
+) -> None:
+    def seal(attempt: Attempt, job: BackupJob) -> None:
+        deleted(api, cluster, **query)
+        Backup.objects.update(manifest_sha256=SHA256)
+        attempt.remember(**{capture.SEALED: SHA256})
+
+    monkeypatch.setattr(capture, "capture", seal)
+    monkeypatch.setattr(taking, "require_collections", lambda *_: None)
+    services.take_backup(cluster, collection_names=["images"], by="alice")
+    work()
+    assert Backup.objects.get().status == status
