@@ -130,7 +130,7 @@ def _failing(principal: Principal) -> list[BackupPolicy]:
 
 
 def _unseen(principal: Principal) -> dict[str, Any]:
-    """Running clusters that did not answer: what is known of them is old."""
-    looks = ClusterLook.objects.visible_to(principal).exclude(problem="")
+    """Running clusters that did not answer, more than once: what is known of them is old."""
+    looks = ClusterLook.objects.visible_to(principal).filter(failures__gt=1)
     silent = looks.filter(cluster__condition=Condition.RUNNING, cluster__wanted_running=True)
     return silent.order_by().aggregate(clusters=Count("pk"), since=Min("seen_at"))

@@ -15,6 +15,7 @@ from clusters import services
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.policies.pages import back_up, skip
+from tests.protection.conftest import know
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
@@ -36,6 +37,9 @@ PAGES = [
     "backups?q=nothing",
     "backups/{backup}",
     "backups/{backup}/delete",
+    "backups/{backup}/release",
+    "protection",
+    "protection?state=stale",
     "backups/{backup}/restore",
     "policies",
     "policies?q=nothing",
@@ -66,6 +70,7 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     cluster = make_cluster(labels={"env": "dev"})
     task = services.restart_cluster(cluster, by="alice@example.com")
     Task.objects.filter(pk=task.pk).update(progress=40, phase="starting")
+    know(cluster, "images")
     backup = seed_backup(cluster, "nightly", warnings=["It forgets names."])
     job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING).task
     Task.objects.filter(pk=job.pk).update(progress=40, phase="inserting")

@@ -109,7 +109,9 @@ def test_old_news_say_how_old_they_are(three: Cluster, alices: Browser) -> None:
 
 def test_silent_clusters_are_said(three: Cluster, alices: Browser) -> None:
     assert b"did not answer" not in alices.open("protection").content
-    ClusterLook.objects.update(problem="It does not answer.")
+    ClusterLook.objects.update(failures=1)
+    assert b"did not answer" not in alices.open("protection").content
+    ClusterLook.objects.update(failures=2)
     assert b"1 running cluster did not answer" in alices.open("protection").content
     assert b"1 running cluster did not answer" in alices.open("overview").content
 
