@@ -234,6 +234,7 @@ class _Progress:
         self._done += rows
         percent = 5 + 90 * self._done // max(1, self._total)
         said = f"Copied {self._done} of {self._total} rows; {where}."
+        self._attempt.safe_point_now()
         self._attempt.report(percent, "copying", said)
 
 
@@ -243,6 +244,7 @@ class _Progress:
 def _seal(attempt: Attempt, job: BackupJob, source: Source) -> None:
     backup = job.backup
     attempt.report(96, "sealing", "Writing the manifest.")
+    attempt.safe_point_now()
     parts = [Part.from_json(row.facts) for row in backup.sealed_parts.all()]
     manifest = Manifest.of(
         backup_id=backup.backup_id,

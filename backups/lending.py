@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from backups.archive.description import CollectionDescription, LoadDescription
 from backups.hands import connected
@@ -29,7 +30,7 @@ def readable(
             lent = attempt.task.checkpoint.get(LENT, {})
             attempt.remember(**{LENT: {**lent, collection.name: collection.load.to_json()}})
             attempt.guard()
-            load_for_reading(client, collection, lambda name=collection.name: _say(attempt, name))
+            load_for_reading(client, collection, partial(_say, attempt, collection.name))
     return found
 
 

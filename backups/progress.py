@@ -32,6 +32,7 @@ class Progress:
     def say(self, name: str, phase: str, done: int, total: int, message: str) -> None:
         """Raises where the job is to stop."""
         self._reach(name, phase, Fraction(done, total) if total else Fraction(0))
+        self._attempt.safe_point_now()
         self._attempt.report(self.percent, phase, message)
 
     def passed(self, name: str, *phases: str) -> None:

@@ -125,7 +125,7 @@ def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Clien
 def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
     attempt.report(SWAPPING, "swapping", "Giving the collections their names.")
     for swap in _swaps(attempt):
-        attempt.safe_point()
+        attempt.safe_point_now()
         _note(attempt, "begun", swap)
         load = reader.manifest.collection(swap.step.source).description.load
         swap.forward(client, attempt.guard, load)
