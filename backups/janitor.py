@@ -21,7 +21,7 @@ from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob, BackupQuerySet
 from backups.services import delete_again
 from backups.states import BackupStatus, JobKind
-from backups.stores.base import StoreError
+from backups.stores.base import EntryKind, StoreError
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.errors import ConsoleError
@@ -118,6 +118,8 @@ def look_through_the_store() -> int:
     known = {row.directory: row for row in _rows().iterator()}
     lying: dict[str, bool] = {}
     for entry in get_store().list(""):
+        if entry.kind is EntryKind.EMPTY_DIRECTORY and "/" not in entry.key:
+            continue  # of an organization whose last backup is gone
         directory = "/".join(entry.key.split("/")[:2])
         lying[directory] = lying.get(directory, False) or entry.key.endswith(f"/{MANIFEST_NAME}")
     _say_what_differs(known, lying)

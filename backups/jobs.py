@@ -19,7 +19,7 @@ from backups.models import Backup, BackupJob
 from backups.protection.inventory import follow_job
 from backups.services import delete_backup, retry_job
 from backups.states import BackupStatus, JobKind
-from backups.stores.base import StoreError
+from backups.stores.base import StoreError, StoreFull
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
 from clusters.states import TaskKind
@@ -31,6 +31,10 @@ from vbase_console.tasks.registry import Job, register
 from vbase_console.tasks.states import TaskState
 
 MOST_FINDINGS = 10
+STORE_FULL = (
+    "The backup store is full, and what this job wrote is removed: delete backups that nobody "
+    "needs, or give the store more room, then ask again."
+)
 
 
 def register_all() -> None:
@@ -126,6 +130,8 @@ def _in_words() -> Iterator[None]:
     """What the layers below raise, as the engine understands it."""
     try:
         yield
+    except StoreFull as error:
+        raise JobFailed(STORE_FULL, permanent=True) from error
     except (MilvusError, StoreError, DriverError) as error:
         raise JobFailed(str(error), permanent=error.permanent) from error
     except ArchiveDamaged as error:

@@ -35,6 +35,14 @@ _ADVICE = {
 }
 
 
+_FULL = ("no space left on device", "disk quota exceeded", "file too large")
+"""Of systems and of Milvus itself."""
+_NO_ROOM = (
+    "The cluster's disk is full: delete or drop what nobody needs there, or give it a larger one, "
+    "then ask again."
+)
+
+
 class MilvusError(Exception):
     """A call failed; the message says which, where, and what the server said.
 
@@ -60,6 +68,13 @@ class NotOffered(MilvusError):
 
 class TooLarge(MilvusError):
     """A request or an answer is above what one message may hold, or the server is too busy."""
+
+
+class NoRoom(MilvusError):
+    """Its disk, or what it may use of one, is full."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}. {_NO_ROOM}", permanent=True)
 
 
 class Unsupported(MilvusError):
@@ -90,6 +105,8 @@ def of_status(status: Any, where: str) -> MilvusError | None:
         return NotFound(message, permanent=True)
     if status.code in _NOT_LOADED_CODES:
         return NotLoaded(f"{message}. Load the collection first.", permanent=True)
+    if any(text in status.reason.lower() for text in _FULL):
+        return NoRoom(message)
     transient = status.retriable or status.code in _TRANSIENT_CODES
     return MilvusError(message, permanent=not transient)
 

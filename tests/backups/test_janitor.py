@@ -50,6 +50,15 @@ def test_it_leaves_alone_what_no_row_knows(job: BackupJob, store: LocalStore) ->
     assert store.size("somebody/bak-else/manifest.json") == 2
 
 
+def test_an_organization_without_backups_is_no_orphan(
+    job: BackupJob, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    services.delete_backup(job.backup, by="alice")
+    work()
+    sweep_janitor()
+    assert "no backup of this console knows" not in caplog.text
+
+
 def test_it_asks_again_for_a_deletion_that_nobody_is_at(
     job: BackupJob, store: LocalStore, work: Work
 ) -> None:

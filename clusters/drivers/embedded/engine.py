@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
 from milvus_lite.storage.manifest import Manifest
 
@@ -144,16 +145,18 @@ class Engine(MilvusLite):  # type: ignore[misc]
     # Changing names and contents so that a kill at any point leaves a whole collection or none
 
     def drop_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
+        """Nothing is written before room is freed: on a full disk this is the way out."""
         key = self.key(name, database_name)
-        self._leave_index_builds(key)
-        self._finish_background_work(key)
+        self._end_background_work(key)
         with self.catalogue:
             if not self.has_collection(name, database_name):
                 return
-            self._close(key)
+            retired = self._retire(key)
             self._discard(self._directory(key))
-            self._remove_aliases_of_nothing(key[0])
             self._empty_trash()
+            self._remove_aliases_of_nothing(key[0])
+            if retired is not None:
+                _close_log(retired)
 
     def rename_collection(
         self, old_name: str, new_name: str, database_name: str = DEFAULT_DATABASE_NAME
@@ -176,10 +179,22 @@ class Engine(MilvusLite):  # type: ignore[misc]
             _emptied(manifest).save()
             self.get_collection(*reversed(key))
 
-    def _leave_index_builds(self, key: Key) -> None:
+    def _end_background_work(self, key: Key) -> None:
+        """Of what is dropped; its index builds end where they are."""
         collection = self._settled.get(key)
         if collection is not None:
             indexing.building_of(collection).is_dropped = True
+            collection._wait_for_bg()
+
+    def _retire(self, key: Key) -> Any | None:
+        """The collection, out of reach and without a background; nothing of it is flushed."""
+        self._settled.pop(key, None)
+        self.failures.pop(key, None)
+        collection = self._collections.pop(key, None)
+        if collection is not None:
+            collection._bg_closed = True
+            collection._bg_executor.shutdown(wait=True)
+        return collection
 
     def _finish_background_work(self, key: Key) -> None:
         """Index builds take minutes; wait for them before anybody else has to wait for us."""
@@ -228,6 +243,14 @@ class Engine(MilvusLite):  # type: ignore[misc]
             del aliases[alias]
         if lost:
             self._save_aliases(database)
+
+
+def _close_log(collection: Any) -> None:
+    """Its file is gone already; what is left is a handle, and a buffer that no disk must take."""
+    try:
+        collection._wal.close_and_delete()
+    except (OSError, pa.ArrowException) as error:
+        logger.info("the log of a dropped collection was left as it was: %s", error)
 
 
 def _emptied(manifest: Any) -> Any:
