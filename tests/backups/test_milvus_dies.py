@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
 from pymilvus import MilvusClient
 
 from backups import capture, filling, services
+from backups.hands import connected
+from backups.milvus.client import Client
 from backups.models import Backup
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.hands import spec_of
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import taken_over
+from vbase_console.tasks import services as tasks
+from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
@@ -74,3 +80,75 @@ def test_a_restore_goes_on_when_its_cluster_is_back(
     bring_back(driver, cluster)
     assert taken_over(job.task).state == "SUCCEEDED"
     assert rows_of(milvus) == before
+
+
+@contextmanager
+def killed_before(method: str, number: int, cluster: Cluster) -> Iterator[None]:
+    """Milvus does not live to hear the n-th call of that method."""
+    begin, seen = Client.begin, 0
+
+    def counted(self: Client, called: str, *arguments: Any, **options: Any) -> Any:
+        nonlocal seen
+        seen += called == method
+        if called == method and seen == number:
+            kill(cluster)
+        return begin(self, called, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "begin", counted)
+        yield
+    assert seen >= number
+
+
+DEATHS = [("Insert", 1), ("CreateIndex", 1), ("RenameCollection", 2), ("DropCollection", 2)]
+
+
+@pytest.mark.parametrize(("method", "number"), DEATHS)
+def test_a_restore_ends_as_promised_wherever_its_cluster_was_killed(
+    method: str,
+    number: int,
+    backup: Backup,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    driver: EmbeddedDriver,
+) -> None:
+    promised = rows_of(milvus)
+    milvus.delete("images", filter="id < 20")
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    with killed_before(method, number, cluster):
+        run_task(job.task.task_id)
+    assert Task.objects.get(pk=job.pk).state == "PENDING"
+    bring_back(driver, cluster)
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert (rows_of(milvus), hidden(cluster)) == (promised, [])
+
+
+@pytest.mark.parametrize(("method", "number"), DEATHS[:3])
+def test_cancelled_meanwhile_it_leaves_the_target_as_it_was(
+    method: str,
+    number: int,
+    backup: Backup,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    driver: EmbeddedDriver,
+) -> None:
+    milvus.delete("images", filter="id < 20")
+    before = rows_of(milvus)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    with killed_before(method, number, cluster):
+        run_task(job.task.task_id)
+    tasks.request_cancel(Task.objects.get(pk=job.pk), by="alice")
+    bring_back(driver, cluster)
+    assert ended(job.task) == "CANCELLED"
+    assert (rows_of(milvus), hidden(cluster)) == (before, [])
+
+
+def ended(task: Task) -> str:
+    """A task that waited when it was cancelled may have ended without an attempt."""
+    task.refresh_from_db()
+    return task.state if task.is_finished else taken_over(task).state
+
+
+def hidden(cluster: Cluster) -> list[str]:
+    with connected(cluster, "default") as client:
+        return [name for name in client.collections() if name.startswith("_vbase_")]
