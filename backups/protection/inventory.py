@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -73,7 +74,16 @@ def follow_job(job: BackupJob, *, succeeded: bool) -> None:
         _note_captured(backup)
     if job.job_type == JobKind.RESTORE:
         ClusterLook.objects.filter(pk=job.cluster_id).update(next_at=timezone.now())
-    judge(backup.cluster_id)
+        # The target's row is held: two that wait for each other's source would wait for ever.
+        transaction.on_commit(partial(_judge_alone, backup.cluster))
+    else:
+        judge(backup.cluster_id)
+
+
+@transaction.atomic
+def _judge_alone(cluster: Cluster) -> None:
+    if _held(cluster):
+        judge(cluster.pk)
 
 
 def forget_deleted() -> int:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.models import Backup, BackupPolicy, KnownCollection
+from backups.models import Backup, BackupPolicy, ClusterLook, KnownCollection
 from backups.policies import services
 from backups.protection.judging import judge
 from backups.services import delete_backup
@@ -19,6 +19,7 @@ from clusters.models import Cluster
 from clusters.states import Condition, ServiceStatus
 from tests.backups.seeds import seed_job
 from tests.protection.conftest import Cover, figures, know, known, taken
+from tests.tasks.together import together
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
@@ -197,6 +198,41 @@ def test_a_backup_found_damaged_is_good_again_when_it_is_found_whole(
     end(job, state=TaskState.FAILED, checkpoint={"damaged": True})
     backup.refresh_from_db()
     assert (backup.damaged_by, known().newest_backup) == (job.task.task_id, None)
+
+
+def test_a_restore_that_proves_a_backup_shows_and_its_target_is_looked_at_soon(
+    cluster: Cluster, end: Callable[..., None], make_cluster: Callable[..., Cluster]
+) -> None:
+    know(cluster, "images")
+    target = make_cluster("target")
+    know(target, "texts")
+    backup = taken(cluster)
+    job = seed_job(backup, JobKind.RESTORE, TaskState.PENDING, cluster=target)
+    end(job, checkpoint={"proves": True})
+    assert known("images").proven_backup == backup
+    assert ClusterLook.objects.get(cluster=target).next_at <= timezone.now()
+
+
+def test_whatever_changes_at_once_nothing_is_judged_by_what_was_before(
+    cluster: Cluster, cover: Cover, end: Callable[..., None]
+) -> None:
+    know(cluster, "images", "texts")
+    jobs = [
+        seed_job(taken(cluster, DAY, status=BackupStatus.CREATING), state=TaskState.PENDING)
+        for _ in range(4)
+    ]
+
+    def change(number: int) -> None:
+        if number % 2:
+            cover("images" if number % 4 == 1 else "texts")
+            return
+        with transaction.atomic():
+            Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+            end(jobs[number // 2])
+
+    together(8, change)
+    assert judge(cluster.pk) == 0
+    assert known("images").newest_backup is not None
 
 
 def test_judging_writes_only_what_changed_and_reads_the_same_for_many(cluster: Cluster) -> None:
