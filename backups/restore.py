@@ -72,9 +72,10 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
     if not Journal(attempt.task.checkpoint).steps:
         attempt.report(1, "reading", "Comparing the backup with what is there.")
         found = _look(job, reader, free_bytes_of(job.cluster))
-        attempt.remember(**planned(found))
-        for text in found.warnings:
-            attempt.warn(text)
+        with attempt.fenced():  # who dies between the two would lose the warnings for ever
+            attempt.remember(**planned(found))
+            for text in found.warnings:
+                attempt.warn(text)
     with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
         databases.make(attempt, client, job.db_name)
 
