@@ -10,11 +10,11 @@ from django.utils import timezone
 from backups.models import Backup, BackupJob
 from backups.policies import schedules
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.services import BackupRequest, accept_backup, default_name
+from backups.services import BackupRequest, accept_backup, default_name, require_running
 from vbase_console.errors import Aborted, FailedPrecondition
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def start_run(
     policy: BackupPolicy,
     *,
@@ -61,11 +61,12 @@ def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
     going = going_job(policy)
     if going:
         return None, f"{going}, the run before, has not ended."
-    options = {"on_missing": policy.on_missing}
     try:
-        return accept_backup(_request(policy), by=by, held=policy.cluster, options=options), ""
+        require_running(policy.cluster)
     except FailedPrecondition as error:
         return None, error.message
+    options = {"on_missing": policy.on_missing}
+    return accept_backup(_request(policy), by=by, held=policy.cluster, options=options), ""
 
 
 def _request(policy: BackupPolicy) -> BackupRequest:

@@ -76,7 +76,7 @@ def prepare_backup(
     return request
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def accept_backup(
     request: BackupRequest,
     *,

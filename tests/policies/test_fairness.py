@@ -9,14 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import IntegrityError, connection
 
-from backups.policies import cron, dispatch
+from backups.policies import cron, dispatch, schedules
 from backups.policies.dispatch import overdue_since, sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy
 from vbase_console.organizations.models import Organization
+from vbase_console.tasks.models import Task
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -132,7 +133,10 @@ def test_one_with_nine_hundred_starves_nobody_with_one(
 
 @pytest.fixture
 def time_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dispatcher's own clock: each look at it takes a second, and it has three."""
+    """The dispatcher's own clock: each look at it takes a second, and it has three; in each it
+    fires one.
+    """
+    monkeypatch.setattr(dispatch, "TOGETHER", 1)
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=count().__next__))
     monkeypatch.setattr(dispatch, "LONGEST_SECONDS", 3)
 
@@ -145,3 +149,25 @@ def copied(policy: BackupPolicy, number: int) -> BackupPolicy:
         schedule_cron="@daily",
         retention_count=1,
     )
+
+
+def test_what_fails_takes_none_of_its_neighbours_along(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one transaction: its own writes are undone, and no others."""
+    bad, *good = (make_policy() for _ in range(3))
+    BackupPolicy.objects.update(next_run_at=NOON)
+    monkeypatch.setattr(schedules, "copy_last_run", fails_for(bad))
+    assert sweep_policies() == 2
+    assert {run.policy for run in PolicyRun.objects.all()} == set(good)
+    assert Task.objects.filter(kind="BACKUP").count() == 2
+    bad.refresh_from_db()
+    assert bad.next_run_at == NOON
+
+
+def fails_for(policy: BackupPolicy) -> Callable[[str, datetime], None]:
+    def copy_last_run(policy_id: str, at: datetime) -> None:
+        if policy_id == policy.policy_id:
+            raise IntegrityError("There is no room.")
+
+    return copy_last_run

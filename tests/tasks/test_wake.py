@@ -63,6 +63,24 @@ def test_nobody_is_woken_for_what_was_rolled_back(ask: Ask, woken: list[str]) ->
     assert woken == []
 
 
+def test_who_accepts_many_tells_of_all_of_them_together(ask: Ask, woken: list[str]) -> None:
+    with services.waking_together():
+        tasks = [ask(), ask()]
+        assert woken == []
+    assert woken == [task.task_id for task in tasks]
+    assert again(tasks[1]).woken_at is not None
+    assert [ask().task_id] == woken[2:]
+
+
+def test_together_too_nobody_is_woken_for_what_was_rolled_back(ask: Ask, woken: list[str]) -> None:
+    with services.waking_together(), transaction.atomic():
+        with transaction.atomic():
+            ask()
+            transaction.set_rollback(True)
+        task = ask()
+    assert woken == [task.task_id]
+
+
 @pytest.mark.usefixtures("no_broker")
 def test_without_a_broker_the_row_is_accepted_all_the_same(ask: Ask) -> None:
     assert again(ask()).state == "PENDING"

@@ -5,7 +5,9 @@ after the commit.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import takewhile
 from typing import Any
 
@@ -20,6 +22,9 @@ from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
 from vbase_console.tasks.wakeups import broker
+
+_gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
+"""Of whom the workers are told together; None where each is told at once."""
 
 
 @transaction.atomic
@@ -53,7 +58,7 @@ def enqueue(
         message=message,
         not_before=database_time_in(delay_seconds) if delay_seconds else Now(),
     )
-    task.refresh_from_db(fields=["not_before"])
+    del task.not_before  # what the database made of it is read by whoever asks
     note(task, f"Accepted from {requested_by or 'the console'}. {reason}".strip())
     wake_after_commit(task.task_id)
     return task
@@ -116,7 +121,25 @@ def wake(task_id: str) -> bool:
     """Tell the workers to look at this row. False where the broker does not answer: the sweep
     will find the row.
     """
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.append(task_id)
+        return True
     return wake_all([task_id]) == 1
+
+
+@contextmanager
+def waking_together() -> Iterator[None]:
+    """For whoever accepts many: workers hear of all that was committed inside in one go, behind
+    it.
+    """
+    gathered: list[str] = []
+    token = _gathered.set(gathered)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+        wake_all(gathered)
 
 
 def wake_all(task_ids: Sequence[str]) -> int:
