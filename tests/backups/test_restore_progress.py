@@ -12,14 +12,17 @@ from pymilvus import DataType, MilvusClient
 from backups import services
 from backups.archive.manifest import CollectionContent
 from backups.filling import Filling
+from backups.hands import access_to
 from backups.milvus import indexing
 from backups.models import Backup
 from backups.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
+from tests.backups.interruption import Dead, taken_over
 from tests.backups.test_preflight import collection, index
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
 Said = list[tuple[int, str]]
@@ -33,6 +36,9 @@ class Told:
 
     def report(self, percent: int, phase: str, message: str) -> None:
         self.said.append((percent, phase))
+
+    def safe_point_now(self) -> None:
+        """Nobody wants it to stop."""
 
 
 def content(name: str, size: int, **fields: Any) -> CollectionContent:
@@ -154,3 +160,30 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
     job.task.refresh_from_db()
     assert (job.task.state, len(counted)) == ("CANCELLED", 1)
     assert rows_of(milvus, "slow") == before
+
+
+def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
+    cluster: Cluster, milvus: MilvusClient, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_to_index(milvus)
+    backup = taken(cluster, work, "slow")
+
+    def die_halfway(self: Filling, done: int, total: int) -> None:
+        if 0 < done < total:
+            raise Dead
+
+    monkeypatch.setattr(Filling, "_say_indexed", die_halfway)
+    monkeypatch.setattr(indexing, "POLL_SECONDS", 0.01)
+    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    with pytest.raises(Dead):
+        run_task(job.task.task_id)
+    monkeypatch.undo()
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert indexed(cluster, "slow") == (6000, 6000)
+
+
+def indexed(cluster: Cluster, name: str) -> tuple[int, int]:
+    control = access_to(cluster).control
+    assert control is not None
+    found = control.call("IndexProgress", database="default", collection=name)
+    return found["indexed"], found["total"]
