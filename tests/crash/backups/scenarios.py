@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Callable
 
 from backups import services
+from backups.hands import connected
 from backups.models import Backup
 from tests.crash.backups.stage import ROWS, Stage
 
+ELSEWHERE = "elsewhere"
 Deed = Callable[[Stage], object]
 
 
@@ -37,6 +39,17 @@ def _spoiled(stage: Stage) -> None:
     stage.spoil()
 
 
+def _nowhere(stage: Stage) -> None:
+    """The database is not there."""
+    with connected(stage.cluster, ELSEWHERE) as client:
+        if ELSEWHERE in client.databases():
+            for name in client.collections():
+                for alias in client.aliases(name):
+                    client.drop_alias(alias)
+                client.drop(name)
+            client.drop_database(ELSEWHERE)
+
+
 def _another_backup(stage: Stage) -> None:
     _whole(stage)
     stage.back_up()
@@ -62,13 +75,18 @@ SCENARIOS = {
     ),
     "RESTORE RENAME": Scenario(
         prepare=_spoiled,
-        ask=lambda stage: stage.restore("RENAME", "_then"),
+        ask=lambda stage: stage.restore(on_conflict="RENAME", suffix="_then"),
         dies_at=(2, "RenameCollection"),
     ),
     "RESTORE REPLACE": Scenario(
         prepare=_spoiled,
-        ask=lambda stage: stage.restore("REPLACE"),
+        ask=lambda stage: stage.restore(on_conflict="REPLACE"),
         dies_at=(2, "RenameCollection"),
+    ),
+    "RESTORE elsewhere": Scenario(
+        prepare=_nowhere,
+        ask=lambda stage: stage.restore(db_name=ELSEWHERE),
+        dies_at=(1, "CreateCollection"),
     ),
     "VERIFY": Scenario(prepare=_whole, ask=_verify, dies_at=(2, "write")),
     "DELETE": Scenario(

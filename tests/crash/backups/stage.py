@@ -59,24 +59,18 @@ class Stage:
         run_task(job.task.task_id)
         return Backup.objects.get(pk=job.backup_id)
 
-    def restore(self, on_conflict: str = "FAIL", suffix: str = "") -> BackupJob:
+    def restore(self, **options: str) -> BackupJob:
         backup = Backup.objects.get(pk=self.backup.pk if self.backup else None)
-        return services.restore_backup(
-            backup, self.cluster, on_conflict=on_conflict, suffix=suffix, by="alice"
-        )
+        return services.restore_backup(backup, self.cluster, by="alice", **options)
 
     # how to look
 
     def world(self) -> dict[str, Any]:
         """Every collection, hidden ones too: its description and the checksum of its rows."""
         with connected(self.cluster, DATABASE) as client:
-            names = client.collections()
-            described = {name: describe(client, name).to_json() for name in names}
             databases = client.databases()
-        rows = self._rows(names)
-        return {"databases": databases, "pins": self._pins()} | {
-            name: (described[name], rows[name]) for name in names
-        }
+        found = {name: self._of_database(name) for name in databases}
+        return {"collections": found, "pins": self._pins()}
 
     def files(self) -> list[str]:
         return sorted(entry.key for entry in self.store.list(""))
@@ -92,10 +86,16 @@ class Stage:
         there = Backup.objects.filter(status="AVAILABLE")
         return [str(each) for row in there for each in findings(self.store, row.directory)]
 
-    def _rows(self, names: list[str]) -> dict[str, str]:
+    def _of_database(self, database: str) -> dict[str, Any]:
+        with connected(self.cluster, database) as client:
+            described = {each: describe(client, each).to_json() for each in client.collections()}
+        rows = self._rows(database, [*described]) if described else {}
+        return {name: (described[name], rows[name]) for name in described}
+
+    def _rows(self, database: str, names: list[str]) -> dict[str, str]:
         snapshots = snapshots_of(self.cluster)
         assert snapshots is not None
-        pinned = snapshots.take("looking", database=DATABASE, collections=names)
+        pinned = snapshots.take("looking", database=database, collections=names)
         try:
             return {
                 scan.collection.name: RowChecksum.of(

@@ -39,7 +39,8 @@ def left_behind(stage: Stage) -> dict[str, Any]:
 
 
 def hidden(left: dict[str, Any]) -> list[str]:
-    return [name for name in left["world"] if name.startswith("_vbase_")]
+    found = left["world"]["collections"].values()
+    return [name for names in found for name in names if name.startswith("_vbase_")]
 
 
 def undisturbed(stage: Stage, scenario: Scenario, workers: Workers) -> dict[str, Any]:
