@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from backups import services
 from backups.forms import JobFilter, OneClustersJobFilter
-from backups.models import BackupJob
+from backups.models import BackupJob, BackupPolicy
 from backups.permissions import scope_of
 from backups.views.shown import job_row, job_rows, jobs_of
 from clusters.views.detail import ClusterPage
@@ -65,10 +65,19 @@ class JobPage(Page):
             "job": self.job,
             "task": self.job.task,
             "cluster": self.job.cluster,
+            "policy": self.policy,
             "events": self.job.task.events.all(),
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }
+
+    @property
+    def policy(self) -> BackupPolicy | None:
+        """The one that it ran for, while there is one."""
+        if not self.job.policy_id:
+            return None
+        policies = BackupPolicy.objects.visible_to(self.principal)
+        return policies.filter(pk=self.job.policy_id).first()
 
     @property
     def address(self) -> list[str]:

@@ -57,8 +57,11 @@ class PolicyFormPage(FormPage):
         """The cluster is asked here, before anything is locked; whose it is comes first."""
         cluster = self.of_cluster
         super().prepare()
+        db_name = self.bound.cleaned_data["db_name"]
+        if self.edited is not None and self.edited.db_name == db_name:
+            return
         try:
-            services.look_for_database(cluster, self.bound.cleaned_data["db_name"])
+            services.look_for_database(cluster, db_name)
         except NotFound as error:
             raise InvalidArgument(field_errors={"dbName": [error.message]}) from error
 

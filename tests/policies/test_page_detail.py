@@ -187,3 +187,11 @@ def test_a_run_whose_backup_is_gone_says_so(policy: BackupPolicy, alices: Browse
     content = shown(alices.open("policy-runs", policy.pk))
     assert f"{backup.name}, gone since" in content
     assert newest_run(policy).job_id is not None
+
+
+def test_a_job_leads_back_to_its_policy(policy: BackupPolicy, alices: Browser) -> None:
+    task = services.run_now(policy, by="alice").task
+    address = alices.address("policy-detail", policy.pk)
+    assert address in shown(alices.open("job-detail", task.task_id))
+    services.delete_policy(policy)
+    assert address not in shown(alices.open("job-detail", task.task_id))

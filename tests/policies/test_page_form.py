@@ -203,6 +203,15 @@ def test_a_higher_count_is_saved_at_once(policy: BackupPolicy, alices: Browser) 
     assert last_entry() == ("UpdateBackupPolicy", "ACCEPTED", policy.pk)
 
 
+def test_a_database_that_has_vanished_keeps_nobody_from_changing_the_rest(
+    make_policy: MakePolicy, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_policy(db_name="films")
+    monkeypatch.setattr(services, "look_for_database", pytest.fail)
+    answer = alices.send("policy-edit", policy.pk, **TYPED | {"db_name": "films"})
+    assert answer.status_code == 302
+
+
 def test_a_lower_count_first_shows_what_would_go_and_why(
     policy: BackupPolicy, alices: Browser
 ) -> None:
