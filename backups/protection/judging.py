@@ -66,7 +66,7 @@ def judge(cluster_id: str) -> int:
     keys = {(each.db_name, each.name) for each in known}
     if not keys:
         return 0
-    promises = _promises(cluster_id)
+    promises = _promises(cluster_id, keys)
     newest, proven = _newest(cluster_id, keys), _newest(cluster_id, keys, proven_at__isnull=False)
     changed: dict[Verdict, list[int]] = defaultdict(list)
     for each in known:
@@ -77,12 +77,12 @@ def judge(cluster_id: str) -> int:
     return sum(_write(verdict, pks) for verdict, pks in changed.items())
 
 
-def _promises(cluster_id: str) -> list[Promise]:
+def _promises(cluster_id: str, keys: Collection[Key]) -> list[Promise]:
     policies = BackupPolicy.objects.filter(cluster=cluster_id, is_active=True)
-    return [promise for policy in policies if (promise := _promise_of(policy))]
+    return [promise for policy in policies if (promise := _promise_of(policy, keys))]
 
 
-def _promise_of(policy: BackupPolicy) -> Promise | None:
+def _promise_of(policy: BackupPolicy, keys: Collection[Key]) -> Promise | None:
     """A schedule that cannot be understood any more never fires: it promises nothing."""
     try:
         cron, _ = parse(policy.schedule_cron), zone_of(policy.timezone)
@@ -91,11 +91,22 @@ def _promise_of(policy: BackupPolicy) -> Promise | None:
     return Promise(
         policy_id=policy.policy_id,
         db_name=policy.db_name,
-        chosen=frozenset(policy.collection_names),
+        chosen=frozenset([*policy.collection_names, *_behind_aliases(policy, keys)]),
         cron=cron,
         timezone=policy.timezone,
         made_at=policy.created_at,
     )
+
+
+def _behind_aliases(policy: BackupPolicy, keys: Collection[Key]) -> list[str]:
+    """A chosen name that is no collection may be an alias: what the last backup of the same choice
+    holds is what stands behind it.
+    """
+    if all((policy.db_name, name) in keys for name in policy.collection_names):
+        return []
+    good = Backup.objects.good().filter(cluster=policy.cluster_id, policy_id=policy.policy_id)
+    last = good.filter(chosen=policy.collection_names).first()
+    return [each["name"] for each in last.collections] if last else []
 
 
 def _newest(cluster_id: str, keys: Collection[Key], **more: object) -> dict[Key, Held]:

@@ -76,7 +76,11 @@ def _policies_of(
 
 def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetime) -> CollectionRow:
     """One whose schedule nobody understands any more takes nothing, as it was judged."""
-    taking = [each for each in policies if takes(each.collection_names, collection.name)]
+    taking = [
+        each
+        for each in policies
+        if each.pk == collection.policy_id or takes(each.collection_names, collection.name)
+    ]
     active = [each for each in taking if each.is_active]
     return CollectionRow(
         collection=collection,

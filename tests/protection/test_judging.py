@@ -50,6 +50,26 @@ def test_a_policy_for_chosen_collections_covers_only_those(cluster: Cluster, cov
     assert known("texts").policy is None
 
 
+def test_a_policy_that_chose_an_alias_covers_what_stands_behind_it(
+    cluster: Cluster, cover: Cover
+) -> None:
+    know(cluster, "images", "texts")
+    policy = cover("pictures")
+    assert figures()["covered"] == 0
+    taken(cluster, policy_id=policy.pk, chosen=["pictures"])
+    assert known("images").policy == policy
+    assert known("texts").policy is None
+
+
+def test_what_a_policy_took_before_its_choice_was_changed_is_not_covered(
+    cluster: Cluster, cover: Cover
+) -> None:
+    know(cluster, "images")
+    policy = cover("pictures")
+    taken(cluster, policy_id=policy.pk, chosen=["images"])
+    assert known().policy is None
+
+
 def test_a_paused_policy_covers_nothing_until_it_goes_on(cluster: Cluster, cover: Cover) -> None:
     know(cluster, "images")
     policy = services.pause_policy(cover())
