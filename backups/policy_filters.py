@@ -45,6 +45,10 @@ class PolicyFilter(FilterForm):
         return rows.order_by(_ordered(self.order), F("next_run_at").asc(nulls_last=True), "-pk")
 
 
+class OneClustersPolicyFilter(PolicyFilter):
+    q = forms.CharField(label="Schedule or id", required=False, max_length=100)
+
+
 class RunFilter(FilterForm):
     status = forms.ChoiceField(
         required=False,

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from backups.policy_filters import PolicyFilter, RunFilter
+from backups.policy_filters import OneClustersPolicyFilter, PolicyFilter, RunFilter
 from backups.views.policies import PolicyPage
 from backups.views.policies_shown import (
     judged_backups,
@@ -47,6 +47,7 @@ def _is_going(run: Any) -> bool:
 
 
 class ClusterPolicyListView(PolicyListView, ClusterPage):
+    filter_class = OneClustersPolicyFilter
     nav = "clusters"
 
     def rows(self) -> QuerySet[Any]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
+from backups.policies.dispatch import OVERDUE_AFTER
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, verdicts_on
 from backups.policies.retention import Verdict
@@ -54,6 +55,12 @@ class PolicyRow:
         return words_of(self.policy)
 
     @property
+    def is_late(self) -> bool:
+        """Its run should have begun and nobody has begun it."""
+        planned = self.policy.next_run_at
+        return planned is not None and planned < self.now - OVERDUE_AFTER
+
+    @property
     def is_stale(self) -> bool:
         """The newest good backup is older than promised; what is paused promises none."""
         since = self.kept.newest_at or self.policy.created_at
@@ -80,7 +87,7 @@ class JudgedBackup:
 def listed_policies(principal: Principal) -> PolicyQuerySet:
     """With all that a list shows of each, but for its runs and its backups."""
     policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
-    return policies.annotate(strip_from=_strip_from())
+    return policies.annotate(strip_from=_strip_from(principal))
 
 
 def runs_of(principal: Principal) -> PolicyRunQuerySet:
@@ -101,12 +108,13 @@ def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[
     ]
 
 
-def _strip_from() -> Subquery:
+def _strip_from(principal: Principal) -> Subquery:
     """When the oldest run was planned that the strip shows. A window function would read all the
     runs of all the policies, and there are four hundred days of them.
     """
-    own = PolicyRun.objects.filter(policy=OuterRef("pk")).order_by("-planned_at", "-pk")
-    return Subquery(own.values("planned_at")[STRIP - 1 : STRIP])
+    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
+    newest_first = own.order_by("-planned_at", "-pk")
+    return Subquery(newest_first.values("planned_at")[STRIP - 1 : STRIP])
 
 
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:

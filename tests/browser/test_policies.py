@@ -122,13 +122,14 @@ def test_a_lower_count_is_asked_first_and_can_be_thought_over(
     alices_page: OpenPage, policy: BackupPolicy, javascript: bool
 ) -> None:
     names = [back_up(policy).name for _ in range(3)]
-    page = alices_page(java_script_enabled=javascript)
+    narrow = {"width": 360, "height": 800}
+    page = alices_page(java_script_enabled=javascript, viewport=narrow)
     page.goto(f"/o/acme/policies/{policy.pk}/edit")
     page.get_by_label("Backups to keep").fill("1")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 backups would go")
     expect(page.get_by_role("table")).to_contain_text(names[0])
-    assert [*overflow(page)] == []
+    assert not javascript or [*serious(page), *overflow(page)] == []
     page.get_by_role("button", name="Change it again").click()
     expect(page.get_by_label("Backups to keep")).to_have_value("1")
     page.get_by_role("button", name="Save").click()

@@ -137,6 +137,13 @@ def test_one_older_than_the_schedule_promises_is_stale(
     assert b"Stale" not in alices.open("policy-list").content
 
 
+def test_a_run_that_nobody_begins_is_late(policy: BackupPolicy, alices: Browser) -> None:
+    assert b"Late" not in alices.open("policy-list").content
+    BackupPolicy.objects.update(next_run_at=timezone.now() - timedelta(minutes=2))
+    assert b"Late" in alices.open("policy-list").content
+    assert b"nobody has begun it" in alices.open("policy-detail", policy.pk).content
+
+
 def test_a_schedule_that_nobody_understands_any_more_breaks_no_page(
     policy: BackupPolicy, alices: Browser
 ) -> None:
