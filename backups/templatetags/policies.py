@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
@@ -40,10 +40,21 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
     jobs = reverse("job-detail", args=[organization, "-"]).removesuffix("-")
     texts = [Truncator(said(run)).chars(LONGEST_SAID) for run in runs]
     rows = (
-        (look(run), NO_STOP if quiet else "", _address(run, organization, jobs), text, text)
+        (
+            look(run),
+            NO_STOP if quiet else _name_of(run),
+            _address(run, organization, jobs),
+            text,
+            text,
+        )
         for run, text in zip(runs, texts, strict=True)
     )
     return format_html_join("", CELL, rows)
+
+
+def _name_of(run: PolicyRun) -> SafeString:
+    """By it htmx keeps the focus where it is when the strip comes again."""
+    return format_html(' id="cell-{}"', run.pk)
 
 
 def _address(run: PolicyRun, organization: str, jobs: str) -> str:
