@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Min
+from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from backups.models import BackupPolicy, ClusterLook, KnownCollection
@@ -134,7 +134,13 @@ def _failing(principal: Principal) -> list[BackupPolicy]:
 
 
 def _unseen(principal: Principal) -> dict[str, Any]:
-    """Running clusters that did not answer, more than once: what is known of them is old."""
-    looks = ClusterLook.objects.visible_to(principal).filter(failures__gt=1)
-    silent = looks.filter(cluster__condition=Condition.RUNNING, cluster__wanted_running=True)
-    return silent.order_by().aggregate(clusters=Count("pk"), since=Min("seen_at"))
+    """What the figures leave out: running clusters that did not answer more than once, of which
+    only old news are known, and collections beyond the number that is kept.
+    """
+    looks = ClusterLook.objects.visible_to(principal).filter(cluster__wanted_running=True)
+    silent = Q(failures__gt=1, cluster__condition=Condition.RUNNING)
+    return looks.order_by().aggregate(
+        clusters=Count("pk", filter=silent),
+        since=Min("seen_at", filter=silent),
+        collections=Sum("unlisted"),
+    )

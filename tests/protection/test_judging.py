@@ -209,7 +209,7 @@ def test_the_end_of_a_backup_makes_its_collections_known_and_covered(
     assert known("texts").newest_backup == backup
 
 
-def test_a_backup_found_damaged_is_good_again_when_it_is_found_whole(
+def test_a_backup_found_damaged_protects_nothing(
     cluster: Cluster, end: Callable[..., None]
 ) -> None:
     know(cluster, "images")

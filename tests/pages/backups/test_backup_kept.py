@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from backups.models import Backup, BackupPolicy
 from backups.policies import services
 from backups.policies.pruning import prune
 from backups.states import JobKind
+from backups.stores.base import Store, put
 from clusters.models import Cluster
 from tests.backups.seeds import seed_job
 from tests.pages.conftest import Browser
@@ -112,3 +115,17 @@ def test_damage_shows_in_list_and_detail_with_its_finding(
     listed = alices.open("backup-list").content.decode()
     assert f'href="{address}">Damaged</a>' in listed
     assert address in content
+
+
+def test_damage_is_found_said_and_over_when_the_archive_is_found_whole(
+    sealed: Backup, store: Store, alices: Browser, work: Callable[[], int]
+) -> None:
+    foreign = f"{sealed.directory}/parts/foreign"
+    put(store, foreign, b"what nobody sealed")
+    alices.send("backup-verify", sealed.name)
+    work()
+    assert "<strong>Damaged.</strong> While verifying: parts/foreign" in shown(alices, sealed)
+    store.delete(foreign)
+    alices.send("backup-verify", sealed.name)
+    work()
+    assert "Damaged" not in shown(alices, sealed)

@@ -116,6 +116,17 @@ def test_silent_clusters_are_said(three: Cluster, alices: Browser) -> None:
     assert b"1 running cluster did not answer" in alices.open("overview").content
 
 
+def test_collections_that_are_not_kept_are_said(three: Cluster, alices: Browser) -> None:
+    ClusterLook.objects.update(unlisted=1_500)
+    assert b"1,500 further collections are not counted here" in alices.open("protection").content
+
+
+def test_what_goes_stale_in_a_stopped_cluster_says_why(three: Cluster, alices: Browser) -> None:
+    Cluster.objects.update(status="STOPPED")
+    content = alices.open("protection", state="stale").content
+    assert b"its cluster is stopped, so runs are skipped" in content
+
+
 def test_empty_states_say_what_that_means(cluster: Cluster, alices: Browser) -> None:
     assert b"No collections are known yet" in alices.open("protection").content
     assert b"Nothing is uncovered" in alices.open("protection", state="uncovered").content
