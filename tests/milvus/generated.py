@@ -106,6 +106,8 @@ KINDS = {
     ),
     "bools": _array(DataType.BOOL, st.booleans()),
     "int8s": _array(DataType.INT8, integers(8)),
+    "int16s": _array(DataType.INT16, integers(16)),
+    "int32s": _array(DataType.INT32, integers(32)),
     "int64s": _array(DataType.INT64, integers(64)),
     "floats": _array(DataType.FLOAT, floats),
     "doubles": _array(DataType.DOUBLE, st.floats()),
@@ -174,7 +176,7 @@ def collections(draw: st.DrawFn) -> Generated:
     dynamic = draw(st.booleans())
     of_key = texts if key is DataType.VARCHAR else integers(64)
     ids = draw(st.lists(of_key, unique=True, max_size=12))
-    rows = [_row(draw, each, names, nullable, dynamic) for each in ids]
+    rows = [row_of(draw, each, names, nullable, dynamic) for each in ids]
     half = draw(st.integers(0, len(rows)))
     partitions = {"_default": rows[:half], "other": rows[half:]}
     return Generated(
@@ -182,7 +184,7 @@ def collections(draw: st.DrawFn) -> Generated:
     )
 
 
-def _row(
+def row_of(
     draw: st.DrawFn, key: Any, names: tuple[str, ...], nullable: frozenset[str], dynamic: bool
 ) -> dict[str, Any]:
     values = {
