@@ -128,7 +128,10 @@ class Filling:
     def index(self) -> None:
         self._attempt.guard()
         control = access_to(self._job.cluster).control
-        IndexBuild(self._client, control, self._description, self._hidden).run(self._say_indexed)
+        build = IndexBuild(self._client, control, self._description, self._hidden)
+        build.run(self._say_indexed)
+        for text in build.refused:
+            self._attempt.warn(text)
         self._load()
         self._progress.passed(self._name, INDEXING)
 

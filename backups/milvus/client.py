@@ -122,9 +122,7 @@ class Client:
         """The answer, whose status is a success."""
         return self.begin(method, request, seconds=seconds)()
 
-    def begin(
-        self, method: str, request: Any, *, seconds: float | None = None
-    ) -> Pending:
+    def begin(self, method: str, request: Any, *, seconds: float | None = None) -> Pending:
         """Send now, go on with something else, and call what is returned for the answer."""
         if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
             request.db_name = self.endpoint.database

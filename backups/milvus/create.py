@@ -19,6 +19,7 @@ from backups.archive.description import (
 )
 from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, Server, pairs
+from backups.milvus.errors import Refused
 from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
 from backups.milvus.types import NUMBERS
 
@@ -95,7 +96,11 @@ def create_indexes(client: Client, collection: CollectionDescription, name: str)
 def index_progress(client: Client, name: str) -> tuple[int, int]:
     """Rows indexed and rows to index, over all indexes."""
     indexes = client.indexes(name)
-    finished = common_pb2.IndexState.Finished
+    finished, failed = common_pb2.IndexState.Finished, common_pb2.IndexState.Failed
+    for index in indexes:
+        if index.state == failed:
+            reason = index.index_state_fail_reason or "no reason given"
+            raise Refused(f"Index {index.index_name!r} was not built: {reason}.", permanent=True)
     done = [i.total_rows if i.state == finished else i.indexed_rows for i in indexes]
     unfinished = sum(1 for index in indexes if index.state != finished and not index.total_rows)
     return sum(done), sum(index.total_rows for index in indexes) + unfinished

@@ -62,6 +62,10 @@ class NotLoaded(MilvusError):
     """The collection answers no query before it is loaded."""
 
 
+class Refused(MilvusError):
+    """The server has looked at what was asked, and cannot or will not do it."""
+
+
 class NotOffered(MilvusError):
     """The server does not know this call."""
 
@@ -107,8 +111,9 @@ def of_status(status: Any, where: str) -> MilvusError | None:
         return NotLoaded(f"{message}. Load the collection first.", permanent=True)
     if any(text in status.reason.lower() for text in _FULL):
         return NoRoom(message)
-    transient = status.retriable or status.code in _TRANSIENT_CODES
-    return MilvusError(message, permanent=not transient)
+    if status.retriable or status.code in _TRANSIENT_CODES:
+        return MilvusError(message, permanent=False)
+    return Refused(message, permanent=True)
 
 
 def _is_not_found(status: Any) -> bool:

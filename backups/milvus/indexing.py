@@ -10,6 +10,7 @@ from pymilvus.grpc_gen import milvus_pb2
 from backups.archive.description import CollectionDescription, IndexDescription
 from backups.milvus import create
 from backups.milvus.client import Client, Pending
+from backups.milvus.errors import Refused
 from backups.milvus.offers import offers_index
 from backups.milvus.snapshot import Control
 
@@ -35,6 +36,8 @@ class IndexBuild:
         self._control = control
         self._collection = collection
         self._name = name
+        self.refused: list[str] = []
+        """In words, which of them the server could not build: rows matter more than they do."""
 
     def run(self, say: Say) -> None:
         """Return when all are whole, also those that an attempt before began."""
@@ -60,7 +63,10 @@ class IndexBuild:
         for index in self._offered():
             if index.field_name not in there:
                 request = create.index_request(self._client, index, self._name)
-                self._watch(self._begin("CreateIndex", request), say)
+                try:
+                    self._watch(self._begin("CreateIndex", request), say)
+                except Refused as error:
+                    self.refused.append(_without(self._collection, index, error))
 
     def _offered(self) -> Sequence[IndexDescription]:
         server, known = self._client.server(), self._collection
@@ -93,3 +99,10 @@ class IndexBuild:
     def _is_unfinished(self) -> bool:
         done, total = self.progress()
         return done < total
+
+
+def _without(collection: CollectionDescription, index: IndexDescription, error: Refused) -> str:
+    return (
+        f"{collection.name}: the index of {index.field_name!r} could not be built, so it comes "
+        f"back without it: {error}"
+    )

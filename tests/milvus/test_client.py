@@ -7,7 +7,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.client import Client, Server
-from backups.milvus.errors import MilvusError, NotFound, NotOffered, of_status
+from backups.milvus.errors import MilvusError, NotFound, NotOffered, Refused, of_status
 from backups.milvus.losses import changes, forgotten, losses, refusals
 from backups.milvus.snapshot import pin_timestamp
 from tests.drivers.launched import TOKEN, Launched, free_port
@@ -74,7 +74,7 @@ def test_it_works_in_another_database(cluster: Launched, milvus: Client) -> None
         ({"error_code": 4}, NotFound, True),
         ({"code": 8}, MilvusError, False),
         ({"code": 1, "retriable": True}, MilvusError, False),
-        ({"code": 1100}, MilvusError, True),
+        ({"code": 1100}, Refused, True),
     ],
 )
 def test_the_status_decides(status: dict[str, int], kind: type, permanent: bool) -> None:
