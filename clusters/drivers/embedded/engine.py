@@ -21,7 +21,7 @@ import pyarrow as pa
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
 from milvus_lite.storage.manifest import Manifest
 
-from clusters.drivers.embedded import auto_ids, indexing, load_state, reading
+from clusters.drivers.embedded import auto_ids, full_disk, indexing, load_state, reading
 from clusters.drivers.embedded.locking import Key
 
 logger = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         """Readers see a collection only once it answers as it did before."""
         key = self._key_of(collection)
         if key not in self._settled:
+            full_disk.furnish(collection)
             reading.furnish(collection)
             indexing.furnish(collection)
             load_state.rebuild_broken_indexes(collection)
