@@ -75,7 +75,7 @@ def follow_job(job: BackupJob, *, succeeded: bool) -> None:
     if job.job_type == JobKind.RESTORE:
         ClusterLook.objects.filter(pk=job.cluster_id).update(next_at=timezone.now())
         # The target's row is held: two that wait for each other's source would wait for ever.
-        transaction.on_commit(partial(_judge_alone, backup.cluster))
+        transaction.on_commit(partial(_judge_alone, backup.cluster), robust=True)
     else:
         judge(backup.cluster_id)
 

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 
+from django.db.models import Q
+
 from backups.models import Backup, BackupPolicy
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.protection.models import KnownCollection
@@ -75,6 +77,14 @@ def judge(cluster_id: str) -> int:
         if verdict != _written(each):
             changed[verdict].append(each.pk)
     return sum(_write(verdict, pks) for verdict, pks in changed.items())
+
+
+def judge_without(backup: Backup) -> int:
+    """It is on its way out. Most that go are old: then nothing counted on them."""
+    counts = Q(newest_backup=backup) | Q(proven_backup=backup)
+    if not KnownCollection.objects.filter(counts, cluster=backup.cluster_id).exists():
+        return 0
+    return judge(backup.cluster_id)
 
 
 def _promises(cluster_id: str, keys: Collection[Key]) -> list[Promise]:

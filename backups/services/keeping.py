@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from backups.models import Backup, BackupJob
-from backups.protection.judging import judge
+from backups.protection.judging import judge_without
 from backups.services.admission import hold_backup, refuse_while_used, require_available
 from backups.services.asking import ask_about
 from backups.states import BackupStatus, JobKind
@@ -29,7 +29,7 @@ def delete_backup(backup: Backup, *, by: str) -> BackupJob:
         raise FailedPrecondition(f"{backup.name} is pinned; unpin it first.")
     backup.status = BackupStatus.DELETING
     backup.save(update_fields=["status"])
-    judge(backup.cluster_id)
+    judge_without(backup)
     return ask_about(JobKind.DELETE, backup, by=by)
 
 

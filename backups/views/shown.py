@@ -151,8 +151,8 @@ def is_takeable(cluster: Cluster) -> bool:
 
 
 def covers(principal: Principal, most: int) -> list[Cover]:
-    """Living clusters, those first whose newest backup is oldest or missing."""
-    of_cluster = Backup.objects.available().filter(cluster=OuterRef("pk"))
+    """Living clusters, those first whose newest good backup is oldest or missing."""
+    of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
     proven = of_cluster.filter(proven_at__isnull=False)
     clusters = (
         Cluster.objects.alive()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from backups.models import Backup, BackupPolicy, ClusterLook, KnownCollection
 from backups.policies import services
-from backups.protection.judging import judge
+from backups.protection.judging import judge, judge_without
 from backups.services import delete_backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -197,6 +197,14 @@ def test_deleting_the_newest_backup_leaves_the_one_before(cluster: Cluster) -> N
     before, newest = taken(cluster, DAY), taken(cluster)
     delete_backup(newest, by="alice")
     assert known().newest_backup == before
+
+
+def test_deleting_what_nothing_counts_on_judges_nothing(cluster: Cluster) -> None:
+    know(cluster, "images")
+    old, _ = taken(cluster, DAY), taken(cluster)
+    assert judge_without(old) == 0
+    KnownCollection.objects.update(proven_backup=old)
+    assert judge_without(old) == 1
 
 
 def test_the_end_of_a_backup_makes_its_collections_known_and_covered(

@@ -100,6 +100,13 @@ def test_the_next_runs_are_listed_soonest_first(
     assert [policy.pk for policy in runs] == [hourly.pk, yearly.pk]
 
 
+def test_a_damaged_backup_is_not_the_newest_of_its_cluster(
+    cluster: Cluster, alices: Browser
+) -> None:
+    taken(cluster, damaged_by="job-1")
+    assert alices.open("overview").context["covers"][0].newest is None
+
+
 def test_without_policies_it_says_what_to_do(
     cluster: Cluster, alices: Browser, bobs: Browser
 ) -> None:
@@ -110,7 +117,8 @@ def test_without_policies_it_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("age", "said"), [(timedelta(), b"1 collection covered"), (timedelta(days=3), b"1 collection stale")]
+    ("age", "said"),
+    [(timedelta(), b"1 collection covered"), (timedelta(days=3), b"1 collection stale")],
 )
 def test_a_clusters_page_says_how_its_collections_are_protected(
     cluster: Cluster, cover: Cover, alices: Browser, age: timedelta, said: bytes
