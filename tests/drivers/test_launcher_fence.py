@@ -58,6 +58,15 @@ def test_an_older_attempt_pins_nothing(server: Launched) -> None:
     assert control.call("ListSnapshots")["names"] == ["newer"]
 
 
+def test_it_forgets_the_oldest_tasks_and_so_stays_small() -> None:
+    fence = Fence()
+    for number in range(10_001):
+        fence.pass_through(f"job-{number}-2")
+    fence.pass_through("job-0-1")
+    with pytest.raises(Overtaken):
+        fence.pass_through("job-5000-1")
+
+
 def test_the_number_counts_and_not_its_digits() -> None:
     fence = Fence()
     fence.pass_through("job-a-9")

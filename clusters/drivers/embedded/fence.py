@@ -13,6 +13,9 @@ ATTEMPT = "vbase-attempt"
 """In a call's metadata: which task is at work, and in which attempt: `<task id>-<number>`."""
 
 
+_TASKS_REMEMBERED = 10_000
+
+
 class Overtaken(Exception):
     """A newer attempt at the same task has been here."""
 
@@ -34,6 +37,8 @@ class Fence:
             if int(number) < newest:
                 raise Overtaken(f"Attempt {number} of {task} is over: attempt {newest} is at it.")
             self._newest[task] = int(number)
+            if len(self._newest) > _TASKS_REMEMBERED:
+                del self._newest[next(iter(self._newest))]
 
 
 def attempt_in(metadata: Iterable[tuple[str, str | bytes]]) -> str:
