@@ -335,11 +335,12 @@ def test_deleting_answers_it_as_it_was_and_keeps_its_backups(
     assert Backup.objects.get().policy_id == before["policyId"]
 
 
-@pytest.mark.parametrize("name", ["pol-none", "a%00b", "preview", "policy"])
+@pytest.mark.parametrize("name", ["pol-none", "a%00b", "verify", "policy"])
 def test_what_is_not_there_is_not_found(api: Api, policies: str, name: str) -> None:
-    said = api.get(f"{policies}/{name}")
-    assert (said.code == "NOT_FOUND") == (name != "preview")
-    assert api.delete(f"{policies}/pol-none").code == "NOT_FOUND"
+    assert api.get(f"{policies}/{name}").code == "NOT_FOUND"
+    assert api.post(f"{policies}/{name}").code == "NOT_FOUND"
+    assert api.delete(f"{policies}/{name}").code == "NOT_FOUND"
+    assert api.post(f"{policies}/{name}/run").code == "NOT_FOUND"
 
 
 # -- who may ---------------------------------------------------------------------------------------
