@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import get_cluster
+from benchmarks import get_cluster, policies
 
 if __name__ == "__main__":
     get_cluster.main()
+    policies.main([])
