@@ -181,7 +181,7 @@ class BackupPolicy(Output):
     collection_names = serializers.ListField(
         child=serializers.CharField(), help_text="Empty: every collection at run time."
     )
-    on_missing = serializers.ChoiceField(choices=OnMissing.choices)
+    on_missing = serializers.ChoiceField(choices=OnMissing.values)
     next_run_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is paused.")
     last_run_at = serializers.DateTimeField(allow_null=True)
     last_status = serializers.ChoiceField(
