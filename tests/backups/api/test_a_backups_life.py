@@ -184,3 +184,11 @@ def test_a_repeated_request_is_answered_without_asking_the_cluster_again(
     again = api.send("POST", f"{of}/restore", body=body, Idempotency_Key="once")
     assert again["job"] == first["job"]
     assert api.get(of, jobType="RESTORE")["total"] == 1
+
+
+def test_a_policy_is_for_a_database_that_is_there(api: Api, of: str, milvus: MilvusClient) -> None:
+    wish = {"scheduleCron": "@daily", "retentionCount": 1, "dbName": "sales"}
+    said = api.post(f"{of}/policy", **wish)
+    assert (said.code, "'sales'" in said["response"]["message"]) == ("NOT_FOUND", True)
+    milvus.create_database("sales")
+    assert api.post(f"{of}/policy", **wish)["policy"]["dbName"] == "sales"
