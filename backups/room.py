@@ -22,7 +22,8 @@ _BITS = {
     DataType.INT8_VECTOR: 8,
     DataType.BINARY_VECTOR: 1,
 }
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+"""Of 1024 each, as the pages show them."""
 
 
 def required_bytes(contents: Iterable[CollectionContent]) -> int:
@@ -45,6 +46,6 @@ def _bits(field: FieldDescription) -> int:
 
 
 def in_words(count: int) -> str:
-    """Such as `512 bytes`, `1.5 GiB`."""
+    """Such as `512 bytes`, `1.5 GB`."""
     power = min(len(_UNITS) - 1, max(0, count.bit_length() - 1) // 10)
     return f"{count / 1024**power:.1f} {_UNITS[power]}" if power else f"{count} bytes"

@@ -67,7 +67,7 @@ def looked(
 def test_too_little_room_is_refused_with_figures() -> None:
     found = looked(collection(), free_bytes=10 * 2**20)
     assert not found.is_clear
-    assert "has 10.0 MiB of free space" in found.refusals[0]
+    assert "has 10.0 MB of free space" in found.refusals[0]
     assert room.in_words(found.required_bytes) in found.refusals[0]
 
 
@@ -89,7 +89,7 @@ def test_vectors_that_the_archive_packs_well_need_their_room_all_the_same() -> N
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**40, "1.0 TiB")],
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KB"), (2**40, "1.0 TB")],
 )
 def test_sizes_are_told_in_words(count: int, words: str) -> None:
     assert room.in_words(count) == words

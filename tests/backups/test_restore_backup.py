@@ -50,7 +50,7 @@ def test_it_refuses_what_there_is_no_room_for(
     backup: Backup, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restoring, "free_bytes_of", lambda cluster: 10 * 2**20)
-    with pytest.raises(FailedPrecondition, match=r"10\.0 MiB of free space"):
+    with pytest.raises(FailedPrecondition, match=r"10\.0 MB of free space"):
         services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
 
 
