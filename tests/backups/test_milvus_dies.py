@@ -54,10 +54,10 @@ def test_a_backup_goes_on_when_its_cluster_is_back(
 ) -> None:
     fill(milvus, rows=100)
     job = services.take_backup(cluster, collection_names=["images"], by="alice")
-    pin = capture._pin
-    monkeypatch.setattr(capture, "_pin", lambda *a: (kill(cluster), pin(*a))[1])
+    pin = capture.pin
+    monkeypatch.setattr(capture, "pin", lambda *a: (kill(cluster), pin(*a))[1])
     run_task(job.task.task_id)
-    monkeypatch.setattr(capture, "_pin", pin)
+    monkeypatch.setattr(capture, "pin", pin)
     job.task.refresh_from_db()
     assert job.task.state == "PENDING"
     bring_back(driver, cluster)

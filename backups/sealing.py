@@ -1,0 +1,88 @@
+"""The end of a backup: its manifest in the store, and what it says in the backup's row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backups.archive.manifest import Capture, Manifest
+from backups.archive.parts import Part
+from backups.archive.writer import seal
+from backups.hands import get_store
+from backups.models import Backup, BackupJob
+from backups.pinning import Source
+from backups.wanted import missing_from
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.models import Task
+
+SEALED = "sealed"
+"""In a checkpoint: the hash of the manifest that is in the store."""
+
+
+def seal_archive(attempt: Attempt, job: BackupJob, source: Source) -> None:
+    backup = job.backup
+    attempt.report(96, "sealing", "Writing the manifest.")
+    attempt.safe_point_now()
+    parts = [Part.from_json(row.facts) for row in backup.sealed_parts.all()]
+    manifest = Manifest.of(
+        backup_id=backup.backup_id,
+        organization_id=str(backup.organization_id),
+        capture=_facts(job, source),
+        collections=source.collections,
+        parts=parts,
+    )
+    _remove_unlisted(attempt, backup, parts)
+    with attempt.fenced():
+        sha256 = seal(get_store(), backup.directory, manifest, guard=attempt.guard)
+        _note(job, manifest, sha256)
+        attempt.remember(**{SEALED: sha256})
+
+
+def _remove_unlisted(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
+    """Parts that an attempt published and did not live to write down."""
+    listed = {f"{backup.directory}/{part.name}" for part in parts}
+    for entry in list(get_store().list(backup.directory)):
+        if entry.key not in listed:
+            with attempt.fenced():  # a worker that was paused here must not delete a part of today
+                get_store().delete(entry.key)
+
+
+def _facts(job: BackupJob, source: Source) -> Capture:
+    return Capture(
+        database=job.db_name,
+        captured_at=source.captured_at,
+        method=source.method,
+        milvus_version=source.milvus_version,
+        service_id=job.cluster.service_id,
+        cluster_id=job.cluster.cluster_id,
+        warnings=(*source.warnings, *missing_from(job)),
+    )
+
+
+def _note(job: BackupJob, manifest: Manifest, sha256: str) -> None:
+    """Copy from the manifest what lists show; the status follows when the task ends."""
+    contents = [
+        {
+            "name": content.description.name,
+            "rowCount": content.rows,
+            "sizeBytes": content.bytes,
+            "parts": len(content.parts),
+        }
+        for content in manifest.collections
+    ]
+    Backup.objects.filter(pk=job.backup_id).update(
+        collections=contents,
+        row_count=manifest.rows,
+        size_bytes=manifest.bytes,
+        milvus_version=manifest.capture.milvus_version,
+        manifest_sha256=sha256,
+        warnings=list(manifest.capture.warnings),
+        missing=_missing(job, manifest.capture),
+    )
+    BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
+    Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))
+
+
+def _missing(job: BackupJob, capture: Capture) -> list[str]:
+    """Collections that had vanished; and one instant, where the server could give none."""
+    no_instant = ["It is not of one instant."] if capture.method == "none" else []
+    return [*missing_from(job), *no_instant]
