@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp ## format, lint, types, imports, Django checks, missing
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	@$(PYTHON) -m tests.check_deploy
 
-bench: $(VENV)/dev.stamp ## measure; docs/benchmarks.md says what
+bench: $(VENV)/bench.stamp ## measure; docs/benchmarks.md says what
 	$(PYTHON) -m benchmarks
 
 test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
@@ -51,6 +51,11 @@ $(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON)
 	@echo "Installing what the console and its tests need."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/console.stamp
+
+$(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/console.txt | $(PYTHON)
+	@echo "Installing what the comparisons need."
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/dev.stamp $(VENV)/console.stamp
 
 # The last full Milvus that a wheel brings; its dependencies are no concern of ours.
 .venv-milvus/bin/milvus-server:

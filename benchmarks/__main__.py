@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import get_cluster, policies
+from benchmarks import backup, get_cluster, policies
 
 if __name__ == "__main__":
     get_cluster.main()
     policies.main([])
+    backup.main(["--index", "FLAT"])
+    backup.main(["--index", "HNSW"])

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -355,12 +355,13 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(["| | way | rows/s | factor |", "|---|---|---:|---:|", *lines])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--index", default="", help="FLAT or HNSW: begun just before reading")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    print(f"{options.rows} rows of {options.dim} dimensions, index: {options.index or 'none'}")
     print(table(run(options.rows, options.dim, options.index)))
 
 

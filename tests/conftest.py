@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -26,6 +27,7 @@ from vbase_console.organizations.services import add_member, create_organization
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as task_services
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
 from vbase_console.tasks.worker import run_task
 
 PASSWORD = "a long enough password"
@@ -141,9 +143,19 @@ def work() -> Callable[[], int]:
         while ready := Task.objects.ready().order_by("pk").first():
             run_task(ready.task_id)
             attempts += 1
+            while _left_by_its_attempt(ready):
+                time.sleep(0.05)
+                run_task(ready.task_id)
         return attempts
 
     return work
+
+
+def _left_by_its_attempt(task: Task) -> bool:
+    """A machine that stood still for longer than a lease ends an attempt, as it should; in life a
+    sweep has another one begun.
+    """
+    return Task.objects.filter(pk=task.pk, state=TaskState.RUNNING).exists()
 
 
 @pytest.fixture

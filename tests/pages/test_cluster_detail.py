@@ -190,7 +190,6 @@ def test_it_says_nothing_of_backups_where_nobody_keeps_any(
     cluster = make_cluster()
     monkeypatch.setattr(protection, "_guardians", [])
     assert b"cluster-backups" not in alices.open("cluster-detail", cluster.pk).content
-    assert b"Protection" not in alices.open("overview").content
 
 
 def test_it_says_who_is_backed_up_and_who_is_not(
@@ -200,7 +199,6 @@ def test_it_says_who_is_backed_up_and_who_is_not(
     monkeypatch.setattr(protection, "_guardians", [Guardian(kept)])
     assert b"the last one" in alices.open("cluster-detail", kept.pk).content
     assert b"none yet" in alices.open("cluster-detail", bare.pk).content
-    assert b"1 cluster with a backup, 1 without one" in alices.open("overview").content
     assert b"cannot be brought back" in alices.open("cluster-delete", bare.pk).content
     assert b"its backups, the last one" in alices.open("cluster-delete", kept.pk).content
 
