@@ -1,0 +1,130 @@
+"""What comes between deciding and deleting, and a pruner that dies anywhere in between."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from backups.models import Backup
+from backups.policies import pruning
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.pruning import sweep_retention
+from backups.services.keeping import delete_backup
+from backups.states import JobKind
+from tests.policies.conftest import MakePolicy
+from tests.policies.test_pruning import back_up, statuses
+from vbase_console.tasks.models import Task
+
+
+class Killed(BaseException):
+    """Nothing that the pruner could catch."""
+
+
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Something that happens once it is decided, before it is done."""
+
+    def happens(event: Callable[[], object]) -> None:
+        verdicts_on = pruning.verdicts_on
+
+        def decide(*given: object) -> object:
+            verdicts = verdicts_on(*given)  # type: ignore[arg-type]
+            event()
+            return verdicts
+
+        monkeypatch.setattr(pruning, "verdicts_on", decide)
+
+    return happens
+
+
+def test_what_is_proven_meanwhile_is_never_on_its_way_out(
+    policy: BackupPolicy, between: Callable[[Callable[[], object]], None]
+) -> None:
+    """The proof comes too late, or the backup stays: whoever is first holds the row."""
+    oldest, *_ = [back_up(policy) for _ in range(3)]
+    prover = threading.Thread(target=_prove, args=(oldest,))
+    between(lambda: (prover.start(), prover.join(0.5)))
+    sweep_retention()
+    prover.join()
+    oldest.refresh_from_db()
+    assert (oldest.status, oldest.proven_at) == ("DELETING", None)
+
+
+def _prove(backup: Backup) -> None:
+    Backup.objects.available().filter(pk=backup.pk).update(proven_at=timezone.now())
+    connection.close()
+
+
+def test_a_run_that_is_tried_again_meanwhile_is_not_settled(
+    policy: BackupPolicy, between: Callable[[Callable[[], object]], None]
+) -> None:
+    back_up(policy)
+    between(lambda: Task.objects.filter(kind=JobKind.BACKUP).update(state="PENDING"))
+    sweep_retention()
+    assert PolicyRun.objects.unsettled().count() == 1
+
+
+def test_a_policy_that_nobody_understands_stops_no_other(make_policy: MakePolicy) -> None:
+    garbled, sound = make_policy(), make_policy()
+    for policy in (garbled, sound):
+        for _ in range(3):
+            back_up(policy)
+    Backup.objects.filter(policy_id=garbled.pk).update(collections=[{"rows": "many"}])
+    assert sweep_retention() == 1
+    assert Backup.objects.filter(policy_id=sound.pk, status="DELETING").count() == 1
+
+
+def test_however_many_are_too_many_all_go(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 2)
+    policy = make_policy(retention_count=1)
+    for _ in range(6):
+        back_up(policy)
+    assert sweep_retention() == 5
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before asking", "after asking"])
+@pytest.mark.parametrize("step", range(1, 5))
+def test_killed_at_any_step_it_ends_as_if_nothing_had_been(
+    step: int, late: bool, make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each backup that goes has one job that removes its files, and none has a job and stays."""
+    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 2)
+    policy = make_policy(retention_count=1)
+    for _ in range(5):
+        back_up(policy)
+    monkeypatch.setattr(pruning, "delete_backup", _dying_at(step, late=late))
+    with pytest.raises(Killed):
+        sweep_retention()
+    _nobody_is_half_gone()
+    sweep_retention()
+    _nobody_is_half_gone()
+    assert statuses() == ["DELETING"] * 4 + ["AVAILABLE"]
+
+
+def _dying_at(step: int, *, late: bool) -> Callable[..., object]:
+    count = itertools.count(1)
+
+    def delete(backup: Backup, *, by: str) -> object:
+        dies = next(count) == step
+        if dies and not late:
+            raise Killed
+        job = delete_backup(backup, by=by)
+        if dies:
+            raise Killed
+        return job
+
+    return delete
+
+
+def _nobody_is_half_gone() -> None:
+    deleting = Backup.objects.filter(status="DELETING")
+    jobs = Task.objects.filter(kind=JobKind.DELETE)
+    about = jobs.values_list("backup_job__backup", flat=True)
+    assert sorted(about) == sorted(deleting.values_list("pk", flat=True))
