@@ -77,6 +77,10 @@ class BackupPolicy(models.Model):
                 condition=Q(is_active=True) | Q(next_run_at=None), name="a_paused_policy_plans_none"
             ),
             models.CheckConstraint(
+                condition=Q(is_active=False) | Q(next_run_at__isnull=False),
+                name="an_active_policy_plans_one",
+            ),
+            models.CheckConstraint(
                 condition=Q(on_missing__in=OnMissing.values), name="policy_on_missing_known"
             ),
         ]

@@ -148,6 +148,7 @@ def copied(policy: BackupPolicy, number: int) -> BackupPolicy:
         cluster_id=policy.cluster_id,
         schedule_cron="@daily",
         retention_count=1,
+        next_run_at=NOON,
     )
 
 

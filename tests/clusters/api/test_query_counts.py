@@ -90,9 +90,9 @@ def grow_backups(cluster: Cluster, count: int) -> None:
 def grow_policies(cluster: Cluster, count: int) -> None:
     """Each with a run that was skipped."""
     of = {"organization_id": cluster.organization_id}
+    daily = {"schedule_cron": "@daily", "retention_count": 1, "next_run_at": timezone.now()}
     policies = BackupPolicy.objects.bulk_create(
-        BackupPolicy(cluster=cluster, schedule_cron="@daily", retention_count=1, **of)
-        for _ in range(count)
+        BackupPolicy(cluster=cluster, **daily, **of) for _ in range(count)
     )
     runs = PolicyRun.objects.bulk_create(
         PolicyRun(policy=policy, planned_at=timezone.now(), skip_reason="Stopped.", **of)
