@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from backups import lending
+from backups.archive.codec import canonical_json
 from backups.archive.parts import Part
 from backups.archive.writer import Guard, delete_archive, write_parts
 from backups.hands import connected, get_store, snapshots_of
@@ -87,7 +88,7 @@ def _copy_collection(
     attempt: Attempt, backup: Backup, scan: Scan, progress: _Progress, where: str
 ) -> None:
     sealed = [row for row in backup.sealed_parts.all() if row.collection == scan.collection.name]
-    parts = [Part.from_json(row.facts) for row in sealed]
+    parts = [row.part for row in sealed]
     progress.add(sum(part.rows for part in parts), where)
     reading = _Reading(scan.batches(sealed[-1].cursor if sealed else None), progress, where)
     for partition, batches in itertools.groupby(reading, key=lambda each: each.partition):
@@ -111,7 +112,7 @@ def _keep(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:
             number=backup.sealed_parts.count(),
             collection=part.collection,
             cursor=cursor,
-            facts=part.to_json(),
+            facts=canonical_json(part.to_json()).decode(),
         )
 
 

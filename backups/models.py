@@ -7,6 +7,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from backups.archive.codec import strict_json
+from backups.archive.parts import Part
 from backups.policies.models import BackupPolicy as BackupPolicy
 from backups.policies.models import PolicyRun as PolicyRun
 from backups.protection.models import ClusterLook as ClusterLook
@@ -184,8 +186,8 @@ class SealedPart(models.Model):
     collection = models.CharField(max_length=255)
     cursor = models.TextField()
     """Where in the pinned snapshot the next part begins."""
-    facts = models.JSONField()
-    """A `backups.archive.parts.Part`."""
+    facts = models.TextField()
+    """The JSON of its `Part`; text, because a key may hold NUL and PostgreSQL's JSON may not."""
 
     class Meta:
         ordering = ["number"]
@@ -195,3 +197,7 @@ class SealedPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.backup_id} part {self.number}"
+
+    @property
+    def part(self) -> Part:
+        return Part.from_json(strict_json(self.facts.encode()))

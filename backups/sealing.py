@@ -22,7 +22,7 @@ def seal_archive(attempt: Attempt, job: BackupJob, source: Source) -> None:
     backup = job.backup
     attempt.report(96, "sealing", "Writing the manifest.")
     attempt.safe_point_now()
-    parts = [Part.from_json(row.facts) for row in backup.sealed_parts.all()]
+    parts = [row.part for row in backup.sealed_parts.all()]
     manifest = Manifest.of(
         backup_id=backup.backup_id,
         organization_id=str(backup.organization_id),

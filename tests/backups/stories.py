@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -165,9 +165,9 @@ def _can_be_built(index: dict[str, Any] | None, made: Generated, upserted: list[
     return finite or index is None or index["index_type"] != "IVF_FLAT"
 
 
-def nasty_keys() -> Story:
+def nasty_keys(keys: Sequence[str] = NASTY) -> Story:
     """Every key that ever broke somebody's expression."""
-    rows = [{"id": key, "vector": [0.5] * 4, "dynamic": {}} for key in NASTY]
+    rows = [{"id": key, "vector": [0.5] * 4, "dynamic": {}} for key in keys]
     parts = {"_default": rows, "other": []}
     made = Generated(
         key=DataType.VARCHAR, nullable=frozenset(), names=(), dynamic=False, partitions=parts
@@ -177,7 +177,7 @@ def nasty_keys() -> Story:
         has_auto_ids=False,
         has_partition_key=False,
         has_function=False,
-        deleted=(NASTY[1], NASTY[4]),
+        deleted=tuple(keys[1:5:3]),
         upserted=tuple(rows[:2]),
         aliases=1,
         index=INDEXES[1],

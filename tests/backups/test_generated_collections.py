@@ -76,6 +76,7 @@ def comes_back(story: Story, cluster: Cluster, milvus: MilvusClient, work: Work)
 
 @given(story=stories())
 @example(story=nasty_keys())
+@example(story=nasty_keys(["\x00"]))  # also the smallest and the largest key of its part
 @FEW
 def test_it_comes_back_as_it_was(
     cluster: Cluster, milvus: MilvusClient, work: Work, story: Story

@@ -86,6 +86,18 @@ def test_passing_errors_are_bounded(ask: Ask, trial: Trial) -> None:
     assert failed.message == "While copying: nobody answered."
 
 
+def test_what_a_server_says_is_kept_whatever_characters_it_quotes(ask: Ask, trial: Trial) -> None:
+    def run(attempt: Attempt) -> None:
+        attempt.warn("Key 'a\0b' is odd.")
+        attempt.report(30, "copying", "Copies 'a\0b'.")
+        raise JobFailed("key 'a\0b' is too long.", permanent=True)
+
+    trial.run = run
+    failed = run_until_it_rests(ask())
+    assert failed.message == r"While copying: key 'a\0b' is too long."
+    assert failed.warnings == [r"Key 'a\0b' is odd."]
+
+
 def test_an_error_that_nobody_foresaw_is_looked_at_three_times(ask: Ask, trial: Trial) -> None:
     trial.run = failing(ZeroDivisionError("a secret of the code"))
     failed = run_until_it_rests(ask())

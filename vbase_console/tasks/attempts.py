@@ -125,7 +125,7 @@ class Attempt:
 
     def begin_undoing(self, why: str) -> None:
         """From here on no attempt does the work any more: it would take half of it for all."""
-        self.remember(**{UNDOING: why})
+        self.remember(**{UNDOING: _storable(why)})
 
     # -- the lease ---------------------------------------------------------------------------------
 
@@ -179,6 +179,7 @@ class Attempt:
         """
         self.safe_point()
         due = time.monotonic() - self._reported_at >= REPORT_EVERY_SECONDS
+        message = _storable(message)
         if phase == self.task.phase and not due:
             return
         self._reported_at = time.monotonic()
@@ -201,6 +202,7 @@ class Attempt:
 
     def warn(self, text: str) -> None:
         """Said once, however many attempts come upon it."""
+        text = _storable(text)
         if text not in self.task.warnings:
             self.task.warnings.append(text)
             self._write(warnings=self.task.warnings)
@@ -222,7 +224,7 @@ class Attempt:
         self._end(TaskState.SUCCEEDED, message, progress=100)
 
     def fail(self, message: str) -> None:
-        self._end(TaskState.FAILED, message)
+        self._end(TaskState.FAILED, _storable(message))
 
     def cancel(self) -> None:
         self._end(TaskState.CANCELLED, "Cancelled.")
@@ -233,7 +235,7 @@ class Attempt:
         """
         longest = min(2.0 ** min(self.task.epoch, 10), LONGEST_PAUSE_SECONDS)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
-        text = f"{message} Next try in {pause:.0f} s."
+        text = _storable(f"{message} Next try in {pause:.0f} s.")
         again_at = database_time_in(pause)
         with transaction.atomic():
             self.job.hold(self.task)
@@ -280,3 +282,8 @@ class Attempt:
             Task.objects.call_next(self.task.lock)
             if settle:
                 self.job.settled(self.task)
+
+
+def _storable(message: str) -> str:
+    """What a server says may quote a key of its tenant, and PostgreSQL holds no NUL."""
+    return message.replace("\0", "\\0")
