@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ from clusters.drivers.embedded.client import ControlClient, Unreachable
 from clusters.drivers.embedded.layout import choose_port
 
 _CREDENTIAL = "benchmark"
-_SOURCE = "source"
+SOURCE = "source"
 _DRAIN_ROWS = 20_000
 _START_SECONDS = 60
 
@@ -139,26 +139,30 @@ def generated(collection: CollectionDescription, rows: int, dim: int) -> Iterato
 
 
 def fill(bench: Bench) -> None:
-    schema = bench.tenant.create_schema(enable_dynamic_field=True)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("title", DataType.VARCHAR, max_length=100)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=bench.dim)
-    bench.tenant.create_collection(_SOURCE, schema=schema)
-    collection = describe(bench.client, _SOURCE)
-    inserter = Inserter(bench.client, collection, _SOURCE)
-    for batch in generated(collection, bench.rows, bench.dim):
-        inserter.add(batch, "_default")
-    inserter.finish()
-    bench.client.flush([_SOURCE])
+    make_source(bench.tenant, bench.client, bench.rows, bench.dim)
     if bench.index:
         _begin_index(bench)
+
+
+def make_source(tenant: MilvusClient, client: Client, rows: int, dim: int) -> None:
+    schema = tenant.create_schema(enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("title", DataType.VARCHAR, max_length=100)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    tenant.create_collection(SOURCE, schema=schema)
+    collection = describe(client, SOURCE)
+    inserter = Inserter(client, collection, SOURCE)
+    for batch in generated(collection, rows, dim):
+        inserter.add(batch, "_default")
+    inserter.finish()
+    client.flush([SOURCE])
 
 
 def _begin_index(bench: Bench) -> None:
     """Built in the background, or not yet, while it is read: as a backup finds it."""
     params = bench.tenant.prepare_index_params()
     params.add_index("vector", index_type=bench.index, metric_type="COSINE")
-    building = threading.Thread(target=bench.tenant.create_index, args=(_SOURCE, params))
+    building = threading.Thread(target=bench.tenant.create_index, args=(SOURCE, params))
     building.daemon = True
     building.start()
 
@@ -202,11 +206,11 @@ def drain(scan: Scan) -> None:
 
 def raw_drain(bench: Bench, rows: int) -> None:
     """Queries in the order of the key whose answers are thrown away."""
-    key = describe(bench.client, _SOURCE).primary_key
+    key = describe(bench.client, SOURCE).primary_key
     expression = keys.every(key)
     while True:
         request = milvus_pb2.QueryRequest(
-            collection_name=_SOURCE,
+            collection_name=SOURCE,
             expr=expression,
             output_fields=["id", "title", "vector", "$meta"],
             query_params=pairs(iterator_params(rows)),
@@ -223,7 +227,7 @@ def query_iterator(bench: Bench) -> None:
     """What a user writes today; needs `pymilvus[bulk_writer]`."""
     from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
 
-    info = bench.tenant.describe_collection(_SOURCE)
+    info = bench.tenant.describe_collection(SOURCE)
     schema = bench.tenant.create_schema(enable_dynamic_field=True)
     for field in info["fields"]:
         schema.add_field(
@@ -235,7 +239,7 @@ def query_iterator(bench: Bench) -> None:
     writer = LocalBulkWriter(
         schema=schema, local_path=str(bench.work / "bulk"), file_type=BulkFileType.PARQUET
     )
-    iterator = bench.tenant.query_iterator(_SOURCE, batch_size=5_000, output_fields=["*"])
+    iterator = bench.tenant.query_iterator(SOURCE, batch_size=5_000, output_fields=["*"])
     while rows := iterator.next():
         for row in rows:
             writer.append_row(row)
@@ -245,10 +249,10 @@ def query_iterator(bench: Bench) -> None:
 
 def reading(bench: Bench) -> list[Figure]:
     snapshots = Snapshots(ControlClient(bench.port, "c"))
-    collection = describe(bench.client, _SOURCE)
+    collection = describe(bench.client, SOURCE)
 
     def pin() -> Scan:
-        taken = snapshots.take("bench", database="default", collections=[_SOURCE])
+        taken = snapshots.take("bench", database="default", collections=[SOURCE])
         return taken.scans()[0]
 
     def wire() -> Scan:
@@ -271,9 +275,9 @@ def reading(bench: Bench) -> list[Figure]:
 # Writing
 
 
-def columnar_loop(bench: Bench, name: str, batches: list[pa.RecordBatch], rows: int) -> None:
+def columnar_loop(client: Client, name: str, batches: Iterable[pa.RecordBatch], rows: int) -> None:
     """One call after another, nothing else: the fastest loop over the public protocol."""
-    fields = describe(bench.client, name).columns
+    fields = describe(client, name).columns
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             piece = batch.slice(start, rows)
@@ -281,7 +285,7 @@ def columnar_loop(bench: Bench, name: str, batches: list[pa.RecordBatch], rows: 
             request = milvus_pb2.InsertRequest(
                 collection_name=name, num_rows=piece.num_rows, fields_data=columns
             )
-            bench.client.call("Insert", request)
+            client.call("Insert", request)
 
 
 def dictionaries(bench: Bench, name: str, rows: list[dict[str, Any]]) -> None:
@@ -297,18 +301,18 @@ def inserter(bench: Bench, name: str, batches: list[pa.RecordBatch]) -> None:
 
 
 def writing(bench: Bench) -> list[Figure]:
-    collection = describe(bench.client, _SOURCE)
+    collection = describe(bench.client, SOURCE)
     batches = list(generated(collection, bench.rows, bench.dim))
     rows = [_merged(row) for batch in batches for row in batch.to_pylist()]
     ways: list[tuple[str, Callable[[str], Any]]] = [
         ("dictionaries of 5000", lambda name: dictionaries(bench, name, rows)),
         (
             "columns of 5000, one after another",
-            lambda name: columnar_loop(bench, name, batches, 5_000),
+            lambda name: columnar_loop(bench.client, name, batches, 5_000),
         ),
         (
             "columns of 10000, one after another",
-            lambda name: columnar_loop(bench, name, batches, 10_000),
+            lambda name: columnar_loop(bench.client, name, batches, 10_000),
         ),
         ("ours", lambda name: inserter(bench, name, batches)),
     ]

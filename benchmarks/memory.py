@@ -9,16 +9,12 @@ in a worker; told is the most memory that the process ever had resident.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import django
 
-_STAGE = "import django; django.setup(); from benchmarks import memory_stage; memory_stage.main()"
+from benchmarks.consoles import told_by
 
 
 def main() -> None:
@@ -32,23 +28,15 @@ def main() -> None:
         _work(options.task)
         return
     for kind, sizes in (("BACKUP", options.backup), ("RESTORE", options.restore)):
-        peaks = [_in_a_console_of_its_own(kind, rows, options.dim) for rows in sizes]
+        peaks = [_peak_of(kind, rows, options.dim) for rows in sizes]
         for rows, peak in zip(sizes, peaks, strict=True):
             print(f"{kind:8} {rows:10,} rows  {peak / 1024:8.0f} MiB", flush=True)
         print(f"{kind:8} ratio {peaks[1] / peaks[0]:.2f}", flush=True)
 
 
-def _in_a_console_of_its_own(kind: str, rows: int, dim: int) -> int:
-    """The peak of the job's process in KiB; who makes the rest is another process."""
-    with tempfile.TemporaryDirectory(prefix="vbase-memory-") as directory:
-        environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
-            "VBASE_DATA_DIR": directory,
-            "VBASE_SECRET_KEY": "a secret for a benchmark, and for nothing else",
-        }
-        command = [sys.executable, "-c", _STAGE, kind, str(rows), str(dim)]
-        told = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
-        return int(told.stdout.split()[-1])
+def _peak_of(kind: str, rows: int, dim: int) -> int:
+    """Of the job's process, in KiB; who makes the rest is another process."""
+    return int(told_by("memory_stage", kind, rows, dim).split()[-1])
 
 
 def _work(task_id: str) -> None:

@@ -4,15 +4,12 @@ that process took. Started by `benchmarks.memory` once Django is set up.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from django.core.management import call_command
 from pymilvus import DataType, MilvusClient
 
 from backups import services
@@ -20,39 +17,18 @@ from backups.archive.columns import arrow_schema
 from backups.hands import connected
 from backups.milvus.insert import Inserter
 from backups.milvus.schema import describe
-from clusters.drivers.embedded.stopping import stop_all
+from benchmarks.embedded_cluster import embedded_cluster
 from clusters.models import Cluster
-from clusters.services import create_cluster
-from vbase_console.management.commands.prepare import write_ahead
-from vbase_console.organizations.access import principal_of_member
-from vbase_console.organizations.services import create_organization, person
-from vbase_console.organizations.tenancy import Principal
-from vbase_console.tasks import services as tasks
 from vbase_console.tasks.worker import run_task
 
 _COLLECTION = "source"
 _AT_ONCE = 10_000
-_STOP_SECONDS = 60
 
 
 def stage(kind: str, rows: int, dim: int) -> int:
-    tasks.wake = lambda task_id: True  # nobody listens
-    cluster, task = create_cluster(_owner(), name="memory")
-    run_task(task.task_id)
-    cluster.refresh_from_db()
-    try:
+    with embedded_cluster() as cluster:
         _fill(cluster, rows, dim)
         return _measured(kind, cluster)
-    finally:
-        stop_all(Path(os.environ["VBASE_DATA_DIR"]), timeout_seconds=_STOP_SECONDS)
-
-
-def _owner() -> Principal:
-    write_ahead()
-    call_command("migrate", interactive=False, verbosity=0)
-    owner = person(email="owner@example.com")
-    create_organization(name="bench", owner=owner)
-    return principal_of_member(owner, "bench")
 
 
 def _fill(cluster: Cluster, rows: int, dim: int) -> None:
@@ -104,6 +80,5 @@ def _in_a_process_of_its_own(task_id: str) -> int:
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()[-1])
 
 
-def main() -> None:
-    kind, rows, dim = sys.argv[1:]
+def main(kind: str, rows: str, dim: str) -> None:
     print(stage(kind, int(rows), int(dim)))

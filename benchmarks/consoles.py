@@ -1,0 +1,26 @@
+"""A console for one measurement: an empty data directory and a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+
+
+def told_by(stage: str, *options: object) -> str:
+    """What `benchmarks.<stage>.main(*options)` prints where nothing was before."""
+    with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
+        environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
+            "VBASE_DATA_DIR": directory,
+            "VBASE_SECRET_KEY": "a secret for a benchmark, and for nothing else",
+        }
+        code = (
+            f"import django, sys; django.setup(); "
+            f"from benchmarks import {stage}; {stage}.main(*sys.argv[1:])"
+        )
+        command = [sys.executable, "-c", code, *map(str, options)]
+        return subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
