@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import backup, get_cluster, policies
+from benchmarks import backup, get_cluster, memory, policies, restore
 
 if __name__ == "__main__":
     get_cluster.main()
     policies.main([])
     backup.main(["--index", "FLAT"])
     backup.main(["--index", "HNSW"])
+    restore.main(["--index", "FLAT"])
+    restore.main(["--index", "HNSW"])
+    memory.main([])

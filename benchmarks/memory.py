@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import django
@@ -17,13 +18,13 @@ import django
 from benchmarks.consoles import told_by
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backup", type=int, nargs=2, default=[100_000, 1_000_000])
     parser.add_argument("--restore", type=int, nargs=2, default=[100_000, 400_000])
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--task", default="", help="do this task here, and tell what it took")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.task:
         _work(options.task)
         return

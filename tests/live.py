@@ -145,6 +145,13 @@ class Console:
             return named and process.status() != psutil.STATUS_ZOMBIE
         return False
 
+    def wait_until_nothing_is_left(self) -> None:
+        try:
+            wait_for(lambda: self.processes() == [])
+        except AssertionError as error:
+            left = [" ".join(process.cmdline()) for process in self.processes()]
+            raise AssertionError(f"{error}; left: {left}") from error
+
     def processes_like(self, *words: str) -> list[psutil.Process]:
         """Those whose command line holds every one of the words."""
         found = []

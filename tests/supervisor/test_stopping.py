@@ -42,7 +42,7 @@ def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) 
 
 def test_after_a_kill_the_next_start_works(own: Console) -> None:
     own.kill()
-    wait_for(lambda: own.processes() == [])
+    own.wait_until_nothing_is_left()
     own.start()
     assert own.stop(signal.SIGTERM) == 0
 

@@ -22,14 +22,13 @@ def principal_of_key(text: str) -> Principal:
     expired.
     """
     prefix, _, _ = text.partition(".")
-    keys = ApiKey.objects.select_related("organization").filter(prefix=prefix, revoked=False)
+    keys = ApiKey.objects.filter(prefix=prefix, revoked=False)
     key = only_row(keys) if is_storable(prefix) else None
     if key is None or key.has_expired or not key.is_valid(text):
         raise Unauthenticated("The API key is wrong, revoked or expired; send a valid one.")
     _touch(key)
     return Principal(
         organization_id=key.organization_id,
-        organization_name=key.organization.name,
         label=f"key:{key.name}",
         scopes=frozenset(key.scopes),
         key_id=key.pk,

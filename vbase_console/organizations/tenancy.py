@@ -19,10 +19,11 @@ class Principal:
     """A person or an API key, acting for one organization."""
 
     organization_id: uuid.UUID
-    organization_name: str
     label: str
     """How history names it: a person's e-mail address, or `key:` and the key's name."""
     scopes: frozenset[str]
+    organization_name: str = ""
+    """As addresses of pages name it. A key sees no page, and its calls would pay for the join."""
     user_id: int | None = None
     key_id: str | None = None
 

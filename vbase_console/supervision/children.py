@@ -29,7 +29,9 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     orphan_signal: signal.Signals = signal.SIGTERM
-    """What the kernel sends it when the supervisor is killed: something it obeys at once."""
+    """What the kernel sends it when the supervisor is killed: something it obeys at once, although
+    the broker goes at the same moment. SIGKILL for what has no processes of its own.
+    """
     standard_input: str = dataclasses.field(default="", repr=False)
 
 

@@ -33,8 +33,8 @@ def console_programs(own: Mapping[str, str]) -> list[Program]:
     return [
         _program("web", _web(), kept, orphan_signal=signal.SIGQUIT),
         _program("worker", _worker(), kept, orphan_signal=signal.SIGQUIT),
-        _program("sweeper", _sweeper(), kept, orphan_signal=signal.SIGQUIT),
-        _program("beat", _celery("beat", "--pidfile="), kept),
+        _program("sweeper", _sweeper(), kept, orphan_signal=signal.SIGKILL),
+        _program("beat", _celery("beat", "--pidfile="), kept, orphan_signal=signal.SIGKILL),
     ]
 
 
