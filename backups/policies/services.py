@@ -20,7 +20,7 @@ from backups.policies.firing import going_job, start_run
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
 from backups.protection.judging import judge
-from backups.services import require_available
+from backups.services.admission import hold_backup, require_available
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition
 from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
@@ -154,10 +154,11 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
 @transaction.atomic
 def release_backup(backup: Backup) -> Backup:
     """Let retention treat it like any other, although its successor holds less."""
-    held = Backup.objects.select_for_update(of=("self",)).get(pk=backup.pk)
+    held = hold_backup(backup)
     require_available(held)
     held.is_held = False
     held.save(update_fields=["is_held"])
+    PolicyRun.objects.retain_again(held.policy_id)
     return held
 
 
@@ -171,7 +172,7 @@ def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
     schedules.mirror(policy)
     judge(policy.cluster_id)
     if "retention_count" in changed:
-        _apply_retention_again(policy)
+        PolicyRun.objects.retain_again(policy.policy_id)
     return policy
 
 

@@ -54,7 +54,7 @@ def _follow(job: BackupJob, again: BackupJob) -> None:
     again.options = {name: job.options[name] for name in job.options if name == "on_missing"}
     again.save(update_fields=["options"])
     runs = PolicyRun.objects.filter(job=job)
-    runs.update(job=again, skip_reason="", retained_at=None)
+    runs.update(job=again, skip_reason="", retained_at=None, retain_again_at=None)
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:
