@@ -165,22 +165,31 @@ def release_backup(backup: Backup) -> Backup:
 def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
     for name, value in changed.items():
         setattr(policy, name, value)
-    cron = _checked(policy)
-    if changed.keys() & {"schedule_cron", "timezone", "is_active"}:
-        policy.next_run_at = _next_run_at(policy, cron)
-    policy.save()
-    schedules.mirror(policy)
+    if changed.keys() <= {"is_active"} and not policy.is_active:
+        _pause(policy)
+    else:
+        _plan(policy, anew=bool(changed.keys() & {"schedule_cron", "timezone", "is_active"}))
     judge(policy.cluster_id)
     if "retention_count" in changed:
         PolicyRun.objects.retain_again(policy.policy_id)
     return policy
 
 
-def _apply_retention_again(policy: BackupPolicy) -> None:
-    newest = policy.runs.filter(job__isnull=False).values("pk")[:1]
-    PolicyRun.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(
-        retained_at=None
-    )
+def _pause(policy: BackupPolicy) -> None:
+    """Whatever its schedule says, and although nobody may understand that any more: such a policy
+    can be stopped, and stands in the way of no cluster's deletion.
+    """
+    policy.next_run_at = None
+    policy.save()
+    schedules.disable(policy.policy_id)
+
+
+def _plan(policy: BackupPolicy, *, anew: bool) -> None:
+    cron = _checked(policy)
+    if anew:
+        policy.next_run_at = _next_run_at(policy, cron)
+    policy.save()
+    schedules.mirror(policy)
 
 
 def _checked(policy: BackupPolicy) -> Cron:

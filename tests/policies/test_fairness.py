@@ -10,12 +10,16 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 from django.db import IntegrityError, connection
+from django.db.models import Value
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from backups.policies import cron, dispatch, schedules
+from backups.policies import cron, dispatch, schedules, services
 from backups.policies.dispatch import overdue_since, sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
+from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy
+from vbase_console.errors import InvalidArgument
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -33,6 +37,8 @@ def clock() -> Iterator[Clock]:
 def forget_zone(policy: BackupPolicy) -> None:
     """As after an update of the zones that dropped one."""
     BackupPolicy.objects.filter(pk=policy.pk).update(timezone="Mars/Base")
+    copied = CrontabSchedule.objects.filter(periodictask__name=schedules.name_of(policy.pk))
+    copied.update(timezone=Value("Mars/Base"))
 
 
 def garble_schedule(policy: BackupPolicy) -> None:
@@ -67,6 +73,45 @@ def test_a_bad_row_is_noticed_as_overdue_and_runs_when_it_is_mended(
     assert (sweep_policies(), overdue_since()) == (0, NOON + MINUTE)
     BackupPolicy.objects.update(schedule_cron="* * * * *", timezone="UTC")
     assert (sweep_policies(), overdue_since()) == (1, None)
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_is_paused_and_mended_and_resumed(
+    spoil: Callable[[BackupPolicy], None], policy: BackupPolicy
+) -> None:
+    spoil(policy)
+    assert services.pause_policy(policy).next_run_at is None
+    entry = PeriodicTask.objects.filter(name=schedules.name_of(policy.pk))
+    assert entry.values_list("enabled", flat=True).get() is False
+    with pytest.raises(InvalidArgument):
+        services.resume_policy(policy)
+    mended = services.update_policy(
+        policy, schedule_cron="@daily", timezone="Asia/Kolkata", is_active=True
+    )
+    assert mended.next_run_at is not None
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_keeps_no_cluster_from_being_deleted(
+    spoil: Callable[[BackupPolicy], None],
+    policy: BackupPolicy,
+    make_policy: MakePolicy,
+    cluster: Cluster,
+) -> None:
+    make_policy()
+    spoil(policy)
+    delete_cluster(cluster, by="alice")
+    assert set(BackupPolicy.objects.values_list("is_active", "next_run_at")) == {(False, None)}
+    assert not PeriodicTask.objects.filter(name__startswith="policy:", enabled=True).exists()
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_can_be_deleted(
+    spoil: Callable[[BackupPolicy], None], policy: BackupPolicy
+) -> None:
+    spoil(policy)
+    services.delete_policy(policy)
+    assert not CrontabSchedule.objects.filter(periodictask=None).only("pk").exists()
 
 
 def test_a_zone_that_vanishes_while_the_console_runs_stops_no_other(
