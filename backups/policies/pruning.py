@@ -16,6 +16,7 @@ from django.utils import timezone
 from backups.models import Backup, BackupQuerySet
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.retention import Candidate, Verdict, decide
+from backups.policies.seldom import Seldom
 from backups.services import delete_backup
 from backups.services.admission import hold_cluster
 from backups.states import BackupStatus
@@ -27,6 +28,8 @@ LONGEST_SECONDS = 20.0
 BACKUPS_AT_ONCE = 50
 """In one transaction: meanwhile nobody else asks anything of their cluster."""
 DELETE_AT_ONCE = 1_000
+
+_told = Seldom(minutes=60)
 
 
 @shared_task(name="vbase.sweep.retention")
@@ -62,10 +65,13 @@ def sweep_runs() -> int:
 def _served(policy_id: str) -> int:
     """One policy whose rows nobody understands does not keep the others from their turn."""
     try:
-        return _applied(policy_id)
-    except Exception:
-        logger.exception("%s: its retention could not be applied", policy_id)
+        gone = _applied(policy_id)
+    except Exception as error:
+        if _told.is_news(policy_id, error):
+            logger.exception("%s: its retention could not be applied", policy_id)
         return 0
+    _told.forget(policy_id)
+    return gone
 
 
 def _applied(policy_id: str) -> int:

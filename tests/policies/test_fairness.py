@@ -16,6 +16,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from backups.policies import cron, dispatch, schedules, services
 from backups.policies.dispatch import overdue_since, sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.seldom import Seldom
 from clusters.models import Cluster
 from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy
@@ -217,3 +218,42 @@ def fails_for(policy: BackupPolicy) -> Callable[[str, datetime], None]:
             raise IntegrityError("There is no room.")
 
     return copy_last_run
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_is_one_line_in_the_log_and_not_one_for_each_tick(
+    spoil: Callable[[BackupPolicy], None],
+    make_policy: MakePolicy,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    spoil(policy)
+    clock.move_to(NOON + MINUTE)
+    for _ in range(3):
+        sweep_policies()
+    (record,) = (each for each in caplog.records if each.name == dispatch.__name__)
+    assert policy.policy_id in record.getMessage()
+    assert not record.exc_info
+
+
+def test_what_nobody_foresaw_is_logged_with_its_trace(
+    make_policy: MakePolicy, clock: Clock, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    make_policy(schedule_cron="* * * * *")
+    monkeypatch.setattr(dispatch, "start_run", None)
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    assert "Traceback" in caplog.text
+    assert "TypeError" in caplog.text
+
+
+def test_what_fails_is_said_again_after_an_hour_for_another_reason_or_after_it_went_well() -> None:
+    instants = iter([0, 10, 3599, 3600, 3601, 3602])
+    seldom = Seldom(minutes=60, clock=lambda: next(instants))
+    told = [seldom.is_news("pol-1", ValueError("x")) for _ in range(4)]
+    told.append(seldom.is_news("pol-1", ValueError("y")))
+    seldom.forget("pol-1")
+    told.append(seldom.is_news("pol-1", ValueError("y")))
+    assert told == [True, False, False, True, True, True]
