@@ -81,7 +81,6 @@ def crontab_of(cron: Cron) -> dict[str, str]:
 
 
 def _written(field: Field, values: frozenset[int]) -> str:
-    most = 6 if field.most == 7 else field.most
-    if len(values) == most - field.least + 1:
+    if len(values) == field.size:
         return "*"
     return ",".join(str(value) for value in sorted(values))
