@@ -16,7 +16,7 @@ from backups.looking import require_database
 from backups.models import Backup, BackupJob
 from backups.policies import schedules, target
 from backups.policies.cron import Cron, next_after, parse, zone_of
-from backups.policies.firing import going_job, start_run
+from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
 from backups.protection.judging import judge
@@ -142,7 +142,7 @@ def deactivate_policies_of(cluster: Cluster) -> int:
 def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     """A run beside the schedule, which goes on as it was; for a paused policy, too."""
     policy = _hold(policy)
-    going = going_job(policy)
+    going = PolicyRun.objects.going_job_of(policy.policy_id)
     if going:
         raise Aborted(f"{going} still runs for this policy; wait for its end.")
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
