@@ -54,8 +54,8 @@ def test_support_sees_policies_and_runs(
 
 
 def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
-    names = {entry.name for entry in Scheduler(app=app, lazy=True).enabled_models()}
-    assert not any(name.startswith("policy:") for name in names)
+    names = set(Scheduler(app=app).schedule)
+    assert names == set(app.conf.beat_schedule)
 
 
 def age_runs() -> None:
