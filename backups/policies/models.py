@@ -35,7 +35,14 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
 
     def with_standing(self) -> Self:
         """How each stands, and how soon somebody should look at it."""
-        return self.annotate(standing=standing(), attention=attention())
+        runs, now = PolicyRun.objects.all(), timezone.now()
+        return self.annotate(standing=standing(runs, now), attention=attention(runs, now))
+
+    def with_ended_run(self) -> Self:
+        """`ended_run_id`: the newest that does not go on any more, by which it is judged."""
+        ended = PolicyRun.objects.filter(policy=OuterRef("pk")).ended()
+        newest_first = ended.order_by("-planned_at", "-pk").values("pk")
+        return self.annotate(ended_run_id=Subquery(newest_first[:1]))
 
 
 class BackupPolicy(models.Model):
@@ -114,6 +121,10 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
     def unsettled(self) -> Self:
         """Their backup is under way, or has ended and retention was not applied since."""
         return self.filter(retained_at=None)
+
+    def ended(self) -> Self:
+        """Whatever became of them; skipped ones ended at once."""
+        return self.exclude(job__task__state__in=ACTIVE)
 
     def going(self) -> Self:
         return self.unsettled().filter(job__task__state__in=ACTIVE)
