@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from backups.policies.fields import FIELDS, BadField, values_of
+from backups.policies.fields import FIELDS, BadField, Field, in_ranges, values_of
+from backups.policies.retention import ordinal
 
 MACROS = {
     "@hourly": "0 * * * *",
@@ -28,8 +29,12 @@ MACROS = {
     "@annually": "0 0 1 1 *",
 }
 LONGEST = 200
+MOST_TIMES = 4
+"""Of a day are named one by one; more are said by minute and hour."""
 DAY = timedelta(days=1)
 ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall has no zone
+NO_PLACES = ("posix/", "right/", "localtime", "posixrules", "Factory")
+"""Files beside the zones: copies that count differently, or stand for where the server is."""
 ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+/-]{0,62}", re.ASCII)
 
 
@@ -67,11 +72,12 @@ class Cron:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Cron:
-    given = " ".join(text.split())
-    if given.startswith("@") and given.lower() not in MACROS:
+    """What is kept is the text as it was given, blanks and all: it must not be longer either."""
+    given = " ".join(text[: LONGEST + 1].split())
+    if given.startswith("@") and given not in MACROS:
         raise BadCron(f"'{given}' is not known; use one of {', '.join(MACROS)}, or five fields.")
-    parts = MACROS.get(given.lower(), given).split()
-    if len(parts) != len(FIELDS) or len(given) > LONGEST or not given.isascii():
+    parts = MACROS.get(given, given).split()
+    if len(text) > LONGEST or len(parts) != len(FIELDS) or not given.isascii():
         raise BadCron(
             "Give five fields: minute, hour, day of month, month, day of week; "
             "for example '0 3 * * *' for every day at 3:00."
@@ -110,7 +116,7 @@ def _require_some_day(cron: Cron) -> None:
 def zone_of(name: str) -> tzinfo:
     """A zone of the IANA database."""
     try:
-        if ZONE.fullmatch(name):
+        if ZONE.fullmatch(name) and not name.startswith(NO_PLACES):
             return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         pass  # said below, like a name that is none
@@ -140,8 +146,32 @@ def runs(cron: Cron, zone: tzinfo, start: datetime, count: int) -> list[datetime
 
 def describe(cron: Cron) -> str:
     """In words, for example "At 03:00 every day"."""
-    text = CronSim(cron.expression, ANY_DAY).explain()
-    return text if cron.needs_both_days else text.replace(" of month and on ", " of month or on ")
+    text = CronSim(_shortly(cron), ANY_DAY).explain().replace(" through ", " to ")
+    text = re.sub(r"\bon (\w+day to )", r"from \1", text)
+    if not cron.needs_both_days:
+        text = re.sub(r" and (on|from) (?=\w+day\b)", r" or \1 ", text)
+    return re.sub(r"\b(\d+)th\b", lambda found: ordinal(int(found[1])), text)
+
+
+def _shortly(cron: Cron) -> str:
+    """An expression of the same meaning that is as short as can be, for reading."""
+    parts = cron.expression.split()
+    said = [_said(*each) for each in zip(FIELDS, parts, cron.values, strict=True)]
+    minutes, hours, *_ = cron.values
+    if len(minutes) * len(hours) <= MOST_TIMES:
+        said[:2] = parts[:2]
+    if not cron.needs_both_days and "*" in (said[2], said[4]):
+        said[2] = said[4] = "*"
+    return " ".join(said)
+
+
+def _said(field: Field, part: str, values: frozenset[int]) -> str:
+    if len(values) == field.size:
+        return "*"
+    if part.startswith("*"):
+        return part
+    until_sunday = field.most == 7 and 6 in values
+    return in_ranges({value or 7 for value in values} if until_sunday else values)
 
 
 def _next_shown(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetime:

@@ -17,9 +17,12 @@ from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from backups.policies.cron import BadCron, BadZone
 from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun
+from backups.policies.seldom import Seldom
 from backups.policies.services import next_run_after
+from backups.policies.states import OVERDUE_AFTER
 from clusters.models import Cluster
 from vbase_console.errors import Aborted
 from vbase_console.organizations.tenancy import only_row
@@ -34,10 +37,11 @@ TOGETHER = 20
 LONGEST_SECONDS = 20.0
 CATCH_UP_AFTER = timedelta(seconds=60)
 """Later than this nobody was there to fire; before it the dispatcher was only busy."""
-OVERDUE_AFTER = timedelta(seconds=30)
-
+FORESEEN = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
+"""What such an error says is all that there is to know."""
 
 _sweeping = threading.Lock()
+_told = Seldom(minutes=60)
 
 
 @shared_task(name="vbase.sweep.policies")
@@ -100,12 +104,15 @@ def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     way.
     """
     try:
-        return fire(policy_id, cluster_id, planned_at)
-    except (IntegrityError, OperationalError, Aborted) as error:
-        logger.warning("%s: its run of %s waits: %s", policy_id, planned_at, error)
-    except Exception:
-        logger.exception("%s: its run of %s could not be fired", policy_id, planned_at)
-    return False
+        fired = fire(policy_id, cluster_id, planned_at)
+    except Exception as error:
+        if _told.is_news(policy_id, error):
+            unforeseen = None if isinstance(error, FORESEEN) else error
+            message = "%s: its run of %s waits: %s"
+            logger.warning(message, policy_id, planned_at, error, exc_info=unforeseen)
+        return False
+    _told.forget(policy_id)
+    return fired
 
 
 @transaction.atomic

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
+from itertools import groupby
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -23,6 +25,11 @@ class Field:
     names: tuple[str, ...] = ()
     """Of its values, from `first_name` on."""
     first_name: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many values there are; 0 and 7 are one Sunday."""
+        return len(WEEKDAYS) if self.names == WEEKDAYS else self.most - self.least + 1
 
     @property
     def allowed(self) -> str:
@@ -45,6 +52,16 @@ def values_of(field: Field, text: str) -> frozenset[int]:
     for item in text.upper().split(","):
         found |= _item(field, item)
     return frozenset(value % 7 for value in found) if field.names == WEEKDAYS else frozenset(found)
+
+
+def in_ranges(values: Iterable[int]) -> str:
+    """In numbers; three and more in a row are one range."""
+    rows = groupby(enumerate(sorted(values)), key=lambda pair: pair[1] - pair[0])
+    return ",".join(_in_a_row([value for _, value in row]) for _, row in rows)
+
+
+def _in_a_row(row: list[int]) -> str:
+    return f"{row[0]}-{row[-1]}" if len(row) > 2 else ",".join(map(str, row))
 
 
 def _item(field: Field, item: str) -> set[int]:

@@ -11,6 +11,8 @@ from backups.models import Backup, BackupJob
 from backups.policies import schedules
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.services import BackupRequest, accept_backup, default_name, require_running
+from clusters.models import Cluster
+from clusters.states import ServiceStatus
 from vbase_console.errors import Aborted, FailedPrecondition
 
 
@@ -44,10 +46,20 @@ def start_run(
     return run
 
 
-def going_job(policy: BackupPolicy) -> str:
-    """The job of the run that has not ended; empty where none goes on."""
-    going = PolicyRun.objects.going().filter(policy_id=policy.pk).order_by()
-    return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
+def why_no_run(cluster: Cluster) -> str:
+    """Why a run would be skipped now; empty where it would not. One that nobody could look at for a
+    while is neither RUNNING nor on its way there, although a person may try it.
+    """
+    if cluster.status == ServiceStatus.UNKNOWN:
+        return (
+            f"{cluster.service_id} is UNKNOWN: nobody could look at it for a while; "
+            "it must be RUNNING."
+        )
+    try:
+        require_running(cluster)
+    except FailedPrecondition as error:
+        return error.message
+    return ""
 
 
 def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime | None) -> None:
@@ -58,13 +70,12 @@ def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime
 
 
 def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
-    going = going_job(policy)
+    going = PolicyRun.objects.going_job_of(policy.policy_id)
     if going:
         return None, f"{going}, the run before, has not ended."
-    try:
-        require_running(policy.cluster)
-    except FailedPrecondition as error:
-        return None, error.message
+    reason = why_no_run(policy.cluster)
+    if reason:
+        return None, reason
     options = {"on_missing": policy.on_missing}
     return accept_backup(_request(policy), by=by, held=policy.cluster, options=options), ""
 

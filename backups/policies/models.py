@@ -5,7 +5,9 @@ from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
 
 from backups.policies.standing import attention, standing
 from backups.policies.states import SKIPPED, OnMissing
@@ -13,7 +15,7 @@ from clusters.models import Cluster
 from vbase_console.identifiers import new_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
-from vbase_console.tasks.states import ACTIVE
+from vbase_console.tasks.states import ACTIVE, FINISHED
 
 MOST_RETAINED = 1000
 
@@ -33,7 +35,14 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
 
     def with_standing(self) -> Self:
         """How each stands, and how soon somebody should look at it."""
-        return self.annotate(standing=standing(), attention=attention())
+        runs, now = PolicyRun.objects.all(), timezone.now()
+        return self.annotate(standing=standing(runs, now), attention=attention(runs, now))
+
+    def with_ended_run(self) -> Self:
+        """`ended_run_id`: the newest that does not go on any more, by which it is judged."""
+        ended = PolicyRun.objects.filter(policy=OuterRef("pk")).ended()
+        newest_first = ended.order_by("-planned_at", "-pk").values("pk")
+        return self.annotate(ended_run_id=Subquery(newest_first[:1]))
 
 
 class BackupPolicy(models.Model):
@@ -113,8 +122,41 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
         """Their backup is under way, or has ended and retention was not applied since."""
         return self.filter(retained_at=None)
 
+    def ended(self) -> Self:
+        """Whatever became of them; skipped ones ended at once."""
+        return self.exclude(job__task__state__in=ACTIVE)
+
     def going(self) -> Self:
         return self.unsettled().filter(job__task__state__in=ACTIVE)
+
+    def going_job_of(self, policy_id: str) -> str:
+        """The job of the run that has not ended; empty where none goes on."""
+        going = self.going().filter(policy=policy_id).order_by()
+        return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
+
+    def retain_again(self, policy_id: str) -> int:
+        """Have retention applied once more, although no run has ended: through the newest one that
+        made, or should have made, a backup.
+        """
+        newest = self.filter(policy=policy_id, job__isnull=False).values_list("pk", flat=True)[:1]
+        return self.filter(pk__in=list(newest)).update(
+            retained_at=None, retain_again_at=timezone.now()
+        )
+
+    def unretained(self) -> Self:
+        """They have ended, and retention was not applied since; `waits_since` says for how long."""
+        ended = self.unsettled().filter(job__task__state__in=FINISHED)
+        end = F("job__task__finished_at")
+        return ended.annotate(waits_since=Greatest(Coalesce("retain_again_at", end), end))
+
+    def but_the_last(self) -> Self:
+        """Without, of each policy, the run by which people judge it, and the last one with a job,
+        through which retention is applied again.
+        """
+        shown = Exists(BackupPolicy.objects.filter(last_run=OuterRef("pk")))
+        own = PolicyRun.objects.filter(policy=OuterRef("policy"), job__isnull=False)
+        newer = Exists(own.filter(planned_at__gt=OuterRef("planned_at")))
+        return self.filter(~shown, Q(job=None) | newer)
 
 
 class PolicyRun(models.Model):
@@ -134,6 +176,8 @@ class PolicyRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     retained_at = models.DateTimeField(null=True)
     """When retention was applied after its end."""
+    retain_again_at = models.DateTimeField(null=True)
+    """When it was to be applied once more: a lower count, a backup that nobody keeps any more."""
 
     objects = PolicyRunQuerySet.as_manager()
 

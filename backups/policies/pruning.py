@@ -14,13 +14,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupQuerySet
-from backups.policies.models import BackupPolicy, PolicyRun, PolicyRunQuerySet
+from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.retention import Candidate, Verdict, decide
+from backups.policies.seldom import Seldom
 from backups.services import delete_backup
 from backups.services.admission import hold_cluster
 from backups.states import BackupStatus
 from vbase_console.errors import ConsoleError
-from vbase_console.tasks.states import FINISHED
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +29,15 @@ BACKUPS_AT_ONCE = 50
 """In one transaction: meanwhile nobody else asks anything of their cluster."""
 DELETE_AT_ONCE = 1_000
 
+_told = Seldom(minutes=60)
+
 
 @shared_task(name="vbase.sweep.retention")
 def sweep_retention() -> int:
     """Apply the retention of policies a run of which has ended; answers how many backups go."""
-    ids = list(_ended().order_by().values_list("policy_id", flat=True).distinct())
+    ids = list(
+        PolicyRun.objects.unretained().order_by().values_list("policy_id", flat=True).distinct()
+    )
     random.shuffle(ids)  # Those that cannot be served now are in nobody's way.
     gone, until = 0, time.monotonic() + LONGEST_SECONDS
     for policy_id in ids:
@@ -45,9 +49,12 @@ def sweep_retention() -> int:
 
 @shared_task(name="vbase.sweep.runs")
 def sweep_runs() -> int:
-    """Remove runs past their time; their backups and jobs are not theirs to remove."""
+    """Remove runs past their time; their backups and jobs are not theirs to remove. Of a policy
+    that runs seldom, or no more, the last ones stay.
+    """
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
     past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
+    past = past.but_the_last()
     removed = 0
     while batch := list(past.order_by("created_at").values_list("pk", flat=True)[:DELETE_AT_ONCE]):
         PolicyRun.objects.filter(pk__in=batch).delete()
@@ -55,49 +62,61 @@ def sweep_runs() -> int:
     return removed
 
 
-def _ended() -> PolicyRunQuerySet:
-    return PolicyRun.objects.unsettled().filter(job__task__state__in=FINISHED)
-
-
 def _served(policy_id: str) -> int:
     """One policy whose rows nobody understands does not keep the others from their turn."""
     try:
-        return _applied(policy_id)
-    except Exception:
-        logger.exception("%s: its retention could not be applied", policy_id)
+        gone = _applied(policy_id)
+    except Exception as error:
+        if _told.is_news(policy_id, error):
+            logger.exception("%s: its retention could not be applied", policy_id)
         return 0
+    _told.forget(policy_id)
+    return gone
 
 
 def _applied(policy_id: str) -> int:
     """The runs are looked at before the backups: what ends meanwhile, or is tried again, is left
     for the next time.
     """
-    runs = list(_ended().filter(policy_id=policy_id).values_list("pk", flat=True))
+    runs = list(
+        PolicyRun.objects.unretained().filter(policy_id=policy_id).values_list("pk", flat=True)
+    )
     policy = BackupPolicy.objects.filter(pk=policy_id).select_related("cluster").first()
-    if policy is None:
-        return 0
-    gone, left = prune(policy)
-    if not left:
-        _ended().filter(pk__in=runs).update(retained_at=timezone.now())
-    return gone
+    return prune(policy, settles=runs) if policy else 0
 
 
-def prune(policy: BackupPolicy) -> tuple[int, int]:
-    """How many backups are on their way out, and how many of those that should go are in use."""
+def prune(policy: BackupPolicy, *, settles: Sequence[int] = ()) -> int:
+    """How many backups are on their way out. Once none is left that should go, retention was
+    applied after the runs that it `settles`.
+    """
     gone = 0
     while True:
-        some, left = _prune_some(policy)
+        some, left = _prune_some(policy, settles)
         gone += some
         if not some or not left:
-            return gone, left
+            return gone
 
 
 @transaction.atomic
-def _prune_some(policy: BackupPolicy) -> tuple[int, int]:
-    """Decided and asked for with all rows held: nothing is pinned, proven or found damaged between
-    the two.
+def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]:
+    """Decided and asked for with all rows held, the policy's too: nothing is pinned, proven or
+    found damaged between the two, and nobody changes the count or deletes the policy.
+
+    The runs are settled in the same transaction: later a count that is lowered in between would
+    pass for applied.
     """
     hold_cluster(policy.cluster)
+    held = BackupPolicy.objects.select_for_update(of=("self",)).filter(pk=policy.pk).first()
+    if held is None:
+        return 0, 0
+    gone, left = _pruned(held)
+    if not left:
+        PolicyRun.objects.unretained().filter(pk__in=settles).update(retained_at=timezone.now())
+    return gone, left
+
+
+def _pruned(policy: BackupPolicy) -> tuple[int, int]:
+    """How many go now, and how many of those that should are in use or have their turn later."""
     backups = list(_of(policy).select_for_update(of=("self",)))
     verdicts = verdicts_on(policy, backups, policy.retention_count)
     _remember_held(backups, verdicts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from backups.policies.cron import Cron, parse
 from backups.policies.fields import FIELDS, Field
@@ -44,10 +44,17 @@ def mirror(policy: BackupPolicy) -> None:
 
 
 @transaction.atomic
+def disable(policy_id: str) -> None:
+    """Without a look at the crontab: its zone may be none any more, and then it cannot be read."""
+    PeriodicTask.objects.filter(name=name_of(policy_id)).update(enabled=False, last_run_at=None)
+    PeriodicTasks.update_changed()
+
+
+@transaction.atomic
 def remove(policy_id: str) -> None:
     for entry in PeriodicTask.objects.filter(name=name_of(policy_id)):
         entry.delete()
-        CrontabSchedule.objects.filter(pk=entry.crontab_id).delete()
+        CrontabSchedule.objects.filter(pk=entry.crontab_id).only("pk").delete()
 
 
 def copy_last_run(policy_id: str, at: datetime) -> None:
@@ -74,7 +81,6 @@ def crontab_of(cron: Cron) -> dict[str, str]:
 
 
 def _written(field: Field, values: frozenset[int]) -> str:
-    most = 6 if field.most == 7 else field.most
-    if len(values) == most - field.least + 1:
+    if len(values) == field.size:
         return "*"
     return ",".join(str(value) for value in sorted(values))

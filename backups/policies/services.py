@@ -16,11 +16,11 @@ from backups.looking import require_database
 from backups.models import Backup, BackupJob
 from backups.policies import schedules, target
 from backups.policies.cron import Cron, next_after, parse, zone_of
-from backups.policies.firing import going_job, start_run
+from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
 from backups.protection.judging import judge
-from backups.services import require_available
+from backups.services.admission import hold_backup, require_available
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition
 from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
@@ -142,7 +142,7 @@ def deactivate_policies_of(cluster: Cluster) -> int:
 def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     """A run beside the schedule, which goes on as it was; for a paused policy, too."""
     policy = _hold(policy)
-    going = going_job(policy)
+    going = PolicyRun.objects.going_job_of(policy.policy_id)
     if going:
         raise Aborted(f"{going} still runs for this policy; wait for its end.")
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
@@ -154,32 +154,42 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
 @transaction.atomic
 def release_backup(backup: Backup) -> Backup:
     """Let retention treat it like any other, although its successor holds less."""
-    held = Backup.objects.select_for_update(of=("self",)).get(pk=backup.pk)
+    held = hold_backup(backup)
     require_available(held)
     held.is_held = False
     held.save(update_fields=["is_held"])
+    PolicyRun.objects.retain_again(held.policy_id)
     return held
 
 
 def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
     for name, value in changed.items():
         setattr(policy, name, value)
-    cron = _checked(policy)
-    if changed.keys() & {"schedule_cron", "timezone", "is_active"}:
-        policy.next_run_at = _next_run_at(policy, cron)
-    policy.save()
-    schedules.mirror(policy)
+    if changed.keys() <= {"is_active"} and not policy.is_active:
+        _pause(policy)
+    else:
+        _plan(policy, anew=bool(changed.keys() & {"schedule_cron", "timezone", "is_active"}))
     judge(policy.cluster_id)
     if "retention_count" in changed:
-        _apply_retention_again(policy)
+        PolicyRun.objects.retain_again(policy.policy_id)
     return policy
 
 
-def _apply_retention_again(policy: BackupPolicy) -> None:
-    newest = policy.runs.filter(job__isnull=False).values("pk")[:1]
-    PolicyRun.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(
-        retained_at=None
-    )
+def _pause(policy: BackupPolicy) -> None:
+    """Whatever its schedule says, and although nobody may understand that any more: such a policy
+    can be stopped, and stands in the way of no cluster's deletion.
+    """
+    policy.next_run_at = None
+    policy.save()
+    schedules.disable(policy.policy_id)
+
+
+def _plan(policy: BackupPolicy, *, anew: bool) -> None:
+    cron = _checked(policy)
+    if anew:
+        policy.next_run_at = _next_run_at(policy, cron)
+    policy.save()
+    schedules.mirror(policy)
 
 
 def _checked(policy: BackupPolicy) -> Cron:

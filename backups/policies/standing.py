@@ -4,15 +4,25 @@ read. What asks for a look comes first.
 
 from __future__ import annotations
 
-from django.db import models
-from django.db.models import Case, Q, Value, When
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
+from django.db import models
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from backups.policies.states import OVERDUE_AFTER
 from vbase_console.tasks.states import ACTIVE, TaskState
 
 
 class Standing(models.TextChoices):
     """In the order in which they want to be looked at."""
 
+    LATE = "LATE", "Late"
+    """A run is planned and nobody begins it: nobody is there, or the schedule cannot be understood
+    any more.
+    """
     FAILING = "FAILING", "Failing"
     INCOMPLETE = "INCOMPLETE", "Incomplete"
     """The last backup lacks a collection that was asked for."""
@@ -24,26 +34,55 @@ class Standing(models.TextChoices):
     PAUSED = "PAUSED", "Paused"
 
 
-RULES: tuple[tuple[Q, Standing], ...] = (
-    (Q(is_active=False), Standing.PAUSED),
-    (Q(last_run=None), Standing.UNTRIED),
-    (~Q(last_run__skip_reason=""), Standing.SKIPPED),
-    (Q(last_run__job__task__state=TaskState.FAILED), Standing.FAILING),
-    (Q(last_run__job__task__state=TaskState.CANCELLED), Standing.CANCELLED),
-    (Q(last_run__job__task__state__in=ACTIVE), Standing.RUNNING),
-    (~Q(last_run__job__backup__missing=[]), Standing.INCOMPLETE),
+TROUBLED = (
+    Standing.LATE,
+    Standing.FAILING,
+    Standing.INCOMPLETE,
+    Standing.SKIPPED,
+    Standing.CANCELLED,
 )
-"""The first one that holds; none: GOOD."""
+Said = Callable[[Standing], Value]
+"""What of a standing is wanted: its name, or its place in the order."""
 
 
-def standing() -> Case:
-    whens = (When(rule, then=Value(name.value)) for rule, name in RULES)
-    return Case(*whens, default=Value(Standing.GOOD.value), output_field=models.CharField())
+def standing(runs: QuerySet[Any], now: datetime) -> Case:
+    return _case(runs, now, lambda each: Value(each.value, output_field=models.CharField()))
 
 
-def attention() -> Case:
+def attention(runs: QuerySet[Any], now: datetime) -> Case:
     """A number to sort by; the smallest wants to be looked at first."""
     order = list(Standing)
-    whens = (When(rule, then=Value(order.index(name))) for rule, name in RULES)
-    default = Value(order.index(Standing.GOOD))
-    return Case(*whens, default=default, output_field=models.IntegerField())
+    return _case(
+        runs, now, lambda each: Value(order.index(each), output_field=models.IntegerField())
+    )
+
+
+def _case(runs: QuerySet[Any], now: datetime, said: Said) -> Case:
+    """While a run goes on, the last one that has ended decides if it went wrong: what fails every
+    night does not leave the list of what fails for as long as it tries again.
+    """
+    result = _result("", said, otherwise=None)
+    before = runs.filter(policy=OuterRef("pk")).ended().annotate(result=result)
+    newest_first = before.order_by("-planned_at", "-pk").values("result")
+    going = Coalesce(Subquery(newest_first[:1]), said(Standing.RUNNING))
+    return Case(
+        When(Q(is_active=False), then=said(Standing.PAUSED)),
+        When(Q(next_run_at__lte=now - OVERDUE_AFTER), then=said(Standing.LATE)),
+        When(Q(last_run=None), then=said(Standing.UNTRIED)),
+        When(Q(last_run__job__task__state__in=ACTIVE), then=going),
+        default=_result("last_run__", said, otherwise=Standing.GOOD),
+        output_field=said(Standing.GOOD).output_field,
+    )
+
+
+def _result(run: str, said: Said, *, otherwise: Standing | None) -> Case:
+    """What is to be said of a run that has ended."""
+    state = f"{run}job__task__state"
+    return Case(
+        When(~Q(**{f"{run}skip_reason": ""}), then=said(Standing.SKIPPED)),
+        When(Q(**{state: TaskState.FAILED}), then=said(Standing.FAILING)),
+        When(Q(**{state: TaskState.CANCELLED}), then=said(Standing.CANCELLED)),
+        When(~Q(**{f"{run}job__backup__missing": []}), then=said(Standing.INCOMPLETE)),
+        default=said(otherwise) if otherwise else None,
+        output_field=said(Standing.GOOD).output_field,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 
 
@@ -13,5 +15,9 @@ class OnMissing(models.TextChoices):
     """Take the others; such a backup is not complete and no retention counts it."""
 
 
+OVERDUE_AFTER = timedelta(seconds=30)
+"""So long after its instant a run that nobody has begun is late."""
+UNRETAINED_AFTER = timedelta(minutes=5)
+"""So long after a run retention was applied, many times over."""
 SKIPPED = "SKIPPED"
 """The status of a run that was due and made no backup; any other status is its task's."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from copy import copy
 from datetime import datetime
 from functools import lru_cache
 
@@ -23,6 +24,7 @@ WRITE_AT_ONCE = 500
 READ_AT_ONCE = 100
 Key = tuple[str, str]
 """Database and collection."""
+KEY = ("db_name", "name")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,23 @@ def judge_without(backup: Backup) -> int:
     if not KnownCollection.objects.filter(counts, cluster=backup.cluster_id).exists():
         return 0
     return judge(backup.cluster_id)
+
+
+def uncovered_by(policy: BackupPolicy, *, db_name: str, chosen: list[str]) -> list[Key]:
+    """Known collections that this policy takes, and that none would take if it took these."""
+    keys = set(KnownCollection.objects.filter(cluster=policy.cluster_id).values_list(*KEY))
+    promises = {each.policy_id: each for each in _promises(policy.cluster_id, keys)}
+    now = promises.pop(policy.policy_id, None)
+    if now is None:
+        return []
+    changed = copy(policy)
+    changed.db_name, changed.collection_names = db_name, chosen
+    then = [*promises.values(), *filter(None, [_promise_of(changed, keys)])]
+    return sorted(key for key in keys if now.covers(key) and not _covered(key, then))
+
+
+def _covered(key: Key, promises: Iterable[Promise]) -> bool:
+    return any(each.covers(key) for each in promises)
 
 
 def _promises(cluster_id: str, keys: Collection[Key]) -> list[Promise]:

@@ -12,6 +12,7 @@ from backups.services.keeping import delete_again, verify_backup
 from backups.services.restoring import RestoreRequest, accept_restore, wish_for
 from backups.services.taking import BackupRequest, accept_backup
 from backups.states import JobKind, OnConflict
+from vbase_console.errors import Aborted
 from vbase_console.tasks import services as tasks
 
 
@@ -34,6 +35,7 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
 
 def _back_up_again(job: BackupJob, by: str) -> BackupJob:
     """Of a policy's job the names stay as given: none, where it takes all that there are."""
+    _refuse_beside_another_run(job)
     backup = Backup(
         organization_id=job.organization_id,
         cluster=job.cluster,
@@ -49,12 +51,22 @@ def _back_up_again(job: BackupJob, by: str) -> BackupJob:
     return again
 
 
+def _refuse_beside_another_run(job: BackupJob) -> None:
+    """A policy takes one backup at a time, whichever of its runs asks for it."""
+    going = PolicyRun.objects.going_job_of(job.policy_id)
+    if going:
+        raise Aborted(
+            f"{going}, another run of this policy, goes on; wait for its end.",
+            retry_after_seconds=5,
+        )
+
+
 def _follow(job: BackupJob, again: BackupJob) -> None:
     """The second try is the same run of its policy, with the same wish about what is missing."""
     again.options = {name: job.options[name] for name in job.options if name == "on_missing"}
     again.save(update_fields=["options"])
     runs = PolicyRun.objects.filter(job=job)
-    runs.update(job=again, skip_reason="", retained_at=None)
+    runs.update(job=again, skip_reason="", retained_at=None, retain_again_at=None)
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from backups.models import Backup, BackupJob
+from backups.models import Backup, BackupJob, PolicyRun
 from backups.protection.judging import judge_without
 from backups.services.admission import hold_backup, refuse_while_used, require_available
 from backups.services.asking import ask_about
@@ -49,4 +49,6 @@ def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
     require_available(backup)
     backup.pinned = pinned
     backup.save(update_fields=["pinned"])
+    if not pinned:
+        PolicyRun.objects.retain_again(backup.policy_id)
     return backup

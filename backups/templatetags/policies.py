@@ -108,7 +108,12 @@ def standing_words(name: str) -> str:
 
 @register.filter
 def standing_tone(name: str) -> str:
-    tones = {Standing.FAILING: "bad", Standing.GOOD: "good", Standing.RUNNING: "busy"}
+    tones = {
+        Standing.LATE: "bad",
+        Standing.FAILING: "bad",
+        Standing.GOOD: "good",
+        Standing.RUNNING: "busy",
+    }
     warned = {Standing.INCOMPLETE, Standing.SKIPPED}
     return "warn" if name in warned else tones.get(Standing(name), "still")
 

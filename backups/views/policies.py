@@ -10,15 +10,16 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from backups.policies.firing import why_no_run
 from backups.policies.models import BackupPolicy
 from backups.views.policies_shown import (
     judged_backups,
     listed_policies,
+    longest_unretained,
     policy_actions_of,
     policy_rows,
     runs_of,
     upcoming_of,
-    why_no_run,
 )
 from backups.views.shown import job_rows
 from clusters.views.shown import digest
@@ -72,6 +73,7 @@ class PolicyDetailView(PolicyPage):
             "row": policy_rows(self.principal, [self.policy])[0],
             "active": active,
             "recent": recent,
+            "unretained": longest_unretained(self.principal, policy=self.policy),
             "upcoming": upcoming_of(self.policy),
             "why_no_run": why_no_run(self.policy.cluster),
             "actions": policy_actions_of(self.principal, self.policy, is_going=bool(active)),

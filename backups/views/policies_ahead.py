@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from backups.looking import SeenCollection, collections_of, databases_of
+from backups.policies.cron import NO_PLACES
 from backups.policies.models import BackupPolicy
 from backups.policies.preview import Judged, Preview, preview
 from backups.policy_forms import ScheduleForm
@@ -30,7 +31,8 @@ SCHEDULES = (
     ("0 4 * * 0", "On Sundays at 04:00"),
     ("0 5 1 * *", "On the first of every month at 05:00"),
 )
-LINKS = ("posix/", "right/", "Etc/", "SystemV/", "US/", "localtime", "posixrules", "Factory")
+UNLISTED = (*NO_PLACES, "Etc/", "SystemV/", "US/")
+"""What is no zone, and other names of some."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,4 +118,4 @@ def in_words(span: timedelta) -> str:
 
 @lru_cache(maxsize=1)
 def zones() -> list[str]:
-    return sorted(name for name in available_timezones() if not name.startswith(LINKS))
+    return sorted(name for name in available_timezones() if not name.startswith(UNLISTED))

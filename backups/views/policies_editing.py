@@ -15,6 +15,7 @@ from backups.policies import services
 from backups.policies.models import BackupPolicy
 from backups.policies.preview import Judged, preview
 from backups.policy_forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form, typed
+from backups.protection.judging import Key, uncovered_by
 from backups.views.policies import PolicyPage
 from backups.views.policies_ahead import MOST_NAMED, SCHEDULES, ahead_of, look_at, zones
 from backups.views.policies_shown import words_of
@@ -27,13 +28,27 @@ from vbase_console.pages.editing import FormPage
 from vbase_console.pages.requests import wants_fragment
 
 
-class WouldGo(Aborted):
-    """Backups would go that nobody was asked about."""
+class WouldLose(Aborted):
+    """Backups would go, or collections be backed up no more, that nobody was asked about."""
 
-    def __init__(self, going: list[Judged]) -> None:
-        self.going = going
-        self.mark = digest([each.backup_id for each in going])
-        super().__init__(f"{len(going)} backups would go; that is asked first.")
+    def __init__(self, going: list[Judged], bare: list[Key]) -> None:
+        self.going, self.bare = going, bare
+        self.mark = digest([[each.backup_id for each in going], bare])
+        super().__init__(
+            f"{len(going)} backups would go and {len(bare)} collections be uncovered; that is "
+            "asked first."
+        )
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "mark": self.mark,
+            "going": self.going,
+            "named": self.going[:MOST_NAMED],
+            "more": max(0, len(self.going) - MOST_NAMED),
+            "bare": self.bare,
+            "named_bare": self.bare[:MOST_NAMED],
+            "more_bare": max(0, len(self.bare) - MOST_NAMED),
+        }
 
 
 class PolicyFormPage(FormPage):
@@ -81,15 +96,12 @@ class PolicyFormPage(FormPage):
         }
 
     def refused(self, error: ConsoleError) -> HttpResponseBase:
-        if isinstance(error, WouldGo):
-            going = error.going
-            named, more = going[:MOST_NAMED], max(0, len(going) - MOST_NAMED)
-            asked = {"going": going, "named": named, "more": more, "mark": error.mark}
-            return self.page(form=self.bound, status=409, **asked)
+        if isinstance(error, WouldLose):
+            return self.page(form=self.bound, status=409, **error.shown())
         return super().refused(error)
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
-        if "going" not in more and "there" not in more:
+        if "mark" not in more and "there" not in more:
             more |= self.dressed(more["form"])
         return super().page(status=status, **more)
 
@@ -152,20 +164,26 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         wish = self.bound.wish()
-        self.ask_first({name: wish[name] for name in SCHEDULE})
+        self.ask_first(wish)
         services.update_policy(self.policy, **wish)
         return self.to_policy()
 
-    def ask_first(self, schedule: dict[str, Any]) -> None:
-        """Backups that stay as it is and would go then are shown, with their reasons, before."""
+    def ask_first(self, wish: dict[str, Any]) -> None:
+        """What is lost by it is shown before, with the reasons."""
+        going = self.going({name: wish[name] for name in SCHEDULE})
+        bare = uncovered_by(self.policy, db_name=wish["db_name"], chosen=wish["collection_names"])
+        asked = WouldLose(going, bare)
+        if (going or bare) and self.request.POST.get("confirmed") != asked.mark:
+            raise asked
+
+    def going(self, schedule: dict[str, Any]) -> list[Judged]:
+        """Backups that stay as it is and would go then."""
         would = preview(**schedule, policy=self.policy).would_expire
         as_it_is = schedule | {"retention_count": self.policy.retention_count}
         going_anyway = {
             each.backup_id for each in preview(**as_it_is, policy=self.policy).would_expire
         }
-        going = [each for each in would if each.backup_id not in going_anyway]
-        if going and self.request.POST.get("confirmed") != WouldGo(going).mark:
-            raise WouldGo(going)
+        return [each for each in would if each.backup_id not in going_anyway]
 
 
 class Previewing(PolicyFormPage):

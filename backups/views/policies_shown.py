@@ -8,27 +8,27 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
-from backups.policies.dispatch import OVERDUE_AFTER
+from backups.policies.firing import why_no_run
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, verdicts_on
 from backups.policies.retention import Verdict
+from backups.policies.states import OVERDUE_AFTER, UNRETAINED_AFTER
 from backups.protection.promise import ends_at
-from backups.services import require_running
-from clusters.models import Cluster
 from clusters.states import ENDED
-from vbase_console.errors import ConsoleError
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP_POLICY,
     DELETE_BACKUP_POLICY,
     UPDATE_BACKUP_POLICY,
 )
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.states import ACTIVE
 
 STRIP = 30
 UPCOMING = 5
@@ -55,10 +55,24 @@ class PolicyRow:
         return words_of(self.policy)
 
     @property
+    def ended(self) -> PolicyRun | None:
+        """The newest run that does not go on any more; how the policy stands is said of it."""
+        return next((run for run in reversed(self.strip) if run.status not in ACTIVE), None)
+
+    @property
+    def is_going(self) -> bool:
+        return any(run.status in ACTIVE for run in self.strip)
+
+    @property
+    def unreadable(self) -> str:
+        """What is wrong with its schedule; empty where that can be understood."""
+        return why_unreadable(self.policy)
+
+    @property
     def is_late(self) -> bool:
         """Its run should have begun and nobody has begun it."""
         planned = self.policy.next_run_at
-        return planned is not None and planned < self.now - OVERDUE_AFTER
+        return planned is not None and planned <= self.now - OVERDUE_AFTER
 
     @property
     def is_stale(self) -> bool:
@@ -92,6 +106,15 @@ def listed_policies(principal: Principal) -> PolicyQuerySet:
 
 def runs_of(principal: Principal) -> PolicyRunQuerySet:
     return PolicyRun.objects.visible_to(principal).select_related("job__task", "job__backup")
+
+
+def longest_unretained(principal: Principal, **of: Any) -> PolicyRun | None:
+    """The run that waits longest for retention, of all or of one policy; None where none waits
+    longer than it should.
+    """
+    waiting = PolicyRun.objects.unretained().visible_to(principal).filter(**of)
+    long = waiting.filter(waits_since__lte=timezone.now() - UNRETAINED_AFTER)
+    return long.select_related("policy__cluster").order_by("waits_since").first()
 
 
 def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:
@@ -161,12 +184,12 @@ def policy_actions_of(
     )
 
 
-def why_no_run(cluster: Cluster) -> str:
-    """Why a run would be skipped now; empty where it would not."""
+def why_unreadable(policy: BackupPolicy) -> str:
+    """A schedule or a zone that was fine once and is none any more: it is never fired."""
     try:
-        require_running(cluster)
-    except ConsoleError as error:
-        return error.message
+        parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone) as error:
+        return str(error)
     return ""
 
 

@@ -11,18 +11,27 @@ from typing import Any
 from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
-from backups.models import BackupPolicy, ClusterLook, KnownCollection
-from backups.policies.dispatch import OVERDUE_AFTER
-from backups.policies.standing import Standing
+from backups.models import BackupPolicy, ClusterLook, KnownCollection, PolicyRun
+from backups.policies.standing import TROUBLED
+from backups.policies.states import OVERDUE_AFTER
 from backups.protection.promise import takes
+from backups.views.policies_shown import longest_unretained, runs_of, why_unreadable
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.organizations.tenancy import Principal
 
 MOST_FAILING = 5
 NEXT_RUNS = 5
-FAILING = (Standing.FAILING, Standing.INCOMPLETE, Standing.SKIPPED, Standing.CANCELLED)
 SEEN_LATELY = timedelta(minutes=10)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Troubled:
+    """A policy to look at, and the run that says why; a late one may have none."""
+
+    policy: BackupPolicy
+    run: PolicyRun | None
+    unreadable: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +121,7 @@ def at_a_glance(principal: Principal) -> dict[str, Any]:
         "now": now,
         "overdue": next(iter(late), None),
         "late": late,
+        "unretained": longest_unretained(principal),
         "failing": failing[:MOST_FAILING],
         "more_failing": len(failing) > MOST_FAILING,
         "next_runs": planned,
@@ -125,12 +135,19 @@ def _planned(principal: Principal) -> list[BackupPolicy]:
     return list(planned[:NEXT_RUNS])
 
 
-def _failing(principal: Principal) -> list[BackupPolicy]:
-    """Policies whose last run made no whole backup, those first that want most to be looked at."""
-    policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
-    failing = policies.filter(standing__in=FAILING)  # type: ignore[misc]  # it is annotated
-    order = ("attention", F("last_run__created_at").desc(), "pk")
-    return list(failing.order_by(*order)[: MOST_FAILING + 1])
+def _failing(principal: Principal) -> list[Troubled]:
+    """Policies that nobody fires, or whose last run that has ended made no whole backup; those
+    first that want most to be looked at.
+    """
+    policies = BackupPolicy.objects.with_last_run().with_standing().with_ended_run()
+    failing = policies.visible_to(principal).filter(standing__in=TROUBLED)
+    order = ("attention", F("last_run__created_at").desc(nulls_last=True), "pk")
+    listed = list(failing.order_by(*order)[: MOST_FAILING + 1])
+    ended = runs_of(principal).in_bulk({each.ended_run_id for each in listed})
+    return [
+        Troubled(policy=each, run=ended.get(each.ended_run_id), unreadable=why_unreadable(each))
+        for each in listed
+    ]
 
 
 def _unseen(principal: Principal) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 
 import pytest
+from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from backups.policies.cron import (
     upcoming,
     zone_of,
 )
+from backups.policies.fields import FIELDS, Field
 from tests.policies.walls import (
     CHANGING,
     FIVE_MINUTES,
@@ -108,12 +110,31 @@ def test_the_next_run_is_the_same_from_anywhere_before_it(
     assert next_after(parse(text), zone_of(zone), just_before) == following
 
 
+STEPPED = [
+    ("0-30/10 2 * * *", ["01:00"]),
+    ("0,10,20,30 2 * * *", ["01:00"]),
+    ("*/10 2 * * *", []),
+    ("0-59/10 * * * *", ["00:00", "00:10", "00:20", "00:30", "00:40", "00:50", "01:00", "01:10"]),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), STEPPED)
+def test_a_range_with_a_step_is_a_list_of_fixed_times_and_only_a_star_is_real_time(
+    text: str, shown: list[str]
+) -> None:
+    """On the night when clocks in Berlin go from 02:00 to 03:00, which is 01:00 in UTC."""
+    begin = datetime(2026, 3, 29, tzinfo=UTC)
+    found = actual(parse(text), "Europe/Berlin", begin, begin + timedelta(minutes=80))
+    assert [f"{instant:%H:%M}" for instant in found] == shown
+
+
 BAD = [
     "", "* * * *", "0 0 * * * *", "0 0 L * *", "0 0 15W * *", "0 0 * * 1#2", "0 0 ? * *",
     "@reboot", "@every 5m", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
     "*/0 * * * *", "5-1 * * * *", "a * * * *", "1,,2 * * * *", "-1 * * * *", "*-5 * * * *",
     "0 0 30 2 *", "0 0 31 4,6 *", "1/ * * * *", "\u0661 * * * *", "1.5 * * * *", "0 0 * foo *",
-    "0 0 * * mon-", "H * * * *",
+    "0 0 * * mon-", "H * * * *", "@HOURLY", "@Daily", "@daily 5", "0" + 300 * " " + "3 * * *",
+    "0 0 * * fri-sun", "0 0 * dec-jan *", "5-5-5 * * * *", "5/ * * * *", "/5 * * * *",
 ]  # fmt: skip
 
 
@@ -128,7 +149,13 @@ def test_a_refusal_says_what_to_write() -> None:
         parse("61 * * * *")
 
 
-@pytest.mark.parametrize("name", ["", "Mars/Base", "../etc/passwd", "Europe", "UTC\x00"])
+NO_ZONES = [
+    "", "Mars/Base", "../etc/passwd", "Europe", "UTC\x00", "localtime", "posixrules", "Factory",
+    "posix/Europe/Berlin", "right/Europe/Berlin",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_ZONES)
 def test_it_refuses_what_is_no_zone(name: str) -> None:
     with pytest.raises(BadZone, match="Europe/Berlin"):
         zone_of(name)
@@ -143,13 +170,93 @@ def test_a_leap_day_fires_in_leap_years() -> None:
     assert [instant.year for instant in found] == [2028, 2032]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("0 3 * * *", "At 03:00 every day"),
-        ("@hourly", "At the start of every hour"),
-        ("0 0 1 * MON", "At 00:00 on the first day of month or on Monday"),
-    ],
-)
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "US/Eastern", "EST5EDT", "Asia/Kolkata"])
+def test_whatever_names_a_zone_is_one(name: str) -> None:
+    assert str(zone_of(name)) == name
+
+
+MEANT = [
+    (0, "1-10/3", {1, 4, 7, 10}), (0, "5/15", {5, 20, 35, 50}), (0, "1,15", {1, 15}),
+    (0, "*/5,3", {0, 3, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55}), (0, "7-7/2", {7}),
+    (0, "30-40/20", {30}), (0, "59/2", {59}), (0, "03", {3}), (1, "22-23", {22, 23}),
+    (1, "*/8", {0, 8, 16}), (1, "0-23/12", {0, 12}), (2, "*/10", {1, 11, 21, 31}),
+    (2, "28-31", {28, 29, 30, 31}), (2, "1,10-12", {1, 10, 11, 12}), (3, "jan", {1}),
+    (3, "*/5", {1, 6, 11}), (3, "oct-DEC", {10, 11, 12}), (3, "FEB-8/3", {2, 5, 8}),
+    (3, "Nov/1", {11, 12}), (4, "MON-FRI/2", {1, 3, 5}), (4, "sun-sat", {0, 1, 2, 3, 4, 5, 6}),
+    (4, "5-7", {0, 5, 6}), (4, "0-7", {0, 1, 2, 3, 4, 5, 6}), (4, "7", {0}), (4, "0,7", {0}),
+    (4, "*/2", {0, 2, 4, 6}), (4, "6/1", {0, 6}), (4, "Sun,wed", {0, 3}), (4, "sat-7", {0, 6}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "text", "values"), MEANT)
+def test_a_field_matches_what_the_manual_says(place: int, text: str, values: set[int]) -> None:
+    parts = ["*"] * 5
+    parts[place] = text
+    assert parse(" ".join(parts)).values[place] == values
+
+
+@st.composite
+def items(draw: st.DrawFn, field: Field) -> str:
+    """One of a list. A range of one value with a step, `5-5/2`, is left out: it is that value in
+    cron, and in cronsim everything from there on.
+    """
+    first = draw(st.integers(field.least, field.most))
+    last = draw(st.integers(first, field.most))
+    step = draw(st.integers(1, 40))
+    begin, end = (draw(st.sampled_from(spelled(field, value))) for value in (first, last))
+    alone = [begin, f"{begin}-{end}", f"{begin}/{step}", "*", f"*/{step}"]
+    return draw(st.sampled_from(alone + [f"{begin}-{end}/{step}"] * (first < last)))
+
+
+def spelled(field: Field, value: int) -> list[str]:
+    names = dict(enumerate(field.names, field.first_name))
+    return [str(value), names[value], names[value].lower()] if value in names else [str(value)]
+
+
+lists = [st.lists(items(field), min_size=1, max_size=3).map(",".join) for field in FIELDS]
+MINUTES = st.integers(0, 5_000_000).map(lambda number: YEAR[0] + timedelta(minutes=number))
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.tuples(*lists).map(" ".join), start=MINUTES)
+def test_it_reads_what_cronsim_reads(text: str, start: datetime) -> None:
+    """All five fields at once, with either day or both; what never fires is refused by both."""
+    try:
+        theirs = list(islice(CronSim(text, start), 1))
+    except CronSimError:
+        theirs = []
+    try:
+        ours = runs(parse(text), UTC, start, 1)
+    except BadCron:
+        ours = []
+    assert ours == theirs
+
+
+WORDS = [
+    ("0 3 * * *", "At 03:00 every day"),
+    ("@hourly", "At the start of every hour"),
+    ("0 0 1 * MON", "At 00:00 on the first day of month or on Monday"),
+    ("30 2 * * MON-FRI", "At 02:30 from Monday to Friday"),
+    ("0 0 * * 5-7", "At 00:00 from Friday to Sunday"),
+    ("0 0 * * SAT,SUN", "At 00:00 on Saturday and Sunday"),
+    ("0 0 31 * *", "At 00:00 on the 31st day of every month"),
+    ("0 0 22 1-3 *", "At 00:00 on the 22nd day of every month from January to March"),
+    ("0 0 1,21,23 * *", "At 00:00 on the first, the 21st, and the 23rd day of month"),
+    ("0 0 11,12,13 * *", "At 00:00 on every day of month from 11 to 13"),
+    ("*/22 * * * *", "Every 22nd minute of every hour"),
+    ("0-59 * * * *", "Every minute"),
+    ("0-59 3 * * *", "Every minute from 03:00 to 03:59"),
+    ("5-59 * * * *", "Every minute from 5 to 59 of every hour"),
+    ("* 9-17 * * 1-5", "Every minute from 09:00 to 17:59 from Monday to Friday"),
+    ("0 1-3 * * *", "At 01:00, 02:00, and 03:00 every day"),
+    ("0 9-17 * * *", "At minute 0 past every hour from 9 to 17"),
+    ("0 0 1-7 * 1", "At 00:00 on every day of month from 1 to 7 or on Monday"),
+    ("0 0 1 * 1-5", "At 00:00 on the first day of month or from Monday to Friday"),
+    ("0 0 1-31 * 1", "At 00:00 every day"),
+    ("0 0 */2 * 1", "At 00:00 on every second day of month if it's on Monday"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WORDS)
 def test_it_says_a_schedule_in_words(text: str, words: str) -> None:
     assert describe(parse(text)) == words

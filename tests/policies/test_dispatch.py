@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from backups.models import Backup
 from backups.policies import dispatch, services
@@ -125,6 +125,37 @@ def test_the_last_run_is_copied_to_beat(make_policy: MakePolicy, clock: Clock) -
     sweep_policies()
     entry = PeriodicTask.objects.get(name=f"policy:{policy.policy_id}")
     assert entry.last_run_at == NOON + MINUTE
+
+
+def test_a_tick_makes_no_beat_read_its_rows_again(make_policy: MakePolicy, clock: Clock) -> None:
+    make_policy(schedule_cron="* * * * *")
+    before = PeriodicTasks.last_change()
+    clock.move_to(NOON + MINUTE)
+    assert sweep_policies() == 1
+    assert PeriodicTasks.last_change() == before
+
+
+def test_a_cluster_that_nobody_could_look_at_is_skipped(
+    make_policy: MakePolicy, clock: Clock
+) -> None:
+    """It is neither RUNNING nor on its way there; a person may still try."""
+    policy = make_policy(schedule_cron="* * * * *")
+    Cluster.objects.update(status="UNKNOWN", condition="UNSEEN")
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    assert (policy.runs.get().status, Backup.objects.count()) == ("SKIPPED", 0)
+    assert "is UNKNOWN: nobody could look at it" in policy.runs.get().skip_reason
+
+
+@pytest.mark.parametrize("status", ["CREATING", "UPDATING", "RESIZING", "UPDATE_FAILED"])
+def test_a_cluster_that_runs_or_is_on_its_way_there_is_backed_up(
+    make_policy: MakePolicy, clock: Clock, status: str
+) -> None:
+    make_policy(schedule_cron="* * * * *")
+    Cluster.objects.update(status=status)
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    assert PolicyRun.objects.get().status == "PENDING"
 
 
 def queries_of_a_tick() -> int:

@@ -10,12 +10,17 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 from django.db import IntegrityError, connection
+from django.db.models import Value
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from backups.policies import cron, dispatch, schedules
+from backups.policies import cron, dispatch, schedules, services
 from backups.policies.dispatch import overdue_since, sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.seldom import Seldom
 from clusters.models import Cluster
+from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy
+from vbase_console.errors import InvalidArgument
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -33,6 +38,8 @@ def clock() -> Iterator[Clock]:
 def forget_zone(policy: BackupPolicy) -> None:
     """As after an update of the zones that dropped one."""
     BackupPolicy.objects.filter(pk=policy.pk).update(timezone="Mars/Base")
+    copied = CrontabSchedule.objects.filter(periodictask__name=schedules.name_of(policy.pk))
+    copied.update(timezone=Value("Mars/Base"))
 
 
 def garble_schedule(policy: BackupPolicy) -> None:
@@ -67,6 +74,45 @@ def test_a_bad_row_is_noticed_as_overdue_and_runs_when_it_is_mended(
     assert (sweep_policies(), overdue_since()) == (0, NOON + MINUTE)
     BackupPolicy.objects.update(schedule_cron="* * * * *", timezone="UTC")
     assert (sweep_policies(), overdue_since()) == (1, None)
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_is_paused_and_mended_and_resumed(
+    spoil: Callable[[BackupPolicy], None], policy: BackupPolicy
+) -> None:
+    spoil(policy)
+    assert services.pause_policy(policy).next_run_at is None
+    entry = PeriodicTask.objects.filter(name=schedules.name_of(policy.pk))
+    assert entry.values_list("enabled", flat=True).get() is False
+    with pytest.raises(InvalidArgument):
+        services.resume_policy(policy)
+    mended = services.update_policy(
+        policy, schedule_cron="@daily", timezone="Asia/Kolkata", is_active=True
+    )
+    assert mended.next_run_at is not None
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_keeps_no_cluster_from_being_deleted(
+    spoil: Callable[[BackupPolicy], None],
+    policy: BackupPolicy,
+    make_policy: MakePolicy,
+    cluster: Cluster,
+) -> None:
+    make_policy()
+    spoil(policy)
+    delete_cluster(cluster, by="alice")
+    assert set(BackupPolicy.objects.values_list("is_active", "next_run_at")) == {(False, None)}
+    assert not PeriodicTask.objects.filter(name__startswith="policy:", enabled=True).exists()
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_can_be_deleted(
+    spoil: Callable[[BackupPolicy], None], policy: BackupPolicy
+) -> None:
+    spoil(policy)
+    services.delete_policy(policy)
+    assert not CrontabSchedule.objects.filter(periodictask=None).only("pk").exists()
 
 
 def test_a_zone_that_vanishes_while_the_console_runs_stops_no_other(
@@ -172,3 +218,42 @@ def fails_for(policy: BackupPolicy) -> Callable[[str, datetime], None]:
             raise IntegrityError("There is no room.")
 
     return copy_last_run
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_a_bad_row_is_one_line_in_the_log_and_not_one_for_each_tick(
+    spoil: Callable[[BackupPolicy], None],
+    make_policy: MakePolicy,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policy = make_policy(schedule_cron="* * * * *")
+    spoil(policy)
+    clock.move_to(NOON + MINUTE)
+    for _ in range(3):
+        sweep_policies()
+    (record,) = (each for each in caplog.records if each.name == dispatch.__name__)
+    assert policy.policy_id in record.getMessage()
+    assert not record.exc_info
+
+
+def test_what_nobody_foresaw_is_logged_with_its_trace(
+    make_policy: MakePolicy, clock: Clock, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    make_policy(schedule_cron="* * * * *")
+    monkeypatch.setattr(dispatch, "start_run", None)
+    clock.move_to(NOON + MINUTE)
+    sweep_policies()
+    assert "Traceback" in caplog.text
+    assert "TypeError" in caplog.text
+
+
+def test_what_fails_is_said_again_after_an_hour_for_another_reason_or_after_it_went_well() -> None:
+    instants = iter([0, 10, 3599, 3600, 3601, 3602])
+    seldom = Seldom(minutes=60, clock=lambda: next(instants))
+    told = [seldom.is_news("pol-1", ValueError("x")) for _ in range(4)]
+    told.append(seldom.is_news("pol-1", ValueError("y")))
+    seldom.forget("pol-1")
+    told.append(seldom.is_news("pol-1", ValueError("y")))
+    assert told == [True, False, False, True, True, True]

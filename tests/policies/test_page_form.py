@@ -9,6 +9,7 @@ import time_machine
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy
+from backups.protection.inventory import note
 from clusters.models import Cluster
 from clusters.services import stop_cluster
 from tests.pages.conftest import Browser, alices, bobs, browser_of, charlies, olgas
@@ -287,3 +288,61 @@ def test_a_deleted_clusters_policies_are_changed_no_more(
     answer = alices.send("policy-edit", policy.pk, **TYPED)
     assert answer.status_code == 400
     assert "it has no policies to run" in shown(answer)
+
+
+def know(policy: BackupPolicy, *names: str) -> None:
+    note(policy.cluster, {"default": list(names)})
+
+
+NOW = TYPED | {"retention_count": "2"}
+
+
+@pytest.mark.parametrize("change", [CHOSEN, {"db_name": "films"}], ids=["chosen", "database"])
+def test_a_choice_that_leaves_collections_uncovered_first_names_them(
+    policy: BackupPolicy, alices: Browser, change: dict[str, object]
+) -> None:
+    know(policy, "images", "texts")
+    answer = alices.send("policy-edit", policy.pk, **NOW | change)
+    policy.refresh_from_db()
+    assert (answer.status_code, policy.db_name, policy.collection_names) == (409, "default", [])
+    assert "<li>texts " in shown(answer)
+    assert ("<li>images " in shown(answer)) == ("db_name" in change)
+
+
+def test_collections_that_would_be_uncovered_can_be_confirmed(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    know(policy, "images", "texts")
+    asked = shown(alices.send("policy-edit", policy.pk, **NOW | CHOSEN))
+    mark = re.search(r'name="confirmed" value="(\w+)"', asked)
+    assert mark is not None
+    assert "1 collection would be uncovered" in asked
+    alices.send("policy-edit", policy.pk, **NOW | CHOSEN, confirmed=mark[1])
+    policy.refresh_from_db()
+    assert policy.collection_names == ["images"]
+
+
+def test_backups_and_collections_that_would_be_lost_are_on_one_page(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    know(policy, "images", "texts")
+    old, _ = back_up(policy), back_up(policy)
+    asked = shown(alices.send("policy-edit", policy.pk, **NOW | CHOSEN | {"retention_count": "1"}))
+    assert old.name in asked
+    assert "<li>texts " in asked
+
+
+def test_what_another_policy_covers_is_no_reason_to_ask(
+    policy: BackupPolicy, make_policy: MakePolicy, alices: Browser
+) -> None:
+    know(policy, "images", "texts")
+    make_policy(collection_names=["texts"])
+    assert alices.send("policy-edit", policy.pk, **NOW | CHOSEN).status_code == 302
+
+
+def test_a_paused_policy_covers_nothing_that_could_be_lost(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    know(policy, "images", "texts")
+    services.pause_policy(policy)
+    assert alices.send("policy-edit", policy.pk, **NOW | CHOSEN).status_code == 302

@@ -15,10 +15,12 @@ from backups.policies.models import BackupPolicy
 from backups.policies.services import pause_policy, run_now
 from clusters.models import Cluster
 from tests.pages.conftest import Browser, alices, bobs, browser_of, charlies
-from tests.policies.conftest import MakePolicy
+from tests.policies.conftest import MakePolicy, end
 from tests.policies.pages import back_up, newest_run, skip, skip_often
 
 __all__ = ["alices", "bobs", "browser_of", "charlies"]
+LONG = timedelta(minutes=2)
+LATE = b'badge-bad">Late'
 CELL = re.compile(r'class="run run-(\w+)"')
 
 
@@ -38,13 +40,14 @@ def test_a_policy_is_listed_in_words_with_target_and_next_run(
 
 
 def test_what_asks_for_a_look_comes_first(make_policy: MakePolicy, alices: Browser) -> None:
-    good, failing, paused, skipped, partial = (make_policy() for _ in range(5))
+    good, failing, paused, skipped, partial, late = (make_policy() for _ in range(6))
+    BackupPolicy.objects.filter(pk=late.pk).update(next_run_at=timezone.now() - LONG)
     back_up(good)
     back_up(failing, state="FAILED")
     back_up(partial, missing=["Collection a was not there."])
     skip(skipped)
     pause_policy(paused)
-    expected = [failing, partial, skipped, good, paused]
+    expected = [late, failing, partial, skipped, good, paused]
     assert listed(alices) == [policy.pk for policy in expected]
 
 
@@ -138,9 +141,9 @@ def test_one_older_than_the_schedule_promises_is_stale(
 
 
 def test_a_run_that_nobody_begins_is_late(policy: BackupPolicy, alices: Browser) -> None:
-    assert b"Late" not in alices.open("policy-list").content
-    BackupPolicy.objects.update(next_run_at=timezone.now() - timedelta(minutes=2))
-    assert b"Late" in alices.open("policy-list").content
+    assert LATE not in alices.open("policy-list").content
+    BackupPolicy.objects.update(next_run_at=timezone.now() - LONG)
+    assert LATE in alices.open("policy-list").content
     assert b"nobody has begun it" in alices.open("policy-detail", policy.pk).content
 
 
@@ -150,6 +153,45 @@ def test_a_schedule_that_nobody_understands_any_more_breaks_no_page(
     BackupPolicy.objects.update(schedule_cron="whatever", timezone="Mars/Base")
     assert b"whatever" in alices.open("policy-list").content
     assert alices.open("policy-detail", policy.pk).status_code == 200
+
+
+def test_a_policy_that_cannot_be_read_says_so_wherever_it_is_late(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    late = timezone.now() - LONG
+    BackupPolicy.objects.update(timezone="Mars/Base", next_run_at=late)
+    assert listed(alices, standing="LATE") == [policy.pk]
+    for name, *keys in (("policy-list",), ("policy-detail", policy.pk), ("overview",)):
+        assert b"is no time zone" in alices.open(name, *keys).content
+
+
+@pytest.mark.parametrize("result", ["FAILING", "INCOMPLETE", "SKIPPED", "CANCELLED"])
+def test_what_went_wrong_stays_so_while_the_next_run_goes_on(
+    policy: BackupPolicy, alices: Browser, result: str
+) -> None:
+    go_wrong(policy, result)
+    assert listed(alices, standing=result) == [policy.pk]
+    run_now(policy, by="alice")
+    assert listed(alices, standing=result) == [policy.pk]
+    content = alices.open("policy-list").content
+    assert b'badge-busy">Running' in content
+    end(newest_run(policy))
+    assert listed(alices, standing="GOOD") == [policy.pk]
+
+
+def go_wrong(policy: BackupPolicy, result: str) -> None:
+    if result == "SKIPPED":
+        skip(policy)
+    elif result == "INCOMPLETE":
+        back_up(policy, missing=["Collection a was not there."])
+    else:
+        back_up(policy, state="FAILED" if result == "FAILING" else "CANCELLED")
+
+
+def test_a_good_one_is_running_while_it_runs(policy: BackupPolicy, alices: Browser) -> None:
+    back_up(policy)
+    run_now(policy, by="alice")
+    assert listed(alices, standing="RUNNING") == [policy.pk]
 
 
 def test_a_cluster_has_a_list_of_its_own(

@@ -124,3 +124,22 @@ def test_deleting_the_policy_deletes_no_backup(count: int, make_policy: MakePoli
     services.delete_policy(policy)
     sweep_retention()
     assert set(statuses()) == {"AVAILABLE"}
+
+
+def test_what_is_released_on_a_paused_policy_goes_soon(make_policy: MakePolicy) -> None:
+    policy = make_policy(retention_count=1)
+    full, _ = back_up(policy, rows=1000), back_up(policy, rows=10)
+    services.pause_policy(policy)
+    assert (sweep_retention(), statuses()) == (0, ["AVAILABLE"] * 2)
+    services.release_backup(full)
+    assert (sweep_retention(), statuses()) == (1, ["DELETING", "AVAILABLE"])
+
+
+def test_what_is_unpinned_on_a_paused_policy_goes_soon(make_policy: MakePolicy) -> None:
+    policy = make_policy(retention_count=1)
+    pinned = backup_services.set_pinned(back_up(policy), pinned=True)
+    back_up(policy)
+    services.pause_policy(policy)
+    assert (sweep_retention(), PolicyRun.objects.unsettled().count()) == (0, 0)
+    backup_services.set_pinned(pinned, pinned=False)
+    assert (sweep_retention(), statuses()) == (1, ["DELETING", "AVAILABLE"])

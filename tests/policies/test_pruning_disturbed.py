@@ -11,11 +11,12 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.models import Backup
-from backups.policies import pruning
+from backups.policies import pruning, services
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.pruning import sweep_retention
 from backups.services.keeping import delete_backup
 from backups.states import JobKind
+from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy
 from tests.policies.test_pruning import back_up, statuses
 from vbase_console.tasks.models import Task
@@ -102,9 +103,9 @@ def test_killed_at_any_step_it_ends_as_if_nothing_had_been(
     monkeypatch.setattr(pruning, "delete_backup", _dying_at(step, late=late))
     with pytest.raises(Killed):
         sweep_retention()
-    _nobody_is_half_gone()
+    nobody_is_half_gone()
     sweep_retention()
-    _nobody_is_half_gone()
+    nobody_is_half_gone()
     assert statuses() == ["DELETING"] * 4 + ["AVAILABLE"]
 
 
@@ -123,8 +124,82 @@ def _dying_at(step: int, *, late: bool) -> Callable[..., object]:
     return delete
 
 
-def _nobody_is_half_gone() -> None:
+def nobody_is_half_gone() -> None:
     deleting = Backup.objects.filter(status="DELETING")
     jobs = Task.objects.filter(kind=JobKind.DELETE)
     about = jobs.values_list("backup_job__backup", flat=True)
     assert sorted(about) == sorted(deleting.values_list("pk", flat=True))
+
+
+@pytest.fixture
+def before_each_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Events, each of which happens once a policy was read and just before its cluster is held:
+    the first before the first batch, the second before the second.
+    """
+
+    def happen(*events: Callable[[], object]) -> None:
+        left, hold_cluster = list(events), pruning.hold_cluster
+
+        def hold(cluster: Cluster) -> Cluster:
+            if left:
+                left.pop(0)()
+            return hold_cluster(cluster)
+
+        monkeypatch.setattr(pruning, "hold_cluster", hold)
+
+    return happen
+
+
+def nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("earlier", [[], [nothing]], ids=["before a lock", "between batches"])
+def test_a_count_that_is_raised_meanwhile_counts(
+    earlier: list[Callable[[], object]],
+    make_policy: MakePolicy,
+    before_each_lock: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 1)
+    policy = make_policy(retention_count=1)
+    for _ in range(4):
+        back_up(policy)
+    before_each_lock(*earlier, lambda: services.update_policy(policy, retention_count=4))
+    assert sweep_retention() == len(earlier)
+    assert statuses().count("AVAILABLE") == 4 - len(earlier)
+
+
+@pytest.mark.parametrize("earlier", [[], [nothing]], ids=["before a lock", "between batches"])
+def test_of_a_policy_that_is_deleted_meanwhile_no_more_go(
+    earlier: list[Callable[[], object]],
+    make_policy: MakePolicy,
+    before_each_lock: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 1)
+    policy = make_policy(retention_count=1)
+    for _ in range(4):
+        back_up(policy)
+    before_each_lock(*earlier, lambda: services.delete_policy(policy))
+    assert sweep_retention() == len(earlier)
+    assert statuses().count("AVAILABLE") == 4 - len(earlier)
+
+
+def test_a_count_that_is_lowered_right_after_the_last_batch_is_applied_next_time(
+    policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        back_up(policy)
+    services.pause_policy(policy)
+    prune_some = pruning._prune_some
+
+    def prune_and_lower(*given: object) -> tuple[int, int]:
+        done = prune_some(*given)  # type: ignore[arg-type]
+        services.update_policy(policy, retention_count=1)
+        return done
+
+    monkeypatch.setattr(pruning, "_prune_some", prune_and_lower)
+    assert sweep_retention() == 0
+    monkeypatch.setattr(pruning, "_prune_some", prune_some)
+    assert sweep_retention() == 1

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from backups import services as backup_services
 from backups.models import Backup
-from backups.policies import services
+from backups.policies import schedules, services
+from backups.policies.cron import parse
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.preview import preview
+from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy, end
 from vbase_console.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from vbase_console.tasks.models import Task
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -125,6 +129,7 @@ def test_deleting_a_cluster_pauses_its_policies(policy: BackupPolicy, cluster: C
     delete_cluster(cluster, by="alice")
     policy.refresh_from_db()
     assert (policy.is_active, policy.next_run_at) == (False, None)
+    assert not PeriodicTask.objects.get(name=f"policy:{policy.policy_id}").enabled
     with pytest.raises(FailedPrecondition, match="DELETING"):
         services.resume_policy(policy)
 
@@ -142,6 +147,23 @@ def test_the_schedule_is_copied_for_people_to_read(make_policy: MakePolicy) -> N
     crontab = entry.crontab
     assert (crontab.minute, crontab.hour, crontab.day_of_week) == ("0,20,40", "1,2,3", "0")
     assert (str(crontab.timezone), entry.enabled) == ("Europe/Berlin", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("0 2 1,15 * MON", ("*", "*")),
+        ("0 2 1-31 * MON", ("*", "*")),
+        ("0 2 */10 * MON", ("1,11,21,31", "1")),
+        ("0 2 1,15 * *", ("1,15", "*")),
+        ("0 2 * * 5-7", ("*", "0,5,6")),
+    ],
+)
+def test_where_either_day_is_enough_the_copy_wakes_every_day(
+    text: str, days: tuple[str, str]
+) -> None:
+    copied = schedules.crontab_of(parse(text))
+    assert (copied["day_of_month"], copied["day_of_week"]) == days
 
 
 def test_the_copy_follows_its_policy(policy: BackupPolicy) -> None:
@@ -176,5 +198,35 @@ def test_a_preview_shows_the_runs_in_both_zones() -> None:
 
 
 def test_a_preview_shows_at_most_a_hundred_runs() -> None:
+    assert len(preview(schedule_cron="@daily", retention_count=1, count=100).runs) == 100
     with pytest.raises(InvalidArgument, match="100"):
         preview(schedule_cron="@daily", retention_count=1, count=101)
+
+
+def test_a_preview_begins_behind_its_start_even_where_that_is_an_instant_of_the_schedule() -> None:
+    seen = preview(schedule_cron="0 12 * * *", retention_count=1, start_at=NOON, count=1)
+    assert seen.runs == [NOON + timedelta(days=1)]
+    just_before = NOON - timedelta(microseconds=1)
+    seen = preview(schedule_cron="0 12 * * *", retention_count=1, start_at=just_before, count=1)
+    assert seen.runs == [NOON]
+
+
+def test_an_older_run_is_not_tried_again_beside_a_newer_one(policy: BackupPolicy) -> None:
+    services.run_now(policy, by="alice")
+    failed = PolicyRun.objects.get()
+    end(failed, state="FAILED")
+    going = services.run_now(policy, by="alice")
+    with pytest.raises(Aborted, match=going.task.task_id):
+        backup_services.retry_job(failed.job, by="alice")  # type: ignore[arg-type]
+    assert Task.objects.active().filter(kind=JobKind.BACKUP).count() == 1
+
+
+def test_an_older_run_is_tried_again_once_the_newer_one_has_ended(policy: BackupPolicy) -> None:
+    services.run_now(policy, by="alice")
+    failed = PolicyRun.objects.get()
+    end(failed, state="FAILED")
+    services.run_now(policy, by="alice")
+    end(PolicyRun.objects.exclude(pk=failed.pk).get())
+    again = backup_services.retry_job(failed.job, by="alice")  # type: ignore[arg-type]
+    failed.refresh_from_db()
+    assert failed.job == again

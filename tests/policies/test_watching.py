@@ -12,8 +12,8 @@ from django_celery_beat.models import PeriodicTask
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.pruning import sweep_runs
-from tests.policies.conftest import end
+from backups.policies.pruning import sweep_retention, sweep_runs
+from tests.policies.pages import back_up, skip
 from vbase_console.beat import Scheduler
 from vbase_console.celery import app
 
@@ -54,15 +54,38 @@ def test_support_sees_policies_and_runs(
 
 
 def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
-    names = {entry.name for entry in Scheduler(app=app, lazy=True).enabled_models()}
-    assert not any(name.startswith("policy:") for name in names)
+    names = set(Scheduler(app=app).schedule)
+    assert names == set(app.conf.beat_schedule)
+
+
+def age_runs() -> None:
+    long_ago = timezone.now() - timedelta(days=500)
+    PolicyRun.objects.update(created_at=long_ago, retained_at=long_ago)
 
 
 def test_old_runs_are_removed_and_their_backups_stay(policy: BackupPolicy) -> None:
-    services.run_now(policy, by="alice")
-    backup = end(PolicyRun.objects.get())
-    long_ago = timezone.now() - timedelta(days=500)
-    PolicyRun.objects.update(created_at=long_ago, retained_at=long_ago)
+    backup, _ = back_up(policy), back_up(policy)
+    age_runs()
     assert sweep_runs() == 1
     backup.refresh_from_db()
     assert backup.status == "AVAILABLE"
+
+
+def test_the_last_run_stays_so_that_a_lower_count_is_applied(policy: BackupPolicy) -> None:
+    """And the last that made a backup, where all that came later was skipped."""
+    for _ in range(2):
+        back_up(policy)
+    skip(policy)
+    newest = skip(policy)
+    age_runs()
+    assert sweep_runs() == 2
+    assert BackupPolicy.objects.get().last_run == newest
+    services.update_policy(policy, retention_count=1)
+    assert sweep_retention() == 1
+
+
+def test_of_a_policy_that_only_skips_the_last_run_stays(policy: BackupPolicy) -> None:
+    for _ in range(3):
+        skip(policy)
+    age_runs()
+    assert (sweep_runs(), BackupPolicy.objects.get().last_status) == (2, "SKIPPED")

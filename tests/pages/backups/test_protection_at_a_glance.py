@@ -12,12 +12,15 @@ from django.utils import timezone
 from backups.models import BackupPolicy
 from backups.policies import services
 from backups.policies.models import PolicyRun
+from backups.policies.pruning import sweep_retention
 from clusters.models import Cluster
 from tests.pages.conftest import Browser
 from tests.policies.conftest import end
 from tests.protection.conftest import Cover, cover, know, taken
+from vbase_console.tasks.models import Task
 
 __all__ = ["cover"]
+WAITS = b"waits since"
 MakeCluster = Callable[..., Cluster]
 
 
@@ -29,9 +32,72 @@ def test_failing_policies_come_first_with_what_went_wrong(
         services.run_now(policy, by="alice")
         end(PolicyRun.objects.get(policy=policy), state=state)
     answer = alices.open("overview")
-    assert [policy.pk for policy in answer.context["failing"]] == [failing.pk]
+    assert [each.policy.pk for each in answer.context["failing"]] == [failing.pk]
     content = answer.content.decode()
     assert content.index(f"failing-{failing.pk}") < content.index("figure-covered")
+
+
+def test_a_failing_policy_stays_in_the_list_while_its_next_run_goes_on(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    policy = cover()
+    services.run_now(policy, by="alice")
+    end(PolicyRun.objects.get(), state="FAILED")
+    Task.objects.update(message="Nobody answered.")
+    services.run_now(policy, by="alice")
+    content = alices.open("overview").content.decode()
+    assert f"failing-{policy.pk}" in content
+    assert "Nobody answered." in content.partition("figure-covered")[0]
+
+
+def test_late_policies_come_before_failing_ones(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    failing, late = cover(), cover()
+    services.run_now(failing, by="alice")
+    end(PolicyRun.objects.get(), state="FAILED")
+    BackupPolicy.objects.filter(pk=late.pk).update(next_run_at=timezone.now() - timedelta(hours=1))
+    listed = alices.open("overview").context["failing"]
+    assert [each.policy.pk for each in listed] == [late.pk, failing.pk]
+
+
+def test_retention_that_is_not_applied_is_said_after_five_minutes(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    policy = cover()
+    services.run_now(policy, by="alice")
+    end(PolicyRun.objects.get())
+    pages = (("overview",), ("policy-detail", policy.pk))
+    assert not any(WAITS in alices.open(*page).content for page in pages)
+    Task.objects.update(finished_at=timezone.now() - timedelta(minutes=6))
+    assert all(WAITS in alices.open(*page).content for page in pages)
+    sweep_retention()
+    assert not any(WAITS in alices.open(*page).content for page in pages)
+
+
+def test_a_count_that_was_lowered_just_now_is_no_alarm(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    policy = cover()
+    services.run_now(policy, by="alice")
+    end(PolicyRun.objects.get())
+    sweep_retention()
+    Task.objects.update(finished_at=timezone.now() - timedelta(days=6))
+    services.update_policy(policy, retention_count=1)
+    assert WAITS not in alices.open("overview").content
+    PolicyRun.objects.update(retain_again_at=timezone.now() - timedelta(minutes=6))
+    assert WAITS in alices.open("overview").content
+
+
+def test_a_count_that_was_lowered_during_a_long_run_is_no_alarm_when_that_ends(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    policy = cover()
+    services.run_now(policy, by="alice")
+    services.update_policy(policy, retention_count=1)
+    PolicyRun.objects.update(retain_again_at=timezone.now() - timedelta(hours=1))
+    end(PolicyRun.objects.get())
+    assert WAITS not in alices.open("overview").content
 
 
 def test_a_skipped_run_is_an_alarm_with_its_reason(
