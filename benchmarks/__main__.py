@@ -8,7 +8,7 @@ if __name__ == "__main__":
     get_cluster.main()
     policies.main([])
     backup.main(["--index", "FLAT"])
-    backup.main(["--index", "HNSW"])
+    backup.main(["--index", "HNSW", "--groups", "read"])
     restore.main(["--index", "FLAT"])
     restore.main(["--index", "HNSW"])
     memory.main([])

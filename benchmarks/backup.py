@@ -51,6 +51,7 @@ from clusters.drivers.embedded.layout import choose_port
 
 USERS_WAY = "query_iterator + LocalBulkWriter"
 """Measured last of its group: it waits until an index is built, and the others do not."""
+_GROUPS = ("read", "wire", "write")
 _CREDENTIAL = "benchmark"
 SOURCE = "source"
 _DRAIN_ROWS = 20_000
@@ -78,6 +79,7 @@ class Bench:
     rows: int
     dim: int
     index: str
+    groups: Sequence[str]
     client: Client
     tenant: MilvusClient
 
@@ -278,7 +280,7 @@ def reading(bench: Bench) -> list[Figure]:
     if bench.index:
         begin_index(bench)
     figures = []
-    for way in ways:
+    for way in [way for way in ways if way[0] in bench.groups]:
         figures.append(bench.timed(*way))
         if bench.index:
             print(f"{'':8} {bench.index}: {_indexed(bench)} rows indexed by now", flush=True)
@@ -345,7 +347,7 @@ def _into_new(
     return figure
 
 
-def run(rows: int, dim: int, index: str) -> list[Figure]:
+def run(rows: int, dim: int, index: str, groups: Sequence[str]) -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory, cluster(Path(directory)) as port:
         credential = Endpoint(host="127.0.0.1", port=port, credential=_CREDENTIAL)
         tenant = MilvusClient(f"http://127.0.0.1:{port}", token=_CREDENTIAL)
@@ -356,11 +358,13 @@ def run(rows: int, dim: int, index: str) -> list[Figure]:
                 rows=rows,
                 dim=dim,
                 index=index,
+                groups=groups,
                 client=client,
                 tenant=tenant,
             )
             make_source(tenant, client, rows, dim)
-            return [*reading(bench), *writing(bench)]
+            figures = reading(bench)
+            return [*figures, *writing(bench)] if "write" in groups else figures
 
 
 def table(figures: list[Figure]) -> str:
@@ -378,9 +382,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--index", default="", help="FLAT or HNSW: begun just before reading")
+    parser.add_argument("--groups", nargs="+", choices=_GROUPS, default=_GROUPS)
     options = parser.parse_args(arguments)
     print(f"{options.rows} rows of {options.dim} dimensions, index: {options.index or 'none'}")
-    print(table(run(options.rows, options.dim, options.index)))
+    print(table(run(options.rows, options.dim, options.index, options.groups)))
 
 
 if __name__ == "__main__":
