@@ -46,7 +46,7 @@ def valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 def celery_worker(
     valkey: Broker, transactional_db: None, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = "worker -c 2 -Q tasks --without-gossip --without-mingle"
+    command = "worker -c 2 -Q tasks --without-gossip --without-mingle --without-heartbeat"
     with celery(command, valkey, tmp_path) as process:
         yield process
 

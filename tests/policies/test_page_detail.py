@@ -185,7 +185,7 @@ def test_a_run_whose_backup_is_gone_says_so(policy: BackupPolicy, alices: Browse
     backup = back_up(policy)
     Backup.objects.filter(pk=backup.pk).update(status="GONE")
     content = shown(alices.open("policy-runs", policy.pk))
-    assert f"{backup.name}, gone since" in content
+    assert f"{backup.name}, deleted since" in content
     assert newest_run(policy).job_id is not None
 
 

@@ -84,7 +84,10 @@ def _sweeper() -> tuple[str, ...]:
     return _celery("worker", "-Q", "sweeps", "-P", "threads", "-c", "2", "-n", "sweeps@%h", *_QUIET)
 
 
-_QUIET = ("--without-gossip", "--without-mingle")
+_QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+"""Workers need nothing of each other. Celery's heartbeat would also keep a worker from ending for
+ever where its broker ends first: who sends one waits for the broker, and who stops waits for that.
+"""
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
