@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from backups.policies.states import OVERDUE_AFTER
 from vbase_console.tasks.states import ACTIVE, TaskState
+
+if TYPE_CHECKING:
+    from backups.policies.models import PolicyRunQuerySet
 
 
 class Standing(models.TextChoices):
@@ -45,11 +48,11 @@ Said = Callable[[Standing], Value]
 """What of a standing is wanted: its name, or its place in the order."""
 
 
-def standing(runs: QuerySet[Any], now: datetime) -> Case:
+def standing(runs: PolicyRunQuerySet, now: datetime) -> Case:
     return _case(runs, now, lambda each: Value(each.value, output_field=models.CharField()))
 
 
-def attention(runs: QuerySet[Any], now: datetime) -> Case:
+def attention(runs: PolicyRunQuerySet, now: datetime) -> Case:
     """A number to sort by; the smallest wants to be looked at first."""
     order = list(Standing)
     return _case(
@@ -57,7 +60,7 @@ def attention(runs: QuerySet[Any], now: datetime) -> Case:
     )
 
 
-def _case(runs: QuerySet[Any], now: datetime, said: Said) -> Case:
+def _case(runs: PolicyRunQuerySet, now: datetime, said: Said) -> Case:
     """While a run goes on, the last one that has ended decides if it went wrong: what fails every
     night does not leave the list of what fails for as long as it tries again.
     """

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.models import Backup
@@ -112,9 +112,10 @@ def longest_unretained(principal: Principal, **of: Any) -> PolicyRun | None:
     """The run that waits longest for retention, of all or of one policy; None where none waits
     longer than it should.
     """
-    waiting = PolicyRun.objects.unretained().visible_to(principal).filter(**of)
-    long = waiting.filter(waits_since__lte=timezone.now() - UNRETAINED_AFTER)
-    return long.select_related("policy__cluster").order_by("waits_since").first()
+    runs = PolicyRun.objects.unretained().visible_to(principal).filter(**of)
+    waits_long = Q(waits_since__lte=timezone.now() - UNRETAINED_AFTER)
+    longest_first = runs.filter(waits_long).order_by(F("waits_since").asc())
+    return longest_first.select_related("policy__cluster").first()
 
 
 def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:

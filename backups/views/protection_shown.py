@@ -140,12 +140,14 @@ def _failing(principal: Principal) -> list[Troubled]:
     first that want most to be looked at.
     """
     policies = BackupPolicy.objects.with_last_run().with_standing().with_ended_run()
-    failing = policies.visible_to(principal).filter(standing__in=TROUBLED)
+    policies = policies.visible_to(principal)
+    failing = policies.filter(standing__in=TROUBLED)  # type: ignore[misc]  # it is annotated
     order = ("attention", F("last_run__created_at").desc(nulls_last=True), "pk")
     listed = list(failing.order_by(*order)[: MOST_FAILING + 1])
-    ended = runs_of(principal).in_bulk({each.ended_run_id for each in listed})
+    ended_ids = {each.pk: each.ended_run_id for each in listed}  # type: ignore[attr-defined]
+    ended = runs_of(principal).in_bulk(set(ended_ids.values()))
     return [
-        Troubled(policy=each, run=ended.get(each.ended_run_id), unreadable=why_unreadable(each))
+        Troubled(policy=each, run=ended.get(ended_ids[each.pk]), unreadable=why_unreadable(each))
         for each in listed
     ]
 

@@ -13,7 +13,7 @@ from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
 PAGES = ["overview", "cluster-list", "task-list", "activity-list", "membership-list"]
-MOST = 15
+MOST = 16
 
 
 def fill(organization: Organization, count: int) -> None:
