@@ -152,6 +152,33 @@ def test_what_cannot_be_written_down_is_said_and_not_tried_again() -> None:
     assert caught.value.permanent
 
 
+# what the server counts
+
+
+@pytest.mark.parametrize("instant", [INSTANT, None])
+def test_rows_that_are_counted_and_given_to_nobody_are_said(
+    instant: datetime | None, cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    front.timestamp = timestamp(instant) if instant else 0
+    fill(milvus, rows=ROWS)
+    front.uncounted = 1
+    job = backed_up(cluster, front, "images")
+    said = "Of collection images the server counts 101 rows and gave 100."
+    assert said in job.task.warnings
+    assert said in manifest_of(job).capture.warnings
+    assert job.backup.missing == [said if instant else "It is not of one instant."]
+
+
+def test_rows_that_expired_since_they_were_read_are_not_missing(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    fill(milvus, rows=ROWS)
+    front.uncounted = -1
+    job = backed_up(cluster, front, "images")
+    assert "Of collection images the server counts 99 rows and gave 100." in job.task.warnings
+    assert job.backup.missing == []
+
+
 # another attempt
 
 
