@@ -22,7 +22,7 @@ from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
 from backups.pinning import Source, pin
 from backups.sealing import SEALED as SEALED
-from backups.sealing import seal_archive
+from backups.sealing import Uneven, seal_archive
 from clusters.drivers.base import DriverError
 from vbase_console.errors import ConsoleError
 from vbase_console.tasks.attempts import Attempt
@@ -37,8 +37,8 @@ def capture(attempt: Attempt, job: BackupJob) -> None:
         with connected(job.cluster, job.db_name, attempt.name) as client:
             source = pin(attempt, job, client)
             attempt.release_lock()
-            _copy(attempt, job.backup, source)
-        seal_archive(attempt, job, source)
+            uneven = _copy(attempt, job.backup, source)
+        seal_archive(attempt, job, source, uneven)
     _tidy_if_possible(job)
 
 
@@ -76,20 +76,28 @@ def _tidy_if_possible(job: BackupJob) -> None:
 # -- copy -----------------------------------------------------------------------------------------
 
 
-def _copy(attempt: Attempt, backup: Backup, source: Source) -> None:
+def _copy(attempt: Attempt, backup: Backup, source: Source) -> list[Uneven]:
     total = sum(scan.rows() for scan in source.scans)
     progress = _Progress(attempt, total)
+    uneven = []
     for number, scan in enumerate(source.scans, start=1):
         where = f"collection {number} of {len(source.scans)} ({scan.collection.name})"
-        _copy_collection(attempt, backup, scan, progress, where)
+        given = _copy_collection(attempt, backup, scan, progress, where)
+        counted = scan.rows()
+        if given != counted:
+            found = Uneven(collection=scan.collection.name, counted=counted, given=given)
+            uneven.append(found)
+    return uneven
 
 
 def _copy_collection(
     attempt: Attempt, backup: Backup, scan: Scan, progress: _Progress, where: str
-) -> None:
+) -> int:
+    """How many rows of it all attempts have read."""
     sealed = [row for row in backup.sealed_parts.all() if row.collection == scan.collection.name]
     parts = [row.part for row in sealed]
-    progress.add(sum(part.rows for part in parts), where)
+    rows = sum(part.rows for part in parts)
+    progress.add(rows, where)
     reading = _Reading(scan.batches(sealed[-1].cursor if sealed else None), progress, where)
     for partition, batches in itertools.groupby(reading, key=lambda each: each.partition):
         written = write_parts(
@@ -103,6 +111,8 @@ def _copy_collection(
         )
         for part in written:
             _keep(attempt, backup, part, reading.cursor)
+            rows += part.rows
+    return rows
 
 
 def _keep(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:

@@ -84,9 +84,12 @@ class Filling:
     # comparing
 
     def compare(self) -> None:
-        """Counted by the server, and every row read back and summed up as in the backup."""
+        """Counted by the server, and every row read back and summed up as in the backup. A full
+        Milvus builds all indexes before, because it gives no row of what is not loaded.
+        """
         self._attempt.guard()
-        with opened(self._client, self._description, self._hidden, self._attempt.safe_point):
+        watched = self._say_indexed, self._say_loaded
+        with opened(self._client, self._description, self._hidden, *watched):
             self._compare()
         self._progress.passed(self._name, COMPARING)
 
@@ -144,9 +147,13 @@ class Filling:
         wanted = self._description.load
         create.load(self._client, self._hidden, wanted)
         for loaded in create.loading(self._client, self._hidden, wanted):
-            said = f"Loaded {loaded} percent of {self._name}."
-            self._progress.say(self._name, INDEXING, 1, 1, said)
+            self._say_loaded(loaded)
             time.sleep(POLL_SECONDS)
+
+    def _say_loaded(self, percent: int) -> None:
+        """The last of indexing; the server tells it in percent, not in rows."""
+        said = f"Loaded {percent} percent of {self._name}."
+        self._progress.say(self._name, INDEXING, 1, 1, said)
 
     def _say(self, phase: str, rows: int, said: str) -> None:
         self._progress.say(self._name, phase, rows, self._content.rows, f"{said}; {self._name}.")

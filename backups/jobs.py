@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from django.utils import timezone
 
 from backups import capture, restore
+from backups.archive.codec import FormatError
 from backups.archive.reader import ArchiveDamaged
 from backups.archive.verify import check
 from backups.archive.writer import delete_archive
@@ -134,7 +135,7 @@ def _in_words() -> Iterator[None]:
         raise JobFailed(STORE_FULL, permanent=True) from error
     except (MilvusError, StoreError, DriverError) as error:
         raise JobFailed(str(error), permanent=error.permanent) from error
-    except ArchiveDamaged as error:
+    except (ArchiveDamaged, FormatError) as error:
         raise JobFailed(str(error), permanent=True) from error
     except Unavailable as error:
         raise JobFailed(error.message, permanent=False) from error

@@ -6,20 +6,20 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 
-from django.utils import timezone
-
-from backups import lending
 from backups.archive.description import CollectionDescription
 from backups.hands import snapshots_of
+from backups.holding import begin_anew, hold
 from backups.milvus import losses
 from backups.milvus.client import Client
 from backups.milvus.scan import Scan
-from backups.milvus.schema import describe
-from backups.milvus.snapshot import Snapshot, pin_timestamp
+from backups.milvus.snapshot import Snapshot
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
 from backups.wanted import wanted
 from vbase_console.tasks.attempts import Attempt
+
+NO_INSTANT = "none"
+"""The method of a server that can hold none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
     snapshots = snapshots_of(job.cluster, attempt.name)
     version = client.server().version
     if snapshots is None:
-        return _by_timestamp(attempt, job, client, version)
+        return _over_the_wire(attempt, job, client, version)
     earlier = attempt.task.checkpoint.get("snapshot", "")
     found = snapshots.find(earlier) if earlier else None
     if found is None:
@@ -50,15 +50,8 @@ def pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
         names = wanted(attempt, job, client)
         attempt.guard()
         found = snapshots.take(name, database=job.db_name, collections=names)
-        _begin_anew(attempt, job, snapshot=name)
+        begin_anew(attempt, job, snapshot=name)
     return _of_snapshot(found, client, version)
-
-
-def _begin_anew(attempt: Attempt, job: BackupJob, **facts: str) -> None:
-    """Parts of another instant are worth nothing in this one; their files go before the seal."""
-    with attempt.fenced():
-        job.backup.sealed_parts.all().delete()
-        attempt.remember(**facts)
 
 
 def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
@@ -72,18 +65,14 @@ def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
     )
 
 
-def _by_timestamp(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
-    """Over the wire. A read timestamp outlives no attempt for certain, so each begins anew."""
-    _begin_anew(attempt, job)
-    described = [describe(client, name) for name in wanted(attempt, job, client)]
-    collections = lending.readable(attempt, client, described)
-    pinned = pin_timestamp(client, collections)
+def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
+    held = hold(attempt, job, client)
     return Source(
-        scans=[WireScan(client, each, read_timestamp=pinned.timestamp) for each in collections],
-        captured_at=timezone.now().isoformat(),
-        method="timestamp" if pinned.timestamp else "none",
+        scans=[WireScan(client, each, read_timestamp=held.timestamp) for each in held.collections],
+        captured_at=held.captured_at,
+        method="timestamp" if held.timestamp else NO_INSTANT,
         milvus_version=version,
-        warnings=(*pinned.warnings, *_losses(client, collections)),
+        warnings=(*held.warnings, *_losses(client, held.collections)),
     )
 
 

@@ -35,7 +35,7 @@ from backups.archive.description import CollectionDescription
 from backups.archive.manifest import Capture, Manifest
 from backups.archive.writer import seal, write_parts
 from backups.milvus import keys
-from backups.milvus.client import Client, Endpoint, pairs
+from backups.milvus.client import Client, Endpoint, consistency, pairs
 from backups.milvus.create import create
 from backups.milvus.decode import last_key
 from backups.milvus.encode import field_data
@@ -43,7 +43,7 @@ from backups.milvus.insert import Inserter
 from backups.milvus.scan import Scan
 from backups.milvus.schema import describe
 from backups.milvus.snapshot import Snapshots
-from backups.milvus.wire import WireScan, consistency, iterator_params
+from backups.milvus.wire import WireScan, iterator_params
 from backups.stores.local import LocalStore
 from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.client import ControlClient, Unreachable

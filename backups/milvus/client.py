@@ -192,13 +192,18 @@ class Client:
         )
         return int(self.call("GetLoadState", request).state)
 
-    def count(self, collection: str) -> int:
-        """Of the whole collection, with everything that was acknowledged before."""
+    def count(self, collection: str, at: int | None = None) -> int:
+        """Of the whole collection: everything that was acknowledged before, or what there was at
+        that read timestamp.
+        """
+        params = {"reduce_stop_for_best": "False", "ignore_growing": "False"}
+        if at is not None:
+            params["iterator"] = "True"  # for others the timestamp is only the earliest instant
         request = milvus_pb2.QueryRequest(
             collection_name=collection,
             output_fields=["count(*)"],
-            consistency_level=common_pb2.Strong,
-            query_params=pairs({"reduce_stop_for_best": "False", "ignore_growing": "False"}),
+            query_params=pairs(params),
+            **consistency(at),
         )
         answer = self.call("Query", request, seconds=self.long_seconds)
         return int(answer.fields_data[0].scalars.long_data.data[0])
@@ -241,6 +246,13 @@ class Client:
 
     def drop_database(self, name: str) -> None:
         self.call("DropDatabase", milvus_pb2.DropDatabaseRequest(db_name=name))
+
+
+def consistency(read_timestamp: int | None) -> dict[str, int]:
+    """Everything that was acknowledged before; or just what was there at that instant."""
+    if read_timestamp is None:
+        return {"consistency_level": common_pb2.Strong}
+    return {"consistency_level": common_pb2.Customized, "guarantee_timestamp": read_timestamp}
 
 
 def pairs(values: dict[str, str]) -> list[Any]:

@@ -22,6 +22,7 @@ from backups.archive.description import (
 from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, NotFound, Unsupported
+from backups.milvus.indexing import Say
 
 _POLL_SECONDS = 0.2
 _ALL = LoadDescription(status=LoadStatus.LOADED)
@@ -31,8 +32,8 @@ _PLAIN_INDEXES = {
 }
 _PLAINEST = ("FLAT", "L2")
 
-Wait = Callable[[], None]
-"""Called while the server works; what it raises ends the wait."""
+SayLoaded = Callable[[int], None]
+"""Told of the percent that is loaded; what it raises ends the wait."""
 
 
 def is_readable(client: Client, collection: CollectionDescription) -> bool:
@@ -43,7 +44,7 @@ def is_readable(client: Client, collection: CollectionDescription) -> bool:
     )
 
 
-def load_for_reading(client: Client, collection: CollectionDescription, wait: Wait) -> None:
+def load_for_reading(client: Client, collection: CollectionDescription, say: SayLoaded) -> None:
     """All of it. Raises `Unsupported` where it has no index, because then no server would."""
     indexed = {index.field_name for index in collection.indexes}
     missing = [field.name for field in _vectors(collection) if field.name not in indexed]
@@ -53,7 +54,7 @@ def load_for_reading(client: Client, collection: CollectionDescription, wait: Wa
             f"before it is; it cannot be loaded, because {', '.join(missing)} has no index. "
             "Build one, or leave the collection out."
         )
-    _load(client, collection.name, wait)
+    _load(client, collection.name, say)
 
 
 def give_back(client: Client, name: str, load: LoadDescription) -> None:
@@ -69,7 +70,11 @@ def give_back(client: Client, name: str, load: LoadDescription) -> None:
 
 @contextmanager
 def opened(
-    client: Client, collection: CollectionDescription, name: str, wait: Wait
+    client: Client,
+    collection: CollectionDescription,
+    name: str,
+    say_indexed: Say,
+    say_loaded: SayLoaded,
 ) -> Iterator[None]:
     """A collection of our own, made after that description: with its indexes, and loaded. It is
     left released, with its own indexes and no others. The embedded engine needs none of that.
@@ -77,11 +82,11 @@ def opened(
     if client.server().is_embedded:
         yield
         return
-    create.create_indexes(client, collection, name)
     plain = _plain_indexes(collection)
-    create.create_indexes(client, dataclasses.replace(collection, indexes=plain), name)
-    _wait_for_indexes(client, name, wait)
-    _load(client, name, wait)
+    wanted = dataclasses.replace(collection, indexes=(*collection.indexes, *plain))
+    create.create_indexes(client, wanted, name)
+    _wait_for_indexes(client, name, say_indexed)
+    _load(client, name, say_loaded)
     try:
         yield
     finally:
@@ -109,7 +114,7 @@ def _plain_index(field: FieldDescription) -> IndexDescription:
     )
 
 
-def _load(client: Client, name: str, wait: Wait) -> None:
+def _load(client: Client, name: str, say: SayLoaded) -> None:
     try:
         create.load(client, name, _ALL)
     except MilvusError as error:
@@ -117,15 +122,15 @@ def _load(client: Client, name: str, wait: Wait) -> None:
             f"Collection {name!r} could not be loaded for reading: {error}",
             permanent=error.permanent,
         ) from error
-    for _ in create.loading(client, name, _ALL):
-        wait()
+    for percent in create.loading(client, name, _ALL):
+        say(percent)
         time.sleep(_POLL_SECONDS)
 
 
-def _wait_for_indexes(client: Client, name: str, wait: Wait) -> None:
+def _wait_for_indexes(client: Client, name: str, say: Say) -> None:
     done, total = create.index_progress(client, name)
     while done < total:
-        wait()
+        say(done, total)
         time.sleep(_POLL_SECONDS)
         done, total = create.index_progress(client, name)
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
+from pymilvus.grpc_gen import milvus_pb2
 
 from backups.archive.description import CollectionDescription
 from backups.milvus import keys
-from backups.milvus.client import Client, pairs
+from backups.milvus.client import Client, consistency, pairs
 from backups.milvus.create import has_partition_key
 from backups.milvus.decode import last_key, record_batch
 from backups.milvus.errors import TooLarge
@@ -51,7 +51,7 @@ class WireScan:
         self._page_rows = _FIRST_ROWS
 
     def rows(self) -> int:
-        return self._client.count(self.collection.name)
+        return self._client.count(self.collection.name, self._read_timestamp)
 
     def batches(self, after: str | None = None) -> Iterator[Scanned]:
         start: Sequence[Any] = json.loads(after) if after else (0, None)
@@ -121,10 +121,3 @@ def iterator_params(rows: int) -> dict[str, str]:
         "reduce_stop_for_best": "True",
         "ignore_growing": "False",
     }
-
-
-def consistency(read_timestamp: int | None) -> dict[str, int]:
-    """Everything that was acknowledged before; or just what was there at that instant."""
-    if read_timestamp is None:
-        return {"consistency_level": common_pb2.Strong}
-    return {"consistency_level": common_pb2.Customized, "guarantee_timestamp": read_timestamp}

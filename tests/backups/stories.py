@@ -17,7 +17,7 @@ from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusC
 
 from backups.archive.description import CollectionDescription
 from backups.milvus.keys import literal
-from tests.milvus.generated import NASTY, Generated, collections, row_of
+from tests.milvus.generated import NASTY, Generated, collections, insert, requests, row_of
 
 INDEXES: list[dict[str, Any]] = [
     {"index_type": "FLAT", "metric_type": "L2"},
@@ -50,8 +50,9 @@ class Story:
         if not self.has_partition_key:
             client.create_partition(name, "other")
         for partition, rows in self.made.partitions.items():
-            if rows:
-                client.insert(name, [self._sent(row) for row in rows], **self._into(partition))
+            for together in requests(rows):
+                sent = [self._sent(row) for row in together]
+                insert(client, name, sent, **self._into(partition))
         self._change(client, name)
         for number in range(self.aliases):
             client.create_alias(name, f"{name}_alias_{number}")
@@ -142,7 +143,7 @@ def stories(draw: st.DrawFn) -> Story:
     made = draw(collections())
     keys = [row["id"] for rows in made.partitions.values() for row in rows]
     some = st.lists(st.sampled_from(keys), unique=True, max_size=4) if keys else st.just([])
-    upserted = [row_of(draw, key, made.names, made.nullable, made.dynamic) for key in draw(some)]
+    upserted = [row_of(draw, key, made, is_whole=True) for key in draw(some)]
     index = draw(st.none() | st.sampled_from(INDEXES))
     return Story(
         made=made,
@@ -168,17 +169,38 @@ def _can_be_built(index: dict[str, Any] | None, made: Generated, upserted: list[
 def nasty_keys(keys: Sequence[str] = NASTY) -> Story:
     """Every key that ever broke somebody's expression."""
     rows = [{"id": key, "vector": [0.5] * 4, "dynamic": {}} for key in keys]
-    parts = {"_default": rows, "other": []}
+    story = plain(rows)
+    return dataclasses.replace(story, deleted=tuple(keys[1:5:3]), upserted=tuple(rows[:2]))
+
+
+def with_rows(number: int) -> Story:
+    """Of which every second leaves out what may be left out."""
+    given = {"int64": 7, "varchar": None, "sparse": {3: 0.5}}
+    rows = [
+        {"id": str(n), "vector": [float(n)] * 4, "dynamic": {}, **({} if n % 2 else given)}
+        for n in range(1, number + 1)
+    ]
+    return plain(rows, names=tuple(given), defaults={"int64": 0, "varchar": ""})
+
+
+def plain(
+    rows: list[Row], names: tuple[str, ...] = (), defaults: dict[str, Any] | None = None
+) -> Story:
     made = Generated(
-        key=DataType.VARCHAR, nullable=frozenset(), names=(), dynamic=False, partitions=parts
+        key=DataType.VARCHAR,
+        nullable=frozenset(names),
+        names=names,
+        dynamic=False,
+        partitions={"_default": rows, "other": []},
+        defaults=defaults or {},
     )
     return Story(
         made=made,
         has_auto_ids=False,
         has_partition_key=False,
         has_function=False,
-        deleted=tuple(keys[1:5:3]),
-        upserted=tuple(rows[:2]),
+        deleted=(),
+        upserted=(),
         aliases=1,
         index=INDEXES[1],
         properties={},

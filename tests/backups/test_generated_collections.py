@@ -17,7 +17,7 @@ from backups.hands import connected, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup
 from clusters.models import Cluster
-from tests.backups.stories import Story, nasty_keys, stories
+from tests.backups.stories import Story, nasty_keys, stories, with_rows
 from tests.milvus.rooms import by_partition, checksum
 from vbase_console.tasks.models import Task
 
@@ -77,6 +77,9 @@ def comes_back(story: Story, cluster: Cluster, milvus: MilvusClient, work: Work)
 @given(story=stories())
 @example(story=nasty_keys())
 @example(story=nasty_keys(["\x00"]))  # also the smallest and the largest key of its part
+@example(story=with_rows(0))
+@example(story=with_rows(1))
+@example(story=with_rows(4))
 @FEW
 def test_it_comes_back_as_it_was(
     cluster: Cluster, milvus: MilvusClient, work: Work, story: Story

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus import MilvusClient, MilvusException
 
 from clusters.drivers.base import DriverError
+from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.locking import CollectionLocks
+from clusters.drivers.embedded.snapshots import Snapshots
 from tests.drivers.launched import Launched, ids, make_collection, row, rows
 from tests.drivers.pinned import live_rows
 
@@ -105,6 +112,51 @@ def _is_one_instant(left: set[int], right: set[int]) -> bool:
     ahead = left - right
     writers = [number // 1_000_000 for number in ahead]
     return right <= left and len(writers) == len(set(writers))
+
+
+class TimedLocks(CollectionLocks):
+    """Knows from when to when all writers waited."""
+
+    @contextmanager
+    def held(self, resolve: Any) -> Iterator[Any]:
+        with super().held(resolve) as keys:
+            self.since = datetime.now(UTC)
+            yield keys
+            self.until = datetime.now(UTC)
+
+
+def test_its_time_is_one_at_which_nobody_could_write(tmp_path: Path) -> None:
+    engine, locks = Engine(tmp_path / "data"), TimedLocks()
+    key = FieldSchema(name="id", dtype=DataType.INT64, is_primary=True)
+    vector = FieldSchema(name="vector", dtype=DataType.FLOAT_VECTOR, dim=2)
+    engine.create_collection("c", CollectionSchema(fields=[key, vector]))
+    taken = Snapshots(engine, locks, tmp_path / "snapshots").create("s", database="default")
+    engine.close()
+    assert locks.since <= datetime.fromisoformat(taken["created_at"]) <= locks.until
+
+
+def test_what_was_acknowledged_before_its_time_is_in_it(server: Launched, collection: str) -> None:
+    make_collection(server.client(), collection)
+    acknowledged: list[datetime] = []
+    stopped = threading.Event()
+    with futures.ThreadPoolExecutor(1) as threads:
+        threads.submit(_write_and_note, server.client(), collection, acknowledged, stopped)
+        taken = [snapshot(server, f"{collection}_{n}", collection) for n in range(12)]
+        answered = datetime.now(UTC)
+        stopped.set()
+    for each in taken:
+        at = datetime.fromisoformat(each["created_at"])
+        before = {number for number, when in enumerate(acknowledged) if when < at}
+        assert before <= set(live_rows(each, collection))
+        assert at < answered
+
+
+def _write_and_note(
+    client: MilvusClient, name: str, acknowledged: list[datetime], stopped: threading.Event
+) -> None:
+    while not stopped.is_set():
+        client.insert(name, rows(len(acknowledged)))
+        acknowledged.append(datetime.now(UTC))
 
 
 def test_no_names_mean_every_collection_but_the_consoles(

@@ -1,7 +1,8 @@
 """Generated collections: every field type that the embedded engine accepts, and rows for them.
 
 The rows go in through pymilvus; what the archive should hold of them is worked out here, without
-the code that is tested.
+the code that is tested. A field that a row leaves out is not in its dictionary: the server then
+fills in the default, or null.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import strategies as st
 from pymilvus import CollectionSchema, DataType, MilvusClient
+from pymilvus.client.prepare import Prepare
 
 from backups.archive.columns import arrow_schema
 from backups.archive.description import CollectionDescription
@@ -73,8 +76,7 @@ class Kind:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     sent: Callable[[Any], Any] = lambda value: value
     kept: Callable[[Any], Any] = lambda value: value
-    may_be_null: bool = True
-    default: Any = None
+    defaults: tuple[Any, ...] = ()
 
 
 def _array(element: DataType, values: st.SearchStrategy[Any], **options: Any) -> Kind:
@@ -83,15 +85,18 @@ def _array(element: DataType, values: st.SearchStrategy[Any], **options: Any) ->
 
 
 KINDS = {
-    "bool": Kind(data_type=DataType.BOOL, values=st.booleans(), default=True),
-    "int8": Kind(data_type=DataType.INT8, values=integers(8), default=-7),
-    "int16": Kind(data_type=DataType.INT16, values=integers(16), default=300),
-    "int32": Kind(data_type=DataType.INT32, values=integers(32), default=-70000),
-    "int64": Kind(data_type=DataType.INT64, values=integers(64), default=2**40),
-    "float": Kind(data_type=DataType.FLOAT, values=floats, default=0.5),
-    "double": Kind(data_type=DataType.DOUBLE, values=st.floats(), default=0.1),
+    "bool": Kind(data_type=DataType.BOOL, values=st.booleans(), defaults=(True, False)),
+    "int8": Kind(data_type=DataType.INT8, values=integers(8), defaults=(-7, 0)),
+    "int16": Kind(data_type=DataType.INT16, values=integers(16), defaults=(300, 0)),
+    "int32": Kind(data_type=DataType.INT32, values=integers(32), defaults=(-70000, 0)),
+    "int64": Kind(data_type=DataType.INT64, values=integers(64), defaults=(2**40, 0)),
+    "float": Kind(data_type=DataType.FLOAT, values=floats, defaults=(0.5, 0.0)),
+    "double": Kind(data_type=DataType.DOUBLE, values=st.floats(), defaults=(0.1, 0.0)),
     "varchar": Kind(
-        data_type=DataType.VARCHAR, values=texts, options={"max_length": LONGEST}, default="d\n"
+        data_type=DataType.VARCHAR,
+        values=texts,
+        options={"max_length": LONGEST},
+        defaults=("d\n", ""),
     ),
     "json": Kind(
         data_type=DataType.JSON,
@@ -99,11 +104,14 @@ KINDS = {
         sent=lambda value: json.dumps(value) if isinstance(value, str) else value,
         kept=_document,
     ),
-    "geometry": Kind(data_type=DataType.GEOMETRY, values=geometries),
-    "instant": Kind(data_type=DataType.TIMESTAMPTZ, values=instants, sent=_instant),
-    "sparse": Kind(
-        data_type=DataType.SPARSE_FLOAT_VECTOR, values=sparse, kept=_pairs, may_be_null=False
+    "geometry": Kind(data_type=DataType.GEOMETRY, values=geometries, defaults=("POINT (9 9)",)),
+    "instant": Kind(
+        data_type=DataType.TIMESTAMPTZ,
+        values=instants,
+        sent=_instant,
+        defaults=(datetime(2026, 3, 1, 12, tzinfo=UTC),),
     ),
+    "sparse": Kind(data_type=DataType.SPARSE_FLOAT_VECTOR, values=sparse, kept=_pairs),
     "bools": _array(DataType.BOOL, st.booleans()),
     "int8s": _array(DataType.INT8, integers(8)),
     "int16s": _array(DataType.INT16, integers(16)),
@@ -113,6 +121,8 @@ KINDS = {
     "doubles": _array(DataType.DOUBLE, st.floats()),
     "varchars": _array(DataType.VARCHAR, texts, max_length=LONGEST),
 }
+NULL_BY_LEAVING_OUT = frozenset(["sparse"])
+"""The engine knows their null only as a field that a whole request does not send."""
 vectors = st.lists(floats, min_size=DIMENSION, max_size=DIMENSION)
 
 
@@ -125,6 +135,7 @@ class Generated:
     names: tuple[str, ...]
     dynamic: bool
     partitions: dict[str, list[dict[str, Any]]]
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def schema(self, client: MilvusClient) -> CollectionSchema:
         schema = client.create_schema(enable_dynamic_field=self.dynamic)
@@ -132,16 +143,18 @@ class Generated:
         schema.add_field("id", self.key, is_primary=True, **limits)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIMENSION)
         for name in self.names:
-            kind, nullable = KINDS[name], name in self.nullable
-            options = {**kind.options, "nullable": nullable}
-            if kind.default is not None and not nullable:
-                options["default_value"] = kind.default
+            kind = KINDS[name]
+            options = {**kind.options, "nullable": name in self.nullable}
+            if name in self.defaults:
+                options["default_value"] = kind.sent(self.defaults[name])
             schema.add_field(name, kind.data_type, **options)
         return schema
 
     def sent(self, row: dict[str, Any]) -> dict[str, Any]:
         given = {
-            name: None if row[name] is None else KINDS[name].sent(row[name]) for name in self.names
+            name: None if row[name] is None else KINDS[name].sent(row[name])
+            for name in self.names
+            if name in row
         }
         return {"id": row["id"], "vector": row["vector"], **given, **row["dynamic"]}
 
@@ -164,32 +177,79 @@ class Generated:
         if name == "$meta":
             dynamic = row["dynamic"]
             return json.dumps(dynamic, sort_keys=True).encode() if dynamic else None
-        value = row[name]
+        value = row.get(name)
+        if value is None:
+            value = self.defaults.get(name)  # also where a null was sent
         return value if value is None or name not in KINDS else KINDS[name].kept(value)
+
+
+def requests(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The rows as they may be sent together."""
+    groups: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(NULL_BY_LEAVING_OUT.intersection(row), []).append(row)
+    yield from groups.values()
+
+
+def insert(client: MilvusClient, name: str, rows: list[dict[str, Any]], **into: str) -> None:
+    """As pymilvus sends them, but for a column of nothing but missing sparse vectors."""
+    made = Prepare.row_insert_param
+
+    def without_it(*arguments: Any, **options: Any) -> Any:
+        request = made(*arguments, **options)
+        kept = [each for each in request.fields_data if not _is_missing(each)]
+        del request.fields_data[:]
+        request.fields_data.extend(kept)
+        return request
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prepare, "row_insert_param", without_it)
+        client.insert(name, rows, **into)
+
+
+def _is_missing(column: Any) -> bool:
+    is_sparse = column.type == DataType.SPARSE_FLOAT_VECTOR
+    return is_sparse and bool(column.valid_data) and not any(column.valid_data)
 
 
 @st.composite
 def collections(draw: st.DrawFn) -> Generated:
     key = draw(st.sampled_from([DataType.INT64, DataType.VARCHAR]))
     names = tuple(draw(st.lists(st.sampled_from(sorted(KINDS)), unique=True, max_size=7)))
-    nullable = frozenset(n for n in names if KINDS[n].may_be_null and draw(st.booleans()))
-    dynamic = draw(st.booleans())
+    shape = {
+        "key": key,
+        "names": names,
+        "nullable": frozenset(name for name in names if draw(st.booleans())),
+        "dynamic": draw(st.booleans()),
+        "defaults": {
+            name: draw(st.sampled_from(KINDS[name].defaults))
+            for name in names
+            if KINDS[name].defaults and draw(st.booleans())
+        },
+    }
+    empty = Generated(**shape, partitions={})
     of_key = texts if key is DataType.VARCHAR else integers(64)
     ids = draw(st.lists(of_key, unique=True, max_size=12))
-    rows = [row_of(draw, each, names, nullable, dynamic) for each in ids]
+    rows = [row_of(draw, each, empty) for each in ids]
     half = draw(st.integers(0, len(rows)))
-    partitions = {"_default": rows[:half], "other": rows[half:]}
-    return Generated(
-        key=key, names=names, nullable=nullable, dynamic=dynamic, partitions=partitions
-    )
+    return Generated(**shape, partitions={"_default": rows[:half], "other": rows[half:]})
 
 
-def row_of(
-    draw: st.DrawFn, key: Any, names: tuple[str, ...], nullable: frozenset[str], dynamic: bool
-) -> dict[str, Any]:
+def row_of(draw: st.DrawFn, key: Any, made: Generated, *, is_whole: bool = False) -> dict[str, Any]:
+    """`is_whole`: it leaves no field out, as an upsert that leaves nothing of what was there."""
     values = {
-        name: draw(st.none() | KINDS[name].values if name in nullable else KINDS[name].values)
-        for name in names
+        name: draw(_values(name, made))
+        for name in made.names
+        if is_whole or not (_may_be_left_out(name, made) and draw(st.booleans()))
     }
-    more = {f"x{k}": v for k, v in draw(objects).items()} if dynamic else {}
+    more = {f"x{k}": v for k, v in draw(objects).items()} if made.dynamic else {}
     return {"id": key, "vector": draw(vectors), **values, "dynamic": more}
+
+
+def _values(name: str, made: Generated) -> st.SearchStrategy[Any]:
+    may_be_null = name in made.nullable and name not in NULL_BY_LEAVING_OUT
+    return st.none() | KINDS[name].values if may_be_null else KINDS[name].values
+
+
+def _may_be_left_out(name: str, made: Generated) -> bool:
+    return name in made.nullable or name in made.defaults

@@ -170,6 +170,25 @@ def test_the_job_says_that_it_is_of_no_single_instant(
     assert "may be missing or present" in " ".join(job.backup.warnings)
 
 
+def test_a_key_that_it_counts_and_gives_to_no_query_is_not_dropped_silently(
+    cluster: Cluster, tenant: MilvusClient, work: Work
+) -> None:
+    tenant.create_collection(name := unused_name(), dimension=8, consistency_level="Strong")
+    tenant.insert(name, [{"id": number, "vector": [0.5] * 8} for number in (1, 2**63 - 1)])
+    job = backed_up(cluster, work, name)
+    assert f"Of collection {name} the server counts 2 rows and gave 1." in job.task.warnings
+
+
+def test_the_job_names_what_it_has_loaded_and_released_again(
+    cluster: Cluster, tenant: MilvusClient, work: Work
+) -> None:
+    released(tenant, name := make(tenant))
+    (warning,) = [
+        each for each in backed_up(cluster, work, name).task.warnings if "released again" in each
+    ]
+    assert name in warning
+
+
 def test_a_cancelled_backup_releases_what_it_loaded(
     cluster: Cluster, tenant: MilvusClient, milvus: Client, work: Work
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.milvus.generated import Generated, collections
+from tests.milvus.generated import Generated, collections, insert, requests
 from tests.milvus.rooms import Room, by_partition, checksum, unused_name
 
 MODERATE = settings(
@@ -20,9 +20,9 @@ def fill(room: Room, generated: Generated) -> str:
     room.tenant.create_collection(name, schema=generated.schema(room.tenant))
     room.tenant.create_partition(name, "other")
     for partition, rows in generated.partitions.items():
-        if rows:
-            sent = [generated.sent(row) for row in rows]
-            room.tenant.insert(name, sent, partition_name=partition)
+        for together in requests(rows):
+            sent = [generated.sent(row) for row in together]
+            insert(room.tenant, name, sent, partition_name=partition)
     return name
 
 

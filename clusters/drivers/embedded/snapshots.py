@@ -52,6 +52,9 @@ class Snapshots:
     ) -> Description:
         """All writers of these collections wait until all are flushed and pinned, and no longer.
 
+        `created_at` is taken while they wait: what was acknowledged before it is in, what is asked
+        for after it is not.
+
         No collections named: all of the database but the console's own. The same name again gives
         the snapshot that is there.
         """
@@ -61,8 +64,15 @@ class Snapshots:
         unfinished = self._root / f"{_UNFINISHED}{uuid.uuid4().hex}"
         try:
             with self._locks.held(lambda: self._chosen(database, collections)) as keys:
+                created_at = datetime.datetime.now(datetime.UTC).isoformat()
                 pinned = self._pin_all(keys, unfinished)
-            described = _described(name, database, description, pinned, unfinished)
+            described = {
+                "name": name,
+                "database": database,
+                "description": description,
+                "created_at": created_at,
+                "collections": _sized(pinned, unfinished),
+            }
             _write(unfinished / _DESCRIPTION, json.dumps(described))
             unfinished.rename(directory)
         except BaseException:
@@ -158,22 +168,14 @@ def _link_all(
             }
 
 
-def _described(
-    name: str, database: str, description: str, collections: list[Description], root: Path
-) -> Description:
+def _sized(collections: list[Description], root: Path) -> list[Description]:
     """Sizes are read now that writers go on."""
     for collection in collections:
         for file in (*collection["data_files"], *collection["delta_files"]):
             path = root / file["path"]
             file["rows"] = pq.read_metadata(path).num_rows
             file["bytes"] = path.stat().st_size
-    return {
-        "name": name,
-        "database": database,
-        "description": description,
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
-        "collections": collections,
-    }
+    return collections
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,335 @@
+"""Backups of a Milvus that has no control service of ours: read over the wire, as of its timestamp
+where it has one; and restores to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pymilvus import MilvusClient
+from pymilvus.grpc_gen import common_pb2
+
+from backups import capture, jobs, services
+from backups.archive.codec import FormatError
+from backups.archive.description import DataType, FieldDescription
+from backups.archive.manifest import Manifest
+from backups.archive.verify import findings
+from backups.hands import connected, open_archive
+from backups.milvus import keys, wire
+from backups.milvus.schema import describe
+from backups.models import Backup, BackupJob
+from backups.stores.local import LocalStore
+from clusters.drivers.base import Endpoint
+from clusters.drivers.embedded.driver import EmbeddedDriver
+from clusters.models import Cluster
+from tests.backups.conftest import fill
+from tests.backups.interruption import Dead, taken_over
+from tests.milvus.front import Front, reads
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.worker import run_task
+
+Work = Callable[[], int]
+INSTANT = datetime(2026, 11, 23, 10, 20, 30, 456_000, tzinfo=UTC)
+LATER = INSTANT + timedelta(minutes=5)
+KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
+ROWS = 100
+AT_ONCE = 16
+"""Rows in a page, and in a part."""
+SEALED = 3
+_BEFORE_A_PAGE = (*range(AT_ONCE, ROWS, AT_ONCE), ROWS)
+PAGES = [keys.every(KEY), *(keys.after(KEY, rows - 1) for rows in _BEFORE_A_PAGE)]
+"""Which rows are asked for; the last page is empty."""
+
+
+def timestamp(instant: datetime) -> int:
+    """As a full Milvus spells it: milliseconds, and a counter within them."""
+    return (int(instant.timestamp() * 1000) << 18) + 7
+
+
+@pytest.fixture
+def front(
+    cluster: Cluster, driver: EmbeddedDriver, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[Front]:
+    settings.LEASE_SECONDS = 60
+    access = driver.console_access(cluster.cluster_id)
+    assert access is not None
+    with Front(f"{access.endpoint.host}:{access.endpoint.port}") as front:
+        front.timestamp = timestamp(INSTANT)
+        there = Endpoint(host="127.0.0.1", port=front.port)
+        full = dataclasses.replace(access, endpoint=there, control=None)
+        monkeypatch.setattr(driver, "console_access", lambda cluster_id: full)
+        yield front
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = capture.write_parts
+    monkeypatch.setattr(
+        capture, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+    )
+    for most in ("_FIRST_ROWS", "_MOST_ROWS"):
+        monkeypatch.setattr(wire, most, AT_ONCE)
+
+
+def asked(cluster: Cluster, front: Front, *names: str) -> BackupJob:
+    job = services.take_backup(cluster, collection_names=names, by="alice")
+    front.forget()
+    return job
+
+
+def backed_up(cluster: Cluster, front: Front, *names: str) -> BackupJob:
+    job = asked(cluster, front, *names)
+    run_task(job.task.task_id)
+    return BackupJob.objects.select_related("task", "backup").get(pk=job.pk)
+
+
+def pages_of(front: Front) -> list[str]:
+    """Each once: the attempt that died has asked ahead, and the answer may still be under way."""
+    return sorted({each.expr for each in front.queries if reads(each)}, key=PAGES.index)
+
+
+def manifest_of(job: BackupJob) -> Manifest:
+    return open_archive(Backup.objects.get(pk=job.backup_id)).manifest
+
+
+# one instant
+
+
+def test_every_query_of_every_collection_is_as_of_one_timestamp(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    for name in ("left", "right"):
+        fill(milvus, name, rows=ROWS)
+    job = backed_up(cluster, front, "left", "right")
+    first, *others = front.queries
+    assert (first.guarantee_timestamp, first.consistency_level) == (0, common_pb2.Strong)
+    assert {each.guarantee_timestamp for each in others} == {front.timestamp}
+    assert {each.consistency_level for each in others} == {common_pb2.Customized}
+    assert {each.collection_name for each in others if reads(each)} == {"left", "right"}
+    assert manifest_of(job).capture.method == "timestamp"
+
+
+def test_its_time_is_that_of_the_timestamp(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    fill(milvus, rows=ROWS)
+    job = backed_up(cluster, front, "images")
+    assert datetime.fromisoformat(manifest_of(job).capture.captured_at) == INSTANT
+    assert (job.backup.row_count, job.backup.missing) == (ROWS, [])
+
+
+def test_without_one_its_time_lies_before_the_first_row_that_was_read(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    front.timestamp = 0
+    fill(milvus, rows=ROWS)
+    before = datetime.now(UTC)
+    job = backed_up(cluster, front, "images")
+    capture = manifest_of(job).capture
+    assert before < datetime.fromisoformat(capture.captured_at) < front.first_query_at
+    assert capture.method == "none"
+    assert job.backup.missing == ["It is not of one instant."]
+
+
+def test_an_alias_beside_what_it_means_is_one_collection(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    fill(milvus, rows=ROWS)
+    milvus.create_alias("images", "pictures")
+    job = backed_up(cluster, front, "pictures", "images")
+    assert job.task.state == "SUCCEEDED", job.task.message
+    assert [each["name"] for each in job.backup.collections] == ["images"]
+
+
+def test_what_cannot_be_written_down_is_said_and_not_tried_again() -> None:
+    with pytest.raises(JobFailed, match="twice") as caught, jobs._in_words():
+        raise FormatError("a collection stands in it twice")
+    assert caught.value.permanent
+
+
+# what the server counts
+
+
+@pytest.mark.parametrize("instant", [INSTANT, None])
+def test_rows_that_are_counted_and_given_to_nobody_are_said(
+    instant: datetime | None, cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    front.timestamp = timestamp(instant) if instant else 0
+    fill(milvus, rows=ROWS)
+    front.uncounted = 1
+    job = backed_up(cluster, front, "images")
+    said = "Of collection images the server counts 101 rows and gave 100."
+    assert said in job.task.warnings
+    assert said in manifest_of(job).capture.warnings
+    assert job.backup.missing == [said if instant else "It is not of one instant."]
+
+
+def test_rows_that_expired_since_they_were_read_are_not_missing(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    fill(milvus, rows=ROWS)
+    front.uncounted = -1
+    job = backed_up(cluster, front, "images")
+    assert "Of collection images the server counts 99 rows and gave 100." in job.task.warnings
+    assert job.backup.missing == []
+
+
+# another attempt
+
+
+def dies_after_some_parts(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep, kept = capture._keep, []
+
+    def keep_some(*arguments: Any) -> None:
+        if len(kept) == SEALED:
+            raise Dead
+        kept.append(keep(*arguments))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(capture, "_keep", keep_some)
+        with pytest.raises(Dead):
+            run_task(job.task.task_id)
+
+
+@pytest.mark.parametrize("instant", [INSTANT, None])
+def test_another_attempt_reads_no_sealed_part_again(
+    instant: datetime | None,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    store: LocalStore,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front.timestamp = timestamp(instant) if instant else 0
+    fill(milvus, rows=ROWS)
+    dies_after_some_parts(job := asked(cluster, front, "images"), monkeypatch)
+    front.forget()
+    front.timestamp = timestamp(LATER) if instant else 0
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert pages_of(front) == PAGES[SEALED:]
+    assert {each.guarantee_timestamp for each in front.queries} == {
+        timestamp(INSTANT) if instant else 0
+    }
+    assert manifest_of(job).rows == ROWS
+    assert findings(store, job.backup.directory) == []
+
+
+def test_the_time_stays_that_of_the_first_attempt(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front.timestamp = 0
+    fill(milvus, rows=ROWS)
+    dies_after_some_parts(job := asked(cluster, front, "images"), monkeypatch)
+    between = datetime.now(UTC)
+    taken_over(job.task)
+    assert datetime.fromisoformat(manifest_of(job).capture.captured_at) < between
+
+
+def timestamp_is_refused(front: Front) -> None:
+    front.refused.add(timestamp(INSTANT))
+
+
+def collection_is_another(front: Front) -> None:
+    front.collection_id += 1
+
+
+@pytest.mark.parametrize("happens", [timestamp_is_refused, collection_is_another])
+def test_what_the_server_has_no_more_is_begun_anew(
+    happens: Callable[[Front], None],
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    store: LocalStore,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(milvus, rows=ROWS)
+    dies_after_some_parts(job := asked(cluster, front, "images"), monkeypatch)
+    front.forget()
+    front.timestamp = timestamp(LATER)
+    happens(front)
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert (pages_of(front), manifest_of(job).rows) == (PAGES, ROWS)
+    assert datetime.fromisoformat(manifest_of(job).capture.captured_at) == LATER
+    assert findings(store, job.backup.directory) == []
+
+
+# what is not loaded
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, bool]]]:
+    """Everything that is reported: phase, words, and whether the lock was held."""
+    said: list[tuple[str, str, bool]] = []
+    report = Attempt.report
+
+    def noted(self: Attempt, percent: int, phase: str, message: str) -> None:
+        held = type(self.task).objects.get(pk=self.task.pk).holds_lock
+        said.append((phase, message, held))
+        report(self, percent, phase, message)
+
+    monkeypatch.setattr(Attempt, "report", noted)
+    return said
+
+
+def test_nobody_waits_while_a_collection_is_loaded_for_reading(
+    cluster: Cluster, milvus: MilvusClient, front: Front, said: list[tuple[str, str, bool]]
+) -> None:
+    fill(milvus, rows=ROWS)
+    milvus.release_collection("images")
+    front.loaded = [40]
+    job = backed_up(cluster, front, "images")
+    assert (job.task.state, job.backup.row_count) == ("SUCCEEDED", ROWS)
+    loading = "Loading images, which is not loaded, to read it: 40 percent."
+    assert ("pinning", loading, False) in said
+    assert said[0][2]
+
+
+def test_it_is_released_again_and_the_job_names_it(
+    cluster: Cluster, milvus: MilvusClient, front: Front
+) -> None:
+    for name in ("left", "right"):
+        fill(milvus, name, rows=ROWS)
+    milvus.release_collection("left")
+    with connected(cluster, "default") as client:
+        before = describe(client, "left")
+        job = backed_up(cluster, front, "left", "right")
+        assert describe(client, "left") == before
+    assert manifest_of(job).collection("left").description == before
+    (warning,) = [text for text in job.task.warnings if "released again" in text]
+    assert "left." in warning
+    assert "right" not in warning
+
+
+# restores
+
+
+def test_indexes_that_are_built_before_rows_are_compared_are_counted(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    said: list[tuple[str, str, bool]],
+    work: Work,
+) -> None:
+    fill(milvus, rows=ROWS)
+    backup = backed_up(cluster, front, "images").backup
+    said.clear()
+    front.indexed, front.loaded = [0.25, 0.75], [40]
+    job = services.restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    work()
+    job.task.refresh_from_db()
+    assert job.task.state == "SUCCEEDED", job.task.message
+    phases = [phase for phase, _, _ in said]
+    before = [words for phase, words, _ in said[: phases.index("comparing")] if phase == "indexing"]
+    assert before[:2] == ["Indexed 25 of 100 rows of images.", "Indexed 75 of 100 rows of images."]
+    assert before[2] == "Loaded 40 percent of images."
