@@ -31,7 +31,8 @@ from vbase_console.tasks.models import Pulse, Task
 
 STOCK = "beat --pidfile= --scheduler django_celery_beat.schedulers:DatabaseScheduler"
 OURS = "beat --pidfile="
-DISPATCHER = "worker -Q sweeps -P threads -c 2 --without-gossip --without-mingle --without-heartbeat"
+QUIET = "--without-gossip --without-mingle --without-heartbeat"
+DISPATCHER = f"worker -Q sweeps -P threads -c 2 {QUIET}"
 Start = Callable[[str], "subprocess.Popen[bytes]"]
 
 
