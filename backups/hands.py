@@ -13,7 +13,7 @@ from backups.archive.reader import ArchiveDamaged, ArchiveReader
 from backups.milvus.client import Client, Endpoint
 from backups.milvus.snapshot import Snapshots
 from backups.models import Backup
-from backups.stores.base import Store
+from backups.stores.base import Store, StoreError
 from backups.stores.local import LocalStore
 from clusters.drivers.base import ConsoleAccess
 from clusters.hands import get_driver
@@ -24,6 +24,14 @@ from vbase_console.errors import Unavailable
 @lru_cache(maxsize=1)
 def get_store() -> Store:
     return LocalStore(settings.BACKUP_STORE)
+
+
+def require_store() -> None:
+    """Raise `StoreError` where nothing at all lies in the store. Whoever misses a file there asks
+    first: the directory of a disk that is not mounted is empty, and no backup is lost by that.
+    """
+    if not any(True for _ in get_store().list("")):
+        raise StoreError("The backup store is empty. Is its directory there and mounted?")
 
 
 def open_archive(backup: Backup) -> ArchiveReader:

@@ -1,13 +1,16 @@
 """What the dead have left: found every minute, and cleared where it is certain.
 
 Certain means: the row that it belongs to says that nobody can want it any more. What belongs to no
-row is said and left alone, because it may be somebody's only copy. Nothing here touches a tenant's
-collections: walking a restore back is the restore's own work, under its lock.
+row is said and left alone, because it may be somebody's only copy. A row without its files is said
+and verified, which finds it damaged, so that no retention counts on it. Nothing here touches a
+tenant's collections: walking a restore back is the restore's own work, under its lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 from celery import shared_task
@@ -16,10 +19,10 @@ from django.utils import timezone
 from backups import capture
 from backups.archive.manifest import MANIFEST_NAME
 from backups.archive.writer import delete_archive
-from backups.hands import get_store
+from backups.hands import get_store, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob, BackupQuerySet
-from backups.services import delete_again
+from backups.services import delete_again, verify_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError
 from clusters.drivers.base import DriverError
@@ -50,12 +53,20 @@ def sweep_janitor() -> int:
 
 
 def _round() -> int:
-    cleared = get_store().sweep(TEMPORARY_FOR)
+    cleared = _swept()
     cleared += sum(_tidied(job) for job in _untidy())
     cleared += sum(_deleted_again(backup) for backup in _stuck())
     if _taken("store walk", WALK_EVERY):
         cleared += look_through_the_store()
     return cleared
+
+
+def _swept() -> int:
+    try:
+        return get_store().sweep(TEMPORARY_FOR)
+    except StoreError as error:
+        logger.warning("Temporary files stay for now: %s", error)
+        return 0
 
 
 def _taken(part: str, every: timedelta) -> bool:
@@ -113,31 +124,56 @@ def _deleted_again(backup: Backup) -> bool:
 def look_through_the_store() -> int:
     """Orphans (files without a backup) and ghosts (backups without files).
 
-    The rows are read first: a backup that is sealed meanwhile is then no ghost.
+    The rows are read first: a backup that is sealed meanwhile is then no ghost. Where the store is
+    away as a whole, that is said once, and of no backup.
     """
     known = {row.directory: row for row in _rows().iterator()}
+    try:
+        if any(row.status == BackupStatus.AVAILABLE for row in known.values()):
+            require_store()
+        lying = _lying()
+    except StoreError as error:
+        logger.error("The backup store was not looked through: %s", error)
+        return 0
+    _say_orphans(lying.keys() - known.keys())
+    _verify_ghosts(known, lying)
+    gone = [known[each] for each in lying.keys() & known.keys()]
+    return sum(_removed(row) for row in gone if row.status == BackupStatus.GONE)
+
+
+def _rows() -> BackupQuerySet:
+    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damaged_by")
+    return Backup.objects.only(*fields).order_by()
+
+
+def _lying() -> dict[str, bool]:
+    """The directories of archives, and whether there is a manifest in each."""
     lying: dict[str, bool] = {}
     for entry in get_store().list(""):
         if entry.kind is EntryKind.EMPTY_DIRECTORY and "/" not in entry.key:
             continue  # of an organization whose last backup is gone
         directory = "/".join(entry.key.split("/")[:2])
         lying[directory] = lying.get(directory, False) or entry.key.endswith(f"/{MANIFEST_NAME}")
-    _say_what_differs(known, lying)
-    gone = [known[each] for each in lying.keys() & known.keys()]
-    return sum(_removed(row) for row in gone if row.status == BackupStatus.GONE)
+    return lying
 
 
-def _rows() -> BackupQuerySet:
-    return Backup.objects.only("backup_id", "organization_id", "name", "status").order_by()
-
-
-def _say_what_differs(known: dict[str, Backup], lying: dict[str, bool]) -> None:
-    for directory in sorted(lying.keys() - known.keys()):
+def _say_orphans(directories: Iterable[str]) -> None:
+    for directory in sorted(directories):
         if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
             logger.warning("The store holds %s, which no backup of this console knows.", directory)
-    for directory, row in known.items():
-        if row.status == BackupStatus.AVAILABLE and not lying.get(directory):
-            logger.error("The manifest of backup %s (%s) is gone.", row.name, directory)
+
+
+def _verify_ghosts(known: dict[str, Backup], lying: dict[str, bool]) -> None:
+    available = ((at, row) for at, row in known.items() if row.status == BackupStatus.AVAILABLE)
+    ghosts = [(directory, row) for directory, row in available if not lying.get(directory)]
+    for directory, row in ghosts:
+        logger.error("The manifest of backup %s (%s) is gone.", row.name, directory)
+    at_it = Task.objects.active().filter(kind=JobKind.VERIFY)
+    asked = set(at_it.values_list("backup_job__backup", flat=True))
+    unknown = [row for _, row in ghosts if not row.damaged_by and row.pk not in asked]
+    for row in unknown[:AT_ONCE]:
+        with contextlib.suppress(ConsoleError):  # it was deleted meanwhile
+            verify_backup(row, by=BY)
 
 
 def _removed(backup: Backup) -> bool:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from backups import capture, restore
 from backups.archive.codec import FormatError
 from backups.archive.reader import ArchiveDamaged
-from backups.archive.verify import check
+from backups.archive.verify import check, listed, printable
 from backups.archive.writer import delete_archive
-from backups.hands import get_store, open_archive
+from backups.hands import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.protection.inventory import follow_job
@@ -64,27 +64,51 @@ def take(attempt: Attempt) -> None:
 def bring_back(attempt: Attempt) -> None:
     """Restore, or leave the target as it was."""
     with _in_words():
-        restore.restore(attempt, _job(attempt))
+        try:
+            restore.restore(attempt, _job(attempt))
+        except ArchiveDamaged:
+            _note_damage(attempt)
+            raise
 
 
 def verify(attempt: Attempt) -> None:
     """Read every byte of the archive; whatever is not as it was sealed is named."""
     job = _job(attempt)
-    found: list[str] = []
-    total, done = max(1, job.backup.size_bytes or 1), 0
     with _in_words():
-        for checked in check(get_store(), job.backup.directory):
-            done += checked.bytes
-            if checked.problem:
-                found.append(str(checked))
-            attempt.report(99 * done // total, "verifying", f"Checked {done} of {total} bytes.")
-        if not found:
-            open_archive(job.backup)
-    if found:
-        attempt.remember(damaged=True)
-        raise JobFailed(_findings(found), permanent=True)
+        found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
+        if found:
+            _note_damage(attempt)
+            raise JobFailed(_findings(found), permanent=True)
     with attempt.fenced():
         Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now(), damaged_by="")
+
+
+def _damage_in(attempt: Attempt, backup: Backup) -> list[str]:
+    store = get_store()
+    lying = listed(store, backup.directory)
+    total, done, found = sum(entry.size for entry in lying.values()), 0, []
+    for checked in check(store, backup.directory, lying):
+        done += checked.bytes
+        if checked.problem:
+            found.append(str(checked))
+        said = f"Checked {done} of {total} bytes."
+        attempt.report(99 * done // max(1, total), "verifying", said)
+    return found
+
+
+def _not_the_sealed(backup: Backup) -> list[str]:
+    """Whole in itself, and yet another's, or written anew."""
+    try:
+        open_archive(backup)
+    except ArchiveDamaged as damage:
+        return [printable(str(damage))]
+    return []
+
+
+def _note_damage(attempt: Attempt) -> None:
+    """Nobody counts on the backup any more, unless the store is away as a whole."""
+    require_store()
+    attempt.remember(damaged=True)
 
 
 def delete(attempt: Attempt) -> None:
@@ -166,7 +190,7 @@ def _settled(task: Task) -> None:
     changes: dict[str, object] = {"status": _status_after(kind, state, job.backup)}
     if kind is JobKind.RESTORE and state == TaskState.SUCCEEDED and task.checkpoint.get("proves"):
         changes["proven_at"] = timezone.now()
-    if kind is JobKind.VERIFY and task.checkpoint.get("damaged"):
+    if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
         changes |= {"verified_at": None, "proven_at": None, "damaged_by": task.task_id}
     if changes["status"] == BackupStatus.GONE:
         changes["deleted_at"] = timezone.now()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backups.preflight import Preflight, Step
-from backups.swap import Swap
+from backups.swap import OLD, Swap
 
 _TUPLES = ("aliases", "aliases_before")
 
@@ -63,7 +63,7 @@ def swaps_of(task_id: str, steps: Sequence[Step]) -> list[Swap]:
         Swap(
             step=step,
             hidden=f"_vbase_restore_{mark}_{number}",
-            old=f"_vbase_old_{mark}_{number}",
+            old=f"{OLD}{mark}_{number}",
         )
         for number, step in enumerate(steps)
     ]

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from backups.archive.reader import ArchiveDamaged
+from backups.archive.verify import printable
 from backups.hands import connected
 from backups.milvus.client import Client
-from backups.milvus.errors import MilvusError, NotFound, NotLoaded
+from backups.milvus.errors import MilvusError, NotFound, NotLoaded, Refused
+from backups.names import can_be_collection, can_be_database, is_name
 from backups.stores.base import StoreError
 from clusters.models import Cluster
 from vbase_console.errors import FailedPrecondition, Unavailable
@@ -20,6 +22,8 @@ HIDDEN = "_vbase_"
 SOON_SECONDS = 5.0
 MOST_COUNTED = 200
 """A page that counts every one of thousands of collections would make the cluster crawl."""
+
+_UNUSABLE = "a name is up to 255 letters, digits and underscores, a letter or underscore first."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ def databases_of(cluster: Cluster) -> list[str]:
 
 def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
     """The tenant's collections, the first of them with their rows."""
+    require_possible(database)
     with answering(), connected(cluster, database) as client:
         _require_database(client.databases(), database)
         names = [name for name in client.collections() if not name.startswith(HIDDEN)]
@@ -51,6 +56,17 @@ def _rows_in(client: Client, name: str) -> int | None:
         return None
 
 
+def require_possible(database: str, names: Sequence[str] = ()) -> None:
+    """Raise `NotFound`, without asking, for what no server calls a database or a collection."""
+    if not can_be_database(database):
+        raise NothingThere(f"There is no database '{printable(database)}': {_UNUSABLE}")
+    nowhere = [printable(name) for name in names if not can_be_collection(name)]
+    if nowhere:
+        raise NothingThere(
+            f"Database '{database}' has no collection {', '.join(nowhere)}: {_UNUSABLE}"
+        )
+
+
 def require_database(cluster: Cluster, database: str) -> None:
     """Raise `NotFound` where it is not there, and `Unavailable` soon where nobody answers."""
     with answering(), connected(cluster, database) as client:
@@ -64,9 +80,19 @@ def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -
         _require_database(client.databases(), database)
         there = set(client.collections())
         missing = [name for name in names if name not in there]
-        missing = [name for name in missing if not client.has(name)]
+        missing = [name for name in missing if not _has(client, name)]
     if missing:
         raise NothingThere(f"Database '{database}' has no collection {', '.join(missing)}.")
+
+
+def _has(client: Client, name: str) -> bool:
+    """Stricter servers refuse to look for a name that they would not give."""
+    try:
+        return client.has(name)
+    except Refused:
+        if is_name(name):
+            raise
+        return False
 
 
 def _require_database(there: Sequence[str], wanted: str) -> None:

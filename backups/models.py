@@ -86,7 +86,7 @@ class Backup(models.Model):
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
     damaged_by = models.CharField(max_length=40, blank=True)
-    """The verification that found it damaged, until another one finds it whole."""
+    """The verification or restore that found it damaged, until a verification finds it whole."""
     deleted_at = models.DateTimeField(null=True)
 
     objects = BackupQuerySet.as_manager()

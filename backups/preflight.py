@@ -15,6 +15,7 @@ from backups.archive.description import CollectionDescription
 from backups.archive.manifest import CollectionContent, Manifest
 from backups.milvus import losses
 from backups.milvus.client import Client, Server
+from backups.names import LONGEST, fits
 from backups.states import OnConflict
 from vbase_console.errors import NotFound
 
@@ -155,6 +156,8 @@ def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
         means = target.collection_of.get(step.target)
         what = f"an alias of '{means}'" if means else "a collection"
         found.append(f"'{step.target}' is {what} in database '{wish.db_name}'.")
+    if not fits(step.target):
+        found.append(f"'{step.target}' is longer than {LONGEST} bytes: choose a shorter suffix.")
     own = target.aliases_of.get(step.target, ()) if step.replaces else ()
     for alias in step.aliases:
         if target.is_taken(alias) and alias not in own:

@@ -27,17 +27,28 @@ SWAPPING = 96
 
 def restore(attempt: Attempt, job: BackupJob) -> None:
     """Bring the collections of `job.backup` back, each whole and compared, or change nothing."""
+    if not Journal(attempt.task.checkpoint).swapped:
+        _bring_back(attempt, job)
+    with connected(job.cluster, job.db_name, attempt.name) as client:
+        if job.db_name in client.databases():  # it is its tenant's, who may have dropped it
+            _finish(attempt, job, client)
+    tidy(job)
+
+
+def _bring_back(attempt: Attempt, job: BackupJob) -> None:
     reader = open_archive(job.backup)
     _plan(attempt, job, reader)
     with connected(job.cluster, job.db_name, attempt.name) as client:
-        if not Journal(attempt.task.checkpoint).swapped:
-            _fill(attempt, job, reader, client)
-            _look_again(attempt, job, reader)
-            _swap(attempt, reader, client)
-        for swap in _swaps(attempt):
-            swap.finish(client, attempt.guard)
-        databases.hand_over(attempt, client, job.db_name)
-    tidy(job)
+        _fill(attempt, job, reader, client)
+        _look_again(attempt, job, reader)
+        _swap(attempt, reader, client)
+
+
+def _finish(attempt: Attempt, job: BackupJob, client: Client) -> None:
+    """Needs the archive no more, whatever became of it."""
+    for swap in _swaps(attempt):
+        swap.finish(client, attempt.guard)
+    databases.hand_over(attempt, client, job.db_name)
 
 
 def undo(attempt: Attempt, job: BackupJob) -> None:
@@ -153,5 +164,5 @@ def _walk_back(attempt: Attempt, job: BackupJob, client: Client) -> None:
         if swap.step.source in journal.begun and swap.step.source not in journal.unnamed:
             swap.take_name_away(client, attempt.guard)
         _note(attempt, "unnamed", swap)
-        swap.give_back(client, attempt.guard)
+        swap.give_back(client, attempt.guard, attempt.warn)
     databases.take_back(attempt, client, job.db_name)

@@ -15,12 +15,17 @@ between, because afterwards nothing tells our collection from one that its tenan
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
 
 from backups.archive.description import LoadDescription
 from backups.milvus import create
 from backups.milvus.client import Client
+from backups.names import LONGEST
 from backups.preflight import Step
 from clusters.drivers.base import Guard
+
+OLD = "_vbase_old_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,13 +48,14 @@ class Swap:
 
     def finish(self, client: Client, guard: Guard) -> None:
         """What had the name goes; from here on there is no way back. Aliases that somebody gave it
-        meanwhile mean the restored collection from now on.
+        meanwhile mean the restored collection from now on, unless that was dropped already.
         """
-        for alias in client.aliases(self.old) if client.has(self.old) else ():
+        inherited = client.has(self.old) and client.has(self.step.target)
+        for alias in client.aliases(self.old) if inherited else ():
             guard()
             client.alter_alias(alias, self.step.target)
         guard()
-        client.drop(self.old)
+        _drop(client, self.old)
 
     def take_name_away(self, client: Client, guard: Guard) -> None:
         """Undo, first half, for a swap that had begun: what stands under the name is ours where the
@@ -59,17 +65,34 @@ class Swap:
             guard()
             client.rename(self.step.target, self.hidden)
 
-    def give_back(self, client: Client, guard: Guard) -> None:
-        """Undo, second half: the name and the aliases to what had them; nothing of ours stays."""
+    def give_back(self, client: Client, guard: Guard, warn: Callable[[str], None]) -> None:
+        """Undo, second half: the aliases and the name to what had them; nothing of ours stays."""
+        self._give_aliases_back(client, guard)
         if client.has(self.old):
+            name = self._name_for_the_old(client)
+            if name != self.step.target:
+                warn(_kept(self.step.target, name))
             guard()
-            client.rename(self.old, self.step.target)
-        ours = client.aliases(self.hidden) if client.has(self.hidden) else ()
-        for alias in set(self.step.aliases_before) & set(ours):
-            guard()
-            client.alter_alias(alias, self.step.target)
+            client.rename(self.old, name)
         guard()
         _drop(client, self.hidden)
+
+    def _give_aliases_back(self, client: Client, guard: Guard) -> None:
+        """Before its name: they go with it, whichever name that will be."""
+        home = self.old if client.has(self.old) else self.step.target
+        ours = client.aliases(self.hidden) if client.has(self.hidden) and client.has(home) else ()
+        for alias in set(self.step.aliases_before) & set(ours):
+            guard()
+            client.alter_alias(alias, home)
+
+    def _name_for_the_old(self, client: Client) -> str:
+        """Its own; or one that its tenant sees, where somebody took the name while it was free."""
+        tail = f"_before_{self.old.removeprefix(OLD)}"
+        return next(
+            name
+            for name in itertools.chain([self.step.target], _names(self.step.target, tail))
+            if not client.has(name)
+        )
 
     def _take_name(self, client: Client, guard: Guard) -> None:
         if self.step.replaces and not client.has(self.old):
@@ -84,6 +107,20 @@ class Swap:
             _point(client, alias, self.step.target)
         elif alias not in client.aliases(self.step.target):
             client.create_alias(alias, self.step.target)
+
+
+def _names(name: str, tail: str) -> Iterator[str]:
+    """All with this tail, however long the name is."""
+    for number in itertools.count(1):
+        end = tail if number == 1 else f"{tail}_{number}"
+        yield f"{name[: LONGEST - len(end)]}{end}"
+
+
+def _kept(target: str, name: str) -> str:
+    return (
+        f"{target}: somebody else took this name while the restore was swapping, so what had it "
+        f"before is called {name} now, with all its rows."
+    )
 
 
 def _drop(client: Client, name: str) -> None:

@@ -2,7 +2,7 @@
 
 Every member is written and every member is expected: a missing, unknown or doubled one, or one of
 another type, is refused with the path to it. Floats never stand in JSON, where two writers may
-spell one number in two ways.
+spell one number in two ways; nor do integers that a signed 64-bit number does not hold.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Self, TypeVar
 
 Model = TypeVar("Model", bound="JsonModel")
+
+_LONGEST_NUMBER = len(str(-(2**63)))
 
 
 class FormatError(ValueError):
@@ -34,25 +36,39 @@ class JsonModel:
 
 def canonical_json(value: object) -> bytes:
     """The one spelling: members sorted by code point, no spaces, UTF-8, only needed escapes."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode("utf-8")
+    try:
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        return text.encode("utf-8")
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise FormatError(f"it cannot be written as JSON in UTF-8: {error}") from error
 
 
 def strict_json(data: bytes) -> object:
-    """Parse UTF-8 JSON that holds no floats and no object with a doubled member."""
+    """Parse UTF-8 JSON that holds no floats, no integers beyond 64 bits, no object with a doubled
+    member, and no half of a surrogate pair.
+    """
     try:
-        text = data.decode("utf-8")
         parsed: object = json.loads(
-            text,
+            data.decode("utf-8"),
             object_pairs_hook=_single_members,
+            parse_int=_bounded,
             parse_float=_no_float,
             parse_constant=_no_float,
         )
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FormatError(f"it is not JSON in UTF-8: {error}") from error
+    if b"\\u" in data:
+        canonical_json(parsed)  # only an escape can hide half a pair, and hardly any text needs one
     return parsed
+
+
+def _bounded(text: str) -> int:
+    """Counted before it is read: Python takes long for a very long number, or refuses it."""
+    if len(text) > _LONGEST_NUMBER or not -(2**63) <= int(text) < 2**63:
+        raise FormatError(f"a number that begins {text[:_LONGEST_NUMBER]} is beyond 64 bits")
+    return int(text)
 
 
 def _single_members(pairs: list[tuple[str, object]]) -> dict[str, object]:

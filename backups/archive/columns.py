@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -45,6 +46,9 @@ _VECTORS: dict[DataType, Callable[[int], pa.DataType]] = {
     DataType.BFLOAT16_VECTOR: lambda dim: pa.binary(dim * 2),
 }
 
+_DIMENSION = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
+"""So many bytes of a half precision vector Arrow can still count."""
+
 ELEMENT_TYPES = frozenset(_SCALARS) - {DataType.SPARSE_FLOAT_VECTOR}
 
 
@@ -67,7 +71,7 @@ def arrow_type(field: FieldDescription) -> pa.DataType:
 
 def dimension_of(field: FieldDescription) -> int:
     text = field.params.get("dim", "")
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    if not _DIMENSION.fullmatch(text):
         raise FormatError(f"field {field.name!r} has no usable dim: {text!r}")
     if field.data_type is DataType.BINARY_VECTOR and int(text) % 8:
         raise FormatError(

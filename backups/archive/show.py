@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backups.archive.manifest import CollectionContent, Manifest
+from backups.archive.parts import Part
 from backups.archive.verify import printable
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -40,6 +41,7 @@ def _collection(content: CollectionContent) -> Iterator[str]:
     for partition in description.partitions:
         rows = sum(part.rows for part in content.parts_of(partition))
         yield f"  partition {printable(partition)}: {_number_of(rows, 'row')}"
+        yield from map(_part, content.parts_of(partition))
     for field in description.columns:
         yield f"  field {printable(field.name)}: {field.data_type}{_marks(field.is_primary_key)}"
     for index in description.indexes:
@@ -47,6 +49,11 @@ def _collection(content: CollectionContent) -> Iterator[str]:
         yield f"  index on {printable(index.field_name)}: {printable(params)}"
     if description.aliases:
         yield f"  aliases {printable(', '.join(description.aliases))}"
+
+
+def _part(part: Part) -> str:
+    size = _number_of(part.bytes, "byte")
+    return f"    part {part.number}: {_number_of(part.rows, 'row')}, {size}, SHA-256 {part.sha256}"
 
 
 def _marks(is_primary_key: bool) -> str:

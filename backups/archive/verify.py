@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from backups.archive.checksum import RowChecksum
 from backups.archive.manifest import MANIFEST_NAME
@@ -26,13 +26,21 @@ class Checked:
         return f"{printable(self.file)}: {self.problem or 'sound'}"
 
 
-def check(store: Store, archive: str) -> Iterator[Checked]:
-    """File after file, what cannot be read included; the caller may stop between two.
+def listed(store: Store, archive: str) -> dict[str, Entry]:
+    """What lies in the archive's directory, by the names of its files inside."""
+    return {_inside(entry.key, archive): entry for entry in store.list(archive)}
+
+
+def check(
+    store: Store, archive: str, lying: Mapping[str, Entry] | None = None
+) -> Iterator[Checked]:
+    """File after file, what cannot be read included; the caller may stop between two, and who has
+    `listed` what lies there knows how much there is to read.
 
     What the archive should hold comes first, then what should not be there. Without a sound
     manifest nothing can be said of the parts, and they are named as unknown.
     """
-    entries = {_inside(entry.key, archive): entry for entry in store.list(archive)}
+    entries = dict(listed(store, archive) if lying is None else lying)
     manifest, reader = _check_manifest(store, archive, entries.pop(MANIFEST_NAME, None))
     yield manifest
     if reader is not None:

@@ -13,7 +13,13 @@ from backups.archive.checksum import RowChecksum
 from backups.archive.codec import FormatError
 from backups.archive.columns import arrow_schema, fingerprint
 from backups.archive.description import CollectionDescription
-from backups.archive.manifest import MANIFEST_NAME, Manifest, manifest_sha256, serialize
+from backups.archive.manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST_NAME,
+    Manifest,
+    manifest_sha256,
+    serialize,
+)
 from backups.archive.parquet import KeyRange, check_batch, open_writer
 from backups.archive.parts import Part, inside
 from backups.stores.base import ObjectExists, StagedObject, Store, StoreError, put
@@ -29,6 +35,12 @@ Guard = Callable[[], None]
 
 Fenced = Callable[[], AbstractContextManager[object]]
 """While it is entered the caller cannot lose its right to write; entering raises where it has."""
+
+
+class ManifestTooLarge(StoreError):
+    """Nobody could read what would be sealed."""
+
+    permanent = True
 
 
 def nothing_to_guard() -> None:
@@ -75,6 +87,11 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothi
         if store.size(inside(archive, part.name)) != part.bytes:
             raise StoreError(f"{part.name} is gone or has another size: start the backup over.")
     data, key = serialize(manifest), inside(archive, MANIFEST_NAME)
+    if len(data) > LARGEST_MANIFEST:
+        raise ManifestTooLarge(
+            f"The manifest would have {len(data)} bytes, and readers take {LARGEST_MANIFEST}: "
+            "back up fewer collections at a time."
+        )
     guard()
     try:
         put(store, key, data)

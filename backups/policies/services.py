@@ -14,6 +14,7 @@ from django.utils import timezone as clock
 
 from backups.looking import require_database
 from backups.models import Backup, BackupJob
+from backups.names import is_name
 from backups.policies import schedules, target
 from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.firing import start_run
@@ -37,7 +38,7 @@ def look_for_database(cluster: Cluster, db_name: str) -> None:
     """
     if db_name in ("", DEFAULT_DATABASE) or cluster.condition != Condition.RUNNING:
         return
-    if target.is_name(db_name):
+    if is_name(db_name):
         with contextlib.suppress(Unavailable):
             require_database(cluster, db_name)
 

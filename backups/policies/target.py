@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from backups.names import is_name
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.policies.models import MOST_RETAINED
 from backups.policies.states import OnMissing
 from vbase_console.errors import InvalidArgument
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 RESERVED = "_vbase_"
 MOST_COLLECTIONS = 1000
 
@@ -27,11 +26,6 @@ class Refusals:
     def raise_any(self) -> None:
         if self._found:
             raise InvalidArgument(field_errors=self._found)
-
-
-def is_name(text: str) -> bool:
-    """Whether a database or a collection can be called so."""
-    return NAME.fullmatch(text) is not None
 
 
 def check(

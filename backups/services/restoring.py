@@ -12,6 +12,7 @@ from django.db.models import Q
 from backups.hands import connected, free_bytes_of, open_archive
 from backups.looking import answering
 from backups.models import Backup, BackupJob
+from backups.names import is_name
 from backups.preflight import Preflight, Wish, look, preflight
 from backups.services.admission import (
     hold_backup,
@@ -150,6 +151,9 @@ def wish_for(
     if suffix and not SUFFIX.fullmatch(suffix):
         text = "Use 1 to 64 letters, digits and underscores."
         raise InvalidArgument(field_errors={"suffix": [text]})
+    if db_name and db_name != backup.db_name and not is_name(db_name):
+        text = "Use up to 255 letters, digits and underscores, a letter or underscore first."
+        raise InvalidArgument(field_errors={"dbName": [text]})
     chosen = tuple(dict.fromkeys(name for name in names if name))
     _require_held(backup, chosen)
     return Wish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from backups.looking import require_collections
+from backups.looking import require_collections, require_possible
 from backups.models import NAME, Backup, BackupJob
 from backups.services.admission import hold_cluster, require_running
 from backups.services.asking import ask
@@ -20,6 +21,7 @@ from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, InvalidArgument
 
 DEFAULT_DATABASE = "default"
+NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,8 @@ def _backup_request(
     backup_name: str,
     policy_id: str,
 ) -> BackupRequest:
-    database = db_name or DEFAULT_DATABASE
+    database, chosen = db_name or DEFAULT_DATABASE, _chosen_collections(collection_names)
+    require_possible(database, chosen)
     backup = Backup(
         organization_id=cluster.organization_id,
         cluster=cluster,
@@ -118,13 +121,16 @@ def _backup_request(
         db_name=database,
         policy_id=policy_id,
     )
-    return BackupRequest(backup=backup, collection_names=_chosen_collections(collection_names))
+    return BackupRequest(backup=backup, collection_names=chosen)
 
 
 def default_name(database: str) -> str:
-    """`<db>-<UTC time>-<6 hex>`, cut where the database's name is very long."""
+    """`<db>-<UTC time>-<6 hex>`: of the database's name what a backup's can hold, and no more than
+    there is room for.
+    """
     moment = timezone.now().strftime("%Y%m%dT%H%M%SZ")
-    return f"{database[:100]}-{moment}-{secrets.token_hex(3)}"
+    of = NOT_IN_A_NAME.sub("_", database).lstrip("_.-")[:100] or "backup"
+    return f"{of}-{moment}-{secrets.token_hex(3)}"
 
 
 def _chosen_collections(names: Sequence[str]) -> list[str]:

@@ -11,6 +11,20 @@ from backups.stores.base import Entry, EntryKind
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o700
+_ORDINARY = 0o777
+
+
+def make(path: str, mode: int = _PRIVATE) -> None:
+    """The directory and those above it, durable each in the one above; one that is there already
+    may lie in a directory that somebody else alone can read.
+    """
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        make(parent, _ORDINARY)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, mode)
+    with contextlib.suppress(PermissionError), opened(parent) as above:
+        os.fsync(above)
 
 
 @contextlib.contextmanager
@@ -26,11 +40,15 @@ def opened(path: str, names: Sequence[str] = (), *, create: bool = False) -> Ite
 
 
 def _step(parent: int, name: str, *, create: bool) -> int:
-    """Into a child; the parent's descriptor stays the caller's only while this raises."""
+    """Into a child; the parent's descriptor stays the caller's only while this raises.
+
+    The parent is flushed also where the child is there already: whoever made it may not have come
+    so far, and what is published in it must survive a power cut.
+    """
     if create:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, _PRIVATE, dir_fd=parent)
-            os.fsync(parent)
+        os.fsync(parent)
     child = os.open(name, _OPEN, dir_fd=parent)
     os.close(parent)
     return child

@@ -46,7 +46,7 @@ class LocalStore:
     def stage(self) -> Iterator[_StagedFile]:
         with contextlib.ExitStack() as stack:
             with _explained("make a temporary file in", self.root):
-                Path(self.root).mkdir(mode=0o700, parents=True, exist_ok=True)
+                directories.make(self.root)
                 opening = directories.opened(self.root, (_INCOMING,), create=True)
                 staged = _StagedFile(self.root, stack.enter_context(opening))
             stack.callback(staged.discard)

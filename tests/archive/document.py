@@ -39,11 +39,17 @@ def read_part(archive: Path, part: dict[str, Any]) -> pa.Table:
 
 def column_types(description: dict[str, Any]) -> str:
     """The fingerprint of section 5."""
-    fields = list(description["fields"])
+    computed = computed_by_bm25(description)
+    fields = [each for each in description["fields"] if each["name"] not in computed]
     if description["enable_dynamic_field"] and not any(each["is_dynamic"] for each in fields):
         fields.append({"name": "$meta", "data_type": "JSON", "nullable": True})
     lines = [f"{each['name']}\t{column_type(each)}\t{null_word(each)}\n" for each in fields]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def computed_by_bm25(description: dict[str, Any]) -> set[str]:
+    functions = [each for each in description["functions"] if each["type"] == "BM25"]
+    return {name for each in functions for name in each["output_field_names"]}
 
 
 def null_word(field: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from backups.archive.columns import arrow_schema, arrow_type
 from backups.archive.description import (
+    BM25,
     CollectionDescription,
     DataType,
     FieldDescription,
@@ -73,15 +74,21 @@ def fields(draw: st.DrawFn, name: str, data_type: DataType) -> FieldDescription:
 @st.composite
 def descriptions(draw: st.DrawFn) -> CollectionDescription:
     kinds = draw(st.lists(st.sampled_from(list(DataType)), max_size=6))
-    names = draw(st.lists(NAMES, min_size=len(kinds) + 1, max_size=len(kinds) + 1, unique=True))
+    count = len(kinds) + 3
+    names = draw(st.lists(NAMES, min_size=count, max_size=count, unique=True))
     key_type = draw(st.sampled_from([DataType.INT64, DataType.VARCHAR]))
     key = FieldDescription(name=names[0], data_type=key_type, is_primary_key=True)
-    others = [draw(fields(*each)) for each in zip(names[1:], kinds, strict=True)]
+    others = [draw(fields(*each)) for each in zip(names[3:], kinds, strict=True)]
+    functions = draw(st.just(()) | any_functions().map(lambda each: (each,)))
+    if draw(st.booleans()):
+        text, words = bm25_fields(*names[1:3])
+        others += [text, words]
+        functions = (*functions, bm25(text, words))
     return CollectionDescription(
         name=draw(NAMES),
         description=draw(ANY_TEXT),
         fields=tuple(draw(st.permutations([key, *others]))),
-        functions=draw(st.just(()) | functions().map(lambda each: (each,))),
+        functions=functions,
         enable_dynamic_field="$meta" not in names and draw(st.booleans()),
         partitions=tuple(draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))),
         num_partitions=draw(st.none() | st.integers(1, 1024)),
@@ -94,7 +101,26 @@ def descriptions(draw: st.DrawFn) -> CollectionDescription:
     )
 
 
-def functions() -> st.SearchStrategy[FunctionDescription]:
+def bm25_fields(text: str, words: str) -> tuple[FieldDescription, FieldDescription]:
+    """What is read, and what the server makes of it."""
+    return (
+        FieldDescription(name=text, data_type=DataType.VARCHAR),
+        FieldDescription(
+            name=words, data_type=DataType.SPARSE_FLOAT_VECTOR, is_function_output=True
+        ),
+    )
+
+
+def bm25(text: FieldDescription, words: FieldDescription) -> FunctionDescription:
+    return FunctionDescription(
+        name="bm25",
+        type=BM25,
+        input_field_names=(text.name,),
+        output_field_names=(words.name,),
+    )
+
+
+def any_functions() -> st.SearchStrategy[FunctionDescription]:
     some = st.lists(NAMES, max_size=2).map(tuple)
     return st.builds(
         FunctionDescription,

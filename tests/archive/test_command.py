@@ -53,6 +53,17 @@ def test_show_tells_what_is_in_it(directory: Path, capsys: pytest.CaptureFixture
     assert "field vector: FLOAT_VECTOR" in shown
 
 
+def test_show_tells_rows_bytes_and_hash_of_every_part(
+    directory: Path, part_files: Callable[[], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(directory)]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if "part " in line]
+    for path in part_files():
+        (line,) = (line for line in shown if path.stem in line)
+        assert f"{path.stat().st_size:,} bytes, SHA-256 {path.stem}" in line
+    assert "    part 1: 4 rows, " in shown[1]
+
+
 def test_export_writes_a_directory_for_each_collection_and_partition(
     directory: Path, tmp_path: Path
 ) -> None:

@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from backups.archive.codec import FormatError, canonical_json, strict_json
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
-from backups.archive.manifest import Capture, Manifest, parse, serialize
+from backups.archive.manifest import Capture, Manifest, manifest_sha256, parse, serialize
 from backups.archive.parts import Part, sha256_of
 from backups.archive.scalars import Scalar
 from tests.archive.conftest import BOOKS, manifest_of
 from tests.archive.generated import SCALARS, descriptions
+
+
+def vector_of(body: Any) -> Any:
+    return body["collections"][0]["description"]["fields"][1]
 
 
 def sealed_again(manifest: Manifest, change: Callable[[Any], object]) -> bytes:
@@ -95,6 +99,13 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "a path for a hash": lambda body: body["collections"][0]["parts"][0].update(
         sha256="../../etc/passwd"
     ),
+    "a number beyond 64 bits": lambda body: body["collections"][0]["description"].update(
+        num_partitions=2**63
+    ),
+    "a dimension that nobody can count": lambda body: vector_of(body)["params"].update(
+        dim="9" * 5000
+    ),
+    "a dimension that nothing holds": lambda body: vector_of(body)["params"].update(dim="9" * 10),
     "no time": lambda body: body["capture"].update(captured_at="yesterday"),
     "a local time": lambda body: body["capture"].update(captured_at="2026-01-01T00:00:00+02:00"),
 }
@@ -108,10 +119,34 @@ def test_it_refuses_what_contradicts_itself_even_with_a_fitting_hash(
         parse(sealed_again(manifest, change))
 
 
-@pytest.mark.parametrize("text", ["[]", "1.0", "NaN", "1e3", '{"a":1,"a":1}', "", "\xff"])
-def test_it_refuses_what_is_no_strict_json_object(text: str) -> None:
+NO_STRICT_JSON = [
+    *["[]", "1.0", "NaN", "1e3", '{"a":1,"a":1}', "", "\xff", "9" * 5000, "[" * 100_000],
+    *[r'{"\ud800":1}', r'{"format":"\udfff"}', str(2**63), str(-(2**63) - 1)],
+]
+
+
+@pytest.mark.parametrize("text", NO_STRICT_JSON, ids=lambda text: text[:12])
+@pytest.mark.parametrize("read", [parse, manifest_sha256])
+def test_it_refuses_what_is_no_strict_json_object(
+    text: str, read: Callable[[bytes], object]
+) -> None:
     with pytest.raises(FormatError):
-        parse(text.encode("latin-1"))
+        read(text.encode("latin-1"))
+
+
+@pytest.mark.parametrize("text", [r'["\ud800"]', "9" * 5000, str(2**63), str(-(2**63) - 1)])
+def test_strict_json_says_itself_what_it_refuses(text: str) -> None:
+    with pytest.raises(FormatError):
+        strict_json(text.encode())
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 0])
+def test_what_64_bits_hold_is_read(number: int) -> None:
+    assert strict_json(str(number).encode()) == number
+
+
+def test_an_escaped_pair_is_one_character() -> None:
+    assert strict_json(rb'"\ud83d\ude00 \\ud800"') == "\U0001f600 \\ud800"
 
 
 def test_it_says_where_a_value_is_wrong(manifest: Manifest) -> None:

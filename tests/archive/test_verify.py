@@ -44,6 +44,7 @@ def mutations(objects: dict[str, bytes]) -> Iterator[Mutation]:
         yield from flips(key, file, data, chosen)
         yield from cuts_and_growths(key, file, data, chosen)
         yield from replacements(key, file, objects)
+    yield from manifests_that_no_parser_likes(objects[f"{ARCHIVE}/{MANIFEST_NAME}"])
     yield from foreign_files(chosen)
 
 
@@ -71,6 +72,19 @@ def replacements(key: str, file: str, objects: dict[str, bytes]) -> Iterator[Mut
         if other != key:
             yield f"swapped with {other}", file, swapper(key, other)
             yield f"overwritten by {other}", file, setter(key, data)
+
+
+def manifests_that_no_parser_likes(data: bytes) -> Iterator[Mutation]:
+    for what, old, new in [
+        ("half a pair", b'"bak-1"', rb'"\ud800"'),
+        ("half a pair in a name", b'"bytes":', rb'"\udc00":'),
+        ("a very long number", b'"rows":16', b'"rows":' + b"9" * 5000),
+        ("a long number", b'"rows":16', b'"rows":18446744073709551616'),
+        ("a deep nest", b'"bak-1"', b"[" * 100_000),
+    ]:
+        assert old in data
+        changed = data.replace(old, new, 1)
+        yield what, MANIFEST_NAME, setter(f"{ARCHIVE}/{MANIFEST_NAME}", changed)
 
 
 def foreign_files(chosen: random.Random) -> Iterator[Mutation]:

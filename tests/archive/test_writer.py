@@ -13,8 +13,9 @@ from typing import NoReturn
 import pyarrow as pa
 import pytest
 
+from backups.archive import reader, writer
 from backups.archive.codec import FormatError
-from backups.archive.manifest import MANIFEST_NAME, Manifest
+from backups.archive.manifest import MANIFEST_NAME, Manifest, serialize
 from backups.archive.parts import Part
 from backups.archive.reader import ArchiveReader
 from backups.archive.verify import findings
@@ -149,6 +150,27 @@ def test_it_does_not_seal_what_lacks_a_part(store: MemoryStore) -> None:
     store.delete(f"{ARCHIVE}/{part.name}")
     with pytest.raises(StoreError, match=part.name):
         seal(store, ARCHIVE, manifest_of([part], BOOKS))
+
+
+def test_it_does_not_seal_what_no_reader_takes(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = manifest_of(write(store, books(0, 3)), BOOKS)
+    size = len(serialize(manifest))
+    monkeypatch.setattr(writer, "LARGEST_MANIFEST", size - 1)
+    with pytest.raises(StoreError, match=f"would have {size} bytes, and readers take {size - 1}"):
+        seal(store, ARCHIVE, manifest)
+    assert store.size(f"{ARCHIVE}/{MANIFEST_NAME}") is None
+
+
+def test_the_largest_manifest_that_is_sealed_can_be_read(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = manifest_of(write(store, books(0, 3)), BOOKS)
+    for module in (writer, reader):
+        monkeypatch.setattr(module, "LARGEST_MANIFEST", len(serialize(manifest)))
+    seal(store, ARCHIVE, manifest)
+    assert ArchiveReader(store, ARCHIVE).manifest == manifest
 
 
 def test_deleting_takes_the_manifest_first(store: MemoryStore, manifest: Manifest) -> None:

@@ -14,6 +14,8 @@ from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
+MOST_ATTEMPTS = 20
+
 
 class Dead(BaseException):
     """Nothing catches it, and nothing is written after it."""
@@ -54,7 +56,7 @@ def dies(task: Task, *, at: int) -> bool:
 
 def taken_over(task: Task) -> Task:
     """Its lease has ended; another worker takes it up and brings it to its end."""
-    while True:
+    for _ in range(MOST_ATTEMPTS):
         past = timezone.now() - timedelta(seconds=1)
         Task.objects.filter(pk=task.pk, lease_until__isnull=False).update(lease_until=past)
         Task.objects.filter(pk=task.pk).update(not_before=past)
@@ -62,3 +64,4 @@ def taken_over(task: Task) -> Task:
         task.refresh_from_db()
         if task.is_finished:
             return task
+    raise AssertionError(f"It does not come to an end: {task.message}")

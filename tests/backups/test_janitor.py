@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -8,9 +9,9 @@ from pymilvus import MilvusClient
 
 from backups import services
 from backups.hands import snapshots_of
-from backups.janitor import sweep_janitor
+from backups.janitor import look_through_the_store, sweep_janitor
 from backups.models import Backup, BackupJob
-from backups.states import BackupStatus
+from backups.states import BackupStatus, JobKind
 from backups.stores.base import put
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
@@ -48,6 +49,64 @@ def test_it_leaves_alone_what_no_row_knows(job: BackupJob, store: LocalStore) ->
     put(store, "somebody/bak-else/manifest.json", b"{}")
     sweep_janitor()
     assert store.size("somebody/bak-else/manifest.json") == 2
+
+
+def test_it_says_what_no_row_knows(
+    job: BackupJob, store: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(store, "somebody/bak-else/manifest.json", b"{}")
+    sweep_janitor()
+    assert "The store holds somebody/bak-else, which no backup of this console" in caplog.text
+
+
+def test_a_backup_whose_files_are_gone_is_said_and_counted_on_no_more(
+    job: BackupJob, store: LocalStore, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.delete_prefix(job.backup.directory)
+    sweep_janitor()
+    work()
+    assert f"The manifest of backup {job.backup.name}" in caplog.text
+    (verification,) = BackupJob.objects.filter(job_type=JobKind.VERIFY)
+    assert "manifest.json: it is missing" in verification.task.message
+    assert (verification.task.requested_by, Backup.objects.good().count()) == ("janitor", 0)
+
+
+def test_a_backup_whose_files_are_gone_is_verified_once(
+    job: BackupJob, store: LocalStore, work: Work
+) -> None:
+    store.delete_prefix(job.backup.directory)
+    look_through_the_store()
+    look_through_the_store()
+    work()
+    look_through_the_store()
+    assert BackupJob.objects.filter(job_type=JobKind.VERIFY).count() == 1
+
+
+def unmounted(root: Path) -> None:
+    root.mkdir()
+
+
+def not_there(root: Path) -> None:
+    assert not root.exists()
+
+
+def not_readable(root: Path) -> None:
+    root.write_bytes(b"")
+
+
+@pytest.mark.parametrize("away", [unmounted, not_there, not_readable])
+def test_a_store_that_is_away_condemns_no_backup(
+    job: BackupJob,
+    store: LocalStore,
+    caplog: pytest.LogCaptureFixture,
+    away: Callable[[Path], None],
+) -> None:
+    Path(store.root).rename(f"{store.root}-elsewhere")
+    away(Path(store.root))
+    sweep_janitor()
+    assert "The backup store was not looked through" in caplog.text
+    assert job.backup.name not in caplog.text
+    assert not BackupJob.objects.filter(job_type=JobKind.VERIFY).exists()
 
 
 def test_an_organization_without_backups_is_no_orphan(

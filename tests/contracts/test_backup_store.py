@@ -256,6 +256,26 @@ def test_a_killed_writer_leaves_only_what_a_sweep_removes(local: LocalStore) -> 
     assert (keys(local), local.sweep(NOW), local.sweep(NOW)) == ([], 1, 0)
 
 
+@pytest.mark.parametrize("there", ["", "root", "root/a/b"], ids=["nothing", "root", "all"])
+def test_every_directory_on_the_way_is_flushed_whoever_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    """A name that a worker made and did not live to flush must not be lost in a power cut."""
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    flushed, fsync = set(), os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda open_: (flushed.add(os.fstat(open_).st_ino), fsync(open_))
+    )
+    put(LocalStore(tmp_path / "root"), "a/b/c", b"")
+    on_the_way = [tmp_path, *(tmp_path / name for name in ("root", "root/a", "root/a/b"))]
+    assert {path.stat().st_ino for path in on_the_way} <= flushed
+
+
+def test_a_root_far_below_is_made(tmp_path: Path) -> None:
+    put(LocalStore(tmp_path / "far" / "below"), "a", b"")
+    assert stat.S_IMODE((tmp_path / "far" / "below").stat().st_mode) == 0o700
+
+
 def test_only_the_owner_may_read(local: LocalStore) -> None:
     put(local, "a/b", b"")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in [*Path(local.root).rglob("*")]}

@@ -154,6 +154,29 @@ def test_unknown_databases_and_collections_are_named(api: Api, of: str) -> None:
     assert not Backup.objects.exists()
 
 
+def test_what_the_engine_makes_and_other_servers_do_not_can_be_backed_up(
+    api: Api, of: str, milvus: MilvusClient, work: Work
+) -> None:
+    milvus.create_database("sales of 2026")
+    milvus.use_database("sales of 2026")
+    fill(milvus, "año-nuevo", rows=3)
+    said = api.post(of, collectionNames=["año-nuevo"], dbName="sales of 2026")
+    work()
+    assert ended(api, said) == ("SUCCEEDED", 100)
+
+
+def test_a_name_that_would_be_too_long_is_shown_and_refused(
+    api: Api, of: str, milvus: MilvusClient, work: Work
+) -> None:
+    fill(milvus, "n" * 250, rows=3)
+    api.post(of, collectionNames=["n" * 250], backupName="long")
+    work()
+    how = {"backupName": "long", "onConflict": "RENAME", "suffix": "_again"}
+    looked = api.post(f"{of}/restore", dryRun=True, **how)["preflight"]
+    assert "is longer than 255 bytes: choose a shorter suffix" in looked["conflicts"][0]
+    assert api.post(f"{of}/restore", **how).code == "ALREADY_EXISTS"
+
+
 def test_a_collection_that_the_backup_lacks_is_named(api: Api, of: str, taken: str) -> None:
     said = api.post(f"{of}/restore", backupName=taken, collectionNames=["images", "texts"])
     assert (said.code, "texts" in said.body["response"]["message"]) == ("NOT_FOUND", True)

@@ -35,6 +35,28 @@ def test_a_name_is_made_of_database_and_time(api: Api, of: str) -> None:
     assert job["backupName"].startswith("sales-20")
 
 
+def test_a_name_is_legal_whatever_the_database_is_called(api: Api, of: str) -> None:
+    job = api.post(of, collectionNames=["images"], dbName="_sales of 2026")["job"]
+    assert job["backupName"].startswith("sales_of_2026-20")
+    assert api.get(f"{of}/{job['backupName']}").status == 200
+
+
+NOWHERE = [
+    *[{"dbName": name} for name in ("ventas_año", "a\nb", "a/b", "..\\x", " a", "a\x7f")],
+    *[{"collectionNames": ["images", name]} for name in ("a/b", "..\\x", "é" * 128)],
+]
+
+
+@pytest.mark.parametrize("body", NOWHERE)
+def test_what_no_server_calls_anything_is_not_found(
+    api: Api, of: str, cluster: Cluster, body: dict[str, object]
+) -> None:
+    for path in (of, f"/{cluster.service_id}/backup"):
+        said = api.post(path, **({"collectionNames": ["images"]} | body))
+        assert (said.code, "up to 255" in said["response"]["message"]) == ("NOT_FOUND", True)
+    assert not Backup.objects.exists()
+
+
 @pytest.mark.parametrize("nothing", ["", None])
 def test_what_is_empty_is_left_out(api: Api, of: str, nothing: str | None) -> None:
     said = api.post(of, collectionNames=["images"], dbName=nothing, backupName=nothing)

@@ -47,6 +47,11 @@ WRONG = [
     ({"onConflict": "RENAME", "suffix": ""}, "suffix"),
     ({"suffix": "_b"}, "suffix"),
     ({"onConflict": "RENAME", "suffix": "no good"}, "suffix"),
+    ({"dbName": "a/b"}, "dbName"),
+    ({"dbName": "a\nb"}, "dbName"),
+    ({"dbName": "año"}, "dbName"),
+    ({"dbName": "a b"}, "dbName"),
+    ({"dbName": "a/b", "dryRun": True}, "dbName"),
     ({"collectionNames": "images"}, "collectionNames"),
     ({"dryRun": "yes"}, "dryRun"),
     ({"backupName": None}, "backupName"),
@@ -60,6 +65,15 @@ def test_what_is_wrong_is_named(
 ) -> None:
     said = api.post(restore, **({"backupName": backup.name} | body))
     assert (said.code, list(said.field_errors)) == ("INVALID_ARGUMENT", [field])
+
+
+def test_the_database_of_the_backup_can_be_named_whatever_it_is_called(
+    api: Api, restore: str, backup: Backup
+) -> None:
+    Backup.objects.update(db_name="sales of 2026")
+    for named in ("", "sales of 2026"):
+        said = api.post(restore, backupName=backup.name, dbName=named)
+        assert said["job"]["dbName"] == "sales of 2026"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""What a verification or a restore finds damaged is remembered, and counted on no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from pymilvus import MilvusClient
+
+from backups import services
+from backups.archive.codec import canonical_json, strict_json
+from backups.archive.parts import sha256_of
+from backups.models import Backup, BackupJob
+from backups.stores.base import put
+from backups.stores.local import LocalStore
+from clusters.models import Cluster
+from tests.backups.conftest import fill
+from tests.backups.interruption import taken_over
+from vbase_console.tasks.attempts import Attempt
+
+Work = Callable[[], int]
+Ask = Callable[[], BackupJob]
+
+
+@pytest.fixture
+def take(cluster: Cluster, milvus: MilvusClient, work: Work) -> Callable[[str], Backup]:
+    """Backups of `images`, each said to be verified and proven."""
+    fill(milvus, rows=20)
+
+    def take(name: str) -> Backup:
+        services.take_backup(cluster, collection_names=["images"], backup_name=name, by="alice")
+        work()
+        now = timezone.now()
+        Backup.objects.filter(name=name).update(verified_at=now, proven_at=now)
+        return Backup.objects.get(name=name)
+
+    return take
+
+
+@pytest.fixture
+def backup(take: Callable[[str], Backup]) -> Backup:
+    return take("first")
+
+
+@pytest.fixture
+def asks(backup: Backup, cluster: Cluster) -> dict[str, Ask]:
+    return {
+        "VERIFY": lambda: services.verify_backup(backup, by="alice"),
+        "RESTORE": lambda: services.restore_backup(backup, cluster, db_name="other", by="alice"),
+    }
+
+
+def trust_in(backup: Backup) -> tuple[object, ...]:
+    """Whether it is counted on, was verified, was proven, and what found it damaged."""
+    backup.refresh_from_db()
+    is_good = Backup.objects.good().filter(pk=backup.pk).exists()
+    return is_good, backup.verified_at, backup.proven_at, backup.damaged_by
+
+
+def message_of(job: BackupJob) -> str:
+    job.task.refresh_from_db()
+    assert job.task.state == "FAILED"
+    return job.task.message
+
+
+def exchange(store: LocalStore, one: Backup, other: Backup) -> None:
+    first, second = (Path(store.root, each.directory) for each in (one, other))
+    first.rename(f"{first}-away")
+    second.rename(first)
+    Path(f"{first}-away").rename(second)
+
+
+def rewrite(store: LocalStore, backup: Backup) -> None:
+    """What a forger does: another instant, and a hash that fits."""
+    key = f"{backup.directory}/manifest.json"
+    body = strict_json(store.read(key, limit=1 << 20))
+    assert isinstance(body, dict)
+    del body["sha256"]
+    body["capture"]["captured_at"] = "2001-01-01T00:00:00+00:00"
+    store.delete(key)
+    put(store, key, canonical_json({**body, "sha256": sha256_of(canonical_json(body))}))
+
+
+def test_an_archive_of_another_backup_is_damage(
+    backup: Backup, take: Callable[[str], Backup], store: LocalStore, work: Work
+) -> None:
+    exchange(store, backup, take("second"))
+    job = services.verify_backup(backup, by="alice")
+    work()
+    assert "manifest.json: it is not the one that was sealed" in message_of(job)
+    assert trust_in(backup) == (False, None, None, job.task.task_id)
+
+
+def test_an_archive_that_was_written_anew_is_damage(
+    backup: Backup, store: LocalStore, work: Work
+) -> None:
+    rewrite(store, backup)
+    job = services.verify_backup(backup, by="alice")
+    work()
+    assert "manifest.json: it is not the one that was sealed" in message_of(job)
+    assert trust_in(backup) == (False, None, None, job.task.task_id)
+
+
+def test_a_restore_that_comes_upon_damage_says_so_of_the_backup(
+    backup: Backup, asks: dict[str, Ask], store: LocalStore, work: Work
+) -> None:
+    job = asks["RESTORE"]()
+    (part,) = (each.key for each in store.list(f"{backup.directory}/parts"))
+    Path(store.root, part).write_bytes(b"PAR1")
+    work()
+    assert part.rpartition("/")[2] in message_of(job)
+    assert trust_in(backup) == (False, None, None, job.task.task_id)
+
+
+def test_a_restore_that_fails_for_another_reason_condemns_no_backup(
+    backup: Backup, asks: dict[str, Ask], milvus: MilvusClient, work: Work
+) -> None:
+    job = asks["RESTORE"]()
+    milvus.create_database("other")
+    milvus.use_database("other")
+    fill(milvus, rows=1)
+    work()
+    assert "'images' is a collection" in message_of(job)
+    assert trust_in(backup)[0] is True
+
+
+@pytest.mark.parametrize("kind", ["VERIFY", "RESTORE"])
+def test_a_store_that_is_away_is_no_damage(
+    backup: Backup, asks: dict[str, Ask], store: LocalStore, work: Work, kind: str
+) -> None:
+    job, root = asks[kind](), Path(store.root)
+    root.rename(f"{root}-elsewhere")
+    root.mkdir()
+    assert "Is its directory there and mounted?" in taken_over(job.task).message
+    is_good, verified_at, _, _ = trust_in(backup)
+    assert (is_good, verified_at is not None) == (True, True)
+
+
+def test_progress_and_total_are_counted_from_the_same_files(
+    backup: Backup, asks: dict[str, Ask], work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Attempt, "report", lambda *given: said.append(given[3]))
+    asks["VERIFY"]()
+    work()
+    _, done, _, total, _ = said[-1].split()
+    assert done == total
