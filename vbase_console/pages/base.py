@@ -24,7 +24,8 @@ from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.scopes import ANY_MEMBER
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.pages.errors import refusal_page
-from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest, source_of
+from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest
+from vbase_console.source import source_of
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
