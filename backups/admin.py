@@ -25,10 +25,9 @@ from backups.models import (
 from backups.policies.schedules import policy_id_in
 from vbase_console.admin import PeriodicTaskAdmin
 from vbase_console.errors import ConsoleError
-from vbase_console.organizations import audit
 from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
-from vbase_console.tasks.admin import support_label
+from vbase_console.support import record_support, support_label
 
 
 @admin.register(Backup)
@@ -83,13 +82,11 @@ def _verify_and_record(request: HttpRequest, backup: Backup) -> BackupJob:
 
 
 def _record(request: HttpRequest, backup: Backup, outcome: Outcome, detail: str) -> None:
-    audit.record(
-        organization_id=backup.organization_id,
-        principal=support_label(request),
+    record_support(
+        request,
+        backup.organization_id,
         action="VerifyBackup",
         object_id=backup.name,
-        source=request.META.get("REMOTE_ADDR"),
-        door=audit.Door.ADMIN,
         outcome=outcome,
         detail=detail,
     )

@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 
 from backups.models import Backup
 from backups.states import BackupStatus, JobKind, OnConflict
-from clusters.forms import EVERY, TypedNameForm
+from clusters.forms import TypedNameForm
 from clusters.models import Cluster
-from vbase_console.pages.listing import FilterForm
+from vbase_console.pages.listing import EVERY, FilterForm
 from vbase_console.tasks.states import TaskState
 
 MOST_TICKS = 200
@@ -147,24 +147,18 @@ class BackupFilter(FilterForm):
             *((s.value, s.value.capitalize()) for s in BackupStatus if s != BackupStatus.GONE),
         ],
     )
-    sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    SORTS = ("name", "status", "row_count", "size_bytes", "created_at")
+    SEARCHED = ("name__icontains",)
+    SORTS = ("name", "cluster__name", "status", "row_count", "size_bytes", "created_at")
+    TIES = ("-backup_id",)
+    ABSENT_LAST = frozenset({"row_count", "size_bytes"})
 
-    @property
-    def order(self) -> str:
-        asked = str(self.given.get("sort", ""))
-        return asked if asked.removeprefix("-") in self.SORTS else "-created_at"
-
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        given = self.given
-        if "status" in given:
-            rows = rows.filter(status=given["status"])
-        if text := _text(given, "q"):
-            rows = rows.filter(name__icontains=text)
-        if text := _text(given, "db_name"):
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if "status" in self.given:
+            rows = rows.filter(status=self.given["status"])
+        if text := self.text("db_name"):
             rows = rows.filter(db_name=text)
-        return _of_cluster(rows, given).order_by(self.order, "-backup_id")
+        return _of_cluster(rows, self.text("cluster"))
 
 
 class OneClustersBackupFilter(BackupFilter):
@@ -172,7 +166,7 @@ class OneClustersBackupFilter(BackupFilter):
 
 
 class JobFilter(FilterForm):
-    q = forms.CharField(label="Backup", required=False, max_length=128)
+    q = forms.CharField(label="Backup or job id", required=False, max_length=128)
     cluster = forms.CharField(required=False, max_length=64)
     kind = forms.ChoiceField(
         required=False, choices=[*EVERY, *((k.value, k.value.capitalize()) for k in JobKind)]
@@ -181,15 +175,24 @@ class JobFilter(FilterForm):
         required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        given = self.given
-        if "kind" in given:
-            rows = rows.filter(job_type=given["kind"])
-        if "state" in given:
-            rows = rows.filter(task__state=given["state"])
-        if text := _text(given, "q"):
-            rows = rows.filter(backup__name__icontains=text)
-        return _of_cluster(rows, given)
+    SEARCHED = ("backup__name__icontains", "task__task_id__icontains")
+    SORTS = (
+        "job_type",
+        "backup__name",
+        "cluster__name",
+        "task__state",
+        "task__requested_by",
+        "task_id",
+    )
+    FIRST = "-task_id"
+    TIES = ("-task_id",)
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if "kind" in self.given:
+            rows = rows.filter(job_type=self.given["kind"])
+        if "state" in self.given:
+            rows = rows.filter(task__state=self.given["state"])
+        return _of_cluster(rows, self.text("cluster"))
 
 
 class OneClustersJobFilter(JobFilter):
@@ -201,16 +204,11 @@ def offered_by(backup: Backup) -> list[tuple[str, int | None]]:
     return [(each["name"], each["rowCount"]) for each in backup.collections]
 
 
-def _of_cluster(rows: QuerySet[Any], given: dict[str, Any]) -> QuerySet[Any]:
-    text = _text(given, "cluster")
+def _of_cluster(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
     if not text:
         return rows
     ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
     return rows.filter(Q(cluster__name__icontains=text) | ids)
-
-
-def _text(given: dict[str, Any], name: str) -> str:
-    return str(given.get(name, "")).strip()
 
 
 def counted(name: str, rows: int | None) -> SafeString:

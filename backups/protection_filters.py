@@ -9,8 +9,7 @@ from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.expressions import OrderBy
 from django.utils import timezone
 
-from clusters.forms import EVERY
-from vbase_console.pages.listing import FilterForm
+from vbase_console.pages.listing import EVERY, FilterForm
 
 STATES = {"uncovered": "Uncovered", "stale": "Stale", "covered": "Covered"}
 
@@ -20,35 +19,34 @@ class ProtectionFilter(FilterForm):
     cluster = forms.CharField(required=False, max_length=64)
     db_name = forms.CharField(label="Database", required=False, max_length=255)
     state = forms.ChoiceField(required=False, choices=[*EVERY, *STATES.items()])
-    sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
+    SEARCHED = ("name__icontains",)
     SORTS = ("attention", "name", "cluster__name", "newest_backup__created_at")
-
-    @property
-    def order(self) -> str:
-        """What nobody takes first, then what is stale, unless asked otherwise."""
-        asked = str(self.given.get("sort", ""))
-        return asked if asked.removeprefix("-") in self.SORTS else "attention"
+    FIRST = "attention"  # what nobody takes, then what is stale
+    TIES = ("cluster__name", "db_name", "name", "pk")
 
     @property
     def searches(self) -> bool:
         """Whether more than a state is asked for."""
         return bool(self.given.keys() & {"q", "cluster", "db_name"})
 
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        given, now = self.given, timezone.now()
-        if state := given.get("state"):
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        if state := self.given.get("state"):
             chosen = {"uncovered": rows.uncovered, "covered": rows.covered}  # type: ignore[attr-defined]
             rows = rows.stale(now) if state == "stale" else chosen[state]()  # type: ignore[attr-defined]
-        if text := str(given.get("q", "")).strip():
-            rows = rows.filter(name__icontains=text)
-        if text := str(given.get("db_name", "")).strip():
+        if text := self.text("db_name"):
             rows = rows.filter(db_name=text)
-        if text := str(given.get("cluster", "")).strip():
+        if text := self.text("cluster"):
             ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
             rows = rows.filter(Q(cluster__name__icontains=text) | ids)
-        rows = rows.annotate(attention=_attention(now))
-        return rows.order_by(_ordered(self.order), "cluster__name", "db_name", "name", "pk")
+        judged: QuerySet[Any] = rows.annotate(attention=_attention(now))
+        return judged
+
+    def ordering(self) -> OrderBy:
+        """What has no backup at all comes before the oldest."""
+        field, descending = F(self.order.removeprefix("-")), self.order.startswith("-")
+        return field.desc(nulls_last=True) if descending else field.asc(nulls_first=True)
 
 
 def _attention(now: Any) -> Case:
@@ -58,9 +56,3 @@ def _attention(now: Any) -> Case:
         default=Value(2),
         output_field=IntegerField(),
     )
-
-
-def _ordered(name: str) -> OrderBy:
-    """What has no backup at all comes before the oldest."""
-    field = F(name.removeprefix("-"))
-    return field.desc(nulls_last=True) if name.startswith("-") else field.asc(nulls_first=True)

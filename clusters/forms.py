@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from clusters.drivers.base import Capabilities
 from clusters.labels import HasLabel, parse_label
 from clusters.models import MOST_COMPUTE_UNITS, Cluster
 from clusters.states import ServiceStatus, TaskKind
-from vbase_console.pages.listing import FilterForm
+from vbase_console.pages.listing import EVERY, FilterForm
 from vbase_console.tasks.states import TaskState
-
-EVERY = [("", "Any")]
 
 
 class LabelsField(forms.CharField):
@@ -161,31 +159,22 @@ class ClusterFilter(FilterForm):
         max_length=320,
         widget=forms.TextInput(attrs={"placeholder": "key=value or key"}),
     )
-    sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
+    SEARCHED = ("name__icontains", "cluster_id__icontains", "service_id__icontains")
     SORTS = ("name", "status", "version", "compute_units", "created_at")
+    TIES = ("-cluster_id",)
 
-    @property
-    def order(self) -> str:
-        asked = str(self.given.get("sort", ""))
-        return asked if asked.removeprefix("-") in self.SORTS else "-created_at"
-
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Deleted clusters are history: they are listed when asked for."""
-        given = self.given
-        if "status" in given:
-            rows = rows.filter(status=given["status"])
-        else:
-            rows = rows.exclude(status=ServiceStatus.DELETED)
-        if text := str(given.get("q", "")).strip():
-            ids = Q(cluster_id__icontains=text) | Q(service_id__icontains=text)
-            rows = rows.filter(Q(name__icontains=text) | ids)
-        if text := str(given.get("label", "")).strip():
-            rows = rows.filter(HasLabel(*parse_label(text)))
-        return rows.order_by(self.order, "-cluster_id")
+        status = self.given.get("status")
+        deleted = ServiceStatus.DELETED
+        rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
+        label = self.text("label")
+        return rows.filter(HasLabel(*parse_label(label))) if label else rows
 
 
 class TaskFilter(FilterForm):
+    q = forms.CharField(label="Task, cluster id or person", required=False, max_length=100)
     kind = forms.ChoiceField(
         required=False,
         choices=[*EVERY, *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind)],
@@ -194,8 +183,13 @@ class TaskFilter(FilterForm):
         required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(**self.given)
+    SEARCHED = ("task_id__icontains", "subject_id__icontains", "requested_by__icontains")
+    SORTS = ("kind", "state", "requested_by", "pk")
+    FIRST = "-pk"
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = {name: self.given[name] for name in ("kind", "state") if name in self.given}
+        return rows.filter(**wanted)
 
 
 def resources_shown(cluster: Cluster) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-"""The pages that libraries registered, brought to this console's rule: look, and change nothing.
-
-One thing stays as its library made it: removing an access attempt of `axes` opens a door that wrong
-passwords closed.
-"""
+"""The pages that libraries registered, brought to this console's rule: look, and ask."""
 
 from __future__ import annotations
 
-from axes.models import AccessFailureLog, AccessLog
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -18,7 +17,10 @@ from django_celery_beat.models import (
 )
 from rest_framework_api_key.models import APIKey
 
+from vbase_console.organizations.audit import organizations_of
+from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
+from vbase_console.support import record_support
 
 UNUSED = [APIKey]
 """The library's own key belongs to no organization; ours is `organizations.ApiKey`."""
@@ -32,8 +34,53 @@ LOOKED_AT = [
     SolarSchedule,
 ]
 
-admin.site.unregister([*UNUSED, *LOOKED_AT, PeriodicTask, User])
+admin.site.unregister([*UNUSED, *LOOKED_AT, AccessAttempt, PeriodicTask, User])
 admin.site.register(LOOKED_AT, ReadOnlyAdmin)
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin):
+    """Wrong passwords. What was sent with them is not shown: it may be a password of elsewhere."""
+
+    list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info"]
+    list_filter = ["attempt_time"]
+    search_fields = ["username", "ip_address"]
+    fields = [
+        "username",
+        "ip_address",
+        "failures_since_start",
+        "attempt_time",
+        "path_info",
+        "user_agent",
+    ]
+    actions = ["unlock"]
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.action(
+        description="Open the door that these wrong passwords closed", permissions=["act"]
+    )
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        doors = queryset.order_by("username", "ip_address").values_list("username", "ip_address")
+        for username, address in doors.distinct():
+            _unlock_and_record(request, username, address)
+            self.message_user(request, f"Open: {username} may try again from {address}.")
+
+
+@transaction.atomic
+def _unlock_and_record(request: HttpRequest, username: str, address: str | None) -> None:
+    """The lock counts all tries for one person from one address, whatever browser they came by."""
+    AccessAttempt.objects.filter(username=username, ip_address=address).delete()
+    for organization_id in organizations_of(username):
+        record_support(
+            request,
+            organization_id,
+            action="UnlockSignIn",
+            object_id=username,
+            outcome=Outcome.ACCEPTED,
+            detail=f"from {address}",
+        )
 
 
 @admin.register(PeriodicTask)

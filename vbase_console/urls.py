@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from vbase_console.api.documentation import Schema, docs
 
@@ -17,6 +18,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/<slug:organization>/", include("clusters.urls")),
     path("o/<slug:organization>/", include("backups.urls")),
     path("o/<slug:organization>/", include("vbase_console.pages.urls")),
+    # One page where people change their password, and history keeps it; the admin's own keeps none.
+    path(
+        "admin/password_change/",
+        admin.site.admin_view(RedirectView.as_view(pattern_name="password-change")),
+        name="admin-password-change",
+    ),
     path("admin/", admin.site.urls),
 ]
 

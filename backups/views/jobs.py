@@ -104,6 +104,10 @@ class JobChange(FormPage, JobPage):
     scopes = {"GET": LIST_BACKUPS, "POST": LIST_BACKUPS}
     template_name: ClassVar[str] = "backups/job_cancel.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.permit()
+        return super().get(request, *args, **kwargs)
+
     def permit(self) -> None:
         """Cancelling and retrying need the scope of what is cancelled or tried again."""
         self.principal.require(scope_of(self.job.job_type))

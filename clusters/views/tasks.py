@@ -104,6 +104,10 @@ class TaskChange(FormPage, TaskPage):
     scopes = {"GET": GET_CLUSTER, "POST": GET_CLUSTER}
     template_name: ClassVar[str] = "clusters/task_confirm.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.permit()
+        return super().get(request, *args, **kwargs)
+
     def permit(self) -> None:
         """Cancelling and retrying need the scope of what is cancelled or tried again."""
         self.principal.require(scope_of(self.task.kind))

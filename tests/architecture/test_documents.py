@@ -12,6 +12,12 @@ ROOT: Path = settings.BASE_DIR
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TODAY = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 """History may name what is gone."""
+FIXED = {
+    *("cluster", "service", "task", "job", "BackupJob", "driver", "principal"),
+    *("backup", "archive", "manifest", "policy", "run", "attempt", "epoch"),
+    *("verified", "proven", "drill"),
+}
+"""Words that mean one thing everywhere."""
 DECISIONS = sorted((ROOT / "docs/adr").glob("*.md"))
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)")
 FILE = re.compile(r"`((?:vbase_console|clusters|backups|templates|static|tests|docs)/[\w./-]+)`")
@@ -46,6 +52,11 @@ def test_a_decision_says_why_what_and_what_follows(decision: Path) -> None:
 def test_every_decision_has_a_number_of_its_own() -> None:
     numbers = [decision.name[:4] for decision in DECISIONS]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_the_glossary_has_every_word_that_the_design_fixes() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\*", (ROOT / "docs/glossary.md").read_text(), re.M)
+    assert sorted(FIXED - set(words)) == []
 
 
 def test_the_glossary_has_each_word_once_and_in_order() -> None:

@@ -23,6 +23,10 @@ def test_a_member_without_the_right_is_refused(people: Cast) -> None:
     assert walker.let_viewers_act(people) == []
 
 
+def test_a_viewer_reads_the_pages_that_are_agreed_and_no_other(people: Cast) -> None:
+    assert walker.show_viewers_more_than_agreed(people) == []
+
+
 def test_nobody_is_let_in(people: Cast) -> None:
     assert walker.let_nobody_in(people) == []
 
@@ -41,6 +45,7 @@ def test_the_owner_finds_everything_that_was_walked(people: Cast) -> None:
 
 def test_what_is_exempt_exists() -> None:
     exempt = {*walker.OPEN, *walker.FOR_EVERY_MEMBER, *walker.ABOUT_WHOEVER_ASKS, *walker.BODIES}
+    exempt |= walker.READ_BY_VIEWERS.keys()
     assert exempt - {route.pattern for route in all_routes()} == set()
 
 
@@ -69,6 +74,8 @@ def test_it_is_red_for_a_page_that_asks_only_for_a_membership(people: Cast) -> N
     through_own_door = f"/o/other/leak/{cluster}"
     assert f"GET {through_own_door} answers a stranger with 200." in walker.let_strangers_in(people)
     assert f"/o/acme/leak/{cluster} shows viewer an access token." in walker.show_the_token(people)
+    seen = walker.show_viewers_more_than_agreed(people)
+    assert f"GET /o/acme/leak/{cluster} answers a viewer with 200." in seen
 
 
 @pytest.mark.urls(CARELESS)

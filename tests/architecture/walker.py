@@ -34,6 +34,43 @@ FOR_EVERY_MEMBER: dict[str, str] = {
 ABOUT_WHOEVER_ASKS: dict[str, str] = {
     "/v1/vbase/me": "a key may ask what it is",
 }
+# Page of an organization → why a viewer may read it. To all others only a higher role leads.
+RUNNING, PROTECTED = "what runs, and how it goes", "what is protected, and by what"
+READ_BY_VIEWERS: dict[str, str] = {
+    f"/o/<slug:organization>/{page}": reason
+    for reason, pages in {
+        "who did what: whoever works here can see it": ["activity"],
+        RUNNING: [
+            "",
+            "clusters",
+            "clusters/<slug:cluster_id>",
+            "clusters/<slug:cluster_id>/progress",
+            "clusters/<slug:cluster_id>/tasks",
+            "tasks",
+            "tasks/<slug:task_id>",
+            "tasks/<slug:task_id>/progress",
+        ],
+        PROTECTED: [
+            "protection",
+            "backups",
+            "backups/<str:backup_name>",
+            "backups/<str:backup_name>/progress",
+            "clusters/<slug:cluster_id>/backups",
+            "clusters/<slug:cluster_id>/backups/newest",
+            "clusters/<slug:cluster_id>/jobs",
+            "clusters/<slug:cluster_id>/policies",
+            "jobs",
+            "jobs/<slug:job_id>",
+            "jobs/<slug:job_id>/progress",
+            "policies",
+            "policies/<slug:policy_id>",
+            "policies/<slug:policy_id>/backups",
+            "policies/<slug:policy_id>/progress",
+            "policies/<slug:policy_id>/runs",
+        ],
+    }.items()
+    for page in pages
+}
 # Route without parts → a body that would be taken, so that its `organizationId` decides.
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/vbase/clusters": {"name": "walker"},
@@ -82,6 +119,19 @@ def let_viewers_act(cast: Cast) -> list[str]:
         if route.door in ("API", "ORGANIZATION") and route.pattern not in FOR_EVERY_MEMBER
         for method, address, response in _answers(cast, "viewer", route, values_of(cast.mine))
         if response.status_code not in (403, 405) and (route.door == "API" or method in CHANGING)
+    ]
+
+
+def show_viewers_more_than_agreed(cast: Cast) -> list[str]:
+    """Pages that answer a viewer although READ_BY_VIEWERS does not name them, or the reverse."""
+    return [
+        _complaint("a viewer", method, address, response)
+        for route in walked()
+        if route.door == "ORGANIZATION"
+        for method, address, response in _answers(
+            cast, "viewer", route, values_of(cast.mine), ("GET", "HEAD")
+        )
+        if (response.status_code in (403, 405)) == (route.pattern in READ_BY_VIEWERS)
     ]
 
 

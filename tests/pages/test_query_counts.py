@@ -12,7 +12,14 @@ from vbase_console.organizations.audit import Door, record
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
-PAGES = ["overview", "cluster-list", "task-list", "activity-list", "membership-list"]
+PAGES = [
+    "overview",
+    "cluster-list",
+    "task-list",
+    "activity-list",
+    "membership-list",
+    "api-key-list",
+]
 MOST = 16
 
 
@@ -51,6 +58,17 @@ def test_a_page_costs_the_same_at_ten_and_at_a_thousand_clusters(
     fill(organization, 1_000)
     assert queries(alices, name) == few
     assert few <= MOST
+
+
+@pytest.mark.parametrize("sort", ["state", "-requested_by"])
+def test_another_order_costs_the_same(
+    alices: Browser, organization: Organization, sort: str
+) -> None:
+    fill(organization, 100)
+    unasked = queries(alices, "task-list")
+    with CaptureQueriesContext(connection) as captured:
+        assert alices.open("task-list", sort=sort, q="task-").status_code == 200
+    assert len(captured) == unasked
 
 
 def test_one_cluster_costs_the_same_however_long_its_history_is(

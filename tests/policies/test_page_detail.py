@@ -93,7 +93,7 @@ def test_all_runs_are_paged_and_filtered(policy: BackupPolicy, alices: Browser) 
     assert "1 to 50 of 61" in first
     assert "1 to 50 of 60" in shown(alices.open("policy-runs", policy.pk, status="SKIPPED"))
     only = shown(alices.open("policy-runs", policy.pk, status="SUCCEEDED"))
-    assert len(re.findall(r'<li id="run-', only)) == 1
+    assert len(re.findall(r'<tr id="run-', only)) == 1
 
 
 def test_all_backups_are_paged(policy: BackupPolicy, alices: Browser) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
 from tests.live import Console
 from vbase_console.organizations.access import principal_of_key
-from vbase_console.organizations.models import ApiKey, Organization
+from vbase_console.organizations.models import ApiKey, AuditEntry, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,30 @@ def test_it_prints_a_key_alone(organization: Organization) -> None:
     key, _ = run("issue_api_key", "--organization", organization.name, "--name", "ci")
     assert len(key.split()) == 1
     assert principal_of_key(key.strip()).scopes == frozenset(ALL_SCOPES)
+
+
+def test_a_key_from_a_shell_is_on_record_and_never_the_key_itself(
+    organization: Organization,
+) -> None:
+    chosen = ["--scopes", "GetCluster"]
+    key, _ = run("issue_api_key", "--organization", organization.name, "--name", "ci", *chosen)
+    row = AuditEntry.objects.get()
+    assert (row.principal, row.door, row.source) == ("manage.py", "COMMAND", None)
+    assert (row.action, row.object_id) == ("IssueApiKey", ApiKey.objects.get().prefix)
+    assert row.detail == "scopes: GetCluster"
+    assert key.strip().partition(".")[2] not in f"{row.object_id} {row.detail}"
+
+
+def test_a_key_without_its_row_is_not_issued(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise DatabaseError("the disk is full")
+
+    monkeypatch.setattr("vbase_console.organizations.audit.AuditEntry.objects.create", broken)
+    with pytest.raises(CommandError, match="the disk is full"):
+        run("issue_api_key", "--organization", organization.name, "--name", "ci")
+    assert not ApiKey.objects.exists()
 
 
 def test_it_issues_a_key_with_chosen_scopes(organization: Organization) -> None:
@@ -58,6 +83,14 @@ def test_it_makes_an_organization_and_prints_its_id_alone() -> None:
     out, err = run("create_organization", "--name", "other", "--owner", "Owner@example.com")
     assert Organization.objects.get(name="other").pk == uuid.UUID(out.strip())
     assert "manage.py changepassword owner@example.com" in err
+
+
+def test_an_organization_from_a_shell_begins_its_history_with_that() -> None:
+    run("create_organization", "--name", "other", "--owner", "owner@example.com")
+    row = AuditEntry.objects.get()
+    assert (row.organization.name, row.principal, row.door) == ("other", "manage.py", "COMMAND")
+    assert (row.action, row.object_id) == ("CreateOrganization", "other")
+    assert row.detail == "owner: owner@example.com"
 
 
 def test_an_owner_who_can_sign_in_is_told_nothing(organization: Organization) -> None:

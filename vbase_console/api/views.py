@@ -25,6 +25,7 @@ from vbase_console.errors import InvalidArgument, NotFound
 from vbase_console.organizations import audit
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.tenancy import Principal, TenantQuerySet
+from vbase_console.source import source_of
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
@@ -222,7 +223,7 @@ class ApiView(APIView):
             principal=self.principal.label,
             action=self._expected.name,
             object_id=_storable(self.object_id or _last(self.kwargs)),
-            source=self.request.META.get("REMOTE_ADDR") or None,
+            source=source_of(self.request._request),
             door=audit.Door.API,
             outcome=_outcome(response),
             detail=_storable(_detail(response) or self.detail),

@@ -1,18 +1,23 @@
-"""One append-only row per mutating call; both doors and the admin write here."""
+"""One append-only row per mutating call; every door writes here."""
 
 from __future__ import annotations
 
 import uuid
 
+from django.contrib.auth.models import User
 from django.db import models
 
-from vbase_console.organizations.models import AuditEntry, Outcome
+from vbase_console.organizations.models import AuditEntry, Membership, Outcome
+
+COMMAND = "manage.py"
+"""Who it was, as far as a command on the machine can tell."""
 
 
 class Door(models.TextChoices):
-    API = "API"
-    PAGES = "PAGES"
-    ADMIN = "ADMIN"
+    API = "API", "API"
+    PAGES = "PAGES", "Pages"
+    ADMIN = "ADMIN", "Admin"
+    COMMAND = "COMMAND", "Console command"
 
 
 def record(
@@ -36,3 +41,45 @@ def record(
         outcome=outcome,
         detail=detail[:500],
     )
+
+
+def record_of_person(
+    user: User,
+    *,
+    action: str,
+    source: str | None,
+    door: Door,
+    outcome: Outcome = Outcome.ACCEPTED,
+    detail: str = "",
+) -> None:
+    """What somebody did about their own account; each organization that trusts it learns of it."""
+    for organization_id in organizations_of(user.get_username()):
+        record(
+            organization_id=organization_id,
+            principal=user.get_username(),
+            action=action,
+            object_id=user.get_username(),
+            source=source,
+            door=door,
+            outcome=outcome,
+            detail=detail,
+        )
+
+
+def record_command(
+    organization_id: uuid.UUID, *, action: str, object_id: str, detail: str = ""
+) -> None:
+    record(
+        organization_id=organization_id,
+        principal=COMMAND,
+        action=action,
+        object_id=object_id,
+        source=None,
+        door=Door.COMMAND,
+        detail=detail,
+    )
+
+
+def organizations_of(username: str) -> list[uuid.UUID]:
+    mine = Membership.objects.filter(user__username=username).order_by("organization")
+    return list(mine.values_list("organization", flat=True))

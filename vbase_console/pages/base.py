@@ -21,18 +21,21 @@ from vbase_console.errors import ConsoleError, NotFound
 from vbase_console.organizations import audit
 from vbase_console.organizations.access import principal_of_member
 from vbase_console.organizations.models import Organization, Outcome
-from vbase_console.organizations.scopes import ANY_MEMBER
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.pages.errors import refusal_page
-from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest, source_of
+from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest
+from vbase_console.source import source_of
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
 class ConsoleView(View):
-    """Everything below `/o/<organization>/`. A method that `scopes` does not name is not served."""
+    """Everything below `/o/<organization>/`."""
 
-    scopes: ClassVar[Mapping[str, str]] = {"GET": ANY_MEMBER}
+    scopes: ClassVar[Mapping[str, str]]
+    """Method → the right that it needs; one that is not named is not served. Each page says it for
+    itself: what any member may see is nobody's default.
+    """
     action: ClassVar[str] = ""
     """What history calls a POST to this page."""
     request: PageRequest

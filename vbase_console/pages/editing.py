@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,7 +10,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from vbase_console.errors import ConsoleError, InvalidArgument, NotFound, PermissionDenied
-from vbase_console.organizations.scopes import ANY_MEMBER
 from vbase_console.pages.base import Page
 from vbase_console.pages.errors import status_of
 
@@ -22,7 +20,6 @@ class FormPage(Page):
     Without a `form_class` of its own it asks for a confirmation.
     """
 
-    scopes: ClassVar[Mapping[str, str]] = {"GET": ANY_MEMBER, "POST": ANY_MEMBER}
     form_class: ClassVar[type[forms.Form]] = forms.Form
     bound: forms.Form
 

@@ -20,7 +20,3 @@ class PageRequest(HttpRequest):
 def wants_fragment(request: PageRequest) -> bool:
     """Whether htmx asks for a part of the page; going back in the history wants the whole."""
     return bool(request.htmx) and not request.htmx.history_restore_request
-
-
-def source_of(request: HttpRequest) -> str | None:
-    return request.META.get("REMOTE_ADDR") or None

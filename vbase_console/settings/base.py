@@ -22,6 +22,7 @@ HOST = env_str("VBASE_HOST", "127.0.0.1")
 PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
 ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
+TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)
 
 BACKUP_STORE = env_directory("VBASE_BACKUP_STORE", DATA_DIR / "backups")
 
@@ -105,11 +106,11 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 
 # Ten wrong passwords for one person from one address close that door for a quarter of an hour;
-# nobody can lock
-# another person out from elsewhere.
+# nobody can lock another person out from elsewhere.
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "vbase_console.source.source_of"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "organizations/sign_in_locked.html"
 AXES_VERBOSE = False

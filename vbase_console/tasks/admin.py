@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from vbase_console.errors import ConsoleError
-from vbase_console.organizations import audit
 from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin, ReadOnlyInline
+from vbase_console.support import record_support, support_label
 from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Pulse, Task, TaskEvent
 
@@ -123,19 +123,12 @@ def _ask_and_record(request: HttpRequest, task: Task, action: str, service: Serv
     return said
 
 
-def support_label(request: HttpRequest) -> str:
-    """How history names support staff, so that a tenant can tell them from members."""
-    return f"support:{request.user.get_username()}"
-
-
 def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, detail: str) -> None:
-    audit.record(
-        organization_id=task.organization_id,
-        principal=support_label(request),
+    record_support(
+        request,
+        task.organization_id,
         action=action,
         object_id=task.task_id,
-        source=request.META.get("REMOTE_ADDR"),
-        door=audit.Door.ADMIN,
         outcome=outcome,
         detail=detail,
     )

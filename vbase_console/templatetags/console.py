@@ -18,7 +18,7 @@ TONES = {
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
     "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED"},
 }
-WORDS = {"API": "API", "VERSION_UPGRADE": "Upgrade"}
+WORDS = {"API": "API", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
 
 
 @register.filter
@@ -86,12 +86,13 @@ def may(principal: Principal, scope: str) -> bool:
 
 
 @register.inclusion_tag("partials/column.html", takes_context=True)
-def column(context: template.Context, title: str, field: str) -> dict[str, object]:
+def column(context: template.Context, title: str, field: str, look: str = "") -> dict[str, object]:
     """A table head that sorts by `field`; asked again, the other way round."""
     current = context["filter"].order
     descending = current == f"-{field}"
     return {
         "title": title,
+        "look": look,
         "sort": field if descending or current != field else f"-{field}",
         "direction": {field: "ascending", f"-{field}": "descending"}.get(current, "none"),
         "request": context["request"],

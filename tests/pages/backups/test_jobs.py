@@ -125,6 +125,7 @@ def test_cancelling_needs_the_scope_of_what_is_cancelled(
     backup: Backup, olgas: Browser, bobs: Browser, kind: JobKind, status: int
 ) -> None:
     key = seed_job(backup, kind, TaskState.PENDING).task.task_id
+    assert bobs.open("job-cancel", key).status_code == 403
     assert bobs.send("job-cancel", key).status_code == 403
     assert olgas.send("job-cancel", key).status_code == status
 

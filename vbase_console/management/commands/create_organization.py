@@ -8,9 +8,8 @@ from django.core.validators import validate_email
 from django.db import DatabaseError, transaction
 
 from vbase_console.errors import ConsoleError
-from vbase_console.management import preparation_hint
-from vbase_console.organizations.models import Organization
-from vbase_console.organizations.services import create_organization, person
+from vbase_console.management import created, preparation_hint
+from vbase_console.organizations.services import person
 
 
 class Command(BaseCommand):
@@ -25,7 +24,7 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 owner = person(email=email)
-                organization: Organization = create_organization(name=options["name"], owner=owner)
+                organization = created(options["name"], owner)
         except ConsoleError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from vbase_console.errors import ConsoleError
 from vbase_console.management import preparation_hint
+from vbase_console.organizations.audit import COMMAND, record_command
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
 from vbase_console.organizations.services import issue_api_key
@@ -28,14 +29,21 @@ class Command(BaseCommand):
         try:
             organization = _named(options["organization"])
             scopes = _scopes(options["scopes"])
-            _, key = issue_api_key(
-                organization, name=options["name"], scopes=scopes, created_by="manage.py"
-            )
+            key = _issued(organization, options["name"], scopes)
         except ConsoleError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(preparation_hint(error)) from error
         self.stdout.write(key)
+
+
+@transaction.atomic
+def _issued(organization: Organization, name: str, scopes: list[str]) -> str:
+    """The key, and the row that says so: both, or neither."""
+    key, text = issue_api_key(organization, name=name, scopes=scopes, created_by=COMMAND)
+    said = "scopes: " + ", ".join(key.scopes)
+    record_command(organization.pk, action="IssueApiKey", object_id=key.prefix, detail=said)
+    return text
 
 
 def _named(name: str) -> Organization:

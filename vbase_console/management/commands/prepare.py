@@ -11,9 +11,10 @@ from django.db import OperationalError, connection, transaction
 
 from clusters.reconcile import sweep_clusters
 from vbase_console.errors import ConsoleError
+from vbase_console.management import created
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
-from vbase_console.organizations.services import create_organization, person
+from vbase_console.organizations.services import person
 from vbase_console.settings.env import env_secret, env_str
 from vbase_console.static_files import collect_static_files
 
@@ -59,7 +60,7 @@ def first_owner() -> str:
     email = env_str("VBASE_OWNER_EMAIL", "owner@example.com")
     given = env_secret("VBASE_OWNER_PASSWORD")
     password = given or secrets.token_urlsafe(12)
-    create_organization(name=FIRST_ORGANIZATION, owner=person(email=email, password=password))
+    created(FIRST_ORGANIZATION, person(email=email, password=password))
     if given:
         return f"Sign in as {email} with the password that you gave."
     return (

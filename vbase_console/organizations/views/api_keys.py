@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from vbase_console.organizations import services
-from vbase_console.organizations.forms import ApiKeyForm
+from vbase_console.organizations.forms import ApiKeyFilter, ApiKeyForm
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
 from vbase_console.organizations.views.members import OWNERS_ONLY
@@ -24,11 +24,12 @@ class ApiKeyListView(ListPage):
     scopes = {"GET": MANAGE_ORGANIZATION}
     template_name = "organizations/api_key_list.html"
     table_name = "organizations/partials/api_key_table.html"
+    filter_class = ApiKeyFilter
     nav = "api-keys"
 
     def rows(self) -> QuerySet[Any]:
         keys: QuerySet[Any] = ApiKey.objects.visible_to(self.principal)
-        return keys.order_by("revoked", "-created")
+        return keys
 
 
 class ApiKeyCreateView(FormPage):

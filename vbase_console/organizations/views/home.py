@@ -9,9 +9,11 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
+from vbase_console.organizations.forms import OrganizationFilter
 from vbase_console.organizations.models import Membership
 from vbase_console.pages.base import ONE_YEAR_SECONDS
-from vbase_console.pages.requests import ORGANIZATION_COOKIE
+from vbase_console.pages.listing import page_of
+from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest, wants_fragment
 
 APPEARANCES = ("auto", "light", "dark")
 
@@ -29,11 +31,16 @@ class HomeView(LoginRequiredMixin, View):
 
 
 class OrganizationListView(LoginRequiredMixin, View):
-    def get(self, request: HttpRequest) -> HttpResponse:
+    filter_class = OrganizationFilter
+    template_name = "organizations/organization_list.html"
+    table_name = "organizations/partials/organization_table.html"
+
+    def get(self, request: PageRequest) -> HttpResponse:
+        narrowing = self.filter_class(request.GET)
         mine = Membership.objects.filter(user=request.user.pk).select_related("organization")
-        memberships = mine.annotate(members=Count("organization__membership"))
-        context = {"memberships": memberships.order_by("organization__name")}
-        return render(request, "organizations/organization_list.html", context)
+        rows = page_of(narrowing, mine.annotate(members=Count("organization__membership")), request)
+        template = self.table_name if wants_fragment(request) else self.template_name
+        return render(request, template, {"rows": rows, "filter": narrowing})
 
 
 class AppearanceView(View):

@@ -17,7 +17,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from vbase_console.errors import FailedPrecondition
 from vbase_console.organizations import services
-from vbase_console.organizations.forms import MemberForm, RoleForm
+from vbase_console.organizations.forms import MemberForm, MembershipFilter, RoleForm
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import MANAGE_ORGANIZATION
 from vbase_console.pages.editing import FormPage
@@ -30,6 +30,7 @@ class MembershipListView(ListPage):
     scopes = {"GET": MANAGE_ORGANIZATION}
     template_name = "organizations/membership_list.html"
     table_name = "organizations/partials/membership_table.html"
+    filter_class = MembershipFilter
     nav = "members"
 
     def rows(self) -> QuerySet[Any]:

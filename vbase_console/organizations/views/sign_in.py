@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.auth import views as auth
-from django.http import HttpResponse
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 
+from vbase_console.organizations.audit import Door, record_of_person
 from vbase_console.organizations.forms import SignInForm
+from vbase_console.organizations.models import Outcome
+from vbase_console.source import source_of
 
 PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"  # noqa: S105
 
@@ -29,16 +34,48 @@ class SignOutView(auth.LogoutView):
     """By POST only: a link elsewhere can sign nobody out."""
 
 
-class PasswordSetView(auth.PasswordResetConfirmView):
+class OnRecord:
+    """A form about the person's own account: what they send is history in all their organizations,
+    refused or not; never what they typed.
+    """
+
+    request: HttpRequest
+    action: ClassVar[str]
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        with transaction.atomic():
+            self._record(form.user, Outcome.ACCEPTED)
+            response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
+        return response
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        self._record(form.user, Outcome.REFUSED, f"INVALID_ARGUMENT: {', '.join(form.errors)}")
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        return response
+
+    def _record(self, person: User, outcome: Outcome, detail: str = "") -> None:
+        record_of_person(
+            person,
+            action=self.action,
+            source=source_of(self.request),
+            door=Door.PAGES,
+            outcome=outcome,
+            detail=detail,
+        )
+
+
+class PasswordSetView(OnRecord, auth.PasswordResetConfirmView):
     """Where the link of an invitation leads: the person chooses a password, once."""
 
+    action = "SetPassword"
     template_name = "organizations/password_set.html"
     success_url = reverse_lazy("home")
     post_reset_login = True
     post_reset_login_backend = PASSWORD_BACKEND
 
 
-class PasswordChangeView(auth.PasswordChangeView):
+class PasswordChangeView(OnRecord, auth.PasswordChangeView):
+    action = "ChangePassword"
     template_name = "organizations/password_change.html"
     success_url = reverse_lazy("home")
 
