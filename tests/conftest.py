@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
 from tests.live import console as console
+from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
 from vbase_console.organizations.access import principal_of_member
@@ -31,6 +33,10 @@ from vbase_console.tasks.states import TaskState
 from vbase_console.tasks.worker import run_task
 
 PASSWORD = "a long enough password"
+
+# In the background of a script both are ignored, and whatever tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import psutil
@@ -50,6 +50,9 @@ def free_port() -> int:
 
 class Console:
     """One data directory and the console on it; it can be started again and again."""
+
+    headers: ClassVar[dict[str, str]] = {}
+    """What a proxy in front of it would send."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
@@ -187,17 +190,19 @@ class Console:
         key = key or self.manage(
             *("issue_api_key", "--organization", "demo", "--name", f"test-{uuid.uuid4().hex[:8]}")
         )
-        self._apis.append(Api(self.url, key))
+        self._apis.append(Api(self.url, key, self.headers))
         return self._apis[-1]
 
 
 class Api:
     """The documented API with one key; every call says what went wrong."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, headers: Mapping[str, str] = {}) -> None:
         self.key = key
         self.http = httpx.Client(
-            base_url=f"{url}/v1/vbase", headers={"Authorization": f"Bearer {key}"}, timeout=30
+            base_url=f"{url}/v1/vbase",
+            headers={**headers, "Authorization": f"Bearer {key}"},
+            timeout=30,
         )
         self.organization_id = self.get("/me")["organizationId"]
 

@@ -18,15 +18,18 @@ PULSE_EVERY_SECONDS = 5.0
 
 
 class Entry(ModelEntry):  # type: ignore[misc]
-    """An entry whose interval may be shorter than a second, which the stock one stores as 0."""
+    """An entry whose interval may be shorter than a second, which the stock one stores as 0; an
+    hour in microseconds is more than PostgreSQL's integer holds.
+    """
 
     @classmethod
     def to_model_schedule(cls, schedule: Any) -> tuple[Any, str]:
         if isinstance(schedule, timedelta):
-            row, _ = IntervalSchedule.objects.get_or_create(
-                every=round(schedule.total_seconds() * 1_000_000),
-                period=IntervalSchedule.MICROSECONDS,
-            )
+            seconds = schedule.total_seconds()
+            period, every = IntervalSchedule.SECONDS, int(seconds)
+            if every != seconds:
+                period, every = IntervalSchedule.MICROSECONDS, round(seconds * 1_000_000)
+            row, _ = IntervalSchedule.objects.get_or_create(every=every, period=period)
             return row, "interval"
         answer: tuple[Any, str] = super().to_model_schedule(schedule)
         return answer
@@ -41,6 +44,10 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     """
 
     Entry = Entry
+    producer = None
+    """Every message takes one from the pool, which connects anew; the stock one stays with the
+    channel that it once opened, and sends nothing more after RabbitMQ was away.
+    """
     _pulse_at = 0.0
 
     def enabled_models(self) -> QuerySet[PeriodicTask]:

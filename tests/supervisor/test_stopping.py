@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live import Console, a_console, wait_for
+from tests.live import PROJECT, Console, a_console, wait_for
 from tests.vectors import nearest, rows_of, store
 from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interruption
 from vbase_console.supervision.processes import is_alive
@@ -69,6 +69,19 @@ def test_a_process_lives_until_its_last_thread_has_ended() -> None:
         assert is_alive(process)
         child.kill()
         wait_for(lambda: not is_alive(process))
+
+
+def test_a_child_ends_with_its_parent_also_where_that_signal_was_ignored() -> None:
+    """As SIGINT and SIGQUIT are in the background of a script."""
+    code = (
+        "import signal, subprocess\n"
+        "from vbase_console.supervision.processes import dies_with_parent\n"
+        "signal.signal(signal.SIGQUIT, signal.SIG_IGN)\n"
+        "end = dies_with_parent(signal.SIGQUIT)\n"
+        "print(subprocess.Popen(['sleep', '600'], preexec_fn=end, stdout=-3).pid)"
+    )
+    child = int(subprocess.check_output([sys.executable, "-c", code], cwd=PROJECT))
+    wait_for(lambda: not psutil.pid_exists(child) or not is_alive(psutil.Process(child)))
 
 
 def test_make_that_is_interrupted_alone_stops_the_console(tmp_path: Path) -> None:

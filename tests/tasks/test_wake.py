@@ -9,10 +9,13 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 from django.test import override_settings
+from kombu.exceptions import OperationalError
 
+from tests.live import free_port
 from tests.tasks.trials import again, begun, end_lease
 from vbase_console.celery import app
 from vbase_console.organizations.models import Organization
+from vbase_console.settings.storage import broker_options
 from vbase_console.tasks import services, sweeps
 from vbase_console.tasks.models import Pulse, Task, database_time_in
 from vbase_console.tasks.sweeps import sweep_tasks
@@ -243,6 +246,18 @@ def test_a_broker_that_never_answers_holds_a_caller_up_for_its_time_out_once(
     own = Broker()
     assert [own.send("task-1"), own.send("task-2")] == [False, False]
     assert [str(error) for error in errors] == ["Timeout reading from socket"]
+
+
+def test_a_caller_does_not_sleep_for_a_rabbitmq_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", slept.append)
+    url = f"amqp://127.0.0.1:{free_port()}//"
+    away = app.connection_for_write(url, transport_options=broker_options(url, 30))
+    with pytest.raises(OperationalError):
+        app.send_task("vbase.run_task", ("task-1",), connection=away, retry=False)
+    assert slept == []
 
 
 def _row(number: int, organization: Organization) -> Task:

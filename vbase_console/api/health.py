@@ -103,13 +103,18 @@ def _seen(seen_at: datetime | None, patience_seconds: float, otherwise: str) -> 
 
 
 def _reach_broker() -> bool:
-    options = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS}
-    own = options if settings.CELERY_BROKER_URL.startswith("redis") else {}
-    connection = app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=own)
+    names = ("connect_timeout", "read_timeout")
+    if settings.CELERY_BROKER_URL.startswith("redis"):
+        names = ("socket_connect_timeout", "socket_timeout")
+    options = dict.fromkeys(names, BROKER_SECONDS)
+    connection = app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=options)
+    # Of RabbitMQ's refusals, such as a wrong password, kombu passes some on as they are.
+    refusals = connection.connection_errors + connection.channel_errors
+    errors: tuple[type[BaseException], ...] = (KombuError, OSError, *refusals)
     try:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
-    except (KombuError, OSError):
+    except errors:
         return False
     return True
 

@@ -173,6 +173,12 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
+# RabbitMQ cuts whoever promised heartbeats and sends none, as every web process does; TCP finds
+# dead peers as soon.
+CELERY_BROKER_HEARTBEAT = 0
+# RabbitMQ closes the channel of a worker that is busy for half an hour: it opens another one and
+# works on, instead of ending with all its tasks.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "vbase_console.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5

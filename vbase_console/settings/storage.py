@@ -48,7 +48,8 @@ def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
 def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:
     """Short time-outs, so that a dead broker never holds a request; and for Redis a sweep of
     unacknowledged messages that runs every few seconds (its default is every 100) over a
-    visibility time that outlasts a lease.
+    visibility time that outlasts a lease. RabbitMQ's client sleeps before it tries a host again,
+    so each is tried once.
     """
     if url.startswith(("redis", "rediss")):
         return {
@@ -60,5 +61,6 @@ def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:
             "socket_keepalive": True,
         }
     if url.startswith("amqp"):
-        return {"max_retries": 1, "connect_timeout": 2}
+        other_hosts = url.count(";")
+        return {"max_retries": other_hosts, "connect_timeout": 2, "read_timeout": 5}
     raise ImproperlyConfigured("VBASE_BROKER_URL must begin with redis://, rediss:// or amqp://.")

@@ -23,11 +23,12 @@ def adopt_orphans() -> None:
 
 def dies_with_parent(number: signal.Signals) -> Callable[[], None]:
     """For a process about to be: the kernel sends it this signal when the supervisor ends, however
-    that happens.
+    that happens. In the background of a script some are ignored, and that would be inherited.
     """
     parent = os.getpid()
 
     def ask() -> None:
+        signal.signal(number, signal.SIG_DFL)
         _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

@@ -1,0 +1,125 @@
+"""The distributed size on PostgreSQL and RabbitMQ: what holds with Valkey and SQLite holds here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection
+
+from tests.both_databases import postgresql
+from tests.distributed.rabbitmq import SERVER, RabbitMQ
+from tests.distributed.units import Distributed
+from tests.live import Api, wait_for
+from vbase_console.api import health
+from vbase_console.tasks import wakeups
+
+PARTS = ("database", "broker", "worker", "beat")
+
+
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    if not SERVER.exists():
+        pytest.skip(f"{SERVER} is not there; install Debian's package rabbitmq-server.")
+    own = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    own.start()
+    yield own
+    own.close()
+
+
+@pytest.fixture(scope="module")
+def console(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
+    directory = tmp_path_factory.mktemp("distributed")
+    with postgresql() as database:
+        own = Distributed(directory, database=database, broker=rabbitmq.url)
+        try:
+            yield own.start()
+        finally:
+            own.close()
+
+
+@pytest.fixture(scope="module")
+def api(console: Distributed) -> Api:
+    return console.api()
+
+
+def test_every_part_of_it_is_at_work(console: Distributed) -> None:
+    components = console.health()["components"]
+    assert [components[part]["status"] for part in PARTS] == ["SERVING"] * len(PARTS)
+
+
+def test_beat_knows_every_sweep(console: Distributed) -> None:
+    assert "Cannot add entry" not in console.log("beat").read_text()
+
+
+def test_a_message_alone_wakes_the_worker(api: Api, console: Distributed) -> None:
+    assert console.end("beat", "sweeper") == [0, 0]
+    cluster = api.created("woken")
+    api.delete(f"/clusters/{cluster['clusterId']}")
+    api.wait_for_status(cluster, "DELETED")
+    console.run("sweeper")
+    console.run("beat")
+    wait_for(lambda: console.reports("SERVING"))
+
+
+def test_a_broker_that_is_gone_for_a_while_loses_nothing(
+    api: Api, console: Distributed, rabbitmq: RabbitMQ
+) -> None:
+    begun = api.create("begun")
+    wait_for(lambda: api.tasks(begun)[0]["status"] == "RUNNING")
+    rabbitmq.kill()
+    accepted = api.create("accepted")
+    api.wait_for_status(begun, "RUNNING")
+    wait_for(lambda: console.reports("DEGRADED"))
+    assert console.health()["components"]["broker"]["status"] == "NOT_SERVING"
+    assert api.status(accepted) == "CREATING"
+    rabbitmq.start()
+    api.wait_for_status(accepted, "RUNNING")
+    wait_for(lambda: console.reports("SERVING"))
+
+
+def test_a_task_may_outlast_the_brokers_patience_with_its_message(
+    api: Api, console: Distributed, rabbitmq: RabbitMQ
+) -> None:
+    """RabbitMQ closes the channel of a worker that has not acknowledged within half an hour."""
+    rabbitmq.kill()
+    rabbitmq.start("-rabbit consumer_timeout 500")
+    cluster = api.created("slow")
+    (task,) = api.tasks(cluster)
+    assert max(event["attempt"] for event in api.events(cluster, task["taskId"])) == 1
+    api.delete(f"/clusters/{cluster['clusterId']}")
+    api.wait_for_status(cluster, "DELETED")
+    assert "PRECONDITION_FAILED" in console.log("worker").read_text()
+    assert console.programs["worker"].poll() is None
+
+
+def test_it_cuts_no_connection_that_is_idle(console: Distributed, rabbitmq: RabbitMQ) -> None:
+    assert "missed heartbeats" not in rabbitmq.log.read_text()
+
+
+def test_it_tells_how_many_messages_wait(
+    rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups.settings, "CELERY_TASK_DEFAULT_QUEUE", "unheard")
+    monkeypatch.setattr(
+        wakeups.current_app, "connection_for_write", lambda: Connection(rabbitmq.url)
+    )
+    assert wakeups.broker.backlog() == 0
+    with Connection(rabbitmq.url) as connection, connection.SimpleQueue("unheard") as queue:
+        for number in range(3):
+            queue.put(number)
+    wait_for(lambda: wakeups.broker.backlog() == 3)
+
+
+def test_a_broker_that_refuses_the_password_does_not_serve(
+    rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = f"amqp://guest:wrong@{rabbitmq.address}"
+    monkeypatch.setattr(
+        health.app, "connection_for_write", lambda **options: Connection(wrong, **options)
+    )
+    assert health._reach_broker() is False
+
+
+def test_its_programs_end_when_they_are_asked_to(console: Distributed) -> None:
+    assert set(console.end()) == {0}

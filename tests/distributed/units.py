@@ -1,0 +1,84 @@
+"""The console as docs/operations.md sets it up on many machines, all of them this one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+
+from tests.live import PROJECT, Console, wait_for
+
+UNITS = PROJECT / "docs" / "units"
+SECRETS = ("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
+NAME = "console.example.com"
+
+
+class Distributed(Console):
+    """The programs of docs/units, with the settings that a service manager gives them."""
+
+    headers: ClassVar = {"Host": NAME, "X-Forwarded-Proto": "https"}
+    """What the proxy in front sends."""
+
+    def __init__(self, directory: Path, *, database: str, broker: str) -> None:
+        values = dict(zip(SECRETS, ("a secret key" * 5, database, broker), strict=True))
+        for name, value in values.items():
+            (directory / name).write_text(value)
+        super().__init__(
+            directory / "data",
+            DJANGO_SETTINGS_MODULE="vbase_console.settings.distributed",
+            VBASE_ALLOWED_HOSTS=NAME,
+            **{f"{name}_FILE": str(directory / name) for name in SECRETS},
+        )
+        self._directory = directory
+        self.programs: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> Distributed:
+        self.manage("prepare")
+        for unit in UNITS.iterdir():
+            self.run(unit.name)
+        wait_for(self._serves)
+        return self
+
+    def run(self, name: str) -> None:
+        with self.log(name).open("ab") as log:
+            self.programs[name] = subprocess.Popen(
+                [UNITS / name],
+                env=self.environment,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def end(self, *names: str) -> list[int]:
+        """As a service manager would; how each of them ended."""
+        ending = [self.programs[name] for name in names or self.programs]
+        for program in ending:
+            program.terminate()
+        return [program.wait() for program in ending]
+
+    def close(self) -> None:
+        for program in self.programs.values():
+            program.kill()
+            program.wait()
+        super().close()
+
+    def log(self, name: str) -> Path:
+        return self._directory / f"{name}.log"
+
+    def health(self) -> dict[str, Any]:
+        answer = httpx.get(f"{self.url}/v1/vbase/healthz", headers=self.headers)
+        return dict(answer.json())
+
+    def reports(self, status: str) -> bool:
+        return bool(self.health()["status"] == status)
+
+    def _serves(self) -> bool:
+        for name, program in self.programs.items():
+            assert program.poll() is None, self.log(name).read_text()
+        try:
+            return self.reports("SERVING")
+        except httpx.TransportError:
+            return False
