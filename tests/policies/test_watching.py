@@ -14,6 +14,7 @@ from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.pruning import sweep_runs
 from tests.policies.conftest import end
+from tests.policies.pages import skip
 from vbase_console.beat import Scheduler
 from vbase_console.celery import app
 
@@ -56,6 +57,14 @@ def test_support_sees_policies_and_runs(
 def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
     names = {entry.name for entry in Scheduler(app=app, lazy=True).enabled_models()}
     assert not any(name.startswith("policy:") for name in names)
+
+
+def test_how_long_runs_are_kept_is_a_setting(policy: BackupPolicy, settings: object) -> None:
+    skip(policy)
+    PolicyRun.objects.update(created_at=timezone.now() - timedelta(days=8))
+    assert sweep_runs() == 0
+    settings.RUN_HISTORY_DAYS = 7  # type: ignore[attr-defined]
+    assert sweep_runs() == 1
 
 
 def test_old_runs_are_removed_and_their_backups_stay(policy: BackupPolicy) -> None:
