@@ -34,8 +34,8 @@ bench: $(VENV)/bench.stamp ## measure; docs/benchmarks.md says what
 test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
 	MILVUS_SERVER=$(FULL_MILVUS) $(PYTHON) -m pytest -m full_milvus tests/milvus
 
-torture: $(VENV)/dev.stamp ## the long trials
-	$(PYTHON) -m pytest -m torture --timeout 3600 $(TESTS)
+torture: $(VENV)/dev.stamp ## the long trials, on SQLite and on PostgreSQL
+	@$(PYTHON) -m tests.both_databases --torture $(TESTS)
 
 example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs here
 	@key=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits); \

@@ -191,7 +191,8 @@ def delete_cluster(
 @transaction.atomic
 def rotate_token(cluster: Cluster) -> Cluster:
     """A new token, valid at once and alone. The running cluster takes it first: if that fails,
-    nothing has changed. A job that has read the old token must have ended before.
+    nothing has changed. A job that has read the old token must have ended before, and none may
+    begin until the new one is stored: that is why the row is held over the call.
     """
     cluster = hold(cluster)
     waiting = unfinished(cluster)
@@ -207,7 +208,10 @@ def rotate_token(cluster: Cluster) -> Cluster:
     try:
         get_driver().rotate(spec_of(cluster), _always)
     except DriverError as error:
-        raise Unavailable(f"The token was not rotated: {error}") from error
+        raise Unavailable(
+            f"The token was not rotated: {error}. Should the old one open nothing any more, rotate "
+            "it again: the cluster may have taken the new one without saying so."
+        ) from error
     cluster.save(update_fields=["sealed_token", "updated_at"])
     return cluster
 

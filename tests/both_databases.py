@@ -1,7 +1,11 @@
-"""`make test`: the suite on PostgreSQL, then the whole suite on SQLite."""
+"""`make test`: the suite on PostgreSQL, then the whole suite on SQLite.
+
+With `--torture`, the long trials in the same way.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -15,29 +19,42 @@ from pathlib import Path
 
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
-NOT_ABOUT_SQLITE = "not torture and not full_milvus and not sqlite"
+LONG_TRIALS = "--torture"
+PROCESSES = str((os.cpu_count() or 1) + 1)
 
 
-SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder")
-"""A process for each core; the tests of a file share what they start, and `tests/order.py` says
-which files are begun first.
-"""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Suite:
+    chosen: str
+    options: tuple[str, ...]
+
+
+# A process for each core and one more, because many tests wait for what they started; those of a
+# file share that, and `tests/order.py` says which files are begun first.
+USUAL = Suite(
+    chosen="not torture and not full_milvus",
+    options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
+)
+# One after another: what they kill and time must not have to share the machine.
+TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
 
 
 def main(arguments: Sequence[str]) -> int:
-    ended = [_on_postgresql(arguments), _run(arguments, {})]
+    suite = TORTURE if LONG_TRIALS in arguments else USUAL
+    asked = [argument for argument in arguments if argument != LONG_TRIALS]
+    ended = [_on_postgresql(suite, asked), _run(suite, ["-m", suite.chosen, *asked], {})]
     return max(ended)
 
 
-def _on_postgresql(arguments: Sequence[str]) -> int:
+def _on_postgresql(suite: Suite, asked: Sequence[str]) -> int:
     ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
     with ExitStack() as running:
         try:
             url = running.enter_context(postgresql())
         except Exception as error:
             return _without_postgresql(error)
-        chosen = [*arguments, *ignored, "-m", NOT_ABOUT_SQLITE, "-p", "tests.about_databases"]
-        return _run(chosen, {"VBASE_DATABASE_URL": url})
+        marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
+        return _run(suite, [*asked, *ignored, *marks], {"VBASE_DATABASE_URL": url})
 
 
 @contextmanager
@@ -66,11 +83,11 @@ def _without_postgresql(error: Exception) -> int:
     return 1 if os.environ.get("VBASE_TEST_REQUIRE") == "all" else 0
 
 
-def _run(arguments: Sequence[str], environment: dict[str, str]) -> int:
+def _run(suite: Suite, arguments: Sequence[str], environment: dict[str, str]) -> int:
     database = "PostgreSQL" if environment else "SQLite"
     print(f"\n=== The tests on {database} ===", flush=True)  # noqa: T201
     own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
+    command = [sys.executable, "-m", "pytest", *suite.options, *arguments]
     return subprocess.run(command, env={**own, **environment}, check=False).returncode
 
 

@@ -61,7 +61,7 @@ class JobRequest(BackupView):
 
     def post(self, request: Request, job_id: str) -> Response:
         job = self.found(self.jobs(), task__task_id=job_id)
-        self.principal.require(scope_of(job.job_type))
+        self.require(scope_of(job.job_type))
         self.given()
         return self.job_accepted(self.ask(job))
 

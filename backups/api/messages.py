@@ -12,7 +12,7 @@ from backups.policies.preview import MOST_RUNS
 from backups.policies.states import OnMissing
 from backups.states import JobKind, OnConflict
 from vbase_console.api.fields import Flag, Instant, Text, WholeNumber
-from vbase_console.api.paging import DEFAULT_SIZE, LARGEST_SIZE, Paging
+from vbase_console.api.paging import DEFAULT_SIZE, PAGE_HELP, SIZE_HELP, Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
 
@@ -94,12 +94,12 @@ class ListBackupsQuery(JobFilters, Paging):
 
 class ListBackupByOrgRequest(JobFilters, Body):
     service_id = Text(required=False, allow_blank=True, help_text="Only jobs of this service.")
-    page = WholeNumber(required=False, min_value=1, default=1, help_text="The first page is 1.")
+    page = WholeNumber(required=False, min_value=0, default=1, help_text=PAGE_HELP)
     page_size = WholeNumber(
         required=False,
-        min_value=1,
+        min_value=0,
         default=DEFAULT_SIZE,
-        help_text=f"More than {LARGEST_SIZE} gives {LARGEST_SIZE}.",
+        help_text=SIZE_HELP,
     )
 
 

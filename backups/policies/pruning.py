@@ -20,6 +20,7 @@ from backups.policies.seldom import Seldom
 from backups.services import delete_backup
 from backups.services.admission import hold_cluster
 from backups.states import BackupStatus
+from vbase_console import batches
 from vbase_console.errors import ConsoleError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 LONGEST_SECONDS = 20.0
 BACKUPS_AT_ONCE = 50
 """In one transaction: meanwhile nobody else asks anything of their cluster."""
-DELETE_AT_ONCE = 1_000
 
 _told = Seldom(minutes=60)
 
@@ -52,14 +52,9 @@ def sweep_runs() -> int:
     """Remove runs past their time; their backups and jobs are not theirs to remove. Of a policy
     that runs seldom, or no more, the last ones stay.
     """
-    oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
+    oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
     past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
-    past = past.but_the_last()
-    removed = 0
-    while batch := list(past.order_by("created_at").values_list("pk", flat=True)[:DELETE_AT_ONCE]):
-        PolicyRun.objects.filter(pk__in=batch).delete()
-        removed += len(batch)
-    return removed
+    return batches.remove(past.but_the_last().order_by("created_at"))
 
 
 def _served(policy_id: str) -> int:

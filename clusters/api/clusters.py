@@ -134,7 +134,7 @@ class OneCluster(ClusterView):
         cluster = self.cluster(cluster_id)
         self.given()
         if self.asked["delete_backups"]:
-            self.principal.require(DELETE_BACKUP)
+            self.require(DELETE_BACKUP)
         task, said = services.delete_cluster(
             cluster, by=self.principal.label, delete_backups=self.asked["delete_backups"]
         )

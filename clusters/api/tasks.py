@@ -92,7 +92,7 @@ class TaskRequest(ClusterView):
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
         task = self.found(self.tasks_of(cluster), task_id=task_id)
-        self.principal.require(scope_of(task.kind))
+        self.require(scope_of(task.kind))
         self.given()
         done = self.ask(cluster, task)
         return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))

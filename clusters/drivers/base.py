@@ -175,7 +175,8 @@ class ClusterDriver(Protocol):
     def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
         """Make `spec.token` the only valid token, at once and without a restart.
 
-        A stopped cluster takes it at its next start.
+        A stopped cluster takes it at its next start. It raises after two seconds without an answer:
+        the caller holds a lock meanwhile, on SQLite that of all writers.
         """
 
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:

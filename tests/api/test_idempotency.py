@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from clusters import services
@@ -19,9 +19,11 @@ from vbase_console.api.models import IdempotentAnswer
 from vbase_console.api.sweeps import sweep_answers
 from vbase_console.celery import app
 from vbase_console.organizations.models import AuditEntry
+from vbase_console.organizations.scopes import DELETE_BACKUP, DELETE_CLUSTER
 from vbase_console.tasks.models import Task
 
 pytestmark = pytest.mark.django_db
+T = TypeVar("T")
 MakeCluster = Callable[..., Cluster]
 
 
@@ -84,6 +86,30 @@ def test_a_refusal_is_repeated_as_well(api: Api) -> None:
     assert create(api, "k2").code == "ALREADY_EXISTS"
     Cluster.objects.update(name="other")
     assert create(api, "k2").code == "ALREADY_EXISTS"
+
+
+def test_an_answer_is_repeated_only_to_keys_with_the_scopes_that_it_took(
+    api: Api, key_with: Callable[..., Api], make_cluster: MakeCluster
+) -> None:
+    path, query = f"/clusters/{make_cluster().cluster_id}", {"deleteBackups": "true"}
+    few, enough = key_with(DELETE_CLUSTER), key_with(DELETE_CLUSTER, DELETE_BACKUP)
+    first, without, again = (
+        each.send("DELETE", path, query=query, Idempotency_Key="k") for each in (api, few, enough)
+    )
+    assert (without.status, without.code) == (403, "PERMISSION_DENIED")
+    assert again.header("Operation-Id") == first.header("Operation-Id")
+
+
+def test_whoever_lacks_a_scope_does_not_answer_for_those_who_have_it(
+    api: Api, key_with: Callable[..., Api], make_cluster: MakeCluster
+) -> None:
+    path, query = f"/clusters/{make_cluster().cluster_id}", {"deleteBackups": "true"}
+    refused, done = (
+        each.send("DELETE", path, query=query, Idempotency_Key="k")
+        for each in (key_with(DELETE_CLUSTER), api)
+    )
+    assert (refused.status, done.status) == (403, 200)
+    assert done.header("Idempotency-Replayed") is None
 
 
 def test_an_error_of_ours_is_not_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +210,39 @@ def test_while_the_first_is_being_answered_a_second_gets_its_answer(
         assert first.result(60).body == second.result(60).body
 
 
-def in_thread(call: Callable[[], Said]) -> Said:
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_of_somebody_elses_is_not_said_to_be_the_first_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.get("/me")  # notes once in a while when the key was used, which is a write of its own
+    held, end = threading.Event(), threading.Event()
+    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 1)
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(in_thread, lambda: write_lock_held(held, end))
+        assert held.wait(60)
+        said = pool.submit(in_thread, lambda: create(api)).result(60)
+        end.set()
+        other.result(60)
+    assert said.code == "ABORTED"
+    assert "or another one that keeps everybody from writing" in said["response"]["message"]
+
+
+def test_a_database_that_fails_is_not_taken_for_a_first_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = raise_(OperationalError("disk I/O error"))
+    monkeypatch.setattr(idempotency.Key, "_reserved", failing)
+    assert create(api).code == "UNAVAILABLE"
+
+
+def write_lock_held(held: threading.Event, end: threading.Event) -> None:
+    with transaction.atomic():
+        held.set()
+        assert end.wait(60)
+
+
+def in_thread(call: Callable[[], T]) -> T:
     try:
         return call()
     finally:

@@ -48,10 +48,19 @@ def test_beyond_the_last_page_there_is_nothing(api: Api, listing: str, page: int
 
 
 @pytest.mark.parametrize("name", ["page", "pageSize"])
-@pytest.mark.parametrize("value", ["0", "-1", "a", "", "1.5", "1e3", "9" * 5000])
+@pytest.mark.parametrize("value", ["-1", "a", "", "1.5", "1e3", "9" * 5000])
 def test_what_is_no_page_is_refused(api: Api, listing: str, name: str, value: str) -> None:
     said = api.get(listing, **{name: value})
     assert (said.code, list(said.field_errors)) == ("INVALID_ARGUMENT", [name])
+
+
+def test_zero_is_as_good_as_nothing(api: Api, listing: str) -> None:
+    assert api.get(listing, page=0, pageSize=0).body == api.get(listing).body
+
+
+def test_zero_in_a_body_is_as_good_as_nothing(api: Api, organization: Organization) -> None:
+    said = api.post(f"/backup/org/{organization.pk}", page=0, pageSize=0)
+    assert (said.status, said["total"]) == (200, 0)
 
 
 def test_a_parameter_given_twice_is_refused(api: Api, listing: str) -> None:

@@ -19,6 +19,7 @@ READERS = {
     "bool": lambda name: env.env_bool(name, True),
     "int": lambda name: env.env_int(name, 5, least=1, most=9),
     "float": lambda name: env.env_float(name, 5, least=1, most=9),
+    "email": lambda name: env.env_email(name, "x@example.com"),
     "choice": lambda name: env.env_choice(name, "a", ("a", "b")),
 }
 
@@ -57,6 +58,7 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
         ("int", "many", "'many'; it must be a whole number"),
         ("int", "10", "is 10; it must lie between 1 and 9"),
         ("float", "0.5", "is 0.5; it must lie between 1 and 9"),
+        ("email", "owner", "'owner'; it must be an e-mail address"),
         ("choice", "c", "'c'; it must be one of a, b"),
     ],
 )

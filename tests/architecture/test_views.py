@@ -90,6 +90,13 @@ def test_no_view_uses_the_shortcuts_that_know_no_tenant() -> None:
     assert careless == []
 
 
+def test_endpoints_ask_for_scopes_where_repetitions_will_be_asked_for_them() -> None:
+    """By `ApiView.require`, which an `Idempotency-Key` remembers."""
+    endpoints = [file for file in views() if "api" in file.relative_to(ROOT).parts]
+    direct = {file.name for file in endpoints if "principal.require(" in file.read_text()}
+    assert direct == {"authentication.py", "views.py"}
+
+
 def test_it_notices_a_view_that_fetches_by_key_alone() -> None:
     source = "def get(request, pk):\n    return Cluster.objects.get(pk=pk)\n"
     assert other_ways(source, "views.py") == ["views.py: Cluster.objects.get"]

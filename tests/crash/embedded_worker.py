@@ -1,23 +1,30 @@
 """A worker on the embedded driver, as a program: does what there is, and ends; or dies on its way.
 
-    python -m tests.crash.embedded_worker <the point to die at, 0 for none>
+    python -m tests.crash.embedded_worker <the point to die at, 0: none> <a phase> <another phase>
+
+In the first phase somebody asks for its task to stop, in the other one it is stopped itself; empty:
+neither happens.
 
 A process of its own from the start, because gRPC does not survive a fork.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Callable
 
 import django
 
 
-def main(die_at: int) -> None:
+def main(die_at: int, cancel_in: str, stop_in: str) -> None:
     django.setup()
     from clusters.drivers.embedded import process
     from clusters.drivers.embedded.client import ControlClient
     from clusters.drivers.embedded.layout import ClusterDirectory
     from tests.crash.processes import Points, instrument_engine, work_until_nothing_is_left
+    from tests.crash.scenarios import canceller
 
     points = Points(die_at)
     for owner, name in (
@@ -30,8 +37,30 @@ def main(die_at: int) -> None:
         points.before(owner, name)
     points.before(ControlClient, "call", unless=lambda arguments: "Health" in arguments)
     instrument_engine(points)
+    _call_at_reports(canceller(cancel_in))
+    _call_at_reports(_stopper(stop_in))
     work_until_nothing_is_left()
 
 
+def _call_at_reports(at_step: Callable[[str], None]) -> None:
+    from vbase_console.tasks.attempts import Attempt
+
+    report = Attempt.report
+
+    def reported(attempt: Attempt, percent: int, phase: str, message: str) -> None:
+        at_step(phase)
+        report(attempt, percent, phase, message)
+
+    Attempt.report = reported  # type: ignore[method-assign]
+
+
+def _stopper(phase_to_stop_in: str) -> Callable[[str], None]:
+    def at_step(phase: str) -> None:
+        if phase == phase_to_stop_in:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return at_step
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

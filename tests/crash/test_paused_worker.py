@@ -18,6 +18,8 @@ from tests.crash.scenarios import PLAIN
 from vbase_console.tasks.models import Task, TaskEvent
 
 MakeCluster = Callable[..., Cluster]
+STEPS = dict.fromkeys(PLAIN, 2) | {"DEPLOYMENT": 3, "RESTART": 3}
+FIRST_AND_LAST = [(kind, step) for kind, last in STEPS.items() for step in (1, last)]
 
 
 def the_world(directory: Path) -> tuple[list[object], ...]:
@@ -26,15 +28,16 @@ def the_world(directory: Path) -> tuple[list[object], ...]:
     return *(list(table.objects.order_by("pk").values()) for table in tables), [kept]
 
 
-@pytest.mark.parametrize("kind", ["SCALING", "RESTART", "STOP", "DELETION"])
-@pytest.mark.parametrize("phase", ["first", "last"])
+@pytest.mark.parametrize(("kind", "step"), FIRST_AND_LAST)
 def test_a_worker_that_was_paused_past_its_lease_leaves_no_trace(
-    make_cluster: MakeCluster, shared: MemoryDriver, directory: Path, kind: str, phase: str
+    make_cluster: MakeCluster, shared: MemoryDriver, directory: Path, kind: str, step: int
 ) -> None:
-    cluster = make_cluster(resources={"version": "2.0.0"})
-    PLAIN[kind].ask(cluster)
+    scenario = PLAIN[kind]
+    cluster = make_cluster(running=scenario.deployed, resources={"version": "2.0.0"})
+    scenario.prepare(cluster)
+    scenario.ask(cluster)
     marker = directory / "reached"
-    paused = start_worker(directory, at_step=_stop_at(1 if phase == "first" else 2, marker))
+    paused = start_worker(directory, at_step=_stop_at(step, marker))
     wait_until(marker.exists, "the worker stands still in its job")
     assert run_worker(directory) == 0
     before = the_world(directory)

@@ -12,13 +12,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from clusters.drivers.base import ClusterSpec, DriverError, Presence
+from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.layout import ClusterDirectory, is_free
+from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS
 from clusters.drivers.embedded.process import environment
 from clusters.drivers.embedded.record import ProcessIdentity, start_of
 from clusters.drivers.embedded.stopping import stop_all
@@ -83,6 +86,31 @@ def presence(driver: EmbeddedDriver, cluster_id: str = "vc-1") -> Presence:
 def kill(identity: ProcessIdentity) -> None:
     os.kill(identity.pid, signal.SIGKILL)
     wait_for(lambda: not identity.is_alive())
+
+
+@pytest.fixture
+def time_outs(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """How long each method of a cluster was waited for at most."""
+    call, seen = ControlClient.call, {}
+
+    def noted(
+        self: ControlClient, method: str, *, timeout_seconds: float = 10, **given: Any
+    ) -> Any:
+        seen[method] = timeout_seconds
+        return call(self, method, timeout_seconds=timeout_seconds, **given)
+
+    monkeypatch.setattr(ControlClient, "call", noted)
+    return seen
+
+
+def test_a_rotation_is_waited_for_as_short_as_a_health_call(
+    driver: EmbeddedDriver,
+    spec: ClusterSpec,
+    identity: ProcessIdentity,
+    time_outs: dict[str, float],
+) -> None:
+    driver.rotate(dataclasses.replace(spec, token="another token"), allowed)
+    assert time_outs == {"Rotate": HEALTH_SECONDS}
 
 
 # What the process knows

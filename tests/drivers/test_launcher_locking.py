@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from milvus_lite.engine import collection as engine_collection
 from pymilvus import MilvusClient
 
 from clusters.drivers.embedded.authentication import Credentials, fingerprint
@@ -61,24 +62,26 @@ def rows_after_kill(server: Server, copy: Path) -> int:
     return int(found)
 
 
-def snapshot_in_the_middle_of_an_insert(server: Server, client: MilvusClient) -> None:
-    """The row stands in the log and not yet in memory when the snapshot flushes."""
+@contextlib.contextmanager
+def in_the_middle_of_an_insert(server: Server, client: MilvusClient) -> Iterator[None]:
+    """The second row stands in the log and not yet in memory."""
     make_collection(client, COLLECTION)
     client.insert(COLLECTION, row(1))
     log = server._engine.get_collection(COLLECTION)._wal
-    write, reached, flushed = log.write_insert, threading.Event(), threading.Event()
+    write, reached, done = log.write_insert, threading.Event(), threading.Event()
 
     def write_and_linger(batch: Any) -> None:
+        log.write_insert = write
         write(batch)
         reached.set()
-        flushed.wait(2)  # with the locks, the snapshot cannot come before this insert ends
+        done.wait(2)  # with the locks, nobody can come before this insert ends
 
     log.write_insert = write_and_linger
     with futures.ThreadPoolExecutor(1) as threads:
         inserted = threads.submit(client.insert, COLLECTION, row(2))
         assert reached.wait(20)
-        server._of_console.create("s", database="default")
-        flushed.set()
+        yield
+        done.set()
         inserted.result()
 
 
@@ -87,7 +90,26 @@ def test_an_acknowledged_row_outlives_a_snapshot_and_a_kill_only_with_the_locks(
     serve: Serve, tmp_path: Path, guarded: bool, kept: int
 ) -> None:
     server, client = serve(guarded)
-    snapshot_in_the_middle_of_an_insert(server, client)
+    with in_the_middle_of_an_insert(server, client):
+        server._of_console.create("s", database="default")
+    assert rows_after_kill(server, tmp_path / "copy") == kept
+
+
+# Without them the engine then cannot even close: the lost row is older than what was flushed.
+UNABLE_TO_CLOSE = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@pytest.mark.parametrize(
+    ("guarded", "kept"), [(True, 3), pytest.param(False, 2, marks=UNABLE_TO_CLOSE)]
+)
+def test_an_acknowledged_row_outlives_the_flush_of_another_writer_only_with_the_locks(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool, kept: int
+) -> None:
+    server, client = serve(guarded)
+    server._permits.resize(2)  # on one core, too, both writers are let in
+    with in_the_middle_of_an_insert(server, client), monkeypatch.context() as little_memory:
+        little_memory.setattr(engine_collection, "MEMTABLE_MEMORY_LIMIT", 1)
+        client.insert(COLLECTION, row(3))
     assert rows_after_kill(server, tmp_path / "copy") == kept
 
 
@@ -125,8 +147,6 @@ def _make_closed_collection(data_dir: Path) -> None:
 
 
 def _patched_manifest_load(monkeypatch: pytest.MonkeyPatch, replacement: Any) -> Any:
-    from milvus_lite.engine import collection
-
-    original = collection.Manifest.load
-    monkeypatch.setattr(collection.Manifest, "load", staticmethod(replacement))
+    original = engine_collection.Manifest.load
+    monkeypatch.setattr(engine_collection.Manifest, "load", staticmethod(replacement))
     return original

@@ -63,6 +63,14 @@ def age_runs() -> None:
     PolicyRun.objects.update(created_at=long_ago, retained_at=long_ago)
 
 
+def test_how_long_runs_are_kept_is_a_setting(policy: BackupPolicy, settings: object) -> None:
+    skip(policy), skip(policy)
+    PolicyRun.objects.update(created_at=timezone.now() - timedelta(days=8))
+    assert sweep_runs() == 0
+    settings.RUN_HISTORY_DAYS = 7  # type: ignore[attr-defined]
+    assert sweep_runs() == 1
+
+
 def test_old_runs_are_removed_and_their_backups_stay(policy: BackupPolicy) -> None:
     backup, _ = back_up(policy), back_up(policy)
     age_runs()

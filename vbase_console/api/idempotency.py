@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,7 +41,9 @@ LONGEST_PATH = 500
 
 
 class StillAnswering(Aborted):
-    """A request with this Idempotency-Key is still being answered; repeat it in a moment."""
+    """A request with this Idempotency-Key, or another one that keeps everybody from writing, is
+    still being answered; repeat it in a moment.
+    """
 
     def __init__(self) -> None:
         super().__init__(retry_after_seconds=RETRY_AFTER_SECONDS)
@@ -68,24 +70,30 @@ class Key:
         )
 
     def answered_once(
-        self, attempt: Callable[[], Response], *, prepare: Callable[[], None] = lambda: None
+        self,
+        attempt: Callable[[], Response],
+        *,
+        prepare: Callable[[], None],
+        require: Callable[[str], None],
+        required: Callable[[], Iterable[str]],
     ) -> Response:
         """The answer that is kept, or that of `attempt`, which is called at most once per key.
 
-        `prepare` is called before the transaction, perhaps by two who came at the same time.
+        `prepare` is called before the transaction, perhaps by two who came at the same time. What
+        the attempt `required` of whoever asked, a repetition has to `require`.
         """
         kept = self.rows().filter(created_at__gt=oldest_kept()).first()
         if kept is not None:
-            return self._again(kept)
+            return self._again(kept, require)
         prepare()
         with contextlib.ExitStack() as work:
             with _patience():
                 work.enter_context(transaction.atomic())
                 row, is_ours = self._reserved()
             if not is_ours:
-                return self._again(row)
+                return self._again(row, require)
             response = attempt()
-            _keep(row, response)
+            _keep(row, response, required())
             return response
 
     def _reserved(self) -> tuple[IdempotentAnswer, bool]:
@@ -100,7 +108,9 @@ class Key:
         except IntegrityError:
             return self.rows().get(), False
 
-    def _again(self, row: IdempotentAnswer) -> Response:
+    def _again(self, row: IdempotentAnswer, require: Callable[[str], None]) -> Response:
+        for scope in row.scopes:
+            require(scope)
         if row.fingerprint != self.fingerprint:
             raise InvalidArgument(
                 f"This {HEADER} was used with another body; use a new one for a new request."
@@ -136,12 +146,13 @@ def _fingerprint(request: HttpRequest, body: dict[str, Any]) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _keep(row: IdempotentAnswer, response: Response) -> None:
+def _keep(row: IdempotentAnswer, response: Response, scopes: Iterable[str]) -> None:
     row.status = response.status_code
     row.headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     # Encrypted, because an answer may show an access token.
     row.body = encrypt(json.dumps(response.data, cls=JSONEncoder))
-    row.save(update_fields=["status", "headers", "body"])
+    row.scopes = sorted(scopes)
+    row.save(update_fields=["status", "headers", "body", "scopes"])
 
 
 @contextlib.contextmanager
@@ -154,9 +165,19 @@ def _patience() -> Iterator[None]:
         _execute(sqlite=f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
         yield
     except OperationalError as error:
+        if not _is_a_lock_that_stayed(error):
+            raise
         raise StillAnswering from error
     finally:
         _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
+
+
+def _is_a_lock_that_stayed(error: OperationalError) -> bool:
+    """SQLite shows nobody whose lock it is; to whoever asks, it is the same."""
+    said = error.__cause__
+    if connection.vendor == "sqlite":
+        return str(getattr(said, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    return getattr(said, "sqlstate", None) == "55P03"
 
 
 def _execute(**statements: str) -> None:

@@ -20,6 +20,8 @@ class IdempotentAnswer(models.Model):
     """None while the first request is still being answered."""
     headers = models.JSONField(default=dict)
     body = models.JSONField(null=True)
+    scopes = models.JSONField(default=list)
+    """What it took beside the operation's own scope; whoever repeats the request needs it, too."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,4 +1,7 @@
-"""Pages of a list: `page` from 1, `pageSize` 50 unless asked otherwise and never above 200."""
+"""Pages of a list: `page` from 1, `pageSize` 50 unless asked otherwise and never above 200.
+
+0 is what a client sends that knows only numbers and means none: the first page, the usual size.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ M = TypeVar("M", bound=Model)
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 200
+PAGE_HELP = "The first page is 1, also called 0."
+SIZE_HELP = f"More than {LARGEST_SIZE} gives {LARGEST_SIZE}; 0 gives {DEFAULT_SIZE}."
 
 
 class Paging(Input):
-    page = serializers.IntegerField(
-        required=False, min_value=1, default=1, help_text="The first page is 1."
-    )
+    page = serializers.IntegerField(required=False, min_value=0, default=1, help_text=PAGE_HELP)
     page_size = serializers.IntegerField(
         required=False,
-        min_value=1,
+        min_value=0,
         default=DEFAULT_SIZE,
-        help_text=f"More than {LARGEST_SIZE} gives {LARGEST_SIZE}.",
+        help_text=SIZE_HELP,
     )
 
 
@@ -34,8 +37,8 @@ class PagedAnswer(Answer):
 
 def page_of(rows: QuerySet[M], asked: Mapping[str, Any]) -> tuple[list[M], int]:
     """The rows of one page, and how many there are on all of them."""
-    size = min(asked["page_size"], LARGEST_SIZE)
-    offset = (asked["page"] - 1) * size
+    size = min(asked["page_size"] or DEFAULT_SIZE, LARGEST_SIZE)
+    offset = ((asked["page"] or 1) - 1) * size
     total = rows.count()
     # No database counts as far as a page number may be long.
     return (list(rows[offset : offset + size]) if offset < total else []), total

@@ -46,7 +46,7 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 class Undo(Exception):
-    """The answer is an error of ours: nothing of what led to it is kept."""
+    """The answer is an error of ours or about who asks: nothing of what led to it is kept."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -62,6 +62,8 @@ class ApiView(APIView):
     """What a change is about: from the address, or set by the view once it has made the thing."""
     detail = ""
     """What history says of a change that starts no task."""
+    scopes_of_object: frozenset[str] = frozenset()
+    """Those that were asked for because of what the change is about."""
     refused: Exception | None = None
     """What `prepare` met; it is answered in place of the work."""
 
@@ -100,6 +102,11 @@ class ApiView(APIView):
 
     def found(self, rows: TenantQuerySet[M], **key: Any) -> M:
         return rows.found(self.principal, **key)
+
+    def require(self, scope: str) -> None:
+        """A scope that depends on what the change is about; a repetition needs it as well."""
+        self.scopes_of_object |= {scope}
+        self.principal.require(scope)
 
     def require_organization(self, organization_id: str) -> None:
         """Whose an address is; a stranger learns nothing of it."""
@@ -184,7 +191,12 @@ class ApiView(APIView):
         """
         try:
             if key is not None:
-                return key.answered_once(self._attempt, prepare=self._prepared)
+                return key.answered_once(
+                    self._attempt,
+                    prepare=self._prepared,
+                    require=self.require,
+                    required=lambda: self.scopes_of_object,
+                )
             self._prepared()
             with transaction.atomic():
                 return self._attempt()
@@ -210,8 +222,8 @@ class ApiView(APIView):
                 response = self._handled()
         except Exception as error:
             response = self.handle_exception(error)
-        if response.status_code >= 500:
-            raise Undo(response)
+        if response.status_code >= 500 or response.status_code == 403:
+            raise Undo(response)  # nor does who lacks a scope answer for those who have it
         self._record(response)
         return response
 

@@ -31,6 +31,8 @@ SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
 WORKER_CONCURRENCY = env_int("VBASE_WORKER_CONCURRENCY", 4, least=1, most=64)
 TASK_ATTEMPTS = env_int("VBASE_TASK_ATTEMPTS", 5, least=1, most=100)
 TASK_HISTORY_DAYS = env_int("VBASE_TASK_HISTORY_DAYS", 400, least=1, most=36500)
+RUN_HISTORY_DAYS = env_int("VBASE_RUN_HISTORY_DAYS", 400, least=1, most=36500)
+SIGN_IN_HISTORY_DAYS = env_int("VBASE_SIGN_IN_HISTORY_DAYS", 400, least=1, most=36500)
 IDEMPOTENCY_HOURS = env_int("VBASE_IDEMPOTENCY_HOURS", 24, least=1, most=720)
 
 INSTALLED_APPS = [
@@ -209,5 +211,6 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.runs": timedelta(hours=1),
         "vbase.sweep.answers": timedelta(hours=1),
+        "vbase.sweep.sign_ins": timedelta(hours=1),
     }.items()
 }

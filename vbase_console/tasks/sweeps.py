@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from vbase_console import batches
 from vbase_console.tasks import services
 from vbase_console.tasks.models import Pulse, Task, TaskEvent, TaskQuerySet, database_time_in
 from vbase_console.tasks.wakeups import broker
@@ -20,8 +21,6 @@ from vbase_console.tasks.wakeups import broker
 logger = logging.getLogger(__name__)
 
 WAKE_AT_ONCE = 500
-DELETE_AT_ONCE = 1_000
-DELETE_BATCHES = 50
 
 
 @shared_task(name="vbase.sweep.tasks")
@@ -61,18 +60,9 @@ def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
-    """Remove task events past their time, in batches so that nobody waits for it."""
+    """Remove task events past their time."""
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
-    removed = 0
-    for _ in range(DELETE_BATCHES):
-        batch = TaskEvent.objects.filter(at__lt=oldest).values_list("pk", flat=True)[
-            :DELETE_AT_ONCE
-        ]
-        deleted, _ = TaskEvent.objects.filter(pk__in=list(batch)).delete()
-        removed += deleted
-        if deleted < DELETE_AT_ONCE:
-            break
-    return removed
+    return batches.remove(TaskEvent.objects.filter(at__lt=oldest))
 
 
 def beat_of(part: str) -> None:

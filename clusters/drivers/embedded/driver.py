@@ -25,7 +25,7 @@ from clusters.drivers.base import (
 from clusters.drivers.embedded import looking
 from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
-from clusters.drivers.embedded.lifecycle import Lifecycle
+from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle
 
 _WATCHERS = 16
 _SHORTEST_KEY_BYTES = 16
@@ -120,7 +120,8 @@ class EmbeddedDriver:
         if identity is not None:
             guard()
             client = self._lifecycle.client(spec.cluster_id, identity)
-            client.call("Rotate", token_sha256=fingerprint(spec.token))
+            sha256 = fingerprint(spec.token)
+            client.call("Rotate", timeout_seconds=HEALTH_SECONDS, token_sha256=sha256)
 
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
         if not cluster_ids:

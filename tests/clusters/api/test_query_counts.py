@@ -142,15 +142,38 @@ def test_but_for_its_backups_a_cluster_is_read_with_two_queries(
     assert queries(api, one, cluster) == 2
 
 
+def cost(api: Api, method: str, path: str, **body: object) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert api.send(method, path, body=body).status == 200
+    return len(captured)
+
+
 def test_creating_a_cluster_costs_the_same_with_a_thousand(
     api: Api, cluster: Cluster, organization: Organization
 ) -> None:
-    def cost(name: str) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            assert api.post("/clusters", name=name).status == 200
-        return len(captured)
-
     api.get("/me")
-    few = cost("first")
+    few = cost(api, "POST", "/clusters", name="first")
     grow(organization, cluster, MANY)
-    assert cost("second") == few
+    assert cost(api, "POST", "/clusters", name="second") == few
+
+
+def costs_of_changes(api: Api, cluster: Cluster, *, units: int) -> dict[str, int]:
+    """Of everything but a deletion, which asks each waiting task to stop."""
+    path = f"/clusters/{cluster.cluster_id}"
+    scaling = cost(api, "POST", f"{path}/scale", resourceConfig={"computeUnits": units})
+    verbs = {verb: cost(api, "POST", f"{path}/{verb}") for verb in ("restart", "stop", "start")}
+    return verbs | {
+        "scale": scaling,
+        "patch": cost(api, "PATCH", path, labels={"units": str(units)}),
+        "rotate": cost(api, "POST", f"/{cluster.service_id}/access/rotate"),
+    }
+
+
+def test_a_change_costs_the_same_with_a_thousand_that_wait(
+    api: Api, cluster: Cluster, organization: Organization
+) -> None:
+    grow(organization, cluster, FEW)
+    api.get("/me")
+    few = costs_of_changes(api, cluster, units=2)
+    grow(organization, cluster, MANY)
+    assert costs_of_changes(api, cluster, units=3) == few

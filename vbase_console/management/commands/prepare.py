@@ -15,7 +15,7 @@ from vbase_console.management import created
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import person
-from vbase_console.settings.env import env_secret, env_str
+from vbase_console.settings.env import env_email, env_secret
 from vbase_console.static_files import collect_static_files
 
 FIRST_ORGANIZATION = "demo"
@@ -57,7 +57,7 @@ def first_owner() -> str:
     """How to sign in, in words; makes the first organization where there is none."""
     if Organization.objects.exists():
         return _known_owner()
-    email = env_str("VBASE_OWNER_EMAIL", "owner@example.com")
+    email = env_email("VBASE_OWNER_EMAIL", "owner@example.com")
     given = env_secret("VBASE_OWNER_PASSWORD")
     password = given or secrets.token_urlsafe(12)
     created(FIRST_ORGANIZATION, person(email=email, password=password))

@@ -1,0 +1,87 @@
+"""Workers that are programs on the embedded driver: real Milvus processes, directories, ports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from clusters import hands
+from clusters.drivers import load_driver
+from clusters.drivers.base import ClusterDriver
+from clusters.models import Cluster
+from clusters.services import create_cluster
+from tests.crash.processes import PATIENCE_SECONDS, database_of_this_test
+from tests.crash.scenarios import SCENARIOS as ALL
+from tests.crash.scenarios import Scenario
+from vbase_console.encryption import derived_key
+from vbase_console.organizations.tenancy import Principal
+
+# There is one version of the embedded engine, so there is nothing to upgrade to.
+SCENARIOS = {name: each for name, each in ALL.items() if "VERSION_UPGRADE" not in name}
+StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+RunWorker = Callable[..., int]
+Prepare = Callable[[Scenario], Cluster]
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, transactional_db: None) -> Iterator[ClusterDriver]:
+    original = hands.load_driver
+    driver = load_driver("embedded", data_dir=tmp_path, control_key=derived_key("cluster control"))
+    hands.load_driver = lambda *a, **k: driver  # type: ignore[assignment]
+    hands.get_driver.cache_clear()
+    yield driver
+    for cluster_id in driver.cluster_ids():
+        list(driver.delete(cluster_id, lambda: None))
+    hands.load_driver = original
+    hands.get_driver.cache_clear()
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path, embedded: ClusterDriver) -> Iterator[StartWorker]:
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "vbase_console.settings.test",
+        "VBASE_DATABASE_URL": database_of_this_test(),
+        "VBASE_CLUSTER_DRIVER": "embedded",
+        "VBASE_DATA_DIR": str(tmp_path),
+        "VBASE_SECRET_KEY": settings.SECRET_KEY,
+        "VBASE_LEASE_SECONDS": "5",
+    }
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(die_at: int = 0, cancel_in: str = "", stop_in: str = "") -> subprocess.Popen[bytes]:
+        program = [sys.executable, "-m", "tests.crash.embedded_worker"]
+        command = [*program, str(die_at), cancel_in, stop_in]
+        started.append(subprocess.Popen(command, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def run_worker(start_worker: StartWorker) -> RunWorker:
+    return lambda *a, **k: start_worker(*a, **k).wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def prepare(principal: Principal, run_worker: RunWorker) -> Prepare:
+    numbers = count(1)
+
+    def prepare(scenario: Scenario) -> Cluster:
+        cluster, _ = create_cluster(principal, name=f"trial {next(numbers)}")
+        if scenario.deployed:
+            assert run_worker() == 0
+        scenario.prepare(cluster)
+        scenario.ask(cluster)
+        return cluster
+
+    return prepare

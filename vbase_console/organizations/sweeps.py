@@ -1,0 +1,23 @@
+"""Sessions that have ended, and who signed in long ago."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from axes.models import AccessLog
+from celery import shared_task
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from vbase_console import batches
+
+
+@shared_task(name="vbase.sweep.sign_ins")
+def sweep_sign_ins() -> int:
+    """Answers how many rows went."""
+    now = timezone.now()
+    oldest = now - timedelta(days=settings.SIGN_IN_HISTORY_DAYS)
+    return batches.remove(Session.objects.filter(expire_date__lt=now)) + batches.remove(
+        AccessLog.objects.filter(attempt_time__lt=oldest)
+    )
