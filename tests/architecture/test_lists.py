@@ -30,7 +30,9 @@ def view_of(route: Route) -> Any:
 
 
 LISTS = [route for route in all_routes() if hasattr(view_of(route), "table_name")]
-FILTERS = {view_of(route).filter_class for route in LISTS}
+FILTERS = sorted(
+    {view_of(route).filter_class for route in LISTS}, key=lambda form: str(form.__name__)
+)
 
 
 def offered(route: Route) -> set[str]:

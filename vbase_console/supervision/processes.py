@@ -28,7 +28,8 @@ def dies_with_parent(number: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
 
     def ask() -> None:
-        signal.signal(number, signal.SIG_DFL)
+        if number != signal.SIGKILL:  # which nobody can ignore, nor ask not to
+            signal.signal(number, signal.SIG_DFL)
         _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

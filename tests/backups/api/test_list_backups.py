@@ -138,7 +138,7 @@ def test_tasks_of_the_cluster_are_no_jobs(api: Api, of: str, cluster: Cluster) -
 
 
 @pytest.mark.parametrize(
-    "asked", [{"jobType": "SCALING"}, {"status": "BUSY"}, {"page": 0}, {"colour": "red"}]
+    "asked", [{"jobType": "SCALING"}, {"status": "BUSY"}, {"page": -1}, {"colour": "red"}]
 )
 def test_what_it_does_not_know_is_named(
     api: Api, of: str, org: str, asked: dict[str, object]

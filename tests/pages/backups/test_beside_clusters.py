@@ -19,7 +19,7 @@ from vbase_console.tasks.states import TaskState
 
 MakeCluster = Callable[..., Cluster]
 POLLS = b'hx-trigger="every 2s"'
-MOST = 15
+MOST = 16
 OF_ALL = ("backup-list", "job-list", "overview")
 
 

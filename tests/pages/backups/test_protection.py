@@ -179,7 +179,7 @@ def test_it_costs_the_same_at_ten_and_at_a_thousand_clusters(
     few = queries()
     fill(cluster, 1_000)
     assert queries() <= few
-    assert few <= {"protection": MOST, "overview": 15}[name]
+    assert few <= {"protection": MOST, "overview": 16}[name]
 
 
 def test_the_take_page_notes_what_it_saw(
