@@ -18,7 +18,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -143,28 +142,24 @@ def generated(collection: CollectionDescription, rows: int, dim: int) -> Iterato
         yield pa.record_batch(columns, schema=schema)
 
 
-def make_source(tenant: MilvusClient, client: Client, rows: int, dim: int) -> None:
+def make_source(tenant: MilvusClient, client: Client, rows: int, dim: int, index: str = "") -> None:
+    """With an index it is loaded before the rows come: the engine builds the index of each segment
+    in the background, while what is pinned is read. How much there is after each way is printed.
+    """
     schema = tenant.create_schema(enable_dynamic_field=True)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("title", DataType.VARCHAR, max_length=100)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-    tenant.create_collection(SOURCE, schema=schema)
+    params = tenant.prepare_index_params()
+    if index:
+        params.add_index("vector", index_type=index, metric_type="COSINE")
+    tenant.create_collection(SOURCE, schema=schema, index_params=params if index else None)
     collection = describe(client, SOURCE)
     inserter = Inserter(client, collection, SOURCE)
     for batch in generated(collection, rows, dim):
         inserter.add(batch, "_default")
     inserter.finish()
     client.flush([SOURCE])
-
-
-def begin_index(bench: Bench) -> None:
-    """Built in the background while the pinned files are read: as a backup may find it. How much
-    of it there is after each way is printed.
-    """
-    params = bench.tenant.prepare_index_params()
-    params.add_index("vector", index_type=bench.index, metric_type="COSINE")
-    build = threading.Thread(target=bench.tenant.create_index, args=(SOURCE, params), daemon=True)
-    build.start()
 
 
 def _indexed(bench: Bench) -> str:
@@ -277,8 +272,6 @@ def reading(bench: Bench) -> list[Figure]:
         ("wire", "wire, to Parquet", lambda: to_parquet(wire(), bench.work / "w")),
         ("wire", "wire, as a sealed archive", lambda: to_archive(bench, wire(), "wire")),
     ]
-    if bench.index:
-        begin_index(bench)
     figures = []
     for way in [way for way in ways if way[0] in bench.groups]:
         figures.append(bench.timed(*way))
@@ -362,7 +355,7 @@ def run(rows: int, dim: int, index: str, groups: Sequence[str]) -> list[Figure]:
                 client=client,
                 tenant=tenant,
             )
-            make_source(tenant, client, rows, dim)
+            make_source(tenant, client, rows, dim, index)
             figures = reading(bench)
             return [*figures, *writing(bench)] if "write" in groups else figures
 
