@@ -32,7 +32,7 @@ def read_part(archive: Path, part: dict[str, Any]) -> pa.Table:
     """Section 4."""
     data = (archive / "parts" / f"{part['sha256']}.parquet").read_bytes()
     assert (len(data), hashlib.sha256(data).hexdigest()) == (part["bytes"], part["sha256"])
-    table = pq.read_table(pa.BufferReader(data))
+    table = pq.read_table(pa.BufferReader(data), use_threads=False)
     assert table.num_rows == part["rows"]
     return table
 

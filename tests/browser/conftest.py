@@ -68,9 +68,12 @@ class SteppedDriver(MemoryDriver):
 
 @pytest.fixture
 def stepped(
-    monkeypatch: pytest.MonkeyPatch, chromium: Browser, transactional_db: None
+    monkeypatch: pytest.MonkeyPatch, settings: Any, chromium: Browser, transactional_db: None
 ) -> Iterator[SteppedDriver]:
-    """A worker in a thread of its own, with a driver that waits for the test."""
+    """A worker in a thread of its own, with a driver that waits for the test. Its lease outlasts a
+    machine that stands still: nobody would take over.
+    """
+    settings.LEASE_SECONDS = 600
     driver = SteppedDriver()
     monkeypatch.setattr(hands, "load_driver", lambda *a, **k: driver)
     hands.get_driver.cache_clear()
