@@ -154,9 +154,15 @@ def nothing() -> None:
     pass
 
 
+def raise_the_count(policy: BackupPolicy) -> None:
+    services.update_policy(policy, retention_count=4)
+
+
+@pytest.mark.parametrize("change", [raise_the_count, services.delete_policy])
 @pytest.mark.parametrize("earlier", [[], [nothing]], ids=["before a lock", "between batches"])
-def test_a_count_that_is_raised_meanwhile_counts(
+def test_no_more_go_of_a_policy_that_changes_meanwhile(
     earlier: list[Callable[[], object]],
+    change: Callable[[BackupPolicy], object],
     make_policy: MakePolicy,
     before_each_lock: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -165,23 +171,7 @@ def test_a_count_that_is_raised_meanwhile_counts(
     policy = make_policy(retention_count=1)
     for _ in range(4):
         back_up(policy)
-    before_each_lock(*earlier, lambda: services.update_policy(policy, retention_count=4))
-    assert sweep_retention() == len(earlier)
-    assert statuses().count("AVAILABLE") == 4 - len(earlier)
-
-
-@pytest.mark.parametrize("earlier", [[], [nothing]], ids=["before a lock", "between batches"])
-def test_of_a_policy_that_is_deleted_meanwhile_no_more_go(
-    earlier: list[Callable[[], object]],
-    make_policy: MakePolicy,
-    before_each_lock: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 1)
-    policy = make_policy(retention_count=1)
-    for _ in range(4):
-        back_up(policy)
-    before_each_lock(*earlier, lambda: services.delete_policy(policy))
+    before_each_lock(*earlier, lambda: change(policy))
     assert sweep_retention() == len(earlier)
     assert statuses().count("AVAILABLE") == 4 - len(earlier)
 
