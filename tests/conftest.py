@@ -5,19 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 
 from clusters import hands
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
+from tests.emptying import emptied_quickly
 from tests.live import console as console
 from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report
@@ -39,22 +37,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-@contextmanager
-def audit_can_be_emptied() -> Iterator[None]:
-    """On SQLite tables are emptied with DELETE, which the audit refuses everywhere else."""
-    append_only = import_module("vbase_console.organizations.migrations.0002_audit_is_append_only")
-    flush, (drop, make) = connection.ops.sql_flush, append_only.sqlite_deletion_guard()
-    with pytest.MonkeyPatch.context() as patch:
-        if connection.vendor == "sqlite":
-            patch.setattr(
-                connection.ops, "sql_flush", lambda *a, **k: [drop, *flush(*a, **k), make]
-            )
-        yield
-
-
 @pytest.fixture(scope="session", autouse=True)
-def _a_test_that_ends_empties_the_audit_too() -> Iterator[None]:
-    with audit_can_be_emptied():
+def _tests_leave_an_empty_database() -> Iterator[None]:
+    with emptied_quickly():
         yield
 
 

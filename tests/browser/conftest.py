@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from clusters import hands
 from clusters.drivers.base import Progress
 from clusters.drivers.memory import MemoryDriver
-from tests.conftest import PASSWORD, audit_can_be_emptied
+from tests.conftest import PASSWORD
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
@@ -43,8 +43,7 @@ def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        with audit_can_be_emptied():
-            yield browser
+        yield browser
         browser.close()
         connections.close_all()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clusters.autoscale import BETWEEN_STEPS, Decision, Sample, Step, decide
 
-TRACE = Path(__file__).parent / "load" / "hand_made_idle_busy_idle.csv"
+TRACE = Path(__file__).parent / "load" / "idle_busy_idle.csv"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -139,12 +139,12 @@ def test_nothing_is_known_without_samples() -> None:
     assert decide([], units=2, least_units=1, most_units=4, last_step=None, now=now) is None
 
 
-# -- a trace of load -------------------------------------------------------------------------------
+# -- a recorded load -------------------------------------------------------------------------------
 
 
 def traced() -> list[Sample]:
-    """Made by hand, with the jitter of a real sweep: a process on one core that idles for two
-    minutes, burns the core for 140 s, half of it for 80 s, and idles again.
+    """What `load/record.py` recorded on 2026-11-24 on a quiet machine of two cores: a cluster on
+    one core that idles for a minute, is searched by four clients for three, and idles again.
     """
     with TRACE.open() as file:
         rows = list(csv.DictReader(file))
@@ -175,15 +175,15 @@ def replayed(samples: Sequence[Sample], least: int, most: int) -> list[tuple[int
     return steps
 
 
-def test_the_trace_brings_one_step_up_and_one_down() -> None:
+def test_the_recorded_load_brings_one_step_up_and_one_down() -> None:
     steps = replayed(traced(), least=1, most=4)
     assert [units for _, units in steps] == [2, 1]
     (up, _), (down, _) = steps
-    assert 120 + 60 <= up <= 260
+    assert 60 + 60 <= up <= 60 + 60 + 20
     assert down - up >= 300
 
 
-def test_the_trace_stays_above_what_a_person_asked_for() -> None:
+def test_the_recorded_load_stays_above_what_a_person_asked_for() -> None:
     assert replayed(traced(), least=4, most=4) == []
 
 
