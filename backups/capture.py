@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from backups import lending
 from backups.archive.codec import canonical_json
+from backups.archive.layout import delete_archive
 from backups.archive.parts import Part
-from backups.archive.writer import Guard, delete_archive, write_parts
+from backups.archive.writer import Guard, write_parts
 from backups.hands import connected, get_store, snapshots_of
 from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned

@@ -1,17 +1,19 @@
-"""The store that backups lie in and the Milvus that they are of, made from the settings."""
+"""The store that backups lie in and the Milvus that they are of, made from the settings.
+
+What reads rows is imported by the call that first needs it: most processes never do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from backups.archive.manifest import MANIFEST_NAME, manifest_sha256, serialize
-from backups.archive.reader import ArchiveDamaged, ArchiveReader
-from backups.milvus.client import Client, Endpoint
-from backups.milvus.snapshot import Snapshots
+from backups.archive.damage import ArchiveDamaged
+from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
 from backups.stores.base import Store, StoreError
 from backups.stores.local import LocalStore
@@ -19,6 +21,11 @@ from clusters.drivers.base import ConsoleAccess
 from clusters.hands import get_driver
 from clusters.models import Cluster
 from vbase_console.errors import Unavailable
+
+if TYPE_CHECKING:
+    from backups.archive.reader import ArchiveReader
+    from backups.milvus.client import Client
+    from backups.milvus.snapshot import Snapshots
 
 
 @lru_cache(maxsize=1)
@@ -38,6 +45,9 @@ def open_archive(backup: Backup) -> ArchiveReader:
     """The archive of this backup and of no other; `ArchiveDamaged` where it is not the one that
     was sealed.
     """
+    from backups.archive.manifest import manifest_sha256, serialize
+    from backups.archive.reader import ArchiveReader
+
     reader = ArchiveReader(get_store(), backup.directory)
     manifest = reader.manifest
     sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
@@ -62,6 +72,8 @@ def connected(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Cl
     """A connection with the console's own credential: hidden collections are seen, too. Jobs name
     their attempt, so that the server can refuse the one that was overtaken.
     """
+    from backups.milvus.client import Client, Endpoint
+
     access = access_to(cluster)
     endpoint = Endpoint(
         host=access.endpoint.host,
@@ -81,5 +93,7 @@ def free_bytes_of(cluster: Cluster) -> int | None:
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
+    from backups.milvus.snapshot import Snapshots
+
     control = access_to(cluster).control
     return None if control is None else Snapshots(control, attempt)

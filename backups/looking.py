@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from backups.archive.reader import ArchiveDamaged
-from backups.archive.verify import printable
+from backups.archive.damage import ArchiveDamaged, printable
 from backups.hands import connected
-from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, NotFound, NotLoaded, Refused
 from backups.names import can_be_collection, can_be_database, is_name
 from backups.stores.base import StoreError
 from clusters.models import Cluster
 from vbase_console.errors import FailedPrecondition, Unavailable
 from vbase_console.errors import NotFound as NothingThere
+
+if TYPE_CHECKING:
+    from backups.milvus.client import Client
 
 HIDDEN = "_vbase_"
 """Collections whose names begin so are the console's own."""

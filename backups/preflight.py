@@ -9,15 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from backups import room
 from backups.archive.description import CollectionDescription
-from backups.archive.manifest import CollectionContent, Manifest
 from backups.milvus import losses
-from backups.milvus.client import Client, Server
+from backups.milvus.server import Server
 from backups.names import LONGEST, fits
 from backups.states import OnConflict
 from vbase_console.errors import NotFound
+
+if TYPE_CHECKING:
+    from backups.archive.manifest import CollectionContent, Manifest
+    from backups.milvus.client import Client
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from backups.archive.columns import dimension_of
-from backups.archive.description import CollectionDescription, DataType, FieldDescription
-from backups.archive.manifest import CollectionContent
+from backups.archive.description import (
+    CollectionDescription,
+    DataType,
+    FieldDescription,
+    dimension_of,
+)
+
+if TYPE_CHECKING:
+    from backups.archive.manifest import CollectionContent
 
 FACTOR = 4
 """Room over the bytes of the rows. Measured on the embedded engine with an HNSW index of M 16: its

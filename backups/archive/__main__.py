@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from backups.archive.damage import ArchiveDamaged, printable
 from backups.archive.export import ExportRefused, export
-from backups.archive.reader import ArchiveDamaged, ArchiveReader
+from backups.archive.reader import ArchiveReader
 from backups.archive.show import described
-from backups.archive.verify import findings, printable
+from backups.archive.verify import findings
 from backups.stores.base import StoreError
 from backups.stores.local import LocalStore
 

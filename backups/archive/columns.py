@@ -14,13 +14,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 
 import pyarrow as pa
 
 from backups.archive.codec import FormatError
-from backups.archive.description import CollectionDescription, DataType, FieldDescription
+from backups.archive.description import (
+    CollectionDescription,
+    DataType,
+    FieldDescription,
+    dimension_of,
+)
 
 _SCALARS: dict[DataType, pa.DataType] = {
     DataType.BOOL: pa.bool_(),
@@ -46,7 +50,6 @@ _VECTORS: dict[DataType, Callable[[int], pa.DataType]] = {
     DataType.BFLOAT16_VECTOR: lambda dim: pa.binary(dim * 2),
 }
 
-_DIMENSION = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
 """So many bytes of a half precision vector Arrow can still count."""
 
 ELEMENT_TYPES = frozenset(_SCALARS) - {DataType.SPARSE_FLOAT_VECTOR}
@@ -67,17 +70,6 @@ def arrow_type(field: FieldDescription) -> pa.DataType:
     if field.data_type is DataType.ARRAY:
         return pa.list_(_element(_element_type(field)))
     return _SCALARS[field.data_type]
-
-
-def dimension_of(field: FieldDescription) -> int:
-    text = field.params.get("dim", "")
-    if not _DIMENSION.fullmatch(text):
-        raise FormatError(f"field {field.name!r} has no usable dim: {text!r}")
-    if field.data_type is DataType.BINARY_VECTOR and int(text) % 8:
-        raise FormatError(
-            f"field {field.name!r}: dim {text} of a BINARY_VECTOR is no multiple of 8"
-        )
-    return int(text)
 
 
 def fingerprint(schema: pa.Schema) -> str:

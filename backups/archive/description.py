@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from backups.archive.codec import JsonModel
+from backups.archive.codec import FormatError, JsonModel
 from backups.archive.scalars import Scalar
 
 DYNAMIC_FIELD_NAME = "$meta"
 BM25 = "BM25"
+
+_DIMENSION = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
 
 
 class DataType(enum.StrEnum):
@@ -147,3 +150,14 @@ DYNAMIC_FIELD = FieldDescription(
 def default_of(field: FieldDescription) -> Any:
     """The plain Python value of a field's default, or None."""
     return None if field.default is None else field.default.value
+
+
+def dimension_of(field: FieldDescription) -> int:
+    text = field.params.get("dim", "")
+    if not _DIMENSION.fullmatch(text):
+        raise FormatError(f"field {field.name!r} has no usable dim: {text!r}")
+    if field.data_type is DataType.BINARY_VECTOR and int(text) % 8:
+        raise FormatError(
+            f"field {field.name!r}: dim {text} of a BINARY_VECTOR is no multiple of 8"
+        )
+    return int(text)

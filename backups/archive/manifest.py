@@ -16,7 +16,6 @@ from backups.archive.parts import Part, check_sha256, sha256_of
 
 FORMAT = "vbase-archive"
 FORMAT_VERSION = 1
-MANIFEST_NAME = "manifest.json"
 LARGEST_MANIFEST = 256 * 1024 * 1024
 
 

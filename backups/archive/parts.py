@@ -50,11 +50,6 @@ def part_name(sha256: str) -> str:
     return f"parts/{sha256}.parquet"
 
 
-def inside(archive: str, name: str) -> str:
-    """The key of an archive's file; `""` is an archive that is the whole store."""
-    return f"{archive}/{name}" if archive else name
-
-
 def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

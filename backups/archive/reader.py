@@ -9,20 +9,12 @@ import pyarrow.parquet as pq
 
 from backups.archive.codec import FormatError
 from backups.archive.columns import fingerprint
-from backups.archive.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Manifest, parse
+from backups.archive.damage import ArchiveDamaged
+from backups.archive.layout import MANIFEST_NAME, inside
+from backups.archive.manifest import LARGEST_MANIFEST, Manifest, parse
 from backups.archive.parquet import KeyRange, batches_of, open_file
-from backups.archive.parts import Part, inside, sha256_of
+from backups.archive.parts import Part, sha256_of
 from backups.stores.base import ObjectMissing, Store
-
-
-class ArchiveDamaged(Exception):
-    """A file of the archive is not what was written; nothing more of it should be used."""
-
-    permanent = True
-
-    def __init__(self, file: str, problem: str) -> None:
-        super().__init__(f"{file}: {problem}")
-        self.file, self.problem = file, problem
 
 
 class ArchiveReader:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backups.archive.damage import printable
 from backups.archive.manifest import CollectionContent, Manifest
 from backups.archive.parts import Part
-from backups.archive.verify import printable
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _BITS_OF_A_STEP = 10

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from backups.archive.checksum import RowChecksum
-from backups.archive.manifest import MANIFEST_NAME
+from backups.archive.damage import ArchiveDamaged, printable
+from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
-from backups.archive.reader import ArchiveDamaged, ArchiveReader
+from backups.archive.reader import ArchiveReader
 from backups.stores.base import Entry, EntryKind, Store
 
 PARTS_DIRECTORY = "parts"
@@ -54,11 +55,6 @@ def check(
 def findings(store: Store, archive: str) -> list[Checked]:
     """Only what is wrong; empty for a sound archive."""
     return [checked for checked in check(store, archive) if checked.problem]
-
-
-def printable(name: str) -> str:
-    """A foreign file can have any name; it must not play with the reader's terminal."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
 
 
 def _check_manifest(

@@ -13,15 +13,15 @@ from backups.archive.checksum import RowChecksum
 from backups.archive.codec import FormatError
 from backups.archive.columns import arrow_schema, fingerprint
 from backups.archive.description import CollectionDescription
+from backups.archive.layout import MANIFEST_NAME, inside
 from backups.archive.manifest import (
     LARGEST_MANIFEST,
-    MANIFEST_NAME,
     Manifest,
     manifest_sha256,
     serialize,
 )
 from backups.archive.parquet import KeyRange, check_batch, open_writer
-from backups.archive.parts import Part, inside
+from backups.archive.parts import Part
 from backups.stores.base import ObjectExists, StagedObject, Store, StoreError, put
 
 PART_BYTES = 64 * 1024 * 1024
@@ -99,12 +99,6 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothi
         if store.read(key, limit=len(data) + 1) != data:
             raise
     return manifest_sha256(data)
-
-
-def delete_archive(store: Store, archive: str) -> None:
-    """The manifest first: what is half deleted is no backup any more."""
-    store.delete(inside(archive, MANIFEST_NAME))
-    store.delete_prefix(archive)
 
 
 def _of(parts: Iterable[Part], collection: str, partition: str) -> list[Part]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +16,7 @@ import grpc
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from backups.milvus import errors
+from backups.milvus.server import Server
 
 _OPTIONS = [
     ("grpc.enable_http_proxy", 0),
@@ -27,26 +27,6 @@ _OPTIONS = [
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Loads and index builds of large collections; a job's own deadline is shorter or longer."""
-
-_EMBEDDED = "milvus_lite"
-_NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Server:
-    """Which Milvus answers; what it can and cannot do follows from that."""
-
-    version: str
-    """As it says itself: `v2.3.5`, `milvus_lite-3.2.2`."""
-
-    @property
-    def is_embedded(self) -> bool:
-        return self.version.startswith(_EMBEDDED)
-
-    @property
-    def number(self) -> tuple[int, ...]:
-        found = _NUMBERS.search(self.version)
-        return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,8 +135,10 @@ class Client:
     def databases(self) -> list[str]:
         return list(self.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names)
 
-    def collections(self) -> list[str]:
-        answer = self.call("ShowCollections", milvus_pb2.ShowCollectionsRequest())
+    def collections(self, database: str = "", *, seconds: float | None = None) -> list[str]:
+        """Of the connection's own database, unless another one is named."""
+        request = milvus_pb2.ShowCollectionsRequest(db_name=database)
+        answer = self.call("ShowCollections", request, seconds=seconds)
         return sorted(answer.collection_names)
 
     def has(self, collection: str) -> bool:

@@ -18,9 +18,10 @@ from backups.archive.description import (
     LoadStatus,
 )
 from backups.archive.scalars import Scalar
-from backups.milvus.client import Client, Server, pairs
+from backups.milvus.client import Client, pairs
 from backups.milvus.errors import Refused
 from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
+from backups.milvus.server import Server
 from backups.milvus.types import NUMBERS
 
 _DEFAULT_PARTITION = "_default"

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pymilvus.grpc_gen import schema_pb2
 
-from backups.archive.columns import dimension_of
-from backups.archive.description import DataType, FieldDescription
+from backups.archive.description import DataType, FieldDescription, dimension_of
 from backups.milvus.decode import NO_DYNAMIC_FIELDS
 from backups.milvus.types import NUMBERS
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
-from backups.milvus.client import Server
-from backups.milvus.offers import is_on_vector, is_vector, type_of
+from backups.milvus.offers import is_on_vector, is_vector, offers_field, type_of
 from backups.milvus.offers import lacking as indexes_lacking
 from backups.milvus.pinned_schema import CONSISTENCY_LEVEL, SHARDS
-from backups.milvus.types import offers
+from backups.milvus.server import Server
 
 _NULLS_SINCE = (2, 5, 0)
 _FUNCTIONS_SINCE = (2, 5, 0)
@@ -62,7 +61,7 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
     lacking = [
         f"field {field.name!r} is of type {field.data_type}"
         for field in fields
-        if not offers(server, field.data_type)
+        if not offers_field(server, field.data_type)
     ]
     if not server.is_embedded and server.number < _NULLS_SINCE:
         lacking += [f"field {f.name!r} is nullable" for f in fields if f.nullable]

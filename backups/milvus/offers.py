@@ -1,11 +1,31 @@
-"""Which indexes a server can build."""
+"""Which fields a server can hold, and which indexes it can build."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from backups.archive.description import CollectionDescription, DataType, IndexDescription
-from backups.milvus.client import Server
+from backups.milvus.server import Server
+
+_FIELDS_NOT_EMBEDDED = frozenset(
+    [
+        DataType.TEXT,
+        DataType.BINARY_VECTOR,
+        DataType.FLOAT16_VECTOR,
+        DataType.BFLOAT16_VECTOR,
+        DataType.INT8_VECTOR,
+    ]
+)
+_FIELDS_SINCE: dict[DataType, tuple[int, ...]] = {
+    DataType.ARRAY: (2, 3, 2),
+    DataType.FLOAT16_VECTOR: (2, 4, 0),
+    DataType.BFLOAT16_VECTOR: (2, 4, 0),
+    DataType.SPARSE_FLOAT_VECTOR: (2, 4, 0),
+    DataType.INT8_VECTOR: (2, 6, 0),
+    DataType.GEOMETRY: (2, 6, 0),
+    DataType.TIMESTAMPTZ: (2, 6, 0),
+    DataType.TEXT: (2, 6, 0),
+}
 
 _EMBEDDED_VECTOR = frozenset(
     ["AUTOINDEX", "BRUTE_FORCE", "FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8"]
@@ -27,6 +47,12 @@ _FULL_SINCE: dict[str, tuple[int, ...]] = {
     "NGRAM": (2, 6, 0),
     "RTREE": (2, 6, 0),
 }
+
+
+def offers_field(server: Server, data_type: DataType) -> bool:
+    if server.is_embedded:
+        return data_type not in _FIELDS_NOT_EMBEDDED
+    return server.number >= _FIELDS_SINCE.get(data_type, (0, 0, 0))
 
 
 def offers_index(

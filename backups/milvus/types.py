@@ -1,11 +1,10 @@
-"""Milvus' numbers for field types, and which server has which."""
+"""Milvus' numbers for field types."""
 
 from __future__ import annotations
 
 from pymilvus.grpc_gen import schema_pb2
 
 from backups.archive.description import DataType
-from backups.milvus.client import Server
 from backups.milvus.errors import Unsupported
 
 _PROTOCOL_NAMES: dict[DataType, str] = {
@@ -34,26 +33,6 @@ NUMBERS: dict[DataType, int] = {
 }
 _DATA_TYPES = {number: data_type for data_type, number in NUMBERS.items()}
 
-_NOT_EMBEDDED = frozenset(
-    [
-        DataType.TEXT,
-        DataType.BINARY_VECTOR,
-        DataType.FLOAT16_VECTOR,
-        DataType.BFLOAT16_VECTOR,
-        DataType.INT8_VECTOR,
-    ]
-)
-_SINCE: dict[DataType, tuple[int, ...]] = {
-    DataType.ARRAY: (2, 3, 2),
-    DataType.FLOAT16_VECTOR: (2, 4, 0),
-    DataType.BFLOAT16_VECTOR: (2, 4, 0),
-    DataType.SPARSE_FLOAT_VECTOR: (2, 4, 0),
-    DataType.INT8_VECTOR: (2, 6, 0),
-    DataType.GEOMETRY: (2, 6, 0),
-    DataType.TIMESTAMPTZ: (2, 6, 0),
-    DataType.TEXT: (2, 6, 0),
-}
-
 
 def data_type_of(number: int, field_name: str) -> DataType:
     if number not in _DATA_TYPES:
@@ -63,12 +42,6 @@ def data_type_of(number: int, field_name: str) -> DataType:
             "Leave its collection out."
         )
     return _DATA_TYPES[number]
-
-
-def offers(server: Server, data_type: DataType) -> bool:
-    if server.is_embedded:
-        return data_type not in _NOT_EMBEDDED
-    return server.number >= _SINCE.get(data_type, (0, 0, 0))
 
 
 def _known() -> frozenset[int]:

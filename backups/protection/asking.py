@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-
-from pymilvus.grpc_gen import milvus_pb2
+from typing import TYPE_CHECKING
 
 from backups.hands import connected
 from backups.looking import HIDDEN, answering
-from backups.milvus.client import Client
 from clusters.models import Cluster
 from vbase_console.errors import Unavailable
+
+if TYPE_CHECKING:
+    from backups.milvus.client import Client
 
 Seen = dict[str, list[str]]
 """Of each database its collections; the console's own are left out."""
@@ -30,6 +31,5 @@ def _collections_of(client: Client, database: str, until: float) -> list[str]:
     left = until - time.monotonic()
     if left <= 0:
         raise Unavailable(f"It did not list its collections within {LONGEST_SECONDS:.0f} s.")
-    request = milvus_pb2.ShowCollectionsRequest(db_name=database)
-    answer = client.call("ShowCollections", request, seconds=left)
-    return sorted(name for name in answer.collection_names if not name.startswith(HIDDEN))
+    there = client.collections(database, seconds=left)
+    return [name for name in there if not name.startswith(HIDDEN)]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from backups.archive.manifest import MANIFEST_NAME, Manifest
-from backups.archive.reader import ArchiveDamaged, ArchiveReader
+from backups.archive.damage import ArchiveDamaged
+from backups.archive.layout import MANIFEST_NAME
+from backups.archive.manifest import Manifest
+from backups.archive.reader import ArchiveReader
 from backups.archive.verify import check, findings
 from backups.stores.local import LocalStore
 from backups.stores.memory import MemoryStore

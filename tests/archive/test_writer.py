@@ -15,11 +15,12 @@ import pytest
 
 from backups.archive import reader, writer
 from backups.archive.codec import FormatError
-from backups.archive.manifest import MANIFEST_NAME, Manifest, serialize
+from backups.archive.layout import MANIFEST_NAME, delete_archive
+from backups.archive.manifest import Manifest, serialize
 from backups.archive.parts import Part
 from backups.archive.reader import ArchiveReader
 from backups.archive.verify import findings
-from backups.archive.writer import delete_archive, rows_sealed, seal, write_parts
+from backups.archive.writer import rows_sealed, seal, write_parts
 from backups.stores.base import ObjectExists, StoreError, StoreFull
 from backups.stores.local import LocalStore
 from backups.stores.memory import MemoryStore

@@ -9,9 +9,10 @@ import json
 
 import pyarrow as pa
 
+from backups.archive.layout import delete_archive
 from backups.archive.manifest import Manifest
 from backups.archive.reader import ArchiveReader
-from backups.archive.writer import delete_archive, seal, write_parts
+from backups.archive.writer import seal, write_parts
 from backups.models import Backup
 from backups.stores.base import Store
 

@@ -13,7 +13,7 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.grpc_gen import common_pb2
 
-from backups import capture, jobs, services
+from backups import capture, services, work
 from backups.archive.codec import FormatError
 from backups.archive.description import DataType, FieldDescription
 from backups.archive.manifest import Manifest
@@ -147,7 +147,7 @@ def test_an_alias_beside_what_it_means_is_one_collection(
 
 
 def test_what_cannot_be_written_down_is_said_and_not_tried_again() -> None:
-    with pytest.raises(JobFailed, match="twice") as caught, jobs._in_words():
+    with pytest.raises(JobFailed, match="twice") as caught, work._in_words():
         raise FormatError("a collection stands in it twice")
     assert caught.value.permanent
 

@@ -15,7 +15,7 @@ from backups.archive.description import (
     IndexDescription,
 )
 from backups.archive.manifest import Capture, CollectionContent, Manifest
-from backups.milvus.client import Server
+from backups.milvus.server import Server
 from backups.preflight import Preflight, Target, Wish, preflight
 
 EMBEDDED = Server(version="milvus_lite-3.2.2")

@@ -8,7 +8,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups import services
-from backups.archive.writer import delete_archive
+from backups.archive.layout import delete_archive
 from backups.hands import connected
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob

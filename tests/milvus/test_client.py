@@ -6,9 +6,10 @@ import pytest
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
-from backups.milvus.client import Client, Server
+from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, NotFound, NotOffered, Refused, of_status
 from backups.milvus.losses import changes, forgotten, losses, refusals
+from backups.milvus.server import Server
 from backups.milvus.snapshot import pin_timestamp
 from tests.drivers.launched import TOKEN, Launched, free_port
 from tests.milvus.rooms import Room, endpoint

@@ -60,9 +60,7 @@ def recorded(launched: Launched) -> Iterator[tuple[float, float]]:
 @contextmanager
 def searching(launched: Launched, clients: int) -> Iterator[None]:
     stop = threading.Event()
-    threads = [
-        threading.Thread(target=search_until, args=(stop, launched)) for _ in range(clients)
-    ]
+    threads = [threading.Thread(target=search_until, args=(stop, launched)) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from backups.archive.manifest import MANIFEST_NAME
+from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import Store, put

@@ -1,0 +1,139 @@
+"""One short function per job type, in one attempt: what its worker does, and how that is undone.
+
+Rows are read and written here, so this imports what the rest of the console does without: only a
+process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.utils import timezone
+
+from backups import capture, restore
+from backups.archive.codec import FormatError
+from backups.archive.damage import ArchiveDamaged, printable
+from backups.archive.layout import delete_archive
+from backups.archive.verify import check, listed
+from backups.hands import get_store, open_archive, require_store
+from backups.milvus.errors import MilvusError
+from backups.models import Backup, BackupJob
+from backups.stores.base import StoreError, StoreFull
+from clusters.drivers.base import DriverError
+from vbase_console.errors import Unavailable
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.models import Task
+
+MOST_FINDINGS = 10
+STORE_FULL = (
+    "The backup store is full, and what this job wrote is removed: delete backups that nobody "
+    "needs, or give the store more room, then ask again."
+)
+
+
+def take(attempt: Attempt) -> None:
+    """Write an archive; one that is given up leaves neither files nor pins."""
+    with _in_words():
+        capture.capture(attempt, _job(attempt))
+
+
+def bring_back(attempt: Attempt) -> None:
+    """Restore, or leave the target as it was."""
+    with _in_words():
+        try:
+            restore.restore(attempt, _job(attempt))
+        except ArchiveDamaged:
+            _note_damage(attempt)
+            raise
+
+
+def verify(attempt: Attempt) -> None:
+    """Read every byte of the archive; whatever is not as it was sealed is named."""
+    job = _job(attempt)
+    with _in_words():
+        found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
+        if found:
+            _note_damage(attempt)
+            raise JobFailed(_findings(found), permanent=True)
+    with attempt.fenced():
+        Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now(), damaged_by="")
+
+
+def _damage_in(attempt: Attempt, backup: Backup) -> list[str]:
+    store = get_store()
+    lying = listed(store, backup.directory)
+    total, done, found = sum(entry.size for entry in lying.values()), 0, []
+    for checked in check(store, backup.directory, lying):
+        done += checked.bytes
+        if checked.problem:
+            found.append(str(checked))
+        said = f"Checked {done} of {total} bytes."
+        attempt.report(99 * done // max(1, total), "verifying", said)
+    return found
+
+
+def _not_the_sealed(backup: Backup) -> list[str]:
+    """Whole in itself, and yet another's, or written anew."""
+    try:
+        open_archive(backup)
+    except ArchiveDamaged as damage:
+        return [printable(str(damage))]
+    return []
+
+
+def _note_damage(attempt: Attempt) -> None:
+    """Nobody counts on the backup any more, unless the store is away as a whole."""
+    require_store()
+    attempt.remember(damaged=True)
+
+
+def delete(attempt: Attempt) -> None:
+    """The manifest goes first: what is half deleted is no backup any more."""
+    job = _job(attempt)
+    attempt.report(10, "deleting", "Removing the manifest, then the parts.")
+    attempt.guard()
+    with _in_words():
+        delete_archive(get_store(), job.backup.directory)
+
+
+def undo_take(attempt: Attempt) -> None:
+    capture.undo(_job(attempt), attempt.guard)
+
+
+def take_must_finish(task: Task) -> bool:
+    return capture.must_finish(task)
+
+
+def undo_bring_back(attempt: Attempt) -> None:
+    restore.undo(attempt, _job(attempt))
+
+
+def bring_back_must_finish(task: Task) -> bool:
+    return restore.must_finish(task)
+
+
+def _job(attempt: Attempt) -> BackupJob:
+    return BackupJob.objects.select_related("backup", "cluster", "task").get(task=attempt.task)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What the layers below raise, as the engine understands it."""
+    try:
+        yield
+    except StoreFull as error:
+        raise JobFailed(STORE_FULL, permanent=True) from error
+    except (MilvusError, StoreError, DriverError) as error:
+        raise JobFailed(str(error), permanent=error.permanent) from error
+    except (ArchiveDamaged, FormatError) as error:
+        raise JobFailed(str(error), permanent=True) from error
+    except Unavailable as error:
+        raise JobFailed(error.message, permanent=False) from error
+
+
+def _findings(found: list[str]) -> str:
+    more = len(found) - MOST_FINDINGS
+    tail = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*found[:MOST_FINDINGS], *tail])
