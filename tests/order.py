@@ -1,9 +1,18 @@
-"""Which files of tests come first where several processes share the work."""
+"""Which tests come first where several processes share the work, and which stay together."""
 
 from __future__ import annotations
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+WITH_THE_SHARED_CONSOLE = (
+    "tests/journeys/",
+    "tests/supervisor/test_first_start.py",
+    "tests/supervisor/test_keeping_alive.py",
+    "tests/supervisor/test_refusals.py",
+)
+"""In one process, so that one console is started and not one for each process."""
 LONG = (
     "tests/api/test_schemathesis.py",
     "tests/supervisor/test_stopping.py",
@@ -19,4 +28,16 @@ left to do.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(WITH_THE_SHARED_CONSOLE + LONG))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    """The tests of a file share what they started."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shares = nodeid.startswith(WITH_THE_SHARED_CONSOLE)
+        return "the shared console" if shares else nodeid.partition("::")[0]

@@ -88,8 +88,7 @@ def serious(page: Page) -> Iterator[str]:
             yield f"{found['id']}: {[node['html'] for node in found['nodes']]}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_axe_finds_nothing_serious(
     alices_page: OpenPage, filled: dict[str, str], scheme: str, width: int
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -17,7 +15,9 @@ from clusters.drivers import load_driver
 from clusters.drivers.base import ClusterDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
-from tests.crash.processes import PATIENCE_SECONDS, database_of_this_test
+from tests.crash import embedded_worker
+from tests.crash.processes import database_of_this_test
+from tests.crash.programs import Program
 from tests.crash.scenarios import SCENARIOS as ALL
 from tests.crash.scenarios import Scenario
 from vbase_console.encryption import derived_key
@@ -25,7 +25,7 @@ from vbase_console.organizations.tenancy import Principal
 
 # There is one version of the embedded engine, so there is nothing to upgrade to.
 SCENARIOS = {name: each for name, each in ALL.items() if "VERSION_UPGRADE" not in name}
-StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+StartWorker = Callable[..., Program]
 RunWorker = Callable[..., int]
 Prepare = Callable[[Scenario], Cluster]
 
@@ -53,23 +53,21 @@ def start_worker(tmp_path: Path, embedded: ClusterDriver) -> Iterator[StartWorke
         "VBASE_SECRET_KEY": settings.SECRET_KEY,
         "VBASE_LEASE_SECONDS": "5",
     }
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Program] = []
 
-    def start(die_at: int = 0, cancel_in: str = "", stop_in: str = "") -> subprocess.Popen[bytes]:
-        program = [sys.executable, "-m", "tests.crash.embedded_worker"]
-        command = [*program, str(die_at), cancel_in, stop_in]
-        started.append(subprocess.Popen(command, env=environment))
+    def start(die_at: int = 0, cancel_in: str = "", stop_in: str = "") -> Program:
+        asked = (die_at, cancel_in, stop_in)
+        started.append(Program(embedded_worker.main, *asked, environment=environment))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
-        process.wait()
 
 
 @pytest.fixture
 def run_worker(start_worker: StartWorker) -> RunWorker:
-    return lambda *a, **k: start_worker(*a, **k).wait(PATIENCE_SECONDS)
+    return lambda *a, **k: start_worker(*a, **k).wait()
 
 
 @pytest.fixture

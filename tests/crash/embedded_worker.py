@@ -1,18 +1,13 @@
 """A worker on the embedded driver, as a program: does what there is, and ends; or dies on its way.
 
-    python -m tests.crash.embedded_worker <the point to die at, 0: none> <a phase> <another phase>
-
-In the first phase somebody asks for its task to stop, in the other one it is stopped itself; empty:
-neither happens.
-
-A process of its own from the start, because gRPC does not survive a fork.
+It is told the point to die at (0: none) and two phases: in the first one somebody asks for its task
+to stop, in the other one it is stopped itself; empty: neither happens.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 
 import django
@@ -60,7 +55,3 @@ def _stopper(phase_to_stop_in: str) -> Callable[[str], None]:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     return at_step
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), *sys.argv[2:])

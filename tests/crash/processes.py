@@ -23,11 +23,10 @@ from django.db import connection, connections
 from clusters import hands
 from clusters.drivers import memory
 from clusters.drivers.memory import MemoryDriver
+from tests.crash.programs import PATIENCE_SECONDS as PATIENCE_SECONDS
 from vbase_console.tasks import attempts, services
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
-
-PATIENCE_SECONDS = 120
 
 
 class Points:

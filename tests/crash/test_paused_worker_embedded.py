@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import psutil
@@ -15,7 +14,7 @@ from tests.crash.embedded import embedded as embedded
 from tests.crash.embedded import prepare as prepare
 from tests.crash.embedded import run_worker as run_worker
 from tests.crash.embedded import start_worker as start_worker
-from tests.crash.processes import PATIENCE_SECONDS, wait_until
+from tests.crash.processes import wait_until
 from vbase_console.tasks.models import Task, TaskEvent
 
 PHASES = {
@@ -52,7 +51,7 @@ def test_a_worker_that_was_paused_past_its_lease_leaves_no_trace(
     wait_until(lambda: stands_still.status() == psutil.STATUS_STOPPED, "the worker stands still")
     assert run_worker() == 0
     before = the_world(embedded, cluster)
-    os.kill(paused.pid, signal.SIGCONT)
-    assert paused.wait(PATIENCE_SECONDS) == 0
+    paused.send_signal(signal.SIGCONT)
+    assert paused.wait() == 0
     assert the_world(embedded, cluster) == before
     assert Task.objects.latest("pk").state == "SUCCEEDED"

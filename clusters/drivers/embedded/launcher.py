@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clusters.drivers.embedded.authentication import Credentials
 from clusters.drivers.embedded.cores import Cores
+from clusters.drivers.embedded.protocol import leave_out_the_sdk
 from clusters.drivers.embedded.record import AlreadyRunning, ProcessRecord
 
 logger = logging.getLogger("launcher")
@@ -70,7 +71,8 @@ def _credentials(line: str) -> Credentials:
 
 
 def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) -> int:
-    # The engine takes seconds to import; by now the process is on record and on its cores.
+    # The engine takes its time to import; by now the process is on record and on its cores.
+    leave_out_the_sdk()
     from clusters.drivers.embedded.server import PortTaken, Server
 
     stopping = threading.Event()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connections
 
+from tests.crash.backups import worker as program
 from tests.crash.backups.effects import STOPPED, UNHARMED, Fate
-from tests.crash.processes import PATIENCE_SECONDS, database_of_this_test, wait_until
+from tests.crash.processes import database_of_this_test, wait_until
+from tests.crash.programs import Program
 from tests.tasks.trials import end_lease
 from vbase_console.tasks.models import Task
 
@@ -22,11 +22,11 @@ from vbase_console.tasks.models import Task
 class Worker:
     """A process that was started, and what it has told so far."""
 
-    process: subprocess.Popen[bytes]
+    process: Program
     told: Path
 
     def end(self) -> int:
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait()
 
     def lines(self) -> list[str]:
         return self.told.read_text().splitlines() if self.told.exists() else []
@@ -56,8 +56,8 @@ class Workers:
     def start(self, fate: Fate = UNHARMED) -> Worker:
         connections.close_all()
         told = self._directory / f"told-{len(self._started)}"
-        command = [sys.executable, "-m", "tests.crash.backups.worker", str(told), str(fate)]
-        worker = Worker(subprocess.Popen(command, env=self._environment()), told)
+        process = Program(program.main, str(told), str(fate), environment=self._environment())
+        worker = Worker(process, told)
         self._started.append(worker)
         return worker
 
@@ -76,7 +76,6 @@ class Workers:
     def close(self) -> None:
         for worker in self._started:
             worker.process.kill()
-            worker.process.wait()
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
