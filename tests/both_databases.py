@@ -1,6 +1,7 @@
-"""`make test`: the suite on PostgreSQL, then the whole suite on SQLite.
+"""`make test`: the whole suite on SQLite and, at the same time, all that meets a database on
+PostgreSQL.
 
-With `--torture`, the long trials in the same way.
+With `--torture`, the long trials, on one database after the other.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 LONG_TRIALS = "--torture"
-PROCESSES = str((os.cpu_count() or 1) + 1)
+PROCESSES = str((os.cpu_count() or 1) // 2 + 1)
+"""For each of the two halves. Many tests wait for what they started: the others use the cores."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,7 @@ class Suite:
     options: tuple[str, ...]
 
 
-# A process for each core and one more, because many tests wait for what they started; those of a
-# file share that, and `tests/order.py` says which files are begun first.
+# The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not full_milvus",
     options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
@@ -41,29 +43,95 @@ USUAL = Suite(
 TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Half:
+    """What is run on one database."""
+
+    database: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def begin(self, suite: Suite, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        """Without an output it tells on this process's own."""
+        own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
+        command = [sys.executable, "-m", "pytest", *suite.options, *self.arguments]
+        environment = {**own, **self.environment}
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+
 def main(arguments: Sequence[str]) -> int:
     suite = TORTURE if LONG_TRIALS in arguments else USUAL
+    run = _one_after_the_other if suite is TORTURE else _side_by_side
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
-    ended = [_on_postgresql(suite, asked), _run(suite, ["-m", suite.chosen, *asked], {})]
+    on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
+    try:
+        with postgresql() as url:
+            return run(suite, [_on_postgresql(suite, asked, url), on_sqlite])
+    except PostgresqlMissing as missing:
+        return max(_said_missing(missing), run(suite, [on_sqlite]))
+
+
+def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
+    ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
+    marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
+    return Half(
+        database="PostgreSQL",
+        arguments=(*asked, *ignored, *marks),
+        environment={"VBASE_DATABASE_URL": url},
+    )
+
+
+def _one_after_the_other(suite: Suite, halves: Sequence[Half]) -> int:
+    ended = []
+    for half in halves:
+        _say(half)
+        ended.append(half.begin(suite).wait())
     return max(ended)
 
 
-def _on_postgresql(suite: Suite, asked: Sequence[str]) -> int:
-    ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
+def _side_by_side(suite: Suite, halves: Sequence[Half]) -> int:
+    """The last one tells as it goes on, the others afterwards."""
+    *quiet, telling = halves
     with ExitStack() as running:
+        others = [running.enter_context(_told_later(suite, half)) for half in quiet]
+        _say(telling)
+        ended = [telling.begin(suite).wait()]
+        ended += [each.wait() for each in others]
+    return max(ended)
+
+
+@contextmanager
+def _told_later(suite: Suite, half: Half) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile() as output:
+        process = half.begin(suite, output)
         try:
-            url = running.enter_context(postgresql())
-        except Exception as error:
-            return _without_postgresql(error)
-        marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
-        return _run(suite, [*asked, *ignored, *marks], {"VBASE_DATABASE_URL": url})
+            yield process
+        finally:
+            with suppress(subprocess.TimeoutExpired):  # after Ctrl-C it is ending, too
+                process.wait(60)
+            process.kill()
+            _say(half)
+            output.seek(0)
+            shutil.copyfileobj(output, sys.stdout.buffer)
+            sys.stdout.flush()
+
+
+def _say(half: Half) -> None:
+    print(f"\n=== The tests on {half.database} ===", flush=True)  # noqa: T201
+
+
+class PostgresqlMissing(Exception):
+    """No server could be started here."""
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a server that is gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="vbase-postgresql-"))
-    server = _server(directory)
+    try:
+        server = _server(directory)
+    except Exception as error:
+        raise PostgresqlMissing(str(error)) from error
     try:
         _do_not_wait_for_the_disk(server.get_uri())
         yield server.get_uri()
@@ -89,17 +157,9 @@ def _do_not_wait_for_the_disk(url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
-def _without_postgresql(error: Exception) -> int:
-    print(f"\n*** SKIPPED: PostgreSQL could not be started here: {error} ***\n", flush=True)  # noqa: T201
+def _said_missing(missing: PostgresqlMissing) -> int:
+    print(f"\n*** SKIPPED: PostgreSQL could not be started here: {missing} ***\n", flush=True)  # noqa: T201
     return 1 if os.environ.get("VBASE_TEST_REQUIRE") == "all" else 0
-
-
-def _run(suite: Suite, arguments: Sequence[str], environment: dict[str, str]) -> int:
-    database = "PostgreSQL" if environment else "SQLite"
-    print(f"\n=== The tests on {database} ===", flush=True)  # noqa: T201
-    own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-    command = [sys.executable, "-m", "pytest", *suite.options, *arguments]
-    return subprocess.run(command, env={**own, **environment}, check=False).returncode
 
 
 if __name__ == "__main__":

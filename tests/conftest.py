@@ -47,6 +47,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """DuckDB tells of all that is not collected when the process ends."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _tests_leave_an_empty_database() -> Iterator[None]:
     with emptied_quickly():

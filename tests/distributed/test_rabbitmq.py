@@ -70,8 +70,8 @@ def test_a_broker_that_is_gone_for_a_while_loses_nothing(
     rabbitmq.kill()
     accepted = api.create("accepted")
     api.wait_for_status(begun, "RUNNING")
-    wait_for(lambda: console.reports("DEGRADED"))
-    assert console.health()["components"]["broker"]["status"] == "NOT_SERVING"
+    wait_for(lambda: console.health()["components"]["broker"]["status"] == "NOT_SERVING")
+    assert console.reports("DEGRADED")
     assert api.status(accepted) == "CREATING"
     rabbitmq.start()
     api.wait_for_status(accepted, "RUNNING")

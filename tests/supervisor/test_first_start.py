@@ -72,7 +72,7 @@ def test_no_secret_stands_in_a_command_line_or_an_environment(
 
 def test_worker_and_beat_are_known_by_their_command_lines(console: Console) -> None:
     assert console.leader("celery", "worker", "tasks")
-    assert console.leader("celery", "beat")
+    assert console.leader("celery", "beat --pidfile")
 
 
 def test_the_broker_refuses_whoever_has_no_password(console: Console) -> None:

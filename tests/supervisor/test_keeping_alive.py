@@ -13,7 +13,7 @@ PROGRAMS = {
     "web": ("gunicorn",),
     "worker": ("celery", "worker", "tasks"),
     "sweeper": ("celery", "worker", "sweeps"),
-    "beat": ("celery", "beat"),
+    "beat": ("celery", "beat --pidfile"),
 }
 
 

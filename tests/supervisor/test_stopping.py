@@ -20,10 +20,10 @@ from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interrup
 from vbase_console.supervision.processes import is_alive
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Console]:
-    """A console of this test's own."""
-    with a_console(tmp_path / "data") as own:
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console of these tests' own; each finds it running, and has no cluster when it ends."""
+    with a_console(tmp_path_factory.mktemp("stopped") / "data") as own:
         yield own.start()
 
 
@@ -38,13 +38,8 @@ def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) 
     api.wait_for_status(cluster, "RUNNING")
     assert rows_of(api.access(cluster)) == set(range(100))
     assert nearest(api.access(cluster), 7) == 7
-
-
-def test_after_a_kill_the_next_start_works(own: Console) -> None:
-    own.kill()
-    own.wait_until_nothing_is_left()
-    own.start()
-    assert own.stop(signal.SIGTERM) == 0
+    api.delete(f"/clusters/{cluster['clusterId']}")
+    api.wait_for_status(cluster, "DELETED")
 
 
 def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
@@ -54,6 +49,24 @@ def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
     own.start()
     assert any("had left behind" in line for line in own.said)
     assert stopped not in own.processes()
+
+
+def test_after_a_kill_the_next_start_works(own: Console) -> None:
+    own.kill()
+    own.wait_until_nothing_is_left()
+    own.start()
+    assert own.stop(signal.SIGTERM) == 0
+
+
+def test_make_that_is_interrupted_alone_stops_the_console(own: Console, tmp_path: Path) -> None:
+    """GNU make passes a SIGTERM on to its child, but not a SIGINT that did not come from a
+    terminal.
+    """
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
+    own.command = ["make", "-f", str(makefile)]
+    own.start().stop(signal.SIGINT)
+    assert own.processes() == []
 
 
 def test_a_process_lives_until_its_last_thread_has_ended() -> None:
@@ -82,18 +95,6 @@ def test_a_child_ends_with_its_parent_also_where_that_signal_was_ignored() -> No
     )
     child = int(subprocess.check_output([sys.executable, "-c", code], cwd=PROJECT))
     wait_for(lambda: not psutil.pid_exists(child) or not is_alive(psutil.Process(child)))
-
-
-def test_make_that_is_interrupted_alone_stops_the_console(tmp_path: Path) -> None:
-    """GNU make passes a SIGTERM on to its child, but not a SIGINT that did not come from a
-    terminal.
-    """
-    makefile = tmp_path / "Makefile"
-    makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
-    with a_console(tmp_path / "data") as own:
-        own.command = ["make", "-f", str(makefile)]
-        own.start().stop(signal.SIGINT)
-        assert own.processes() == []
 
 
 def test_a_second_ctrl_c_hurries() -> None:
