@@ -72,9 +72,9 @@ def connected(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Cl
     """A connection with the console's own credential: hidden collections are seen, too. Jobs name
     their attempt, so that the server can refuse the one that was overtaken.
     """
+    access = access_to(cluster)
     from backups.milvus.client import Client, Endpoint
 
-    access = access_to(cluster)
     endpoint = Endpoint(
         host=access.endpoint.host,
         port=access.endpoint.port,
@@ -93,7 +93,7 @@ def free_bytes_of(cluster: Cluster) -> int | None:
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
+    control = access_to(cluster).control
     from backups.milvus.snapshot import Snapshots
 
-    control = access_to(cluster).control
     return None if control is None else Snapshots(control, attempt)

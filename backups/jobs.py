@@ -4,10 +4,6 @@ in `_settled`, in the transaction that ends the task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
-
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
@@ -23,15 +19,15 @@ from vbase_console.tasks.states import TaskState
 
 
 def register_all() -> None:
-    for kind, run in RUNS.items():
+    for kind in JobKind:
         register(
             Job(
                 kind=kind,
-                run=run,
+                run=_run,
                 settled=_settled,
                 hold=_hold,
-                undo=UNDOES.get(kind, _nothing_to_undo),
-                must_finish=MUST_FINISH.get(kind, _never),
+                undo=_undo,
+                must_finish=_must_finish,
                 cancellable=kind is not JobKind.DELETE,
                 id_prefix="job",
                 retry=_retry,
@@ -39,39 +35,28 @@ def register_all() -> None:
         )
 
 
-def _at_work(name: str) -> Callable[[Any], Any]:
-    """A function of `backups.work`, imported by the first job: web, sweeper and beat start in half
-    the time, and in half the memory, without it.
-    """
-
-    def called(attempt_or_task: Any) -> Any:
-        return getattr(import_module("backups.work"), name)(attempt_or_task)
-
-    return called
+# The work is imported with the first job: see docs/adr/0014-what-reads-rows-is-imported-late.md.
 
 
-RUNS: dict[JobKind, Callable[[Attempt], None]] = {
-    JobKind.BACKUP: _at_work("take"),
-    JobKind.RESTORE: _at_work("bring_back"),
-    JobKind.VERIFY: _at_work("verify"),
-    JobKind.DELETE: _at_work("delete"),
-}
-UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
-    JobKind.BACKUP: _at_work("undo_take"),
-    JobKind.RESTORE: _at_work("undo_bring_back"),
-}
-MUST_FINISH: dict[JobKind, Callable[[Task], bool]] = {
-    JobKind.BACKUP: _at_work("take_must_finish"),
-    JobKind.RESTORE: _at_work("bring_back_must_finish"),
-}
+def _run(attempt: Attempt) -> None:
+    from backups import work
+
+    work.RUNS[JobKind(attempt.task.kind)](attempt)
 
 
-def _nothing_to_undo(attempt: Attempt) -> None:
-    """Verifying changes nothing, and a deletion only goes forward."""
+def _undo(attempt: Attempt) -> None:
+    from backups import work
+
+    undo = work.UNDOES.get(JobKind(attempt.task.kind))
+    if undo is not None:
+        undo(attempt)
 
 
-def _never(task: Task) -> bool:
-    return False
+def _must_finish(task: Task) -> bool:
+    from backups import work
+
+    must_finish = work.MUST_FINISH.get(JobKind(task.kind))
+    return must_finish is not None and must_finish(task)
 
 
 def _retry(task: Task, by: str) -> Task:

@@ -6,7 +6,7 @@ process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.utils import timezone
@@ -19,6 +19,7 @@ from backups.archive.verify import check, listed
 from backups.hands import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
+from backups.states import JobKind
 from backups.stores.base import StoreError, StoreFull
 from clusters.drivers.base import DriverError
 from vbase_console.errors import Unavailable
@@ -98,22 +99,6 @@ def delete(attempt: Attempt) -> None:
         delete_archive(get_store(), job.backup.directory)
 
 
-def undo_take(attempt: Attempt) -> None:
-    capture.undo(_job(attempt), attempt.guard)
-
-
-def take_must_finish(task: Task) -> bool:
-    return capture.must_finish(task)
-
-
-def undo_bring_back(attempt: Attempt) -> None:
-    restore.undo(attempt, _job(attempt))
-
-
-def bring_back_must_finish(task: Task) -> bool:
-    return restore.must_finish(task)
-
-
 def _job(attempt: Attempt) -> BackupJob:
     return BackupJob.objects.select_related("backup", "cluster", "task").get(task=attempt.task)
 
@@ -137,3 +122,20 @@ def _findings(found: list[str]) -> str:
     more = len(found) - MOST_FINDINGS
     tail = [f"and {more} more"] if more > 0 else []
     return "; ".join([*found[:MOST_FINDINGS], *tail])
+
+
+RUNS: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: take,
+    JobKind.RESTORE: bring_back,
+    JobKind.VERIFY: verify,
+    JobKind.DELETE: delete,
+}
+UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: lambda attempt: capture.undo(_job(attempt), attempt.guard),
+    JobKind.RESTORE: lambda attempt: restore.undo(attempt, _job(attempt)),
+}
+"""Verifying changes nothing, and a deletion only goes forward."""
+MUST_FINISH: dict[JobKind, Callable[[Task], bool]] = {
+    JobKind.BACKUP: capture.must_finish,
+    JobKind.RESTORE: restore.must_finish,
+}

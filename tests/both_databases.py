@@ -10,12 +10,13 @@ import dataclasses
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,7 @@ import psycopg
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 LONG_TRIALS = "--torture"
+ENDING_SECONDS = 60
 PROCESSES = str((os.cpu_count() or 1) // 2 + 1)
 """For each of the two halves. Many tests wait for what they started: the others use the cores."""
 
@@ -66,9 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
     try:
         with postgresql() as url:
-            return run(suite, [_on_postgresql(suite, asked, url), on_sqlite])
+            return int(any(run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
     except PostgresqlMissing as missing:
-        return max(_said_missing(missing), run(suite, [on_sqlite]))
+        return int(any([_said_missing(missing), *run(suite, [on_sqlite])]))
 
 
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
@@ -81,39 +83,55 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
     )
 
 
-def _one_after_the_other(suite: Suite, halves: Sequence[Half]) -> int:
+def _one_after_the_other(suite: Suite, halves: Sequence[Half]) -> list[int]:
     ended = []
     for half in halves:
         _say(half)
-        ended.append(half.begin(suite).wait())
-    return max(ended)
+        with _begun(suite, half) as process:
+            ended.append(process.wait())
+    return ended
 
 
-def _side_by_side(suite: Suite, halves: Sequence[Half]) -> int:
+def _side_by_side(suite: Suite, halves: Sequence[Half]) -> list[int]:
     """The last one tells as it goes on, the others afterwards."""
     *quiet, telling = halves
     with ExitStack() as running:
-        others = [running.enter_context(_told_later(suite, half)) for half in quiet]
+        begun = [running.enter_context(_told_later(suite, half)) for half in quiet]
         _say(telling)
-        ended = [telling.begin(suite).wait()]
-        ended += [each.wait() for each in others]
-    return max(ended)
+        begun.append(running.enter_context(_begun(suite, telling)))
+        return [process.wait() for process in begun]
 
 
 @contextmanager
 def _told_later(suite: Suite, half: Half) -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.TemporaryFile() as output:
-        process = half.begin(suite, output)
+    with tempfile.NamedTemporaryFile(prefix=f"tests-{half.database}-", suffix=".log") as output:
+        print(f"The tests on {half.database} tell in {output.name}.", flush=True)  # noqa: T201
         try:
-            yield process
+            with _begun(suite, half, output) as process:
+                yield process
         finally:
-            with suppress(subprocess.TimeoutExpired):  # after Ctrl-C it is ending, too
-                process.wait(60)
-            process.kill()
             _say(half)
             output.seek(0)
             shutil.copyfileobj(output, sys.stdout.buffer)
             sys.stdout.flush()
+
+
+@contextmanager
+def _begun(
+    suite: Suite, half: Half, output: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Ended in any case. After Ctrl-C it has heard of that, too, and ends what it has started."""
+    process = half.begin(suite, output)
+    try:
+        yield process
+    finally:
+        try:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(ENDING_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _say(half: Half) -> None:
@@ -127,17 +145,16 @@ class PostgresqlMissing(Exception):
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a server that is gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="vbase-postgresql-"))
-    try:
-        server = _server(directory)
-    except Exception as error:
-        raise PostgresqlMissing(str(error)) from error
-    try:
-        _do_not_wait_for_the_disk(server.get_uri())
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="vbase-postgresql-", ignore_cleanup_errors=True) as at:
+        try:
+            server = _server(Path(at))
+            _do_not_wait_for_the_disk(server.get_uri())
+        except Exception as error:
+            raise PostgresqlMissing(str(error)) from error
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 def _server(directory: Path):  # type: ignore[no-untyped-def]

@@ -50,7 +50,6 @@ _VECTORS: dict[DataType, Callable[[int], pa.DataType]] = {
     DataType.BFLOAT16_VECTOR: lambda dim: pa.binary(dim * 2),
 }
 
-"""So many bytes of a half precision vector Arrow can still count."""
 
 ELEMENT_TYPES = frozenset(_SCALARS) - {DataType.SPARSE_FLOAT_VECTOR}
 

@@ -19,6 +19,7 @@ DYNAMIC_FIELD_NAME = "$meta"
 BM25 = "BM25"
 
 _DIMENSION = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
+"""So many bytes of a half precision vector Arrow can still count."""
 
 
 class DataType(enum.StrEnum):

@@ -21,8 +21,8 @@ LONGEST_SECONDS = 5.0
 
 def seen_in(cluster: Cluster) -> Seen:
     """Rows are not counted: on some servers that means reading them."""
-    until = time.monotonic() + LONGEST_SECONDS
     with answering(), connected(cluster, "default") as client:
+        until = time.monotonic() + LONGEST_SECONDS
         client.quick_seconds = LONGEST_SECONDS
         return {name: _collections_of(client, name, until) for name in client.databases()}
 

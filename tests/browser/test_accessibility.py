@@ -88,7 +88,15 @@ def serious(page: Page) -> Iterator[str]:
             yield f"{found['id']}: {[node['html'] for node in found['nodes']]}"
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 360),
+        pytest.param("light", 360, marks=pytest.mark.torture),
+        pytest.param("dark", 1280, marks=pytest.mark.torture),
+    ],
+)
 def test_axe_finds_nothing_serious(
     alices_page: OpenPage, filled: dict[str, str], scheme: str, width: int
 ) -> None:

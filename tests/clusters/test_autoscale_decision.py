@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clusters.autoscale import BETWEEN_STEPS, Decision, Sample, Step, decide
 
-TRACE = Path(__file__).parent / "load" / "idle_busy_idle.csv"
+LOAD = Path(__file__).parent / "load"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -142,11 +142,13 @@ def test_nothing_is_known_without_samples() -> None:
 # -- a recorded load -------------------------------------------------------------------------------
 
 
-def traced() -> list[Sample]:
-    """What `load/record.py` recorded on 2026-11-24 on a quiet machine of two cores: a cluster on
-    one core that idles for a minute, is searched by four clients for three, and idles again.
+def samples_in(name: str) -> list[Sample]:
+    """`idle_busy_idle` is what `load/record.py` recorded on 2026-11-24 on a quiet machine of two
+    cores: a cluster on one core that idles for a minute, is searched by four clients for three, and
+    idles again. The other one is made by hand, with the jitter of a busy machine's sweeps and a
+    time of half a load.
     """
-    with TRACE.open() as file:
+    with (LOAD / f"{name}.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [
         Sample(
@@ -175,16 +177,24 @@ def replayed(samples: Sequence[Sample], least: int, most: int) -> list[tuple[int
     return steps
 
 
-def test_the_recorded_load_brings_one_step_up_and_one_down() -> None:
-    steps = replayed(traced(), least=1, most=4)
+LOADS = [("idle_busy_idle", 60), ("hand_made_with_half_a_load", 120)]
+
+
+@pytest.mark.parametrize(("name", "busy_from"), LOADS)
+def test_a_load_that_comes_and_goes_brings_one_step_up_and_one_down(
+    name: str, busy_from: int
+) -> None:
+    steps = replayed(samples_in(name), least=1, most=4)
     assert [units for _, units in steps] == [2, 1]
     (up, _), (down, _) = steps
-    assert 60 + 60 <= up <= 60 + 60 + 20
+    assert busy_from + 60 <= up <= busy_from + 60 + 20
     assert down - up >= 300
 
 
-def test_the_recorded_load_stays_above_what_a_person_asked_for() -> None:
-    assert replayed(traced(), least=4, most=4) == []
+@pytest.mark.parametrize(("name", "busy_from"), LOADS)
+def test_it_never_goes_below_what_a_person_asked_for(name: str, busy_from: int) -> None:
+    steps = replayed(samples_in(name), least=2, most=4)
+    assert [units for _, units in steps] == [3, 2]
 
 
 # -- whatever the load -----------------------------------------------------------------------------

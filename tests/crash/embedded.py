@@ -63,6 +63,8 @@ def start_worker(tmp_path: Path, embedded: ClusterDriver) -> Iterator[StartWorke
     yield start
     for process in started:
         process.kill()
+    for process in started:
+        process.wait()
 
 
 @pytest.fixture

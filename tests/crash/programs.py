@@ -21,12 +21,18 @@ _server.set_forkserver_preload(
 
 
 class Program:
-    """A process that runs `main` and ends with its code; known by the same words as a Popen."""
+    """A process that runs `main`; known by the same words as a Popen.
+
+    The module of `main` is imported before the environment is set, so it must not read settings
+    when it is imported.
+    """
 
     def __init__(
         self, main: Callable[..., None], *arguments: object, environment: Mapping[str, str]
     ) -> None:
-        process = _server.Process(target=_run, args=(main, arguments, dict(environment)))
+        process = _server.Process(
+            target=_run, args=(main, arguments, dict(environment)), daemon=True
+        )
         process.start()
         self._process: ForkServerProcess = process
 
@@ -46,7 +52,6 @@ class Program:
 
     def kill(self) -> None:
         self._process.kill()
-        self.wait()
 
 
 def _run(

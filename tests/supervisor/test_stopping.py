@@ -21,10 +21,17 @@ from vbase_console.supervision.processes import is_alive
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console of these tests' own; each finds it running, and has no cluster when it ends."""
-    with a_console(tmp_path_factory.mktemp("stopped") / "data") as own:
-        yield own.start()
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console of these tests' own, on one data directory; none leaves a cluster there."""
+    with a_console(tmp_path_factory.mktemp("stopping") / "data") as own:
+        yield own
+
+
+@pytest.fixture
+def own(stopped: Console) -> Console:
+    """It runs, whatever the test before did to it."""
+    running = stopped.process is not None and stopped.process.poll() is None
+    return stopped if running else stopped.start()
 
 
 def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) -> None:
@@ -58,13 +65,16 @@ def test_after_a_kill_the_next_start_works(own: Console) -> None:
     assert own.stop(signal.SIGTERM) == 0
 
 
-def test_make_that_is_interrupted_alone_stops_the_console(own: Console, tmp_path: Path) -> None:
+def test_make_that_is_interrupted_alone_stops_the_console(
+    own: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """GNU make passes a SIGTERM on to its child, but not a SIGINT that did not come from a
     terminal.
     """
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
-    own.command = ["make", "-f", str(makefile)]
+    own.stop()
+    monkeypatch.setattr(own, "command", ["make", "-f", str(makefile)])
     own.start().stop(signal.SIGINT)
     assert own.processes() == []
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,16 +60,16 @@ def recorded(launched: Launched) -> Iterator[tuple[float, float]]:
 
 @contextmanager
 def searching(launched: Launched, clients: int) -> Iterator[None]:
+    """Raises what a client raised: a load without it would be no record."""
     stop = threading.Event()
-    threads = [threading.Thread(target=search_until, args=(stop, launched)) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(max(1, clients)) as threads:
+        searches = [threads.submit(search_until, stop, launched) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for search in searches:
+            search.result()
 
 
 def search_until(stop: threading.Event, launched: Launched) -> None:

@@ -76,6 +76,8 @@ class Workers:
     def close(self) -> None:
         for worker in self._started:
             worker.process.kill()
+        for worker in self._started:
+            worker.end()
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {

@@ -1,8 +1,8 @@
 """The database itself refuses to change or remove a row of the audit.
 
 On SQLite a later change of the table rebuilds it and loses the triggers: such a migration makes them
-anew (tests/organizations/test_audit.py is red until it does). PostgreSQL's TRUNCATE, which empties
-test databases, passes; so does whoever owns the tables and drops the triggers first: this guards
+anew (tests/organizations/test_audit.py is red until it does). PostgreSQL's TRUNCATE passes; so
+does whoever owns the tables and drops the triggers or goes without them, as tests do between two: this guards
 against the console's own code and against a hand at a database shell, not against the machine's
 owner.
 """
