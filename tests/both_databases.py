@@ -26,8 +26,7 @@ ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus"
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
-PROCESSES = str((os.cpu_count() or 1) // 2 + 1)
-"""For each of the two halves. Many tests wait for what they started: the others use the cores."""
+CORES = os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class Suite:
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not full_milvus",
-    options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
+    options=("--dist", "loadfile", "--no-loadscope-reorder"),
 )
 # One after another: what they kill and time must not have to share the machine.
 TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
@@ -51,12 +50,17 @@ class Half:
 
     database: str
     arguments: tuple[str, ...]
+    processes: int
+    """Together more than there are cores: many tests wait for what they started."""
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def begin(self, suite: Suite, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         """Without an output it tells on this process's own."""
         own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-        command = [sys.executable, "-m", "pytest", *suite.options, *self.arguments]
+        options = suite.options
+        if suite is USUAL:
+            options = ("-n", str(self.processes), *options)
+        command = [sys.executable, "-m", "pytest", *options, *self.arguments]
         environment = {**own, **self.environment}
         return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
@@ -65,7 +69,9 @@ def main(arguments: Sequence[str]) -> int:
     suite = TORTURE if LONG_TRIALS in arguments else USUAL
     run = _one_after_the_other if suite is TORTURE else _side_by_side
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
-    on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
+    on_sqlite = Half(
+        database="SQLite", arguments=("-m", suite.chosen, *asked), processes=CORES // 2 + 2
+    )
     try:
         with postgresql() as url:
             return int(any(run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
@@ -79,6 +85,7 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
     return Half(
         database="PostgreSQL",
         arguments=(*asked, *ignored, *marks),
+        processes=CORES // 2 + 1,
         environment={"VBASE_DATABASE_URL": url},
     )
 

@@ -21,6 +21,8 @@ from vbase_console.settings.embedded import *
 # Threads on an in-memory database fail at random; a file behaves as in production.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(Path(DATA_DIR) / "test.sqlite3")}
+    # No test pulls the plug.
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
 else:
     # The pool outlives a test and keeps the database from being dropped.
     DATABASES["default"]["OPTIONS"].pop("pool", None)
