@@ -24,6 +24,25 @@ import psycopg
 
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
+ABOUT_THE_ENGINE = tuple(
+    f"backups/test_{name}.py"
+    for name in (
+        "damage_found",
+        "disk_full",
+        "milvus_dies",
+        "over_the_wire",
+        "pages",
+        "point_in_time",
+        "restore_database",
+        "restore_progress",
+        "swap_disturbed",
+        "unbuildable_index",
+        "undo_in_the_middle_of_a_swap",
+    )
+)
+"""Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What jobs
+keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
+"""
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
 CORES = os.cpu_count() or 1
@@ -33,15 +52,18 @@ CORES = os.cpu_count() or 1
 class Suite:
     chosen: str
     options: tuple[str, ...]
+    is_shared: bool
+    """Among processes, and the machine among both halves."""
 
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not full_milvus",
     options=("--dist", "loadfile", "--no-loadscope-reorder"),
+    is_shared=True,
 )
 # One after another: what they kill and time must not have to share the machine.
-TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
+TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), is_shared=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,17 +79,15 @@ class Half:
     def begin(self, suite: Suite, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         """Without an output it tells on this process's own."""
         own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-        options = suite.options
-        if suite is USUAL:
-            options = ("-n", str(self.processes), *options)
-        command = [sys.executable, "-m", "pytest", *options, *self.arguments]
+        shared = ("-n", str(self.processes)) if suite.is_shared else ()
+        command = [sys.executable, "-m", "pytest", *shared, *suite.options, *self.arguments]
         environment = {**own, **self.environment}
         return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
 
 def main(arguments: Sequence[str]) -> int:
     suite = TORTURE if LONG_TRIALS in arguments else USUAL
-    run = _one_after_the_other if suite is TORTURE else _side_by_side
+    run = _side_by_side if suite.is_shared else _one_after_the_other
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
     on_sqlite = Half(
         database="SQLite", arguments=("-m", suite.chosen, *asked), processes=CORES // 2 + 2
@@ -80,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
-    ignored = [f"--ignore=tests/{folder}" for folder in ONE_DATABASE_IS_ENOUGH]
+    ignored = [f"--ignore=tests/{path}" for path in ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE]
     marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
     return Half(
         database="PostgreSQL",
