@@ -40,8 +40,8 @@ ABOUT_THE_ENGINE = tuple(
         "undo_in_the_middle_of_a_swap",
     )
 )
-"""Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What jobs
-keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
+"""Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
+jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
 """
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
