@@ -1,7 +1,6 @@
-"""`make test`: the whole suite on SQLite and, at the same time, all that meets a database on
-PostgreSQL.
+"""`make test`: all that meets a database on PostgreSQL, then the whole suite on SQLite.
 
-With `--torture`, the long trials, on one database after the other.
+With `--torture`, the long trials in the same way.
 """
 
 from __future__ import annotations
@@ -9,16 +8,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import psycopg
 
@@ -45,25 +42,23 @@ jobs keep in the database is tested on both by the rest of their folder, and by 
 """
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
-CORES = os.cpu_count() or 1
+PROCESSES = str((os.cpu_count() or 1) + 1)
+"""Many tests wait for what they started; the others use the cores meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suite:
     chosen: str
     options: tuple[str, ...]
-    is_shared: bool
-    """Among processes, and the machine among both halves."""
 
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not full_milvus",
-    options=("--dist", "loadfile", "--no-loadscope-reorder"),
-    is_shared=True,
+    options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
 )
 # One after another: what they kill and time must not have to share the machine.
-TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), is_shared=False)
+TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,31 +67,23 @@ class Half:
 
     database: str
     arguments: tuple[str, ...]
-    processes: int
-    """Together more than there are cores: many tests wait for what they started."""
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def begin(self, suite: Suite, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-        """Without an output it tells on this process's own."""
+    def begin(self, suite: Suite) -> subprocess.Popen[bytes]:
         own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
-        shared = ("-n", str(self.processes)) if suite.is_shared else ()
-        command = [sys.executable, "-m", "pytest", *shared, *suite.options, *self.arguments]
-        environment = {**own, **self.environment}
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        command = [sys.executable, "-m", "pytest", *suite.options, *self.arguments]
+        return subprocess.Popen(command, env={**own, **self.environment})
 
 
 def main(arguments: Sequence[str]) -> int:
     suite = TORTURE if LONG_TRIALS in arguments else USUAL
-    run = _side_by_side if suite.is_shared else _one_after_the_other
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
-    on_sqlite = Half(
-        database="SQLite", arguments=("-m", suite.chosen, *asked), processes=CORES // 2 + 2
-    )
+    on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
     try:
         with postgresql() as url:
-            return int(any(run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
+            return int(any(_run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
     except PostgresqlMissing as missing:
-        return int(any([_said_missing(missing), *run(suite, [on_sqlite])]))
+        return int(any([_said_missing(missing), *_run(suite, [on_sqlite])]))
 
 
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
@@ -105,12 +92,11 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
     return Half(
         database="PostgreSQL",
         arguments=(*asked, *ignored, *marks),
-        processes=CORES // 2 + 1,
         environment={"VBASE_DATABASE_URL": url},
     )
 
 
-def _one_after_the_other(suite: Suite, halves: Sequence[Half]) -> list[int]:
+def _run(suite: Suite, halves: Sequence[Half]) -> list[int]:
     ended = []
     for half in halves:
         _say(half)
@@ -119,36 +105,10 @@ def _one_after_the_other(suite: Suite, halves: Sequence[Half]) -> list[int]:
     return ended
 
 
-def _side_by_side(suite: Suite, halves: Sequence[Half]) -> list[int]:
-    """The last one tells as it goes on, the others afterwards."""
-    *quiet, telling = halves
-    with ExitStack() as running:
-        begun = [running.enter_context(_told_later(suite, half)) for half in quiet]
-        _say(telling)
-        begun.append(running.enter_context(_begun(suite, telling)))
-        return [process.wait() for process in begun]
-
-
 @contextmanager
-def _told_later(suite: Suite, half: Half) -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.NamedTemporaryFile(prefix=f"tests-{half.database}-", suffix=".log") as output:
-        print(f"The tests on {half.database} tell in {output.name}.", flush=True)  # noqa: T201
-        try:
-            with _begun(suite, half, output) as process:
-                yield process
-        finally:
-            _say(half)
-            output.seek(0)
-            shutil.copyfileobj(output, sys.stdout.buffer)
-            sys.stdout.flush()
-
-
-@contextmanager
-def _begun(
-    suite: Suite, half: Half, output: IO[bytes] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+def _begun(suite: Suite, half: Half) -> Iterator[subprocess.Popen[bytes]]:
     """Ended in any case. After Ctrl-C it has heard of that, too, and ends what it has started."""
-    process = half.begin(suite, output)
+    process = half.begin(suite)
     try:
         yield process
     finally:

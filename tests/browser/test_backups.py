@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,8 +21,9 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def worker(cluster: Cluster) -> Iterator[None]:
-    """A worker in a thread of its own."""
+def worker(cluster: Cluster, settings: Any) -> Iterator[None]:
+    """A worker in a thread of its own; its lease outlasts a machine that stands still."""
+    settings.LEASE_SECONDS = 600
     ended = threading.Event()
     thread = threading.Thread(target=_work, args=(ended,), name="worker")
     thread.start()
