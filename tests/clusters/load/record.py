@@ -24,6 +24,7 @@ from tests.drivers.launched import Launched
 
 ROWS, DIMENSION, CLIENTS = 40_000, 128, 4
 EVERY_SECONDS = 10
+"""Between two samples, as between two sweeps of the console."""
 IDLE_SECONDS, BUSY_SECONDS, IDLE_AGAIN_SECONDS = 60, 180, 360
 
 
