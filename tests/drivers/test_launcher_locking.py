@@ -18,7 +18,7 @@ from clusters.drivers.embedded.authentication import Credentials, fingerprint
 from clusters.drivers.embedded.cores import Cores
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.server import Server
-from tests.drivers.launched import CONTROL, TOKEN, free_port, make_collection, row
+from tests.drivers.launched import CONTROL, TOKEN, free_port, make_collection, row, wait_for
 
 COLLECTION = "c"
 Serve = Callable[[bool], tuple[Server, MilvusClient]]
@@ -46,6 +46,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         )
         running.append(threading.Thread(target=server.run))
         running[0].start()
+        wait_for(lambda: server.health()["ready"])
         return server, MilvusClient(f"http://127.0.0.1:{port}", token=TOKEN)
 
     yield start
