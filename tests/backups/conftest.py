@@ -17,6 +17,7 @@ from clusters import hands
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.stopping import stop_all
 from clusters.models import Cluster
+from tests.backups.handing_on import as_new
 
 MakeCluster = Callable[..., Cluster]
 
@@ -50,7 +51,7 @@ def store(tmp_path: Path, settings: object) -> Iterator[LocalStore]:
 
 @pytest.fixture
 def cluster(make_cluster: MakeCluster, driver: EmbeddedDriver, store: LocalStore) -> Cluster:
-    return make_cluster()
+    return as_new(make_cluster, driver)
 
 
 @pytest.fixture

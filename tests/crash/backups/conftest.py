@@ -24,13 +24,11 @@ from vbase_console.encryption import derived_key
 
 @pytest.fixture
 def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDriver]:
-    """With the key that other processes derive too; clusters go with the test."""
+    """With the key that other processes derive too."""
     hands.get_driver.cache_clear()
     own = EmbeddedDriver(machine, derived_key("cluster control"))
     monkeypatch.setattr(hands, "load_driver", lambda *a, **k: own)
     yield own
-    for cluster_id in own.cluster_ids():
-        list(own.delete(cluster_id, lambda: None))
     hands.get_driver.cache_clear()
 
 
