@@ -281,10 +281,16 @@ def a_console(data_dir: Path, **environment: str) -> Iterator[Console]:
             console.close()
 
 
+SHARED = pytest.StashKey[Console]()
+
+
 @pytest.fixture(scope="session")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+def console(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Console]:
     """One that runs, shared by all tests that leave it running; its password was generated."""
     with a_console(tmp_path_factory.mktemp("console") / "data") as shared:
+        request.config.stash[SHARED] = shared
         yield shared.start()
 
 

@@ -6,6 +6,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.live import SHARED
+
 WITH_THE_SHARED_CONSOLE = (
     "tests/journeys/",
     "tests/supervisor/test_first_start.py",
@@ -16,11 +18,14 @@ WITH_THE_SHARED_CONSOLE = (
 LONG = (
     "tests/api/test_schemathesis.py",
     "tests/supervisor/test_stopping.py",
+    "tests/supervisor/test_messages.py",
     "tests/crash/test_beats.py",
     "tests/distributed/test_rabbitmq.py",
     "tests/crash/backups/test_killed.py",
     "tests/crash/backups/test_paused.py",
     "tests/crash/test_killed_workers.py",
+    "tests/policies/test_cron.py",
+    "tests/policies/test_changes_of_clock.py",
 )
 """Begun last, one of them would keep one process busy for a minute while the others have nothing
 left to do.
@@ -28,7 +33,20 @@ left to do.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(WITH_THE_SHARED_CONSOLE + LONG))
+    items.sort(key=lambda item: (not _shares(item), not item.nodeid.startswith(LONG)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A console that nobody uses any more would go on taking a tenth of a core from all others."""
+    shared = item.config.stash.get(SHARED, None)
+    if shared is not None and not (nextitem is not None and _shares(nextitem)):
+        shared.close()
+        del item.config.stash[SHARED]
+
+
+def _shares(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(WITH_THE_SHARED_CONSOLE)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,0 +1,17 @@
+"""What the suite says of its own files stays true when one of them is renamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.both_databases import ABOUT_THE_ENGINE, ONE_DATABASE_IS_ENOUGH
+from tests.live import PROJECT
+from tests.order import LONG, WITH_THE_SHARED_CONSOLE
+
+UNDER_TESTS = ABOUT_THE_ENGINE + ONE_DATABASE_IS_ENOUGH
+NAMED = (*WITH_THE_SHARED_CONSOLE, *LONG, *(f"tests/{path}" for path in UNDER_TESTS))
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_every_file_that_is_named_is_there(path: str) -> None:
+    assert (PROJECT / path).exists()
