@@ -5,6 +5,7 @@ how often does not depend on them.
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from kombu import Connection
@@ -27,6 +29,7 @@ from tests.crash.processes import wait_until
 from tests.policies.conftest import MakePolicy
 from tests.policies.conftest import cluster as cluster
 from tests.policies.conftest import make_policy as make_policy
+from vbase_console.beat import PULSE_EVERY_SECONDS
 from vbase_console.tasks.models import Pulse, Task
 
 STOCK = "beat --pidfile= --scheduler django_celery_beat.schedulers:DatabaseScheduler"
@@ -117,6 +120,21 @@ def test_three_beats_of_two_kinds_double_no_run(due: list[BackupPolicy], start: 
     assert fired_by_stock_beat() == len(due)
     assert Task.objects.filter(kind="BACKUP").count() == len(due)
     assert first.filter(is_catch_up=True).count() == len(due)
+
+
+def test_beat_that_is_told_to_end_in_the_middle_of_a_query_ends_without_an_error(
+    start: Start, transactional_db: None, tmp_path: Path
+) -> None:
+    beat, pulse = start(OURS), Pulse.objects.filter(part="beat")
+    wait_until(pulse.exists, "beat is at work")
+    with transaction.atomic():
+        pulse.update(at=timezone.now())
+        time.sleep(PULSE_EVERY_SECONDS + 1)  # now it waits for the row
+        beat.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            beat.wait(1)
+    assert beat.wait(30) == 0
+    assert "Error" not in (tmp_path / "beat.log").read_text()
 
 
 def test_an_edit_takes_effect_without_a_restart(make_policy: MakePolicy, start: Start) -> None:
