@@ -65,3 +65,4 @@ def test_a_password_that_cannot_be_read_is_named(other: Console) -> None:
     said = refused(other)
     assert "VBASE_OWNER_PASSWORD_FILE names /nowhere, which cannot be read" in said
     assert other.processes() == []
+    assert not (other.data_dir / "static").exists(), "something was prepared"

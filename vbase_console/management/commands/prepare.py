@@ -35,12 +35,18 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be prepared: {error}") from error
 
     def _prepare(self) -> None:
+        if is_first_start():
+            wanted_owner()  # what is wrong with it is said before anything is made
         write_ahead()
         call_command("migrate", interactive=False, verbosity=0)
         collect_static_files()
         # Clusters may have stopped with the machine: what the first visitor reads is true already.
         sweep_clusters()
         self.stdout.write(first_owner())
+
+
+def is_first_start() -> bool:
+    return Organization._meta.db_table not in connection.introspection.table_names()
 
 
 def write_ahead() -> None:
@@ -57,8 +63,7 @@ def first_owner() -> str:
     """How to sign in, in words; makes the first organization where there is none."""
     if Organization.objects.exists():
         return _known_owner()
-    email = env_email("VBASE_OWNER_EMAIL", "owner@example.com")
-    given = env_secret("VBASE_OWNER_PASSWORD")
+    email, given = wanted_owner()
     password = given or secrets.token_urlsafe(12)
     created(FIRST_ORGANIZATION, person(email=email, password=password))
     if given:
@@ -67,6 +72,12 @@ def first_owner() -> str:
         f"Sign in as {email} with the password {password}\n"
         "(it is shown only now; `manage.py changepassword` sets another one)."
     )
+
+
+def wanted_owner() -> tuple[str, str | None]:
+    """E-mail, and the password where one is given."""
+    email = env_email("VBASE_OWNER_EMAIL", "owner@example.com")
+    return email, env_secret("VBASE_OWNER_PASSWORD")
 
 
 def _known_owner() -> str:
