@@ -23,16 +23,26 @@ CHANGING = [
 half an hour (Lord Howe) and by two (Troll), in the south, and backwards (Dublin, Casablanca).
 """
 
-Walls = list[tuple[datetime, datetime]]
+Walls = list[tuple[datetime, datetime, tuple[datetime, ...]]]
 
 
 def walls(zone: str, begin: datetime, end: datetime, step: timedelta = MINUTE) -> Walls:
-    """Each minute (or so), and what a wall shows at it."""
-    info, shown = ZoneInfo(zone), []
+    """Each minute (or so), what a wall shows at it, and what of that and of what it has jumped
+    over it shows for the first time.
+    """
+    info, shown = ZoneInfo(zone), Walls()
+    highest = _on_the_wall(begin, info) - step
     while begin < end:
-        shown.append((begin, begin.astimezone(info).replace(tzinfo=None, fold=0)))
+        wall = _on_the_wall(begin, info)
+        passed = range(1, (wall - highest) // step + 1)
+        shown.append((begin, wall, tuple(highest + number * step for number in passed)))
+        highest = max(highest, wall)
         begin += step
     return shown
+
+
+def _on_the_wall(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def is_meant(cron: Cron, wall: datetime) -> bool:
@@ -46,15 +56,8 @@ def is_meant(cron: Cron, wall: datetime) -> bool:
 def expected(cron: Cron, minutes: Walls) -> list[datetime]:
     """A star: whenever the wall shows it. Otherwise when the wall first shows it or jumps it."""
     if cron.is_real_time:
-        return [instant for instant, wall in minutes if is_meant(cron, wall)]
-    step = minutes[1][0] - minutes[0][0]
-    found, highest = [], minutes[0][1] - step
-    for instant, wall in minutes:
-        passed = range(1, (wall - highest) // step + 1)
-        if any(is_meant(cron, highest + number * step) for number in passed):
-            found.append(instant)
-        highest = max(highest, wall)
-    return found
+        return [instant for instant, wall, _ in minutes if is_meant(cron, wall)]
+    return [at for at, _, passed in minutes if any(is_meant(cron, wall) for wall in passed)]
 
 
 @cache
