@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -70,12 +71,17 @@ def test_a_broker_that_is_gone_for_a_while_loses_nothing(
     rabbitmq.kill()
     accepted = api.create("accepted")
     api.wait_for_status(begun, "RUNNING")
-    wait_for(lambda: console.health()["components"]["broker"]["status"] == "NOT_SERVING")
-    assert console.reports("DEGRADED")
+    answer = wait_for(lambda: _without_broker(console.health()))
+    assert answer["status"] == "DEGRADED"
     assert api.status(accepted) == "CREATING"
     rabbitmq.start()
     api.wait_for_status(accepted, "RUNNING")
     wait_for(lambda: console.reports("SERVING"))
+
+
+def _without_broker(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """One answer, whole: the next one may come from a process that has not noticed yet."""
+    return answer if answer["components"]["broker"]["status"] == "NOT_SERVING" else None
 
 
 def test_a_task_may_outlast_the_brokers_patience_with_its_message(

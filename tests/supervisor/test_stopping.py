@@ -30,8 +30,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 @pytest.fixture
 def own(stopped: Console) -> Console:
     """It runs, whatever the test before did to it."""
-    running = stopped.process is not None and stopped.process.poll() is None
-    return stopped if running else stopped.start()
+    return stopped if _runs(stopped) else stopped.start()
+
+
+def _runs(console: Console) -> bool:
+    return console.process is not None and console.process.poll() is None
 
 
 def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) -> None:
@@ -66,17 +69,18 @@ def test_after_a_kill_the_next_start_works(own: Console) -> None:
 
 
 def test_make_that_is_interrupted_alone_stops_the_console(
-    own: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GNU make passes a SIGTERM on to its child, but not a SIGINT that did not come from a
     terminal.
     """
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
-    own.stop()
-    monkeypatch.setattr(own, "command", ["make", "-f", str(makefile)])
-    own.start().stop(signal.SIGINT)
-    assert own.processes() == []
+    if _runs(stopped):
+        stopped.stop()
+    monkeypatch.setattr(stopped, "command", ["make", "-f", str(makefile)])
+    stopped.start().stop(signal.SIGINT)
+    assert stopped.processes() == []
 
 
 def test_a_process_lives_until_its_last_thread_has_ended() -> None:
