@@ -5,15 +5,23 @@ database.
 from __future__ import annotations
 
 import os
-import signal
-from typing import Any
+from functools import cached_property
 
 from celery import Celery
-from celery.signals import beat_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 
-app = Celery("vbase_console")
+
+class Application(Celery):
+    @cached_property
+    def Beat(self) -> type:  # noqa: N802
+        """What `celery beat` runs; only that program imports it."""
+        from vbase_console.beat_program import Beat
+
+        return self.subclass_with_self(Beat)
+
+
+app = Application("vbase_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["vbase_console.tasks"], related_name="worker")
 app.autodiscover_tasks(["vbase_console.tasks"], related_name="sweeps")
@@ -25,13 +33,3 @@ app.autodiscover_tasks(["backups.policies"], related_name="dispatch")
 app.autodiscover_tasks(["backups.policies"], related_name="pruning")
 app.autodiscover_tasks(["vbase_console.organizations"], related_name="sweeps")
 app.autodiscover_tasks(["vbase_console.api"], related_name="sweeps")
-
-
-@beat_init.connect
-def let_beat_leave_its_query_first(**_: Any) -> None:
-    """Celery's handler writes to the database in the middle of whatever it interrupts, and where
-    that is a query, one of the two fails, or both wait for each other for ever. Beat writes once
-    more when it has left its loop.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)

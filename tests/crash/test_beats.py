@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from kombu import Connection
@@ -129,12 +129,22 @@ def test_beat_that_is_told_to_end_in_the_middle_of_a_query_ends_without_an_error
     wait_until(pulse.exists, "beat is at work")
     with transaction.atomic():
         pulse.update(at=timezone.now())
-        time.sleep(PULSE_EVERY_SECONDS + 1)  # now it waits for the row
+        wait_until_somebody_waits_for_a_row()
         beat.terminate()
         with suppress(subprocess.TimeoutExpired):
             beat.wait(1)
     assert beat.wait(30) == 0
     assert "Error" not in (tmp_path / "beat.log").read_text()
+
+
+def wait_until_somebody_waits_for_a_row() -> None:
+    """SQLite does not tell; there a signal is heard of only behind the query."""
+    if connection.vendor == "postgresql":
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with connection.cursor() as cursor:
+            wait_until(lambda: cursor.execute(waiting).fetchone() != (0,), "beat waits")
+    else:
+        time.sleep(PULSE_EVERY_SECONDS + 1)
 
 
 def test_an_edit_takes_effect_without_a_restart(make_policy: MakePolicy, start: Start) -> None:
