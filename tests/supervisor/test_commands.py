@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sqlite3
+import threading
 import uuid
 from pathlib import Path
 
@@ -115,8 +117,11 @@ def test_it_says_why_it_makes_no_organization(
 
 
 def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Path) -> None:
-    given = {"VBASE_OWNER_EMAIL": "olga@example.com", "VBASE_OWNER_PASSWORD": "given by olga"}
+    """The password comes from a pipe, which can be read once and in which nothing comes after."""
+    os.mkfifo(pipe := tmp_path / "password")
+    given = {"VBASE_OWNER_EMAIL": "olga@example.com", "VBASE_OWNER_PASSWORD_FILE": str(pipe)}
     fresh = Console(tmp_path / "data", **given)
+    threading.Thread(target=pipe.write_text, args=("given by olga\n",), daemon=True).start()
     assert "Sign in as olga@example.com with the password that you gave" in fresh.manage("prepare")
     fresh.environment["VBASE_OWNER_EMAIL"] = "another@example.com"
     assert "Sign in as olga@example.com (" in fresh.manage("prepare")

@@ -19,6 +19,8 @@ from vbase_console.settings.env import env_email, env_secret
 from vbase_console.static_files import collect_static_files
 
 FIRST_ORGANIZATION = "demo"
+WantedOwner = tuple[str, str | None]
+"""E-mail, and the password where one is given."""
 
 
 class Command(BaseCommand):
@@ -35,18 +37,20 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be prepared: {error}") from error
 
     def _prepare(self) -> None:
-        if is_first_start():
-            wanted_owner()  # what is wrong with it is said before anything is made
+        # What is wrong with the first owner is said before anything is made; a secret may come
+        # from a pipe, which can be read only once.
+        owner = wanted_owner() if is_first_start() else None
         write_ahead()
         call_command("migrate", interactive=False, verbosity=0)
         collect_static_files()
         # Clusters may have stopped with the machine: what the first visitor reads is true already.
         sweep_clusters()
-        self.stdout.write(first_owner())
+        self.stdout.write(first_owner(owner))
 
 
 def is_first_start() -> bool:
-    return Organization._meta.db_table not in connection.introspection.table_names()
+    made = Organization._meta.db_table in connection.introspection.table_names()
+    return not (made and Organization.objects.exists())
 
 
 def write_ahead() -> None:
@@ -59,11 +63,11 @@ def write_ahead() -> None:
 
 
 @transaction.atomic
-def first_owner() -> str:
+def first_owner(wanted: WantedOwner | None) -> str:
     """How to sign in, in words; makes the first organization where there is none."""
-    if Organization.objects.exists():
+    if wanted is None or Organization.objects.exists():
         return _known_owner()
-    email, given = wanted_owner()
+    email, given = wanted
     password = given or secrets.token_urlsafe(12)
     created(FIRST_ORGANIZATION, person(email=email, password=password))
     if given:
@@ -74,8 +78,7 @@ def first_owner() -> str:
     )
 
 
-def wanted_owner() -> tuple[str, str | None]:
-    """E-mail, and the password where one is given."""
+def wanted_owner() -> WantedOwner:
     email = env_email("VBASE_OWNER_EMAIL", "owner@example.com")
     return email, env_secret("VBASE_OWNER_PASSWORD")
 
