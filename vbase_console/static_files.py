@@ -24,7 +24,13 @@ def collect_static_files() -> bool:
 
 def _fingerprint() -> str:
     """Of every source file its name, size and time: another one after any edit or upgrade."""
-    digest = hashlib.sha256(settings.STORAGES["staticfiles"]["BACKEND"].encode())
+    digest = hashlib.sha256()
+    for setting in (
+        settings.STORAGES["staticfiles"]["BACKEND"],
+        settings.WHITENOISE_KEEP_ONLY_HASHED_FILES,
+        settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS,
+    ):
+        digest.update(f"{setting}\n".encode())
     for finder in get_finders():
         for name, storage in finder.list(ignore_patterns=None):
             status = Path(storage.path(name)).stat()

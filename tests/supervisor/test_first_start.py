@@ -36,6 +36,15 @@ def test_the_printed_password_signs_in(console: Console) -> None:
         assert "/o/demo" in str(answer.url)
 
 
+@pytest.mark.parametrize("path", ["/sign-in", "/api/docs/"])
+def test_every_asset_of_a_page_is_served(console: Console, path: str) -> None:
+    with httpx.Client(base_url=console.url) as browser:
+        named = re.findall(r'(?:src|href)="(/static/[^"]+)"', browser.get(path).text)
+        answers = {asset: browser.get(asset).status_code for asset in named}
+    assert answers
+    assert set(answers.values()) == {200}, answers
+
+
 def test_the_printed_password_is_written_nowhere(console: Console) -> None:
     password = generated_password(console.said).encode()
     files = [path for path in console.data_dir.rglob("*") if path.is_file()]
