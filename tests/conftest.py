@@ -20,6 +20,7 @@ from clusters.services import create_cluster
 from tests.emptying import emptied_quickly
 from tests.live import console as console
 from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.order import pytest_runtest_setup as pytest_runtest_setup
 from tests.order import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.order import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report

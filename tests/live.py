@@ -100,6 +100,9 @@ class Console:
             for line in process.stdout:
                 self.said.append(line.rstrip("\n"))
 
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ctrl-C, and wait for as long as the console may take."""
         assert self.process is not None
@@ -116,7 +119,7 @@ class Console:
         """After a test, whatever state it left the console in."""
         for api in self._apis:
             api.http.close()
-        if self.process is not None and self.process.poll() is None:
+        if self.is_running():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
             self.kill()

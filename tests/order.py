@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -33,20 +36,37 @@ left to do.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (not _shares(item), not item.nodeid.startswith(LONG)))
+    items.sort(key=lambda item: (not _shares(item.nodeid), not item.nodeid.startswith(LONG)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A console that nobody uses any more would go on taking a tenth of a core from all others."""
     shared = item.config.stash.get(SHARED, None)
-    if shared is not None and not (nextitem is not None and _shares(nextitem)):
-        shared.close()
-        del item.config.stash[SHARED]
+    if shared is not None and not (nextitem is not None and _may_ask_for_it(nextitem)):
+        with suppress(subprocess.TimeoutExpired):
+            shared.stop()
 
 
-def _shares(item: pytest.Item) -> bool:
-    return item.nodeid.startswith(WITH_THE_SHARED_CONSOLE)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """In another order than ours one may be asked for again."""
+    shared = item.config.stash.get(SHARED, None)
+    if shared is not None and _asks_for_a_console(item) and not shared.is_running():
+        shared.start()
+
+
+def _asks_for_a_console(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return "console" in item.fixturenames
+
+
+def _may_ask_for_it(item: pytest.Item) -> bool:
+    return _shares(item.nodeid) or _asks_for_a_console(item)
+
+
+def _shares(nodeid: str) -> bool:
+    return nodeid.startswith(WITH_THE_SHARED_CONSOLE)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -59,5 +79,4 @@ class ByFile(LoadScopeScheduling):
     """The tests of a file share what they started."""
 
     def _split_scope(self, nodeid: str) -> str:
-        shares = nodeid.startswith(WITH_THE_SHARED_CONSOLE)
-        return "the shared console" if shares else nodeid.partition("::")[0]
+        return "the shared console" if _shares(nodeid) else nodeid.partition("::")[0]

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from backups.hands import connected, snapshots_of
+from backups.milvus.client import Client
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
+from clusters.states import ServiceStatus
 from vbase_console import identifiers
 
 FIRST = "default"
@@ -26,6 +28,7 @@ def as_new(make_cluster: Callable[[], Cluster], driver: EmbeddedDriver) -> Clust
         return make_cluster()
     with _next_cluster_id(left[0]):
         cluster = make_cluster()
+    assert cluster.status == ServiceStatus.RUNNING, "the test before left what cannot be opened"
     empty(cluster)
     return cluster
 
@@ -46,13 +49,17 @@ def empty(cluster: Cluster) -> None:
         databases = client.databases()
     for database in databases:
         with connected(cluster, database) as client:
-            for collection in client.collections():
-                for alias in client.aliases(collection):
-                    client.drop_alias(alias)
-                client.drop(collection)
+            drop_all(client)
             if database != FIRST:
                 client.drop_database(database)
     snapshots = snapshots_of(cluster)
     assert snapshots is not None
     for name in snapshots.names():
         snapshots.drop(name)
+
+
+def drop_all(client: Client) -> None:
+    for collection in client.collections():
+        for alias in client.aliases(collection):
+            client.drop_alias(alias)
+        client.drop(collection)

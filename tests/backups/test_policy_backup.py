@@ -38,13 +38,7 @@ def names_in(backup: Backup) -> list[str]:
     return [collection["name"] for collection in backup.collections]
 
 
-def empty(milvus: MilvusClient) -> None:
-    for name in milvus.list_collections():
-        milvus.drop_collection(name)
-
-
 def test_no_names_mean_every_collection(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
-    empty(milvus)
     fill(milvus, "images")
     fill(milvus, "texts")
     found, backup = run(make_policy(cluster), work)
@@ -55,7 +49,6 @@ def test_no_names_mean_every_collection(cluster: Cluster, milvus: MilvusClient, 
 def test_a_vanished_collection_fails_the_run_visibly(
     cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
-    empty(milvus)
     fill(milvus, "images")
     found, backup = run(make_policy(cluster, "images", "gone"), work)
     assert (found.status, backup.status) == ("FAILED", "GONE")
@@ -64,7 +57,6 @@ def test_a_vanished_collection_fails_the_run_visibly(
 
 
 def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
-    empty(milvus)
     fill(milvus, "images")
     found, backup = run(make_policy(cluster, "images", "gone", on_missing="WARN"), work)
     assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images"])
@@ -75,7 +67,6 @@ def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, w
 def test_a_run_that_finds_nothing_is_skipped(
     cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
-    empty(milvus)
     found, backup = run(make_policy(cluster), work)
     assert (found.status, backup.status) == ("SKIPPED", "GONE")
     assert "nothing to back up" in found.skip_reason
@@ -84,7 +75,6 @@ def test_a_run_that_finds_nothing_is_skipped(
 def test_a_failed_run_can_be_tried_again(
     cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
-    empty(milvus)
     found, _ = run(make_policy(cluster), work)
     fill(milvus, "images")
     assert found.job is not None

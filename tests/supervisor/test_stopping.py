@@ -30,11 +30,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 @pytest.fixture
 def own(stopped: Console) -> Console:
     """It runs, whatever the test before did to it."""
-    return stopped if _runs(stopped) else stopped.start()
-
-
-def _runs(console: Console) -> bool:
-    return console.process is not None and console.process.poll() is None
+    return stopped if stopped.is_running() else stopped.start()
 
 
 def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) -> None:
@@ -76,7 +72,7 @@ def test_make_that_is_interrupted_alone_stops_the_console(
     """
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@exec {sys.executable} -m vbase_console.supervisor\n")
-    if _runs(stopped):
+    if stopped.is_running():
         stopped.stop()
     monkeypatch.setattr(stopped, "command", ["make", "-f", str(makefile)])
     stopped.start().stop(signal.SIGINT)

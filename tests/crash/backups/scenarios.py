@@ -8,6 +8,7 @@ from collections.abc import Callable
 from backups import services
 from backups.hands import connected
 from backups.models import Backup
+from tests.backups.handing_on import drop_all
 from tests.crash.backups.stage import ROWS, Stage
 
 ELSEWHERE = "elsewhere"
@@ -43,10 +44,7 @@ def _nowhere(stage: Stage) -> None:
     """The database is not there."""
     with connected(stage.cluster, ELSEWHERE) as client:
         if ELSEWHERE in client.databases():
-            for name in client.collections():
-                for alias in client.aliases(name):
-                    client.drop_alias(alias)
-                client.drop(name)
+            drop_all(client)
             client.drop_database(ELSEWHERE)
 
 
