@@ -4,10 +4,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+BASE_PYTHON ?= python3
 TESTS ?= tests
 FULL_MILVUS ?= .venv-milvus/bin/milvus-server
 
-.PHONY: help run test test-milvus check bench torture example
+.PHONY: help run test test-milvus bench torture example
+.PHONY: check check-style check-types check-imports check-django
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -19,11 +21,19 @@ run: $(VENV)/console.stamp ## start everything; Ctrl-C stops it
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on PostgreSQL
 	@$(PYTHON) -m tests.both_databases $(TESTS)
 
-check: $(VENV)/dev.stamp ## format, lint, types, imports, Django checks, missing migrations
+check: check-style check-types check-imports check-django ## format, lint, types, imports, Django checks, missing migrations
+
+check-style: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+
+check-types: $(VENV)/dev.stamp
 	$(VENV)/bin/mypy
+
+check-imports: $(VENV)/dev.stamp
 	$(VENV)/bin/lint-imports
+
+check-django: $(VENV)/dev.stamp
 	$(PYTHON) manage.py check --fail-level WARNING
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	@$(PYTHON) -m tests.check_deploy
@@ -60,13 +70,13 @@ $(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/co
 
 # The last full Milvus that a wheel brings; its dependencies are no concern of ours.
 .venv-milvus/bin/milvus-server:
-	@python3 -m venv .venv-milvus
+	@$(BASE_PYTHON) -m venv .venv-milvus
 	@.venv-milvus/bin/python -m pip install -qq --disable-pip-version-check milvus==2.3.5
 
 $(PYTHON):
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed as python3 (Debian: apt-get install python3)." >&2; exit 1; }
-	@python3 -c 'import ensurepip, venv' || \
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed as $(BASE_PYTHON) (Debian: apt-get install python3)." >&2; exit 1; }
+	@$(BASE_PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python's venv is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@echo "Making the virtual environment."
-	@python3 -m venv $(VENV)
+	@$(BASE_PYTHON) -m venv $(VENV)

@@ -17,6 +17,7 @@ from clusters import hands
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
+from tests.deployed import can_be_deployed_at_once, deploy_at_once
 from tests.emptying import emptied_quickly
 from tests.live import console as console
 from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
@@ -180,9 +181,9 @@ def make_cluster(
     """A cluster that runs; `running=False` leaves its DEPLOYMENT waiting."""
 
     def make(name: str = "vectors", *, running: bool = True, **fields: Any) -> Cluster:
-        cluster, _ = create_cluster(principal, name=name, **fields)
+        cluster, task = create_cluster(principal, name=name, **fields)
         if running:
-            work()
+            deploy_at_once(cluster, task) if can_be_deployed_at_once(task) else work()
             cluster.refresh_from_db()
         return cluster
 

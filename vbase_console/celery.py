@@ -10,6 +10,9 @@ from functools import cached_property
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
+# Django's checks look at every page and would have each worker and beat import all of the web;
+# `make check` runs them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 class Application(Celery):

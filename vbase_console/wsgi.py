@@ -3,7 +3,12 @@ from __future__ import annotations
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 
 application = get_wsgi_application()
+
+# Pages and API are imported here, before gunicorn forks: otherwise the first visitor of each process
+# waits for them, and each process keeps them for itself.
+get_resolver().url_patterns  # noqa: B018

@@ -23,7 +23,7 @@ from vbase_console.tasks.models import Task
 
 Work = Callable[[], int]
 FEW = settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -208,7 +208,7 @@ def _histories(principal: Principal, driver: MemoryDriver, *, examples: int, ste
 def test_whatever_happens_what_must_hold_holds(
     transactional_db: None, principal: Principal, driver: MemoryDriver
 ) -> None:
-    _histories(principal, driver, examples=12, steps=20)
+    _histories(principal, driver, examples=8, steps=20)
 
 
 @pytest.mark.torture

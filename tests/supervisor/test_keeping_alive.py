@@ -17,35 +17,38 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_killed_child_is_started_again(console: Console, name: str) -> None:
+def restart(console: Console, name: str) -> list[psutil.Process]:
+    """Kill it, and wait for the next one; what it had forked."""
     killed, since = console.leader(*PROGRAMS[name]), len(console.said)
+    forked = killed.children()
     killed.kill()
     console.wait_until_said(f"{name} ended (killed by SIGKILL)", since)
     console.wait_until_said(f"{name} runs again (process ", since)
     assert wait_for(lambda: console.leader(*PROGRAMS[name])).pid != killed.pid
+    return forked
+
+
+@pytest.mark.parametrize("name", ["sweeper", "beat"])
+def test_a_killed_child_is_started_again(console: Console, name: str) -> None:
+    restart(console, name)
 
 
 def test_nothing_of_a_killed_worker_is_left(console: Console) -> None:
-    killed, since = console.leader(*PROGRAMS["worker"]), len(console.said)
-    forked = wait_for(killed.children)
-    killed.kill()
-    console.wait_until_said("worker runs again", since)
+    wait_for(console.leader(*PROGRAMS["worker"]).children)
+    forked = restart(console, "worker")
+    assert forked
     assert not [process for process in forked if psutil.pid_exists(process.pid)]
 
 
 def test_the_broker_comes_back_where_it_was(console: Console) -> None:
     file = console.data_dir / "run" / "broker_url"
-    before, since = file.read_text(), len(console.said)
-    console.leader(*PROGRAMS["broker"]).kill()
-    console.wait_until_said("broker runs again", since)
+    before = file.read_text()
+    restart(console, "broker")
     assert file.read_text() == before
 
 
 def test_web_answers_again(console: Console) -> None:
-    since = len(console.said)
-    console.leader(*PROGRAMS["web"]).kill()
-    console.wait_until_said("web runs again", since)
+    restart(console, "web")
     assert wait_for(lambda: _status(console)) == 200
 
 

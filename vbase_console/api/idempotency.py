@@ -15,19 +15,16 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from vbase_console.api.models import IdempotentAnswer
+from vbase_console.api.models import IdempotentAnswer, oldest_kept
 from vbase_console.encryption import decrypt, encrypt
 from vbase_console.errors import Aborted, InvalidArgument
 
@@ -134,10 +131,6 @@ def key_of(request: HttpRequest, organization_id: uuid.UUID, body: dict[str, Any
         key=text,
         fingerprint=_fingerprint(request, body),
     )
-
-
-def oldest_kept() -> datetime:
-    return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
 
 
 def _fingerprint(request: HttpRequest, body: dict[str, Any]) -> str:

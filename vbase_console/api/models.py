@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from vbase_console.organizations.models import Organization
 
@@ -34,3 +38,8 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.key}"
+
+
+def oldest_kept() -> datetime:
+    """Answers that were given before this instant are past their time."""
+    return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)

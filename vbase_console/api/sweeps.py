@@ -5,8 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from vbase_console import batches
-from vbase_console.api.idempotency import oldest_kept
-from vbase_console.api.models import IdempotentAnswer
+from vbase_console.api.models import IdempotentAnswer, oldest_kept
 
 
 @shared_task(name="vbase.sweep.answers")

@@ -14,6 +14,7 @@ from vbase_console.organizations.services import person
 
 class Command(BaseCommand):
     help = "Make an organization with its first owner; prints its id, alone, on standard output."
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--name", required=True)

@@ -15,6 +15,7 @@ from vbase_console.organizations.services import issue_api_key
 
 class Command(BaseCommand):
     help = "Issue an API key and print it, alone, on standard output; it cannot be shown again."
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--organization", required=True, help="its name, for example demo")
