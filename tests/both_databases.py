@@ -42,7 +42,7 @@ jobs keep in the database is tested on both by the rest of their folder, and by 
 """
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
-PROCESSES = str((os.cpu_count() or 1) + 1)
+PROCESSES = str((os.cpu_count() or 1) + 2)
 """Many tests wait for what they started; the others use the cores meanwhile."""
 
 

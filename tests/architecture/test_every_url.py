@@ -16,31 +16,31 @@ def test_the_walker_knows_what_stands_in_every_address() -> None:
 
 
 def test_a_stranger_finds_nothing(people: Cast) -> None:
-    assert walker.let_strangers_in(people) == []
+    answers = walker.walk_of_a_stranger(people)
+    assert walker.let_in(answers) == []
+    assert walker.shown_the_token(answers, people) == []
 
 
-def test_a_member_without_the_right_is_refused(people: Cast) -> None:
-    assert walker.let_viewers_act(people) == []
-
-
-def test_a_viewer_reads_the_pages_that_are_agreed_and_no_other(people: Cast) -> None:
-    assert walker.show_viewers_more_than_agreed(people) == []
+def test_a_member_without_the_right_reads_the_pages_that_are_agreed_and_is_refused_all_else(
+    people: Cast,
+) -> None:
+    answers = walker.walk(people, "viewer", "API", "ORGANIZATION", "PERSON")
+    assert walker.let_act(answers) == []
+    assert walker.shown_otherwise_than_agreed(answers) == []
+    assert walker.shown_the_token(answers, people) == []
 
 
 def test_nobody_is_let_in(people: Cast) -> None:
-    assert walker.let_nobody_in(people) == []
+    assert walker.not_turned_away(walker.walk(people, "nobody")) == []
 
 
 def test_members_of_organizations_do_not_get_into_the_admin(people: Cast) -> None:
-    assert walker.let_members_into_the_admin(people) == []
-
-
-def test_an_access_token_is_shown_to_nobody_without_the_right(people: Cast) -> None:
-    assert walker.show_the_token(people) == []
+    assert walker.not_turned_away(walker.walk(people, "owner", "ADMIN")) == []
 
 
 def test_the_owner_finds_everything_that_was_walked(people: Cast) -> None:
-    assert walker.hide_from_the_owner(people) == []
+    answers = walker.walk(people, "owner", "API", "ORGANIZATION", methods=("GET",))
+    assert walker.hidden(answers) == []
 
 
 def test_what_is_exempt_exists() -> None:
@@ -61,21 +61,25 @@ def test_every_page_that_changes_something_asks_for_a_csrf_token() -> None:
 
 @pytest.mark.urls(CARELESS)
 def test_it_is_red_for_a_view_without_protection(people: Cast) -> None:
-    leak = f"/v1/vbase/leak/{people.mine.cluster.cluster_id}"
-    assert f"GET {leak} answers a stranger with 200." in walker.let_strangers_in(people)
-    assert f"GET {leak} answers nobody with 200." in walker.let_nobody_in(people)
-    viewers = walker.let_viewers_act(people)
-    assert f"GET {leak} answers a member without the right with 200." in viewers
+    leak = f"GET /v1/vbase/leak/{people.mine.cluster.cluster_id}"
+    assert f"{leak} answers stranger with 200." in walker.let_in(walker.walk_of_a_stranger(people))
+    assert f"{leak} answers nobody with 200." in walker.not_turned_away(
+        walker.walk(people, "nobody")
+    )
+    assert f"{leak} answers viewer with 200." in walker.let_act(walker.walk(people, "viewer"))
 
 
 @pytest.mark.urls(CARELESS)
 def test_it_is_red_for_a_page_that_asks_only_for_a_membership(people: Cast) -> None:
     cluster = people.mine.cluster.cluster_id
+    strangers, viewers = walker.walk_of_a_stranger(people), walker.walk(people, "viewer")
     through_own_door = f"/o/other/leak/{cluster}"
-    assert f"GET {through_own_door} answers a stranger with 200." in walker.let_strangers_in(people)
-    assert f"/o/acme/leak/{cluster} shows viewer an access token." in walker.show_the_token(people)
-    seen = walker.show_viewers_more_than_agreed(people)
-    assert f"GET /o/acme/leak/{cluster} answers a viewer with 200." in seen
+    assert f"GET {through_own_door} answers stranger with 200." in walker.let_in(strangers)
+    tokens = walker.shown_the_token(strangers + viewers, people)
+    assert f"{through_own_door} shows stranger an access token." in tokens
+    assert f"/o/acme/leak/{cluster} shows viewer an access token." in tokens
+    seen = walker.shown_otherwise_than_agreed(viewers)
+    assert f"GET /o/acme/leak/{cluster} answers viewer with 200." in seen
 
 
 @pytest.mark.urls(CARELESS)

@@ -6,6 +6,7 @@ added.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -97,92 +98,70 @@ def unknown_places() -> list[str]:
     return sorted(MISSING.format(route=route, place=place) for route, place in missing)
 
 
-def let_strangers_in(cast: Cast) -> list[str]:
-    """Answers to Charlie that are not a plain 'there is nothing here'."""
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What an address said to somebody who knocked."""
+
+    visitor: str
+    route: Route
+    method: str
+    address: str
+    response: HttpResponse
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
+
+    @property
+    def is_turned_away(self) -> bool:
+        """As nobody is: with 401, or with the way to a sign-in."""
+        if self.route.door == "API":
+            return self.status == 401
+        doors = ("/admin/",) if self.route.door == "ADMIN" else ("/sign-in",)
+        return self.status == 405 or (
+            self.status == 302 and self.response["Location"].startswith(doors)
+        )
+
+    def holds(self, text: str) -> bool:
+        body: Any = self.response
+        whole = b"".join(body.streaming_content) if body.streaming else body.content
+        return text.encode() in whole
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address} answers {self.visitor} with {self.status}."
+
+
+# The walks
+
+
+def walk_of_a_stranger(cast: Cast) -> list[Answer]:
+    """Charlie at every address that has something of Alice's in it."""
     return [
-        _complaint("a stranger", method, address, response)
-        for route in walked()
-        if route.door in ("API", "ORGANIZATION") and route.pattern not in ABOUT_WHOEVER_ASKS
+        answer
+        for route in walked("API", "ORGANIZATION", "PERSON")
         for values in _mixtures(route, cast)
-        for method, address, response in _answers(cast, "stranger", route, values)
-        if response.status_code not in (404, 405)
+        for answer in _answers(cast, "stranger", route, values)
     ]
 
 
-def let_viewers_act(cast: Cast) -> list[str]:
-    """Answers other than 403 to a member without the right: to a key without scopes whatever it
-    asks for, to a viewer who changes something.
-    """
+def walk(cast: Cast, visitor: str, *doors: str, methods: tuple[str, ...] = METHODS) -> list[Answer]:
+    """At Alice's addresses behind these doors, or behind all."""
+    mine = values_of(cast.mine)
     return [
-        _complaint("a member without the right", method, address, response)
-        for route in walked()
-        if route.door in ("API", "ORGANIZATION") and route.pattern not in FOR_EVERY_MEMBER
-        for method, address, response in _answers(cast, "viewer", route, values_of(cast.mine))
-        if response.status_code not in (403, 405) and (route.door == "API" or method in CHANGING)
+        answer
+        for route in walked(*doors)
+        for answer in _answers(cast, visitor, route, mine, methods)
     ]
 
 
-def show_viewers_more_than_agreed(cast: Cast) -> list[str]:
-    """Pages that answer a viewer although READ_BY_VIEWERS does not name them, or the reverse."""
-    return [
-        _complaint("a viewer", method, address, response)
-        for route in walked()
-        if route.door == "ORGANIZATION"
-        for method, address, response in _answers(
-            cast, "viewer", route, values_of(cast.mine), ("GET", "HEAD")
-        )
-        if (response.status_code in (403, 405)) == (route.pattern in READ_BY_VIEWERS)
-    ]
-
-
-def let_nobody_in(cast: Cast) -> list[str]:
-    """Answers to somebody without key or session that are neither 401 nor the way to a sign-in."""
-    return [
-        _complaint("nobody", method, address, response)
-        for route in walked()
-        for method, address, response in _answers(cast, "nobody", route, values_of(cast.mine))
-        if not _turned_away(route, response)
-    ]
-
-
-def let_members_into_the_admin(cast: Cast) -> list[str]:
-    return [
-        _complaint("a member who is no staff", method, address, response)
-        for route in walked()
-        if route.door == "ADMIN"
-        for method, address, response in _answers(cast, "owner", route, values_of(cast.mine))
-        if not _turned_away(route, response)
-    ]
-
-
-def show_the_token(cast: Cast) -> list[str]:
-    """Addresses that show what opens Alice's cluster to a viewer or to a stranger."""
-    return [
-        f"{address} shows {visitor} an access token."
-        for visitor in ("viewer", "stranger")
-        for route in walked()
-        for _, address, response in _answers(cast, visitor, route, values_of(cast.mine), ("GET",))
-        if cast.mine.cluster.token.encode() in _body(response)
-    ]
-
-
-def hide_from_the_owner(cast: Cast) -> list[str]:
-    """Addresses that even Alice does not find: there the walk above would prove nothing."""
-    return [
-        _complaint("the owner", method, address, response)
-        for route in walked()
-        if route.door in ("API", "ORGANIZATION")
-        for method, address, response in _answers(
-            cast, "owner", route, values_of(cast.mine), ("GET",)
-        )
-        if response.status_code not in (200, 302, 405)
-    ]
-
-
-def walked() -> list[Route]:
+def walked(*doors: str) -> list[Route]:
     """All but the open ones, and those that `unknown_places` complains about."""
     guarded = [route for route in all_routes() if route.pattern not in OPEN]
-    return [route for route in guarded if set(route.places) <= set(VALUES)]
+    return [
+        route
+        for route in guarded
+        if set(route.places) <= set(VALUES) and (not doors or route.door in doors)
+    ]
 
 
 def _answers(
@@ -191,10 +170,10 @@ def _answers(
     route: Route,
     values: Mapping[str, str],
     methods: tuple[str, ...] = METHODS,
-) -> Iterator[tuple[str, str, HttpResponse]]:
+) -> Iterator[Answer]:
     address = route.address(values)
     for method in methods:
-        yield method, address, knock(cast, visitor, route, method, address)
+        yield Answer(visitor, route, method, address, knock(cast, visitor, route, method, address))
 
 
 def _mixtures(route: Route, cast: Cast) -> Iterator[dict[str, str]]:
@@ -207,18 +186,57 @@ def _mixtures(route: Route, cast: Cast) -> Iterator[dict[str, str]]:
         yield from (theirs | {place: mine[place]} for place in route.places)
 
 
-def _turned_away(route: Route, response: HttpResponse) -> bool:
-    if route.door == "API":
-        return response.status_code == 401
-    doors = ("/admin/",) if route.door == "ADMIN" else ("/sign-in",)
-    if response.status_code == 405:
-        return True
-    return response.status_code == 302 and response["Location"].startswith(doors)
+# The judgements: what is wrong with the answers
 
 
-def _complaint(who: str, method: str, address: str, response: HttpResponse) -> str:
-    return f"{method} {address} answers {who} with {response.status_code}."
+def let_in(answers: list[Answer]) -> list[str]:
+    """Answers to a stranger that are not a plain 'there is nothing here'."""
+    return [
+        str(answer)
+        for answer in answers
+        if answer.route.door in ("API", "ORGANIZATION")
+        and answer.route.pattern not in ABOUT_WHOEVER_ASKS
+        and answer.status not in (404, 405)
+    ]
 
 
-def _body(response: Any) -> bytes:
-    return b"".join(response.streaming_content) if response.streaming else response.content
+def let_act(answers: list[Answer]) -> list[str]:
+    """Answers other than 403 to a member without the right: to a key without scopes whatever it
+    asks for, to a viewer who changes something.
+    """
+    return [
+        str(answer)
+        for answer in answers
+        if answer.route.door in ("API", "ORGANIZATION")
+        and answer.route.pattern not in FOR_EVERY_MEMBER
+        and answer.status not in (403, 405)
+        and (answer.route.door == "API" or answer.method in CHANGING)
+    ]
+
+
+def shown_otherwise_than_agreed(answers: list[Answer]) -> list[str]:
+    """Pages that answer a viewer although READ_BY_VIEWERS does not name them, or the reverse."""
+    return [
+        str(answer)
+        for answer in answers
+        if answer.route.door == "ORGANIZATION" and answer.method in ("GET", "HEAD")
+        if (answer.status in (403, 405)) == (answer.route.pattern in READ_BY_VIEWERS)
+    ]
+
+
+def not_turned_away(answers: list[Answer]) -> list[str]:
+    return [str(answer) for answer in answers if not answer.is_turned_away]
+
+
+def shown_the_token(answers: list[Answer], cast: Cast) -> list[str]:
+    """Addresses that show what opens Alice's cluster."""
+    return [
+        f"{answer.address} shows {answer.visitor} an access token."
+        for answer in answers
+        if answer.method == "GET" and answer.holds(cast.mine.cluster.token)
+    ]
+
+
+def hidden(answers: list[Answer]) -> list[str]:
+    """Addresses that even Alice does not find: there a walk of others would prove nothing."""
+    return [str(answer) for answer in answers if answer.status not in (200, 302, 405)]
