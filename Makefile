@@ -9,7 +9,7 @@ TESTS ?= tests
 FULL_MILVUS ?= .venv-milvus/bin/milvus-server
 
 .PHONY: help run test test-milvus bench torture example
-.PHONY: check check-style check-types check-imports check-django
+.PHONY: check check-types check-style check-imports check-django check-tests
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -21,7 +21,7 @@ run: $(VENV)/console.stamp ## start everything; Ctrl-C stops it
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on PostgreSQL
 	@$(PYTHON) -m tests.both_databases $(TESTS)
 
-check: check-style check-types check-imports check-django ## format, lint, types, imports, Django checks, missing migrations
+check: check-types check-style check-imports check-django check-tests ## format, lint, types, imports, Django checks, missing migrations, tests that can be collected
 
 check-style: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format --check .
@@ -37,6 +37,10 @@ check-django: $(VENV)/dev.stamp
 	$(PYTHON) manage.py check --fail-level WARNING
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	@$(PYTHON) -m tests.check_deploy
+
+# Also compiles what the tests import, once: several processes would each do so at the same time.
+check-tests: $(VENV)/dev.stamp
+	@said=$$($(PYTHON) -m pytest --collect-only -qq tests 2>&1) || { echo "$$said"; exit 1; }
 
 bench: $(VENV)/bench.stamp ## measure; docs/benchmarks.md says what
 	$(PYTHON) -m benchmarks

@@ -64,7 +64,7 @@ class Console:
             "VBASE_DATA_DIR": str(data_dir),
             "VBASE_PORT": str(self.port),
             "VBASE_LEASE_SECONDS": "1",
-            "VBASE_SWEEP_SECONDS": "1",
+            "VBASE_SWEEP_SECONDS": "2",
             "VBASE_WORKER_CONCURRENCY": "2",
             **environment,
         }

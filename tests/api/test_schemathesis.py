@@ -42,7 +42,7 @@ MANY_EXAMPLES = 100
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """All of it is real but for the clusters: a generator makes more than a machine can hold."""
     directory = tmp_path_factory.mktemp("console") / "data"
-    with a_console(directory, VBASE_CLUSTER_DRIVER="memory") as own:
+    with a_console(directory, VBASE_CLUSTER_DRIVER="memory", VBASE_SWEEP_SECONDS="30") as own:
         yield own.start()
 
 

@@ -56,7 +56,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 def start(
     shared: MemoryDriver, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Start]:
-    monkeypatch.setenv("VBASE_SWEEP_SECONDS", "1")
+    monkeypatch.setenv("VBASE_SWEEP_SECONDS", "3")
     with ExitStack() as running:
         yield lambda command: running.enter_context(celery(command, broker, tmp_path))
 

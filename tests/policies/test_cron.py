@@ -89,7 +89,7 @@ def fields(least: int, most: int) -> st.SearchStrategy[str]:
 expressions = st.tuples(fields(0, 59), fields(0, 4), st.just("*"), st.just("*"), fields(0, 7))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=expressions.map(" ".join), zone=st.sampled_from(CHANGING), number=st.integers(0, 1))
 def test_it_is_right_round_every_change_of_clock(text: str, zone: str, number: int) -> None:
     begin, end = three_days_round(changes(zone)[number])
