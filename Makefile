@@ -84,3 +84,4 @@ $(PYTHON):
 	  { echo "Python's venv is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@echo "Making the virtual environment."
 	@$(BASE_PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/pip.txt
