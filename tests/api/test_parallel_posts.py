@@ -15,6 +15,10 @@ from vbase_console.tasks.models import Task
 
 CLIENTS = 32
 POSTS = 100
+# Otherwise the pool closes connections that are idle or too many, sometimes under a thread's hands.
+KEPT = httpx.Limits(
+    max_connections=CLIENTS, max_keepalive_connections=CLIENTS, keepalive_expiry=600
+)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -23,7 +27,7 @@ def test_a_hundred_parallel_posts_with_one_key_make_one_cluster(
 ) -> None:
     headers = {"Authorization": f"Bearer {api_key}", "Idempotency-Key": "once"}
     with (
-        httpx.Client(base_url=live_server.url, headers=headers, timeout=120) as client,
+        httpx.Client(base_url=live_server.url, headers=headers, timeout=120, limits=KEPT) as client,
         ThreadPoolExecutor(CLIENTS) as pool,
     ):
         posts = [
