@@ -48,14 +48,19 @@ def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) 
     api.wait_for_status(cluster, "DELETED")
 
 
-def test_after_a_kill_the_next_start_works_and_ends_what_has_outlived_it(own: Console) -> None:
+def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
     stopped = own.leader("celery", "worker", "tasks")
     stopped.send_signal(signal.SIGSTOP)
     own.kill()
-    wait_for(lambda: {stopped, *stopped.children()} >= {*own.processes()})
     own.start()
     assert any("had left behind" in line for line in own.said)
     assert stopped not in own.processes()
+
+
+def test_after_a_kill_nothing_is_left_and_the_next_start_works(own: Console) -> None:
+    own.kill()
+    own.wait_until_nothing_is_left()
+    own.start()
     assert own.stop(signal.SIGTERM) == 0
 
 
