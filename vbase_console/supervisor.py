@@ -4,6 +4,7 @@ and stopped together, clusters included.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import subprocess
@@ -39,10 +40,21 @@ HURRIED_SECONDS = 1.5
 def main() -> int:
     os.umask(0o077)
     try:
+        _carry_the_data_directory()
         return _run_alone()
     except (StartRefused, ImproperlyConfigured) as refusal:
         print(f"The console was not started. {refusal}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
+
+
+def _carry_the_data_directory() -> None:
+    """Every process tells whose it is, this one too: others see the environment that a program
+    began with, so it begins again.
+    """
+    ours = str(settings.DATA_DIR)
+    if os.environ.get("VBASE_DATA_DIR") != ours:
+        again = [sys.executable, "-m", "vbase_console.supervisor"]
+        os.execve(sys.executable, again, {**os.environ, "VBASE_DATA_DIR": ours})  # noqa: S606
 
 
 def _run_alone() -> int:
@@ -89,14 +101,20 @@ class Supervisor:
             self._group.start([self._broker()])
         say("Preparing the database.")
         sign_in = self._prepare()
-        if self._interruption.requested:
-            return
-        self._group.start(console_programs(self._own_environment))
-        say(f"Started {', '.join(self._group.names)}.")
-        self._watch(until=_web_answers)
-        if not self._interruption.requested:
-            say(announcement.ready(sign_in))
+        is_up = False
+        try:
+            is_up = self._bring_up()
+        finally:  # a password that was made is shown now or never
+            say(announcement.ready(sign_in) if is_up else sign_in.strip())
         self._watch(until=lambda: False)
+
+    def _bring_up(self) -> bool:
+        """Whether it came up before anybody asked for a stop."""
+        if not self._interruption.requested:
+            self._group.start(console_programs(self._own_environment))
+            say(f"Started {', '.join(self._group.names)}.")
+            self._watch(until=_web_answers)
+        return not self._interruption.requested
 
     def _prepare(self) -> str:
         """What `prepare` says about signing in; a generated password is in there once."""
@@ -109,10 +127,21 @@ class Supervisor:
             text=True,
             start_new_session=True,
         )
-        said, _ = process.communicate()
-        if process.returncode != 0:
+        said = self._heard(process)
+        if process.returncode != 0 and not self._interruption.requested:
             raise StartRefused("The database could not be prepared; the reason stands above.")
         return said
+
+    def _heard(self, process: subprocess.Popen[str]) -> str:
+        """All that it says; who wants a stop waits for it no longer than for the other programs."""
+        while not self._interruption.requested:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=TICK_SECONDS)[0]
+        try:
+            return process.communicate(timeout=self._patience(PROGRAMS_SECONDS))[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()[0]
 
     def _broker(self) -> Program:
         """Its port is new at every start of the console and stays while the console runs."""

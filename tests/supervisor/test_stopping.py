@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live import PROJECT, Console, a_console, wait_for
+from tests.live import PROJECT, Console, a_console, generated_password, wait_for
 from tests.vectors import nearest, rows_of, store
 from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interruption
 from vbase_console.supervision.processes import is_alive
@@ -77,6 +77,32 @@ def test_make_that_is_interrupted_alone_stops_the_console(
     monkeypatch.setattr(stopped, "command", ["make", "-f", str(makefile)])
     stopped.start().stop(signal.SIGINT)
     assert stopped.processes() == []
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """Its first start, with a relative data directory, and Ctrl-C before it is up."""
+    data_dir = tmp_path_factory.mktemp("interrupted") / "data"
+    with contextlib.closing(
+        Console(data_dir, VBASE_DATA_DIR=os.path.relpath(data_dir, PROJECT))
+    ) as own:
+        own.begin()
+        own.wait_until_said("Preparing the database")
+        yield own
+
+
+def test_the_supervisor_itself_says_which_data_directory_it_is_on(interrupted: Console) -> None:
+    assert interrupted.process is not None
+    seen = psutil.Process(interrupted.process.pid).environ()["VBASE_DATA_DIR"]
+    assert Path(seen).is_absolute()
+    assert Path(seen).resolve() == interrupted.data_dir.resolve()
+
+
+def test_a_first_start_that_is_interrupted_still_shows_the_password_it_made(
+    interrupted: Console,
+) -> None:
+    assert interrupted.stop() == 0
+    assert generated_password(interrupted.said)
 
 
 def test_a_process_lives_until_its_last_thread_has_ended() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,8 +32,8 @@ def ready(sign_in: str) -> str:
 def manage(command: str) -> str:
     """The command line as it can be pasted into another terminal, on the same data directory."""
     python, script = (_short(Path(sys.executable)), "manage.py")
-    given = os.environ.get("VBASE_DATA_DIR", "").strip()
-    prefix = f"VBASE_DATA_DIR={given} " if given else ""
+    is_default = Path(settings.BASE_DIR) / "var" == settings.DATA_DIR
+    prefix = "" if is_default else f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))} "
     return f"{prefix}{python} {script} {command}"
 
 

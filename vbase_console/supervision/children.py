@@ -113,8 +113,15 @@ class Child:
 
     def trim_log(self) -> None:
         """Keep at most one full log besides the one that is written: it is open for appending,
-        so what follows lands at the new beginning.
+        so what follows lands at the new beginning. Raises `OSError` where there is no room for the
+        copy; both logs are as they were then.
         """
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
-            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
-            os.truncate(self.log, 0)
+        if not self.log.exists() or self.log.stat().st_size <= LOG_LIMIT_BYTES:
+            return
+        copy = self.log.with_suffix(".log.new")
+        try:
+            shutil.copyfile(self.log, copy)
+            copy.replace(self.log.with_suffix(".log.1"))
+        finally:
+            copy.unlink(missing_ok=True)
+        os.truncate(self.log, 0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vbase_console.supervision import leftovers, processes
@@ -40,7 +41,7 @@ class Group:
                     f"Why stands in {child.log}."
                 )
             if child.is_due():
-                self._say(f"{child.name} runs again (process {self._start(child)}).")
+                self._start_again(child)
         processes.reap_adopted(self._pids())
         self._trim_logs()
 
@@ -71,8 +72,24 @@ class Group:
 
     def _start(self, child: Child) -> int:
         pid = child.start()
-        leftovers.record(self._record, self._pids())
+        with self._going_on(f"That {child.name} is process {pid} could not be written down"):
+            leftovers.record(self._record, self._pids())
         return pid
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            self._say(f"{child.name} runs again (process {self._start(child)}).")
+        except OSError as error:
+            pause = child.plan_restart()
+            self._say(f"{child.name} was not started: {error}. It is tried again in {pause:g} s.")
+
+    @contextmanager
+    def _going_on(self, problem: str) -> Iterator[None]:
+        """A disk that is full, or no process that is free, must not end what still runs."""
+        try:
+            yield
+        except OSError as error:
+            self._say(f"{problem}: {error}.")
 
     def _pids(self) -> list[int]:
         return [child.pid for child in self._children if child.pid is not None]
@@ -82,7 +99,8 @@ class Group:
             return
         self._trimmed_at = time.monotonic()
         for child in self._children:
-            child.trim_log()
+            with self._going_on(f"The log of {child.name} grows on"):
+                child.trim_log()
 
 
 def _in_words(code: int) -> str:
