@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db import OperationalError
 
 from clusters import services
-from tests.api.client import Api
+from tests.api.client import Api, Said
+from vbase_console.api import authentication
 from vbase_console.api.errors import STATUS_OF, exception_handler, refusal_of
 from vbase_console.errors import Aborted, ConsoleError, ResourceExhausted, Unavailable
 
@@ -87,6 +90,18 @@ def test_a_database_that_does_not_answer_is_said_to_be_unavailable() -> None:
     refusal = refusal_of(OperationalError("host=10.0.0.1 refused"))
     assert (refusal.status, refusal.code) == (503, "UNAVAILABLE")
     assert "10.0.0.1" not in refusal.message
+
+
+@pytest.mark.parametrize("ask", [lambda api: api.get("/me"), lambda api: api.post("/clusters")])
+def test_nobody_is_told_of_an_error_of_ours_where_the_database_cannot_say_who_asks(
+    api: Api, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Api], Said]
+) -> None:
+    def away(*arguments: object) -> None:
+        raise OperationalError("host=10.0.0.1 refused")
+
+    monkeypatch.setattr(authentication, "principal_of_key", away)
+    said = ask(api)
+    assert (said.status, said.code) == (503, "UNAVAILABLE")
 
 
 def test_a_wrong_host_is_said_in_the_envelope(api: Api) -> None:

@@ -157,7 +157,9 @@ class ApiView(APIView):
                 return self._handled()
         except Exception as error:
             response = self.handle_exception(error)
-            if changes and self.request.auth is not None:
+            # Who asks is unknown where the database was away: asking again would wait again.
+            is_known = not isinstance(error, DatabaseError) and self.request.auth is not None
+            if changes and is_known:
                 self._record_refused(response)
             return response
         return self._changed(key)
