@@ -58,11 +58,13 @@ def is_being_stopped(task: Task) -> bool:
     return task.cancel_requested_at is not None
 
 
+def _live(waiting: Sequence[Task]) -> list[Task]:
+    return [task for task in waiting if not is_being_stopped(task)]
+
+
 def outlook(cluster: Cluster, waiting: Sequence[Task]) -> Outlook:
     resources, runs, last = resources_of(cluster), cluster.wanted_running, None
-    for task in waiting:
-        if is_being_stopped(task):
-            continue
+    for task in _live(waiting):
         resources = resources.changed(task.arguments.get("changes", {}))
         runs = RUNS_AFTER.get(TaskKind(task.kind), runs)
         last = task
@@ -75,11 +77,37 @@ def admit(cluster: Cluster, requested: TaskKind, waiting: Sequence[Task]) -> lis
     answers = [(task, admission(requested, TaskKind(task.kind))) for task in waiting]
     for task, answer in answers:
         if answer is Answer.ABORT:
-            raise Aborted(
-                f"{task.task_id} ({task.kind}) is in the way of {requested}; wait for its end.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
+            raise _in_the_way(task, requested)
     return [task for task, answer in answers if answer is Answer.OVERTAKE]
+
+
+def refuse_ending(cluster: Cluster, requested: str, waiting: Sequence[Task]) -> None:
+    """For what other apps do with a cluster: nothing begins on one that is on its way out."""
+    refuse_deleted(cluster)
+    for task in waiting:
+        if task.kind == TaskKind.DELETION:
+            raise _in_the_way(task, requested)
+
+
+def require_running(cluster: Cluster, requested: str) -> None:
+    """For what needs a cluster that runs, or will when everything accepted before has ended."""
+    waiting = unfinished(cluster)
+    refuse_ending(cluster, requested, waiting)
+    ahead = outlook(cluster, waiting)
+    comes_up = any(RUNS_AFTER.get(TaskKind(task.kind)) for task in _live(waiting))
+    answers = cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
+    if not (ahead.runs and (answers or comes_up)):
+        raise FailedPrecondition(
+            f"{cluster.service_id} is {cluster.status}{ahead.because}; it must be RUNNING. "
+            "Start it first."
+        )
+
+
+def _in_the_way(task: Task, requested: str) -> Aborted:
+    return Aborted(
+        f"{task.task_id} ({task.kind}) is in the way of {requested}; wait for its end.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def refuse_deleted(cluster: Cluster) -> None:
@@ -89,9 +117,7 @@ def refuse_deleted(cluster: Cluster) -> None:
 
 def refuse_undeployed(cluster: Cluster, waiting: Sequence[Task]) -> None:
     """A cluster that was never made, and is not being made, can only be tried again or deleted."""
-    deploying = any(
-        task.kind == TaskKind.DEPLOYMENT and not is_being_stopped(task) for task in waiting
-    )
+    deploying = any(task.kind == TaskKind.DEPLOYMENT for task in _live(waiting))
     if cluster.condition == Condition.ABSENT and not deploying:
         raise FailedPrecondition(
             f"{cluster.cluster_id} was never deployed; retry its DEPLOYMENT task or delete it."

@@ -71,26 +71,11 @@ def upgrade(attempt: Attempt) -> None:
 
 
 def restart(attempt: Attempt) -> None:
-    cluster = _made(attempt)
-    driver = get_driver()
-    try:
-        _drive(attempt, driver.restart(spec_of(cluster), attempt.guard))
-    except JobCancelled:
-        _undo(attempt, driver.start(spec_of(cluster), attempt.guard))
-        raise
-    _note_running(attempt, cluster)
+    _bring_up(attempt, get_driver().restart)
 
 
 def start(attempt: Attempt) -> None:
-    cluster = _made(attempt)
-    driver = get_driver()
-    try:
-        _drive(attempt, driver.start(spec_of(cluster), attempt.guard))
-    except JobCancelled:
-        if not cluster.wanted_running:
-            _undo(attempt, driver.stop(cluster.cluster_id, attempt.guard))
-        raise
-    _note_running(attempt, cluster)
+    _bring_up(attempt, get_driver().start)
 
 
 def stop(attempt: Attempt) -> None:
@@ -116,6 +101,20 @@ RUNS: dict[TaskKind, Callable[[Attempt], None]] = {
     TaskKind.STOP: stop,
     TaskKind.DELETION: delete,
 }
+
+
+def _bring_up(attempt: Attempt, change: Change) -> None:
+    cluster = _made(attempt)
+    driver = get_driver()
+    try:
+        _drive(attempt, change(spec_of(cluster), attempt.guard))
+    except JobCancelled:
+        if cluster.wanted_running:
+            _undo(attempt, driver.start(spec_of(cluster), attempt.guard))
+        else:
+            _undo(attempt, driver.stop(cluster.cluster_id, attempt.guard))
+        raise
+    _note_running(attempt, cluster)
 
 
 def _change_resources(attempt: Attempt, change: Change) -> None:

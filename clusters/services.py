@@ -120,15 +120,11 @@ def scale_cluster(
 
 @transaction.atomic
 def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
+    """Ask for a new process; a cluster that is stopped by then is started."""
     cluster = hold(cluster)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
     refuse_undeployed(cluster, waiting)
-    ahead = outlook(cluster, waiting)
-    if not ahead.runs:
-        raise FailedPrecondition(
-            f"{cluster.cluster_id} is stopped, or will be{ahead.because}; start it instead."
-        )
     return ask(cluster, TaskKind.RESTART, by=by, retry_of=retry_of)
 
 

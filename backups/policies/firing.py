@@ -10,7 +10,9 @@ from django.utils import timezone
 from backups.models import Backup, BackupJob
 from backups.policies import schedules
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.services import BackupRequest, accept_backup, default_name, require_running
+from backups.services import BackupRequest, accept_backup, default_name
+from backups.states import JobKind
+from clusters.admission import require_running
 from clusters.models import Cluster
 from clusters.states import ServiceStatus
 from vbase_console.errors import Aborted, FailedPrecondition
@@ -56,8 +58,8 @@ def why_no_run(cluster: Cluster) -> str:
             "it must be RUNNING."
         )
     try:
-        require_running(cluster)
-    except FailedPrecondition as error:
+        require_running(cluster, JobKind.BACKUP)
+    except (Aborted, FailedPrecondition) as error:
         return error.message
     return ""
 

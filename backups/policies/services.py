@@ -22,8 +22,9 @@ from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OnMissing
 from backups.protection.judging import judge
 from backups.services.admission import hold_backup, require_available
+from clusters.admission import refuse_ending, unfinished
 from clusters.models import Cluster
-from clusters.states import ENDED, Condition
+from clusters.states import Condition
 from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
 
 DEFAULT_DATABASE = "default"
@@ -146,6 +147,7 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     going = PolicyRun.objects.going_job_of(policy.policy_id)
     if going:
         raise Aborted(f"{going} still runs for this policy; wait for its end.")
+    refuse_ending(policy.cluster, "a run", unfinished(policy.cluster))
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
     if run.job is None:
         raise FailedPrecondition(run.skip_reason)
@@ -220,8 +222,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _hold_living(cluster: Cluster) -> Cluster:
     held = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
-    if held.status in ENDED:
-        raise FailedPrecondition(f"{held.service_id} is {held.status}; it has no policies to run.")
+    refuse_ending(held, "a change of its policies", unfinished(held))
     return held
 
 

@@ -6,7 +6,7 @@ once.
 
 from __future__ import annotations
 
-from backups.services.admission import require_available, require_running
+from backups.services.admission import require_available
 from backups.services.jobs import cancel_job, retry_job
 from backups.services.keeping import delete_again, delete_backup, set_pinned, verify_backup
 from backups.services.restoring import (
@@ -41,7 +41,6 @@ __all__ = [
     "prepare_backup",
     "prepare_restore",
     "require_available",
-    "require_running",
     "restore_backup",
     "retry_job",
     "set_pinned",

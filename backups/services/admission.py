@@ -5,7 +5,6 @@ from __future__ import annotations
 from backups.models import Backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
-from clusters.states import ENDED, Condition, ServiceStatus
 from vbase_console.errors import Aborted, FailedPrecondition
 from vbase_console.tasks.models import Task
 
@@ -30,19 +29,6 @@ def require_available(backup: Backup) -> None:
         raise FailedPrecondition(f"{backup.name} is being deleted.")
     if backup.status == BackupStatus.GONE:
         raise FailedPrecondition(f"{backup.name} is deleted, or was never finished.")
-
-
-def require_running(cluster: Cluster) -> None:
-    """A backup or a restore needs a cluster that runs or is on its way there."""
-    if cluster.status in ENDED:
-        raise FailedPrecondition(f"{cluster.service_id} is {cluster.status}.")
-    on_its_way = cluster.status in (ServiceStatus.CREATING, ServiceStatus.UPDATING)
-    if not cluster.wanted_running or not (
-        on_its_way or cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
-    ):
-        raise FailedPrecondition(
-            f"{cluster.service_id} is {cluster.status}; it must be RUNNING. Start it first."
-        )
 
 
 def refuse_while_used(backup: Backup) -> None:

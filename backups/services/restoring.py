@@ -18,10 +18,10 @@ from backups.services.admission import (
     hold_backup,
     hold_cluster,
     require_available,
-    require_running,
 )
 from backups.services.asking import ask
 from backups.states import JobKind, OnConflict
+from clusters.admission import require_running
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
@@ -51,7 +51,7 @@ def look_ahead(
 ) -> Preflight:
     """What a restore would do now, and what stands in its way; changes nothing."""
     require_available(backup)
-    require_running(target)
+    require_running(target, JobKind.RESTORE)
     return _look(backup, target, wish_for(backup, db_name, collection_names, on_conflict, suffix))
 
 
@@ -101,7 +101,7 @@ def prepare_restore(
     in the job.
     """
     require_available(backup)
-    require_running(target)
+    require_running(target, JobKind.RESTORE)
     wish = wish_for(backup, db_name, collection_names, on_conflict, suffix)
     if target.condition == Condition.RUNNING:
         found = _look(backup, target, wish)
@@ -115,7 +115,7 @@ def prepare_restore(
 @transaction.atomic
 def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> BackupJob:
     cluster = hold_cluster(request.target)
-    require_running(cluster)
+    require_running(cluster, JobKind.RESTORE)
     backup = hold_backup(request.backup)
     require_available(backup)
     wish = request.wish

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from backups.looking import require_collections, require_possible
 from backups.models import NAME, Backup, BackupJob
-from backups.services.admission import hold_cluster, require_running
+from backups.services.admission import hold_cluster
 from backups.services.asking import ask
 from backups.states import JobKind
+from clusters.admission import require_running
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, InvalidArgument
@@ -72,7 +73,7 @@ def prepare_backup(
         backup_name=backup_name,
         policy_id=policy_id,
     )
-    require_running(cluster)
+    require_running(cluster, JobKind.BACKUP)
     if cluster.condition == Condition.RUNNING:
         require_collections(cluster, request.backup.db_name, request.collection_names)
     return request
@@ -89,7 +90,7 @@ def accept_backup(
 ) -> BackupJob:
     """`held`: the cluster's row, where the caller's transaction has read and locked it."""
     cluster = held or hold_cluster(request.backup.cluster)
-    require_running(cluster)
+    require_running(cluster, JobKind.BACKUP)
     _insert(request.backup)
     return ask(
         JobKind.BACKUP,

@@ -14,7 +14,8 @@ from backups.policies.cron import NO_PLACES
 from backups.policies.models import BackupPolicy
 from backups.policies.preview import Judged, Preview, preview
 from backups.policy_forms import ScheduleForm
-from backups.services import require_running
+from backups.states import JobKind
+from clusters.admission import require_running
 from clusters.models import Cluster
 from vbase_console.errors import ConsoleError, InvalidArgument
 from vbase_console.pages.editing import show_refusal
@@ -100,7 +101,7 @@ def look_at(cluster: Cluster, database: str) -> Look:
     """A policy can be made for a cluster that does not answer now: names are typed then."""
     databases: list[str] = []
     try:
-        require_running(cluster)
+        require_running(cluster, JobKind.BACKUP)
         databases = databases_of(cluster)
         return Look(databases=databases, collections=collections_of(cluster, database))
     except ConsoleError as error:

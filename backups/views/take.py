@@ -14,6 +14,8 @@ from backups import services
 from backups.forms import MOST_TICKS, TakeForm
 from backups.looking import SeenCollection, collections_of, databases_of
 from backups.protection.inventory import note
+from backups.states import JobKind
+from clusters.admission import require_running
 from clusters.views.detail import ClusterPage
 from vbase_console.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
@@ -47,7 +49,7 @@ class TakeView(FormPage, ClusterPage):
     @cached_property
     def look(self) -> Look:
         try:
-            services.require_running(self.cluster)
+            require_running(self.cluster, JobKind.BACKUP)
             databases = databases_of(self.cluster)
             collections = collections_of(self.cluster, self.database)
             note(self.cluster, {self.database: [each.name for each in collections]}, whole=False)

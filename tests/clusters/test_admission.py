@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from clusters import services
+from clusters.admission import require_running
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -32,7 +33,6 @@ REFUSED_BY_OUTLOOK = {
     (K.SCALING, K.SCALING),
     (K.VERSION_UPGRADE, K.VERSION_UPGRADE),
     (K.STOP, K.STOP),
-    (K.RESTART, K.STOP),
     (K.START, K.START),
     (K.START, K.DEPLOYMENT),
     (K.START, K.RESTART),
@@ -103,6 +103,61 @@ def test_a_stopped_cluster_is_not_stopped_again(make_cluster: MakeCluster, work:
     work()
     with pytest.raises(FailedPrecondition, match="is stopped"):
         services.stop_cluster(cluster, by="alice")
+
+
+def test_a_restart_behind_a_stop_brings_the_cluster_back(
+    make_cluster: MakeCluster, work: Work
+) -> None:
+    cluster = make_cluster()
+    services.stop_cluster(cluster, by="alice")
+    services.restart_cluster(cluster, by="alice")
+    work()
+    cluster.refresh_from_db()
+    assert (cluster.status, cluster.wanted_running) == ("RUNNING", True)
+
+
+@pytest.mark.parametrize("unfinished", [None, *(kind for kind in K if kind is not K.DELETION)])
+def test_only_behind_a_stop_nothing_can_count_on_a_running_cluster(
+    make_cluster: MakeCluster,
+    with_unfinished: Callable[[TaskKind], Cluster],
+    unfinished: TaskKind | None,
+) -> None:
+    cluster = with_unfinished(unfinished) if unfinished else make_cluster()
+    if unfinished is not K.STOP:
+        require_running(cluster, "BACKUP")
+        return
+    with pytest.raises(FailedPrecondition, match=Task.objects.latest("pk").task_id):
+        require_running(cluster, "BACKUP")
+
+
+def test_a_stop_that_is_being_cancelled_is_in_nobodys_way(make_cluster: MakeCluster) -> None:
+    from vbase_console.tasks.attempts import claim
+
+    cluster = make_cluster()
+    stop = services.stop_cluster(cluster, by="alice")
+    claim(stop.task_id, worker="w")
+    services.cancel_task(stop, by="alice")
+    cluster.refresh_from_db()
+    require_running(cluster, "BACKUP")
+
+
+def test_a_cluster_on_its_way_out_takes_nothing_of_other_apps(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster()
+    deletion, _ = services.delete_cluster(cluster, by="alice")
+    cluster.refresh_from_db()
+    with pytest.raises(Aborted, match=f"{deletion.task_id} .DELETION. is in the way of BACKUP"):
+        require_running(cluster, "BACKUP")
+
+
+def test_a_change_of_resources_brings_no_broken_cluster_up(
+    make_cluster: MakeCluster, driver: MemoryDriver
+) -> None:
+    cluster = make_cluster()
+    Cluster.objects.update(condition="BROKEN")
+    services.scale_cluster(cluster, changes={"compute_units": 2}, by="alice")
+    cluster.refresh_from_db()
+    with pytest.raises(FailedPrecondition, match="must be RUNNING"):
+        require_running(cluster, "BACKUP")
 
 
 def test_a_running_cluster_is_not_started(make_cluster: MakeCluster) -> None:

@@ -113,13 +113,18 @@ def test_a_cancelled_change_brings_back_what_was_before(
     assert task.is_finished
 
 
-def test_a_cancelled_start_leaves_it_stopped(
-    make_cluster: MakeCluster, work: Work, driver: MemoryDriver, cancel_at: Callable[[int], None]
+@pytest.mark.parametrize("ask", [services.start_cluster, services.restart_cluster])
+def test_who_cancels_what_would_bring_it_up_leaves_it_stopped(
+    make_cluster: MakeCluster,
+    work: Work,
+    driver: MemoryDriver,
+    cancel_at: Callable[[int], None],
+    ask: Callable[..., Task],
 ) -> None:
     cluster = make_cluster()
     services.stop_cluster(cluster, by="alice")
     work()
-    services.start_cluster(cluster, by="alice")
+    ask(cluster, by="alice")
     cancel_at(2)
     work()
     cluster.refresh_from_db()

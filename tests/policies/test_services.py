@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -130,8 +131,9 @@ def test_deleting_a_cluster_pauses_its_policies(policy: BackupPolicy, cluster: C
     policy.refresh_from_db()
     assert (policy.is_active, policy.next_run_at) == (False, None)
     assert not PeriodicTask.objects.get(name=f"policy:{policy.policy_id}").enabled
-    with pytest.raises(FailedPrecondition, match="DELETING"):
-        services.resume_policy(policy)
+    for ask in (services.resume_policy, partial(services.run_now, by="alice")):
+        with pytest.raises(Aborted, match="DELETION"):
+            ask(policy)
 
 
 def test_protection_tells_of_policies(make_policy: MakePolicy, cluster: Cluster) -> None:
