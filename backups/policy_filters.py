@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from backups.policies.standing import Standing
-from backups.policies.states import SKIPPED
+from backups.policies.states import SKIPPED, Fate
 from vbase_console.pages.listing import EVERY, FilterForm
 from vbase_console.tasks.states import TaskState
 
@@ -42,6 +42,16 @@ class PolicyFilter(FilterForm):
 
 class OneClustersPolicyFilter(PolicyFilter):
     q = forms.CharField(label="Schedule or id", required=False, max_length=100)
+
+
+class JudgedFilter(FilterForm):
+    """Backups of one policy; what retention does with them is not in the database."""
+
+    q = forms.CharField(label="Backup", required=False, max_length=128)
+    fate = forms.ChoiceField(label="Retention", required=False, choices=[*EVERY, *Fate.choices])
+
+    SEARCHED = ("name__icontains",)
+    SORTS = ("name", "row_count", "size_bytes", "created_at")
 
 
 class RunFilter(FilterForm):

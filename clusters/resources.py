@@ -57,6 +57,7 @@ class Resources:
         return dataclasses.asdict(self)
 
 
+UNITS_RANGE = f"Give 1 to {MOST_COMPUTE_UNITS} compute units."
 FIELDS = tuple(field.name for field in dataclasses.fields(Resources))
 
 
@@ -74,9 +75,9 @@ def check_resources(resources: Resources, capabilities: Capabilities) -> None:
 def _unit_errors(resources: Resources) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
     if not 1 <= resources.compute_units <= MOST_COMPUTE_UNITS:
-        errors["computeUnits"] = [f"Give 1 to {MOST_COMPUTE_UNITS} compute units."]
+        errors["computeUnits"] = [UNITS_RANGE]
     if not 1 <= resources.max_compute_units <= MOST_COMPUTE_UNITS:
-        errors["maxComputeUnits"] = [f"Give 1 to {MOST_COMPUTE_UNITS} compute units."]
+        errors["maxComputeUnits"] = [UNITS_RANGE]
     elif resources.max_compute_units < resources.compute_units:
         errors["maxComputeUnits"] = [
             f"The upper bound must be at least computeUnits, {resources.compute_units}."

@@ -15,6 +15,13 @@ class OnMissing(models.TextChoices):
     """Take the others; such a backup is not complete and no retention counts it."""
 
 
+class Fate(models.TextChoices):
+    """What retention does with a backup of the policy."""
+
+    STAYS = "STAYS"
+    GOES = "GOES"
+
+
 OVERDUE_AFTER = timedelta(seconds=30)
 """So long after its instant a run that nobody has begun is late."""
 UNRETAINED_AFTER = timedelta(minutes=5)

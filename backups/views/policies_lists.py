@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.paginator import Page as Rows
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.utils.functional import cached_property
 
-from backups.policy_filters import OneClustersPolicyFilter, PolicyFilter, RunFilter
+from backups.models import Backup
+from backups.policy_filters import JudgedFilter, OneClustersPolicyFilter, PolicyFilter, RunFilter
 from backups.views.policies import PolicyPage
 from backups.views.policies_shown import (
+    JudgedBackup,
     judged_backups,
     listed_policies,
     policy_rows,
@@ -23,7 +23,7 @@ from clusters.forms import ClusterFilter
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, LIST_BACKUPS
-from vbase_console.pages.listing import PAGE_SIZE, ListPage
+from vbase_console.pages.listing import ListPage
 from vbase_console.tasks.states import ACTIVE
 
 
@@ -83,14 +83,24 @@ class PolicyRunListView(ListPage, PolicyPage):
         return {"policy": self.policy, "words": words_of(self.policy), "reload": reload}
 
 
-class PolicyBackupListView(PolicyPage):
-    """Every backup of the policy with retention's verdict on it: they are judged together, so what
-    is paged is the answer and not the query.
+class PolicyBackupListView(ListPage, PolicyPage):
+    """Every backup of the policy with what retention does with it: judged together, whichever
+    of them are shown.
     """
 
     template_name = "backups/policy_backups.html"
+    table_name = "backups/partials/policy_backup_list.html"
+    filter_class = JudgedFilter
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        judged = Paginator(judged_backups(self.policy), PAGE_SIZE)
-        rows = judged.get_page(request.GET.get("page"))
-        return self.page(rows=rows, words=words_of(self.policy))
+    @cached_property
+    def judged(self) -> dict[str, JudgedBackup]:
+        return {each.backup.pk: each for each in judged_backups(self.policy)}
+
+    def rows(self) -> QuerySet[Any]:
+        fate = self.narrowing.given.get("fate")
+        chosen = [pk for pk, each in self.judged.items() if fate in (None, each.fate)]
+        return Backup.objects.visible_to(self.principal).filter(pk__in=chosen)
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        judged = [self.judged[backup.pk] for backup in rows]
+        return {"policy": self.policy, "words": words_of(self.policy), "judged": judged}

@@ -19,7 +19,7 @@ from backups.policies.firing import why_no_run
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, verdicts_on
 from backups.policies.retention import Verdict
-from backups.policies.states import OVERDUE_AFTER, UNRETAINED_AFTER
+from backups.policies.states import OVERDUE_AFTER, UNRETAINED_AFTER, Fate
 from backups.protection.promise import ends_at
 from clusters.states import ENDED
 from vbase_console.organizations.scopes import (
@@ -96,6 +96,10 @@ class PolicyActions:
 class JudgedBackup:
     backup: Backup
     verdict: Verdict
+
+    @property
+    def fate(self) -> Fate:
+        return Fate.STAYS if self.verdict.keep else Fate.GOES
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:

@@ -17,6 +17,7 @@ from clusters.api.messages import (
     DeleteClusterQuery,
     ScaleClusterRequest,
     UpdateClusterRequest,
+    naming_resources,
 )
 from clusters.api.shapes import (
     ClusterAnswer,
@@ -68,13 +69,14 @@ class CreateCluster(ClusterView):
     def post(self, request: Request) -> Response:
         """Ask for a new cluster. It is CREATING until its DEPLOYMENT task has succeeded."""
         given = self.given()
-        cluster, task = services.create_cluster(
-            self.principal,
-            name=given["name"],
-            resources=given.get("resource_config"),
-            labels=given.get("labels"),
-            deletion_protection=given.get("deletion_protection", False),
-        )
+        with naming_resources():
+            cluster, task = services.create_cluster(
+                self.principal,
+                name=given["name"],
+                resources=given.get("resource_config"),
+                labels=given.get("labels"),
+                deletion_protection=given.get("deletion_protection", False),
+            )
         self.object_id = cluster.cluster_id
         return self.task_accepted(cluster, task, answer(cluster=ServiceInfo.of(cluster)))
 
@@ -160,7 +162,8 @@ class ScaleCluster(ClusterView):
         """Ask for other resources; another version makes it a VERSION_UPGRADE."""
         cluster = self.cluster(cluster_id)
         changes = self.given()["resource_config"]
-        task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
+        with naming_resources():
+            task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
         return self.task_accepted(cluster, task)
 
 

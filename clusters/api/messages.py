@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clusters.models import MOST_COMPUTE_UNITS
+from clusters.resources import FIELDS, UNITS_RANGE
 from clusters.states import ServiceStatus
+from vbase_console.api.casing import camel
 from vbase_console.api.fields import Flag, Labels, QueryFlag, Text, WholeNumber
 from vbase_console.api.paging import Paging
 from vbase_console.api.serializers import Body, Input
+from vbase_console.errors import InvalidArgument
 
-UNITS: dict[str, Any] = {"required": False, "min_value": 1, "max_value": MOST_COMPUTE_UNITS}
+UNITS: dict[str, Any] = {
+    "required": False,
+    "min_value": 1,
+    "max_value": MOST_COMPUTE_UNITS,
+    "error_messages": {"min_value": UNITS_RANGE, "max_value": UNITS_RANGE},
+}
 UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
 """How generated clients say that they name no status."""
 
@@ -36,6 +46,17 @@ class ClusterResourceConfigRequest(Input):
     max_compute_units = WholeNumber(**UNITS, help_text="At least computeUnits.")
     enable_replicas = Flag(required=False)
     replicas = WholeNumber(required=False, min_value=1, help_text="Needs enableReplicas.")
+
+
+@contextmanager
+def naming_resources() -> Iterator[None]:
+    """A service names a field as it is called; whoever sent it finds it inside `resourceConfig`."""
+    try:
+        yield
+    except InvalidArgument as error:
+        inside = {camel(name): f"resourceConfig.{camel(name)}" for name in FIELDS}
+        placed = {inside.get(name, name): texts for name, texts in error.field_errors.items()}
+        raise InvalidArgument(field_errors=placed) from error
 
 
 class CreateClusterRequest(Body):

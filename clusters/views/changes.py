@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import forms, services
-from clusters.admission import outlook, unfinished
+from clusters.admission import others_on, outlook, unfinished
 from clusters.hands import get_driver
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
@@ -169,7 +169,8 @@ class ClusterDeleteView(ClusterChange):
     def context(self) -> dict[str, Any]:
         """What a deletion takes with it, and what it leaves."""
         endpoint = address_of(self.cluster) if connectable(self.cluster) else ""
-        about = {"endpoint": endpoint, "overtaken": unfinished(self.cluster)}
+        stopped = [*unfinished(self.cluster), *others_on(self.cluster)]
+        about = {"endpoint": endpoint, "overtaken": stopped}
         return super().context() | about | {"protection": self.protection}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

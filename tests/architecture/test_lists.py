@@ -18,8 +18,6 @@ ROOT: Path = settings.BASE_DIR
 PAGED_OTHERWISE: dict[str, str] = {
     "backups/views/detail.py": "the collections of one backup are a part of its page, by name, as "
     "its manifest has them",
-    "backups/views/policies_lists.py": "the backups of a policy are judged together, and stand in "
-    "the order in which retention counts them: any other would hide why one stays and another goes",
 }
 HEAD = re.compile(r'href="\?sort=-?(\w+)"')
 COLUMN = re.compile(r"""{% column "[^"]+" "(\w+)\"""")

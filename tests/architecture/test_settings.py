@@ -46,7 +46,7 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
     readers = {path.name for path in _modules("vbase_console") if direct.search(path.read_text())}
     assert readers == {
         "test.py",  # sets defaults of its own
-        "announcement.py",  # repeats what was given in the command that it prints
+        "supervisor.py",  # sees to it that others can read it
         "leftovers.py",  # reads it of other processes
     }
 

@@ -108,6 +108,25 @@ def test_all_backups_are_paged(policy: BackupPolicy, alices: Browser) -> None:
     assert len(VERDICT.findall(page)) == 10
 
 
+def test_all_backups_are_narrowed_by_name_and_by_what_becomes_of_them_and_sorted(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    for number in range(4):
+        backup = back_up(policy)
+        Backup.objects.filter(pk=backup.pk).update(name=f"b{number}", row_count=number)
+
+    def names(**asked: str) -> list[str]:
+        page = shown(alices.open("policy-backups", policy.pk, **asked))
+        return re.findall(r'<th scope="row"><a href="[^"]*">(b\d)</a>', page)
+
+    assert names() == ["b3", "b2", "b1", "b0"]
+    assert names(fate="GOES") == ["b1", "b0"]
+    assert names(fate="STAYS", sort="name") == ["b2", "b3"]
+    assert names(q="B1") == ["b1"]
+    assert names(sort="row_count") == ["b0", "b1", "b2", "b3"]
+    assert "No backup matches" in shown(alices.open("policy-backups", policy.pk, q="none"))
+
+
 def test_it_is_paused_and_resumed(policy: BackupPolicy, alices: Browser) -> None:
     alices.send("policy-pause", policy.pk)
     assert last_entry() == ("PauseBackupPolicy", "ACCEPTED", policy.pk)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from backups.models import Backup
+from backups.policies.models import BackupPolicy
 from backups.views.shown import newest_of
 from clusters.protection import is_anybody_registered
 from clusters.views import changes, detail
@@ -37,4 +38,9 @@ class ClusterDeleteView(changes.ClusterDeleteView):
     def context(self) -> dict[str, Any]:
         kept = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
         more = max(0, kept.count() - MOST_NAMED)
-        return super().context() | {"kept": kept[:MOST_NAMED], "more_kept": more}
+        policies = BackupPolicy.objects.visible_to(self.principal).filter(cluster=self.cluster)
+        return super().context() | {
+            "kept": kept[:MOST_NAMED],
+            "more_kept": more,
+            "paused": policies.filter(is_active=True).count(),
+        }

@@ -40,7 +40,7 @@ class OverviewView(Page):
         return self.page()
 
     def context(self) -> dict[str, Any]:
-        active, failed = self.active(), self.failed()
+        active, failed, failed_jobs = self.active(), self.failed(), self.failed_jobs()
         rows = task_rows(self.principal, [*active, *failed])
         jobs = job_rows(
             self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MOST_SHOWN]
@@ -49,7 +49,8 @@ class OverviewView(Page):
             "statuses": self.statuses(),
             "active": rows[: len(active)],
             "active_jobs": jobs,
-            "failed": _latest(rows[len(active) :], self.failed_jobs()),
+            "failed": _latest(rows[len(active) :], failed_jobs),
+            "lists_of_failed": _lists_of(tasks=failed, jobs=failed_jobs),
             "reload": bool(active or jobs),
             **self.protection(),
         }
@@ -81,6 +82,12 @@ class OverviewView(Page):
             "covers": shown[:MOST_COVERS],
             "more_covers": len(shown) > MOST_COVERS,
         }
+
+
+def _lists_of(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[str, str]]:
+    """Where all of them are listed: tasks and jobs have a list each."""
+    lists = [("task-list", "All failed tasks", tasks), ("job-list", "All failed jobs", jobs)]
+    return [(address, title) for address, title, failed in lists if failed]
 
 
 def _latest(tasks: Sequence[TaskRow], jobs: Sequence[JobRow]) -> list[TaskRow | JobRow]:

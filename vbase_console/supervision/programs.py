@@ -79,9 +79,9 @@ def _worker() -> tuple[str, ...]:
 
 def _sweeper() -> tuple[str, ...]:
     """Sweeps have a worker of their own: long tasks in every process of the other one must not
-    keep the dead ones' work from being found.
+    keep the dead ones' work from being found. One of its threads may be busy with the janitor.
     """
-    return _celery("worker", "-Q", "sweeps", "-P", "threads", "-c", "2", "-n", "sweeps@%h", *_QUIET)
+    return _celery("worker", "-Q", "sweeps", "-P", "threads", "-c", "3", "-n", "sweeps@%h", *_QUIET)
 
 
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")

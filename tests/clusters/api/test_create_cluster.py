@@ -78,14 +78,22 @@ def test_it_refuses_a_name_that_is_taken(api: Api) -> None:
 
 def test_it_names_the_versions_that_there_are(api: Api) -> None:
     said = api.post("/clusters", name="v", resourceConfig={"version": "9"})
-    assert "2.1.0, 2.0.0" in said.field_errors["version"][0]
+    assert "2.1.0, 2.0.0" in said.field_errors["resourceConfig.version"][0]
 
 
 @pytest.mark.parametrize("units", [0, 65, -1, "2", 1.5, True, 10**30, [1]])
 def test_it_refuses_units_that_cannot_be(api: Api, units: object) -> None:
     said = api.post("/clusters", name="v", resourceConfig={"computeUnits": units})
     assert said.code == "INVALID_ARGUMENT"
-    assert "computeUnits" in next(iter(said.field_errors))
+    assert list(said.field_errors) == ["resourceConfig.computeUnits"]
+
+
+def test_it_names_the_range_whichever_rule_refuses_first(api: Api) -> None:
+    for config in ({"computeUnits": 65}, {"maxComputeUnits": 0}):
+        said = api.post("/clusters", name="v", resourceConfig=config)
+        assert list(said.field_errors.values()) == [["Give 1 to 64 compute units."]]
+    said = api.post("/clusters", name="v", resourceConfig={"computeUnits": 2, "maxComputeUnits": 1})
+    assert list(said.field_errors) == ["resourceConfig.maxComputeUnits"]
 
 
 def test_it_takes_the_organization_of_the_key_and_no_other(api: Api, stranger: Api) -> None:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import Backup
+from backups.policies.services import create_policy
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
@@ -63,6 +64,29 @@ def test_deleting_a_cluster_says_which_backups_stay(backup: Backup, alices: Brow
     assert b"nightly" in content
     assert b"pinned" in content
     assert b"Delete its backups, too" in content
+
+
+def test_deleting_a_cluster_says_which_jobs_are_stopped_and_that_policies_are_paused(
+    backup: Backup, alices: Browser
+) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.PENDING)
+    Task.objects.filter(pk=job.task_id).update(lock=backup.cluster.lock)
+    for is_active in (True, False):
+        create_policy(
+            backup.cluster, schedule_cron="@daily", retention_count=2, is_active=is_active
+        )
+    content = alices.open("cluster-delete", backup.cluster.pk).content.decode()
+    assert f"{job.task.task_id}</code>, which is asked to stop" in content
+    assert "1 active backup policy</a>, paused" in content
+
+
+def test_the_overview_leads_to_the_lists_that_hold_its_failures(
+    backup: Backup, alices: Browser
+) -> None:
+    seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
+    content = alices.open("overview").content.decode()
+    assert "/jobs?state=FAILED" in content
+    assert "/tasks?state=FAILED" not in content
 
 
 def test_a_cluster_without_backups_offers_to_delete_none(cluster: Cluster, alices: Browser) -> None:
