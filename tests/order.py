@@ -19,24 +19,34 @@ WITH_THE_SHARED_CONSOLE = (
 )
 """In one process, so that one console is started and not one for each process."""
 LONG = (
-    "tests/api/test_schemathesis.py",
-    "tests/supervisor/test_stopping.py",
-    "tests/supervisor/test_messages.py",
     "tests/crash/test_beats.py",
-    "tests/distributed/test_rabbitmq.py",
+    "tests/api/test_schemathesis.py",
     "tests/crash/backups/test_killed.py",
+    "tests/distributed/test_rabbitmq.py",
     "tests/crash/backups/test_paused.py",
-    "tests/crash/test_killed_workers.py",
+    "tests/supervisor/test_stopping.py",
+    "tests/browser/test_journey.py",
     "tests/policies/test_cron.py",
+    "tests/browser/test_backups.py",
+    "tests/crash/test_killed_workers.py",
+    "tests/crash/test_broker_gone.py",
+    "tests/architecture/test_every_url.py",
+    "tests/supervisor/test_messages.py",
     "tests/policies/test_changes_of_clock.py",
+    "tests/backups/test_interruption.py",
 )
 """Begun last, one of them would keep one process busy for a minute while the others have nothing
-left to do.
+left to do. Those that wait and those that compute stand by turns, so that they are begun together.
 """
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (not _shares(item.nodeid), not item.nodeid.startswith(LONG)))
+    items.sort(key=lambda item: (not _shares(item.nodeid), _place(item.nodeid)))
+
+
+def _place(nodeid: str) -> int:
+    places = (place for place, file in enumerate(LONG) if nodeid.startswith(file))
+    return next(places, len(LONG))
 
 
 @pytest.hookimpl(trylast=True)
