@@ -8,6 +8,8 @@ from clusters.models import Cluster
 from vbase_console.errors import Aborted, FailedPrecondition
 from vbase_console.tasks.models import Task
 
+RETRY_AFTER_SECONDS = 5
+
 
 def hold_cluster(cluster: Cluster) -> Cluster:
     return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
@@ -22,9 +24,7 @@ def hold_backup(backup: Backup) -> Backup:
 
 def require_available(backup: Backup) -> None:
     if backup.status == BackupStatus.CREATING:
-        raise FailedPrecondition(
-            f"{backup.name} is still being written; wait until it is AVAILABLE."
-        )
+        raise Aborted(_still_written(backup), retry_after_seconds=RETRY_AFTER_SECONDS)
     if backup.status == BackupStatus.DELETING:
         raise FailedPrecondition(f"{backup.name} is being deleted.")
     if backup.status == BackupStatus.GONE:
@@ -35,12 +35,23 @@ def refuse_while_used(backup: Backup) -> None:
     """A backup that is written or restored from stays; a refusal names the job in the way."""
     if backup.status in (BackupStatus.DELETING, BackupStatus.GONE):
         raise FailedPrecondition(f"{backup.name} is being deleted.")
-    users = Task.objects.active().filter(
-        backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
-    )
-    task = users.first()
+    task = user_of(backup)
     if task is not None:
         raise Aborted(
             f"{task.task_id} ({task.kind}) uses {backup.name}; wait for its end or cancel it.",
-            retry_after_seconds=5,
+            retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+
+
+def user_of(backup: Backup) -> Task | None:
+    """The job that writes it or restores from it, and has not ended."""
+    users = Task.objects.active().filter(
+        backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
+    )
+    return users.first()
+
+
+def _still_written(backup: Backup) -> str:
+    task = user_of(backup)
+    by = f" by {task.task_id}" if task else ""
+    return f"{backup.name} is still being written{by}; wait until it is AVAILABLE."

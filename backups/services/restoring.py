@@ -146,8 +146,12 @@ def wish_for(
     if on_conflict not in set(OnConflict):
         there_is = ", ".join(OnConflict)
         raise InvalidArgument(field_errors={"onConflict": [f"Give one of {there_is}."]})
-    if (on_conflict == OnConflict.RENAME) != bool(suffix):
-        raise InvalidArgument(field_errors={"suffix": ["RENAME needs one; nothing else has one."]})
+    if on_conflict == OnConflict.RENAME and not suffix:
+        text = "Say how the other names end, as in _restored: RENAME needs a suffix."
+        raise InvalidArgument(field_errors={"suffix": [text]})
+    if suffix and on_conflict != OnConflict.RENAME:
+        text = f"Leave it out: {on_conflict} renames nothing. It belongs to RENAME."
+        raise InvalidArgument(field_errors={"suffix": [text]})
     if suffix and not SUFFIX.fullmatch(suffix):
         text = "Use 1 to 64 letters, digits and underscores."
         raise InvalidArgument(field_errors={"suffix": [text]})

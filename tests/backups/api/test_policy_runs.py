@@ -199,7 +199,7 @@ def test_what_is_released_may_expire(
 
 def test_what_is_not_available_is_not_released(api: Api, of: str, cluster: Cluster) -> None:
     seed_backup(cluster, "new", status="CREATING")
-    assert api.post(f"{of}/new/release").code == "FAILED_PRECONDITION"
+    assert api.post(f"{of}/new/release").code == "ABORTED"
 
 
 # -- what a cluster shows --------------------------------------------------------------------------

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from backups.models import Backup, BackupJob
-from backups.states import BackupStatus
+from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from tests.api.client import Api
+from tests.backups.seeds import seed_job
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.organizations.scopes import CREATE_BACKUP, RESTORE_BACKUP
+from vbase_console.tasks.states import TaskState
 
 
 @pytest.fixture
@@ -67,6 +69,15 @@ def test_what_is_wrong_is_named(
     assert (said.code, list(said.field_errors)) == ("INVALID_ARGUMENT", [field])
 
 
+def test_a_suffix_is_asked_for_where_it_counts_and_only_there(
+    api: Api, restore: str, backup: Backup
+) -> None:
+    needed = api.post(restore, backupName=backup.name, onConflict="RENAME").field_errors
+    idle = api.post(restore, backupName=backup.name, suffix="_b").field_errors
+    assert "RENAME needs a suffix" in needed["suffix"][0]
+    assert idle == {"suffix": ["Leave it out: FAIL renames nothing. It belongs to RENAME."]}
+
+
 def test_the_database_of_the_backup_can_be_named_whatever_it_is_called(
     api: Api, restore: str, backup: Backup
 ) -> None:
@@ -86,12 +97,19 @@ def test_what_is_not_there_is_not_found(
     assert api.post(restore, dryRun=True, **body).status in (404, 503)
 
 
-@pytest.mark.parametrize("status", [BackupStatus.CREATING, BackupStatus.DELETING])
-def test_what_is_not_available_is_refused(
-    api: Api, restore: str, backup: Backup, status: str
-) -> None:
-    Backup.objects.update(status=status)
+def test_what_is_being_deleted_is_refused(api: Api, restore: str, backup: Backup) -> None:
+    Backup.objects.update(status=BackupStatus.DELETING)
     assert api.post(restore, backupName=backup.name).code == "FAILED_PRECONDITION"
+
+
+def test_what_is_still_being_written_is_worth_another_try(
+    api: Api, restore: str, backup: Backup
+) -> None:
+    Backup.objects.update(status=BackupStatus.CREATING)
+    job = seed_job(backup, JobKind.BACKUP, TaskState.RUNNING)
+    said = api.post(restore, backupName=backup.name)
+    assert (said.code, said.header("Retry-After")) == ("ABORTED", "5")
+    assert job.task.task_id in said["response"]["message"]
 
 
 def test_a_target_that_does_not_run_is_refused(
