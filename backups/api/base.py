@@ -19,7 +19,7 @@ from vbase_console.organizations.tenancy import TenantQuerySet
 
 class BackupView(ApiView):
     def service(self, service_id: str) -> Cluster:
-        return self.found(Cluster.objects.all(), service_id=service_id)
+        return self.found(Cluster.objects.all(), "service", service_id=service_id)
 
     def backup(self, service_id: str, backup_name: str) -> Backup:
         """Under the service that it was taken from, also when that is deleted."""

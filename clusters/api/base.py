@@ -21,7 +21,7 @@ class ClusterView(ApiView):
         return self.found(Cluster.objects.all(), cluster_id=cluster_id)
 
     def service(self, service_id: str) -> Cluster:
-        return self.found(Cluster.objects.all(), service_id=service_id)
+        return self.found(Cluster.objects.all(), "service", service_id=service_id)
 
     def tasks_of(self, cluster: Cluster) -> TaskQuerySet:
         """Only what is done to the cluster itself: backups of it are jobs and listed as such."""

@@ -100,8 +100,8 @@ class ApiView(APIView):
 
     # -- what views call ---------------------------------------------------------------------------
 
-    def found(self, rows: TenantQuerySet[M], **key: Any) -> M:
-        return rows.found(self.principal, **key)
+    def found(self, rows: TenantQuerySet[M], called: str = "", **key: Any) -> M:
+        return rows.found(self.principal, called, **key)
 
     def require(self, scope: str) -> None:
         """A scope that depends on what the change is about; a repetition needs it as well."""

@@ -44,14 +44,15 @@ class TenantQuerySet(models.QuerySet[M_co]):
             return self.none()
         return self.filter(organization_id=principal.organization_id)
 
-    def found(self, principal: Principal | None, **key: object) -> M_co:
+    def found(self, principal: Principal | None, called: str = "", **key: object) -> M_co:
         """The one visible row with this key; `NotFound`, the same for a stranger as for what
-        never existed.
+        never existed. The key begins with what the row itself is called by.
         """
         askable = all(is_storable(value) for value in key.values())
         row = only_row(self.visible_to(principal).filter(**key)) if askable else None
         if row is None:
-            raise NotFound(f"There is no {self.model._meta.verbose_name} {_named(key)} here.")
+            what = called or self.model._meta.verbose_name
+            raise NotFound(f"There is no {what} '{next(iter(key.values()))}' here.")
         return row
 
 
@@ -65,7 +66,3 @@ def only_row(rows: models.QuerySet[M_co]) -> M_co | None:
 def is_storable(value: object) -> bool:
     """PostgreSQL keeps no NUL in a text nor searches for one: nothing has such a name."""
     return "\x00" not in str(value)
-
-
-def _named(key: dict[str, object]) -> str:
-    return " ".join(f"'{value}'" for value in key.values())

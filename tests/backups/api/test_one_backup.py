@@ -63,6 +63,11 @@ def test_what_is_not_there_is_not_found(api: Api, of: str, backup: Backup, name:
     assert api.get(f"{of}/{name}").code == "NOT_FOUND"
 
 
+def test_what_is_not_there_is_called_by_its_own_name(api: Api, of: str) -> None:
+    said = api.get(f"{of}/nobody")["response"]["message"]
+    assert said == "There is no backup 'nobody' here."
+
+
 def test_what_is_gone_is_not_found(api: Api, one: str) -> None:
     Backup.objects.update(status=BackupStatus.GONE)
     assert api.get(one).status == 404
