@@ -11,7 +11,7 @@ from backups.policies.models import MOST_RETAINED
 from backups.policies.preview import MOST_RUNS
 from backups.policies.states import OnMissing
 from backups.states import JobKind, OnConflict
-from vbase_console.api.fields import Flag, Instant, Text, WholeNumber
+from vbase_console.api.fields import Choice, Flag, Instant, Text, WholeNumber
 from vbase_console.api.paging import DEFAULT_SIZE, PAGE_HELP, SIZE_HELP, Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
@@ -56,8 +56,8 @@ class RestoreBackupRequest(ServiceBody):
         required=False, allow_blank=True, max_length=255, help_text="Empty: as in the backup."
     )
     collection_names = Names(required=False, help_text="Empty: all that the backup holds.")
-    on_conflict = serializers.ChoiceField(
-        choices=[each.value for each in OnConflict],
+    on_conflict = Choice(
+        [each.value for each in OnConflict],
         required=False,
         help_text="What to do where a name is taken; FAIL unless named.",
     )
@@ -78,12 +78,8 @@ class JobBody(Body):
 class JobFilters(Input):
     """Empty means any."""
 
-    job_type = serializers.ChoiceField(
-        choices=[*JobKind.values, *NO_JOB_TYPE], required=False, allow_blank=True
-    )
-    status = serializers.ChoiceField(
-        choices=[*TaskState.values, *NO_STATUS], required=False, allow_blank=True
-    )
+    job_type = Choice(JobKind.values, unnamed=NO_JOB_TYPE, required=False, allow_blank=True)
+    status = Choice(TaskState.values, unnamed=NO_STATUS, required=False, allow_blank=True)
     db_name = Text(required=False, allow_blank=True)
     policy_id = Text(required=False, allow_blank=True)
 
@@ -108,6 +104,11 @@ class RetentionCount(WholeNumber):
     """Checked with the other wishes, so that all that is wrong is said at once."""
 
 
+@extend_schema_field({"type": "string", "enum": OnMissing.values})
+class WhenMissing(Text):
+    """Checked with the other wishes, as the count is."""
+
+
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RUNS, "default": 10})
 class RunCount(WholeNumber):
     """Checked where the runs are counted."""
@@ -120,11 +121,7 @@ SCHEDULE: dict[str, Any] = {
 ZONE = "A zone of the IANA database, such as Europe/Berlin."
 RETAINED = "How many complete backups stay at least."
 EVERY_COLLECTION = "Empty: every collection that is there when it runs."
-ON_MISSING: dict[str, Any] = {
-    "choices": OnMissing.values,
-    "required": False,
-    "help_text": "What a run does where a chosen collection has vanished.",
-}
+ON_MISSING = "What a run does where a chosen collection is not there."
 
 
 class CreateBackupPolicyRequest(ServiceBody):
@@ -134,7 +131,7 @@ class CreateBackupPolicyRequest(ServiceBody):
     is_active = Flag(required=False, help_text="True unless said otherwise.")
     db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
-    on_missing = serializers.ChoiceField(**ON_MISSING)
+    on_missing = WhenMissing(required=False, help_text=ON_MISSING)
 
 
 class PolicyBody(ServiceBody):
@@ -150,7 +147,7 @@ class UpdateBackupPolicyRequest(PolicyBody):
     is_active = Flag(required=False, help_text="False: it plans no run until it is true again.")
     db_name = Text(required=False, allow_blank=True, max_length=255)
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
-    on_missing = serializers.ChoiceField(**ON_MISSING)
+    on_missing = WhenMissing(required=False, help_text=ON_MISSING)
 
 
 class PreviewBackupPolicyRequest(ServiceBody):

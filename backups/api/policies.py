@@ -77,6 +77,7 @@ class Policies(PolicyView):
     def prepare(self) -> None:
         cluster = self.service(self.kwargs["service_id"])
         self.wish = self.given()
+        services.check_wishes(**self.wish)
         services.look_for_database(cluster, self.wish.get("db_name", ""))
 
     def post(self, request: Request, service_id: str) -> Response:

@@ -44,6 +44,29 @@ def look_for_database(cluster: Cluster, db_name: str) -> None:
             require_database(cluster, db_name)
 
 
+def check_wishes(
+    *,
+    schedule_cron: str,
+    retention_count: int,
+    timezone: str = "",
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_missing: str = OnMissing.FAIL,
+    **_: object,
+) -> None:
+    """Raise `InvalidArgument` naming all that no policy may say; called before a server is asked
+    for what it has.
+    """
+    target.check(
+        schedule_cron=schedule_cron,
+        timezone=timezone or DEFAULT_ZONE,
+        retention_count=retention_count,
+        db_name=db_name or DEFAULT_DATABASE,
+        collection_names=_distinct(collection_names),
+        on_missing=on_missing,
+    )
+
+
 @transaction.atomic
 def create_policy(
     cluster: Cluster,

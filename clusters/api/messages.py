@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
 
 from clusters.models import MOST_COMPUTE_UNITS
 from clusters.resources import FIELDS, UNITS_RANGE
 from clusters.states import ServiceStatus
 from vbase_console.api.casing import camel
-from vbase_console.api.fields import Flag, Labels, QueryFlag, Text, WholeNumber
+from vbase_console.api.fields import Choice, Flag, Labels, QueryFlag, Text, WholeNumber
 from vbase_console.api.paging import Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.errors import InvalidArgument
@@ -97,8 +96,9 @@ class DeleteClusterQuery(Input):
 
 
 class ListServicesQuery(Paging):
-    status_filter = serializers.ChoiceField(
-        choices=[*ServiceStatus.values, *UNSPECIFIED],
+    status_filter = Choice(
+        ServiceStatus.values,
+        unnamed=UNSPECIFIED,
         required=False,
         allow_blank=True,
         help_text="Only services in this status.",

@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 SHOWN_LENGTH = 80
 SHOWN_UNKNOWN = 20
+TAKES_NONE = "This address takes none."
 
 
 def camel(name: str) -> str:
@@ -30,9 +31,10 @@ def in_camel(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _unknown(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
-    there_is = ", ".join(dict.fromkeys(spelled.values())) or "none"
+    there_is = ", ".join(dict.fromkeys(spelled.values()))
     unknown = [key for key in given if key not in spelled][:SHOWN_UNKNOWN]
-    return {_shown(key): [f"There is no such field; there is: {there_is}."] for key in unknown}
+    said = f"There is no such field; there is: {there_is}." if there_is else TAKES_NONE
+    return {_shown(key): [said] for key in unknown}
 
 
 def _twice(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:

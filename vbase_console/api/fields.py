@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,14 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             raise serializers.ValidationError("Give true or false.")
         return data
+
+
+class Choice(serializers.ChoiceField):
+    """One of these words. Those of `unnamed` are as good as none, and nobody is told of them."""
+
+    def __init__(self, named: Sequence[str], *, unnamed: Sequence[str] = (), **options: Any):
+        super().__init__(choices=[*named, *unnamed], **options)
+        self.error_messages["invalid_choice"] = f"Give one of {', '.join(named)}."
 
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)

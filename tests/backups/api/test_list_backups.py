@@ -147,6 +147,11 @@ def test_what_it_does_not_know_is_named(
     assert list(api.post(org, **asked).field_errors) == list(asked)
 
 
+def test_a_wrong_choice_is_told_the_right_ones(api: Api, of: str) -> None:
+    said = api.get(of, jobType="FOO").field_errors["jobType"]
+    assert said == ["Give one of BACKUP, RESTORE, VERIFY, DELETE."]
+
+
 def test_a_body_takes_no_number_in_a_text(api: Api, org: str) -> None:
     assert list(api.post(org, pageSize="5").field_errors) == ["pageSize"]
 

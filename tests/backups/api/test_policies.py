@@ -186,6 +186,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server(monkeypatch)
 
 
+def test_all_that_is_wrong_is_said_before_the_server_is_asked(
+    api: Api, policies: str, server: Server
+) -> None:
+    server.error = NotFound("There is no database 'sales', only default.")
+    wrong = {
+        "scheduleCron": "a b",
+        "retentionCount": 0,
+        "timezone": "Mars",
+        "collectionNames": ["_vbase_x"],
+        "onMissing": "maybe",
+    }
+    said = api.post(policies, **wrong, dbName="sales")
+    assert set(said.field_errors) == set(wrong)
+
+
 def test_a_database_that_the_cluster_lacks_is_not_found(
     api: Api, policies: str, one: str, server: Server
 ) -> None:

@@ -67,6 +67,11 @@ def test_an_unknown_parameter_is_named(api: Api, listing: str) -> None:
     assert "statusFilter" in said.field_errors["status"][0]
 
 
+def test_an_address_without_parameters_says_so(api: Api, make_cluster: MakeCluster) -> None:
+    said = api.get(f"/{make_cluster().service_id}", status="RUNNING")
+    assert said.field_errors == {"status": ["This address takes none."]}
+
+
 def test_a_stranger_finds_no_list(stranger: Api, listing: str) -> None:
     assert stranger.get(listing).status == 404
 
@@ -81,3 +86,8 @@ def test_one_service_is_what_its_cluster_is(api: Api, make_cluster: MakeCluster)
 @pytest.mark.parametrize("path", ["/svc-none", "/nonsense", "/svc-none/access", "/list/nobody"])
 def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     assert (api.get(path).status, api.get(path).code) == (404, "NOT_FOUND")
+
+
+def test_a_service_that_is_not_there_is_called_a_service(api: Api) -> None:
+    said = api.get("/nonsense")["response"]["message"]
+    assert said == "There is no service 'nonsense' here."
