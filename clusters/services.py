@@ -76,13 +76,20 @@ def update_cluster(
     """Change what is only the console's knowledge; nothing is asked of the running Milvus."""
     cluster = hold(cluster)
     admit(cluster, TaskKind.SCALING, unfinished(cluster))
-    if name is not None:
-        cluster.name = check_name(name)
-    if labels is not None:
-        cluster.labels = check_labels(labels)
-    if deletion_protection is not None:
-        cluster.deletion_protection = deletion_protection
-    _save_named(cluster)
+    given: dict[str, object] = {
+        "name": None if name is None else check_name(name),
+        "labels": None if labels is None else check_labels(labels),
+        "deletion_protection": deletion_protection,
+    }
+    changed = {
+        field: value
+        for field, value in given.items()
+        if value is not None and value != getattr(cluster, field)
+    }
+    for field, value in changed.items():
+        setattr(cluster, field, value)
+    if changed:
+        _save_named(cluster)
     return cluster
 
 

@@ -128,7 +128,7 @@ def update_policy(
         for name, value in given.items()
         if value is not None and value != getattr(policy, name)
     }
-    return _change(policy, changed)
+    return _change(policy, changed) if changed else policy
 
 
 def pause_policy(policy: BackupPolicy) -> BackupPolicy:

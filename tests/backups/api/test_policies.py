@@ -268,6 +268,12 @@ def test_any_of_it_can_be_changed_and_the_rest_stays(
     assert said.header("Location") == f"/v1/vbase{one}"
 
 
+def test_what_changes_nothing_leaves_no_newer_time(api: Api, one: str) -> None:
+    before = api.get(one)["policy"]
+    for body in ({}, {"scheduleCron": before["scheduleCron"], "isActive": True}):
+        assert api.post(one, **body)["policy"]["updatedAt"] == before["updatedAt"]
+
+
 def test_an_update_moves_the_next_run(api: Api, one: str) -> None:
     assert api.post(one, scheduleCron="15 4 * * *")["policy"]["nextRunAt"].endswith("T04:15:00Z")
     assert api.post(one, isActive=False)["policy"]["nextRunAt"] is None

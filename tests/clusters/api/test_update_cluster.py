@@ -21,6 +21,14 @@ def test_it_changes_what_it_names_and_nothing_else(api: Api, cluster: Cluster) -
     assert said["cluster"]["labels"] == {"Team_Name": "a", "teamName": "b"}
 
 
+def test_what_changes_nothing_leaves_no_newer_time(api: Api, cluster: Cluster) -> None:
+    address = f"/clusters/{cluster.cluster_id}"
+    same = {"name": cluster.name, "labels": cluster.labels, "deletionProtection": False}
+    for body in ({}, same):
+        api.patch(address, **body)
+        assert Cluster.objects.get(pk=cluster.pk).updated_at == cluster.updated_at
+
+
 def test_labels_are_replaced_as_a_whole(api: Api, cluster: Cluster) -> None:
     said = api.patch(f"/clusters/{cluster.cluster_id}", labels={"snake_case": "x"})
     assert said["cluster"]["labels"] == {"snake_case": "x"}
