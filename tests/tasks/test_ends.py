@@ -62,6 +62,17 @@ def test_a_passing_error_is_tried_again_after_a_pause(ask: Ask, trial: Trial) ->
     assert "While copying: nobody answered. Next try in" in paused.message
 
 
+def test_the_next_try_waits_for_a_sweep_and_says_so(
+    ask: Ask, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    monkeypatch.setattr(settings, "SWEEP_SECONDS", 10)
+    trial.run = failing(JobFailed("nobody answered.", permanent=False))
+    task = ask()
+    run_task(task.task_id)
+    assert "Next try in 2 to 12 s." in again(task).message
+
+
 def test_the_pauses_double_and_are_bounded(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     pauses = []

@@ -231,11 +231,12 @@ class Attempt:
 
     def put_back(self, message: str) -> None:
         """Try again after a pause that doubles with every attempt, up to a minute, and is never
-        the same twice.
+        the same twice. The next sweep after it wakes whoever tries.
         """
         longest = min(2.0 ** min(self.task.epoch, 10), LONGEST_PAUSE_SECONDS)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
-        text = _storable(f"{message} Next try in {pause:.0f} s.")
+        latest = pause + settings.SWEEP_SECONDS
+        text = _storable(f"{message} Next try in {pause:.0f} to {latest:.0f} s.")
         again_at = database_time_in(pause)
         with transaction.atomic():
             self.job.hold(self.task)
