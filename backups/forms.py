@@ -82,7 +82,15 @@ class TakeForm(CollectionsForm):
     )
 
 
+class Suffix(forms.CharField):
+    """Needed beside one choice alone, so the form looks for it, and the browser does not."""
+
+    def validate(self, value: Any) -> None:
+        """Empty is refused by `RestoreForm.clean`, where it counts."""
+
+
 class RestoreForm(CollectionsForm):
+    use_required_attribute = False
     target = forms.ChoiceField(label="Into the cluster")
     db_name = forms.CharField(
         label="Database",
@@ -100,9 +108,9 @@ class RestoreForm(CollectionsForm):
             (OnConflict.REPLACE, "Replace it; what it holds now is lost"),
         ],
     )
-    suffix = forms.CharField(
-        required=False,
+    suffix = Suffix(
         max_length=64,
+        initial="_restored",
         help_text="Ends the other name, as in images_restored. Counts only beside what exists.",
     )
     field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")

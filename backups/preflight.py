@@ -158,8 +158,8 @@ def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
     found = []
     if target.is_taken(step.target) and not step.replaces:
         means = target.collection_of.get(step.target)
-        what = f"an alias of '{means}'" if means else "a collection"
-        found.append(f"'{step.target}' is {what} in database '{wish.db_name}'.")
+        what = f", as an alias of '{means}'" if means else ""
+        found.append(f"'{step.target}' exists already in database '{wish.db_name}'{what}.")
     if not fits(step.target):
         found.append(f"'{step.target}' is longer than {LONGEST} bytes: choose a shorter suffix.")
     own = target.aliases_of.get(step.target, ()) if step.replaces else ()

@@ -28,6 +28,7 @@ from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgum
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import TaskState
 
+OTHERWISE = "Restore under other names, replace what is there, or choose another database."
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
@@ -106,7 +107,7 @@ def prepare_restore(
     if target.condition == Condition.RUNNING:
         found = _look(backup, target, wish)
         if found.conflicts:
-            raise AlreadyExists(" ".join(found.conflicts))
+            raise AlreadyExists(" ".join([*found.conflicts, OTHERWISE]))
         if found.refusals:
             raise FailedPrecondition(" ".join(found.refusals))
     return RestoreRequest(backup=backup, target=target, wish=wish)

@@ -122,7 +122,7 @@ def test_a_restore_that_fails_for_another_reason_condemns_no_backup(
     milvus.use_database("other")
     fill(milvus, rows=1)
     work()
-    assert "'images' is a collection" in message_of(job)
+    assert "'images' exists already" in message_of(job)
     assert trust_in(backup)[0] is True
 
 

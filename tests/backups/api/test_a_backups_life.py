@@ -106,7 +106,7 @@ def _is_deleted(api: Api, of: str, name: str, work: Work, store: LocalStore) -> 
 def test_a_name_in_the_way_is_shown_and_refused(api: Api, of: str, taken: str) -> None:
     looked = api.post(f"{of}/restore", backupName=taken, dryRun=True)["preflight"]
     assert not looked["isClear"]
-    assert "'images' is a collection" in looked["conflicts"][0]
+    assert "'images' exists already" in looked["conflicts"][0]
     said = api.post(f"{of}/restore", backupName=taken)
     assert (said.code, Backup.objects.count()) == ("ALREADY_EXISTS", 1)
     assert "'images'" in said.body["response"]["message"]

@@ -58,6 +58,12 @@ def test_it_asks_where_to_and_what(backup: Backup, alices: Browser) -> None:
     assert 'value="FAIL"' in content
 
 
+def test_another_name_has_an_end_to_begin_with(backup: Backup, alices: Browser) -> None:
+    content = alices.open("backup-restore", backup.name).content.decode()
+    assert 'name="suffix" value="_restored"' in content
+    assert "(optional)" not in content
+
+
 def test_only_clusters_that_run_are_offered(
     backup: Backup, make_cluster: Callable[..., Cluster], alices: Browser
 ) -> None:
@@ -157,7 +163,7 @@ def test_a_backup_that_only_copies_holds_nobody_up(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"on_conflict": "RENAME"}, b"Say how the other name ends"),
+        ({"on_conflict": "RENAME", "suffix": ""}, b"Say how the other name ends"),
         ({"on_conflict": "RENAME", "suffix": "no spaces"}, b"Use 1 to 64 letters"),
         ({"collection_names": []}, b"Tick at least one collection."),
         ({"target": "vc-elsewhere"}, b"is not one of the available choices"),
@@ -207,7 +213,7 @@ def test_a_backup_that_is_not_there_yet_says_so(backup: Backup, alices: Browser)
     Backup.objects.update(status=BackupStatus.CREATING)
     answer = alices.open("backup-restore", backup.name)
     assert b"only an available backup can be restored" in answer.content
-    assert alices.send("backup-restore", backup.name).status_code == 400
+    assert alices.send("backup-restore", backup.name).status_code == 409
 
 
 def test_the_way_back_remembers_the_choice(backup: Backup, alices: Browser, find: Find) -> None:
