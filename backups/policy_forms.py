@@ -86,7 +86,7 @@ class PolicyForm(ScheduleForm):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
     )
     on_missing = forms.ChoiceField(
-        label="If one of them is gone when it fires",
+        label="If one of them is not there when it fires",
         widget=forms.RadioSelect,
         initial=OnMissing.FAIL,
         choices=[

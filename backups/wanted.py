@@ -43,8 +43,8 @@ def missing_from(job: BackupJob) -> list[str]:
 
 def _vanished(job: BackupJob, missing: list[str]) -> str:
     return (
-        f"Database '{job.db_name}' has no collection {', '.join(missing)} any more; change the "
-        "policy's collections, or let it go on with a warning (onMissing WARN)."
+        f"Database '{job.db_name}' has no collection {', '.join(missing)}; change the policy's "
+        "collections, or let it take the others."
     )
 
 

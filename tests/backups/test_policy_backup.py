@@ -53,7 +53,7 @@ def test_a_vanished_collection_fails_the_run_visibly(
     found, backup = run(make_policy(cluster, "images", "gone"), work)
     assert (found.status, backup.status) == ("FAILED", "GONE")
     assert found.job is not None
-    assert "gone any more" in found.job.task.message
+    assert "no collection gone;" in found.job.task.message
 
 
 def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:

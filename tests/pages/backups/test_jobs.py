@@ -62,6 +62,13 @@ def test_one_job_shows_its_phases_warnings_and_events(backup: Backup, alices: Br
     assert "Accepted." in content
 
 
+def test_what_has_ended_says_its_phase_once(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.FAILED)
+    Task.objects.filter(pk=job.pk).update(phase="pinning", message="While pinning: no.")
+    content = alices.open("job-detail", job.task.task_id).content.decode()
+    assert '<p class="doing">While pinning: no.</p>' in content
+
+
 def test_a_job_polls_until_it_has_ended(backup: Backup, alices: Browser) -> None:
     key = seed_job(backup, JobKind.VERIFY, TaskState.RUNNING).task.task_id
     assert POLLS in alices.open("job-progress", key, htmx=True).content
