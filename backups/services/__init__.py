@@ -6,7 +6,7 @@ once.
 
 from __future__ import annotations
 
-from backups.services.admission import require_available
+from backups.services.admission import require_available, user_of
 from backups.services.jobs import cancel_job, retry_job
 from backups.services.keeping import delete_again, delete_backup, set_pinned, verify_backup
 from backups.services.restoring import (
@@ -45,5 +45,6 @@ __all__ = [
     "retry_job",
     "set_pinned",
     "take_backup",
+    "user_of",
     "verify_backup",
 ]

@@ -95,7 +95,11 @@ class BackupDeleteView(FormPage, BackupPage):
         others = Backup.objects.available().visible_to(self.principal)
         others = others.filter(cluster=self.backup.cluster_id).exclude(pk=self.backup.pk)
         proven = others.filter(proven_at__isnull=False)
-        return super().context() | {"next": others.first(), "next_proven": proven.first()}
+        return super().context() | {
+            "next": others.first(),
+            "next_proven": proven.first(),
+            "used_by": services.user_of(self.backup),
+        }
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         job = services.delete_backup(self.backup, by=self.principal.label)

@@ -186,3 +186,12 @@ def test_what_somebody_restores_from_is_not_deleted(backup: Backup, alices: Brow
     answer = alices.send("backup-delete", backup.name, typed_name="nightly")
     assert answer.status_code == 409
     assert job.task.task_id in answer.content.decode()
+
+
+def test_who_would_delete_what_somebody_restores_from_is_told_before(
+    backup: Backup, alices: Browser
+) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING)
+    content = alices.open("backup-delete", backup.name).content.decode()
+    assert alices.address("job-detail", job.task.task_id) in content
+    assert "typed_name" not in content
