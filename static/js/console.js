@@ -11,9 +11,12 @@ function enhance() {
   }
   for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
   for (const name of document.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;
-  for (const button of document.querySelectorAll("button[data-fill-zone][hidden]")) {
+  for (const table of document.querySelectorAll("table[data-zone]")) {
+    for (const cell of table.querySelectorAll("tr > :nth-child(2)")) cell.hidden = table.dataset.zone === zone;
+  }
+  for (const button of document.querySelectorAll("button[data-fill-zone]")) {
     button.textContent = `Use ${zone}`;
-    button.hidden = false;
+    button.hidden = document.getElementById(button.dataset.fillZone).value === zone;
   }
 }
 

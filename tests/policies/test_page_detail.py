@@ -30,6 +30,17 @@ def test_it_says_all_that_there_is_to_know(make_policy: MakePolicy, alices: Brow
     assert content.count("<td>") >= 5  # the next runs
 
 
+def test_one_kept_backup_is_not_counted(make_policy: MakePolicy, alices: Browser) -> None:
+    policy = make_policy(retention_count=1)
+    assert "the newest complete backup" in shown(alices.open("policy-detail", policy.pk))
+
+
+def test_a_policy_in_utc_has_one_column_of_runs(policy: BackupPolicy, alices: Browser) -> None:
+    content = shown(alices.open("policy-detail", policy.pk))
+    assert '<th scope="col" data-own-zone hidden>' in content
+    assert '<td class="time" hidden>' in content
+
+
 def test_each_backup_has_retentions_verdict_and_its_reason(
     policy: BackupPolicy, alices: Browser
 ) -> None:
