@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -166,6 +167,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
         wish = self.bound.wish()
         self.ask_first(wish)
         services.update_policy(self.policy, **wish)
+        messages.success(self.request, "Saved.")
         return self.to_policy()
 
     def ask_first(self, wish: dict[str, Any]) -> None:

@@ -202,6 +202,7 @@ def test_a_higher_count_is_saved_at_once(policy: BackupPolicy, alices: Browser) 
     policy.refresh_from_db()
     assert (answer.status_code, policy.retention_count) == (302, 5)
     assert last_entry() == ("UpdateBackupPolicy", "ACCEPTED", policy.pk)
+    assert "Saved." in shown(alices.open("policy-detail", policy.pk))
 
 
 def test_a_database_that_has_vanished_keeps_nobody_from_changing_the_rest(

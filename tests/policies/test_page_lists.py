@@ -39,6 +39,24 @@ def test_a_policy_is_listed_in_words_with_target_and_next_run(
     assert f"{policy.next_run_at:%Y-%m-%d %H:%M:%S} UTC" in content
 
 
+def test_the_time_of_the_last_run_is_not_taken_for_that_of_the_pause(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    back_up(policy)
+    pause_policy(policy)
+    assert 'Paused</span> <span class="muted">last run</span>' in (
+        alices.open("policy-list").content.decode()
+    )
+
+
+def test_a_job_names_its_policy_in_the_same_words(policy: BackupPolicy, alices: Browser) -> None:
+    back_up(policy)
+    job = newest_run(policy).job
+    assert job is not None
+    content = alices.open("job-detail", job.task.task_id).content.decode()
+    assert "At 03:00 every day</a>" in content
+
+
 def test_what_asks_for_a_look_comes_first(make_policy: MakePolicy, alices: Browser) -> None:
     good, failing, paused, skipped, partial, late = (make_policy() for _ in range(6))
     BackupPolicy.objects.filter(pk=late.pk).update(next_run_at=timezone.now() - LONG)
