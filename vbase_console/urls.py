@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from vbase_console.api.documentation import Schema, docs
@@ -14,6 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("backups.api.urls")),
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
+    # As people type them; below /v1/ no address has another spelling.
+    path("api/docs", require_safe(RedirectView.as_view(pattern_name="api-docs"))),
+    path("admin", require_safe(RedirectView.as_view(pattern_name="admin:index"))),
     path("", include("vbase_console.organizations.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
     path("o/<slug:organization>/", include("backups.urls")),

@@ -62,6 +62,12 @@ def test_it_is_served_as_yaml_too() -> None:
     assert b"openapi: 3" in Client().get("/api/schema/").content
 
 
+@pytest.mark.parametrize("address", ["/api/docs", "/admin"])
+def test_the_slash_at_the_end_may_be_left_out(address: str) -> None:
+    answer = Client().get(address)
+    assert (answer.status_code, answer["Location"]) == (302, f"{address}/")
+
+
 def test_the_page_loads_nothing_from_outside_and_runs_nothing_inline() -> None:
     response = Client().get("/api/docs/")
     page = response.content.decode()

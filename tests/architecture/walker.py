@@ -26,6 +26,8 @@ OPEN: dict[str, str] = {
     "/admin/login/": "the door itself",
     "/api/schema/": "the description of the API, the same for everybody",
     "/api/docs/": "the description of the API, the same for everybody",
+    "/api/docs": "leads to the address above",
+    "/admin": "leads to the admin, which asks who it is",
 }
 # Route → why every member and every key may do it.
 FOR_EVERY_MEMBER: dict[str, str] = {

@@ -153,7 +153,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "VBase Console",
-    "DESCRIPTION": "Dedicated Milvus clusters and their backups. Notes: docs/api.md.",
+    "DESCRIPTION": "Dedicated Milvus clusters and their backups. What holds of every "
+    "call is said in the console's repository, in docs/api.md.",
     "VERSION": "v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
