@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_BACKUP}/release", changes.BackupReleaseView.as_view(), name="backup-release"),
     path(f"{ONE_BACKUP}/delete", changes.BackupDeleteView.as_view(), name="backup-delete"),
     path(f"{ONE_BACKUP}/restore", restore.RestoreView.as_view(), name="backup-restore"),
+    path(f"{ONE_BACKUP}/restore/tick", restore.RestoreTickView.as_view(), name="restore-tick"),
     path(
         f"{ONE_BACKUP}/restore/confirm",
         restore.RestoreConfirmView.as_view(),
@@ -45,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         f"{ONE_CLUSTER}/backups/newest", lists.NewestBackupsView.as_view(), name="cluster-backups"
     ),
     path(f"{ONE_CLUSTER}/take-backup", take.TakeView.as_view(), name="backup-take"),
+    path(f"{ONE_CLUSTER}/take-backup/tick", take.TakeTickView.as_view(), name="take-tick"),
     path(f"{ONE_CLUSTER}/jobs", jobs.ClusterJobListView.as_view(), name="cluster-job-list"),
     path("jobs", jobs.JobListView.as_view(), name="job-list"),
     path(ONE_JOB, jobs.JobDetailView.as_view(), name="job-detail"),

@@ -16,6 +16,7 @@ from backups import services
 from backups.forms import RestoreForm, offered_by
 from backups.preflight import Preflight
 from backups.views.detail import BackupPage
+from backups.views.ticking import Ticking
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import ConsoleError, PermissionDenied
@@ -48,7 +49,6 @@ class RestoreView(FormPage, BackupPage):
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
-            "ticked": asked.get("tick") != "none",
             "initial": begin | {name: asked[name] for name in KEPT if name in asked},
         }
 
@@ -89,6 +89,12 @@ class RestoreView(FormPage, BackupPage):
             return FormPage.refused(self, error)
         show_refusal(bound, error)
         return self.page(form=bound, status=status_of(error))
+
+
+class RestoreTickView(Ticking, RestoreView):
+    @property
+    def form_address(self) -> str:
+        return reverse("backup-restore", args=self.address)
 
 
 class RestoreConfirmView(RestoreView):

@@ -15,6 +15,7 @@ from backups.forms import MOST_TICKS, TakeForm
 from backups.looking import SeenCollection, collections_of, databases_of
 from backups.protection.inventory import note
 from backups.states import JobKind
+from backups.views.ticking import Ticking
 from clusters.admission import require_running
 from clusters.views.detail import ClusterPage
 from vbase_console.errors import ConsoleError, PermissionDenied
@@ -60,7 +61,6 @@ class TakeView(FormPage, ClusterPage):
     def form_arguments(self) -> dict[str, Any]:
         return {
             "offered": [(each.name, each.rows) for each in self.look.collections],
-            "ticked": self.request.GET.get("tick") != "none",
             "initial": {"db_name": self.database},
         }
 
@@ -94,3 +94,11 @@ class TakeView(FormPage, ClusterPage):
         if bound is not None:
             show_refusal(bound, error)
         return self.page(form=bound, status=status_of(error))
+
+
+class TakeTickView(Ticking, TakeView):
+    action = "PreviewBackup"
+
+    @property
+    def form_address(self) -> str:
+        return self.address("backup-take")

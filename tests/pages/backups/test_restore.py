@@ -64,6 +64,13 @@ def test_another_name_has_an_end_to_begin_with(backup: Backup, alices: Browser) 
     assert "(optional)" not in content
 
 
+def test_none_are_ticked_and_what_was_typed_stays(backup: Backup, alices: Browser) -> None:
+    given = wish(backup.cluster, db_name="films", tick="none")
+    content = alices.send("restore-tick", backup.name, **given).content.decode()
+    assert 'value="films"' in content
+    assert not re.search(r'name="collection_names"[^>]* checked', content)
+
+
 def test_only_clusters_that_run_are_offered(
     backup: Backup, make_cluster: Callable[..., Cluster], alices: Browser
 ) -> None:

@@ -44,11 +44,17 @@ def test_it_lists_the_living_collections_with_their_rows(
     assert 'name="others"' not in content
 
 
-def test_none_may_be_ticked_to_begin_with(
-    cluster: Cluster, alices: Browser, pretend: Pretend
+@pytest.mark.parametrize(("tick", "ticked"), [("none", 0), ("all", 2)])
+def test_all_or_none_are_ticked_and_what_was_typed_stays(
+    cluster: Cluster, alices: Browser, pretend: Pretend, tick: str, ticked: int
 ) -> None:
     pretend("images", "texts")
-    assert b"checked" not in alices.open("backup-take", cluster.pk, tick="none").content
+    typed = {"db_name": "default", "backup_name": "mine", "collection_names": ["images"]}
+    content = alices.send("take-tick", cluster.pk, tick=tick, **typed).content.decode()
+    assert content.count("checked") == ticked
+    assert 'value="mine"' in content
+    assert f'action="{alices.address("backup-take", cluster.pk)}"' in content
+    assert not BackupJob.objects.exists()
 
 
 def test_it_asks_for_what_was_ticked(cluster: Cluster, alices: Browser, pretend: Pretend) -> None:
