@@ -23,22 +23,20 @@ from backups.views.policies_shown import words_of
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
 from clusters.views.shown import digest
-from vbase_console.errors import Aborted, ConsoleError, InvalidArgument, NotFound
+from vbase_console.errors import ConsoleError, InvalidArgument, NotFound
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, UPDATE_BACKUP_POLICY
 from vbase_console.pages.editing import FormPage
+from vbase_console.pages.errors import AsksBack
 from vbase_console.pages.requests import wants_fragment
 
 
-class WouldLose(Aborted):
+class WouldLose(AsksBack):
     """Backups would go, or collections be backed up no more, that nobody was asked about."""
 
     def __init__(self, going: list[Judged], bare: list[Key]) -> None:
         self.going, self.bare = going, bare
         self.mark = digest([[each.backup_id for each in going], bare])
-        super().__init__(
-            f"{len(going)} backups would go and {len(bare)} collections be uncovered; that is "
-            "asked first."
-        )
+        super().__init__()
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -193,7 +191,7 @@ class Previewing(PolicyFormPage):
     again, with what was typed.
     """
 
-    action = "PreviewBackupPolicy"
+    changes = False
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):
@@ -210,8 +208,8 @@ class Previewing(PolicyFormPage):
 
 
 class PolicyCreatePreviewView(Previewing, PolicyCreateView):
-    action = "PreviewBackupPolicy"
+    """Of a new policy."""
 
 
 class PolicyPreviewView(Previewing, PolicyEditView):
-    action = "PreviewBackupPolicy"
+    """Of one that is edited."""

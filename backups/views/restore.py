@@ -33,7 +33,7 @@ class RestoreView(FormPage, BackupPage):
     """GET asks what to restore and where to; POST looks ahead and shows what would happen."""
 
     scopes = {"GET": RESTORE_BACKUP, "POST": RESTORE_BACKUP}
-    action = "PreviewRestore"
+    changes: ClassVar[bool] = False
     form_class: ClassVar[type[forms.Form]] = RestoreForm
     bound: RestoreForm
     template_name = "backups/restore.html"
@@ -101,11 +101,13 @@ class RestoreConfirmView(RestoreView):
     """What was looked at is asked for; what came in the way since then is refused."""
 
     action = "RestoreBackup"
+    changes = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return redirect("backup-restore", *self.address)
 
     def ask(self, target: Cluster) -> None:
+        self.object_id = target.service_id
         self.asked = services.prepare_restore(self.backup, target, **self.bound.wish())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

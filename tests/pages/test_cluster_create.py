@@ -68,7 +68,7 @@ def test_what_was_refused_is_on_record(alices: Browser) -> None:
     alices.send("cluster-create", **(FORM | {"compute_units": "99"}))
     entry = AuditEntry.objects.get()
     assert entry.outcome == "REFUSED"
-    assert entry.detail.startswith("INVALID_ARGUMENT: compute_units")
+    assert entry.detail.startswith("INVALID_ARGUMENT: Compute units: ")
 
 
 def test_an_upper_bound_counts_only_where_it_scales_by_load(alices: Browser) -> None:

@@ -135,7 +135,7 @@ def test_without_a_script_a_button_shows_the_same_and_creates_nothing(
     assert "At 00:00 on the first day of every month" in content
     assert re.search(r'value="images"[^>]*checked', content)
     assert not BackupPolicy.objects.exists()
-    assert last_entry()[:2] == ("PreviewBackupPolicy", "ACCEPTED")
+    assert not AuditEntry.objects.exists()
 
 
 def test_the_preview_without_a_script_says_what_is_bad_and_loses_nothing(
@@ -224,6 +224,15 @@ def test_a_lower_count_first_shows_what_would_go_and_why(
     assert old.name in shown(answer)
     assert "2nd newest" in shown(answer)
     assert new.name not in shown(answer)
+
+
+def test_what_is_asked_first_is_no_refusal_in_history(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    for _ in range(2):
+        back_up(policy)
+    alices.send("policy-edit", policy.pk, **TYPED | {"retention_count": "1"})
+    assert not AuditEntry.objects.exists()
 
 
 def test_what_was_shown_can_be_confirmed(policy: BackupPolicy, alices: Browser) -> None:

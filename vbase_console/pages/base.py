@@ -1,5 +1,6 @@
 """The one way to a page: who asks, for which organization, with which right. What is refused is
-said where the person is; every POST leaves an audit row, refused ones as well.
+said where the person is; every POST that asks for a change leaves an audit row, refused ones as
+well.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vbase_console.organizations import audit
 from vbase_console.organizations.access import principal_of_member
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.pages.errors import refusal_page
+from vbase_console.pages.errors import AsksBack, refusal_page
 from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest
 from vbase_console.source import source_of
 
@@ -38,6 +39,8 @@ class ConsoleView(View):
     """
     action: ClassVar[str] = ""
     """What history calls a POST to this page."""
+    changes: ClassVar[bool] = True
+    """Whether a POST asks for a change; one that only looks ahead leaves no row."""
     request: PageRequest
     principal: Principal
     object_id = ""
@@ -71,6 +74,10 @@ class ConsoleView(View):
             return HttpResponseClientRefresh()
         return refusal_page(self.request, error)
 
+    def in_history(self, error: ConsoleError) -> str:
+        """What history says of a refusal."""
+        return error.message
+
     def _answered(self) -> HttpResponseBase:
         method = "GET" if self.request.method == "HEAD" else str(self.request.method)
         if method not in self.scopes:
@@ -94,8 +101,10 @@ class ConsoleView(View):
             with transaction.atomic():
                 response = self._served("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)
+        except AsksBack as question:
+            return self.refused(question)
         except ConsoleError as error:
-            self._record(Outcome.REFUSED, f"{error.code}: {error.message}")
+            self._record(Outcome.REFUSED, f"{error.code}: {self.in_history(error)}")
             return self.refused(error)
         except Exception as error:
             self._record(Outcome.FAILED, type(error).__name__)
@@ -103,6 +112,8 @@ class ConsoleView(View):
         return response
 
     def _record(self, outcome: Outcome, detail: str) -> None:
+        if not self.changes:
+            return
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,

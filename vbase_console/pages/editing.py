@@ -41,6 +41,15 @@ class FormPage(Page):
         """Call one service and answer with where to go next."""
         raise NotImplementedError
 
+    def in_history(self, error: ConsoleError) -> str:
+        """Fields as the page calls them: nobody knows them by their names in the program."""
+        if not isinstance(error, InvalidArgument) or not error.field_errors:
+            return super().in_history(error)
+        return " ".join(
+            f"{_label(self.bound, name)}{' '.join(texts)}"
+            for name, texts in error.field_errors.items()
+        )
+
     def refused(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
             return super().refused(error)
@@ -54,10 +63,19 @@ def show_refusal(form: forms.Form, error: ConsoleError) -> None:
         return
     named = error.field_errors if isinstance(error, InvalidArgument) else {}
     for wire_name, texts in named.items():
-        name = re.sub(r"([A-Z])", r"_\1", wire_name).lower()
+        name = _name(wire_name)
         form.add_error(name if name in form.fields else None, list(texts))
     if not named:
         form.add_error(None, error.message)
+
+
+def _name(wire_name: str) -> str:
+    return re.sub(r"([A-Z])", r"_\1", wire_name).lower()
+
+
+def _label(form: forms.Form, name: str) -> str:
+    field = _name(name)
+    return f"{form[field].label}: " if field in form.fields else ""
 
 
 def _texts(form: forms.Form) -> dict[str, list[str]]:

@@ -26,6 +26,10 @@ TITLES = {
 }
 
 
+class AsksBack(ConsoleError):
+    """The page has a question before it does what was asked for: nothing is refused yet."""
+
+
 def status_of(error: ConsoleError) -> int:
     return STATUS_OF_CODE.get(error.code, 500)
 

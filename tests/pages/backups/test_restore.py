@@ -118,7 +118,16 @@ def test_the_confirmation_asks_for_what_was_looked_at(
     job = BackupJob.objects.get()
     assert answer.url.endswith(job.task.task_id)
     assert (job.collection_names, job.db_name) == (["images"], "default")
-    assert AuditEntry.objects.first().action == "RestoreBackup"
+
+
+def test_history_names_the_target_as_the_api_does_and_not_the_look_ahead(
+    backup: Backup, alices: Browser, find: Find
+) -> None:
+    find()
+    alices.send("backup-restore", backup.name, **wish(backup.cluster))
+    alices.send("backup-restore-confirm", backup.name, **wish(backup.cluster))
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_id) == ("RestoreBackup", backup.cluster.service_id)
 
 
 def test_a_conflict_is_shown_and_nothing_can_be_confirmed(
