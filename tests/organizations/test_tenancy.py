@@ -78,7 +78,7 @@ def test_a_person_in_two_organizations_acts_for_one_at_a_time(
     assert principal_of_member(charlie, "other").may(MANAGE_ORGANIZATION)
 
 
-def test_a_principal_without_the_scope_is_told_which_one(principal: Principal) -> None:
-    poor = dataclasses.replace(principal, scopes=frozenset())
+def test_a_key_without_the_scope_is_told_which_one(principal: Principal) -> None:
+    poor = dataclasses.replace(principal, scopes=frozenset(), user_id=None, key_id="k")
     with pytest.raises(PermissionDenied, match="lacks the scope DeleteCluster"):
         poor.require(DELETE_CLUSTER)

@@ -56,3 +56,8 @@ SCOPES_OF_ROLE: dict[str, frozenset[str]] = {
     Role.ADMIN: frozenset(ALL_SCOPES),
     Role.OWNER: frozenset({*ALL_SCOPES, MANAGE_ORGANIZATION}),
 }
+
+
+def roles_with(scope: str) -> list[str]:
+    """From the one that may the least on; as one speaks of them."""
+    return [f"{role.value}s" for role in Role if scope in SCOPES_OF_ROLE[role]]

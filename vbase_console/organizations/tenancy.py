@@ -7,9 +7,10 @@ import uuid
 from typing import Self, TypeVar
 
 from django.db import models
+from django.utils.text import get_text_list
 
 from vbase_console.errors import NotFound, PermissionDenied
-from vbase_console.organizations.scopes import ANY_MEMBER
+from vbase_console.organizations.scopes import ANY_MEMBER, roles_with
 
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 
@@ -32,7 +33,14 @@ class Principal:
 
     def require(self, scope: str) -> None:
         if not self.may(scope):
-            raise PermissionDenied(f"{self.label} lacks the scope {scope}; ask an owner for it.")
+            raise PermissionDenied(self._lacking(scope))
+
+    def _lacking(self, scope: str) -> str:
+        """Keys have scopes; people have a role, and never see the scopes that it brings."""
+        if self.user_id is None:
+            return f"{self.label} lacks the scope {scope}; ask an owner for it."
+        allowed = get_text_list(roles_with(scope), "and")
+        return f"{self.label} may not do this; {allowed} may. Ask an owner for the role."
 
 
 class TenantQuerySet(models.QuerySet[M_co]):
