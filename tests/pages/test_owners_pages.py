@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from tests.pages.conftest import Browser
 from vbase_console.organizations.access import principal_of_key
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership
+from vbase_console.organizations.scopes import ALL_SCOPES, READING
 
 NEW = {"new_password1": "a password of my own", "new_password2": "a password of my own"}
 
@@ -83,6 +85,27 @@ def test_a_key_is_shown_once(alices: Browser) -> None:
     assert principal_of_key(text).scopes == {"GetCluster"}
     assert text in answer.content.decode()
     assert text not in alices.open("api-key-list").content.decode()
+
+
+@pytest.mark.parametrize("query", [{}, {"scopes": "reading"}])
+def test_a_key_begins_with_reading_only(alices: Browser, query: dict[str, str]) -> None:
+    assert ticked(alices.open("api-key-create", **query)) == sorted(READING)
+
+
+def test_every_scope_is_ticked_without_losing_what_was_typed(alices: Browser) -> None:
+    typed = {"name": "ci", "expires_at": "2100-01-31"}
+    answer = alices.send("api-key-create", tick="all", **typed)
+    assert ticked(answer) == sorted(ALL_SCOPES)
+    assert 'value="ci"' in answer.content.decode()
+    assert 'value="2100-01-31"' in answer.content.decode()
+    assert not ApiKey.objects.exists()
+    assert not AuditEntry.objects.exists()
+
+
+def ticked(answer: Any) -> list[str]:
+    box = r'type="checkbox" name="scopes" value="(\w+)"([^>]*)>'
+    boxes = re.findall(box, answer.content.decode())
+    return sorted(scope for scope, rest in boxes if "checked" in rest)
 
 
 def test_a_key_may_end_by_itself(alices: Browser) -> None:

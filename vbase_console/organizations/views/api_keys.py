@@ -11,13 +11,24 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from vbase_console.errors import ConsoleError
 from vbase_console.organizations import services
 from vbase_console.organizations.forms import ApiKeyFilter, ApiKeyForm
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
 from vbase_console.organizations.views.members import OWNERS_ONLY
 from vbase_console.pages.editing import FormPage
+from vbase_console.pages.errors import AsksBack
 from vbase_console.pages.listing import ListPage
+
+TICKED = {"reading": [scope for scope in ALL_SCOPES if scope in READING], "all": list(ALL_SCOPES)}
+"""What the form can begin with; without a wish with the least, which also a hurried reader may
+issue.
+"""
+
+
+class OthersTicked(AsksBack):
+    """The form comes again with other boxes ticked; nobody has asked for the key yet."""
 
 
 class ApiKeyListView(ListPage):
@@ -40,8 +51,20 @@ class ApiKeyCreateView(FormPage):
     template_name = "organizations/api_key_form.html"
 
     def form_arguments(self) -> dict[str, Any]:
-        asked = self.request.GET.get("scopes")
-        return {"initial": {"scopes": READING if asked == "reading" else ALL_SCOPES}}
+        asked = self.request.GET.get("scopes", "")
+        return {"initial": {"scopes": TICKED.get(asked, TICKED["reading"])}}
+
+    def prepare(self) -> None:
+        if self.request.POST.get("tick") in TICKED:
+            raise OthersTicked
+        super().prepare()
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        if not isinstance(error, OthersTicked):
+            return super().refused(error)
+        given = self.request.POST
+        typed = {name: given.get(name) for name in ("name", "expires_at")}
+        return self.page(form=ApiKeyForm(initial=typed | {"scopes": TICKED[given["tick"]]}))
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         """The answer is the page with the key itself: it is shown here and never again."""
