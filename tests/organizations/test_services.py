@@ -12,9 +12,9 @@ from vbase_console.organizations.services import (
     add_member,
     change_role,
     create_organization,
-    is_newcomer,
     person,
     remove_member,
+    why_no_link,
 )
 
 
@@ -79,7 +79,7 @@ def test_a_person_nobody_knew_may_be_given_a_link_to_choose_a_password(
 ) -> None:
     user = person(email="new@example.com")
     add_member(organization, user=user, role=Role.VIEWER)
-    assert is_newcomer(user)
+    assert not why_no_link(user)
 
 
 def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
@@ -88,7 +88,7 @@ def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
     user = person(email="new@example.com")
     add_member(organization, user=user, role=Role.ADMIN)
     add_member(Organization.objects.get(name="other"), user=user, role=Role.VIEWER)
-    assert not is_newcomer(user)
+    assert why_no_link(user)
 
 
 @pytest.mark.parametrize("rank", ["is_staff", "is_superuser"])
@@ -97,10 +97,10 @@ def test_nobody_gets_a_link_to_an_account_of_support(organization: Organization,
     setattr(user, rank, True)
     user.save()
     add_member(organization, user=user, role=Role.VIEWER)
-    assert not is_newcomer(user)
+    assert why_no_link(user)
 
 
 def test_nobody_gets_a_link_to_an_account_that_has_a_password(
     organization: Organization, bob: User
 ) -> None:
-    assert not is_newcomer(bob)
+    assert why_no_link(bob)

@@ -50,6 +50,39 @@ def test_no_link_is_made_for_somebody_who_signs_in_already(alices: Browser, bob:
     assert alices.send("membership-invite", key).status_code == 400
 
 
+def test_the_page_for_a_new_link_says_at_once_why_there_is_none(alices: Browser, bob: User) -> None:
+    page = alices.open("membership-invite", Membership.objects.get(user=bob).pk).content.decode()
+    assert "bob@example.com has a password already" in page
+    assert "whoever runs this console sets one" in page
+    assert "Make a link" not in page
+
+
+def test_whoever_was_invited_is_offered_a_new_link_and_nobody_else(
+    alices: Browser, bob: User
+) -> None:
+    alices.send("membership-create", email="dora@example.com", role="viewer")
+    dora = Membership.objects.get(user__username="dora@example.com")
+    page = alices.open("membership-list").content.decode()
+    assert page.count("New link") == 1
+    assert alices.address("membership-invite", dora.pk) in page
+
+
+@pytest.mark.parametrize(
+    ("page", "form", "action"),
+    [
+        ("membership-role", {"role": "admin"}, "ChangeRole"),
+        ("membership-invite", {}, "InviteMember"),
+        ("membership-remove", {}, "RemoveMember"),
+    ],
+)
+def test_history_names_members_by_their_address(
+    alices: Browser, bob: User, page: str, form: dict[str, str], action: str
+) -> None:
+    alices.send(page, Membership.objects.get(user=bob).pk, **form)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_id) == (action, "bob@example.com")
+
+
 def test_a_member_is_not_added_twice(alices: Browser, bob: User) -> None:
     answer = alices.send("membership-create", email="bob@example.com", role="viewer")
     assert answer.status_code == 409

@@ -20,7 +20,7 @@ class SignInForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "This address and password do not belong together. Check both; after "
         "ten wrong tries the door stays shut for a quarter of an hour.",
-        "inactive": "This account is switched off; ask support.",
+        "inactive": "This account is switched off; ask whoever runs this console.",
     }
     username = forms.EmailField(
         label="E-mail",

@@ -15,6 +15,9 @@ from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgum
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
+BY_HAND = "whoever runs this console sets one on its machine, with 'manage.py changepassword'."
+"""How anybody gets a password who may have no link."""
+
 
 @transaction.atomic
 def create_organization(*, name: str, owner: User) -> Organization:
@@ -64,14 +67,18 @@ def remove_member(membership: Membership) -> None:
     membership.delete()
 
 
-def is_newcomer(user: User) -> bool:
-    """Whether an owner who added this person may hand them a link that sets the password.
+def why_no_link(user: User) -> str:
+    """Why an owner who added this person may not hand them a link that sets the password; empty
+    where nothing speaks against it.
 
     Never for support staff, nor for whoever another organization added, too: with the password
     comes everything that the account may do there.
     """
-    known = user.has_usable_password() or user.is_staff or user.is_superuser
-    return not known and Membership.objects.filter(user=user).count() == 1
+    if user.has_usable_password():
+        return f"{user} has a password already, and no link replaces it. If it is lost, {BY_HAND}"
+    if user.is_staff or user.is_superuser or Membership.objects.filter(user=user).count() > 1:
+        return f"{user} acts for others, too, and no link of yours opens that account; {BY_HAND}"
+    return ""
 
 
 @transaction.atomic

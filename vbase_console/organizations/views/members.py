@@ -44,6 +44,11 @@ class MembershipPage(FormPage):
     nav = "members"
     template_name: ClassVar[str] = "confirm.html"
 
+    def prepare(self) -> None:
+        """History knows people by their address: the number of a membership ends with it."""
+        self.object_id = self.membership.user.get_username()
+        super().prepare()
+
     @cached_property
     def membership(self) -> Membership:
         key = self.kwargs["membership_id"]
@@ -70,7 +75,7 @@ class MembershipCreateView(FormPage):
         self.object_id = given["email"].strip().lower()
         user = services.person(email=given["email"])
         services.add_member(organization, user=user, role=given["role"])
-        if not services.is_newcomer(user):
+        if services.why_no_link(user):
             messages.success(self.request, f"{user} is a member now, and signs in as before.")
             return redirect("membership-list", organization=self.principal.organization_name)
         return self.invited(user)
@@ -80,17 +85,18 @@ class MembershipCreateView(FormPage):
 
 
 class MembershipInviteView(MembershipPage):
-    """Another link for somebody who has not chosen a password yet."""
+    """Another link for somebody without a password; for others, why there is none."""
 
     action = "InviteMember"
     template_name = "organizations/membership_invite.html"
 
+    def context(self) -> dict[str, Any]:
+        return super().context() | {"no_link": services.why_no_link(self.membership.user)}
+
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         user = self.membership.user
-        if not services.is_newcomer(user):
-            raise FailedPrecondition(
-                f"{user} signs in already, or belongs to others, too; only support can help here."
-            )
+        if reason := services.why_no_link(user):
+            raise FailedPrecondition(reason)
         return self.page(form=None, invited=user, link=invitation_link(self.request, user))
 
 
