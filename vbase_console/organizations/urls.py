@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from vbase_console.organizations.views import activity, api_keys, home, members, sign_in
+from vbase_console.organizations.views import api_keys, home, members, sign_in
 
 of_one_organization = [
-    path("activity", activity.ActivityListView.as_view(), name="activity-list"),
     path("members", members.MembershipListView.as_view(), name="membership-list"),
     path("members/add", members.MembershipCreateView.as_view(), name="membership-create"),
     path(

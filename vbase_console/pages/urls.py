@@ -6,10 +6,12 @@ from django.urls import URLPattern, URLResolver, path
 
 from clusters.urls import ONE_CLUSTER
 from vbase_console.pages import cluster
+from vbase_console.pages.activity import ActivityListView
 from vbase_console.pages.overview import OverviewView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", OverviewView.as_view(), name="overview"),
+    path("activity", ActivityListView.as_view(), name="activity-list"),
     path(ONE_CLUSTER, cluster.ClusterDetailView.as_view(), name="cluster-detail"),
     path(f"{ONE_CLUSTER}/progress", cluster.ClusterProgressView.as_view(), name="cluster-progress"),
     path(f"{ONE_CLUSTER}/token", cluster.ClusterTokenView.as_view(), name="cluster-token"),
