@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what a command makes in the data directory is its owner's alone
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
     try:
         execute_from_command_line(sys.argv)

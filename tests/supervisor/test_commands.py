@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import stat
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -124,13 +126,18 @@ def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Pat
     threading.Thread(target=pipe.write_text, args=("given by olga\n",), daemon=True).start()
     assert "Sign in as olga@example.com with the password that you gave" in fresh.manage("prepare")
     fresh.environment["VBASE_OWNER_EMAIL"] = "another@example.com"
-    assert "Sign in as olga@example.com (" in fresh.manage("prepare")
+    again = fresh.manage("prepare")
+    assert "Sign in as olga@example.com." in again
+    assert f"VBASE_DATA_DIR={fresh.data_dir} {sys.executable} manage.py changepass" in again
+    assert stat.S_IMODE((fresh.data_dir / "console.sqlite3").stat().st_mode) == 0o600
     with sqlite3.connect(fresh.data_dir / "console.sqlite3") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     database.close()
 
 
-def test_a_database_that_is_not_prepared_is_named(tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
     fresh = Console(tmp_path / "data")
-    with pytest.raises(AssertionError, match=r"prepare it first: `make run`"):
+    with pytest.raises(AssertionError, match=r"prepare it first: `make run`") as refused:
         fresh.manage("issue_api_key", "--organization", "demo", "--name", "ci")
+    assert f"The data directory is {fresh.data_dir}; VBASE_DATA_DIR names" in str(refused.value)
+    assert not (fresh.data_dir / "console.sqlite3").exists()

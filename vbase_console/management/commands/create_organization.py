@@ -8,8 +8,9 @@ from django.core.validators import validate_email
 from django.db import DatabaseError, transaction
 
 from vbase_console.errors import ConsoleError
-from vbase_console.management import created, preparation_hint
+from vbase_console.management import created, preparation_hint, require_database
 from vbase_console.organizations.services import person
+from vbase_console.supervision.announcement import manage
 
 
 class Command(BaseCommand):
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--owner", required=True, help="an e-mail address; made if unknown")
 
     def handle(self, *arguments: Any, **options: Any) -> None:
+        require_database()
         email = _email(options["owner"])
         try:
             with transaction.atomic():
@@ -31,7 +33,8 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(preparation_hint(error)) from error
         if not owner.has_usable_password():
-            self.stderr.write(f"{email} cannot sign in yet: `manage.py changepassword {email}`.")
+            how = manage(f"changepassword {email}")
+            self.stderr.write(f"{email} cannot sign in yet. This sets a password:\n    {how}")
         self.stdout.write(str(organization.pk))
 
 

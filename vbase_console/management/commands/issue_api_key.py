@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, transaction
 
 from vbase_console.errors import ConsoleError
-from vbase_console.management import preparation_hint
+from vbase_console.management import preparation_hint, require_database
 from vbase_console.organizations.audit import COMMAND, record_command
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *arguments: Any, **options: Any) -> None:
+        require_database()
         try:
             organization = _named(options["organization"])
             scopes = _scopes(options["scopes"])

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
+from clusters.models import Cluster
 from clusters.reconcile import sweep_clusters
 from vbase_console.errors import ConsoleError
 from vbase_console.management import created
@@ -17,6 +18,7 @@ from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import person
 from vbase_console.settings.env import env_email, env_secret
 from vbase_console.static_files import collect_static_files
+from vbase_console.supervision.announcement import manage
 
 FIRST_ORGANIZATION = "demo"
 WantedOwner = tuple[str, str | None]
@@ -46,6 +48,8 @@ class Command(BaseCommand):
         # Clusters may have stopped with the machine: what the first visitor reads is true already.
         sweep_clusters()
         self.stdout.write(first_owner(owner))
+        if not Cluster.objects.exists():
+            self.stdout.write("Next: create your first cluster on the page.")
 
 
 def is_first_start() -> bool:
@@ -74,7 +78,8 @@ def first_owner(wanted: WantedOwner | None) -> str:
         return f"Sign in as {email} with the password that you gave."
     return (
         f"Sign in as {email} with the password {password}\n"
-        "(it is shown only now; `manage.py changepassword` sets another one)."
+        "It is shown only now; this sets another one:\n"
+        f"    {manage(f'changepassword {email}')}"
     )
 
 
@@ -86,5 +91,8 @@ def wanted_owner() -> WantedOwner:
 def _known_owner() -> str:
     owners = Membership.objects.filter(role=Role.OWNER).select_related("user").order_by("pk")
     owner = owners.first()
-    email = owner.user.get_username() if owner else "yourself"
-    return f"Sign in as {email} (`manage.py changepassword` sets a new password)."
+    if owner is None:
+        return "Nobody owns an organization; `manage.py create_organization` makes one."
+    email = owner.user.get_username()
+    how = manage(f"changepassword {email}")
+    return f"Sign in as {email}. This sets a new password:\n    {how}"
