@@ -28,6 +28,7 @@ from vbase_console.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
 from vbase_console.support import record_support, support_label
+from vbase_console.templatetags.console import words
 
 
 @admin.register(Backup)
@@ -61,7 +62,7 @@ class BackupAdmin(ReadOnlyAdmin):
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("backups.change_backup")
 
-    @admin.action(description="Verify the chosen backups", permissions=["act"])
+    @admin.action(description="Verify", permissions=["act"])
     def verify(self, request: HttpRequest, queryset: QuerySet[Backup]) -> None:
         for backup in queryset.order_by("pk"):
             try:
@@ -103,6 +104,7 @@ class BackupJobAdmin(ReadOnlyAdmin):
         "cluster",
         "organization",
         "row_count",
+        "why_and_how",
     ]
     list_select_related = ["task", "backup", "cluster", "organization"]
     list_filter = ["job_type", "task__state", "organization"]
@@ -112,15 +114,15 @@ class BackupJobAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="task__state")
     def state(self, job: BackupJob) -> str:
-        return job.task.state
+        return job.task.get_state_display()
 
     def message(self, job: BackupJob) -> str:
         return job.task.message
 
     @admin.display(description="events, retry, cancel")
     def why_and_how(self, job: BackupJob) -> str:
-        address, query = reverse("admin:tasks_task_changelist"), f"q={job.task.task_id}"
-        return format_html('<a href="{}?{}">The task of this job</a>', address, query)
+        address = reverse("admin:tasks_task_change", args=[job.task.pk])
+        return format_html('<a href="{}">The task of this job</a>', address)
 
 
 @admin.register(SealedPart)
@@ -143,12 +145,16 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
         "is_active",
         "next_run_at",
         "last_run_at",
-        "last_status",
+        "last_state",
     ]
     list_select_related = ["organization", "cluster", "last_run__job__task"]
     list_filter = ["is_active", "organization"]
     search_fields = ["^policy_id", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Policy id, cluster id, organization name"
+
+    @admin.display(description="last status")
+    def last_state(self, policy: BackupPolicy) -> str:
+        return words(policy.last_status or "")
 
 
 admin.site.unregister(PeriodicTask)
@@ -183,7 +189,7 @@ class PolicyRunAdmin(ReadOnlyAdmin):
         "policy",
         "planned_at",
         "created_at",
-        "status",
+        "state",
         "skip_reason",
         "job",
         "is_catch_up",
@@ -194,6 +200,10 @@ class PolicyRunAdmin(ReadOnlyAdmin):
     list_filter = ["is_catch_up", "is_manual", "organization"]
     search_fields = ["^policy__policy_id", "^job__task__task_id"]
     search_help_text = "Policy id, job id"
+
+    @admin.display(description="status")
+    def state(self, run: PolicyRun) -> str:
+        return words(run.status)
 
 
 @admin.register(KnownCollection)

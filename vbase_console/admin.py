@@ -22,16 +22,18 @@ from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
 from vbase_console.support import record_support
 
-UNUSED = [APIKey]
-"""The library's own key belongs to no organization; ours is `organizations.ApiKey`."""
+admin.site.site_header = admin.site.site_title = "VBase Console support"
+admin.site.index_title = "What support can look at"
+
+UNUSED = [APIKey, ClockedSchedule, Group, SolarSchedule]
+"""The library's own key belongs to no organization; ours is `organizations.ApiKey`. The others are
+always empty here.
+"""
 LOOKED_AT = [
     AccessFailureLog,
     AccessLog,
-    ClockedSchedule,
     CrontabSchedule,
-    Group,
     IntervalSchedule,
-    SolarSchedule,
 ]
 
 admin.site.unregister([*UNUSED, *LOOKED_AT, AccessAttempt, PeriodicTask, User])
@@ -103,7 +105,6 @@ class PersonAdmin(ReadOnlyAdmin):
         "is_active",
         "is_staff",
         "is_superuser",
-        "groups",
         "last_login",
         "date_joined",
     ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 
 class ReadOnly:
@@ -24,6 +29,29 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     # The count of all rows beside the count of those found costs a second walk over the table.
     show_full_result_count = False
     list_per_page = 50
+    change_form_template = "admin/object_page.html"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """What the list can have done with an object is offered on its page as well."""
+        offered = self.get_action_choices(request, default_choices=[])
+        more = {**(extra_context or {}), "offered": offered}
+        return super().change_view(request, object_id, form_url, more)
+
+    def response_action(  # type: ignore[override]  # the stubs are of a later Django
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        response = super().response_action(request, queryset)
+        asked_about = request.POST.get(ACTION_CHECKBOX_NAME)
+        if "back" in request.POST and self.get_object(request, str(asked_about)):
+            meta = self.opts
+            return redirect(f"admin:{meta.app_label}_{meta.model_name}_change", asked_about)
+        return response
 
 
 class ReadOnlyInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]

@@ -34,6 +34,24 @@ def test_it_cancels_a_waiting_task_as_support(support: Client, make_cluster: Mak
     assert "support:sam@example.com" in task.message
 
 
+def test_a_tasks_own_page_offers_the_same_and_is_where_the_answer_is_shown(
+    support: Client, failed_task: Task
+) -> None:
+    address = f"/admin/tasks/task/{failed_task.pk}/change/"
+    assert 'name="action" value="retry"' in support.get(address).content.decode()
+    form = {"action": "retry", "_selected_action": str(failed_task.pk), "back": "object"}
+    page = support.post("/admin/tasks/task/", form, follow=True)
+    again = Task.objects.get(retry_of=failed_task.task_id)
+    assert page.request["PATH_INFO"] == address
+    assert again.task_id in page.content.decode()
+    assert AuditEntry.objects.get().detail == again.task_id
+
+
+def test_an_id_is_said_as_it_is_written(support: Client, failed_task: Task) -> None:
+    page = act(support, "cancel", failed_task).content.decode()
+    assert f">{failed_task.task_id} has already ended" in page
+
+
 def test_it_leaves_an_audit_row_of_what_it_did(support: Client, failed_task: Task) -> None:
     act(support, "retry", failed_task)
     entry = AuditEntry.objects.get()
@@ -52,6 +70,7 @@ def test_it_says_and_audits_why_a_service_refused(support: Client, failed_task: 
 
 def test_it_offers_no_action_to_whoever_may_only_look(onlooker: Client, failed_task: Task) -> None:
     page = act(onlooker, "retry", failed_task)
-    assert 'value="retry"' not in page.content.decode()
+    own = onlooker.get(f"/admin/tasks/task/{failed_task.pk}/change/")
+    assert 'value="retry"' not in page.content.decode() + own.content.decode()
     assert not Task.objects.filter(retry_of=failed_task.task_id).exists()
     assert not AuditEntry.objects.exists()

@@ -58,7 +58,8 @@ def test_a_failed_job_says_why_and_leads_to_its_task(support: Client, backup: Ba
     jobs = support.get("/admin/backups/backupjob/", {"q": "nightly"}).content.decode()
     page = support.get(f"/admin/backups/backupjob/{job.pk}/change/").content.decode()
     assert "it is missing" in jobs
-    assert f"/admin/tasks/task/?q={job.task.task_id}" in page
+    assert f"/admin/tasks/task/{job.pk}/change/" in jobs
+    assert f"/admin/tasks/task/{job.pk}/change/" in page
 
 
 def test_a_backup_leads_to_its_jobs(support: Client, backup: Backup) -> None:

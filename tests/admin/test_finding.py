@@ -63,6 +63,17 @@ def test_it_shows_why_a_task_failed_and_every_event(support: Client, failed_task
     assert "Starting the server." in page
 
 
+def test_it_tells_times_to_the_second_and_their_zone(support: Client, failed_task: Task) -> None:
+    page = support.get(f"{TASKS}{failed_task.pk}/change/").content.decode()
+    assert f"{failed_task.created_at:%Y-%m-%d %H:%M:%S} UTC" in page
+
+
+def test_it_leads_from_a_task_to_its_cluster(support: Client, failed_task: Task) -> None:
+    way = f"{CLUSTERS}{failed_task.subject_id}/change/"
+    assert way in found(support, TASKS, failed_task.task_id)
+    assert way in support.get(f"{TASKS}{failed_task.pk}/change/").content.decode()
+
+
 def test_it_leads_from_a_cluster_to_its_tasks(support: Client, failed_task: Task) -> None:
     page = support.get(f"{CLUSTERS}{failed_task.subject_id}/change/").content.decode()
     assert f"{TASKS}?q={failed_task.subject_id}" in page

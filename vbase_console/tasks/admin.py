@@ -8,6 +8,8 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from vbase_console.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
@@ -17,6 +19,8 @@ from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Pulse, Task, TaskEvent
 
 Service = Callable[..., Task]
+PAGES = {"vc": "admin:clusters_cluster_change", "bak": "admin:backups_backup_change"}
+"""Beginning of a subject's id → its page. By name: tasks know neither clusters nor backups."""
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -48,7 +52,7 @@ class TaskAdmin(ReadOnlyAdmin):
         "progress",
         "phase",
         "message",
-        "subject_id",
+        "subject",
         "organization",
         "requested_by",
         "created_at",
@@ -58,6 +62,7 @@ class TaskAdmin(ReadOnlyAdmin):
     list_select_related = ["organization"]
     search_fields = ["^task_id", "^subject_id", "organization__name", "^organization__id"]
     search_help_text = "Task id, cluster or backup id, organization name or id"
+    readonly_fields = ["subject"]
     inlines = [TaskEventInline]
     actions = ["retry", "cancel"]
     fieldsets = [
@@ -65,7 +70,7 @@ class TaskAdmin(ReadOnlyAdmin):
             None,
             {"fields": ["task_id", "kind", "state", "progress", "phase", "message", "warnings"]},
         ),
-        ("About", {"fields": ["organization", "subject_id", "requested_by", "retry_of"]}),
+        ("About", {"fields": ["organization", "subject", "requested_by", "retry_of"]}),
         (
             "When",
             {"fields": ["created_at", "started_at", "updated_at", "finished_at", "not_before"]},
@@ -89,14 +94,22 @@ class TaskAdmin(ReadOnlyAdmin):
         ),
     ]
 
+    @admin.display(description="subject", ordering="subject_id")
+    def subject(self, task: Task) -> str:
+        page = PAGES.get(task.subject_id.partition("-")[0])
+        if page is None:
+            return task.subject_id
+        address = reverse(page, args=[task.subject_id])
+        return format_html('<a href="{}">{}</a>', address, task.subject_id)
+
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tasks.change_task")
 
-    @admin.action(description="Retry the chosen tasks", permissions=["act"])
+    @admin.action(description="Retry", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         self._ask(request, queryset, "RetryTask", services.retry)
 
-    @admin.action(description="Cancel the chosen tasks", permissions=["act"])
+    @admin.action(description="Cancel", permissions=["act"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         self._ask(request, queryset, "CancelTask", services.request_cancel)
 
@@ -110,9 +123,8 @@ class TaskAdmin(ReadOnlyAdmin):
                 _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
                 self.message_user(request, error.message, messages.ERROR)
             else:
-                self.message_user(
-                    request, f"{action} {task.task_id}: {said.task_id} is {said.state}."
-                )
+                is_now = said.get_state_display()
+                self.message_user(request, f"{action} {task.task_id}: {said.task_id}: {is_now}.")
 
 
 @transaction.atomic

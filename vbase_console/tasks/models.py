@@ -170,7 +170,7 @@ class TaskEvent(models.Model):
         indexes = [models.Index(fields=["at"], name="task_event_age")]
 
     def __str__(self) -> str:
-        return f"{self.task_id} {self.state}: {self.message}"
+        return f"{self.get_state_display()}: {self.message}"
 
 
 class Pulse(models.Model):
