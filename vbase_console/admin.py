@@ -105,6 +105,7 @@ class PersonAdmin(ReadOnlyAdmin):
         "is_active",
         "is_staff",
         "is_superuser",
+        "groups",
         "last_login",
         "date_joined",
     ]

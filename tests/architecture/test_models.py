@@ -16,10 +16,13 @@ from vbase_console.tasks import registry
 # Model → why support staff do not need a page of it.
 WITHOUT_ADMIN: dict[str, str] = {
     "admin.LogEntry": "the admin changes nothing that Django would log; history is the audit",
+    "auth.Group": "the console makes none; those of a person stand on the person's page",
     "auth.Permission": "made by migrations",
     "axes.AccessAttemptExpiration": "shown with its attempt",
     "contenttypes.ContentType": "made by migrations",
+    "django_celery_beat.ClockedSchedule": "no schedule of the console's is of this kind",
     "django_celery_beat.PeriodicTasks": "one instant, by which beat notices changes",
+    "django_celery_beat.SolarSchedule": "no schedule of the console's is of this kind",
     "rest_framework_api_key.APIKey": "the library's own key, which nothing here uses",
     "sessions.Session": "a session's key opens a door; it is shown to nobody",
 }
