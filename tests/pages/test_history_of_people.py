@@ -85,7 +85,7 @@ def test_a_changed_password_is_kept(alices: Browser) -> None:
 def test_a_password_that_is_refused_is_kept_with_what_was_wrong(alices: Browser) -> None:
     alices.client.post("/password", CHOSEN | {"old_password": WRONG})
     assert kept() == [("acme", "ChangePassword", "REFUSED")]
-    assert AuditEntry.objects.get().detail == "INVALID_ARGUMENT: old_password"
+    assert AuditEntry.objects.get().detail == "INVALID_ARGUMENT: Old password"
 
 
 def test_the_password_of_an_invitation_is_kept(invited: str) -> None:

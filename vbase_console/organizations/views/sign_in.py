@@ -49,7 +49,8 @@ class OnRecord:
         return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        self._record(form.user, Outcome.REFUSED, f"INVALID_ARGUMENT: {', '.join(form.errors)}")
+        wrong = ", ".join(str(form[name].label) for name in form.errors if name in form.fields)
+        self._record(form.user, Outcome.REFUSED, f"INVALID_ARGUMENT: {wrong}")
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         return response
 
