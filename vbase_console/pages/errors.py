@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from vbase_console.errors import ConsoleError
+from vbase_console.errors import Aborted, ConsoleError
 
 STATUS_OF_CODE = {
     "INVALID_ARGUMENT": 422,
@@ -26,7 +26,7 @@ TITLES = {
 }
 
 
-class AsksBack(ConsoleError):
+class AsksBack(Aborted):
     """The page has a question before it does what was asked for: nothing is refused yet."""
 
 

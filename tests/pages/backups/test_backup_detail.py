@@ -115,7 +115,7 @@ def test_it_offers_what_the_person_may(
     assert {name for name in every if f'id="do-{name}"' in content} == offered
 
 
-@pytest.mark.parametrize("name", ["verify", "pin", "unpin", "delete", "restore"])
+@pytest.mark.parametrize("name", ["verify", "pin", "unpin", "delete", "restore-confirm"])
 def test_a_viewer_changes_nothing_and_the_try_is_on_record(
     backup: Backup, bobs: Browser, name: str
 ) -> None:
