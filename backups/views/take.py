@@ -97,8 +97,6 @@ class TakeView(FormPage, ClusterPage):
 
 
 class TakeTickView(Ticking, TakeView):
-    action = "PreviewBackup"
-
     @property
     def form_address(self) -> str:
         return self.address("backup-take")

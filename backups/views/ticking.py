@@ -15,6 +15,8 @@ from vbase_console.pages.editing import FormPage
 class Ticking(FormPage):
     """Stands before the page whose form it brings again; changes nothing."""
 
+    changes = False
+
     @property
     def form_address(self) -> str:
         raise NotImplementedError

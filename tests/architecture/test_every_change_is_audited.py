@@ -22,10 +22,12 @@ UNAUDITED: dict[str, str] = {
     **dict.fromkeys(
         [
             "/o/<slug:organization>/backups/<str:backup_name>/restore",
+            "/o/<slug:organization>/backups/<str:backup_name>/restore/tick",
+            "/o/<slug:organization>/clusters/<slug:cluster_id>/take-backup/tick",
             "/o/<slug:organization>/clusters/<slug:cluster_id>/policies/preview",
             "/o/<slug:organization>/policies/<slug:policy_id>/preview",
         ],
-        "a look ahead that changes nothing",
+        "a look ahead, or boxes ticked for somebody: nothing is asked for",
     ),
     "/v1/vbase/backup/org/<str:organization_id>": "a list that is documented to be asked by POST",
     "/v1/vbase/<str:service_id>/backup/policy/preview": "a look ahead that changes nothing",
