@@ -16,8 +16,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     # As people type them; below /v1/ no address has another spelling.
-    path("api/docs", require_safe(RedirectView.as_view(pattern_name="api-docs"))),
-    path("admin", require_safe(RedirectView.as_view(pattern_name="admin:index"))),
+    path(
+        "api/docs", require_safe(RedirectView.as_view(pattern_name="api-docs")), name="to-api-docs"
+    ),
+    path("admin", require_safe(RedirectView.as_view(pattern_name="admin:index")), name="to-admin"),
     path("", include("vbase_console.organizations.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
     path("o/<slug:organization>/", include("backups.urls")),

@@ -28,11 +28,15 @@ NOT_MEASURED = {
     "api-schema": "the description of the API, made from code",
     "api-docs": "the description of the API, made from code",
     "home": "it leads to another page",
+    "to-admin": "it leads to another page",
+    "to-api-docs": "it leads to another page",
     "sign-in": "it is for those who have not signed in",
     "password-change": "a form about the person alone",
     "password-set": "a form about the person alone",
     "organization-list": "measured below: it lists what belongs to no single organization",
     "backup-restore-confirm": "it leads back to the form",
+    "restore-tick": "it leads back to the form",
+    "take-tick": "it leads back to the form",
     "cluster-token": "it leads back to the cluster's page",
 }
 # Page → what it shows, which does not grow.
