@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from clusters import services
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -84,6 +86,19 @@ def test_a_failure_is_on_the_overview_with_its_reason(
 ) -> None:
     fail_a_stop(make_cluster(), driver, work)
     assert b"The disk is full." in alices.open("overview").content
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_failure_that_was_tried_again_is_on_the_overview_no_more(
+    make_cluster: MakeCluster, alices: Browser, driver: MemoryDriver, work: Work, cancelled: bool
+) -> None:
+    failed = fail_a_stop(make_cluster(), driver, work)
+    again = services.retry_task(Cluster.objects.get(), failed, by="alice")
+    if cancelled:
+        services.cancel_task(again, by="alice")
+    work()
+    shown = [row.task for row in alices.open("overview").context["failed"]]
+    assert shown == ([failed] if cancelled else [])
 
 
 def test_a_task_that_succeeded_is_not_tried_again(

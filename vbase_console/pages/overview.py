@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -20,7 +20,7 @@ from clusters.views.shown import KINDS, TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.pages.base import Page
 from vbase_console.pages.requests import wants_fragment
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Task, asked_again
 from vbase_console.tasks.states import ACTIVE, TaskState
 
 MOST_SHOWN = 10
@@ -67,11 +67,15 @@ class OverviewView(Page):
 
     def failed(self) -> list[Task]:
         failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
-        return list(failed.visible_to(self.principal)[:MOST_SHOWN])
+        left = failed.filter(~asked_again("task_id"))
+        return list(left.visible_to(self.principal)[:MOST_SHOWN])
 
     def failed_jobs(self) -> list[JobRow]:
+        """A run that found nothing to back up was skipped: its policy says so."""
         failed = jobs_of(self.principal).filter(task__state=TaskState.FAILED)
-        return job_rows(self.principal, failed[:MOST_SHOWN])
+        left = failed.filter(~asked_again("task__task_id"))
+        not_skipped = Q(policy_run=None) | Q(policy_run__skip_reason="")
+        return job_rows(self.principal, left.filter(not_skipped)[:MOST_SHOWN])
 
     def protection(self) -> dict[str, Any]:
         if not is_anybody_registered():

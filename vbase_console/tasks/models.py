@@ -25,6 +25,14 @@ def database_time_in(seconds: float) -> Combinable:
     )
 
 
+def asked_again(task_id: str) -> Exists:
+    """Whether the task that the column `task_id` names was tried again: what became of that is
+    said by the newer task, unless it was cancelled.
+    """
+    again = Task.objects.exclude(retry_of="").exclude(state=TaskState.CANCELLED)
+    return Exists(again.filter(retry_of=OuterRef(task_id)))
+
+
 class TaskQuerySet(TenantQuerySet["Task"]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE)
@@ -138,6 +146,7 @@ class Task(models.Model):
             models.Index(
                 fields=["lock", "-rank", "id"], condition=Q(state="PENDING"), name="task_turn"
             ),
+            models.Index(fields=["retry_of"], condition=~Q(retry_of=""), name="task_retries"),
         ]
 
     def __str__(self) -> str:
@@ -171,6 +180,10 @@ class TaskEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_state_display()}: {self.message}"
+
+    @property
+    def is_the_end(self) -> bool:
+        return self.state in FINISHED
 
 
 class Pulse(models.Model):

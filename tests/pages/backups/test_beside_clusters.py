@@ -15,6 +15,7 @@ from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.pages.conftest import Browser
+from tests.policies.pages import back_up
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
@@ -129,6 +130,16 @@ def test_running_and_failed_jobs_are_on_the_overview(backup: Backup, alices: Bro
     assert POLLS not in content
     assert b"it is missing" in content
     assert alices.address("job-detail", job.task.task_id).encode() in content
+
+
+def test_a_run_that_was_skipped_is_no_failure_on_the_overview(
+    backup: Backup, alices: Browser
+) -> None:
+    policy = create_policy(backup.cluster, schedule_cron="@daily", retention_count=2)
+    back_up(policy, state="FAILED")
+    assert len(alices.open("overview").context["failed"]) == 1
+    policy.runs.update(skip_reason="There is nothing to back up.")
+    assert alices.open("overview").context["failed"] == []
 
 
 def test_the_covers_of_others_are_not_shown(backup: Backup, charlies: Browser) -> None:
