@@ -119,6 +119,13 @@ def test_a_task_can_be_begun_in_the_instant_it_was_accepted(ask: Ask) -> None:
     assert all(claim(ask().task_id, worker="w") for _ in range(40))
 
 
+def test_what_has_begun_does_not_say_that_it_waits(ask: Ask) -> None:
+    task = ask()
+    assert task.message == "Waiting for a worker."
+    begun(task)
+    assert again(task).message == "Started."
+
+
 def test_it_says_who_began_it_and_who_took_over(ask: Ask) -> None:
     task = ask()
     begun(task, "first")

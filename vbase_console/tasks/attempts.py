@@ -71,6 +71,7 @@ def _take(task: Task, worker: str) -> bool:
         worker=worker,
         holds_lock=bool(task.lock) if waited else task.holds_lock,
         lease_until=database_time_in(settings.LEASE_SECONDS),
+        message="Started." if waited else task.message,
         started_at=Coalesce("started_at", Now()),
         updated_at=Now(),
     )
