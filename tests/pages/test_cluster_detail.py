@@ -70,6 +70,14 @@ def test_a_viewers_poll_brings_no_access(
     assert "memory.invalid" not in poll(bobs, content)
 
 
+def test_a_viewer_reads_whom_to_ask_for_the_access(
+    make_cluster: MakeCluster, bobs: Browser
+) -> None:
+    content = bobs.open("cluster-detail", make_cluster().pk).content
+    assert b"Ask an owner of acme" in content
+    assert b"memory.invalid" not in content
+
+
 def test_the_fragment_is_no_page_of_its_own(make_cluster: MakeCluster, alices: Browser) -> None:
     cluster = make_cluster()
     assert alices.open("cluster-progress", cluster.pk).url.endswith(cluster.pk)

@@ -44,7 +44,7 @@ MANAGE_ORGANIZATION = "ManageOrganization"
 
 
 class Role(models.TextChoices):
-    VIEWER = "viewer", "Viewer: sees everything but access tokens"
+    VIEWER = "viewer", "Viewer: sees everything but how to connect"
     OPERATOR = "operator", "Operator: everything but deleting"
     ADMIN = "admin", "Admin: everything with clusters and backups"
     OWNER = "owner", "Owner: admin, and members and keys"
