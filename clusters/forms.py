@@ -137,7 +137,7 @@ class DeleteForm(TypedNameForm):
         label="Delete its backups, too",
         help_text="Pinned ones, and those that somebody restores from, stay.",
     )
-    field_order = ("delete_backups", "typed_name")
+    field_order = ("typed_name", "delete_backups")
 
     def __init__(self, *args: Any, has_backups: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -174,7 +174,7 @@ class ClusterFilter(FilterForm):
 
 
 class TaskFilter(FilterForm):
-    q = forms.CharField(label="Task, cluster id or person", required=False, max_length=100)
+    q = forms.CharField(label="Task, cluster or person", required=False, max_length=100)
     kind = forms.ChoiceField(
         required=False,
         choices=[*EVERY, *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind)],
@@ -183,8 +183,13 @@ class TaskFilter(FilterForm):
         required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
-    SEARCHED = ("task_id__icontains", "subject_id__icontains", "requested_by__icontains")
-    SORTS = ("kind", "state", "requested_by", "pk")
+    SEARCHED = (
+        "task_id__icontains",
+        "subject_id__icontains",
+        "cluster_name__icontains",
+        "requested_by__icontains",
+    )
+    SORTS = ("kind", "cluster_name", "state", "requested_by", "pk")
     FIRST = "-pk"
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -193,7 +198,11 @@ class TaskFilter(FilterForm):
 
 
 def resources_shown(cluster: Cluster) -> dict[str, Any]:
-    return {name: getattr(cluster, name) for name in RESOURCE_FIELDS}
+    """The upper bound only where somebody asked for one."""
+    shown = {name: getattr(cluster, name) for name in RESOURCE_FIELDS}
+    if not cluster.enable_auto_scaling:
+        del shown["max_compute_units"]
+    return shown
 
 
 def _version_field(versions: Any) -> forms.ChoiceField:

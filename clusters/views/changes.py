@@ -178,6 +178,6 @@ class ClusterDeleteView(ClusterChange):
         if too:
             self.principal.require(DELETE_BACKUP)
         task, said = services.delete_cluster(self.cluster, by=self.by, delete_backups=too)
-        if said:
-            messages.info(self.request, said)
+        accepted = f"{self.cluster.name} is being deleted."
+        messages.info(self.request, f"{accepted} {said}".strip())
         return self.accepted(task)

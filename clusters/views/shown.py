@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from clusters.admission import outlook
+from clusters.forms import ResourcesForm
 from clusters.models import Cluster
 from clusters.permissions import scope_of
 from clusters.states import Condition, ServiceStatus, TaskKind
@@ -15,6 +16,7 @@ from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
+from vbase_console.templatetags.console import words
 
 KINDS = TaskKind.values
 
@@ -32,6 +34,15 @@ class TaskRow:
     def reason(self) -> str:
         return str(self.task.arguments.get("reason", ""))
 
+    @property
+    def changes(self) -> list[str]:
+        """What it changes, in the words of the form; the number of replicas says that there are
+        any.
+        """
+        changes = self.task.arguments.get("changes", {})
+        said = [name for name in changes if name != "enable_replicas" or "replicas" not in changes]
+        return [f"{_label(name)}: {_value(changes[name])}" for name in said]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Actions:
@@ -44,6 +55,17 @@ class Actions:
     upgrade: bool
     edit: bool
     delete: bool
+
+
+def _label(name: str) -> str:
+    field = ResourcesForm.base_fields.get(name)
+    return str(field.label) if field and field.label else words(name)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def task_rows(

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.core.paginator import Page as Rows
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -36,7 +36,10 @@ class TaskListView(ListPage):
     nav = "tasks"
 
     def rows(self) -> QuerySet[Any]:
-        return Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
+        """With the names of their clusters to search and sort by: tasks know but the ids."""
+        about = Cluster.objects.visible_to(self.principal).filter(pk=OuterRef("subject_id"))
+        tasks = Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
+        return tasks.alias(cluster_name=Subquery(about.values("name")))
 
     def shown(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = task_rows(self.principal, rows)

@@ -65,7 +65,27 @@ def test_a_task_in_the_way_is_named(make_cluster: MakeCluster, alices: Browser) 
 def test_scaling_to_what_there_is_says_so(make_cluster: MakeCluster, alices: Browser) -> None:
     cluster = make_cluster()
     answer = alices.send("cluster-scale", cluster.pk, compute_units="1", replicas="1")
-    assert b"has these resources" in answer.content
+    assert b"vectors has these resources" in answer.content
+    assert AuditEntry.objects.get().detail.startswith(f"FAILED_PRECONDITION: {cluster.pk} has")
+
+
+def test_a_scaling_is_told_in_the_words_of_its_form(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    cluster = make_cluster()
+    alices.send("cluster-scale", cluster.pk, compute_units="2", replicas="1")
+    content = alices.open("cluster-detail", cluster.pk).content.decode()
+    assert ">Compute units: 2<" in content
+    assert ">Scale by load: no<" in content
+    assert "Enable" not in content
+
+
+def test_the_upper_bound_is_empty_where_it_does_not_count(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    cluster = make_cluster(resources={"compute_units": 3})
+    form = alices.open("cluster-scale", cluster.pk).context["form"]
+    assert (form["compute_units"].value(), form["max_compute_units"].value()) == (3, None)
 
 
 def test_only_other_versions_are_offered(make_cluster: MakeCluster, alices: Browser) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from clusters import protection, services
+from clusters.drivers.base import DriverError
+from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.protection import Protection
 from tests.pages.conftest import HTMX, Browser
@@ -76,6 +78,17 @@ def test_a_viewer_reads_whom_to_ask_for_the_access(
     content = bobs.open("cluster-detail", make_cluster().pk).content
     assert b"Ask an owner of acme" in content
     assert b"memory.invalid" not in content
+
+
+def test_the_reason_of_a_failure_is_said_once(
+    make_cluster: MakeCluster, alices: Browser, driver: MemoryDriver, work: Work
+) -> None:
+    cluster = make_cluster()
+    driver.fail_next("stop", DriverError("The disk is full.", permanent=True))
+    services.stop_cluster(cluster, by="alice")
+    work()
+    content = alices.open("cluster-detail", cluster.pk).content
+    assert content.count(b"The disk is full.") == 1
 
 
 def test_the_fragment_is_no_page_of_its_own(make_cluster: MakeCluster, alices: Browser) -> None:

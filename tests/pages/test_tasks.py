@@ -10,7 +10,7 @@ from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.pages.conftest import Browser
 from vbase_console.organizations.models import AuditEntry
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState
 
 MakeCluster = Callable[..., Cluster]
@@ -32,6 +32,32 @@ def test_a_cluster_has_a_history_of_its_own(make_cluster: MakeCluster, alices: B
     one, _ = make_cluster("one"), make_cluster("two")
     listed = alices.open("cluster-task-list", one.pk).context["tasks"]
     assert [row.cluster.name for row in listed] == ["one"]
+
+
+def test_tasks_are_found_by_the_name_of_their_cluster(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    make_cluster("Products Search")
+    make_cluster("two")
+    listed = alices.open("task-list", q="products").context["tasks"]
+    assert [row.cluster.name for row in listed] == ["Products Search"]
+
+
+def test_tasks_are_sorted_by_the_name_of_their_cluster(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    make_cluster("b")
+    make_cluster("a")
+    listed = alices.open("task-list", sort="cluster_name").context["tasks"]
+    assert [row.cluster.name for row in listed] == ["a", "b"]
+
+
+def test_a_task_that_has_ended_is_in_no_phase(make_cluster: MakeCluster, alices: Browser) -> None:
+    make_cluster()
+    Task.objects.update(phase="swapping")
+    TaskEvent.objects.filter(state="SUCCEEDED").update(phase="swapping")
+    content = alices.open("task-detail", Task.objects.get().task_id).content
+    assert b"Swapping" not in content
 
 
 def test_one_task_shows_its_events(make_cluster: MakeCluster, alices: Browser) -> None:

@@ -66,6 +66,10 @@ class ConsoleView(View):
         that nobody waits for a lock while it answers.
         """
 
+    def in_words(self, message: str) -> str:
+        """A refusal as the person reads it, who knows things by their names."""
+        return message
+
     def refused(self, error: ConsoleError) -> HttpResponseBase:
         """How the person learns of a refusal. A fragment cannot say it: the whole page comes
         again, and says it.
@@ -87,7 +91,7 @@ class ConsoleView(View):
         try:
             return self._served(method)
         except ConsoleError as error:
-            return self.refused(error)
+            return self._refused(error)
 
     def _served(self, method: str) -> HttpResponseBase:
         self.principal.require(self.scopes[method])
@@ -105,11 +109,15 @@ class ConsoleView(View):
             return self.refused(question)
         except ConsoleError as error:
             self._record(Outcome.REFUSED, f"{error.code}: {self.in_history(error)}")
-            return self.refused(error)
+            return self._refused(error)
         except Exception as error:
             self._record(Outcome.FAILED, type(error).__name__)
             raise
         return response
+
+    def _refused(self, error: ConsoleError) -> HttpResponseBase:
+        error.message = self.in_words(error.message)
+        return self.refused(error)
 
     def _record(self, outcome: Outcome, detail: str) -> None:
         if not self.changes:

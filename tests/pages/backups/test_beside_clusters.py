@@ -94,6 +94,22 @@ def test_a_cluster_without_backups_offers_to_delete_none(cluster: Cluster, alice
     assert b"Delete its backups" not in alices.open("cluster-delete", cluster.pk).content
 
 
+def test_a_deletion_begins_with_what_was_accepted(backup: Backup, alices: Browser) -> None:
+    answer = alices.send("cluster-delete", backup.cluster.pk, typed_name="vectors")
+    content = alices.client.get(answer.url).content
+    assert b"vectors is being deleted. It keeps 1: nightly." in content
+
+
+def test_a_deleted_cluster_without_backups_promises_none(
+    cluster: Cluster, alices: Browser, work: Callable[[], int]
+) -> None:
+    alices.send("cluster-delete", cluster.pk, typed_name="vectors")
+    work()
+    content = alices.open("cluster-detail", cluster.pk).content
+    assert b"There are none" in content
+    assert b"None yet" not in content
+
+
 def test_backups_stay_unless_somebody_ticks(backup: Backup, alices: Browser) -> None:
     alices.send("cluster-delete", backup.cluster.pk, typed_name="vectors")
     backup.refresh_from_db()
