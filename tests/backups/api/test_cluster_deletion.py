@@ -14,6 +14,7 @@ from clusters.models import Cluster
 from tests.api.client import Api
 from tests.backups.seeds import SHA256, seed_backup, seed_job
 from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.states import TaskState
 
 Work = Callable[[], int]
@@ -50,6 +51,19 @@ def test_on_request_they_go_and_it_names_those_that_stay(api: Api, cluster: Clus
 
 def test_what_it_has_not_it_does_not_mention(api: Api, cluster: Cluster) -> None:
     assert "backup" not in deleted(api, cluster)
+
+
+def test_what_saves_or_restores_under_its_lock_is_asked_to_stop(
+    api: Api, cluster: Cluster, backup: Backup
+) -> None:
+    running = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING).task
+    waiting = seed_job(seed_backup(cluster), JobKind.BACKUP, TaskState.PENDING).task
+    Task.objects.filter(pk__in=[running.pk, waiting.pk]).update(lock=cluster.lock)
+    lease = {"holds_lock": True, "epoch": 1, "lease_until": database_time_in(30)}
+    Task.objects.filter(pk=running.pk).update(**lease)
+    deleted(api, cluster)
+    running.refresh_from_db(), waiting.refresh_from_db()
+    assert (running.state, waiting.state) == ("CANCELLING", "CANCELLED")
 
 
 def test_its_protection_is_shown_until_then(api: Api, cluster: Cluster, backup: Backup) -> None:
