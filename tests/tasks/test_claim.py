@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from tests.tasks.together import together
 from tests.tasks.trials import Trial, again, begun, end_lease, history
 from vbase_console.tasks import registry
-from vbase_console.tasks.attempts import claim
+from vbase_console.tasks.attempts import _begin, claim
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.worker import run_task
 
@@ -104,6 +104,25 @@ def test_a_released_lock_lets_the_next_begin_while_the_first_goes_on(ask: Ask) -
     assert claim(second.task_id, worker="w") is not None
     attempt.succeed()
     assert again(first).state == "SUCCEEDED"
+
+
+def test_whoever_takes_over_what_had_released_its_lock_does_not_take_it_again(ask: Ask) -> None:
+    first, second = ask(lock="here"), ask(lock="here")
+    begun(first).release_lock()
+    begun(second)
+    end_lease(first)
+    begun(first, "second")
+    assert (again(first).holds_lock, again(second).holds_lock) == (False, True)
+
+
+def test_what_was_put_back_after_it_was_read_is_not_begun(ask: Ask) -> None:
+    """Neither by whoever read it as it waited, nor by whoever read it as it ran."""
+    task = ask()
+    read = [again(task)]
+    attempt = begun(task)
+    read.append(again(task))
+    attempt.put_back("Passing.")
+    assert [_begin(each, "late", 0.0) for each in read] == [None, None]
 
 
 def test_a_kind_that_this_version_does_not_know_is_left_for_one_that_does(
