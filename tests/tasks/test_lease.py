@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,9 +12,9 @@ from django.test import override_settings
 from tests.tasks.trials import Trial, again, begun, end_lease
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, LeaseLost
-from vbase_console.tasks.models import Task, TaskEvent
+from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.services import request_cancel
-from vbase_console.tasks.worker import run_task
+from vbase_console.tasks.worker import _beat, run_task
 
 Ask = Callable[..., Task]
 
@@ -58,6 +59,48 @@ def test_a_pause_is_noticed_without_asking_the_database(ask: Ask) -> None:
     time.sleep(0.1)
     with pytest.raises(LeaseLost):
         attempt.safe_point()
+
+
+class Ended(threading.Event):
+    """A job that ends while the heartbeat waits; keeps how long it would have waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return True
+
+
+@override_settings(LEASE_SECONDS=30)
+def test_the_heartbeat_beats_at_a_third_of_a_lease(ask: Ask) -> None:
+    """So that one which is late, and one that does not get through, cost nothing."""
+    ended = Ended()
+    _beat(begun(ask()), ended)
+    assert ended.waits == [10]
+
+
+def ends_within(task: Task, least: int, most: int) -> bool:
+    """By the database's clock, in seconds from now."""
+    bounds = (database_time_in(least), database_time_in(most))
+    return Task.objects.filter(pk=task.pk, lease_until__range=bounds).exists()
+
+
+@override_settings(LEASE_SECONDS=600)
+def test_a_claim_lasts_as_long_as_the_setting_says(ask: Ask) -> None:
+    task = ask()
+    begun(task)
+    assert ends_within(task, 300, 600)
+
+
+@override_settings(LEASE_SECONDS=600)
+def test_a_renewal_lasts_as_long_as_a_claim(ask: Ask) -> None:
+    task = ask()
+    attempt = begun(task)
+    Task.objects.filter(pk=task.pk).update(lease_until=database_time_in(60))
+    attempt.renew()
+    assert ends_within(task, 300, 600)
 
 
 def test_the_heartbeat_carries_a_job_over_many_leases(ask: Ask, trial: Trial) -> None:
