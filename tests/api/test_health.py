@@ -72,17 +72,18 @@ def test_whoever_was_not_seen_for_a_while_is_missed(open_door: Api, part: str) -
     assert said["components"][part]["status"] == "NOT_SERVING"
 
 
-def test_a_worker_whose_hands_are_full_is_at_work(
-    open_door: Api, organization: Organization
+@pytest.mark.parametrize(("lease_seconds", "status"), [(30, "SERVING"), (-1, "NOT_SERVING")])
+def test_a_worker_whose_hands_are_full_is_at_work_until_its_lease_ends(
+    open_door: Api, organization: Organization, lease_seconds: int, status: str
 ) -> None:
     Task.objects.create(
         task_id="task-1",
         organization=organization,
         kind="RESTART",
         state=TaskState.RUNNING,
-        lease_until=database_time_in(30),
+        lease_until=database_time_in(lease_seconds),
     )
-    assert check(open_door)["components"]["worker"]["status"] == "SERVING"
+    assert check(open_door)["components"]["worker"]["status"] == status
 
 
 def test_without_a_database_it_does_not_serve(

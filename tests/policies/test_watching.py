@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -14,18 +16,41 @@ from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.pruning import sweep_retention, sweep_runs
 from tests.policies.pages import back_up, skip
+from vbase_console.api import health as api_health
 from vbase_console.beat import Scheduler
 from vbase_console.celery import app
+from vbase_console.tasks.sweeps import beat_of
 
 SignedIn = Callable[[User], Client]
 
 
-def test_health_says_since_when_a_policy_waits(policy: BackupPolicy, client: Client) -> None:
+@pytest.fixture
+def health(client: Client, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """The health answer where every part is at work."""
+    monkeypatch.setattr(api_health, "broker_answers", lambda: True)
+
+    def asked() -> Any:
+        beat_of("worker"), beat_of("beat")
+        return client.get("/v1/vbase/healthz").json()
+
+    return asked
+
+
+def test_health_says_since_when_a_policy_waits(
+    policy: BackupPolicy, health: Callable[[], Any]
+) -> None:
     since = (timezone.now() - timedelta(hours=1)).replace(microsecond=0)
     BackupPolicy.objects.update(next_run_at=since)
-    answer = client.get("/v1/vbase/healthz").json()
-    assert answer["components"]["oldestOverduePolicy"] == since.isoformat().replace("+00:00", "Z")
-    assert answer["status"] == "DEGRADED"
+    said = health()["components"]["oldestOverduePolicy"]
+    assert said == since.isoformat().replace("+00:00", "Z")
+
+
+def test_a_policy_that_waits_for_long_is_enough_to_degrade_health(
+    policy: BackupPolicy, health: Callable[[], Any]
+) -> None:
+    assert health()["status"] == "SERVING"
+    BackupPolicy.objects.update(next_run_at=timezone.now() - timedelta(hours=1))
+    assert health()["status"] == "DEGRADED"
 
 
 def test_support_finds_the_policy_behind_a_schedule(
