@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from tests.conftest import PASSWORD, make_user
 from tests.pages.conftest import HTMX, Browser
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.services import create_organization
+
+WEAK = pytest.mark.parametrize(
+    ("password", "why"), [("k7xvQ2zLp9w", b"too short"), ("qwertyuiop123", b"too common")]
+)
 
 
 def sign_in(client: Client, username: str, password: str = PASSWORD, **extra: str):  # type: ignore[no-untyped-def]
@@ -39,6 +47,31 @@ def test_it_locks_nobody_else_out(client: Client, alice: User, bob: User) -> Non
     for _ in range(10):
         sign_in(client, "alice@example.com", "wrong")
     assert sign_in(client, "bob@example.com").status_code == 302
+
+
+def test_it_locks_nobody_out_from_elsewhere(client: Client, alice: User) -> None:
+    elsewhere = Client(REMOTE_ADDR="192.0.2.1")
+    for _ in range(10):
+        sign_in(elsewhere, "alice@example.com", "wrong")
+    assert sign_in(client, "alice@example.com").status_code == 302
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(14, 429), (16, 302)])
+def test_the_door_opens_again_after_a_quarter_of_an_hour(
+    client: Client, alice: User, minutes: int, status: int
+) -> None:
+    for _ in range(10):
+        sign_in(client, "alice@example.com", "wrong")
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=minutes))
+    assert sign_in(client, "alice@example.com").status_code == status
+
+
+def test_the_session_goes_with_no_form_of_another_site_and_to_no_script(
+    client: Client, alice: User
+) -> None:
+    sign_in(client, "alice@example.com")
+    cookie = client.cookies["sessionid"]
+    assert (cookie["samesite"], cookie["httponly"]) == ("Lax", True)
 
 
 def test_it_goes_back_to_the_page_that_was_asked_for(
@@ -98,6 +131,21 @@ def test_a_password_can_be_changed(alices: Browser) -> None:
     given = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     assert alices.client.post("/password", given).url == "/"
     assert sign_in(Client(), "alice@example.com", new).status_code == 302
+
+
+@WEAK
+def test_a_weak_password_is_refused(alices: Browser, password: str, why: bytes) -> None:
+    given = {"old_password": PASSWORD, "new_password1": password, "new_password2": password}
+    assert why in alices.client.post("/password", given).content
+
+
+@WEAK
+def test_a_weak_first_password_is_refused(alices: Browser, password: str, why: bytes) -> None:
+    answer = alices.send("membership-create", email="dora@example.com", role="viewer")
+    newcomer = Client()
+    form = newcomer.get(answer.context["link"]).url
+    given = {"new_password1": password, "new_password2": password}
+    assert why in newcomer.post(form, given).content
 
 
 def test_the_appearance_is_remembered_without_a_script(alices: Browser) -> None:
