@@ -78,8 +78,11 @@ def test_a_method_that_a_page_does_not_serve_is_refused(alices: Browser) -> None
     assert alices.send("cluster-list").status_code == 405
 
 
-def test_pages_are_kept_by_no_cache(alices: Browser) -> None:
-    headers = alices.open("overview").headers
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "fragment"])
+def test_pages_are_kept_by_no_cache_and_fragments_never_taken_for_them(
+    alices: Browser, htmx: bool
+) -> None:
+    headers = alices.open("cluster-list", htmx=htmx).headers
     assert "no-store" in headers["Cache-Control"]
     assert "HX-Request" in headers["Vary"]
 
