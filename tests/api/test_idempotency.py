@@ -76,6 +76,16 @@ def test_the_same_key_on_another_address_is_another_request(
     assert said[0].header("Operation-Id") != said[1].header("Operation-Id")
 
 
+def test_the_same_key_with_another_method_is_another_request(
+    api: Api, make_cluster: MakeCluster
+) -> None:
+    path = f"/clusters/{make_cluster().cluster_id}"
+    assert api.send("PATCH", path, Idempotency_Key="k").status == 200
+    said = api.send("DELETE", path, Idempotency_Key="k")
+    assert said.header("Idempotency-Replayed") is None
+    assert Task.objects.get(task_id=said.header("Operation-Id")).kind == "DELETION"
+
+
 def test_the_same_key_of_another_organization_is_another_request(api: Api, stranger: Api) -> None:
     assert create(api).status == create(stranger).status == 200
     assert Cluster.objects.count() == 2

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from clusters import services
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -35,6 +36,24 @@ def test_nobody_between_keeps_a_copy(api: Api, cluster: Cluster) -> None:
 def test_before_there_is_an_endpoint_it_says_so(api: Api, make_cluster: MakeCluster) -> None:
     said = api.get(f"/{make_cluster(running=False).service_id}/access")
     assert (said.status, said.code) == (400, "FAILED_PRECONDITION")
+
+
+def test_of_a_deleted_cluster_no_token_is_left_and_it_says_why(
+    api: Api, cluster: Cluster, work: Callable[[], int]
+) -> None:
+    services.delete_cluster(cluster, by="alice")
+    work()
+    said = api.get(f"/{cluster.service_id}/access")
+    assert (said.code, "DELETED" in said["response"]["message"]) == ("FAILED_PRECONDITION", True)
+    assert Cluster.objects.get().sealed_token == ""
+
+
+def test_rotating_where_there_is_no_endpoint_yet_says_so(
+    api: Api, make_cluster: MakeCluster
+) -> None:
+    said = api.post(f"/{make_cluster(running=False).service_id}/access/rotate")
+    assert said.code == "FAILED_PRECONDITION"
+    assert "no endpoint yet" in said["response"]["message"]
 
 
 def test_rotating_answers_the_new_token(api: Api, cluster: Cluster) -> None:
