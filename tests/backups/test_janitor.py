@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,12 @@ def test_one_round_at_a_time(job: BackupJob) -> None:
     Pulse.objects.create(part="janitor", at=timezone.now())
     Backup.objects.update(status=BackupStatus.DELETING)
     assert sweep_janitor() == 0
+
+
+@pytest.mark.parametrize(("minutes", "cleared"), [(29, 0), (31, 1)])
+def test_a_round_that_was_killed_keeps_the_next_away_for_half_an_hour(
+    job: BackupJob, minutes: int, cleared: int
+) -> None:
+    Pulse.objects.create(part="janitor", at=timezone.now() - timedelta(minutes=minutes))
+    Backup.objects.update(status=BackupStatus.DELETING)
+    assert sweep_janitor() == cleared

@@ -20,6 +20,7 @@ from vbase_console.errors import FailedPrecondition
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.attempts import claim
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.services import enqueue
 
 MakeCluster = Callable[..., Cluster]
 Work = Callable[[], int]
@@ -36,6 +37,17 @@ def healing() -> Task | None:
 
 def unseen_for(cluster: Cluster, duration: timedelta) -> None:
     Cluster.objects.filter(pk=cluster.pk).update(seen_at=F("seen_at") - duration)
+
+
+def waits_for(cluster: Cluster) -> Task:
+    """What another app asked for, and waits its turn."""
+    return enqueue(
+        organization_id=cluster.organization_id,
+        kind="RESTORE",
+        subject_id=cluster.cluster_id,
+        lock=cluster.lock,
+        requested_by="alice",
+    )
 
 
 def observe_as(monkeypatch: pytest.MonkeyPatch, driver: MemoryDriver, presence: Presence) -> None:
@@ -157,6 +169,16 @@ def test_it_heals_nothing_that_somebody_works_on(
     assert (sweep_clusters(), healing()) == (0, None)
 
 
+def test_healing_goes_before_what_other_apps_left_waiting(
+    make_cluster: MakeCluster, driver: MemoryDriver
+) -> None:
+    cluster = make_cluster()
+    waits_for(cluster)
+    driver.crash(cluster.pk)
+    sweep_clusters()
+    assert Task.objects.next_for(cluster.lock).first() == healing()
+
+
 def test_it_acts_on_nothing_that_has_changed_since_it_looked(
     make_cluster: MakeCluster, driver: MemoryDriver, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +259,17 @@ def test_a_process_that_does_not_answer_is_first_given_time(
     task = healing()
     assert task is not None
     assert (task.kind, task.arguments["reason"]) == ("RESTART", "Its process does not answer.")
+
+
+def test_a_process_that_is_silent_for_four_minutes_is_not_restarted_yet(
+    make_cluster: MakeCluster, driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = make_cluster()
+    sweep_clusters()
+    observe_as(monkeypatch, driver, Presence.STARTING)
+    unseen_for(cluster, timedelta(minutes=4))
+    sweep_clusters()
+    assert (now(cluster).status, healing()) == ("ERROR", None)
 
 
 def test_it_says_when_it_could_not_look_for_a_while_and_when_it_can_again(

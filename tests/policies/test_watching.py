@@ -96,6 +96,12 @@ def test_how_long_runs_are_kept_is_a_setting(policy: BackupPolicy, settings: obj
     assert sweep_runs() == 1
 
 
+def test_a_run_whose_retention_was_not_applied_yet_stays(policy: BackupPolicy) -> None:
+    back_up(policy), back_up(policy)
+    PolicyRun.objects.update(created_at=timezone.now() - timedelta(days=500))
+    assert sweep_runs() == 0
+
+
 def test_old_runs_are_removed_and_their_backups_stay(policy: BackupPolicy) -> None:
     backup, _ = back_up(policy), back_up(policy)
     age_runs()
