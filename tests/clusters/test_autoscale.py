@@ -4,6 +4,7 @@ asked for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -98,6 +99,17 @@ def test_it_goes_up_to_the_bound_and_no_further(
         under_load(0.95)
         work()
     assert _units(driver, cluster) == 4
+
+
+def test_it_takes_no_step_beyond_what_the_machine_can_make_effective(
+    cluster: Cluster,
+    under_load: Callable[[float], int],
+    driver: MemoryDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two_cores = dataclasses.replace(driver.capabilities, max_effective_cores=2)
+    monkeypatch.setattr(driver, "capabilities", two_cores)
+    assert under_load(0.95) == 0
 
 
 def test_a_bound_that_a_person_lowers_holds_at_once(

@@ -15,7 +15,7 @@ from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.reconcile import sweep_clusters
-from tests.tasks.trials import history
+from tests.tasks.trials import begun, history
 from vbase_console.errors import FailedPrecondition
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.attempts import claim
@@ -177,6 +177,21 @@ def test_healing_goes_before_what_other_apps_left_waiting(
     driver.crash(cluster.pk)
     sweep_clusters()
     assert Task.objects.next_for(cluster.lock).first() == healing()
+
+
+def test_a_deletion_goes_before_a_healing_that_waits_again(
+    make_cluster: MakeCluster, driver: MemoryDriver
+) -> None:
+    cluster = make_cluster()
+    driver.crash(cluster.pk)
+    sweep_clusters()
+    task = healing()
+    assert task is not None
+    attempt = begun(task)
+    attempt.begin_undoing("It was given up.")
+    deletion, _ = services.delete_cluster(cluster, by="alice")
+    attempt.put_back("Passing.")
+    assert list(Task.objects.next_for(cluster.lock)) == [deletion, task]
 
 
 def test_it_acts_on_nothing_that_has_changed_since_it_looked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import os
 import signal
@@ -136,6 +137,22 @@ def test_roles_follow_the_credential() -> None:
     credentials = Credentials(token_sha256=fingerprint("t"), control_sha256=fingerprint("c"))
     roles = [credentials.role_of(authorization(each)) for each in ("t", "c", "other")]
     assert roles == [Role.TENANT, Role.CONSOLE, None]
+
+
+@pytest.mark.parametrize("sent", ["t", "c", "other", ""])
+def test_whatever_was_sent_both_comparisons_run_and_take_the_same_time(
+    sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = Credentials(token_sha256=fingerprint("t"), control_sha256=fingerprint("c"))
+    compare, compared = hmac.compare_digest, []
+
+    def counted(offered: str, valid: str) -> bool:
+        compared.append(valid)
+        return compare(offered, valid)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    credentials.role_of(authorization(sent))
+    assert compared == [fingerprint("t"), fingerprint("c")]
 
 
 def test_each_cluster_has_a_control_credential_of_its_own() -> None:

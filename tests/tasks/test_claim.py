@@ -57,6 +57,14 @@ def test_tasks_of_one_lock_are_begun_one_by_one_in_the_order_they_were_accepted(
     assert claim(second.task_id, worker="w") is not None
 
 
+def test_what_waits_behind_a_holder_is_not_ready(ask: Ask) -> None:
+    first, second = ask(lock="here"), ask(lock="here")
+    attempt = begun(first)
+    assert not Task.objects.ready().exists()
+    attempt.succeed()
+    assert Task.objects.ready().get() == second
+
+
 def test_a_higher_rank_goes_first_among_those_that_wait(ask: Ask) -> None:
     ordinary, urgent = ask(lock="here"), ask(lock="here", rank=100)
     assert claim(ordinary.task_id, worker="w") is None
