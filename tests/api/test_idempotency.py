@@ -98,6 +98,17 @@ def test_a_refusal_is_repeated_as_well(api: Api) -> None:
     assert create(api, "k2").code == "ALREADY_EXISTS"
 
 
+def test_a_refusal_is_repeated_with_the_pause_that_it_asks_for(
+    api: Api, make_cluster: MakeCluster
+) -> None:
+    path, body = f"/clusters/{make_cluster().cluster_id}", {"resourceConfig": {"computeUnits": 2}}
+    api.delete(path)
+    said = [api.send("POST", f"{path}/scale", body=body, Idempotency_Key="k") for _ in range(2)]
+    assert [each.code for each in said] == ["ABORTED", "ABORTED"]
+    assert said[1].header("Idempotency-Replayed") == "true"
+    assert said[1].header("Retry-After") == said[0].header("Retry-After") == "5"
+
+
 def test_an_answer_is_repeated_only_to_keys_with_the_scopes_that_it_took(
     api: Api, key_with: Callable[..., Api], make_cluster: MakeCluster
 ) -> None:
@@ -149,6 +160,13 @@ def test_what_the_query_says_belongs_to_the_request(api: Api, make_cluster: Make
 def test_a_key_that_cannot_be_one_is_refused(api: Api, key: str) -> None:
     assert create(api, key).code == "INVALID_ARGUMENT"
     assert not Cluster.objects.exists()
+
+
+def test_an_address_that_is_longer_than_any_is_answered_like_others(api: Api) -> None:
+    """SQLite would keep it whole, PostgreSQL would refuse the row."""
+    said = api.send("POST", f"/clusters/{'x' * 600}/restart", Idempotency_Key="k")
+    assert said.code == "NOT_FOUND"
+    assert len(IdempotentAnswer.objects.get().path) == 500
 
 
 def test_a_kept_answer_shows_no_token_in_the_database(api: Api, make_cluster: MakeCluster) -> None:

@@ -141,8 +141,9 @@ def test_it_waits_for_a_job_that_has_read_the_old_token(
     task = services.restart_cluster(cluster, by="alice")
     attempt = claim(task.task_id, worker="w")
     assert attempt is not None
-    with pytest.raises(Aborted, match=task.task_id):
+    with pytest.raises(Aborted, match=task.task_id) as refused:
         services.rotate_token(cluster)
+    assert refused.value.retry_after_seconds == 5
     attempt.put_back("Passing.")
     token = services.rotate_token(cluster).token
     end_pause(task)

@@ -124,7 +124,7 @@ def test_what_is_written_or_restored_from_stays(
 ) -> None:
     job = seed_job(backup, kind, TaskState.RUNNING)
     said = api.delete(one)
-    assert (said.code, said.status) == ("ABORTED", 409)
+    assert (said.code, said.status, said.header("Retry-After")) == ("ABORTED", 409, "5")
     assert job.task.task_id in said["response"]["message"]
 
 

@@ -36,6 +36,13 @@ def test_it_lists_newest_first_and_leaves_out_what_is_deleted(api: Api, listing:
     assert api.get(listing)["total"] == 2
 
 
+def test_an_organization_may_be_written_in_capitals(
+    api: Api, organization: Organization, make_cluster: MakeCluster
+) -> None:
+    make_cluster("runs")
+    assert names(api, f"/list/{str(organization.pk).upper()}") == ["runs"]
+
+
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("spelling", ["includeDeleted", "include_deleted"])
 def test_deleted_ones_are_listed_on_request(api: Api, listing: str, spelling: str) -> None:
