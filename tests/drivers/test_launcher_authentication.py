@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import hmac
 import json
 import os
@@ -116,6 +117,17 @@ def test_it_ends_cleanly_when_asked(
     launch: Callable[..., Launched], number: signal.Signals
 ) -> None:
     assert launch().end(number) == 0
+
+
+def test_it_ends_cleanly_whichever_thread_the_signal_meets(
+    launch: Callable[..., Launched],
+) -> None:
+    """The main one sleeps on, as it does when the signal comes while it falls asleep."""
+    launched = launch()
+    assert launched.process is not None
+    others = {thread.id for thread in psutil.Process(launched.pid).threads()} - {launched.pid}
+    assert ctypes.CDLL(None).tgkill(launched.pid, max(others), signal.SIGTERM) == 0
+    assert launched.process.wait(60) == 0
 
 
 def test_it_ends_cleanly_when_the_control_service_says_so(

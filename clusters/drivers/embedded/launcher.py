@@ -76,8 +76,7 @@ def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) 
     from clusters.drivers.embedded.server import PortTaken, Server
 
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    _stop_when_told(stopping)
     try:
         server = Server(
             options.data_dir,
@@ -93,6 +92,24 @@ def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) 
         return EXIT_PORT_TAKEN
     server.run()
     return 0
+
+
+def _stop_when_told(stopping: threading.Event) -> None:
+    """A handler would run in the main thread, which waits: a signal that comes while it is falling
+    asleep does not wake it, and one that comes while it holds the event's own lock would have it
+    wait for itself. The byte is written at once, whoever sleeps, and another thread reads it.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def listen() -> None:
+        os.read(told, 1)
+        stopping.set()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 if __name__ == "__main__":
