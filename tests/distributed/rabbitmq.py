@@ -12,7 +12,7 @@ from tests.live import free_port, wait_for
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's, without the wrapper that becomes another user and writes to /var."""
 ONLY_LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
-HASTY = "-rabbit heartbeat 1 -rabbit channel_tick_interval 200"
+HASTY = "-rabbit heartbeat 1 -rabbit channel_tick_interval 50"
 """What takes it minutes otherwise: to cut those who are silent, or do not acknowledge in time."""
 ABSENT = ("CONF_ENV_FILE", "CONFIG_FILE", "ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE")
 """Files of this machine's own that must not be read."""

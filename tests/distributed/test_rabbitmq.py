@@ -89,7 +89,7 @@ def test_a_task_may_outlast_the_brokers_patience_with_its_message(
 ) -> None:
     """RabbitMQ closes the channel of a worker that has not acknowledged within half an hour."""
     rabbitmq.kill()
-    rabbitmq.start("-rabbit consumer_timeout 500")
+    rabbitmq.start("-rabbit consumer_timeout 100")
     cluster = api.created("slow")
     (task,) = api.tasks(cluster)
     assert max(event["attempt"] for event in api.events(cluster, task["taskId"])) == 1
