@@ -1,6 +1,6 @@
-"""`make test`: all that meets a database on PostgreSQL, then the whole suite on SQLite.
+"""`make test`: the whole suite on SQLite and, beside it, all that meets a database on PostgreSQL.
 
-With `--torture`, the long trials in the same way.
+With `--torture`, the long trials in the same way, but one database after the other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
@@ -42,23 +43,26 @@ jobs keep in the database is tested on both by the rest of their folder, and by 
 """
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
-PROCESSES = str((os.cpu_count() or 1) + 2)
-"""Many tests wait for what they started; the others use the cores meanwhile."""
+PROCESSES = str((os.cpu_count() or 1) + 1)
+"""On each database. Many tests wait for what they started; the others use the cores meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suite:
     chosen: str
     options: tuple[str, ...]
+    at_once: bool
+    """Both databases side by side: while tests on one wait, those on the other compute."""
 
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not full_milvus",
     options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
+    at_once=True,
 )
 # One after another: what they kill and time must not have to share the machine.
-TORTURE = Suite(chosen="torture", options=("--timeout", "3600"))
+TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), at_once=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,10 +73,10 @@ class Half:
     arguments: tuple[str, ...]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def begin(self, suite: Suite) -> subprocess.Popen[bytes]:
+    def begin(self, suite: Suite, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
         own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
         command = [sys.executable, "-m", "pytest", *suite.options, *self.arguments]
-        return subprocess.Popen(command, env={**own, **self.environment})
+        return subprocess.Popen(command, env={**own, **self.environment}, stdout=output)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,18 +101,34 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
 
 
 def _run(suite: Suite, halves: Sequence[Half]) -> list[int]:
-    ended = []
-    for half in halves:
+    if suite.at_once and len(halves) > 1:
+        return _run_beside(suite, halves[0], halves[1:])
+    return [_shown(suite, half) for half in halves]
+
+
+def _run_beside(suite: Suite, half: Half, others: Sequence[Half]) -> list[int]:
+    """What one of them says is kept until the others have ended: nobody can read both."""
+    with tempfile.TemporaryFile() as said, _begun(suite, half, said) as process:
+        ended = _run(suite, others)
+        ended.append(process.wait())
         _say(half)
-        with _begun(suite, half) as process:
-            ended.append(process.wait())
+        said.seek(0)
+        print(said.read().decode(errors="replace"), flush=True)  # noqa: T201
     return ended
 
 
+def _shown(suite: Suite, half: Half) -> int:
+    _say(half)
+    with _begun(suite, half) as process:
+        return process.wait()
+
+
 @contextmanager
-def _begun(suite: Suite, half: Half) -> Iterator[subprocess.Popen[bytes]]:
+def _begun(
+    suite: Suite, half: Half, output: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Ended in any case. After Ctrl-C it has heard of that, too, and ends what it has started."""
-    process = half.begin(suite)
+    process = half.begin(suite, output)
     try:
         yield process
     finally:
