@@ -93,8 +93,10 @@ def require_running(cluster: Cluster, requested: str) -> None:
     """For what needs a cluster that runs, or will when everything accepted before has ended."""
     waiting = unfinished(cluster)
     refuse_ending(cluster, requested, waiting)
+    refuse_undeployed(cluster, waiting)
     ahead = outlook(cluster, waiting)
-    comes_up = any(RUNS_AFTER.get(TaskKind(task.kind)) for task in _live(waiting))
+    # Whatever is changed on a cluster that should run brings it up, if it is broken.
+    comes_up = ahead.last_task is not None
     answers = cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
     if not (ahead.runs and (answers or comes_up)):
         raise FailedPrecondition(

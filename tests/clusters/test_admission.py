@@ -149,14 +149,26 @@ def test_a_cluster_on_its_way_out_takes_nothing_of_other_apps(make_cluster: Make
         require_running(cluster, "BACKUP")
 
 
-def test_a_change_of_resources_brings_no_broken_cluster_up(
-    make_cluster: MakeCluster, driver: MemoryDriver
+@pytest.mark.parametrize("change", [K.SCALING, K.VERSION_UPGRADE, K.RESTART])
+def test_a_broken_cluster_can_be_counted_on_once_a_change_will_bring_it_up(
+    make_cluster: MakeCluster, change: TaskKind
 ) -> None:
-    cluster = make_cluster()
-    Cluster.objects.update(condition="BROKEN")
-    services.scale_cluster(cluster, changes={"compute_units": 2}, by="alice")
+    cluster = make_cluster(resources={"version": "2.0.0"})
+    Cluster.objects.update(condition="BROKEN", status="ERROR")
     cluster.refresh_from_db()
     with pytest.raises(FailedPrecondition, match="must be RUNNING"):
+        require_running(cluster, "BACKUP")
+    REQUESTS[change](cluster)
+    cluster.refresh_from_db()
+    require_running(cluster, "BACKUP")
+
+
+def test_nothing_can_count_on_a_cluster_that_was_never_made(
+    make_cluster: MakeCluster, work: Work, driver: MemoryDriver
+) -> None:
+    driver.fail_next("create", DriverError("no disk", permanent=True))
+    cluster = make_cluster()
+    with pytest.raises(FailedPrecondition, match="never deployed"):
         require_running(cluster, "BACKUP")
 
 
