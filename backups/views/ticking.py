@@ -19,6 +19,7 @@ class Ticking(FormPage):
 
     @property
     def form_address(self) -> str:
+        """Where the form itself stands: each has an address of another shape."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

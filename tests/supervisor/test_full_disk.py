@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def group(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> I
     """With one child, which sleeps. What else this process has started is not its to reap."""
     monkeypatch.setattr(processes, "reap_adopted", lambda own: None)
     group = Group(tmp_path, tmp_path, said.append)
-    sleeps = (sys.executable, "-c", "import time; time.sleep(600)")
+    sleeps = ("sleep", "infinity")  # what ends is ended by the test, or by the group
     group.start(
         [Program(name="sleeper", command=sleeps, environment=os.environ, directory=tmp_path)]
     )
