@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -29,14 +30,26 @@ LONGEST_SECONDS = 20.0
 CLAIMED_FOR = timedelta(seconds=60)
 """A sweep that was killed keeps the others away no longer than this."""
 
+_scanning = threading.Lock()
+
 
 @shared_task(name="vbase.inventory")
 def sweep_inventory() -> int:
-    """Look at the clusters whose turn it is; answers how many were asked.
+    """Scan the clusters that are due; returns how many were asked.
 
-    Each is claimed before it is asked: any number of sweeps may run at once and share the work.
+    Each is claimed before it is asked: any number of processes share the work. A second thread of
+    this process would only keep sweeps from a thread.
     """
-    forget_deleted()
+    if not _scanning.acquire(blocking=False):
+        return 0
+    try:
+        forget_deleted()
+        return _scan_due()
+    finally:
+        _scanning.release()
+
+
+def _scan_due() -> int:
     due, asked = _due(), 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         going: dict[Future[Seen], Cluster] = {}

@@ -176,3 +176,10 @@ def test_of_very_many_collections_some_are_kept_and_the_rest_is_counted(
     know(cluster, *(f"c{number:04}" for number in range(250)))
     assert KnownCollection.objects.count() == 100
     assert ClusterLook.objects.get().unlisted == 150
+
+
+def test_a_second_thread_leaves_the_round_to_the_first(cluster: Cluster, answers: Answers) -> None:
+    answers[cluster.pk] = {"default": ["images"]}
+    with sweep._scanning:
+        assert sweep_inventory() == 0
+    assert sweep_inventory() == 1

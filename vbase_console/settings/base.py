@@ -176,8 +176,19 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# No part of the console sends remote commands. Their queues are exclusive on RabbitMQ: a second
+# worker with the same node name, or the same worker after a connection that RabbitMQ still takes
+# for alive, is refused and consumes nothing.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "tasks"
-CELERY_TASK_ROUTES = {name: {"queue": "sweeps"} for name in ("vbase.sweep.*", "vbase.janitor")}
+# The inventory scan may wait for silent clusters for 20 s, and its messages expire after 15 s. In
+# the queue of tasks it starves behind long backups; in that of sweeps it delays the takeover of
+# dead workers' tasks. The sweeper serves this queue too, with one thread at a time.
+CELERY_TASK_ROUTES = {
+    "vbase.sweep.*": {"queue": "sweeps"},
+    "vbase.janitor": {"queue": "sweeps"},
+    "vbase.inventory": {"queue": "inventory"},
+}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,14 +75,21 @@ def _web() -> tuple[str, ...]:
 def _worker() -> tuple[str, ...]:
     """Long tasks, each in a process of its own."""
     concurrency = str(settings.WORKER_CONCURRENCY)
-    return _celery("worker", "-Q", "tasks", "-c", concurrency, "-n", "tasks@%h", *_QUIET)
+    return _celery("worker", "-Q", "tasks", "-c", concurrency, *_node("tasks"), *_QUIET)
 
 
 def _sweeper() -> tuple[str, ...]:
     """Sweeps have a worker of their own: long tasks in every process of the other one must not
-    keep the dead ones' work from being found. One of its threads may be busy with the janitor.
+    keep the dead ones' work from being found. One of its threads may be busy with the janitor, and
+    one with the inventory scan.
     """
-    return _celery("worker", "-Q", "sweeps", "-P", "threads", "-c", "3", "-n", "sweeps@%h", *_QUIET)
+    queues = "sweeps,inventory"
+    return _celery("worker", "-Q", queues, "-P", "threads", "-c", "4", *_node("sweeps"), *_QUIET)
+
+
+def _node(name: str) -> tuple[str, str]:
+    """A node name of its own for every worker: any number of consoles and units share a host."""
+    return "-n", f"{name}-{uuid.uuid4()}@%h"
 
 
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
