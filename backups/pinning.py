@@ -61,7 +61,7 @@ def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
         captured_at=snapshot.created_at,
         method="snapshot",
         milvus_version=version,
-        warnings=_losses(client, [scan.collection for scan in scans]),
+        warnings=(*snapshot.warnings, *_losses(client, [scan.collection for scan in scans])),
     )
 
 
@@ -78,5 +78,5 @@ def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: st
 
 def _losses(client: Client, collections: Iterable[CollectionDescription]) -> tuple[str, ...]:
     server = client.server()
-    lost = [losses.losses(server, each) for each in collections]
+    lost = [(*losses.losses(server, each), *losses.refusals(server, each)) for each in collections]
     return (*losses.forgotten(server), *itertools.chain.from_iterable(lost))

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from backups import room
 from backups.archive.description import CollectionDescription
 from backups.milvus import losses
+from backups.milvus.legal_names import refusal_of_name
 from backups.milvus.server import Server
 from backups.names import LONGEST, fits
 from backups.states import OnConflict
+from clusters.milvus_names import Kind
 from vbase_console.errors import NotFound
 
 if TYPE_CHECKING:
@@ -111,7 +113,11 @@ def preflight(
             *(text for step in steps for text in _conflicts(step, wish, target)),
             *_twins(steps),
         ),
-        refusals=_each(losses.refusals, server, descriptions) + _too_little(required, free_bytes),
+        refusals=(
+            *_unnamable_database(wish, target, server),
+            *_each(losses.refusals, server, descriptions),
+            *_too_little(required, free_bytes),
+        ),
         warnings=(
             *_each(losses.changes, server, descriptions),
             *(text for each in chosen for text in _respelled(manifest, each, server)),
@@ -196,6 +202,12 @@ def _respelled(manifest: Manifest, content: CollectionContent, server: Server) -
         f"{content.description.name}: this server spells the JSON of dynamic fields anew, keys in "
         "alphabetical order; their values stay the same, and that is what is compared."
     ]
+
+
+def _unnamable_database(wish: Wish, target: Target, server: Server) -> tuple[str, ...]:
+    """One that is there already needs no name any more."""
+    reason = refusal_of_name(server, Kind.DATABASE, wish.db_name)
+    return (reason,) if reason and not target.exists else ()
 
 
 def _too_little(required: int, free: int | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
+from backups.milvus.legal_names import refusals_of_names
 from backups.milvus.offers import is_on_vector, is_vector, offers_field, type_of
 from backups.milvus.offers import lacking as indexes_lacking
 from backups.milvus.pinned_schema import CONSISTENCY_LEVEL, SHARDS
@@ -77,7 +78,7 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
     vectors = [f.name for f in fields if is_vector(f.data_type)]
     if not server.is_embedded and server.number < (2, 4, 0) and len(vectors) > 1:
         lacking.append(f"it has several vector fields ({', '.join(vectors)})")
-    return tuple(
+    return refusals_of_names(server, collection) + tuple(
         f"Collection {collection.name!r} cannot be restored to Milvus {server.version}: {reason}, "
         "which that server does not offer."
         for reason in lacking

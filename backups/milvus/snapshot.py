@@ -14,6 +14,7 @@ from backups.milvus import keys
 from backups.milvus.client import Client, pairs
 from backups.milvus.pinned import Pinned, PinnedScan
 from backups.milvus.wire import iterator_params
+from clusters.milvus_names import shown
 
 _SECONDS = 1800.0
 _NO_INSTANT = (
@@ -39,6 +40,15 @@ class Snapshot:
 
     def scans(self) -> list[PinnedScan]:
         return [PinnedScan(self.directory, pinned) for pinned in self.collections]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(
+            f"{pinned['name']}: no partition may be called {shown(partition)} any more; its rows "
+            "are in the backup as rows of _default."
+            for pinned in self.collections
+            for partition in pinned.get("moved_partitions", ())
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,9 @@ from backups.archive.description import (
     CollectionDescription,
     DataType,
     FieldDescription,
+    FunctionDescription,
     IndexDescription,
+    LoadDescription,
 )
 from backups.archive.manifest import Capture, CollectionContent, Manifest
 from backups.milvus.server import Server
@@ -42,6 +44,8 @@ def looked(
     free_bytes: int | None = PLENTY,
     rows: int = 1000,
     size: int = 600_000,
+    db_name: str = "default",
+    exists: bool = True,
 ) -> Preflight:
     content = dataclasses.replace(CollectionContent.of(description, ()), rows=rows, bytes=size)
     manifest = Manifest(
@@ -57,8 +61,8 @@ def looked(
         rows=rows,
         bytes=size,
     )
-    target = Target(exists=True, aliases_of={})
-    return preflight(manifest, Wish(db_name="default"), target, server, free_bytes)
+    target = Target(exists=exists, aliases_of={})
+    return preflight(manifest, Wish(db_name=db_name), target, server, free_bytes)
 
 
 # room
@@ -153,3 +157,67 @@ def test_what_the_embedded_engine_gave_it_takes_back_without_a_word() -> None:
     own = {"consistency_level": "Strong", "shards": 1, "enable_dynamic_field": True}
     found = looked(collection(indexes=(index("HNSW"),), **own), of=EMBEDDED)
     assert (found.warnings, found.notes, found.refusals) == ((), (), ())
+
+
+# Names of an archive that comes from elsewhere
+
+
+def renamed(**changes: Any) -> CollectionDescription:
+    return dataclasses.replace(collection(), **changes)
+
+
+WAY = "../../stranger"
+LONG = "f" * 173
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        (renamed(name=WAY), WAY),
+        (renamed(partitions=("_default", WAY)), WAY),
+        (renamed(partitions=("_default", "_all")), "_all"),
+        (renamed(aliases=(WAY,)), WAY),
+        (renamed(load=LoadDescription(partitions=(WAY,))), WAY),
+        (renamed(load=LoadDescription(fields=(WAY,))), WAY),
+        (collection(FieldDescription(name=WAY, data_type=DataType.INT64)), WAY),
+        (collection(FieldDescription(name="a\nb", data_type=DataType.INT64)), r"a\nb"),
+        (collection(FieldDescription(name=LONG, data_type=DataType.INT64)), LONG[:80]),
+        (renamed(indexes=(index("FLAT", field=WAY),)), WAY),
+        (renamed(indexes=(index(WAY),)), WAY),
+        (
+            renamed(
+                functions=(
+                    FunctionDescription(
+                        name="f", type="BM25", input_field_names=(WAY,), output_field_names=()
+                    ),
+                )
+            ),
+            WAY,
+        ),
+        (renamed(name="_vbase_mine"), "_vbase_mine"),
+        (renamed(aliases=("_vbase_mine",)), "_vbase_mine"),
+    ],
+)
+def test_a_name_that_the_engine_cannot_give_is_refused_and_named(
+    description: CollectionDescription, name: str
+) -> None:
+    refusals = looked(description).refusals
+    assert any(f"'{name}" in text for text in refusals), refusals
+
+
+def test_a_database_that_cannot_be_made_is_refused() -> None:
+    refusals = looked(collection(), db_name="日本", exists=False).refusals
+    assert "'日本' cannot be the name of a database" in refusals[0]
+
+
+def test_a_database_that_is_there_needs_no_name_any_more() -> None:
+    assert not looked(collection(), db_name="日本").refusals
+
+
+@pytest.mark.parametrize("name", [LONG, "a\nb", "_all"])
+def test_a_full_server_decides_about_its_names_itself(name: str) -> None:
+    assert not looked(renamed(partitions=("_default", name)), NEW).refusals
+
+
+def test_what_no_server_can_hold_is_refused_for_a_full_one_too() -> None:
+    assert f"'{WAY}'" in looked(renamed(partitions=("_default", WAY)), NEW).refusals[0]

@@ -219,8 +219,8 @@ def test_what_was_cut_short_is_removed_at_the_next_start(launch: Callable[..., L
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("../up", {}, "cannot name a snapshot"),
-        ("", {}, "cannot name a snapshot"),
+        ("../up", {}, "cannot be the name of a snapshot"),
+        ("", {}, "cannot be the name of a snapshot"),
         ("fine", {"collections": ["nothing"]}, "no collection nothing"),
         ("fine", {"database": "nowhere"}, "no database 'nowhere'"),
         ("fine", {"colour": "red"}, "colour"),

@@ -21,8 +21,16 @@ import pyarrow as pa
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
 from milvus_lite.storage.manifest import Manifest
 
-from clusters.drivers.embedded import auto_ids, full_disk, indexing, load_state, reading
+from clusters.drivers.embedded import (
+    auto_ids,
+    full_disk,
+    indexing,
+    load_state,
+    odd_names,
+    reading,
+)
 from clusters.drivers.embedded.locking import Key
+from clusters.milvus_names import Kind, refusal_of_use
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +61,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self._root = data_dir
         self._settled: dict[Key, Any] = {}
         indexing.install()
+        odd_names.install()
         super().__init__(str(data_dir))
         self._empty_trash()
 
@@ -71,6 +80,9 @@ class Engine(MilvusLite):  # type: ignore[misc]
         if database_name not in self.list_databases():
             return {}  # a client may ask for any name; it must lead to no path and fill no memory
         return self._aliases_by_db.setdefault(database_name, self._load_aliases(database_name))
+
+    def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
+        return odd_names.without_odd_aliases(super()._load_aliases(database_name))
 
     # Opening
 
@@ -112,6 +124,9 @@ class Engine(MilvusLite):  # type: ignore[misc]
         if opened is not None:
             return opened
         with self.catalogue:
+            key = self.key(name, database_name)
+            if key not in self._collections and self.has_collection(name, database_name):
+                odd_names.detach_partitions_outside(self._directory(key))
             return self._settle(super().get_collection(name, database_name))
 
     def create_collection(self, *arguments: Any, **options: Any) -> Any:
@@ -217,6 +232,17 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     # Files
 
+    def _collection_dir(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> str:
+        """Every way to a collection's files leads through here; the gateway is the first guard of
+        names, this one the last.
+        """
+        _require_no_path(Kind.COLLECTION, name)
+        return str(super()._collection_dir(name, database_name))
+
+    def _database_dir(self, database_name: str) -> str:
+        _require_no_path(Kind.DATABASE, database_name)
+        return str(super()._database_dir(database_name))
+
     def _directory(self, key: Key) -> Path:
         database, name = key
         return Path(self._collection_dir(name, database))
@@ -244,6 +270,11 @@ class Engine(MilvusLite):  # type: ignore[misc]
             del aliases[alias]
         if lost:
             self._save_aliases(database)
+
+
+def _require_no_path(kind: Kind, name: str) -> None:
+    if reason := refusal_of_use(kind, name):
+        raise ValueError(reason)
 
 
 def _close_log(collection: Any) -> None:

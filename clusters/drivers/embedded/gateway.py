@@ -33,7 +33,9 @@ from clusters.drivers.embedded.methods import (
     UNCOUNTED,
 )
 from clusters.drivers.embedded.reading import room_of
+from clusters.drivers.embedded.request_names import refusal_of
 from clusters.drivers.embedded.wire import Details, Handler, Interceptor
+from clusters.milvus_names import Kind, refusal_of_use
 
 _SERVICE = "/milvus.proto.milvus.MilvusService"
 _METHODS = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name
@@ -106,6 +108,8 @@ class Gateway(Interceptor):
     def _pass(self, call: Call, behavior: Behavior) -> Any:
         if self.closed_because is not None:
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
+        if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
+            return _refused(call, illegal, _ILLEGAL_ARGUMENT)
         if not call.is_consoles and (refusal := self._refusal(call)):
             return refusal
         with ExitStack() as stack:
@@ -163,13 +167,13 @@ class Gateway(Interceptor):
             return None
         if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
             return _refused(
-                call.method,
+                call,
                 f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for "
                 "the console. Choose another name.",
                 _ILLEGAL_ARGUMENT,
             )
         reason = f"collection {reserved[0]!r} does not exist"
-        return _refused(call.method, reason, _COLLECTION_NOT_FOUND)
+        return _refused(call, reason, _COLLECTION_NOT_FOUND)
 
     def _is_reserved(self, name: str, database: str) -> bool:
         real_name = self._engine.resolve_collection_name(name, database)
@@ -192,10 +196,14 @@ def database_of(request: Any, context: grpc.ServicerContext) -> str:
     return next((str(value) for value in sent if value), DEFAULT_DATABASE_NAME)
 
 
-def _refused(method: str, reason: str, codes: dict[str, int]) -> Any:
+def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
     status = common_pb2.Status(reason=reason, **codes)
-    answer = GetMessageClass(_METHODS[method].output_type)
-    return status if answer is common_pb2.Status else answer(status=status)
+    answer = GetMessageClass(_METHODS[call.method].output_type)
+    if answer is common_pb2.Status:
+        return status
+    if "status" not in answer.DESCRIPTOR.fields_by_name:
+        call.context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
+    return answer(status=status)
 
 
 def _without_reserved(answer: Any) -> Any:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from milvus_lite.constants import DEFAULT_PARTITION
 from milvus_lite.db import SCHEMA_FILENAME
 from milvus_lite.storage.data_file import parse_seq_range
 
@@ -28,12 +28,12 @@ from clusters.drivers.embedded.control import ControlError
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.locking import CollectionLocks, Key
 from clusters.drivers.embedded.methods import RESERVED
+from clusters.milvus_names import Kind, refusal_of_new
 
 Description = dict[str, Any]
 
 _DESCRIPTION = "snapshot.json"
 _UNFINISHED = ".unfinished-"
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}")
 
 
 class Snapshots:
@@ -99,8 +99,8 @@ class Snapshots:
         return sorted(path.parent.name for path in self._root.glob(f"[!.]*/{_DESCRIPTION}"))
 
     def _directory(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise ControlError(f"{name!r} cannot name a snapshot: use letters, digits, . _ and -.")
+        if reason := refusal_of_new(Kind.SNAPSHOT, name):
+            raise ControlError(reason)
         return self._root / name
 
     def _chosen(self, database: str, collections: Iterable[str]) -> list[Key]:
@@ -142,7 +142,8 @@ class Snapshots:
             "primary_key": collection.pk_field,
             "schema": json.loads(schema),
             "indexes": {field: spec.to_dict() for field, spec in collection._index_specs.items()},
-            "partitions": collection.list_partitions(),
+            "partitions": [name for name in collection.list_partitions() if not _is_odd(name)],
+            "moved_partitions": list(filter(_is_odd, collection.list_partitions())),
             "sequence": manifest.current_seq,
             "next_auto_id": collection._next_auto_id if collection._auto_id else None,
             "data_files": data,
@@ -153,19 +154,25 @@ class Snapshots:
 def _link_all(
     collection: Any, files: dict[str, list[str]], root: Path, directory: str
 ) -> Iterator[Description]:
-    for partition, names in files.items():
+    """Rows of a partition whose name no partition may have any more count as the default one's."""
+    for number, (partition, names) in enumerate(sorted(files.items())):
         for name in dict.fromkeys(names):
             source = Path(collection.data_dir) / "partitions" / partition / name
-            pinned = Path(directory, partition, name)
+            pinned = Path(directory, f"{number:04}", name)
             (root / pinned).parent.mkdir(parents=True, exist_ok=True)
             os.link(source, root / pinned)
             least, most = parse_seq_range(name)
             yield {
-                "partition": partition,
+                "partition": DEFAULT_PARTITION if _is_odd(partition) else partition,
                 "path": str(pinned),
                 "least_sequence": least,
                 "most_sequence": most,
             }
+
+
+def _is_odd(partition: str) -> bool:
+    """Older versions let such names in; no restore could give them again."""
+    return bool(refusal_of_new(Kind.PARTITION, partition))
 
 
 def _sized(collections: list[Description], root: Path) -> list[Description]:
