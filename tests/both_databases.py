@@ -152,16 +152,41 @@ class PostgresqlMissing(Exception):
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a server that is gone afterwards."""
+    with postgresql_server() as server:
+        yield server.url
+
+
+class Postgresql:
+    """A server that can be stopped and started; its address stays the same."""
+
+    def __init__(self, directory: Path) -> None:
+        self._server = _server(directory)
+        self.url: str = self._server.get_uri()
+        self.programs: Path = self._server.bin_path
+        _do_not_wait_for_the_disk(self.url)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        self._server.cleanup()
+
+
+@contextmanager
+def postgresql_server() -> Iterator[Postgresql]:
+    """Gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="vbase-postgresql-", ignore_cleanup_errors=True) as at:
         try:
-            server = _server(Path(at))
-            _do_not_wait_for_the_disk(server.get_uri())
+            server = Postgresql(Path(at))
         except Exception as error:
             raise PostgresqlMissing(str(error)) from error
         try:
-            yield server.get_uri()
+            yield server
         finally:
-            server.cleanup()
+            server.close()
 
 
 def _server(directory: Path):  # type: ignore[no-untyped-def]

@@ -5,9 +5,13 @@ database.
 from __future__ import annotations
 
 import os
+import signal
 from functools import cached_property
+from typing import Any
 
+from billiard.process import current_process
 from celery import Celery
+from celery.signals import worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 # Django's checks look at every page and would have each worker and beat import all of the web;
@@ -36,3 +40,14 @@ app.autodiscover_tasks(["backups.policies"], related_name="dispatch")
 app.autodiscover_tasks(["backups.policies"], related_name="pruning")
 app.autodiscover_tasks(["vbase_console.organizations"], related_name="sweeps")
 app.autodiscover_tasks(["vbase_console.api"], related_name="sweeps")
+
+
+@worker_process_init.connect
+def end_with_the_worker(**event: Any) -> None:
+    """Kill a pool process whose worker was killed: under `KillMode=process` a service manager ends
+    the worker alone, and a task must not be continued by a process that no worker controls.
+    """
+    from vbase_console.supervision import processes
+
+    worker: int = current_process()._parent_pid  # type: ignore[attr-defined]
+    processes.die_with(worker, signal.SIGKILL)

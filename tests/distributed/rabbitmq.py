@@ -29,9 +29,11 @@ class RabbitMQ:
         names = ["epmd", "-port", str(self._names_port), "-address", "127.0.0.1"]
         self._names = subprocess.Popen(names)
 
-    def start(self, arguments: str = "") -> None:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its server is started with, and `rabbitmqctl` finds it by."""
         own = {f"RABBITMQ_{name}": str(self._directory / name) for name in (*ABSENT, *DIRECTORIES)}
-        environment = {
+        return {
             **own,
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -39,6 +41,11 @@ class RabbitMQ:
             "ERL_EPMD_PORT": str(self._names_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": "test@localhost",
+        }
+
+    def start(self, arguments: str = "") -> None:
+        environment = {
+            **self.environment,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(free_port()),

@@ -50,6 +50,7 @@ class Distributed(Console):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
     def end(self, *names: str) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -80,6 +81,19 @@ def env_secret(name: str) -> str | None:
     if value and file:
         raise ImproperlyConfigured(f"{name} and {name}_FILE are both given; give one of them.")
     return value or (_secret_file(name, Path(file)) if file else None)
+
+
+def repeated(*names: str) -> list[str]:
+    """Assignments for a shell that choose the same values as this process's environment. A secret
+    that was given by value is not shown: the shell takes it from its own environment, or refuses.
+    """
+    found = []
+    for name in names:
+        if file := os.environ.get(f"{name}_FILE", "").strip():
+            found.append(f"{name}_FILE={shlex.quote(file)}")
+        elif os.environ.get(name, "").strip():
+            found.append(f'{name}="${{{name}:?}}"')
+    return found
 
 
 def required(name: str, value: T | None) -> T:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from vbase_console.settings.env import repeated
 from vbase_console.supervision.ports import address_of, reachable
 
 
@@ -29,11 +30,16 @@ def ready(sign_in: str) -> str:
 
 
 def manage(command: str) -> str:
-    """The command line as it can be pasted into another terminal, on the same data directory."""
-    python, script = (_short(Path(sys.executable)), "manage.py")
-    is_default = Path(settings.BASE_DIR) / "var" == settings.DATA_DIR
-    prefix = "" if is_default else f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))} "
-    return f"{prefix}{python} {script} {command}"
+    """The command line as it can be pasted into another terminal, for the same console: with its
+    settings, data directory, database, broker and secret key.
+    """
+    chosen = []
+    if settings.SETTINGS_MODULE != "vbase_console.settings.embedded":
+        chosen.append(f"DJANGO_SETTINGS_MODULE={settings.SETTINGS_MODULE}")
+    if Path(settings.BASE_DIR) / "var" != settings.DATA_DIR:
+        chosen.append(f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))}")
+    chosen += repeated("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
+    return " ".join([*chosen, _short(Path(sys.executable)), "manage.py", command])
 
 
 def _short(path: Path) -> str:

@@ -23,18 +23,21 @@ def adopt_orphans() -> None:
 
 def dies_with_parent(number: signal.Signals) -> Callable[[], None]:
     """For a process about to be: the kernel sends it this signal when the supervisor ends, however
-    that happens. In the background of a script some are ignored, and that would be inherited.
+    that happens.
     """
     parent = os.getpid()
+    return lambda: die_with(parent, number)
 
-    def ask() -> None:
-        if number != signal.SIGKILL:  # which nobody can ignore, nor ask not to
-            signal.signal(number, signal.SIG_DFL)
-        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
 
-    return ask
+def die_with(parent: int, number: signal.Signals) -> None:
+    """Have the kernel send this process the signal when its parent ends; end at once if that is
+    over. In the background of a script some are ignored, and that would be inherited.
+    """
+    if number != signal.SIGKILL:  # which nobody can ignore, nor ask not to
+        signal.signal(number, signal.SIG_DFL)
+    _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def reap_adopted(own: Iterable[int]) -> None:
