@@ -67,7 +67,7 @@ class BackupGuardian:
     def _deleted(self, backup: Backup, by: str) -> bool:
         """Pinned ones, and those that somebody restores from, stay."""
         try:
-            services.delete_backup(backup, by=by)
+            services.delete_backup(backup, by=by, limited=False)
         except ConsoleError:
             return False
         return True

@@ -178,7 +178,7 @@ def _verify_ghosts(known: dict[str, Backup], lying: dict[str, bool]) -> None:
     unknown = [row for _, row in ghosts if not row.damaged_by and row.pk not in asked]
     for row in unknown[:AT_ONCE]:
         with contextlib.suppress(ConsoleError):  # it was deleted meanwhile
-            verify_backup(row, by=BY)
+            verify_backup(row, by=BY, limited=False)
 
 
 def _removed(backup: Backup) -> bool:

@@ -95,7 +95,7 @@ def _go_with_its_cluster(job: BackupJob) -> None:
     deletions = Task.objects.filter(subject_id=job.cluster_id, kind=TaskKind.DELETION)
     deletion = deletions.filter(arguments__delete_backups=True).first()
     if deletion is not None:
-        delete_backup(job.backup, by=deletion.requested_by)
+        delete_backup(job.backup, by=deletion.requested_by, limited=False)
 
 
 def _status_after(kind: JobKind, ended: TaskState, backup: Backup) -> BackupStatus:

@@ -144,6 +144,7 @@ def ask(
     by: str,
     arguments: dict[str, Any] | None = None,
     rank: int = 0,
+    limited: bool = True,
     retry_of: str = "",
     reason: str = "",
 ) -> Task:
@@ -153,6 +154,8 @@ def ask(
         kind=kind,
         subject_id=cluster.cluster_id,
         lock=cluster.lock,
+        quota_key=cluster.cluster_id,
+        limited=limited,
         rank=rank,
         arguments=(arguments or {}) | ({"reason": reason} if reason else {}),
         requested_by=by,

@@ -160,7 +160,7 @@ def _minutes(seconds: float) -> int:
 def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
     logger.warning("%s: %s %s", cluster.cluster_id, reason, kind)
     cluster.status_message = reason
-    ask(cluster, kind, by=CONSOLE, reason=reason, rank=HEALING_RANK)
+    ask(cluster, kind, by=CONSOLE, reason=reason, rank=HEALING_RANK, limited=False)
 
 
 def _pause_left(cluster: Cluster) -> float:

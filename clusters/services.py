@@ -186,6 +186,7 @@ def delete_cluster(
         by=by,
         arguments={"delete_backups": delete_backups},
         rank=DELETION_RANK,
+        limited=False,
         retry_of=retry_of,
     )
     return task, said

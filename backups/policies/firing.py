@@ -15,7 +15,8 @@ from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.models import Cluster
 from clusters.states import ServiceStatus
-from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.errors import Aborted, FailedPrecondition, ResourceExhausted
+from vbase_console.tasks.limits import check_capacity
 
 
 @transaction.atomic(savepoint=False)
@@ -78,8 +79,18 @@ def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
     reason = why_no_run(policy.cluster)
     if reason:
         return None, reason
-    options = {"on_missing": policy.on_missing}
-    return accept_backup(_request(policy), by=by, held=policy.cluster, options=options), ""
+    try:
+        check_capacity(policy.organization_id, policy.cluster_id)
+    except ResourceExhausted as error:
+        return None, error.message
+    job = accept_backup(
+        _request(policy),
+        by=by,
+        held=policy.cluster,
+        options={"on_missing": policy.on_missing},
+        limited=False,
+    )
+    return job, ""
 
 
 def _request(policy: BackupPolicy) -> BackupRequest:

@@ -166,7 +166,7 @@ def _remember_held(backups: Sequence[Backup], verdicts: dict[str, Verdict]) -> N
 def _deleted(backup: Backup, policy_id: str) -> bool:
     """What is in use stays for now, and the next sweep decides anew."""
     try:
-        delete_backup(backup, by=f"policy:{policy_id}")
+        delete_backup(backup, by=f"policy:{policy_id}", limited=False)
     except ConsoleError as error:
         logger.info("%s: %s stays for now: %s", policy_id, backup.name, error)
         return False

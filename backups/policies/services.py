@@ -26,6 +26,7 @@ from clusters.admission import refuse_ending, unfinished
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
+from vbase_console.tasks.limits import require_capacity
 
 DEFAULT_DATABASE = "default"
 DEFAULT_ZONE = "UTC"
@@ -171,6 +172,7 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     if going:
         raise Aborted(f"{going} still runs for this policy; wait for its end.")
     refuse_ending(policy.cluster, "a run", unfinished(policy.cluster))
+    require_capacity(policy.organization_id, policy.cluster_id)
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
     if run.job is None:
         raise FailedPrecondition(run.skip_reason)

@@ -10,7 +10,9 @@ from clusters.models import Cluster
 from vbase_console.tasks import services as tasks
 
 
-def ask_about(kind: JobKind, backup: Backup, *, by: str, retry_of: str = "") -> BackupJob:
+def ask_about(
+    kind: JobKind, backup: Backup, *, by: str, retry_of: str = "", limited: bool = True
+) -> BackupJob:
     return ask(
         kind,
         backup=backup,
@@ -20,6 +22,7 @@ def ask_about(kind: JobKind, backup: Backup, *, by: str, retry_of: str = "") -> 
         collection_names=[collection["name"] for collection in backup.collections],
         by=by,
         retry_of=retry_of,
+        limited=limited,
     )
 
 
@@ -34,12 +37,15 @@ def ask(
     options: dict[str, str] | None = None,
     by: str,
     retry_of: str = "",
+    limited: bool = True,
 ) -> BackupJob:
     task = tasks.enqueue(
         organization_id=backup.organization_id,
         kind=kind,
         subject_id=backup.backup_id,
         lock=lock,
+        quota_key=cluster.cluster_id,
+        limited=limited,
         requested_by=by,
         retry_of=retry_of,
     )

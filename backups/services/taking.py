@@ -87,8 +87,11 @@ def accept_backup(
     retry_of: str = "",
     held: Cluster | None = None,
     options: dict[str, str] | None = None,
+    limited: bool = True,
 ) -> BackupJob:
-    """`held`: the cluster's row, where the caller's transaction has read and locked it."""
+    """`held`: the cluster's row, where the caller's transaction has read and locked it. `limited`
+    is False if the caller has checked the limits of unfinished tasks.
+    """
     cluster = held or hold_cluster(request.backup.cluster)
     require_running(cluster, JobKind.BACKUP)
     _insert(request.backup)
@@ -102,6 +105,7 @@ def accept_backup(
         options=options,
         by=by,
         retry_of=retry_of,
+        limited=limited,
     )
 
 

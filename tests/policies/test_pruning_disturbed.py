@@ -112,11 +112,11 @@ def test_killed_at_any_step_it_ends_as_if_nothing_had_been(
 def _dying_at(step: int, *, late: bool) -> Callable[..., object]:
     count = itertools.count(1)
 
-    def delete(backup: Backup, *, by: str) -> object:
+    def delete(backup: Backup, *, by: str, limited: bool) -> object:
         dies = next(count) == step
         if dies and not late:
             raise Killed
-        job = delete_backup(backup, by=by)
+        job = delete_backup(backup, by=by, limited=limited)
         if dies:
             raise Killed
         return job

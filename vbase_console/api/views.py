@@ -224,8 +224,10 @@ class ApiView(APIView):
                 response = self._handled()
         except Exception as error:
             response = self.handle_exception(error)
-        if response.status_code >= 500 or response.status_code == 403:
-            raise Undo(response)  # nor does who lacks a scope answer for those who have it
+        # A refusal for a missing scope must not answer a request that has it, and one for too many
+        # requests must not answer a repetition that comes when it was asked for.
+        if response.status_code >= 500 or response.status_code in (403, 429):
+            raise Undo(response)
         self._record(response)
         return response
 

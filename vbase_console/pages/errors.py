@@ -22,6 +22,7 @@ TITLES = {
     400: "That is not possible now",
     403: "You may not do that",
     404: "There is nothing here",
+    429: "Too many requests",
     500: "Something went wrong here",
 }
 
@@ -40,7 +41,10 @@ def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
 
 
 def refusal_page(request: HttpRequest, error: ConsoleError) -> HttpResponse:
-    return error_page(request, status_of(error), error.message)
+    response = error_page(request, status_of(error), error.message)
+    if error.retry_after_seconds is not None:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Self
 
@@ -39,6 +40,10 @@ class TaskQuerySet(TenantQuerySet["Task"]):
 
     def about(self, subject_id: str) -> Self:
         return self.filter(subject_id=subject_id)
+
+    def unfinished_of(self, organization_id: uuid.UUID) -> Self:
+        """Filter to the organization's unfinished tasks, in the words of their partial index."""
+        return self.filter(organization=organization_id, finished_at=None).order_by()
 
     def in_turn_order(self) -> Self:
         """As a lock serves them: what runs, then by rank, then as accepted."""
@@ -84,6 +89,10 @@ class Task(models.Model):
     """What it is about; text, so that the engine knows neither clusters nor backups."""
     lock = models.CharField(max_length=80, blank=True)
     """Of the tasks with the same lock one runs at a time, in order; empty: it waits for nobody."""
+    quota_key = models.CharField(max_length=64, blank=True)
+    """Tasks with the same key share one limit of unfinished tasks: the cluster's id. Text, because
+    the engine does not import clusters.
+    """
     holds_lock = models.BooleanField(default=False)
     rank = models.SmallIntegerField(default=0)
     """Higher goes first among the tasks that wait for one lock."""
@@ -145,6 +154,11 @@ class Task(models.Model):
             ),
             models.Index(
                 fields=["lock", "-rank", "id"], condition=Q(state="PENDING"), name="task_turn"
+            ),
+            models.Index(
+                fields=["organization", "quota_key"],
+                condition=Q(finished_at__isnull=True),
+                name="task_unfinished",
             ),
             models.Index(fields=["retry_of"], condition=~Q(retry_of=""), name="task_retries"),
         ]

@@ -18,6 +18,7 @@ from django.utils import timezone
 from vbase_console.errors import FailedPrecondition
 from vbase_console.identifiers import new_id
 from vbase_console.tasks.attempts import note
+from vbase_console.tasks.limits import require_capacity
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
@@ -34,6 +35,8 @@ def enqueue(
     kind: str,
     subject_id: str,
     lock: str = "",
+    quota_key: str = "",
+    limited: bool = True,
     rank: int = 0,
     arguments: dict[str, Any] | None = None,
     requested_by: str = "",
@@ -44,13 +47,19 @@ def enqueue(
 ) -> Task:
     """Accept a piece of work in the caller's transaction; a worker hears of it when that
     commits. `reason` is for the history.
+
+    Raises ResourceExhausted if too many tasks are unfinished, unless `limited` is False: for work
+    that the console itself needs, which still counts against the limits.
     """
+    if limited:
+        require_capacity(organization_id, quota_key)
     task = Task.objects.create(
         task_id=new_id(job_for(kind).id_prefix),
         organization_id=organization_id,
         kind=kind,
         subject_id=subject_id,
         lock=lock,
+        quota_key=quota_key,
         rank=rank,
         arguments=arguments or {},
         requested_by=requested_by,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -149,8 +150,9 @@ def cost(api: Api, method: str, path: str, **body: object) -> int:
 
 
 def test_creating_a_cluster_costs_the_same_with_a_thousand(
-    api: Api, cluster: Cluster, organization: Organization
+    api: Api, cluster: Cluster, organization: Organization, settings: Any
 ) -> None:
+    settings.MAX_WAITING_PER_ORGANIZATION = 10 * MANY
     api.get("/me")
     few = cost(api, "POST", "/clusters", name="first")
     grow(organization, cluster, MANY)
@@ -170,8 +172,9 @@ def costs_of_changes(api: Api, cluster: Cluster, *, units: int) -> dict[str, int
 
 
 def test_a_change_costs_the_same_with_a_thousand_that_wait(
-    api: Api, cluster: Cluster, organization: Organization
+    api: Api, cluster: Cluster, organization: Organization, settings: Any
 ) -> None:
+    settings.MAX_WAITING_PER_CLUSTER = settings.MAX_WAITING_PER_ORGANIZATION = 10 * MANY
     grow(organization, cluster, FEW)
     api.get("/me")
     few = costs_of_changes(api, cluster, units=2)
