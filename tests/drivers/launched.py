@@ -29,6 +29,8 @@ DIMENSION = 8
 class Launched:
     """Start it, kill it, start it again: the data directory stays."""
 
+    module = "clusters.drivers.embedded.launcher"
+
     def __init__(self, data_dir: Path, *flags: str, **environment: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
@@ -43,7 +45,7 @@ class Launched:
         return self.process.pid
 
     def start(self) -> Launched:
-        command = [sys.executable, "-m", "clusters.drivers.embedded.launcher"]
+        command = [sys.executable, "-m", self.module]
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(self.data_dir), "--port", str(self.port), *self._flags],
             stdin=subprocess.PIPE,

@@ -16,9 +16,11 @@ import threading
 from pathlib import Path
 
 from clusters.drivers.embedded.authentication import Credentials
+from clusters.drivers.embedded.confinement import UNCONFINED, confine_cluster
 from clusters.drivers.embedded.cores import Cores
 from clusters.drivers.embedded.protocol import leave_out_the_sdk
 from clusters.drivers.embedded.record import AlreadyRunning, ProcessRecord
+from clusters.drivers.sandbox.process import Confinement
 
 logger = logging.getLogger("launcher")
 
@@ -32,6 +34,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--record-dir", type=Path, help="where its pid stands; default: the data's")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument(
+        "--memory-bytes", type=int, help="most memory of its own; default: half of the machine's"
+    )
+    parser.add_argument(
+        "--unconfined", action="store_true", help="for the comparison in benchmarks/confinement.py"
+    )
     parser.add_argument(
         "--unsafe-without-locks",
         action="store_true",
@@ -54,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         logger.error("%s", error)
         return EXIT_ALREADY_RUNNING
     with record:
-        return _serve(options, _credentials(sys.stdin.readline()), cores)
+        credentials = _credentials(sys.stdin.readline())
+        return _serve(options, credentials, cores, _confine(options))
 
 
 def _credentials(line: str) -> Credentials:
@@ -70,8 +79,20 @@ def _credentials(line: str) -> Credentials:
         ) from error
 
 
-def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) -> int:
-    # The engine takes its time to import; by now the process is on record and on its cores.
+def _confine(options: argparse.Namespace) -> Confinement:
+    if options.unconfined:
+        return UNCONFINED
+    return confine_cluster(options.data_dir, port=options.port, memory_bytes=options.memory_bytes)
+
+
+def _serve(
+    options: argparse.Namespace,
+    credentials: Credentials,
+    cores: Cores,
+    confinement: Confinement,
+) -> int:
+    # The engine takes its time to import and starts threads; by now the process is on record, on
+    # its cores and confined.
     leave_out_the_sdk()
     from clusters.drivers.embedded.server import PortTaken, Server
 
@@ -86,6 +107,7 @@ def _serve(options: argparse.Namespace, credentials: Credentials, cores: Cores) 
             credentials=credentials,
             stopping=stopping,
             guarded=not options.unsafe_without_locks,
+            confinement=confinement,
         )
     except PortTaken as error:
         logger.error("%s", error)

@@ -15,6 +15,7 @@ from pymilvus.grpc_gen import milvus_pb2_grpc
 
 from clusters.drivers.embedded import indexing
 from clusters.drivers.embedded.authentication import AuthenticationInterceptor, Credentials
+from clusters.drivers.embedded.confinement import UNCONFINED
 from clusters.drivers.embedded.control import Answer, ControlError, Method, control_handlers
 from clusters.drivers.embedded.cores import Cores, Permits
 from clusters.drivers.embedded.engine import Engine
@@ -23,6 +24,7 @@ from clusters.drivers.embedded.gateway import Gateway
 from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
 from clusters.drivers.embedded.snapshots import Snapshots
+from clusters.drivers.sandbox.process import Confinement
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,9 @@ class Server:
         credentials: Credentials,
         stopping: threading.Event,
         guarded: bool,
+        confinement: Confinement = UNCONFINED,
     ) -> None:
+        self._confinement = confinement
         self._credentials = credentials
         self._cores = cores
         self._stopping = stopping
@@ -123,6 +127,10 @@ class Server:
             "cpu_seconds": round(time.process_time()),
             "cores": self._effective,
             "most_cores": self._cores.most,
+            "confinement": {
+                "level": self._confinement.level,
+                "message": self._confinement.message,
+            },
             "failures": {"/".join(key): why for key, why in self._engine.failures.items()},
         }
 

@@ -1,0 +1,79 @@
+"""Confinement of a cluster's process: its own data, its own port, a bounded amount of memory.
+
+Applied before the engine is imported, because that starts threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from clusters.drivers.sandbox.process import (
+    Confinement,
+    Level,
+    Sandbox,
+    confine,
+    interpreter_paths,
+)
+
+logger = logging.getLogger(__name__)
+
+_TEMPORARY = ".tmp"
+_CODE = Path(__file__).resolve().parents[2]
+_UNTOUCHED_BYTES = 3 * 1024**3
+"""Memory that RLIMIT_DATA counts and that is never used: stacks of the threads, Arrow's arena."""
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+UNCONFINED = Confinement(level=Level.NONE, problems=["It was started without confinement."])
+
+
+def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> Confinement:
+    """Confine this process to `data_dir` and `port`; by default to half of the machine's memory."""
+    _use_own_temporary_directory(data_dir)
+    _leave_attributes_out_of_copies()
+    memory = memory_bytes or machine_bytes() // 2
+    done = confine(
+        Sandbox(
+            read=[*interpreter_paths(), _CODE],
+            write=[data_dir],
+            ports=[port],
+            data_bytes=memory + _UNTOUCHED_BYTES,
+        )
+    )
+    if done.level is Level.FULL:
+        logger.info("confined: full, at most %d MiB of memory", memory // 1024**2)
+    else:
+        logger.warning("confined: %s. %s", done.level, done.message)
+    return done
+
+
+def machine_bytes() -> int:
+    """Memory of the machine, or of the container where that is less."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([machine, *map(_limit_in, _CGROUP_LIMITS)], key=lambda value: value or machine)
+
+
+def _limit_in(file: Path) -> int:
+    """0: there is no limit."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _use_own_temporary_directory(data_dir: Path) -> None:
+    temporary = data_dir / _TEMPORARY
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+
+
+def _leave_attributes_out_of_copies() -> None:
+    """The engine copies files with `shutil.copy2`, which would change modes and times by path."""
+    shutil.copystat = lambda *arguments, **options: None
