@@ -21,10 +21,19 @@ MOST_TICKS = 200
 """So many collections have a box of their own; others are named."""
 
 
+class TickedNames(forms.MultipleChoiceField):
+    """Names to tick. What is offered counts, however many of them have a box of their own."""
+
+    offered: frozenset[str] = frozenset()
+
+    def valid_value(self, value: Any) -> bool:
+        return value in self.offered
+
+
 class CollectionsForm(forms.Form):
     """Which collections: boxes to tick, and lines to write on where there are very many."""
 
-    collection_names = forms.MultipleChoiceField(
+    collection_names = TickedNames(
         label="Collections", required=False, widget=forms.CheckboxSelectMultiple
     )
     every = forms.BooleanField(required=False)
@@ -46,6 +55,7 @@ class CollectionsForm(forms.Form):
         self.names = [name for name, _ in offered]
         shown = offered[:MOST_TICKS]
         boxes = self.fields["collection_names"]
+        boxes.offered = frozenset(self.names)  # type: ignore[attr-defined]
         boxes.choices = [(name, counted(name, rows)) for name, rows in shown]  # type: ignore[attr-defined]
         if len(offered) <= MOST_TICKS:
             boxes.initial = [name for name, _ in shown] if ticked else []

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from backups.archive.damage import ArchiveDamaged, printable
+from backups.archive.damage import ArchiveDamaged
 from backups.hands import connected
 from backups.milvus.errors import MilvusError, NotFound, NotLoaded, Refused
-from backups.names import can_be_collection, can_be_database, is_name
 from backups.stores.base import StoreError
+from clusters.milvus_names import Kind, is_plain, is_reserved, refusal_of_any_server
 from clusters.models import Cluster
 from vbase_console.errors import FailedPrecondition, Unavailable
 from vbase_console.errors import NotFound as NothingThere
@@ -19,13 +19,9 @@ from vbase_console.errors import NotFound as NothingThere
 if TYPE_CHECKING:
     from backups.milvus.client import Client
 
-HIDDEN = "_vbase_"
-"""Collections whose names begin so are the console's own."""
 SOON_SECONDS = 5.0
 MOST_COUNTED = 200
 """A page that counts every one of thousands of collections would make the cluster crawl."""
-
-_UNUSABLE = "a name is up to 255 letters, digits and underscores, a letter or underscore first."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +41,7 @@ def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
     require_possible(database)
     with answering(), connected(cluster, database) as client:
         _require_database(client.databases(), database)
-        names = [name for name in client.collections() if not name.startswith(HIDDEN)]
+        names = [name for name in client.collections() if not is_reserved(name)]
         counted = {name: _rows_in(client, name) for name in names[:MOST_COUNTED]}
         return [SeenCollection(name=name, rows=counted.get(name)) for name in names]
 
@@ -60,12 +56,12 @@ def _rows_in(client: Client, name: str) -> int | None:
 
 def require_possible(database: str, names: Sequence[str] = ()) -> None:
     """Raise `NotFound`, without asking, for what no server calls a database or a collection."""
-    if not can_be_database(database):
-        raise NothingThere(f"There is no database '{printable(database)}': {_UNUSABLE}")
-    nowhere = [printable(name) for name in names if not can_be_collection(name)]
-    if nowhere:
+    if reason := refusal_of_any_server(Kind.DATABASE, database):
+        raise NothingThere(f"There is no such database: {reason}")
+    reasons = [refusal_of_any_server(Kind.COLLECTION, name) for name in names]
+    if any(reasons):
         raise NothingThere(
-            f"Database '{database}' has no collection {', '.join(nowhere)}: {_UNUSABLE}"
+            f"Database '{database}' has no such collection: {' '.join(filter(None, reasons))}"
         )
 
 
@@ -92,7 +88,7 @@ def _has(client: Client, name: str) -> bool:
     try:
         return client.has(name)
     except Refused:
-        if is_name(name):
+        if is_plain(name):
             raise
         return False
 

@@ -16,9 +16,8 @@ from backups.archive.description import CollectionDescription
 from backups.milvus import losses
 from backups.milvus.legal_names import refusal_of_name
 from backups.milvus.server import Server
-from backups.names import LONGEST, fits
 from backups.states import OnConflict
-from clusters.milvus_names import Kind
+from clusters.milvus_names import MAX_NAME_BYTES, Kind
 from vbase_console.errors import NotFound
 
 if TYPE_CHECKING:
@@ -166,8 +165,9 @@ def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
         means = target.collection_of.get(step.target)
         what = f", as an alias of '{means}'" if means else ""
         found.append(f"'{step.target}' exists already in database '{wish.db_name}'{what}.")
-    if not fits(step.target):
-        found.append(f"'{step.target}' is longer than {LONGEST} bytes: choose a shorter suffix.")
+    if len(step.target.encode()) > MAX_NAME_BYTES:
+        text = f"'{step.target}' is longer than {MAX_NAME_BYTES} bytes: choose a shorter suffix."
+        found.append(text)
     own = target.aliases_of.get(step.target, ()) if step.replaces else ()
     for alias in step.aliases:
         if target.is_taken(alias) and alias not in own:

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from backups.archive.description import LoadDescription
 from backups.milvus import create
 from backups.milvus.client import Client
-from backups.names import LONGEST
 from backups.preflight import Step
 from clusters.drivers.base import Guard
+from clusters.milvus_names import MAX_NAME_BYTES, shortened
 
 OLD = "_vbase_old_"
 
@@ -113,7 +113,7 @@ def _names(name: str, tail: str) -> Iterator[str]:
     """All with this tail, however long the name is."""
     for number in itertools.count(1):
         end = tail if number == 1 else f"{tail}_{number}"
-        yield f"{name[: LONGEST - len(end)]}{end}"
+        yield f"{shortened(name, MAX_NAME_BYTES - len(end.encode()))}{end}"
 
 
 def _kept(target: str, name: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from backups.milvus.client import Client
 from backups.models import BackupJob, PolicyRun
+from clusters.milvus_names import is_reserved
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
-HIDDEN = "_vbase_"
 WARN = "WARN"
 
 
@@ -21,7 +21,7 @@ def wanted(attempt: Attempt, job: BackupJob, client: Client) -> list[str]:
     """
     if not job.policy_id:
         return list(job.collection_names)
-    there = [name for name in client.collections() if not name.startswith(HIDDEN)]
+    there = [name for name in client.collections() if not is_reserved(name)]
     chosen = job.collection_names or there
     missing = [name for name in chosen if name not in there and not client.has(name)]
     if missing and job.options.get("on_missing") != WARN:

@@ -31,6 +31,8 @@ RESERVED_PREFIX = "_vbase_"
 ALL_PARTITIONS = "_all"
 """The engine's word for every partition: rows that are written to one of that name are lost."""
 
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
+"""Every Milvus gives such a name."""
 SEPARATORS = frozenset("/\\\0")
 """The last one ends a path."""
 INDEX_TYPE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
@@ -64,8 +66,7 @@ def refusal_of_any_server(kind: Kind, name: str) -> str:
     reason = (
         _unless_said(name)
         or _unless_fits(name, MAX_NAME_BYTES)
-        or _unless_text(name)
-        or _unless_free_of(SEPARATORS, name)
+        or _unless_no_path(name)
         or (_unless_header(name) if kind is Kind.DATABASE else "")
     )
     return _sentence(kind, name, reason)
@@ -91,6 +92,11 @@ def refusal_of_new(kind: Kind, name: str) -> str:
         or _unless_of_its_kind(kind, name)
     )
     return _sentence(kind, name, reason)
+
+
+def is_plain(name: str) -> bool:
+    """True where every Milvus lets a database or a collection be called so."""
+    return PLAIN.fullmatch(name) is not None
 
 
 def is_reserved(name: str) -> bool:

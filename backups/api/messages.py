@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.models import MOST_RETAINED
 from backups.policies.preview import MOST_RUNS
 from backups.policies.states import OnMissing
@@ -36,7 +37,12 @@ class BackupName(Text):
 
 class Names(serializers.ListField):
     def __init__(self, **options: Any) -> None:
-        super().__init__(child=Text(allow_blank=False, max_length=255), max_length=1024, **options)
+        super().__init__(
+            child=Text(allow_blank=False, max_length=255),
+            max_length=MAX_COLLECTIONS,
+            error_messages={"max_length": TOO_MANY_COLLECTIONS},
+            **options,
+        )
 
 
 class ServiceBody(Body):

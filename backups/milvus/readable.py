@@ -23,6 +23,7 @@ from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, NotFound, Unsupported
 from backups.milvus.indexing import Say
+from clusters.milvus_names import MAX_NAME_BYTES, RESERVED_PREFIX, shortened
 
 _POLL_SECONDS = 0.2
 _ALL = LoadDescription(status=LoadStatus.LOADED)
@@ -109,7 +110,7 @@ def _plain_index(field: FieldDescription) -> IndexDescription:
     index_type, metric = _PLAIN_INDEXES.get(field.data_type, _PLAINEST)
     return IndexDescription(
         field_name=field.name,
-        index_name=f"_vbase_{field.name}",
+        index_name=shortened(f"{RESERVED_PREFIX}{field.name}", MAX_NAME_BYTES),
         params={"index_type": index_type, "metric_type": metric},
     )
 

@@ -14,7 +14,6 @@ from django.utils import timezone as clock
 
 from backups.looking import require_database
 from backups.models import Backup, BackupJob
-from backups.names import is_name
 from backups.policies import schedules, target
 from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.firing import start_run
@@ -23,6 +22,7 @@ from backups.policies.states import OnMissing
 from backups.protection.judging import judge
 from backups.services.admission import hold_backup, require_available
 from clusters.admission import refuse_ending, unfinished
+from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
@@ -40,7 +40,7 @@ def look_for_database(cluster: Cluster, db_name: str) -> None:
     """
     if db_name in ("", DEFAULT_DATABASE) or cluster.condition != Condition.RUNNING:
         return
-    if is_name(db_name):
+    if not refusal_of_any_server(Kind.DATABASE, db_name):
         with contextlib.suppress(Unavailable):
             require_database(cluster, db_name)
 

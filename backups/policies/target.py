@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backups.names import is_name
+from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.policies.models import MOST_RETAINED
 from backups.policies.states import OnMissing
+from clusters.milvus_names import (
+    RESERVED_PREFIX,
+    Kind,
+    is_reserved,
+    refusal_of_any_server,
+    shown,
+)
 from vbase_console.errors import InvalidArgument
-
-RESERVED = "_vbase_"
-MOST_COLLECTIONS = 1000
 
 
 class Refusals:
@@ -42,12 +46,12 @@ def check(
     cron = _schedule(refusals, schedule_cron, timezone)
     if isinstance(retention_count, bool) or not 1 <= retention_count <= MOST_RETAINED:
         refusals.add("retentionCount", f"Keep 1 to {MOST_RETAINED} backups.")
-    if not is_name(db_name):
-        refusals.add("dbName", _unnamable(db_name))
+    if unnamable := refusal_of_any_server(Kind.DATABASE, db_name):
+        refusals.add("dbName", unnamable)
     for name in collection_names:
         _check_collection(refusals, name)
-    if len(collection_names) > MOST_COLLECTIONS:
-        text = f"Name at most {MOST_COLLECTIONS}, or none for every collection."
+    if len(collection_names) > MAX_COLLECTIONS:
+        text = f"{TOO_MANY_COLLECTIONS} A policy that names none takes every collection."
         refusals.add("collectionNames", text)
     if on_missing not in OnMissing.values:
         refusals.add("onMissing", f"Give one of {', '.join(OnMissing.values)}.")
@@ -68,16 +72,8 @@ def _schedule(refusals: Refusals, text: str, zone: str) -> Cron:
 
 
 def _check_collection(refusals: Refusals, name: str) -> None:
-    if name.startswith(RESERVED):
-        text = f"{name}: names that begin with {RESERVED} are the console's own."
+    if is_reserved(name):
+        text = f"{shown(name)}: names that begin with {RESERVED_PREFIX} are the console's own."
         refusals.add("collectionNames", text)
-    elif not is_name(name):
-        refusals.add("collectionNames", _unnamable(name))
-
-
-def _unnamable(name: str) -> str:
-    shown = name[:64].replace("\x00", "?")
-    return (
-        f"'{shown}' cannot be a name in Milvus: use up to 255 letters, digits and underscores, "
-        "a letter or underscore first."
-    )
+    elif unnamable := refusal_of_any_server(Kind.COLLECTION, name):
+        refusals.add("collectionNames", unnamable)

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from backups.hands import connected
-from backups.looking import HIDDEN, answering
+from backups.looking import answering
+from clusters.milvus_names import is_reserved
 from clusters.models import Cluster
 from vbase_console.errors import Unavailable
 
@@ -32,4 +33,4 @@ def _collections_of(client: Client, database: str, until: float) -> list[str]:
     if left <= 0:
         raise Unavailable(f"It did not list its collections within {LONGEST_SECONDS:.0f} s.")
     there = client.collections(database, seconds=left)
-    return [name for name in there if not name.startswith(HIDDEN)]
+    return [name for name in there if not is_reserved(name)]

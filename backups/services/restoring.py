@@ -12,7 +12,6 @@ from django.db.models import Q
 from backups.hands import connected, free_bytes_of, open_archive
 from backups.looking import answering
 from backups.models import Backup, BackupJob
-from backups.names import is_name
 from backups.preflight import Preflight, Wish, look, preflight
 from backups.services.admission import (
     hold_backup,
@@ -22,6 +21,7 @@ from backups.services.admission import (
 from backups.services.asking import ask
 from backups.states import JobKind, OnConflict
 from clusters.admission import require_running
+from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
@@ -156,9 +156,9 @@ def wish_for(
     if suffix and not SUFFIX.fullmatch(suffix):
         text = "Use 1 to 64 letters, digits and underscores."
         raise InvalidArgument(field_errors={"suffix": [text]})
-    if db_name and db_name != backup.db_name and not is_name(db_name):
-        text = "Use up to 255 letters, digits and underscores, a letter or underscore first."
-        raise InvalidArgument(field_errors={"dbName": [text]})
+    unnamable = refusal_of_any_server(Kind.DATABASE, db_name) if db_name else ""
+    if unnamable and db_name != backup.db_name:
+        raise InvalidArgument(field_errors={"dbName": [unnamable]})
     chosen = tuple(dict.fromkeys(name for name in names if name))
     _require_held(backup, chosen)
     return Wish(

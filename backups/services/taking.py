@@ -13,10 +13,12 @@ from django.utils import timezone
 
 from backups.looking import require_collections, require_possible
 from backups.models import NAME, Backup, BackupJob
+from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.services.admission import hold_cluster
 from backups.services.asking import ask
 from backups.states import JobKind
 from clusters.admission import require_running
+from clusters.milvus_names import RESERVED_PREFIX, is_reserved
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, InvalidArgument
@@ -142,9 +144,13 @@ def _chosen_collections(names: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(name for name in names if name))
     if not chosen:
         raise InvalidArgument(field_errors={"collectionNames": ["Name at least one collection."]})
-    reserved = [name for name in chosen if name.startswith("_vbase_")]
+    if len(chosen) > MAX_COLLECTIONS:
+        raise InvalidArgument(field_errors={"collectionNames": [TOO_MANY_COLLECTIONS]})
+    reserved = [name for name in chosen if is_reserved(name)]
     if reserved:
-        text = f"{', '.join(reserved)}: names that begin with _vbase_ are the console's own."
+        text = (
+            f"{', '.join(reserved)}: names that begin with {RESERVED_PREFIX} are the console's own."
+        )
         raise InvalidArgument(field_errors={"collectionNames": [text]})
     return chosen
 

@@ -12,9 +12,9 @@ from backups.archive.layout import delete_archive
 from backups.hands import connected
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
-from backups.names import LONGEST
 from backups.stores.local import LocalStore
 from backups.swap import Swap
+from clusters.milvus_names import MAX_NAME_BYTES
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import Dead, taken_over
@@ -24,7 +24,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
-NAMES = ["images", "n" * LONGEST]
+NAMES = ["images", "n" * MAX_NAME_BYTES, "日" * (MAX_NAME_BYTES // 3)]
 ELSEWHERE = "elsewhere"
 
 
@@ -97,7 +97,7 @@ def hidden(cluster: Cluster) -> list[str]:
         return [name for name in client.collections() if name.startswith("_vbase_")]
 
 
-@pytest.mark.parametrize("name", NAMES, ids=["short", "long"])
+@pytest.mark.parametrize("name", NAMES, ids=["short", "long", "many bytes"])
 def test_what_was_replaced_is_kept_under_a_name_that_is_told_where_its_own_is_taken(
     restoring: Callable[..., BackupJob],
     milvus: MilvusClient,

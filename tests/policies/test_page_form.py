@@ -70,7 +70,7 @@ def test_all_means_all_although_some_are_ticked(cluster: Cluster, alices: Browse
         ({"timezone": "Mars/Base"}, "is no time zone"),
         ({"retention_count": "0"}, "greater than or equal to 1"),
         ({"retention_count": "many"}, "whole number"),
-        ({"db_name": "no name"}, "cannot be a name in Milvus"),
+        ({"db_name": "no/name"}, "'no/name' cannot be the name of a database"),
         ({"which": "chosen"}, "Choose at least one collection"),
         ({"which": "chosen", "others": "_vbase_x"}, "console's own"),
     ],
@@ -184,6 +184,15 @@ def test_very_many_collections_are_listed_in_part_and_named(
     content = shown(alices.open("policy-create", cluster.pk))
     assert content.count('type="checkbox"') == 200
     assert 'name="others"' in content
+
+
+def test_three_thousand_ticks_are_taken(
+    cluster: Cluster, alices: Browser, pretend: Pretend
+) -> None:
+    names = [f"c{number:04}" for number in range(3_000)]
+    pretend(default=names)
+    alices.send("policy-create", cluster.pk, **TYPED | CHOSEN | {"collection_names": names})
+    assert BackupPolicy.objects.get().collection_names == names
 
 
 def test_a_collection_that_is_gone_stays_ticked_and_says_so(

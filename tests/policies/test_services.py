@@ -37,9 +37,9 @@ BAD = [
     ({"timezone": "Mars/Base"}, "timezone"),
     ({"retention_count": 0}, "retentionCount"),
     ({"retention_count": 1001}, "retentionCount"),
-    ({"db_name": "no name"}, "dbName"),
+    ({"db_name": "no/name"}, "dbName"),
     ({"collection_names": ["_vbase_x"]}, "collectionNames"),
-    ({"collection_names": ["1st"]}, "collectionNames"),
+    ({"collection_names": ["../1st"]}, "collectionNames"),
     ({"on_missing": "PANIC"}, "onMissing"),
 ]
 

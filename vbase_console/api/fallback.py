@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
 
 from vbase_console.api.errors import UNEXPECTED, Refusal
 from vbase_console.pages import errors as pages
@@ -30,7 +29,7 @@ def _below_v1(otherwise: Handler, *, code: str, status: int, message: str) -> Ha
 
 
 bad_request = _below_v1(
-    defaults.bad_request,
+    pages.bad_request,
     code="INVALID_ARGUMENT",
     status=400,
     message="This request cannot be understood; check its host and its headers.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -27,6 +28,13 @@ TITLES = {
 }
 
 
+MESSAGES_OF_BAD_REQUESTS: dict[type[Exception], str] = {
+    TooManyFieldsSent: "The form has more fields than the console takes. Tick fewer, or use its "
+    "choice for all of them.",
+    RequestDataTooBig: "The form is larger than 1 MB. Name fewer, or use its choice for all.",
+}
+
+
 class AsksBack(Aborted):
     """The page has a question before it does what was asked for: nothing is refused yet."""
 
@@ -45,6 +53,15 @@ def refusal_page(request: HttpRequest, error: ConsoleError) -> HttpResponse:
     if error.retry_after_seconds is not None:
         response["Retry-After"] = str(error.retry_after_seconds)
     return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Rendered without the request, which is not understood."""
+    message = next(
+        (text for kind, text in MESSAGES_OF_BAD_REQUESTS.items() if isinstance(exception, kind)),
+        "This request cannot be understood; check its address and what was sent with it.",
+    )
+    return error_page(HttpRequest(), 400, message)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

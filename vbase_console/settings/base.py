@@ -7,6 +7,7 @@ from pathlib import Path
 
 from whitenoise.compress import Compressor
 
+from backups.names import MAX_COLLECTIONS
 from vbase_console.settings.env import (
     env_choice,
     env_directory,
@@ -145,6 +146,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 # A larger body is refused before it is parsed; nothing that the console takes comes near it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# A form may tick as many collections as a request may name, beside its other fields.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_COLLECTIONS + 100
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["vbase_console.api.authentication.ApiKeyAuthentication"],

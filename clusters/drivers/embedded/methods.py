@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-RESERVED = "_vbase_"
-"""Collections whose names begin so are the console's own."""
+from clusters.milvus_names import RESERVED_PREFIX
+
+RESERVED = RESERVED_PREFIX
 
 NAME_FIELDS = (
     "collection_name",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from backups.models import Backup
+from backups.names import MAX_COLLECTIONS
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.backups.seeds import seed_backup
@@ -42,7 +43,7 @@ def test_a_name_is_legal_whatever_the_database_is_called(api: Api, of: str) -> N
 
 
 NOWHERE = [
-    *[{"dbName": name} for name in ("ventas_año", "a\nb", "a/b", "..\\x", " a", "a\x7f")],
+    *[{"dbName": name} for name in ("ventas_año", "a\nb", "a/b", "..\\x", " a", "a\x7f", "..")],
     *[{"collectionNames": ["images", name]} for name in ("a/b", "..\\x", "é" * 128)],
 ]
 
@@ -53,7 +54,8 @@ def test_what_no_server_calls_anything_is_not_found(
 ) -> None:
     for path in (of, f"/{cluster.service_id}/backup"):
         said = api.post(path, **({"collectionNames": ["images"]} | body))
-        assert (said.code, "up to 255" in said["response"]["message"]) == ("NOT_FOUND", True)
+        refused = "cannot be the name of a" in said["response"]["message"]
+        assert (said.code, refused) == ("NOT_FOUND", True)
     assert not Backup.objects.exists()
 
 
@@ -160,3 +162,13 @@ def test_a_refusal_leaves_history_and_no_job(api: Api, of: str) -> None:
 
 def test_a_stranger_finds_no_service_to_back_up(stranger: Api, of: str) -> None:
     assert stranger.post(of, collectionNames=["images"]).status == 404
+
+
+def test_three_thousand_collections_are_taken(api: Api, of: str) -> None:
+    names = [f"c{number:04}" for number in range(3_000)]
+    assert api.post(of, collectionNames=names)["job"]["collectionNames"] == names
+
+
+def test_more_than_may_be_named_are_refused_in_words(api: Api, of: str) -> None:
+    said = api.post(of, collectionNames=["c"] * (MAX_COLLECTIONS + 1))
+    assert said.field_errors == {"collectionNames": ["Name at most 10,000 collections."]}

@@ -82,6 +82,18 @@ def test_everything_can_be_said_at_once(api: Api, policies: str) -> None:
     assert policy["nextRunAt"] is None
 
 
+@pytest.mark.parametrize("name", ["my-docs", "日本", "1st", "a name", ".dots.", "n" * 255])
+def test_a_policy_takes_every_name_that_a_backup_takes(api: Api, policies: str, name: str) -> None:
+    policy = api.post(policies, **LEAST, dbName="my-db.x", collectionNames=[name])["policy"]
+    assert (policy["dbName"], policy["collectionNames"]) == ("my-db.x", [name])
+
+
+def test_a_policy_of_three_thousand_collections_is_taken(api: Api, policies: str) -> None:
+    names = [f"c{number:04}" for number in range(3_000)]
+    policy = api.post(policies, **LEAST, collectionNames=names)["policy"]
+    assert policy["collectionNames"] == names
+
+
 def test_both_spellings_are_taken(api: Api, policies: str) -> None:
     said = api.post(policies, schedule_cron="@daily", retention_count=1, on_missing="WARN")
     assert (said["policy"]["scheduleCron"], said["policy"]["onMissing"]) == ("@daily", "WARN")
@@ -116,13 +128,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"retentionCount": 1.5}, "retentionCount"),
     ({"retentionCount": True}, "retentionCount"),
     ({"isActive": "yes"}, "isActive"),
-    ({"dbName": "no name"}, "dbName"),
+    ({"dbName": "no/name"}, "dbName"),
+    ({"dbName": "no name "}, "dbName"),
+    ({"dbName": ".."}, "dbName"),
+    ({"dbName": "日本"}, "dbName"),
+    ({"collectionNames": ["../c"]}, "collectionNames"),
+    ({"collectionNames": ["日" * 86]}, "collectionNames"),
     ({"dbName": "d\x00b"}, "dbName"),
     ({"dbName": "d" * 256}, "dbName"),
     ({"collectionNames": "images"}, "collectionNames"),
     ({"collectionNames": ["_vbase_x"]}, "collectionNames"),
     ({"collectionNames": ["images", 5]}, "collectionNames.1"),
-    ({"collectionNames": [f"c{number}" for number in range(1001)]}, "collectionNames"),
+    ({"collectionNames": [f"c{number}" for number in range(10_001)]}, "collectionNames"),
     ({"onMissing": "PANIC"}, "onMissing"),
     ({"serviceId": "svc-other"}, "serviceId"),
     ({"policyId": "pol-mine"}, "policyId"),
@@ -139,7 +156,7 @@ def test_what_is_wrong_is_named(api: Api, policies: str, body: dict[str, Any], f
 
 
 def test_everything_that_is_wrong_is_named_at_once(api: Api, policies: str) -> None:
-    said = api.post(policies, scheduleCron="x", timezone="y", retentionCount=0, dbName="1st")
+    said = api.post(policies, scheduleCron="x", timezone="y", retentionCount=0, dbName="a/b")
     assert set(said.field_errors) == {"scheduleCron", "timezone", "retentionCount", "dbName"}
 
 
@@ -291,7 +308,7 @@ WRONG_CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"timezone": ""}, "timezone"),
     ({"retentionCount": 1001}, "retentionCount"),
     ({"dbName": ""}, "dbName"),
-    ({"collectionNames": ["1st"]}, "collectionNames"),
+    ({"collectionNames": ["../1st"]}, "collectionNames"),
     ({"onMissing": "PANIC"}, "onMissing"),
     ({"policyId": "pol-other"}, "policyId"),
     ({"lastRunAt": None}, "lastRunAt"),

@@ -9,6 +9,7 @@ import pytest
 from backups import looking
 from backups.looking import SeenCollection
 from backups.models import Backup, BackupJob
+from backups.names import MAX_COLLECTIONS
 from backups.services import taking
 from backups.views import take
 from clusters import services as clusters
@@ -183,3 +184,21 @@ def test_a_viewer_takes_none(cluster: Cluster, bobs: Browser) -> None:
     assert bobs.open("backup-take", cluster.pk).status_code == 403
     assert bobs.open("backup-take-from").status_code == 403
     assert b"take-backup" not in bobs.open("cluster-detail", cluster.pk).content
+
+
+def test_three_thousand_ticks_are_taken(
+    cluster: Cluster, alices: Browser, pretend: Pretend
+) -> None:
+    names = [f"c{number:04}" for number in range(3_000)]
+    pretend(*names)
+    alices.send("backup-take", cluster.pk, db_name="default", collection_names=names)
+    assert BackupJob.objects.get().collection_names == names
+
+
+def test_more_than_may_be_named_are_refused_in_the_form(
+    cluster: Cluster, alices: Browser, pretend: Pretend
+) -> None:
+    pretend(*(f"c{number:05}" for number in range(MAX_COLLECTIONS + 1)))
+    answer = alices.send("backup-take", cluster.pk, db_name="default", every="on")
+    assert b"Name at most 10,000 collections." in answer.content
+    assert not BackupJob.objects.exists()
