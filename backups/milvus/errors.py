@@ -22,6 +22,7 @@ _TRANSIENT_CODES = frozenset([2, 3, 4, 8, 9])
 _NOT_FOUND_CODES = frozenset([100, 200, 700, 800, 1600])
 """Collection, partition, index, database, alias."""
 _NOT_LOADED_CODES = frozenset([101])
+_NOT_OFFERED_CODES = frozenset([10])
 _LEGACY_NOT_FOUND = frozenset([4, 25, 28])
 """`error_code` of servers that do not send `code` yet."""
 
@@ -109,6 +110,8 @@ def of_status(status: Any, where: str) -> MilvusError | None:
         return NotFound(message, permanent=True)
     if status.code in _NOT_LOADED_CODES:
         return NotLoaded(f"{message}. Load the collection first.", permanent=True)
+    if status.code in _NOT_OFFERED_CODES:
+        return NotOffered(message, permanent=True)
     if any(text in status.reason.lower() for text in _FULL):
         return NoRoom(message)
     if status.retriable or status.code in _TRANSIENT_CODES:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
-from pymilvus import MilvusClient, MilvusException
+from pymilvus import MilvusClient
 
 from clusters.drivers.base import DriverError
 from clusters.drivers.embedded.engine import Engine
@@ -231,23 +231,6 @@ def test_it_says_what_is_wrong(
 ) -> None:
     with pytest.raises(DriverError, match=message):
         snapshot(server, name, **options)
-
-
-def test_tenants_have_snapshots_of_their_own(
-    server: Launched, client: MilvusClient, written: str
-) -> None:
-    client.create_snapshot(f"mine_{written}", written)
-    assert client.list_snapshots(written) == [f"mine_{written}"]
-    described = client.describe_snapshot(f"mine_{written}", collection_name=written)
-    assert described.collection_name == written
-    assert f"mine_{written}" not in server.control("ListSnapshots")["names"]
-    client.drop_snapshot(f"mine_{written}", collection_name=written)
-    assert client.list_snapshots(written) == []
-
-
-def test_a_tenants_snapshot_of_nothing_is_refused(client: MilvusClient) -> None:
-    with pytest.raises(MilvusException, match="no collection"):
-        client.create_snapshot("s", "nothing")
 
 
 def test_rows_written_meanwhile_are_all_there(

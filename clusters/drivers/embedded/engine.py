@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
+from milvus_lite.exceptions import CollectionAlreadyExistsError
 from milvus_lite.storage.manifest import Manifest
 
 from clusters.drivers.embedded import (
@@ -35,6 +36,7 @@ from clusters.milvus_names import Kind, refusal_of_use
 logger = logging.getLogger(__name__)
 
 _TRASH = ".trash"
+_STAGING = ".staging"
 
 
 def _in_catalogue(name: str) -> Callable[..., Any]:
@@ -64,6 +66,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         odd_names.install()
         super().__init__(str(data_dir))
         self._empty_trash()
+        shutil.rmtree(self._root / _STAGING, ignore_errors=True)
 
     create_database = _in_catalogue("create_database")
     drop_database = _in_catalogue("drop_database")
@@ -133,6 +136,25 @@ class Engine(MilvusLite):  # type: ignore[misc]
         with self.catalogue:
             return self._settle(super().create_collection(*arguments, **options))
 
+    def add_collection(self, key: Key, fill: Callable[[Path], None]) -> None:
+        """Have `fill` write a collection's files, then show all of it in one step.
+
+        Raises CollectionAlreadyExistsError if a collection or an alias has the name.
+        """
+        database, name = key
+        self._validate_name(name)
+        staged = self._root / _STAGING / uuid.uuid4().hex
+        staged.mkdir(parents=True)
+        try:
+            fill(staged)
+            with self.catalogue:
+                if self.has_collection(name, database) or name in self._aliases(database):
+                    raise CollectionAlreadyExistsError(f"collection {name!r} exists already")
+                staged.rename(self._directory(key))
+                self.get_collection(name, database)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
     def _settle(self, collection: Any) -> Any:
         """Readers see a collection only once it answers as it did before."""
         key = self._key_of(collection)
@@ -141,7 +163,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             reading.furnish(collection)
             indexing.furnish(collection)
             load_state.rebuild_broken_indexes(collection)
-            auto_ids.stand_above_largest_key(collection)
+            auto_ids.furnish(collection)
             self._load(key, collection)
             self._settled[key] = collection
         return self._settled[key]

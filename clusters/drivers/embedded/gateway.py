@@ -13,13 +13,11 @@ from itertools import repeat
 from typing import Any
 
 import grpc
-from google.protobuf.message_factory import GetMessageClass
-from milvus_lite.db import DEFAULT_DATABASE_NAME
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from clusters.drivers.embedded import load_state
 from clusters.drivers.embedded.authentication import Credentials, Role
 from clusters.drivers.embedded.cores import Permits
+from clusters.drivers.embedded.databases import database_of, target_database_of
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.fence import Fence, Overtaken, attempt_in
 from clusters.drivers.embedded.locking import CollectionLocks, Key
@@ -33,12 +31,13 @@ from clusters.drivers.embedded.methods import (
     UNCOUNTED,
 )
 from clusters.drivers.embedded.reading import room_of
+from clusters.drivers.embedded.refusals import METHODS, SERVICE, reason_for_refusing, refused
 from clusters.drivers.embedded.request_names import refusal_of
+from clusters.drivers.embedded.servicer import Servicer
 from clusters.drivers.embedded.wire import Details, Handler, Interceptor
 from clusters.milvus_names import Kind, refusal_of_use
 
-_SERVICE = "/milvus.proto.milvus.MilvusService"
-_METHODS = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name
+_SERVICE = f"/{SERVICE.full_name}"
 _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
 _COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
 
@@ -89,9 +88,13 @@ class Gateway(Interceptor):
         self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
     ) -> Handler | None:
         handler = continuation(handler_call_details)
-        behavior = handler.unary_unary if handler is not None else None
         service, _, method = handler_call_details.method.rpartition("/")
-        if handler is None or behavior is None or service != _SERVICE:
+        if handler is None or service != _SERVICE:
+            return handler
+        if reason := reason_for_refusing(method, Servicer):
+            return _refusing(method, reason, handler)
+        behavior = handler.unary_unary
+        if behavior is None:
             return handler
         role = self._credentials.role_of(handler_call_details.invocation_metadata)
 
@@ -132,7 +135,7 @@ class Gateway(Interceptor):
 
     def _answer(self, call: Call, behavior: Behavior) -> Any:
         if call.method != "ShowCollections":
-            return _implemented(call, behavior)
+            return behavior(call.request, call.context)
         # A collection that goes while all are listed would fail the whole list.
         with self._engine.catalogue:
             answer = behavior(call.request, call.context)
@@ -143,8 +146,10 @@ class Gateway(Interceptor):
     def _turn(self, call: Call) -> AbstractContextManager[Collection[Key]]:
         if call.method in READERS or call.method in UNCOUNTED:
             return nullcontext(())
-        names = call.names()
-        return self._locks.held(lambda: [self._engine.key(name, call.database) for name in names])
+        named = [(name, call.database) for name in call.names()]
+        if target := getattr(call.request, "target_collection_name", ""):
+            named.append((target, target_database_of(call.request, call.context)))
+        return self._locks.held(lambda: [self._engine.key(*each) for each in named])
 
     def _permit(self, call: Call) -> AbstractContextManager[None]:
         return nullcontext() if call.method in UNCOUNTED else self._permits.one()
@@ -180,30 +185,36 @@ class Gateway(Interceptor):
         return name.startswith(RESERVED) or bool(real_name.startswith(RESERVED))
 
 
-def _implemented(call: Call, behavior: Behavior) -> Any:
-    try:
-        return behavior(call.request, call.context)
-    except NotImplementedError:  # how generated servicers say it; a traceback would fill the log
-        reason = f"This server does not offer {call.method}."
-        call.context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
+def _refusing(method: str, reason: str, handler: Handler) -> Handler:
+    """Answer at once: a refused call waits for no lock and no core."""
 
+    def refuse(_request: Any, context: grpc.ServicerContext) -> Any:
+        if (answer := refused(method, reason)) is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
+        return answer
 
-def database_of(request: Any, context: grpc.ServicerContext) -> str:
-    """As the engine's own servicer finds it: in the request, else in the call's metadata."""
-    if getattr(request, "db_name", ""):
-        return str(request.db_name)
-    sent = (value for key, value in context.invocation_metadata() if key.lower() == "dbname")
-    return next((str(value) for value in sent if value), DEFAULT_DATABASE_NAME)
+    def refuse_stream(request: Any, context: grpc.ServicerContext) -> Any:
+        yield refuse(request, context)
+
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[METHODS[method].client_streaming, METHODS[method].server_streaming]
+    answered: Handler = make(
+        refuse_stream if METHODS[method].server_streaming else refuse,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return answered
 
 
 def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
-    status = common_pb2.Status(reason=reason, **codes)
-    answer = GetMessageClass(_METHODS[call.method].output_type)
-    if answer is common_pb2.Status:
-        return status
-    if "status" not in answer.DESCRIPTOR.fields_by_name:
+    answer = refused(call.method, reason, **codes)
+    if answer is None:
         call.context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
-    return answer(status=status)
+    return answer
 
 
 def _without_reserved(answer: Any) -> Any:

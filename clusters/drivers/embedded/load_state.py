@@ -22,11 +22,14 @@ _MARK = "vbase_released"
 
 def remember(collection: Any) -> None:
     """Call it after whatever may have loaded or released the collection."""
-    mark = _mark(collection)
     if collection.load_state == "released":
-        mark.touch()
+        mark_released(Path(collection.data_dir))
     else:
-        mark.unlink(missing_ok=True)
+        _mark(collection).unlink(missing_ok=True)
+
+
+def mark_released(directory: Path) -> None:
+    (directory / _MARK).touch()
 
 
 def restore(collection: Any) -> None:

@@ -10,6 +10,7 @@ NAME_FIELDS = (
     "collection_name",
     "collection_names",
     "collectionName",
+    "target_collection_name",
     "oldName",
     "newName",
     "alias",
@@ -21,10 +22,11 @@ NEW_NAMES = {
     "RenameCollection": "newName",
     "CreateAlias": "alias",
     "AlterAlias": "alias",
+    "RestoreSnapshot": "target_collection_name",
 }
 """Methods that give a name, and the field that it stands in."""
 
-UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth"])
+UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth", "AllocTimestamp"])
 """Too small to wait for a core."""
 
 CHANGE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex", "CreateIndex"])
@@ -57,13 +59,10 @@ READERS = frozenset(
         "Query",
         "GetFlushState",
         "GetFlushAllState",
-        "GetPersistentSegmentInfo",
-        "GetQuerySegmentInfo",
-        "GetReplicas",
-        "GetMetrics",
+        "GetRestoreSnapshotState",
+        "ListRestoreSnapshotJobs",
         "GetCompactionState",
         "ManualCompaction",
-        "GetCompactionStateWithPlans",
         "ListDatabases",
         "DescribeDatabase",
         "ListSnapshots",

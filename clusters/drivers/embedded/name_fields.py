@@ -54,6 +54,7 @@ GIVEN = frozenset(
         "CreatePartitionRequest.partition_name",
         "CreateAliasRequest.alias",
         "RenameCollectionRequest.newName",
+        "RestoreSnapshotRequest.target_collection_name",
         "CreateSnapshotRequest.name",
     ]
 )
@@ -62,7 +63,6 @@ GIVEN = frozenset(
 GIVEN_IF_SAID = frozenset(
     [
         "CreateDatabaseRequest.db_name",
-        "RestoreSnapshotRequest.target_collection_name",
         "RestoreSnapshotRequest.target_db_name",
         "RestoreExternalSnapshotRequest.target_collection_name",
     ]
@@ -108,6 +108,8 @@ NOT_NAMES: dict[str, tuple[str, ...]] = {
         "DeleteRequest.ExprTemplateValuesEntry.key",
     ),
     _PARAMETER: (
+        "RunAnalyzerRequest.analyzer_params",
+        "RunAnalyzerRequest.analyzer_names",
         "KeyValuePair.key",
         "KeyValuePair.value",
         "AlterCollectionRequest.delete_keys",
@@ -149,6 +151,7 @@ NOT_NAMES: dict[str, tuple[str, ...]] = {
         "CollectionSchema.external_spec",
     ),
     _ROWS: (
+        "RunAnalyzerRequest.placeholder",
         "BytesArray.data",
         "GeometryArray.data",
         "GeometryWktArray.data",
@@ -272,9 +275,6 @@ NOT_NAMES: dict[str, tuple[str, ...]] = {
         "RestoreExternalSnapshotRequest.external_spec",
         "RoleEntity.name",
         "RoleEntity.description",
-        "RunAnalyzerRequest.analyzer_params",
-        "RunAnalyzerRequest.placeholder",
-        "RunAnalyzerRequest.analyzer_names",
         "TransferNodeRequest.source_resource_group",
         "TransferNodeRequest.target_resource_group",
         "TransferReplicaRequest.source_resource_group",

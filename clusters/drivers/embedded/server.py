@@ -24,6 +24,7 @@ from clusters.drivers.embedded.gateway import Gateway
 from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
 from clusters.drivers.embedded.snapshots import Snapshots
+from clusters.drivers.embedded.tenant_snapshots import TenantSnapshots
 from clusters.drivers.sandbox.process import Confinement
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,9 @@ class Server:
         self._permits = Permits(self._effective)
         snapshots = data_dir / "snapshots"
         self._of_console = Snapshots(self._engine, self._locks, snapshots / "console")
-        self._of_tenant = Snapshots(self._engine, self._locks, snapshots / "tenant")
+        self._of_tenant = TenantSnapshots(
+            self._engine, Snapshots(self._engine, self._locks, snapshots / "tenant")
+        )
         self._fence = Fence()
         self._gateway = Gateway(self._engine, self._locks, self._permits, credentials, self._fence)
         self._server = self._listen(port)
@@ -91,7 +94,7 @@ class Server:
             options=_OPTIONS,
         )
         milvus_pb2_grpc.add_MilvusServiceServicer_to_server(
-            Servicer(self._engine, self._of_tenant), server
+            Servicer(self._engine, self._locks, self._of_tenant), server
         )
         server.add_generic_rpc_handlers((control_handlers(self._control_methods()),))
         try:

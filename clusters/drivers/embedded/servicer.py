@@ -8,31 +8,49 @@ from datetime import datetime
 from typing import Any
 
 import grpc
-from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from milvus_lite.adapter.grpc.errors import to_status_kwargs
+from milvus_lite.exceptions import MilvusLiteError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from clusters.drivers.embedded import auto_ids, indexing
 from clusters.drivers.embedded.control import ControlError
+from clusters.drivers.embedded.databases import target_database_of
 from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.locking import CollectionLocks
+from clusters.drivers.embedded.maintenance import MaintenanceServicer
 from clusters.drivers.embedded.methods import RESERVED
-from clusters.drivers.embedded.snapshots import Snapshots
+from clusters.drivers.embedded.refusals import refused
+from clusters.drivers.embedded.tenant_snapshots import RestoreJob, TenantSnapshots
+from clusters.drivers.embedded.timestamps import HybridClock
 
 _ILLEGAL_ARGUMENT = 6
 
 
-class Servicer(MilvusServicer):  # type: ignore[misc]
+class Servicer(MaintenanceServicer):
     """Locks, names and rights are the gateway's; here is only what the methods do."""
 
-    def __init__(self, engine: Engine, snapshots: Snapshots) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, locks: CollectionLocks, snapshots: TenantSnapshots) -> None:
+        super().__init__(engine, locks)
         self._snapshots = snapshots
+        self._clock = HybridClock()
+
+    def AllocTimestamp(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return milvus_pb2.AllocTimestampResponse(
+            status=common_pb2.Status(), timestamp=self._clock.next()
+        )
+
+    def GetLoadingProgress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """A loaded collection serves every row that was written, so a refresh is done at once."""
+        answer = super().GetLoadingProgress(request, context)
+        answer.refresh_progress = answer.progress
+        return answer
 
     def Insert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        self._stand_above_given_keys(request, context)
+        self._make_room_for_ids(request, context)
         return super().Insert(request, context)
 
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        self._stand_above_given_keys(request, context)
+        self._make_room_for_ids(request, context)
         return super().Upsert(request, context)
 
     def CreateIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -55,50 +73,118 @@ class Servicer(MilvusServicer):  # type: ignore[misc]
             return nullcontext()
         return indexing.wanted_while(collection, context.is_active)
 
-    def _stand_above_given_keys(self, request: Any, context: grpc.ServicerContext) -> None:
+    def _make_room_for_ids(self, request: Any, context: grpc.ServicerContext) -> None:
         database = self._database_name(request, context)
         if self._db.has_database(database) and self._db.has_collection(
             request.collection_name, database
         ):
             collection = self._db.get_collection(request.collection_name, database)
-            auto_ids.stand_above_given_keys(collection, request.fields_data)
+            auto_ids.make_room(collection, request.fields_data, request.num_rows)
 
-    # Snapshots, as pymilvus 3.0 has them: of one collection, with names of the tenant's own
+    def RenameCollection(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        database = self._database_name(request, context)
+        if request.newDBName not in ("", database):
+            return refused(
+                "RenameCollection",
+                "A collection stays in its database when it is renamed. Create it in "
+                f"{request.newDBName!r} and insert the rows there, or restore a backup into that "
+                "database.",
+            )
+        old = self._db.key(request.oldName, database)
+        status = super().RenameCollection(request, context)
+        if not status.code:
+            self._snapshots.follow_rename(old, (old[0], request.newName))
+        return status
+
+    # Snapshots: of one collection, with names of the tenant's own
 
     def CreateSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         def create() -> None:
             self._snapshots.create(
                 request.name,
                 database=self._database_name(request, context),
-                collections=[request.collection_name],
+                collection=request.collection_name,
                 description=request.description,
             )
 
         return _status_of(create)
 
     def DropSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        return _status_of(lambda: self._snapshots.drop(request.name))
+        return _status_of(
+            lambda: self._snapshots.drop(
+                request.name,
+                database=self._database_name(request, context),
+                collection=request.collection_name,
+            )
+        )
 
     def ListSnapshots(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        database = self._database_name(request, context)
-        key = self._db.key(request.collection_name, database)
-        known = map(self._snapshots.describe, self._snapshots.names())
-        names = [each["name"] for each in known if not key[1] or _key_of(each) == key]
+        names = self._snapshots.titles(
+            database=self._database_name(request, context), collection=request.collection_name
+        )
         return milvus_pb2.ListSnapshotsResponse(status=common_pb2.Status(), snapshots=names)
 
     def DescribeSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         answer = milvus_pb2.DescribeSnapshotResponse()
 
         def describe() -> None:
-            described = self._snapshots.describe(request.name)
-            (collection,) = described["collections"]
-            answer.name, answer.description = described["name"], described["description"]
+            found = self._snapshots.find(
+                request.name,
+                database=self._database_name(request, context),
+                collection=request.collection_name,
+            )
+            (collection,) = found["collections"]
+            answer.name, answer.description = found["title"], found["description"]
             answer.collection_name = collection["name"]
             answer.partition_names.extend(collection["partitions"])
-            answer.create_ts = _milliseconds(described["created_at"])
+            answer.create_ts = _milliseconds(found["created_at"])
 
         answer.status.CopyFrom(_status_of(describe))
         return answer
+
+    def RestoreSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Answer when the collection is there: links take moments, whatever its size."""
+        answer = milvus_pb2.RestoreSnapshotResponse()
+
+        def restore() -> None:
+            source = self._database_name(request, context)
+            job = self._snapshots.restore(
+                request.name,
+                source=(source, request.collection_name),
+                target=(target_database_of(request, context), request.target_collection_name),
+            )
+            answer.job_id = job.number
+
+        answer.status.CopyFrom(_status_of(restore))
+        return answer
+
+    def GetRestoreSnapshotState(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        answer = milvus_pb2.GetRestoreSnapshotStateResponse()
+        answer.status.CopyFrom(
+            _status_of(lambda: answer.info.CopyFrom(_info(self._snapshots.job(request.job_id))))
+        )
+        return answer
+
+    def ListRestoreSnapshotJobs(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        jobs = self._snapshots.jobs(
+            database=self._database_name(request, context), collection=request.collection_name
+        )
+        return milvus_pb2.ListRestoreSnapshotJobsResponse(
+            status=common_pb2.Status(), jobs=[_info(job) for job in jobs]
+        )
+
+
+def _info(job: RestoreJob) -> Any:
+    return milvus_pb2.RestoreSnapshotInfo(
+        job_id=job.number,
+        snapshot_name=job.snapshot,
+        db_name=job.database,
+        collection_name=job.collection,
+        state=milvus_pb2.RestoreSnapshotCompleted,
+        progress=100,
+        start_time=job.started_at_milliseconds,
+        time_cost=int(job.seconds * 1000),
+    )
 
 
 def _status_of(do: Callable[[], None]) -> Any:
@@ -108,12 +194,9 @@ def _status_of(do: Callable[[], None]) -> Any:
         return common_pb2.Status(
             error_code=_ILLEGAL_ARGUMENT, code=_ILLEGAL_ARGUMENT, reason=str(error)
         )
+    except MilvusLiteError as error:
+        return common_pb2.Status(**to_status_kwargs(error))
     return common_pb2.Status()
-
-
-def _key_of(described: dict[str, Any]) -> tuple[str, str]:
-    (collection,) = described["collections"]
-    return collection["database"], collection["name"]
 
 
 def _milliseconds(instant: str) -> int:

@@ -48,7 +48,13 @@ class Snapshots:
             shutil.rmtree(leftover)
 
     def create(
-        self, name: str, *, database: str, collections: Sequence[str] = (), description: str = ""
+        self,
+        name: str,
+        *,
+        database: str,
+        collections: Sequence[str] = (),
+        description: str = "",
+        title: str = "",
     ) -> Description:
         """All writers of these collections wait until all are flushed and pinned, and no longer.
 
@@ -68,12 +74,13 @@ class Snapshots:
                 pinned = self._pin_all(keys, unfinished)
             described = {
                 "name": name,
+                "title": title,
                 "database": database,
                 "description": description,
                 "created_at": created_at,
                 "collections": _sized(pinned, unfinished),
             }
-            _write(unfinished / _DESCRIPTION, json.dumps(described))
+            write_durably(unfinished / _DESCRIPTION, json.dumps(described))
             unfinished.rename(directory)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -86,6 +93,13 @@ class Snapshots:
             raise ControlError(f"There is no snapshot {name!r}.")
         described: Description = json.loads((directory / _DESCRIPTION).read_text())
         return {**described, "directory": str(directory)}
+
+    def amend(self, name: str, **changes: Any) -> None:
+        """Change the description, whole or not at all."""
+        path = self._directory(name) / _DESCRIPTION
+        new = path.with_suffix(".new")
+        write_durably(new, json.dumps({**json.loads(path.read_text()), **changes}))
+        new.replace(path)
 
     def drop(self, name: str) -> None:
         """What is gone already is dropped, too."""
@@ -159,8 +173,7 @@ def _link_all(
         for name in dict.fromkeys(names):
             source = Path(collection.data_dir) / "partitions" / partition / name
             pinned = Path(directory, f"{number:04}", name)
-            (root / pinned).parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, root / pinned)
+            link(source, root / pinned)
             least, most = parse_seq_range(name)
             yield {
                 "partition": DEFAULT_PARTITION if _is_odd(partition) else partition,
@@ -185,7 +198,12 @@ def _sized(collections: list[Description], root: Path) -> list[Description]:
     return collections
 
 
-def _write(path: Path, text: str) -> None:
+def link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, target)
+
+
+def write_durably(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         file.write(text)
