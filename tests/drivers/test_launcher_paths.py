@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from milvus_lite.db import MilvusLite
+from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus import MilvusException
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb2
 
@@ -327,6 +329,28 @@ def test_rows_of_an_old_partition_outside_that_were_only_logged_are_kept(
     assert ids(client, "c") == {7}
     assert client.list_partitions("c") == ["_default"]
     assert canaries() == before
+
+
+@pytest.mark.parametrize("field", ["v" * 300, "../../../../v", "a/b"])
+def test_an_old_field_that_no_file_can_be_called_after_loses_its_index_and_no_row(
+    launch: Callable[..., Launched], tmp_path: Path, field: str
+) -> None:
+    engine = MilvusLite(str(tmp_path / "data"))
+    fields = [
+        FieldSchema(name="id", dtype=DataType.INT64, is_primary=True),
+        FieldSchema(name=field, dtype=DataType.FLOAT_VECTOR, dim=2),
+    ]
+    collection = engine.create_collection("c", CollectionSchema(fields=fields))
+    collection.insert([{"id": key, field: [float(key), 1.0]} for key in (1, 2, 3)])
+    collection.flush()
+    with pytest.raises(RuntimeError, match="could not open"):
+        collection.create_index(field, {"index_type": "HNSW", "metric_type": "L2"})
+    engine.close()
+    client = launch().client()
+    assert client.list_indexes("c") == []
+    assert ids(client, "c") == {1, 2, 3}
+    (hits,) = client.search("c", [[2.1, 1.0]], limit=1)
+    assert hits[0]["id"] == 2
 
 
 @pytest.fixture

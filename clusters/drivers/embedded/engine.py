@@ -129,7 +129,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         with self.catalogue:
             key = self.key(name, database_name)
             if key not in self._collections and self.has_collection(name, database_name):
-                odd_names.detach_partitions_outside(self._directory(key))
+                odd_names.detach(self._directory(key))
             return self._settle(super().get_collection(name, database_name))
 
     def create_collection(self, *arguments: Any, **options: Any) -> Any:

@@ -15,9 +15,10 @@ import pyarrow as pa
 from milvus_lite.constants import ALL_PARTITIONS, DEFAULT_PARTITION
 from milvus_lite.engine import recovery
 from milvus_lite.engine.operation import DeleteOp, InsertOp, Operation
+from milvus_lite.index.spec import IndexSpec
 from milvus_lite.storage.manifest import Manifest
 
-from clusters.milvus_names import Kind, refusal_of_use
+from clusters.milvus_names import MAX_FIELD_BYTES, MAX_INDEX_TYPE_BYTES, Kind, refusal_of_use
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,14 @@ def without_odd_aliases(aliases: dict[str, str]) -> dict[str, str]:
     }
 
 
-def detach_partitions_outside(directory: Path) -> None:
+def detach(directory: Path) -> None:
     """Before the collection in `directory` is opened: partitions whose rows lie elsewhere are no
-    longer its own. Those that lie inside, however odd their names, stay readable.
+    longer its own, and indexes whose files cannot be named are none. Partitions inside stay
+    readable, however odd their names.
     """
     manifest = Manifest.load(str(directory))
     outside = [name for name in manifest.list_partitions() if leads_outside(name)]
+    unnamable = [spec for spec in manifest.index_specs.values() if not _can_name_its_files(spec)]
     for name in outside:
         manifest.remove_partition(name)
         logger.warning(
@@ -47,8 +50,22 @@ def detach_partitions_outside(directory: Path) -> None:
             name,
             directory,
         )
-    if outside:
+    for spec in unnamable:
+        manifest.remove_index_spec(spec.field_name)
+        logger.warning(
+            "the index of field %r of %s is dropped: no file can be called so",
+            spec.field_name,
+            directory,
+        )
+    if outside or unnamable:
         manifest.save()
+
+
+def _can_name_its_files(spec: IndexSpec) -> bool:
+    field, index_type = spec.field_name, spec.index_type
+    room = MAX_FIELD_BYTES + MAX_INDEX_TYPE_BYTES - len(index_type.encode())
+    is_odd = refusal_of_use(Kind.FIELD, field) or refusal_of_use(Kind.INDEX_TYPE, index_type)
+    return not is_odd and len(field.encode()) <= room
 
 
 def leads_outside(partition: str) -> bool:
