@@ -77,6 +77,7 @@ class ClusterAdmin(ReadOnlyAdmin):
                     "enable_replicas",
                     "replicas",
                     "effective_cores",
+                    "confinement",
                     "host",
                     "port",
                 ]

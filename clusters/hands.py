@@ -21,6 +21,7 @@ def get_driver() -> ClusterDriver:
         settings.CLUSTER_DRIVER,
         data_dir=settings.DATA_DIR,
         control_key=derived_key("cluster control"),
+        memory_bytes=settings.CLUSTER_MEMORY_BYTES or None,
     )
 
 

@@ -67,6 +67,8 @@ class Cluster(models.Model):
     host = models.CharField(max_length=253, blank=True)
     port = models.PositiveIntegerField(null=True)
     effective_cores = models.PositiveIntegerField(null=True)
+    confinement = models.CharField(max_length=8, blank=True)
+    """Level that the running process reports; empty where the driver confines nothing."""
     seen_at = models.DateTimeField(null=True)
     sealed_token = models.TextField()
 

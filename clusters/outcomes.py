@@ -35,6 +35,7 @@ def _success(cluster: Cluster, task: Task) -> str:
         setattr(cluster, field, value)
     if kind is TaskKind.STOP:
         cluster.condition, cluster.effective_cores = Condition.STOPPED, None
+        cluster.confinement = ""
     if kind is TaskKind.DELETION:
         cluster.condition = Condition.GONE
         cluster.deleted_at = timezone.now()
@@ -54,7 +55,7 @@ def _cancellation(cluster: Cluster, task: Task) -> str | None:
     if task.kind != TaskKind.DEPLOYMENT:
         return None
     cluster.condition = Condition.ABSENT
-    cluster.port, cluster.effective_cores = None, None
+    cluster.port, cluster.effective_cores, cluster.confinement = None, None, ""
     return f"DEPLOYMENT was cancelled ({task.task_id}); retry it or delete the cluster."
 
 

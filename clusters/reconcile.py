@@ -90,7 +90,7 @@ def _as_expected(cluster: Cluster, seen: Observation) -> bool:
     if seen.presence is not wanted:
         return False
     now = seen_changes(seen)
-    same = ("condition", "host", "port", "effective_cores")
+    same = ("condition", "host", "port", "effective_cores", "confinement")
     return all(now.get(field, getattr(cluster, field)) == getattr(cluster, field) for field in same)
 
 

@@ -13,6 +13,8 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from clusters.drivers.sandbox.process import Level
+
 
 class Presence(enum.StrEnum):
     """What a driver sees of a cluster; observation, never intent."""
@@ -65,6 +67,8 @@ class Observation:
     endpoint: Endpoint | None = None
     message: str = ""
     effective_cores: int | None = None
+    confinement: Level | None = None
+    """The level that the cluster's process reports; None where the driver confines nothing."""
     started_at: datetime.datetime | None = None
 
 
@@ -89,6 +93,8 @@ class Capabilities:
     """Compute units above this are accepted and change nothing more; None: no limit is known."""
     supports_load: bool
     """Whether `load` measures anything; without it there is no autoscaling."""
+    confinement: Level | None = None
+    """The level that a process started now would have; None where the driver confines nothing."""
 
 
 class Control(Protocol):

@@ -44,7 +44,9 @@ def test_when_all_are_at_work_it_serves(open_door: Api) -> None:
 @pytest.mark.usefixtures("well")
 def test_it_names_every_component(open_door: Api) -> None:
     components = check(open_door)["components"]
-    assert set(components) == {"database", "broker", "worker", "beat", "oldestOverduePolicy"}
+    assert set(components) == {
+        *("database", "broker", "worker", "beat", "confinement", "oldestOverduePolicy")
+    }
     assert components["oldestOverduePolicy"] is None
     assert components["worker"]["lastSeenAt"].endswith("Z")
 

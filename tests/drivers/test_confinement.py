@@ -18,7 +18,10 @@ from typing import Any
 
 import psutil
 import pytest
+from pymilvus import MilvusException
 
+from clusters.drivers.embedded import confinement
+from clusters.drivers.embedded.confinement import UNTOUCHED_BYTES, machine_bytes
 from tests.drivers.confined import (
     COLUMN,
     HERE,
@@ -29,7 +32,14 @@ from tests.drivers.confined import (
     internet_address,
     unix_address,
 )
-from tests.drivers.launched import make_collection, nearest, rows, threads_cores
+from tests.drivers.launched import (
+    Launched,
+    ids,
+    make_collection,
+    nearest,
+    rows,
+    threads_cores,
+)
 
 REFUSALS = {"EACCES", "EPERM", "EXDEV"}
 SECRET = "the canary is alive"
@@ -400,3 +410,41 @@ def test_temporary_files_are_its_own_and_gone_after_a_restart(cluster: Confined)
     left.write_text("left by an earlier process")
     cluster.restart()
     assert list((cluster.data_dir / ".tmp").iterdir()) == []
+
+
+# Memory
+
+MIB = 1024 * 1024
+
+
+def test_a_call_that_needs_too_much_memory_ends_with_a_reason_and_the_cluster_goes_on(
+    launch: Callable[..., Launched],
+) -> None:
+    launched = launch("--memory-bytes", str(256 * MIB))
+    client = launched.client()
+    make_collection(client, "c", index="FLAT")
+    client.insert("c", rows(*range(10_000)))
+    client.load_collection("c")
+    queries = [[0.5] * 8] * 16_000  # their differences to all rows take 5 GB
+    with pytest.raises(MilvusException, match="more memory than this cluster may use") as refused:
+        client.search("c", queries, limit=1)
+    assert refused.value.code == 3
+    assert nearest(client, "c", 7) == 7
+    client.insert("c", rows(10_001))
+    assert 10_001 in ids(client, "c")
+
+
+def test_half_of_the_machine_is_the_default(server: Launched) -> None:
+    limit, _ = psutil.Process(server.pid).rlimit(psutil.RLIMIT_DATA)
+    assert limit == machine_bytes() // 2 + UNTOUCHED_BYTES
+
+
+def test_a_container_with_less_memory_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [tmp_path / "memory.max", tmp_path / "missing"]
+    monkeypatch.setattr(confinement, "_CGROUP_LIMITS", limits)
+    for text, expected in (("max\n", None), ("1048576\n", MIB), (str(2**62), None)):
+        limits[0].write_text(text)
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        assert machine_bytes() == (expected or machine)

@@ -19,12 +19,14 @@ import pytest
 
 from clusters.drivers.base import ClusterSpec, DriverError, Presence
 from clusters.drivers.embedded.client import ControlClient
+from clusters.drivers.embedded.confinement import UNTOUCHED_BYTES
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.layout import ClusterDirectory, is_free
 from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS
 from clusters.drivers.embedded.process import environment
 from clusters.drivers.embedded.record import ProcessIdentity, start_of
 from clusters.drivers.embedded.stopping import stop_all
+from clusters.drivers.sandbox.process import Level
 from tests.drivers.launched import encoded, raw_call, wait_for
 
 KEY = b"a key for tests, of 32 bytes...."
@@ -413,3 +415,36 @@ def test_waiting_callers_may_stop_between_steps(
     close()
     with directory.locked(timeout_seconds=5):
         assert phases == ["preparing", "starting"]
+
+
+# Confinement
+
+
+def test_its_process_reports_its_confinement(
+    driver: EmbeddedDriver, identity: ProcessIdentity
+) -> None:
+    assert driver.capabilities.confinement is Level.FULL
+    assert driver.observe(["vc-1"])["vc-1"].confinement is Level.FULL
+
+
+def test_a_process_of_an_earlier_release_counts_as_unconfined(
+    driver: EmbeddedDriver, identity: ProcessIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ControlClient.call
+
+    def without(self: ControlClient, method: str, **arguments: Any) -> Any:
+        answer = call(self, method, **arguments)
+        return {key: value for key, value in answer.items() if key != "confinement"}
+
+    monkeypatch.setattr(ControlClient, "call", without)
+    assert driver.observe(["vc-1"])["vc-1"].confinement is Level.NONE
+
+
+def test_its_memory_is_limited_as_the_driver_is_told(spec: ClusterSpec, tmp_path: Path) -> None:
+    limited = EmbeddedDriver(tmp_path, KEY, 120, memory_bytes=2**30)
+    list(limited.create(spec, allowed))
+    try:
+        pid = living(ClusterDirectory(tmp_path, "vc-1")).pid
+        assert psutil.Process(pid).rlimit(psutil.RLIMIT_DATA)[0] == 2**30 + UNTOUCHED_BYTES
+    finally:
+        stop_all(tmp_path, 20)

@@ -21,6 +21,7 @@ HEALTHY = {
         "broker": THERE,
         "worker": SEEN,
         "beat": SEEN,
+        "confinement": THERE | {"level": "full"},
         "oldestOverduePolicy": None,
     },
     "response": {"success": True},
@@ -39,11 +40,23 @@ class ComponentOut(Output):
     last_seen_at = serializers.DateTimeField(allow_null=True)
 
 
+class ConfinementOut(ComponentOut):
+    status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
+    level = serializers.ChoiceField(
+        choices=["full", "files", "none"],
+        help_text="The lowest level of the running clusters' processes, as they report it; while "
+        "none is running, the level that the kernel offers.",
+    )
+
+
 class ComponentsOut(Output):
     database = ComponentOut()
     broker = ComponentOut()
     worker = ComponentOut()
     beat = ComponentOut()
+    confinement = ConfinementOut(
+        allow_null=True, help_text="Null where the clusters are not processes of this console."
+    )
     oldest_overdue_policy = serializers.DateTimeField(
         allow_null=True, help_text="Since when the longest waiting policy should have run."
     )

@@ -4,8 +4,6 @@ tenant.
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,6 +17,7 @@ from kombu.exceptions import KombuError
 
 from vbase_console.beat import PULSE_EVERY_SECONDS
 from vbase_console.celery import app
+from vbase_console.component_health import Component, Health, checked
 from vbase_console.errors import Unavailable
 from vbase_console.overdue import overdue_since
 from vbase_console.tasks.models import Pulse, Task
@@ -26,20 +25,6 @@ from vbase_console.tasks.states import LEASED
 
 BROKER_SECONDS = 1
 BROKER_ANSWER_HOLDS_SECONDS = 5.0
-
-
-class Health(enum.StrEnum):
-    SERVING = "SERVING"
-    DEGRADED = "DEGRADED"
-    """It serves, but a part is away: what was accepted may wait."""
-    NOT_SERVING = "NOT_SERVING"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Component:
-    status: Health
-    message: str = ""
-    last_seen_at: datetime | None = None
 
 
 class Remembered:
@@ -65,19 +50,26 @@ def look() -> dict[str, Any]:
         pulses = {pulse.part: pulse.at for pulse in Pulse.objects.all()}
         overdue = overdue_since()
         working = Task.objects.filter(state__in=LEASED, lease_until__gt=Now()).exists()
+        confinement = checked("confinement")
     except DatabaseError as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error
-    components = {
+    components: dict[str, Component] = {
         "database": Component(status=Health.SERVING),
         "broker": _broker(),
         "worker": _worker(pulses.get("worker"), working),
         "beat": _seen(pulses.get("beat"), 3 * PULSE_EVERY_SECONDS, "Nobody beats time."),
     }
+    if confinement is not None:
+        components["confinement"] = confinement
     well = all(component.status is Health.SERVING for component in components.values())
     late = overdue is not None
     return {
         "status": Health.SERVING if well and not late else Health.DEGRADED,
-        "components": components | {"oldest_overdue_policy": overdue},
+        "components": {
+            "confinement": None,
+            **components,
+            "oldest_overdue_policy": overdue,
+        },
     }
 
 

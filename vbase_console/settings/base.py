@@ -29,6 +29,9 @@ TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)
 
 BACKUP_STORE = env_directory("VBASE_BACKUP_STORE", DATA_DIR / "backups")
 
+CLUSTER_MEMORY_BYTES = env_int("VBASE_CLUSTER_MEMORY_BYTES", 0, least=0, most=2**50)
+"""0: half of the machine's memory, or of the container's."""
+
 LEASE_SECONDS = env_float("VBASE_LEASE_SECONDS", 30, least=0.5, most=3600)
 SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
 WORKER_CONCURRENCY = env_int("VBASE_WORKER_CONCURRENCY", 4, least=1, most=64)

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _TEMPORARY = ".tmp"
 _CODE = Path(__file__).resolve().parents[2]
-_UNTOUCHED_BYTES = 3 * 1024**3
+UNTOUCHED_BYTES = 3 * 1024**3
 """Memory that RLIMIT_DATA counts and that is never used: stacks of the threads, Arrow's arena."""
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -43,7 +43,7 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
             read=[*interpreter_paths(), _CODE],
             write=[data_dir],
             ports=[port],
-            data_bytes=memory + _UNTOUCHED_BYTES,
+            data_bytes=memory + UNTOUCHED_BYTES,
         )
     )
     if done.level is Level.FULL:
@@ -56,15 +56,15 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
 def machine_bytes() -> int:
     """Memory of the machine, or of the container where that is less."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([machine, *map(_limit_in, _CGROUP_LIMITS)], key=lambda value: value or machine)
+    limits = [limit for file in _CGROUP_LIMITS if (limit := _limit_in(file)) is not None]
+    return min([machine, *limits])
 
 
-def _limit_in(file: Path) -> int:
-    """0: there is no limit."""
+def _limit_in(file: Path) -> int | None:
     try:
         return int(file.read_text())
     except (OSError, ValueError):
-        return 0
+        return None
 
 
 def _use_own_temporary_directory(data_dir: Path) -> None:

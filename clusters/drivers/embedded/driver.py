@@ -26,6 +26,7 @@ from clusters.drivers.embedded import looking
 from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
 from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle
+from clusters.drivers.sandbox.process import offered
 
 _WATCHERS = 16
 _SHORTEST_KEY_BYTES = 16
@@ -35,18 +36,25 @@ class EmbeddedDriver:
     """Implements `clusters.drivers.base.ClusterDriver`; the contract is there."""
 
     def __init__(
-        self, data_dir: Path, control_key: bytes, start_timeout_seconds: float = 60
+        self,
+        data_dir: Path,
+        control_key: bytes,
+        start_timeout_seconds: float = 60,
+        memory_bytes: int | None = None,
     ) -> None:
         if len(control_key) < _SHORTEST_KEY_BYTES:
             raise ValueError(f"control_key needs at least {_SHORTEST_KEY_BYTES} random bytes.")
         self._data_dir = data_dir.absolute()
-        self._lifecycle = Lifecycle(self._data_dir, control_key, start_timeout_seconds)
+        self._lifecycle = Lifecycle(
+            self._data_dir, control_key, start_timeout_seconds, memory_bytes
+        )
         self.capabilities = Capabilities(
             name="embedded",
             versions=(importlib.metadata.version("milvus-lite"),),
             max_replicas=1,
             max_effective_cores=len(os.sched_getaffinity(0)),
             supports_load=True,
+            confinement=offered(),
         )
 
     def validate(self, spec: ClusterSpec) -> None:

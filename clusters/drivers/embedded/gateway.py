@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from clusters.drivers.embedded import load_state
+from clusters.drivers.embedded import load_state, out_of_memory
 from clusters.drivers.embedded.authentication import Credentials, Role
 from clusters.drivers.embedded.cores import Permits
 from clusters.drivers.embedded.databases import database_of, target_database_of
@@ -120,7 +120,10 @@ class Gateway(Interceptor):
             stack.enter_context(self._permit(call))
             stack.enter_context(self._reading(call))
             self._let_through(call)
-            answer = self._answer(call, behavior)
+            try:
+                answer = self._answer(call, behavior)
+            except MemoryError as error:
+                return _refused(call, out_of_memory.reason_of(error), out_of_memory.CODES)
             if call.method in CHANGE_LOAD_STATE:
                 self._remember_load_state(keys)
             return answer

@@ -33,10 +33,17 @@ Health = dict[str, Any]
 class Lifecycle:
     """Locks are held for moments, never while waiting: whoever holds one may be stopped midway."""
 
-    def __init__(self, data_dir: Path, control_key: bytes, start_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        control_key: bytes,
+        start_timeout_seconds: float,
+        memory_bytes: int | None,
+    ) -> None:
         self._data_dir = data_dir
         self._control_key = control_key
         self._start_timeout_seconds = start_timeout_seconds
+        self._memory_bytes = memory_bytes
 
     def client(self, cluster_id: str, identity: ProcessIdentity) -> ControlClient:
         return ControlClient(identity.port, self.credential(cluster_id))
@@ -106,6 +113,7 @@ class Lifecycle:
             data_dir=self._data_dir,
             token=spec.token,
             control_credential=control_credential(self._control_key, spec.cluster_id),
+            memory_bytes=self._memory_bytes,
         )
 
     def _with_free_port(self, directory: ClusterDirectory, state: ClusterState) -> ClusterState:

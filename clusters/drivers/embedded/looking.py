@@ -12,6 +12,7 @@ from clusters.drivers.embedded.client import Unreachable
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory
 from clusters.drivers.embedded.lifecycle import Health, Lifecycle
 from clusters.drivers.embedded.record import ProcessIdentity
+from clusters.drivers.sandbox.process import Level
 
 
 def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
@@ -58,6 +59,8 @@ def _with_health(seen: Observation, health: Health) -> Observation:
         presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
         message="; ".join([health["message"], *failures]).strip("; "),
         effective_cores=health["cores"],
+        # A process of an earlier release knows no confinement, and has none.
+        confinement=Level(health.get("confinement", {}).get("level", Level.NONE)),
     )
 
 

@@ -31,6 +31,7 @@ def spawn(
     data_dir: Path,
     token: str,
     control_credential: str,
+    memory_bytes: int | None,
 ) -> ProcessIdentity:
     """Start the launcher; ends when the process stands on record.
 
@@ -39,7 +40,7 @@ def spawn(
     _turn_log_over(directory.log)
     with open(directory.log, "ab", opener=_private) as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            _command(directory, state),
+            _command(directory, state, memory_bytes),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -55,11 +56,14 @@ def spawn(
     return _await_record(directory, process)
 
 
-def _command(directory: ClusterDirectory, state: ClusterState) -> list[str]:
+def _command(
+    directory: ClusterDirectory, state: ClusterState, memory_bytes: int | None
+) -> list[str]:
     return [
         *(sys.executable, "-P", "-m", _MODULE),
         *("--data-dir", str(directory.data), "--record-dir", str(directory.path)),
         *("--port", str(state.port), "--cores", str(state.compute_units)),
+        *(("--memory-bytes", str(memory_bytes)) if memory_bytes else ()),
     ]
 
 

@@ -13,7 +13,7 @@ import grpc
 from milvus_lite._version import get_version
 from pymilvus.grpc_gen import milvus_pb2_grpc
 
-from clusters.drivers.embedded import indexing
+from clusters.drivers.embedded import indexing, out_of_memory
 from clusters.drivers.embedded.authentication import AuthenticationInterceptor, Credentials
 from clusters.drivers.embedded.confinement import UNCONFINED
 from clusters.drivers.embedded.control import Answer, ControlError, Method, control_handlers
@@ -93,6 +93,7 @@ class Server:
             interceptors=[AuthenticationInterceptor(self._credentials), self._gateway],
             options=_OPTIONS,
         )
+        out_of_memory.install()
         milvus_pb2_grpc.add_MilvusServiceServicer_to_server(
             Servicer(self._engine, self._locks, self._of_tenant), server
         )
