@@ -24,6 +24,7 @@ from milvus_lite.storage.manifest import Manifest
 
 from clusters.drivers.embedded import (
     auto_ids,
+    background,
     full_disk,
     indexing,
     load_state,
@@ -64,6 +65,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self._settled: dict[Key, Any] = {}
         indexing.install()
         odd_names.install()
+        background.install()
         super().__init__(str(data_dir))
         self._empty_trash()
         shutil.rmtree(self._root / _STAGING, ignore_errors=True)
