@@ -17,8 +17,6 @@ from vbase_console.errors import InvalidArgument
 
 DEEPEST = 32
 CHUNK = 64 * 1024
-DRAINED_AT_MOST = 32 * 1024 * 1024
-"""A client that is still sending cannot read why it was refused: so much is read away first."""
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
@@ -35,17 +33,25 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
 
 
 def _read(request: HttpRequest) -> bytes:
+    """The whole body. One that is declared too large is not read at all: the web server closes
+    its connection.
+    """
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    too_large = InvalidArgument(f"The body is too large; send at most {limit} bytes.")
+    if _declared_length(request) > limit:
+        raise too_large
     parts, size = [], 0
     for chunk in _chunks(request):
         size += len(chunk)
-        if size <= limit:
-            parts.append(chunk)
-        elif size > DRAINED_AT_MOST:
-            break
-    if size > limit:
-        raise InvalidArgument(f"The body is too large; send at most {limit} bytes.")
+        if size > limit:
+            raise too_large
+        parts.append(chunk)
     return b"".join(parts)
+
+
+def _declared_length(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isdecimal() else 0
 
 
 def _chunks(request: HttpRequest) -> Iterator[bytes]:

@@ -16,6 +16,9 @@ from vbase_console.supervision.ports import address_of
 
 WEB_WORKERS = 2
 WEB_THREADS = 8
+WEB_CONNECTIONS = 500
+"""Of each web process; beyond it the oldest one that has not sent its request is closed."""
+KEEP_ALIVE_SECONDS = 75
 ONLY_FOR_PREPARE = ("VBASE_OWNER_EMAIL", "VBASE_OWNER_PASSWORD", "VBASE_OWNER_PASSWORD_FILE")
 
 
@@ -66,9 +69,10 @@ def _web() -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "gunicorn", "vbase_console.wsgi"),
         *("--bind", address_of(settings.HOST, settings.PORT)),
-        *("--worker-class", "gthread", "--workers", str(WEB_WORKERS)),
-        *("--threads", str(WEB_THREADS), "--graceful-timeout", "3"),
-        *("--preload", "--no-control-socket"),
+        *("--worker-class", "vbase_console.web_server.worker.ReceivingWorker"),
+        *("--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS)),
+        *("--worker-connections", str(WEB_CONNECTIONS), "--keep-alive", str(KEEP_ALIVE_SECONDS)),
+        *("--graceful-timeout", "3", "--preload", "--no-control-socket"),
     )
 
 
