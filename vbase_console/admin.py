@@ -55,31 +55,39 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
         "path_info",
         "user_agent",
     ]
-    actions = ["unlock"]
+    actions = ["unlock", "unlock_address"]
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
 
-    @admin.action(
-        description="Open the door that these wrong passwords closed", permissions=["act"]
-    )
+    @admin.action(description="Unlock sign-in", permissions=["act"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         doors = queryset.order_by("username", "ip_address").values_list("username", "ip_address")
         for username, address in doors.distinct():
             _unlock_and_record(request, username, address)
-            self.message_user(request, f"Open: {username} may try again from {address}.")
+            self.message_user(request, f"Unlocked: {username} may try again from {address}.")
+
+    @admin.action(description="Unlock sign-in for the whole address", permissions=["act"])
+    def unlock_address(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        for address in sorted(set(queryset.values_list("ip_address", flat=True)), key=str):
+            tried = AccessAttempt.objects.filter(ip_address=address).values_list(
+                "username", flat=True
+            )
+            for username in sorted(set(tried), key=str):
+                _unlock_and_record(request, username, address)
+            self.message_user(request, f"Unlocked: every account can sign in from {address}.")
 
 
 @transaction.atomic
-def _unlock_and_record(request: HttpRequest, username: str, address: str | None) -> None:
+def _unlock_and_record(request: HttpRequest, username: str | None, address: str | None) -> None:
     """The lock counts all tries for one person from one address, whatever browser they came by."""
     AccessAttempt.objects.filter(username=username, ip_address=address).delete()
-    for organization_id in organizations_of(username):
+    for organization_id in organizations_of(username) if username else ():
         record_support(
             request,
             organization_id,
             action="UnlockSignIn",
-            object_id=username,
+            object_id=str(username),
             outcome=Outcome.ACCEPTED,
             detail=f"from {address}",
         )

@@ -23,6 +23,21 @@ def source_of(request: HttpRequest) -> str | None:
     return (_address(told[-proxies]) if len(told) >= proxies else None) or peer
 
 
+def network_of(request: HttpRequest) -> str | None:
+    """The address that limits apply to. IPv6: the /64 network, because a client chooses freely
+    among its addresses.
+    """
+    source = source_of(request)
+    if source is None:
+        return None
+    address = ipaddress.ip_address(source)
+    if isinstance(address, ipaddress.IPv4Address):
+        return source
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), 64), strict=False).network_address)
+
+
 def _address(text: str) -> str | None:
     """As a database takes it; a zone, which only the machine itself understands, is no part."""
     try:

@@ -37,6 +37,16 @@ def test_it_counts_no_other_browser_of_the_same_address_any_more(
     assert AccessAttempt.objects.get() == elsewhere
 
 
+def test_it_unlocks_a_whole_address(support: Client, organization: Organization) -> None:
+    chosen, elsewhere = attempt("p0@example.com"), attempt(address="192.0.2.1")
+    attempt()
+    form = {"action": "unlock_address", "_selected_action": [str(chosen.pk)]}
+    said = support.post("/admin/axes/accessattempt/", form, follow=True).content.decode()
+    assert "every account can sign in from 127.0.0.1." in said
+    assert AccessAttempt.objects.get() == elsewhere
+    assert AuditEntry.objects.get().object_id == ALICE
+
+
 def test_it_leaves_a_row_for_each_organization(support: Client, organization: Organization) -> None:
     attempt(agent="another")
     unlock(support, attempt())

@@ -39,7 +39,8 @@ def test_it_locks_the_door_after_ten_wrong_passwords(client: Client, alice: User
     for _ in range(10):
         answer = sign_in(client, "alice@example.com", "wrong")
     assert answer.status_code == 429
-    assert b"quarter of an hour" in answer.content
+    assert b"in 15 minutes" in answer.content
+    assert 0 < int(answer.headers["Retry-After"]) <= 900
     assert sign_in(client, "ALICE@example.com").status_code == 429
 
 
@@ -54,6 +55,64 @@ def test_it_locks_nobody_out_from_elsewhere(client: Client, alice: User) -> None
     for _ in range(10):
         sign_in(elsewhere, "alice@example.com", "wrong")
     assert sign_in(client, "alice@example.com").status_code == 302
+
+
+def spray(client: Client, accounts: int = 30, address: str = "/sign-in") -> None:
+    """One wrong password for many accounts."""
+    for number in range(accounts):
+        client.post(address, {"username": f"p{number}@example.com", "password": "wrong"})
+
+
+def test_it_locks_an_address_that_sprays_one_password(client: Client, alice: User) -> None:
+    spray(client)
+    answer = sign_in(client, "alice@example.com")
+    assert answer.status_code == 429
+    assert b"in 15 minutes" in answer.content
+
+
+def test_an_address_may_fail_less_often_than_that(client: Client, alice: User) -> None:
+    spray(client, 29)
+    assert sign_in(client, "alice@example.com").status_code == 302
+
+
+def test_a_locked_address_is_locked_in_the_admin_as_well(client: Client, sam: User) -> None:
+    spray(client, address="/admin/login/")
+    given = {"username": "sam@example.com", "password": PASSWORD}
+    assert client.post("/admin/login/", given).status_code == 429
+
+
+def test_a_locked_address_locks_no_other_one(client: Client, alice: User) -> None:
+    spray(Client(REMOTE_ADDR="192.0.2.1"))
+    assert sign_in(client, "alice@example.com").status_code == 302
+
+
+def test_a_network_of_ipv6_is_one_address(alice: User) -> None:
+    for number in range(30):
+        sign_in(Client(REMOTE_ADDR=f"2001:db8::{number + 1:x}"), f"p{number}@example.com", "wrong")
+    neighbour, other = Client(REMOTE_ADDR="2001:db8::ffff"), Client(REMOTE_ADDR="2001:db8:0:1::1")
+    statuses = [sign_in(each, "alice@example.com").status_code for each in (neighbour, other)]
+    assert statuses == [429, 302]
+
+
+def test_a_locked_address_keeps_those_who_are_signed_in(alices: Browser) -> None:
+    spray(Client())
+    assert alices.open("overview").status_code == 200
+
+
+def test_tries_while_it_is_locked_do_not_prolong_a_lock(client: Client, alice: User) -> None:
+    spray(client)
+    before = list(AccessAttempt.objects.order_by("pk").values_list("pk", "attempt_time"))
+    spray(client)
+    assert list(AccessAttempt.objects.order_by("pk").values_list("pk", "attempt_time")) == before
+
+
+def test_a_success_does_not_forget_the_failures_for_other_accounts(
+    client: Client, alice: User
+) -> None:
+    spray(Client(), 29)
+    sign_in(client, "alice@example.com")
+    spray(Client(), 1)
+    assert sign_in(Client(), "alice@example.com").status_code == 429
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(14, 429), (16, 302)])

@@ -19,7 +19,7 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {
         "invalid_login": "This address and password do not belong together. Check both; after "
-        "ten wrong tries the door stays shut for a quarter of an hour.",
+        "ten failed attempts, sign-in is locked for 15 minutes.",
         "inactive": "This account is switched off; ask whoever runs this console.",
     }
     username = forms.EmailField(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -62,6 +64,19 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         "This request cannot be understood; check its address and what was sent with it.",
     )
     return error_page(HttpRequest(), 400, message)
+
+
+class RefusalMiddleware:
+    """Answer a ConsoleError that reaches Django, such as a busy password hash in a sign-in form."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return refusal_page(request, error) if isinstance(error, ConsoleError) else None
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

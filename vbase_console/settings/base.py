@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "vbase_console.pages.errors.RefusalMiddleware",
 ]
 
 ROOT_URLCONF = "vbase_console.urls"
@@ -105,6 +106,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+PASSWORD_HASHERS = ["vbase_console.organizations.passwords.BoundedPBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -117,14 +119,20 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 
-# Ten wrong passwords for one person from one address close that door for a quarter of an hour;
-# nobody can lock another person out from elsewhere.
+# Ten wrong passwords for one person from one address lock that person's sign-in from there for 15
+# minutes; no failure locks a person out elsewhere. Further tries do not prolong a lock, so that one
+# client cannot keep an address locked that it shares.
+AXES_HANDLER = "vbase_console.organizations.lockout.LockoutHandler"
 AXES_FAILURE_LIMIT = 10
+SIGN_IN_FAILURES_PER_ADDRESS = env_int(
+    "VBASE_SIGN_IN_FAILURES_PER_ADDRESS", 30, least=1, most=100_000
+)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "vbase_console.source.source_of"
+AXES_CLIENT_IP_CALLABLE = "vbase_console.source.network_of"
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "organizations/sign_in_locked.html"
+AXES_LOCKOUT_CALLABLE = "vbase_console.organizations.views.sign_in.locked"
 AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"

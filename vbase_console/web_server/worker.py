@@ -68,6 +68,8 @@ class Connection(TConn):  # type: ignore[misc]
 
 
 class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
+    wsgi: Application
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Insertion order is age: the first one is the oldest.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse_lazy
+from django.utils import timezone
 
 from vbase_console.organizations.audit import Door, record_of_person
 from vbase_console.organizations.forms import SignInForm
+from vbase_console.organizations.lockout import locked_until
 from vbase_console.organizations.models import Outcome
 from vbase_console.source import source_of
 
@@ -20,7 +24,7 @@ PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"  # noqa: S105
 
 
 class SignInView(auth.LoginView):
-    """Wrong passwords are counted, and from the tenth on refused, by django-axes."""
+    """Wrong passwords are counted by django-axes, for each person and for each address."""
 
     authentication_form = SignInForm
     template_name = "organizations/sign_in.html"
@@ -28,6 +32,18 @@ class SignInView(auth.LoginView):
 
     def form_invalid(self, form: Any) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+def locked(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """Say when a locked sign-in can be tried again. Called by django-axes."""
+    now = timezone.now()
+    until = locked_until(request, credentials) or now + settings.AXES_COOLOFF_TIME
+    context = {"until": until, "minutes": int((until - now).total_seconds() // 60) + 1}
+    page = render(request, "organizations/sign_in_locked.html", context, status=429)
+    page["Retry-After"] = str(int((until - now).total_seconds()) + 1)
+    return page
 
 
 class SignOutView(auth.LogoutView):
