@@ -31,7 +31,11 @@ ACTING = [model for model, page in admin.site._registry.items() if page.actions]
 
 @pytest.fixture(autouse=True)
 def locked_out(people: Cast, alice: User) -> None:
-    AccessAttempt.objects.create(username=alice.username, failures_since_start=10)
+    """From one address for each action that unlocks."""
+    for address in ("192.0.2.1", "192.0.2.2"):
+        AccessAttempt.objects.create(
+            username=alice.username, ip_address=address, failures_since_start=10
+        )
 
 
 class Written:
