@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from pymilvus import MilvusClient
 
-from tests.drivers.launched import Launched
+from clusters.drivers.embedded.authentication import Credentials, fingerprint
+from clusters.drivers.embedded.cores import Cores
+from clusters.drivers.embedded.server import Server
+from tests.drivers.launched import CONTROL, TOKEN, Launched, free_port, wait_for
+
+
+class Serve(Protocol):
+    def __call__(self, guarded: bool = True) -> tuple[Server, MilvusClient]: ...
 
 
 @pytest.fixture
@@ -42,3 +51,33 @@ def client(server: Launched) -> MilvusClient:
 def collection(request: pytest.FixtureRequest) -> str:
     """A name that no other test uses."""
     return f"c_{abs(hash(request.node.nodeid))}"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """The launcher's server inside this process, where a test can reach into it."""
+    stopping = threading.Event()
+    running: list[threading.Thread] = []
+
+    def start(guarded: bool = True) -> tuple[Server, MilvusClient]:
+        port, cores = free_port(), Cores()
+        credentials = Credentials(
+            token_sha256=fingerprint(TOKEN), control_sha256=fingerprint(CONTROL)
+        )
+        server = Server(
+            tmp_path / "data",
+            port=port,
+            cores=cores,
+            wanted_cores=cores.most,
+            credentials=credentials,
+            stopping=stopping,
+            guarded=guarded,
+        )
+        running.append(threading.Thread(target=server.run))
+        running[0].start()
+        wait_for(lambda: server.health()["ready"])
+        return server, MilvusClient(f"http://127.0.0.1:{port}", token=TOKEN)
+
+    yield start
+    stopping.set()
+    running[0].join(60)

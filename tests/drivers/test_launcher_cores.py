@@ -7,7 +7,11 @@ import threading
 from collections.abc import Callable
 from concurrent import futures
 
+import pytest
+
 from clusters.drivers.embedded.cores import Permits
+from clusters.drivers.embedded.waiting import CallerGone, on_behalf_of, without_permit
+from tests.drivers.clients import Client
 from tests.drivers.launched import Launched, make_collection, rows, threads_cores, wait_for
 
 MACHINE = len(os.sched_getaffinity(0))
@@ -50,6 +54,49 @@ def test_permits_are_as_many_as_said() -> None:
         permits.resize(3)
         assert working.acquire(timeout=10)
         release.set()
+
+
+def test_permits_are_handed_to_groups_in_turn() -> None:
+    """A call of another collection passes all but one of a crowd."""
+    permits, began = Permits(1), []
+
+    def work(group: str) -> None:
+        with permits.one(group):
+            began.append(group)
+
+    with futures.ThreadPoolExecutor(5) as threads, permits.one("first"):
+        for number, group in enumerate(["crowd", "crowd", "crowd", "other"], start=1):
+            threads.submit(work, group)
+            wait_for(lambda: waiting_for(permits) == number)  # noqa: B023
+    assert began == ["crowd", "other", "crowd", "crowd"]
+
+
+def test_a_call_whose_client_has_left_takes_no_permit() -> None:
+    permits, client = Permits(1), Client()
+
+    def work() -> None:
+        with on_behalf_of(client), permits.one():
+            raise AssertionError("it began")
+
+    with futures.ThreadPoolExecutor(1) as threads, permits.one():
+        left = threads.submit(work)
+        wait_for(lambda: waiting_for(permits) == 1)
+        client.leave()
+        with pytest.raises(CallerGone):
+            left.result(30)
+    assert waiting_for(permits) == 0
+
+
+def test_a_thread_that_waits_lends_its_permit_and_takes_it_again() -> None:
+    permits = Permits(1)
+    with permits.one():
+        with without_permit(), permits.one():
+            pass
+        assert permits._taken == 1
+
+
+def waiting_for(permits: Permits) -> int:
+    return sum(len(claims) for claims in permits._waiting.values())
 
 
 def test_waiting_for_a_collection_takes_no_permit(server: Launched, collection: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -14,44 +14,12 @@ import pytest
 from milvus_lite.engine import collection as engine_collection
 from pymilvus import MilvusClient
 
-from clusters.drivers.embedded.authentication import Credentials, fingerprint
-from clusters.drivers.embedded.cores import Cores
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.server import Server
-from tests.drivers.launched import CONTROL, TOKEN, free_port, make_collection, row, wait_for
+from tests.drivers.conftest import Serve
+from tests.drivers.launched import make_collection, row
 
 COLLECTION = "c"
-Serve = Callable[[bool], tuple[Server, MilvusClient]]
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """The launcher's server inside this process, where a test can reach into it."""
-    stopping = threading.Event()
-    running: list[threading.Thread] = []
-
-    def start(guarded: bool) -> tuple[Server, MilvusClient]:
-        port, cores = free_port(), Cores()
-        credentials = Credentials(
-            token_sha256=fingerprint(TOKEN), control_sha256=fingerprint(CONTROL)
-        )
-        server = Server(
-            tmp_path / "data",
-            port=port,
-            cores=cores,
-            wanted_cores=cores.most,
-            credentials=credentials,
-            stopping=stopping,
-            guarded=guarded,
-        )
-        running.append(threading.Thread(target=server.run))
-        running[0].start()
-        wait_for(lambda: server.health()["ready"])
-        return server, MilvusClient(f"http://127.0.0.1:{port}", token=TOKEN)
-
-    yield start
-    stopping.set()
-    running[0].join(60)
 
 
 def rows_after_kill(server: Server, copy: Path) -> int:

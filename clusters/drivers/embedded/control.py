@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from clusters.drivers.embedded import waiting
 from clusters.drivers.embedded.authentication import CONTROL_SERVICE
 from clusters.drivers.embedded.wire import GenericHandler, Handler
 
@@ -35,7 +36,11 @@ def control_handlers(methods: Mapping[str, Method]) -> GenericHandler:
 def _handler(name: str, method: Method) -> Handler:
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            return json.dumps(method(**json.loads(request or b"{}"))).encode()
+            with waiting.on_behalf_of(context):
+                return json.dumps(method(**json.loads(request or b"{}"))).encode()
+        except waiting.CallerGone:
+            context.abort(grpc.StatusCode.CANCELLED, "The console left before the call began.")
+            raise  # abort raises already; this is for the type checker
         except (ControlError, ValueError, TypeError) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise  # abort raises already; this is for the type checker

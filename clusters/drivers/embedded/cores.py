@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clusters.drivers.embedded import waiting
+
 _TASKS = Path("/proc/self/task")
+_Wait = Callable[[threading.Condition, Callable[[], bool]], object]
 
 
 class Cores:
@@ -45,27 +50,79 @@ def _move(thread_id: int, cores: set[int]) -> None:
         return  # the thread ended meanwhile
 
 
+class _Claim:
+    """A call that waits for a permit."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.is_granted = False
+        self.changed = threading.Condition(lock)
+
+
 class Permits:
-    """How many Milvus calls may work at the same time; the number changes while they do."""
+    """The number of Milvus calls that may compute at the same time; it changes while they do.
+
+    Groups of calls are served in turn, so that a crowd delays each other group by one call.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._taken = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, deque[_Claim]] = {}
 
     def resize(self, count: int) -> None:
-        with self._changed:
+        with self._lock:
             self._count = count
-            self._changed.notify_all()
+            self._hand_out()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._taken < self._count)
-            self._taken += 1
-        try:
+    def one(self, group: Hashable = None) -> Iterator[None]:
+        """Compute with a permit. Raises CallerGone if the client leaves before there is one."""
+        self._take(group, waiting.wait_for)
+        with waiting.with_permit(_Permit(self, group)):
             yield
-        finally:
-            with self._changed:
-                self._taken -= 1
-                self._changed.notify()
+
+    def take_again(self, group: Hashable) -> None:
+        """Wait until there is one, whether or not the client stays: the engine has begun."""
+        self._take(group, lambda changed, is_granted: changed.wait_for(is_granted))
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._taken -= 1
+            self._hand_out()
+
+    def _take(self, group: Hashable, wait: _Wait) -> None:
+        with self._lock:
+            claim = _Claim(self._lock)
+            self._waiting.setdefault(group, deque()).append(claim)
+            self._hand_out()
+            try:
+                wait(claim.changed, lambda: claim.is_granted)
+            except waiting.CallerGone:
+                self._waiting[group].remove(claim)
+                if not self._waiting[group]:
+                    del self._waiting[group]
+                raise
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._taken < self._count:
+            group = next(iter(self._waiting))
+            claims = self._waiting.pop(group)
+            claim = claims.popleft()
+            if claims:
+                self._waiting[group] = claims
+            claim.is_granted = True
+            claim.changed.notify()
+            self._taken += 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Permit:
+    permits: Permits
+    group: Hashable
+
+    def give_back(self) -> None:
+        self.permits.give_back()
+
+    def take_again(self) -> None:
+        self.permits.take_again(self.group)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -28,10 +27,11 @@ from clusters.drivers.embedded import (
     full_disk,
     indexing,
     load_state,
+    locking,
     odd_names,
     reading,
 )
-from clusters.drivers.embedded.locking import Key
+from clusters.drivers.embedded.locking import Key, YieldingLock
 from clusters.milvus_names import Kind, refusal_of_use
 
 logger = logging.getLogger(__name__)
@@ -57,9 +57,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
     """
 
     def __init__(self, data_dir: Path, *, guarded: bool = True) -> None:
-        self.catalogue: AbstractContextManager[Any] = (
-            threading.RLock() if guarded else nullcontext()
-        )
+        self.catalogue: AbstractContextManager[Any] = YieldingLock() if guarded else nullcontext()
         self.failures: dict[Key, str] = {}
         self._root = data_dir
         self._settled: dict[Key, Any] = {}
@@ -161,6 +159,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         """Readers see a collection only once it answers as it did before."""
         key = self._key_of(collection)
         if key not in self._settled:
+            locking.furnish(collection)
             full_disk.furnish(collection)
             reading.furnish(collection)
             indexing.furnish(collection)

@@ -1,20 +1,22 @@
 """The way of every Milvus call to the engine: is the name allowed, whose turn is it, is there room.
 
 The rules are read from the protocol itself: a method that is not known to be a reader is a writer,
-and the names that it touches are the fields of its request.
+and the names that it touches are the fields of its request. What a call waits for, and in which
+order, is described in docs/embedded-calls.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from concurrent import futures
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any
 
 import grpc
 
-from clusters.drivers.embedded import load_state, out_of_memory
+from clusters.drivers.embedded import load_state, out_of_memory, waiting
 from clusters.drivers.embedded.authentication import Credentials, Role
 from clusters.drivers.embedded.cores import Permits
 from clusters.drivers.embedded.databases import database_of, target_database_of
@@ -22,14 +24,19 @@ from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.fence import Fence, Overtaken, attempt_in
 from clusters.drivers.embedded.locking import CollectionLocks, Key
 from clusters.drivers.embedded.methods import (
+    BUILDS,
+    BULK_BYTES,
     CHANGE_LOAD_STATE,
+    LONG,
     NAME_FIELDS,
     NEW_NAMES,
     READ_ROWS,
     READERS,
     RESERVED,
     UNCOUNTED,
+    WRITE_ROWS,
 )
+from clusters.drivers.embedded.places import Crowded, Pool
 from clusters.drivers.embedded.reading import room_of
 from clusters.drivers.embedded.refusals import METHODS, SERVICE, reason_for_refusing, refused
 from clusters.drivers.embedded.request_names import refusal_of
@@ -40,6 +47,11 @@ from clusters.milvus_names import Kind, refusal_of_use
 _SERVICE = f"/{SERVICE.full_name}"
 _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
 _COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
+_RATE_LIMIT = {"error_code": 49, "code": 8}
+
+_TENANT_PLACES = 320
+_CONSOLE_PLACES = 64
+_GREETING_THREADS = 4
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 
@@ -53,6 +65,7 @@ class Call:
     request: Any
     context: grpc.ServicerContext
     database: str
+    request_bytes: int
 
     @property
     def is_consoles(self) -> bool:
@@ -74,12 +87,19 @@ class Gateway(Interceptor):
         engine: Engine,
         locks: CollectionLocks,
         permits: Permits,
+        bulk_permits: Permits,
         credentials: Credentials,
         fence: Fence,
     ) -> None:
         self._engine = engine
         self._locks = locks
         self._permits = permits
+        self._bulk_permits = bulk_permits
+        self._tenant = Pool("tenant", _TENANT_PLACES)
+        self._console = Pool("console", _CONSOLE_PLACES)
+        self._greetings = futures.ThreadPoolExecutor(
+            _GREETING_THREADS, thread_name_prefix="greeting"
+        )
         self._credentials = credentials
         self._fence = fence
         self.closed_because: str | None = "The cluster is starting; try again in a moment."
@@ -97,14 +117,18 @@ class Gateway(Interceptor):
         if behavior is None:
             return handler
         role = self._credentials.role_of(handler_call_details.invocation_metadata)
+        read = handler.request_deserializer or bytes
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            call = Call(method, role, request, context, database_of(request, context))
+        def answer(received: tuple[Any, int], context: grpc.ServicerContext) -> Any:
+            request, request_bytes = received
+            database = database_of(request, context)
+            call = Call(method, role, request, context, database, request_bytes)
             return self._pass(call, behavior)
 
+        answer.experimental_thread_pool = self._threads(method, role)  # type: ignore[attr-defined]
         return grpc.unary_unary_rpc_method_handler(
             answer,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=lambda message: (read(message), len(message)),
             response_serializer=handler.response_serializer,
         )
 
@@ -115,10 +139,19 @@ class Gateway(Interceptor):
             return _refused(call, illegal, _ILLEGAL_ARGUMENT)
         if not call.is_consoles and (refusal := self._refusal(call)):
             return refusal
-        with ExitStack() as stack:
-            keys = stack.enter_context(self._turn(call))
-            stack.enter_context(self._permit(call))
-            stack.enter_context(self._reading(call))
+        try:
+            with waiting.on_behalf_of(call.context), self._place(call):
+                return self._answer_in_turn(call, behavior)
+        except Crowded:
+            reason = f"Too many calls of {call.method} are waiting. Try again later."
+            return _refused(call, reason, _RATE_LIMIT)
+        except waiting.CallerGone:
+            call.context.abort(grpc.StatusCode.CANCELLED, "The client left before the call began.")
+
+    def _answer_in_turn(self, call: Call, behavior: Behavior) -> Any:
+        with self._turn(call) as keys, self._reading(call), self._permit(call):
+            if not call.context.is_active():
+                raise waiting.CallerGone
             self._let_through(call)
             try:
                 answer = self._answer(call, behavior)
@@ -144,7 +177,23 @@ class Gateway(Interceptor):
             answer = behavior(call.request, call.context)
         return answer if call.is_consoles else _without_reserved(answer)
 
-    # Whose turn it is: first the collections, then a core, so that nobody who waits keeps a core
+    # Turns: a place first and the permit last, so that no call that waits keeps a permit
+
+    def _threads(self, method: str, role: Role | None) -> futures.ThreadPoolExecutor:
+        return self._greetings if method in UNCOUNTED else self._pool(role).threads
+
+    def _pool(self, role: Role | None) -> Pool:
+        return self._console if role is Role.CONSOLE else self._tenant
+
+    def _place(self, call: Call) -> AbstractContextManager[None]:
+        if call.method in UNCOUNTED:
+            return nullcontext()
+        return self._pool(call.role).places.one(self._group(call), call.request_bytes)
+
+    def _group(self, call: Call) -> Key | None:
+        """The collection that the call shares its places and permits with."""
+        name = next(iter(call.names()), None)
+        return None if name is None else self._engine.key(name, call.database)
 
     def _turn(self, call: Call) -> AbstractContextManager[Collection[Key]]:
         if call.method in READERS or call.method in UNCOUNTED:
@@ -152,10 +201,16 @@ class Gateway(Interceptor):
         named = [(name, call.database) for name in call.names()]
         if target := getattr(call.request, "target_collection_name", ""):
             named.append((target, target_database_of(call.request, call.context)))
-        return self._locks.held(lambda: [self._engine.key(*each) for each in named])
+        return self._locks.held(
+            lambda: [self._engine.key(*each) for each in named],
+            is_build=call.method in BUILDS,
+        )
 
     def _permit(self, call: Call) -> AbstractContextManager[None]:
-        return nullcontext() if call.method in UNCOUNTED else self._permits.one()
+        if call.method in UNCOUNTED or call.method in LONG:
+            return nullcontext()
+        is_bulk = call.method in WRITE_ROWS and call.request_bytes > BULK_BYTES
+        return (self._bulk_permits if is_bulk else self._permits).one(self._group(call))
 
     def _reading(self, call: Call) -> AbstractContextManager[None]:
         opened = map(self._engine.opened, call.names(), repeat(call.database))

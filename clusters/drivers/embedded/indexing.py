@@ -54,6 +54,8 @@ def furnish(collection: Any) -> None:
     build = collection._build_or_load_segment_index
 
     def build_in_sight(segment: Any, spec: Any) -> None:
+        if getattr(_here, "is_deferring", False):
+            return
         building.under_way[threading.get_ident()] = 0
         _here.building = building
         try:
@@ -64,6 +66,46 @@ def furnish(collection: Any) -> None:
 
     collection._build_or_load_segment_index = build_in_sight
     collection.vbase_building = building
+    build_in_background(collection)
+
+
+def build_in_background(collection: Any) -> None:
+    """Replace the engine's builds under the maintenance lock, which all readers take.
+
+    The collection's background thread builds instead. It builds what a flush leaves, too, so
+    nothing is built twice. The caller holds the collection's write lock, as before.
+    """
+    create_index = collection.create_index
+
+    def create_and_build(field_name: str, index_params: dict[str, Any]) -> None:
+        _here.is_deferring = True
+        try:
+            create_index(field_name, index_params)
+        finally:
+            _here.is_deferring = False
+        if collection.load_state == "loaded":
+            collection._bg_executor.submit(lambda: _build_missing(collection)).result()
+
+    def load() -> None:
+        if collection.load_state == "loaded":
+            return
+        collection._load_state = "loading"
+        try:
+            collection._bg_executor.submit(lambda: _build_missing(collection)).result()
+        except BaseException:
+            collection._load_state = "released"
+            raise
+        collection._load_state = "loaded"
+
+    collection.create_index = create_and_build
+    collection.load = load
+
+
+def _build_missing(collection: Any) -> None:
+    for spec in tuple(collection._index_specs.values()):
+        for segment in collection._segments_snapshot():
+            if segment.num_rows and not _has_index(segment, spec):
+                collection._build_or_load_segment_index(segment, spec)
 
 
 def building_of(collection: Any) -> Building:

@@ -29,6 +29,38 @@ NEW_NAMES = {
 UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth", "AllocTimestamp"])
 """Too small to wait for a core."""
 
+BUILDS = frozenset(
+    [
+        "CreateIndex",
+        "DropCollection",
+        "DropIndex",
+        "LoadCollection",
+        "LoadPartitions",
+        "RenameCollection",
+        "TruncateCollection",
+    ]
+)
+"""Methods that build indexes, or that wait until the collection's background has built them."""
+
+LONG = BUILDS | frozenset(
+    [
+        "CreateSnapshot",
+        "DropDatabase",
+        "DropPartition",
+        "DropSnapshot",
+        "Flush",
+        "FlushAll",
+        "Import",
+        "ManualCompaction",
+        "RestoreSnapshot",
+    ]
+)
+"""Methods that may take longer than a short call may wait. They need no permit."""
+
+WRITE_ROWS = frozenset(["Insert", "Upsert", "Delete"])
+BULK_BYTES = 256 * 1024
+"""Requests above this size that write rows use permits of their own."""
+
 CHANGE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex", "CreateIndex"])
 
 READ_ROWS = frozenset(

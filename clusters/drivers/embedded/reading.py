@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from clusters.drivers.embedded import waiting
+
 
 class ReadingRoom:
     """Many readers or one flush; a flush that waits lets no new reader in before it."""
@@ -25,7 +27,7 @@ class ReadingRoom:
     @contextmanager
     def reading(self) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: not self._flushes)
+            waiting.wait_for(self._changed, lambda: not self._flushes)
             self._readers += 1
         try:
             yield
@@ -55,7 +57,7 @@ def furnish(collection: Any) -> None:
     flush = collection._trigger_flush
 
     def flush_alone() -> None:
-        with room.flushing():
+        with waiting.without_permit(), room.flushing():
             flush()
 
     collection._trigger_flush = flush_alone

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-_WAITING_CALLS = 128
-"""Calls that may wait for a lock or for a core; how many work is `Permits`' to say."""
+_OTHER_THREADS = 8
+"""For calls of methods that no service has; the gateway and the control service have their own."""
 _DRAIN_SECONDS = 3.0
 _FLUSH_SECONDS = 7.0
 """Together below the time a stopping console has; what is not flushed by then is in the log."""
@@ -78,18 +78,26 @@ class Server:
         self._locks = CollectionLocks(enabled=guarded)
         self._effective = cores.use(wanted_cores)
         self._permits = Permits(self._effective)
+        self._bulk_permits = Permits(self._effective)
         snapshots = data_dir / "snapshots"
         self._of_console = Snapshots(self._engine, self._locks, snapshots / "console")
         self._of_tenant = TenantSnapshots(
             self._engine, Snapshots(self._engine, self._locks, snapshots / "tenant")
         )
         self._fence = Fence()
-        self._gateway = Gateway(self._engine, self._locks, self._permits, credentials, self._fence)
+        self._gateway = Gateway(
+            self._engine,
+            self._locks,
+            self._permits,
+            self._bulk_permits,
+            credentials,
+            self._fence,
+        )
         self._server = self._listen(port)
 
     def _listen(self, port: int) -> grpc.Server:
         server = grpc.server(
-            futures.ThreadPoolExecutor(_WAITING_CALLS, thread_name_prefix="milvus"),
+            futures.ThreadPoolExecutor(_OTHER_THREADS, thread_name_prefix="other"),
             interceptors=[AuthenticationInterceptor(self._credentials), self._gateway],
             options=_OPTIONS,
         )
@@ -145,6 +153,7 @@ class Server:
     def set_cores(self, cores: int) -> Answer:
         self._effective = self._cores.use(cores)
         self._permits.resize(self._effective)
+        self._bulk_permits.resize(self._effective)
         return {"cores": self._effective}
 
     def stop(self) -> Answer:
