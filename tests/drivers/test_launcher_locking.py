@@ -90,13 +90,14 @@ def test_two_first_callers_open_a_collection_once_only_with_the_locks(
     engine, opened = Engine(tmp_path, guarded=guarded), []
     both = threading.Barrier(2)
 
-    def open_slowly(data_dir: str) -> Any:
-        opened.append(data_dir)
+    def recover_slowly(**options: Any) -> Any:
+        opened.append(options["data_dir"])
         with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits for a lock
             both.wait(2)
-        return load(data_dir)
+        return recover(**options)
 
-    load = _patched_manifest_load(monkeypatch, open_slowly)
+    recover = engine_collection.execute_recovery
+    monkeypatch.setattr(engine_collection, "execute_recovery", recover_slowly)
     with futures.ThreadPoolExecutor(2) as threads:
         futures.wait([threads.submit(engine.get_collection, COLLECTION) for _ in range(2)])
     engine.close()
@@ -113,9 +114,3 @@ def _make_closed_collection(data_dir: Path) -> None:
     engine = Engine(data_dir)
     engine.create_collection(COLLECTION, CollectionSchema(fields=fields))
     engine.close()
-
-
-def _patched_manifest_load(monkeypatch: pytest.MonkeyPatch, replacement: Any) -> Any:
-    original = engine_collection.Manifest.load
-    monkeypatch.setattr(engine_collection.Manifest, "load", staticmethod(replacement))
-    return original
