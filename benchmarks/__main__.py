@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import backup, get_cluster, memory, policies, restore
+from benchmarks import backup, get_cluster, long_calls, memory, policies, restore
 
 if __name__ == "__main__":
     get_cluster.main()
@@ -11,4 +11,5 @@ if __name__ == "__main__":
     backup.main(["--index", "HNSW", "--groups", "read"])
     restore.main(["--index", "FLAT"])
     restore.main(["--index", "HNSW"])
+    long_calls.main([])
     memory.main([])

@@ -51,7 +51,7 @@ from clusters.drivers.embedded.layout import choose_port
 USERS_WAY = "query_iterator + LocalBulkWriter"
 """Measured last of its group: it waits until an index is built, and the others do not."""
 _GROUPS = ("read", "wire", "write")
-_CREDENTIAL = "benchmark"
+CREDENTIAL = "benchmark"
 SOURCE = "source"
 _DRAIN_ROWS = 20_000
 _START_SECONDS = 60
@@ -92,10 +92,10 @@ class Bench:
 
 
 @contextlib.contextmanager
-def cluster(work: Path) -> Iterator[int]:
+def cluster(work: Path, cores: int = 2) -> Iterator[int]:
     """A launcher on a port of its own, ended by its pid."""
     port = choose_port(work)
-    command = [sys.executable, "-m", "clusters.drivers.embedded.launcher", "--cores", "2"]
+    command = [sys.executable, "-m", "clusters.drivers.embedded.launcher", "--cores", str(cores)]
     process = subprocess.Popen(
         [*command, "--data-dir", str(work / "data"), "--port", str(port)],
         stdin=subprocess.PIPE,
@@ -103,7 +103,7 @@ def cluster(work: Path) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
         env=dict(os.environ),
     )
-    given = {"token_sha256": fingerprint(_CREDENTIAL), "control_sha256": fingerprint("c")}
+    given = {"token_sha256": fingerprint(CREDENTIAL), "control_sha256": fingerprint("c")}
     assert process.stdin is not None  # noqa: S101
     with process.stdin as pipe:
         pipe.write(json.dumps(given).encode() + b"\n")
@@ -342,8 +342,8 @@ def _into_new(
 
 def run(rows: int, dim: int, index: str, groups: Sequence[str]) -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory, cluster(Path(directory)) as port:
-        credential = Endpoint(host="127.0.0.1", port=port, credential=_CREDENTIAL)
-        tenant = MilvusClient(f"http://127.0.0.1:{port}", token=_CREDENTIAL)
+        credential = Endpoint(host="127.0.0.1", port=port, credential=CREDENTIAL)
+        tenant = MilvusClient(f"http://127.0.0.1:{port}", token=CREDENTIAL)
         with Client(credential) as client:
             bench = Bench(
                 port=port,
