@@ -104,6 +104,13 @@ def test_the_collection_itself_is_read_while_its_index_is_built(building: Buildi
     assert building.is_under_way()
 
 
+def test_an_index_is_in_progress_until_it_is_built(building: Building) -> None:
+    described = building.console.describe_index(HIDDEN, "vector")
+    assert described["state"] == "InProgress"
+    assert 0 < described["pending_index_rows"] < described["total_rows"] == 10_000
+    assert building.is_under_way()
+
+
 def test_another_collection_is_flushed_indexed_and_dropped_while_an_index_is_built(
     building: Building,
 ) -> None:

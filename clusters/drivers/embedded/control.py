@@ -13,7 +13,7 @@ from clusters.drivers.embedded import waiting
 from clusters.drivers.embedded.authentication import CONTROL_SERVICE
 from clusters.drivers.embedded.wire import GenericHandler, Handler
 
-_THREADS_EACH = 2
+_THREADS_EACH = 8
 
 Answer = dict[str, Any]
 Method = Callable[..., Answer]

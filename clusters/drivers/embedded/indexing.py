@@ -38,6 +38,10 @@ class Building:
     is_dropped: bool = False
     under_way: dict[int, int] = dataclasses.field(default_factory=dict)
     """Rows that each thread has added to an index that is not whole yet."""
+    fields: dict[int, str] = dataclasses.field(default_factory=dict)
+    """Field whose index each thread builds."""
+    awaited: frozenset[str] = frozenset()
+    """Fields whose indexes a call builds."""
 
     def step(self, rows: int) -> None:
         if self.is_dropped or not self.is_wanted():
@@ -56,13 +60,14 @@ def furnish(collection: Any) -> None:
     def build_in_sight(segment: Any, spec: Any) -> None:
         if getattr(_here, "is_deferring", False):
             return
+        building.fields[threading.get_ident()] = spec.field_name
         building.under_way[threading.get_ident()] = 0
         _here.building = building
         try:
             build(segment, spec)
         finally:
             _here.building = None
-            del building.under_way[threading.get_ident()]
+            del building.under_way[threading.get_ident()], building.fields[threading.get_ident()]
 
     collection._build_or_load_segment_index = build_in_sight
     collection.vbase_building = building
@@ -78,20 +83,23 @@ def build_in_background(collection: Any) -> None:
     create_index = collection.create_index
 
     def create_and_build(field_name: str, index_params: dict[str, Any]) -> None:
-        _here.is_deferring = True
-        try:
-            create_index(field_name, index_params)
-        finally:
-            _here.is_deferring = False
-        if collection.load_state == "loaded":
-            collection._bg_executor.submit(lambda: _build_missing(collection)).result()
+        is_new = field_name not in collection._index_specs
+        with _awaited(collection, frozenset([field_name] if is_new else [])):
+            _here.is_deferring = True
+            try:
+                create_index(field_name, index_params)
+            finally:
+                _here.is_deferring = False
+            if collection.load_state == "loaded":
+                collection._bg_executor.submit(lambda: _build_missing(collection)).result()
 
     def load() -> None:
         if collection.load_state == "loaded":
             return
         collection._load_state = "loading"
         try:
-            collection._bg_executor.submit(lambda: _build_missing(collection)).result()
+            with _awaited(collection, frozenset(collection._index_specs)):
+                collection._bg_executor.submit(lambda: _build_missing(collection)).result()
         except BaseException:
             collection._load_state = "released"
             raise
@@ -99,6 +107,16 @@ def build_in_background(collection: Any) -> None:
 
     collection.create_index = create_and_build
     collection.load = load
+
+
+@contextmanager
+def _awaited(collection: Any, fields: frozenset[str]) -> Iterator[None]:
+    building = building_of(collection)
+    building.awaited = fields
+    try:
+        yield
+    finally:
+        building.awaited = frozenset()
 
 
 def _build_missing(collection: Any) -> None:
@@ -129,11 +147,27 @@ def wanted_while(collection: Any, is_wanted: Callable[[], bool]) -> Iterator[Non
 
 def progress(collection: Any) -> tuple[int, int]:
     """Rows indexed and rows to index, over all indexes; takes no lock, a build holds them."""
-    segments = [each for each in list(collection._segment_cache.values()) if each.num_rows]
     specs = [each for each in list(collection._index_specs.values()) if _is_built(collection, each)]
-    total = sum(segment.num_rows for segment in segments) * len(specs)
-    done = sum(s.num_rows for spec in specs for s in segments if _has_index(s, spec))
-    done += sum(list(building_of(collection).under_way.values()))
+    counts = [_progress(collection, spec) for spec in specs]
+    return sum(done for done, _ in counts), sum(total for _, total in counts)
+
+
+def awaited_progress(collection: Any, field_name: str) -> tuple[int, int] | None:
+    """The same of one index that a call is building. Returns None for all others."""
+    spec = collection._index_specs.get(field_name)
+    if spec is None or field_name not in building_of(collection).awaited:
+        return None
+    return _progress(collection, spec) if _is_built(collection, spec) else None
+
+
+def _progress(collection: Any, spec: Any) -> tuple[int, int]:
+    building = building_of(collection)
+    segments = [each for each in list(collection._segment_cache.values()) if each.num_rows]
+    total = sum(segment.num_rows for segment in segments)
+    done = sum(segment.num_rows for segment in segments if _has_index(segment, spec))
+    for thread, rows in list(building.under_way.items()):
+        if building.fields.get(thread) == spec.field_name:
+            done += rows
     return min(done, total), total
 
 

@@ -57,6 +57,17 @@ class Servicer(MaintenanceServicer):
         with self._while_somebody_waits(request, context):
             return super().CreateIndex(request, context)
 
+    def DescribeIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """The engine calls every index finished, because it answered nothing during a build."""
+        answer = super().DescribeIndex(request, context)
+        collection = self._db.opened(request.collection_name, self._database_name(request, context))
+        for index in answer.index_descriptions if collection is not None else ():
+            if progress := indexing.awaited_progress(collection, index.field_name):
+                index.state = common_pb2.IndexState.InProgress
+                index.indexed_rows, index.total_rows = progress
+                index.pending_index_rows = index.total_rows - index.indexed_rows
+        return answer
+
     def LoadCollection(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._while_somebody_waits(request, context):
             return super().LoadCollection(request, context)
