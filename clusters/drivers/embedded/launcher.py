@@ -27,6 +27,11 @@ logger = logging.getLogger("launcher")
 EXIT_PORT_TAKEN = 3
 EXIT_ALREADY_RUNNING = 4
 
+_STACK_BYTES = 2 * 1024**2
+"""The default of 8 MiB for each of the threads that calls may wait in would fill the memory limit,
+which counts stacks as a whole.
+"""
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="clusters.drivers.embedded.launcher", description=__doc__)
@@ -94,6 +99,7 @@ def _serve(
     # The engine takes its time to import and starts threads; by now the process is on record, on
     # its cores and confined.
     leave_out_the_sdk()
+    threading.stack_size(_STACK_BYTES)
     from clusters.drivers.embedded.server import PortTaken, Server
 
     stopping = threading.Event()
