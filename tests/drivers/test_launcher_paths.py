@@ -331,6 +331,22 @@ def test_rows_of_an_old_partition_outside_that_were_only_logged_are_kept(
     assert canaries() == before
 
 
+def test_an_old_snapshot_of_a_path_is_removed_and_the_others_stay(
+    launch: Callable[..., Launched], canary: Path, canaries: Callable[[], dict[str, bytes]]
+) -> None:
+    launched, before = launch(), canaries()
+    make_collection(launched.client(), "c")
+    for name in ("good", "bad"):
+        launched.control("CreateSnapshot", name=name, database="default", collections=["c"])
+    launched.end()
+    bad = launched.data_dir / "snapshots" / "console" / "bad" / "snapshot.json"
+    described = json.loads(bad.read_text())
+    described["collections"][0]["partitions"].append(ways_to(canary, launched)[2])
+    bad.write_text(json.dumps(described))
+    assert launched.start().control("ListSnapshots")["names"] == ["good"]
+    assert canaries() == before
+
+
 @pytest.mark.parametrize("field", ["v" * 300, "../../../../v", "a/b"])
 def test_an_old_field_that_no_file_can_be_called_after_loses_its_index_and_no_row(
     launch: Callable[..., Launched], tmp_path: Path, field: str

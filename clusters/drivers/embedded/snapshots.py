@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -28,7 +29,9 @@ from clusters.drivers.embedded.control import ControlError
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.locking import CollectionLocks, Key
 from clusters.drivers.embedded.methods import RESERVED
-from clusters.milvus_names import Kind, refusal_of_new
+from clusters.milvus_names import Kind, refusal_of_new, refusal_of_use
+
+logger = logging.getLogger(__name__)
 
 Description = dict[str, Any]
 
@@ -46,6 +49,7 @@ class Snapshots:
         root.mkdir(parents=True, exist_ok=True)
         for leftover in root.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
+        self._remove_those_of_paths()
 
     def create(
         self,
@@ -111,6 +115,21 @@ class Snapshots:
 
     def names(self) -> list[str]:
         return sorted(path.parent.name for path in self._root.glob(f"[!.]*/{_DESCRIPTION}"))
+
+    def _remove_those_of_paths(self) -> None:
+        """Older versions pinned partitions that were called like paths, by their names."""
+        for name in self.names():
+            if self._holds_path(name):
+                logger.warning("removed snapshot %s: a partition in it is called like a path", name)
+                self.drop(name)
+
+    def _holds_path(self, name: str) -> bool:
+        try:
+            pinned = self.describe(name)["collections"]
+        except ValueError:  # what cannot be read leads nowhere, and must not keep the cluster down
+            return False
+        partitions = (partition for each in pinned for partition in each["partitions"])
+        return any(refusal_of_use(Kind.PARTITION, partition) for partition in partitions)
 
     def _directory(self, name: str) -> Path:
         if reason := refusal_of_new(Kind.SNAPSHOT, name):
