@@ -7,19 +7,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from backups.archive.confinement import confine
 from backups.archive.damage import ArchiveDamaged, printable
-from backups.archive.export import ExportRefused, export
-from backups.archive.reader import ArchiveReader
-from backups.archive.show import described
-from backups.archive.verify import findings
 from backups.stores.base import StoreError
 from backups.stores.local import LocalStore
+
+# What imports pyarrow is imported by the commands, because it starts threads and the process is
+# confined while it has one.
 
 SOUND, DAMAGED, REFUSED = 0, 1, 2
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """Name every file that is not what it was; exit 0 if there is none, else 1."""
+    from backups.archive.verify import findings
+
     found = findings(_store(arguments), "")
     for each in found:
         _say(str(each))
@@ -30,6 +32,9 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print what is in the backup, as its manifest says."""
+    from backups.archive.reader import ArchiveReader
+    from backups.archive.show import described
+
     for line in described(ArchiveReader(_store(arguments), "").manifest):
         _say(line)
     return SOUND
@@ -37,16 +42,31 @@ def show(arguments: argparse.Namespace) -> int:
 
 def export_command(arguments: argparse.Namespace) -> int:
     """Write what Milvus' bulk import takes; every part is verified before it is written."""
-    target = arguments.to or Path(f"{arguments.path.resolve().name}-import")
-    if target.resolve().is_relative_to(arguments.path.resolve()):
-        raise ExportRefused(f"{target} is inside the archive, where it would be foreign.")
-    for path in export(ArchiveReader(_store(arguments), ""), target):
-        _say(str(path))
+    from backups.archive.export import ExportRefused, export
+    from backups.archive.reader import ArchiveReader
+
+    try:
+        for path in export(ArchiveReader(_store(arguments), ""), _target(arguments)):
+            _say(str(path))
+    except ExportRefused as refusal:
+        return _refuse(str(refusal))
     return SOUND
 
 
-def main(argv: list[str] | None = None) -> int:
+def _target(arguments: argparse.Namespace) -> Path:
+    default = Path(f"{arguments.path.resolve().name}-import")
+    target: Path = arguments.to or default
+    return target
+
+
+def main(argv: list[str] | None = None, *, confined: bool = False) -> int:
+    """With `confined` the whole process is confined to the archive and the export, for ever."""
     arguments = _parser().parse_args(argv)
+    target = _target(arguments) if arguments.run is export_command else None
+    if target is not None and target.resolve().is_relative_to(arguments.path.resolve()):
+        return _refuse(f"{target} is inside the archive, where it would be foreign.")
+    if confined and (problem := confine(arguments.path, target)):
+        sys.stderr.write(f"Warning: {problem}\n")
     try:
         status: int = arguments.run(arguments)
     except ArchiveDamaged as damage:
@@ -55,10 +75,14 @@ def main(argv: list[str] | None = None) -> int:
     except StoreError as error:
         _say(str(error))
         return DAMAGED
-    except ExportRefused as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return REFUSED
+    except MemoryError as error:
+        return _refuse(f"{arguments.path} needs more memory than this command may use: {error}.")
     return status
+
+
+def _refuse(reason: str) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return REFUSED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,4 +115,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(confined=True))

@@ -20,8 +20,8 @@ import psutil
 import pytest
 from pymilvus import MilvusException
 
-from clusters.drivers.embedded import confinement
-from clusters.drivers.embedded.confinement import UNTOUCHED_BYTES, machine_bytes
+from clusters.drivers.sandbox import limits
+from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES, machine_bytes
 from tests.drivers.confined import (
     COLUMN,
     HERE,
@@ -442,9 +442,9 @@ def test_half_of_the_machine_is_the_default(server: Launched) -> None:
 def test_a_container_with_less_memory_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = [tmp_path / "memory.max", tmp_path / "missing"]
-    monkeypatch.setattr(confinement, "_CGROUP_LIMITS", limits)
+    files = [tmp_path / "memory.max", tmp_path / "missing"]
+    monkeypatch.setattr(limits, "_CGROUP_LIMITS", files)
     for text, expected in (("max\n", None), ("1048576\n", MIB), (str(2**62), None)):
-        limits[0].write_text(text)
+        files[0].write_text(text)
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         assert machine_bytes() == (expected or machine)

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES, machine_bytes
 from clusters.drivers.sandbox.process import (
     Confinement,
     Level,
@@ -23,12 +24,6 @@ logger = logging.getLogger(__name__)
 
 _TEMPORARY = ".tmp"
 _CODE = Path(__file__).resolve().parents[2]
-UNTOUCHED_BYTES = 3 * 1024**3
-"""Memory that RLIMIT_DATA counts and that is never used: stacks of the threads, Arrow's arena."""
-_CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 UNCONFINED = Confinement(level=Level.NONE, problems=["It was started without confinement."])
 
@@ -51,20 +46,6 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
     else:
         logger.warning("confined: %s. %s", done.level, done.message)
     return done
-
-
-def machine_bytes() -> int:
-    """Memory of the machine, or of the container where that is less."""
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = [limit for file in _CGROUP_LIMITS if (limit := _limit_in(file)) is not None]
-    return min([machine, *limits])
-
-
-def _limit_in(file: Path) -> int | None:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def _use_own_temporary_directory(data_dir: Path) -> None:

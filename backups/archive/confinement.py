@@ -1,0 +1,38 @@
+"""Confinement of the archive command, because an archive from elsewhere is hostile input.
+
+Only this module needs the console, and only for this: the format and its readers stand alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CODE = Path(__file__).resolve().parents[1]
+
+
+def confine(archive: Path, target: Path | None) -> str:
+    """Confine this process to reading `archive` and writing `target`, for ever.
+
+    Returns the reason if less than everything is confined, else an empty text. A copy of this
+    package without the console has no sandbox.
+    """
+    try:
+        from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES, machine_bytes
+        from clusters.drivers.sandbox.process import (
+            Level,
+            Sandbox,
+            confine,
+            interpreter_paths,
+        )
+    except ImportError:
+        return "this command is not confined, because the console's sandbox is not installed."
+    if target is not None:
+        target.mkdir(parents=True, exist_ok=True)
+    done = confine(
+        Sandbox(
+            read=[*interpreter_paths(), _CODE, archive],
+            write=[target] if target is not None else [],
+            data_bytes=machine_bytes() // 2 + UNTOUCHED_BYTES,
+        )
+    )
+    return "" if done.level is Level.FULL else f"confinement {done.level}. {done.message}"
