@@ -26,8 +26,10 @@ from tests.order import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.order import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
+from vbase_console.api import authentication
 from vbase_console.organizations.access import principal_of_member
 from vbase_console.organizations.models import Organization
+from vbase_console.organizations.rejected_keys import RejectedKeys
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 from vbase_console.organizations.services import add_member, create_organization, issue_api_key
 from vbase_console.organizations.tenancy import Principal
@@ -73,6 +75,12 @@ def _no_message_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """The row is the truth: tests call `work()` where a worker would have been woken."""
     monkeypatch.setattr(task_services, "wake", lambda task_id: True)
     monkeypatch.setattr(task_services, "wake_all", len)
+
+
+@pytest.fixture(autouse=True)
+def _no_test_answers_for_the_wrong_keys_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = RejectedKeys(timer=lambda seconds, function: None)
+    monkeypatch.setattr(authentication, "rejected_keys", own)
 
 
 @pytest.fixture(autouse=True)

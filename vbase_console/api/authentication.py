@@ -7,18 +7,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from vbase_console.errors import Unauthenticated
 from vbase_console.organizations.access import principal_of_key
+from vbase_console.organizations.rejected_keys import rejected_keys
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.source import network_of
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which asks for this module while it is loaded
 
 SCHEME = "Bearer"
+TOO_MANY = (
+    "Too many wrong API keys from your address, and this one is wrong, revoked or expired as well. "
+    "Send a valid key, which is accepted at once."
+)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -31,7 +37,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         try:
             return None, principal_of_key(_bearer(header))
         except Unauthenticated as error:
-            # The framework's own kind, so that it remembers that nobody is signed in.
+            # The framework's own exceptions, so that it remembers the failed authentication.
+            wait = rejected_keys.add(network_of(request))
+            if wait is not None:
+                raise Throttled(wait, TOO_MANY) from error
             raise AuthenticationFailed(error.message) from error
 
     def authenticate_header(self, request: Request) -> str:

@@ -134,7 +134,7 @@ def _detail(error: Exception) -> str:
 
 
 def _throttled(error: exceptions.Throttled) -> ResourceExhausted:
-    ours = ResourceExhausted()
+    ours = ResourceExhausted(str(error.detail))
     ours.retry_after_seconds = max(1, int(getattr(error, "wait", None) or 1))
     return ours
 
