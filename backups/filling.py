@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -23,8 +22,6 @@ from backups.preflight import has_new_keys, respells
 from backups.progress import COMPARING, INDEXING, INSERTING, Progress
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
-
-POLL_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,6 +126,7 @@ class Filling:
     # indexes
 
     def index(self) -> None:
+        self._progress.say(self._name, INDEXING, 0, 1, f"Indexing {self._name}.")
         self._attempt.guard()
         control = access_to(self._job.cluster).control
         build = IndexBuild(self._client, control, self._description, self._hidden)
@@ -148,7 +146,6 @@ class Filling:
         create.load(self._client, self._hidden, wanted)
         for loaded in create.loading(self._client, self._hidden, wanted):
             self._say_loaded(loaded)
-            time.sleep(POLL_SECONDS)
 
     def _say_loaded(self, percent: int) -> None:
         """The last of indexing; the server tells it in percent, not in rows."""

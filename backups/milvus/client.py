@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -51,13 +52,15 @@ class Pending:
     def __init__(self, future: Any, answer: Callable[[], Any]) -> None:
         self._future = future
         self._answer = answer
+        self._answered = threading.Event()
+        future.add_done_callback(lambda _: self._answered.set())
 
     def __call__(self) -> Any:
         return self._answer()
 
-    @property
-    def is_answered(self) -> bool:
-        return bool(self._future.done())
+    def wait(self, seconds: float) -> bool:
+        """Return True as soon as there is an answer or a failure, False if that takes longer."""
+        return self._answered.wait(seconds)
 
     def cancel(self) -> None:
         """Nobody waits for the answer any more; a server of ours then ends what it builds."""

@@ -21,6 +21,7 @@ from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, pairs
 from backups.milvus.errors import Refused
 from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
+from backups.milvus.polling import looks
 from backups.milvus.server import Server
 from backups.milvus.types import NUMBERS
 
@@ -126,14 +127,17 @@ def load(client: Client, name: str, wanted: LoadDescription) -> None:
 
 
 def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]:
-    """Percent loaded, until it is all of it; the caller waits between two looks."""
-    percent = _WHOLE if wanted.status is not LoadStatus.LOADED else 0
+    """Percent loaded, again and again until all is loaded; nothing for what stays unloaded."""
+    if wanted.status is not LoadStatus.LOADED:
+        return
     request = milvus_pb2.GetLoadingProgressRequest(
         collection_name=name, partition_names=wanted.partitions
     )
-    while percent < _WHOLE:
+    for _ in looks():
         percent = int(client.call("GetLoadingProgress", request).progress)
         yield percent
+        if percent >= _WHOLE:
+            return
 
 
 def _keep_unloaded(client: Client, name: str, wanted: LoadDescription) -> None:

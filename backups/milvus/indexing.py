@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from pymilvus.grpc_gen import milvus_pb2
@@ -12,9 +11,9 @@ from backups.milvus import create
 from backups.milvus.client import Client, Pending
 from backups.milvus.errors import Refused
 from backups.milvus.offers import offers_index
+from backups.milvus.polling import looks, pauses
 from backups.milvus.snapshot import Control
 
-POLL_SECONDS = 0.2
 _PATIENT_SECONDS = 7 * 24 * 3600.0
 """Who watches a build sees whether it gets on; a deadline would only begin it anew."""
 
@@ -83,18 +82,21 @@ class IndexBuild:
 
     def _watch(self, pending: Pending, say: Say) -> None:
         try:
-            while not pending.is_answered:
+            for pause in pauses():
+                if pending.wait(pause):
+                    break
                 say(*self.progress())
-                time.sleep(POLL_SECONDS)
         except BaseException:
             pending.cancel()
             raise
         pending()
 
     def _until_whole(self, say: Say) -> None:
-        while self._is_unfinished():
-            say(*self.progress())
-            time.sleep(POLL_SECONDS)
+        for _ in looks():
+            done, total = self.progress()
+            if done >= total:
+                return
+            say(done, total)
 
     def _is_unfinished(self) -> bool:
         done, total = self.progress()

@@ -5,7 +5,6 @@ to be read is loaded for that, and afterwards is as it was.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,9 +22,9 @@ from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, NotFound, Unsupported
 from backups.milvus.indexing import Say
+from backups.milvus.polling import looks
 from clusters.milvus_names import MAX_NAME_BYTES, RESERVED_PREFIX, shortened
 
-_POLL_SECONDS = 0.2
 _ALL = LoadDescription(status=LoadStatus.LOADED)
 _PLAIN_INDEXES = {
     DataType.BINARY_VECTOR: ("BIN_FLAT", "HAMMING"),
@@ -125,15 +124,14 @@ def _load(client: Client, name: str, say: SayLoaded) -> None:
         ) from error
     for percent in create.loading(client, name, _ALL):
         say(percent)
-        time.sleep(_POLL_SECONDS)
 
 
 def _wait_for_indexes(client: Client, name: str, say: Say) -> None:
-    done, total = create.index_progress(client, name)
-    while done < total:
-        say(done, total)
-        time.sleep(_POLL_SECONDS)
+    for _ in looks():
         done, total = create.index_progress(client, name)
+        if done >= total:
+            return
+        say(done, total)
 
 
 def _release_others(client: Client, name: str, loaded: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from backups import services
 from backups.archive.manifest import CollectionContent
 from backups.filling import Filling
 from backups.hands import access_to
-from backups.milvus import indexing
+from backups.milvus import polling
 from backups.models import Backup
 from backups.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
 from clusters.models import Cluster
@@ -154,7 +154,7 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
         say(self, done, total)
 
     monkeypatch.setattr(Filling, "_say_indexed", cancelled_halfway)
-    monkeypatch.setattr(indexing, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     work()
     job.task.refresh_from_db()
@@ -173,7 +173,7 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
             raise Dead
 
     monkeypatch.setattr(Filling, "_say_indexed", die_halfway)
-    monkeypatch.setattr(indexing, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     with pytest.raises(Dead):
         run_task(job.task.task_id)
