@@ -45,13 +45,12 @@ def open_archive(backup: Backup) -> ArchiveReader:
     """The archive of this backup and of no other; `ArchiveDamaged` where it is not the one that
     was sealed.
     """
-    from backups.archive.manifest import manifest_sha256, serialize
     from backups.archive.reader import ArchiveReader
 
     reader = ArchiveReader(get_store(), backup.directory)
     manifest = reader.manifest
     sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
-    found = (manifest.backup_id, manifest.organization_id, manifest_sha256(serialize(manifest)))
+    found = (manifest.backup_id, manifest.organization_id, reader.manifest_sha256)
     if found != sealed:
         raise ArchiveDamaged(MANIFEST_NAME, "it is not the one that was sealed for this backup")
     return reader

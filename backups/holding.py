@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.utils import timezone
 
 from backups import lending
-from backups.archive.codec import JsonModel, canonical_json, strict_json
+from backups.archive.codec import JsonModel, canonical_json, decode, strict_json
 from backups.archive.description import CollectionDescription
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
+from backups.milvus.losses import MARK
 from backups.milvus.schema import describe
 from backups.milvus.snapshot import pin_timestamp
 from backups.models import BackupJob
@@ -25,6 +26,8 @@ HELD = "held"
 """In a checkpoint: the JSON of what is held; text, because a default may hold NUL and PostgreSQL's
 JSON may not.
 """
+DATABASE_PROPERTIES = "database_properties"
+"""In a checkpoint: their JSON as text, for the same reason."""
 _LOGICAL_BITS = 18
 """Of a read timestamp; above them are milliseconds."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -53,11 +56,21 @@ def hold(attempt: Attempt, job: BackupJob, client: Client) -> Held:
     return held
 
 
-def begin_anew(attempt: Attempt, job: BackupJob, **facts: str) -> None:
+def begin_anew(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -> None:
     """Parts of another instant are worth nothing in this one; their files go before the seal."""
+    properties = {
+        name: value for name, value in client.database_properties().items() if name != MARK
+    }
+    facts[DATABASE_PROPERTIES] = canonical_json(properties).decode()
     with attempt.fenced():
         job.backup.sealed_parts.all().delete()
         attempt.remember(**facts)
+
+
+def database_properties(attempt: Attempt) -> dict[str, str] | None:
+    """As they were when the first row was read; None for a job that an older console began."""
+    text = attempt.task.checkpoint.get(DATABASE_PROPERTIES, "")
+    return decode(Mapping[str, str], strict_json(text.encode()), "$") if text else None
 
 
 def _earlier(attempt: Attempt) -> Held | None:
@@ -79,7 +92,7 @@ def _is_there(attempt: Attempt, client: Client, held: Held) -> bool:
 
 
 def _begin(attempt: Attempt, job: BackupJob, client: Client) -> Held:
-    begin_anew(attempt, job, **{HELD: ""})
+    begin_anew(attempt, job, client, **{HELD: ""})
     collections = _described(client, wanted(attempt, job, client))
     collections = lending.readable(attempt, client, collections)
     identities = _identities(client, collections)

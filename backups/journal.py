@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backups.archive.codec import decode, strict_json
 from backups.preflight import Preflight, Step
 from backups.swap import OLD, Swap
 
@@ -27,6 +28,12 @@ class Journal:
     def makes_database(self) -> bool:
         """It was about to make the target database, which was not there."""
         return bool(self.checkpoint.get("makes_database"))
+
+    @property
+    def database_properties(self) -> dict[str, str]:
+        """Those of the backup's database, for the one that it makes."""
+        text = self.checkpoint.get("database_properties", "{}")
+        return decode(Mapping[str, str], strict_json(text.encode()), "$")  # type: ignore[no-any-return]
 
     @property
     def filled(self) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from backups.archive.description import CollectionDescription
 from backups.hands import snapshots_of
-from backups.holding import begin_anew, hold
+from backups.holding import begin_anew, database_properties, hold
 from backups.milvus import losses
 from backups.milvus.client import Client
 from backups.milvus.scan import Scan
@@ -30,6 +30,7 @@ class Source:
     captured_at: str
     method: str
     milvus_version: str
+    database_properties: Mapping[str, str] | None
     warnings: tuple[str, ...]
 
     @property
@@ -50,17 +51,18 @@ def pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
         names = wanted(attempt, job, client)
         attempt.guard()
         found = snapshots.take(name, database=job.db_name, collections=names)
-        begin_anew(attempt, job, snapshot=name)
-    return _of_snapshot(found, client, version)
+        begin_anew(attempt, job, client, snapshot=name)
+    return _of_snapshot(attempt, found, client, version)
 
 
-def _of_snapshot(snapshot: Snapshot, client: Client, version: str) -> Source:
+def _of_snapshot(attempt: Attempt, snapshot: Snapshot, client: Client, version: str) -> Source:
     scans = snapshot.scans()
     return Source(
         scans=scans,
         captured_at=snapshot.created_at,
         method="snapshot",
         milvus_version=version,
+        database_properties=database_properties(attempt),
         warnings=(*snapshot.warnings, *_losses(client, [scan.collection for scan in scans])),
     )
 
@@ -72,6 +74,7 @@ def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: st
         captured_at=held.captured_at,
         method="timestamp" if held.timestamp else NO_INSTANT,
         milvus_version=version,
+        database_properties=database_properties(attempt),
         warnings=(*held.warnings, *_losses(client, held.collections)),
     )
 

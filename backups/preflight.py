@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backups import room
@@ -81,6 +81,8 @@ class Target:
     exists: bool
     aliases_of: dict[str, tuple[str, ...]]
     """Of every collection there."""
+    properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Of the database itself."""
 
     @property
     def collection_of(self) -> dict[str, str]:
@@ -93,7 +95,8 @@ class Target:
 def look(client: Client, database: str) -> Target:
     if database not in client.databases():
         return Target(exists=False, aliases_of={})
-    return Target(True, {name: tuple(client.aliases(name)) for name in client.collections()})
+    aliases = {name: tuple(client.aliases(name)) for name in client.collections()}
+    return Target(exists=True, aliases_of=aliases, properties=client.database_properties())
 
 
 def preflight(
@@ -121,8 +124,13 @@ def preflight(
             *_each(losses.changes, server, descriptions),
             *(text for each in chosen for text in _respelled(manifest, each, server)),
             *_lost_aliases(steps, chosen),
+            *_lost_properties(manifest, wish, target, server),
         ),
-        notes=_of_another_version(manifest, server) + _unknown_room(required, free_bytes),
+        notes=(
+            *_of_another_version(manifest, server),
+            *_unknown_room(required, free_bytes),
+            *_unknown_properties(manifest, wish),
+        ),
         required_bytes=required,
         free_bytes=free_bytes,
         proves=len(chosen) == len(manifest.collections)
@@ -248,6 +256,32 @@ def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) ->
         f"{step.target}: without alias {', '.join(sorted(names))}, which is taken."
         for step, names in lost
         if names
+    )
+
+
+def _lost_properties(
+    manifest: Manifest, wish: Wish, target: Target, server: Server
+) -> tuple[str, ...]:
+    """A database that is there is changed by no restore."""
+    wanted = manifest.capture.database_properties
+    if wanted is None:
+        return ()
+    if target.exists:
+        found = list(losses.property_differences(target.properties, wanted))
+        what = "is there already and keeps its own properties"
+    else:
+        kept = wanted if losses.keeps_database_properties(server) else {}
+        found = list(losses.property_differences(kept, wanted))
+        what = f"is made without properties, because Milvus {server.version} keeps none"
+    return (f"Database '{wish.db_name}' {what}: {'; '.join(found)}.",) if found else ()
+
+
+def _unknown_properties(manifest: Manifest, wish: Wish) -> tuple[str, ...]:
+    if manifest.capture.database_properties is not None:
+        return ()
+    return (
+        f"The backup is older than the keeping of database properties: which ones database "
+        f"'{manifest.capture.database}' had is unknown, and '{wish.db_name}' gets none from it.",
     )
 
 

@@ -88,7 +88,8 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
             for text in found.warnings:
                 attempt.warn(text)
     with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
-        databases.make(attempt, client, job.db_name)
+        properties = reader.manifest.capture.database_properties or {}
+        databases.make(attempt, client, job.db_name, properties)
 
 
 def _look(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:

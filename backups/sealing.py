@@ -73,6 +73,7 @@ def _facts(job: BackupJob, source: Source, uneven: Sequence[Uneven]) -> Capture:
         service_id=job.cluster.service_id,
         cluster_id=job.cluster.cluster_id,
         warnings=(*source.warnings, *missing_from(job), *map(str, uneven)),
+        database_properties=source.database_properties,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from backups.archive.checksum import RowChecksum
@@ -15,7 +15,8 @@ from backups.archive.description import CollectionDescription
 from backups.archive.parts import Part, check_sha256, sha256_of
 
 FORMAT = "vbase-archive"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 LARGEST_MANIFEST = 256 * 1024 * 1024
 
 
@@ -32,6 +33,8 @@ class Capture(JsonModel):
     service_id: str = ""
     cluster_id: str = ""
     warnings: tuple[str, ...] = ()
+    database_properties: Mapping[str, str] | None = None
+    """As the server spells them. None: unknown, as in every archive of format version 1."""
 
     def __post_init__(self) -> None:
         try:
@@ -145,16 +148,21 @@ def manifest_sha256(data: bytes) -> str:
 
 
 def parse(data: bytes) -> Manifest:
-    """The manifest, if these are exactly the bytes that `serialize` gives for it."""
+    """The manifest in the newest version's form, if these are its canonical bytes.
+
+    Raises `FormatError` if they are not, or if the version is unknown.
+    """
     members = strict_json(data)
     if not isinstance(members, dict):
         raise FormatError("it is not a JSON object")
     _check_version(members)
+    is_canonical = canonical_json(members) == data
     found = members.pop("sha256", None)
     if found != sha256_of(canonical_json(members)):
         raise FormatError("its content does not match the SHA-256 that it carries")
-    manifest = Manifest.from_json(members).checked()
-    if serialize(manifest) != data:
+    newest = _upgraded(members)
+    manifest = Manifest.from_json(newest).checked()
+    if not is_canonical or manifest.to_json() != newest:
         raise FormatError("it is not in canonical form")
     return manifest
 
@@ -164,12 +172,24 @@ def bytes_of(parts: Iterable[Part]) -> int:
 
 
 def _check_version(members: dict[str, Any]) -> None:
-    found = members.get("format"), members.get("format_version")
-    if found != (FORMAT, FORMAT_VERSION):
+    kind, version = members.get("format"), members.get("format_version")
+    if kind != FORMAT or type(version) is not int or version not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
         raise FormatError(
-            f"it says format {found[0]!r}, version {found[1]!r};"
-            f" this program reads {FORMAT!r}, version {FORMAT_VERSION}"
+            f"it says format {kind!r}, version {version!r};"
+            f" this program reads {FORMAT!r}, versions {readable}"
         )
+
+
+def _upgraded(members: dict[str, Any]) -> dict[str, Any]:
+    """The same content as a manifest of the newest version; what version 1 did not hold is null."""
+    capture = members.get("capture")
+    if members["format_version"] == FORMAT_VERSION or not isinstance(capture, dict):
+        return members
+    if "database_properties" in capture:
+        raise FormatError("$.capture: members ['database_properties'] are unknown in version 1")
+    complete = {**capture, "database_properties": None}
+    return {**members, "format_version": FORMAT_VERSION, "capture": complete}
 
 
 def _check_description(description: CollectionDescription) -> None:

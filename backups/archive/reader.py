@@ -11,7 +11,7 @@ from backups.archive.codec import FormatError
 from backups.archive.columns import fingerprint
 from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME, inside
-from backups.archive.manifest import LARGEST_MANIFEST, Manifest, parse
+from backups.archive.manifest import LARGEST_MANIFEST, Manifest, manifest_sha256, parse
 from backups.archive.parquet import KeyRange, batches_of, open_file
 from backups.archive.parts import Part, sha256_of
 from backups.stores.base import ObjectMissing, Store
@@ -22,7 +22,7 @@ class ArchiveReader:
 
     def __init__(self, store: Store, archive: str) -> None:
         self.store, self.archive = store, archive
-        self.manifest = self._manifest()
+        self.manifest, self.manifest_sha256 = self._manifest()
 
     def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
         """The part's rows in their order, after all of it was verified; one part is in memory."""
@@ -48,10 +48,11 @@ class ArchiveReader:
             raise ArchiveDamaged(part.name, str(error)) from error
         return file
 
-    def _manifest(self) -> Manifest:
+    def _manifest(self) -> tuple[Manifest, str]:
+        """The manifest and the SHA-256 that its bytes carry."""
         data = self._read(MANIFEST_NAME, limit=LARGEST_MANIFEST)
         try:
-            return parse(data)
+            return parse(data), manifest_sha256(data)
         except FormatError as error:
             raise ArchiveDamaged(MANIFEST_NAME, str(error)) from error
 

@@ -21,6 +21,8 @@ def described(manifest: Manifest) -> Iterator[str]:
     yield f"Captured at   {capture.captured_at} ({printable(capture.method)})"
     yield f"Milvus        {printable(capture.milvus_version)}"
     yield f"Content       {_counts(manifest)}"
+    for name, value in sorted((capture.database_properties or {}).items()):
+        yield f"Property      {printable(f'{name}={value}')}"
     for warning in capture.warnings:
         yield f"Warning       {printable(warning)}"
     for content in manifest.collections:

@@ -138,6 +138,16 @@ class Client:
     def databases(self) -> list[str]:
         return list(self.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names)
 
+    def database_properties(self) -> dict[str, str]:
+        """Of the connection's own database; none where the server has no such call, because its
+        databases have none.
+        """
+        request = milvus_pb2.DescribeDatabaseRequest(db_name=self.endpoint.database)
+        try:
+            return mapping(self.call("DescribeDatabase", request).properties)
+        except errors.NotOffered:
+            return {}
+
     def collections(self, database: str = "", *, seconds: float | None = None) -> list[str]:
         """Of the connection's own database, unless another one is named."""
         request = milvus_pb2.ShowCollectionsRequest(db_name=database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.legal_names import refusals_of_names
 from backups.milvus.offers import is_on_vector, is_vector, offers_field, type_of
@@ -14,6 +16,10 @@ _FUNCTIONS_SINCE = (2, 5, 0)
 _GIVEN_AUTO_IDS_SINCE = (2, 6, 3)
 GIVEN_AUTO_IDS = "allow_insert_auto_id"
 """The property without which a full Milvus numbers rows itself, whatever they bring."""
+
+MARK = "vbase_restore"
+"""The property that says which restore has made a database; the console's own, and no content."""
+_DATABASE_PROPERTIES_SINCE = (2, 4, 3)
 
 _BUCKETS = (16, 17)
 """Partitions of the embedded engine's partition key, without and with `_default`."""
@@ -133,6 +139,21 @@ def _unkept(collection: CollectionDescription) -> list[str]:
     }
     lost = [what for what, is_told in told.items() if is_told]
     return [f"this server does not keep {', '.join(lost)}."] if lost else []
+
+
+def keeps_database_properties(server: Server) -> bool:
+    return server.is_embedded or server.number >= _DATABASE_PROPERTIES_SINCE
+
+
+def property_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    """Yield, in words, each property that a database has otherwise than the backup's."""
+    for name in sorted((found.keys() | wanted.keys()) - {MARK}):
+        if name not in found:
+            yield f"{name} is {wanted[name]!r} in the backup and not set there"
+        elif name not in wanted:
+            yield f"{name} is not set in the backup and {found[name]!r} there"
+        elif found[name] != wanted[name]:
+            yield f"{name} is {wanted[name]!r} in the backup and {found[name]!r} there"
 
 
 def keeps_given_keys(server: Server) -> bool:

@@ -18,12 +18,15 @@ from backups.stores.memory import MemoryStore
 from tests.archive.generated import Rows, batch_of
 
 ARCHIVE = "org/bak-1"
+VERSION_1 = Path(__file__).parent / "version_1"
+"""What the console wrote of `small_contents` before format version 2."""
 CAPTURE = Capture(
     database="default",
     captured_at="2026-11-23T00:00:00+00:00",
     method="snapshot",
     milvus_version="3.2.2",
     warnings=("index names are not kept by this server",),
+    database_properties={"timezone": "Asia/Shanghai"},
 )
 BOOKS = CollectionDescription(
     name="books",

@@ -18,7 +18,9 @@ def read_manifest(archive: Path) -> dict[str, Any]:
     data = (archive / "manifest.json").read_bytes()
     manifest: dict[str, Any] = json.loads(data)
     body = {name: value for name, value in manifest.items() if name != "sha256"}
-    assert (body["format"], body["format_version"]) == ("vbase-archive", 1)
+    assert body["format"] == "vbase-archive"
+    assert body["format_version"] in (1, 2)
+    assert ("database_properties" in body["capture"]) == (body["format_version"] == 2)
     assert canonical(manifest) == data
     assert hashlib.sha256(canonical(body)).hexdigest() == manifest["sha256"]
     return manifest

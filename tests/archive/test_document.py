@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from backups.archive.description import DataType
 from backups.stores.local import LocalStore
 from tests.archive import document
-from tests.archive.conftest import ARCHIVE, small_contents, write_archive
+from tests.archive.conftest import ARCHIVE, VERSION_1, small_contents, write_archive
 from tests.archive.generated import Rows, all_values, rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "archive-format.md"
@@ -51,6 +51,10 @@ def test_a_stranger_reads_every_type(tmp_path_factory: Any, written: Rows) -> No
         for row in all_values(written.batches[partition])
     ]
     assert read(directory / ARCHIVE)[written.description.name] == wanted
+
+
+def test_a_stranger_reads_an_archive_of_version_1() -> None:
+    assert len(read(VERSION_1)["books"]) == 12
 
 
 def test_the_worked_example_is_the_manifest_that_we_write(tmp_path: Path) -> None:
@@ -92,4 +96,4 @@ def members(value: Any) -> set[str]:
     return set(value).union(*inner)
 
 
-OPAQUE = {"params", "properties", "default", "key_min", "key_max"}
+OPAQUE = {"params", "properties", "database_properties", "default", "key_min", "key_max"}

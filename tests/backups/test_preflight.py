@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ OLD = Server(version="v2.3.5")
 KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
 VECTOR = FieldDescription(name="vector", data_type=DataType.FLOAT_VECTOR, params={"dim": "128"})
 PLENTY = 2**40
+NO_PROPERTIES: Mapping[str, str] = {}
 
 
 def collection(*fields: FieldDescription, **others: Any) -> CollectionDescription:
@@ -34,6 +36,31 @@ def collection(*fields: FieldDescription, **others: Any) -> CollectionDescriptio
 
 def index(kind: str, field: str = "vector") -> IndexDescription:
     return IndexDescription(field_name=field, index_name=field, params={"index_type": kind})
+
+
+def manifest_of(
+    description: CollectionDescription,
+    *,
+    of: Server,
+    rows: int = 1000,
+    size: int = 600_000,
+    database_properties: Mapping[str, str] | None = NO_PROPERTIES,
+) -> Manifest:
+    content = dataclasses.replace(CollectionContent.of(description, ()), rows=rows, bytes=size)
+    return Manifest(
+        backup_id="bak-1",
+        organization_id="acme",
+        capture=Capture(
+            database="default",
+            captured_at="2026-11-22T09:15:00+00:00",
+            method="timestamp",
+            milvus_version=of.version,
+            database_properties=database_properties,
+        ),
+        collections=(content,),
+        rows=rows,
+        bytes=size,
+    )
 
 
 def looked(
@@ -47,20 +74,7 @@ def looked(
     db_name: str = "default",
     exists: bool = True,
 ) -> Preflight:
-    content = dataclasses.replace(CollectionContent.of(description, ()), rows=rows, bytes=size)
-    manifest = Manifest(
-        backup_id="bak-1",
-        organization_id="acme",
-        capture=Capture(
-            database="default",
-            captured_at="2026-11-22T09:15:00+00:00",
-            method="timestamp",
-            milvus_version=of.version,
-        ),
-        collections=(content,),
-        rows=rows,
-        bytes=size,
-    )
+    manifest = manifest_of(description, of=of, rows=rows, size=size)
     target = Target(exists=exists, aliases_of={})
     return preflight(manifest, Wish(db_name=db_name), target, server, free_bytes)
 
@@ -221,3 +235,37 @@ def test_a_full_server_decides_about_its_names_itself(name: str) -> None:
 
 def test_what_no_server_can_hold_is_refused_for_a_full_one_too() -> None:
     assert f"'{WAY}'" in looked(renamed(partitions=("_default", WAY)), NEW).refusals[0]
+
+
+# properties of databases
+
+
+def with_properties(properties: dict[str, str] | None, target: Target, server: Server) -> Preflight:
+    manifest = manifest_of(collection(), of=NEW, database_properties=properties)
+    return preflight(manifest, Wish(db_name="shop"), target, server, PLENTY)
+
+
+NO_DATABASE = Target(exists=False, aliases_of={})
+
+
+def test_a_server_without_properties_of_databases_loses_each_by_name() -> None:
+    (said,) = with_properties({"timezone": "Asia/Tokyo"}, NO_DATABASE, OLD).warnings
+    assert said == (
+        "Database 'shop' is made without properties, because Milvus v2.3.5 keeps none: "
+        "timezone is 'Asia/Tokyo' in the backup and not set there."
+    )
+
+
+def test_nothing_is_said_where_they_come_back() -> None:
+    assert with_properties({"timezone": "Asia/Tokyo"}, NO_DATABASE, NEW).warnings == ()
+
+
+def test_the_mark_of_a_restore_is_no_difference() -> None:
+    target = Target(exists=True, aliases_of={}, properties={"vbase_restore": "job-1"})
+    assert with_properties({}, target, NEW).warnings == ()
+
+
+def test_an_archive_that_did_not_hold_them_says_so() -> None:
+    found = with_properties(None, NO_DATABASE, NEW)
+    assert "older than the keeping of database properties" in found.notes[-1]
+    assert found.warnings == ()
