@@ -23,6 +23,8 @@ from backups.progress import COMPARING, INDEXING, INSERTING, Progress
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
+_FEWER_REPLICAS = "this server cannot load it with {} replicas, so it is loaded with one."
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
@@ -143,9 +145,11 @@ class Filling:
     def _load(self) -> None:
         self._attempt.guard()
         wanted = self._description.load
-        create.load(self._client, self._hidden, wanted)
-        for loaded in create.loading(self._client, self._hidden, wanted):
-            self._say_loaded(loaded)
+        loaded = create.load(self._client, self._hidden, wanted)
+        if wanted.replicas != loaded.replicas and not self._client.server().is_embedded:
+            self._attempt.warn(f"{self._name}: {_FEWER_REPLICAS.format(wanted.replicas)}")
+        for percent in create.loading(self._client, self._hidden, loaded):
+            self._say_loaded(percent)
 
     def _say_loaded(self, percent: int) -> None:
         """The last of indexing; the server tells it in percent, not in rows."""

@@ -16,7 +16,7 @@ from backups.archive.description import CollectionDescription
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
 from backups.milvus.losses import MARK
-from backups.milvus.schema import describe
+from backups.milvus.schema import describe, unkept
 from backups.milvus.snapshot import pin_timestamp
 from backups.models import BackupJob
 from backups.wanted import wanted
@@ -96,6 +96,7 @@ def _begin(attempt: Attempt, job: BackupJob, client: Client) -> Held:
     collections = _described(client, wanted(attempt, job, client))
     collections = lending.readable(attempt, client, collections)
     identities = _identities(client, collections)
+    lost = [text for each in collections for text in unkept(client, each)]
     now = timezone.now()
     pinned = pin_timestamp(client, collections)
     return Held(
@@ -103,7 +104,7 @@ def _begin(attempt: Attempt, job: BackupJob, client: Client) -> Held:
         captured_at=(_time_of(pinned.timestamp) if pinned.timestamp else now).isoformat(),
         collections=tuple(collections),
         identities=identities,
-        warnings=pinned.warnings,
+        warnings=(*pinned.warnings, *lost),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -88,11 +89,21 @@ def has_partition_key(collection: CollectionDescription) -> bool:
 
 def create_indexes(client: Client, collection: CollectionDescription, name: str) -> None:
     """Ask for all that are not there; a full Milvus builds them in the background."""
-    there = {index.field_name for index in client.indexes(name)}
+    there = index_names(client, name)
     for index in collection.indexes:
-        if index.field_name not in there:
+        if index_name(client, index) not in there:
             request = index_request(client, index, name)
             client.call("CreateIndex", request, seconds=client.long_seconds)
+
+
+def index_names(client: Client, name: str) -> frozenset[str]:
+    """Those of a collection, each as `index_name` gives it."""
+    return frozenset(index_name(client, index) for index in client.indexes(name))
+
+
+def index_name(client: Client, index: Any) -> str:
+    """The embedded engine names indexes after their fields; elsewhere a field may have several."""
+    return str(index.field_name if client.server().is_embedded else index.index_name)
 
 
 def index_progress(client: Client, name: str) -> tuple[int, int]:
@@ -108,11 +119,26 @@ def index_progress(client: Client, name: str) -> tuple[int, int]:
     return sum(done), sum(index.total_rows for index in indexes) + unfinished
 
 
-def load(client: Client, name: str, wanted: LoadDescription) -> None:
-    """As it was, loaded or not; `loading` tells how far it is."""
+def load(client: Client, name: str, wanted: LoadDescription) -> LoadDescription:
+    """As it was, loaded or not; `loading` tells how far it is. Return how it is loaded: a server
+    with fewer nodes than it had replicas gives it one.
+    """
     if wanted.status is not LoadStatus.LOADED:
         _keep_unloaded(client, name, wanted)
-        return
+        return wanted
+    if client.server().is_embedded:
+        wanted = LoadDescription(status=LoadStatus.LOADED)
+    try:
+        _load(client, name, wanted)
+    except Refused:
+        if (wanted.replicas or 1) == 1:
+            raise
+        wanted = dataclasses.replace(wanted, replicas=1)
+        _load(client, name, wanted)
+    return wanted
+
+
+def _load(client: Client, name: str, wanted: LoadDescription) -> None:
     replicas = wanted.replicas or 1
     if wanted.partitions:
         request: Any = milvus_pb2.LoadPartitionsRequest(

@@ -40,7 +40,7 @@ class IndexBuild:
 
     def run(self, say: Say) -> None:
         """Return when all are whole, also those that an attempt before began."""
-        there = {index.field_name for index in self._client.indexes(self._name)}
+        there = create.index_names(self._client, self._name)
         if self._control is None:
             self._ask(there, say)
             self._until_whole(say)
@@ -57,10 +57,10 @@ class IndexBuild:
         )
         return int(found["indexed"]), int(found["total"])
 
-    def _ask(self, there: set[str], say: Say) -> None:
+    def _ask(self, there: frozenset[str], say: Say) -> None:
         """A full Milvus builds in the background, the embedded engine before it answers."""
         for index in self._offered():
-            if index.field_name not in there:
+            if create.index_name(self._client, index) not in there:
                 request = create.index_request(self._client, index, self._name)
                 try:
                     self._watch(self._begin("CreateIndex", request), say)

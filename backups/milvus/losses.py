@@ -17,17 +17,26 @@ _GIVEN_AUTO_IDS_SINCE = (2, 6, 3)
 GIVEN_AUTO_IDS = "allow_insert_auto_id"
 """The property without which a full Milvus numbers rows itself, whatever they bring."""
 
+LIFETIME = "collection.ttl.seconds"
+"""The property that says how long after they were written rows are kept; 0: for ever."""
+
 MARK = "vbase_restore"
 """The property that says which restore has made a database; the console's own, and no content."""
 _DATABASE_PROPERTIES_SINCE = (2, 4, 3)
+
+_KEPT_PARAMS = frozenset(
+    ["dim", "max_length", "max_capacity", "enable_analyzer", "enable_match", "analyzer_params"]
+)
+"""Of fields, by the embedded engine."""
 
 _BUCKETS = (16, 17)
 """Partitions of the embedded engine's partition key, without and with `_default`."""
 
 _FORGOTTEN = (
-    "This server does not keep descriptions of collections and fields, names of indexes, the "
-    "number of a partition key's partitions, consistency levels, shards, or the max_length of "
-    "an ARRAY's elements: they cannot be backed up and come back as its defaults."
+    "This server does not keep descriptions of collections, fields and functions, names of "
+    "indexes, the number of a partition key's partitions, consistency levels, shards, clustering "
+    "keys, the max_length of an ARRAY's elements, or other parameters of fields such as "
+    "mmap.enabled: they cannot be backed up and come back as its defaults."
 )
 
 
@@ -94,6 +103,9 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
 def changes(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
     """What this server takes only in another form, or not; the restore goes on and says so."""
     found = [*_lost_indexes(server, collection), *_new_keys(server, collection)]
+    lifetime = collection.properties.get(LIFETIME, "")
+    if not server.is_embedded and lifetime.isdigit() and int(lifetime):
+        found.append(f"its rows expire {lifetime} s after the restore, not after their writing.")
     if server.is_embedded:
         found += _unkept(collection)
     return tuple(f"{collection.name}: {text}" for text in found)
@@ -136,6 +148,16 @@ def _unkept(collection: CollectionDescription) -> list[str]:
             field.data_type is DataType.ARRAY and "max_length" in field.params
             for field in collection.fields
         ),
+        "descriptions of its functions": any(each.description for each in collection.functions),
+        "its clustering key": any(field.is_clustering_key for field in collection.fields),
+        **{
+            f"the parameter {name} of field {field.name!r}": name not in _KEPT_PARAMS
+            for field in collection.fields
+            for name in field.params
+        },
+        "which of its partitions are loaded (all are)": collection.load.partitions,
+        "which of its fields are loaded (all are)": collection.load.fields,
+        "more than one replica": (collection.load.replicas or 1) > 1,
     }
     lost = [what for what, is_told in told.items() if is_told]
     return [f"this server does not keep {', '.join(lost)}."] if lost else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
@@ -23,6 +23,8 @@ from backups.milvus.types import data_type_of
 _PARTITIONS_ASKED = 64
 """More than these are the buckets of a partition key, which are loaded together."""
 
+_DEFAULT_RESOURCE_GROUP = "__default_resource_group"
+
 _LOAD = {
     common_pb2.LoadStateLoaded: LoadStatus.LOADED,
     common_pb2.LoadStateLoading: LoadStatus.LOADED,
@@ -34,12 +36,7 @@ def describe(client: Client, name: str) -> CollectionDescription:
     """The collection of that name or alias, as the server tells of it now."""
     found = client.describe(name)
     schema, real_name = found.schema, found.schema.name
-    if schema.struct_array_fields:
-        names = ", ".join(field.name for field in schema.struct_array_fields)
-        raise Unsupported(
-            f"Collection {real_name!r} has arrays of structs ({names}), which no "
-            "backup can hold yet. Leave it out."
-        )
+    _refuse_what_no_backup_holds(schema)
     fields = tuple(_field(field, schema) for field in schema.fields)
     partitions = tuple(sorted(client.partitions(real_name).partition_names))
     return CollectionDescription(
@@ -52,11 +49,31 @@ def describe(client: Client, name: str) -> CollectionDescription:
         num_partitions=_buckets(found, fields),
         aliases=tuple(client.aliases(real_name)),
         indexes=tuple(sorted(map(_index, client.indexes(real_name)), key=lambda i: i.index_name)),
-        properties=mapping(found.properties),
+        properties=mapping((*schema.properties, *found.properties)),
         load=_load(client, real_name, partitions),
         consistency_level=common_pb2.ConsistencyLevel.Name(found.consistency_level),
         shards=found.shards_num or None,
     )
+
+
+def _refuse_what_no_backup_holds(schema: Any) -> None:
+    structs = ", ".join(field.name for field in schema.struct_array_fields)
+    is_external = (
+        schema.external_source
+        or schema.external_spec
+        or any(field.external_field for field in schema.fields)
+    )
+    found = {
+        f"arrays of structs ({structs})": schema.struct_array_fields,
+        "rows that lie outside of Milvus (an external source)": is_external,
+        "a namespace for each row": schema.enable_namespace,
+    }
+    for what, is_there in found.items():
+        if is_there:
+            raise Unsupported(
+                f"Collection {schema.name!r} has {what}, which no backup can hold yet. "
+                "Leave it out."
+            )
 
 
 def _field(field: Any, schema: Any) -> FieldDescription:
@@ -114,7 +131,7 @@ def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescripti
     return LoadDescription(
         status=status,
         partitions=_loaded_partitions(client, name, partitions),
-        replicas=_replicas(client, name),
+        replicas=len(_replicas(client, name)) or None,
     )
 
 
@@ -126,13 +143,28 @@ def _loaded_partitions(client: Client, name: str, partitions: Sequence[str]) -> 
     return () if len(loaded) == len(partitions) else tuple(loaded)
 
 
-def _replicas(client: Client, name: str) -> int | None:
-    """None where the server does not tell."""
+def unkept(client: Client, collection: CollectionDescription) -> Iterator[str]:
+    """Yield, in words, what a full Milvus tells of the living collection and no archive holds."""
+    if client.describe(collection.name).schema.file_resource_ids:
+        yield (
+            f"{collection.name}: the files that its analyzers use are not in the backup; a server "
+            "that it is restored to must have them."
+        )
+    groups = {replica.resource_group_name for replica in _replicas(client, collection.name)}
+    if others := sorted(groups - {"", _DEFAULT_RESOURCE_GROUP}):
+        yield (
+            f"{collection.name}: it is loaded in the resource groups {', '.join(others)}; a "
+            "restore loads it in the default one."
+        )
+
+
+def _replicas(client: Client, name: str) -> Sequence[Any]:
+    """None of them where the server does not tell."""
     request = milvus_pb2.GetReplicasRequest(collection_name=name)
     try:
-        return len(client.call("GetReplicas", request).replicas) or None
+        return list(client.call("GetReplicas", request).replicas)
     except MilvusError:
-        return None
+        return []
 
 
 def _is_loaded(client: Client, name: str, partition: str) -> bool:

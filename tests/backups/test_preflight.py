@@ -16,6 +16,7 @@ from backups.archive.description import (
     FunctionDescription,
     IndexDescription,
     LoadDescription,
+    LoadStatus,
 )
 from backups.archive.manifest import Capture, CollectionContent, Manifest
 from backups.milvus.server import Server
@@ -269,3 +270,30 @@ def test_an_archive_that_did_not_hold_them_says_so() -> None:
     found = with_properties(None, NO_DATABASE, NEW)
     assert "older than the keeping of database properties" in found.notes[-1]
     assert found.warnings == ()
+
+
+# what is lost beside rows
+
+
+@pytest.mark.parametrize(
+    ("load", "lost"),
+    [
+        ({"partitions": ("_default",)}, "which of its partitions are loaded (all are)"),
+        ({"replicas": 2}, "more than one replica"),
+    ],
+)
+def test_how_it_was_loaded_is_lost_by_name(load: dict[str, Any], lost: str) -> None:
+    load_description = LoadDescription(status=LoadStatus.LOADED, **load)
+    assert lost in looked(collection(load=load_description)).warnings[0]
+
+
+def test_parameters_of_fields_that_the_embedded_engine_drops_are_said() -> None:
+    mapped = dataclasses.replace(VECTOR, name="big", params={"dim": "8", "mmap.enabled": "true"})
+    (said,) = looked(collection(mapped)).warnings
+    assert said == "images: this server does not keep the parameter mmap.enabled of field 'big'."
+
+
+def test_rows_that_expire_begin_a_new_life() -> None:
+    expiring = collection(properties={"collection.ttl.seconds": "3600"})
+    assert "expire 3600 s after the restore" in looked(expiring, NEW).warnings[0]
+    assert looked(collection(properties={"collection.ttl.seconds": "0"}), NEW).warnings == ()
