@@ -71,7 +71,7 @@ class Backup(models.Model):
     """The collections that its policy asked for; none: all that there were."""
 
     collections = models.JSONField(default=list)
-    """Of each collection its name, rows, bytes and number of parts."""
+    """Of each collection its name, rows, bytes, number of parts and aliases."""
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     milvus_version = models.CharField(max_length=40, blank=True)

@@ -85,6 +85,7 @@ def _note(job: BackupJob, manifest: Manifest, sha256: str, uneven: Sequence[Unev
             "rowCount": content.rows,
             "sizeBytes": content.bytes,
             "parts": len(content.parts),
+            "aliases": list(content.description.aliases),
         }
         for content in manifest.collections
     ]

@@ -159,20 +159,28 @@ def wish_for(
     unnamable = refusal_of_any_server(Kind.DATABASE, db_name) if db_name else ""
     if unnamable and db_name != backup.db_name:
         raise InvalidArgument(field_errors={"dbName": [unnamable]})
-    chosen = tuple(dict.fromkeys(name for name in names if name))
-    _require_held(backup, chosen)
     return Wish(
         db_name=db_name or backup.db_name,
-        collection_names=chosen,
+        collection_names=_held_by(backup, names),
         on_conflict=OnConflict(on_conflict),
         suffix=suffix,
     )
 
 
-def _require_held(backup: Backup, names: Sequence[str]) -> None:
-    held = [collection["name"] for collection in backup.collections]
-    missing = [name for name in names if name not in held]
-    if missing:
+def _held_by(backup: Backup, names: Sequence[str]) -> tuple[str, ...]:
+    """The collections that these names meant when the backup was made: each its own, or by an
+    alias. Raises `NotFound` naming what the backup does not hold.
+    """
+    held = {collection["name"]: collection["name"] for collection in backup.collections}
+    meant = held | {
+        alias: collection["name"]
+        for collection in backup.collections
+        for alias in collection.get("aliases", ())
+        if alias not in held
+    }
+    chosen = dict.fromkeys(name for name in names if name)
+    if missing := [name for name in chosen if name not in meant]:
         raise NotFound(
             f"{backup.name} holds no collection {', '.join(missing)}, only {', '.join(held)}."
         )
+    return tuple(dict.fromkeys(meant[name] for name in chosen))

@@ -82,3 +82,19 @@ def test_a_failed_run_can_be_tried_again(
     work()
     again = PolicyRun.objects.select_related("job__task").get()
     assert again.status == "SUCCEEDED"
+
+
+def test_what_a_policy_names_by_an_alias_comes_back_by_the_same_name(
+    cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    fill(milvus, "images", rows=3)
+    milvus.create_alias("images", "pictures")
+    policy = make_policy(cluster, "pictures")
+    _, backup = run(policy, work)
+    milvus.drop_alias("pictures")
+    milvus.drop_collection("images")
+    backup_services.restore_backup(
+        backup, cluster, collection_names=policy.collection_names, by="alice"
+    )
+    work()
+    assert milvus.list_aliases("images")["aliases"] == ["pictures"]

@@ -12,7 +12,7 @@ from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.elsewhere import as_of_a_full_milvus
-from vbase_console.errors import AlreadyExists, FailedPrecondition
+from vbase_console.errors import AlreadyExists, FailedPrecondition, NotFound
 
 Work = Callable[[], int]
 Patch = pytest.MonkeyPatch
@@ -134,3 +134,41 @@ def test_a_restore_that_fails_leaves_the_target_as_it_was(
     job.task.refresh_from_db()
     assert job.task.state == "FAILED"
     assert rows_of(milvus) == before
+
+
+def test_the_names_that_a_backup_was_asked_for_by_bring_it_back(
+    cluster: Cluster, milvus: MilvusClient, work: Work
+) -> None:
+    fill(milvus, rows=5)
+    milvus.create_alias("images", "pictures")
+    asked = ["pictures"]
+    job = services.take_backup(cluster, collection_names=asked, by="alice")
+    work()
+    backup = Backup.objects.get(pk=job.backup_id)
+    milvus.drop_alias("pictures")
+    milvus.drop_collection("images")
+    restored = services.restore_backup(backup, cluster, collection_names=asked, by="alice")
+    work()
+    restored.task.refresh_from_db()
+    assert restored.task.state == "SUCCEEDED", restored.task.message
+    assert restored.collection_names == ["images"]
+    assert len(rows_of(milvus, "pictures")) == 5
+
+
+def test_a_name_and_its_alias_are_one_collection(backup: Backup, cluster: Cluster) -> None:
+    found = services.look_ahead(
+        backup, cluster, db_name="elsewhere", collection_names=["pictures", "images"]
+    )
+    assert [step.source for step in found.steps] == ["images"]
+
+
+def test_a_backup_that_was_sealed_before_aliases_were_noted_knows_its_collections(
+    backup: Backup, cluster: Cluster
+) -> None:
+    for collection in backup.collections:
+        del collection["aliases"]
+    backup.save()
+    names = {"collection_names": ["images"], "db_name": "elsewhere"}
+    assert services.look_ahead(backup, cluster, **names).is_clear  # type: ignore[arg-type]
+    with pytest.raises(NotFound, match="holds no collection pictures"):
+        services.look_ahead(backup, cluster, collection_names=["pictures"])
