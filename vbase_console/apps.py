@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+from vbase_console.outages import on_database_connected
 
 
 class ConsoleConfig(AppConfig):
     name = "vbase_console"
+
+    def ready(self) -> None:
+        connection_created.connect(on_database_connected)

@@ -4,17 +4,25 @@ database.
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 from typing import Any
 
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import QuerySet
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from vbase_console import outages
+from vbase_console.tasks.models import PULSE_EVERY_SECONDS
 from vbase_console.tasks.sweeps import beat_of
 
-PULSE_EVERY_SECONDS = 5.0
+logger = logging.getLogger(__name__)
+
+NO_DATABASE = (OperationalError, InterfaceError)
+PAUSE_SECONDS = 5.0
+"""Between two attempts to reach a database that is away."""
 
 
 class Entry(ModelEntry):  # type: ignore[misc]
@@ -59,8 +67,31 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     def install_default_entries(self, data: Any) -> None:
         """The stock one adds a clean-up of results, and we keep none."""
 
+    def setup_schedule(self) -> None:
+        """Wait for a database that is away, instead of ending and being started over and over."""
+        while True:
+            try:
+                close_old_connections()
+                return super().setup_schedule()  # type: ignore[no-any-return]
+            except NO_DATABASE as error:
+                self._note(error)
+                time.sleep(PAUSE_SECONDS)
+
     def tick(self, *arguments: Any, **options: Any) -> Any:
-        if time.monotonic() - self._pulse_at > PULSE_EVERY_SECONDS:
-            self._pulse_at = time.monotonic()
-            beat_of("beat")
-        return super().tick(*arguments, **options)
+        try:
+            if time.monotonic() - self._pulse_at > PULSE_EVERY_SECONDS:
+                self._pulse_at = time.monotonic()
+                beat_of("beat")
+            return super().tick(*arguments, **options)
+        except NO_DATABASE as error:
+            self._note(error)
+            return PAUSE_SECONDS
+
+    def _note(self, error: Exception) -> None:
+        connection.close()
+        logger.warning("beat: the database does not answer, sweeps are not woken (%s)", error)
+
+    def apply_async(self, *arguments: Any, **options: Any) -> Any:
+        result = super().apply_async(*arguments, **options)
+        outages.broker.end()
+        return result

@@ -30,6 +30,7 @@ class Application(Celery):
 
 app = Application("vbase_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["consumer"].add("vbase_console.tasks.consumption:Consumption")
 app.autodiscover_tasks(["vbase_console.tasks"], related_name="worker")
 app.autodiscover_tasks(["vbase_console.tasks"], related_name="sweeps")
 app.autodiscover_tasks(["clusters"], related_name="reconcile")

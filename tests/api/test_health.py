@@ -26,8 +26,8 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 
 @pytest.fixture
 def well() -> None:
-    beat_of("worker")
-    beat_of("beat")
+    for part in ("worker", "beat", "worker:1", "sweeper:1"):
+        beat_of(part)
 
 
 def check(open_door: Api) -> Said:
@@ -65,13 +65,29 @@ def test_without_a_broker_it_is_degraded(open_door: Api, broker: dict[str, bool]
     assert said["components"]["broker"]["status"] == "NOT_SERVING"
 
 
-@pytest.mark.parametrize("part", ["worker", "beat"])
+@pytest.mark.parametrize("part", ["worker", "beat", "worker:1"])
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["from the past", "from the future"])
 @pytest.mark.usefixtures("well")
-def test_whoever_was_not_seen_for_a_while_is_missed(open_door: Api, part: str) -> None:
-    Pulse.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=5))
+def test_whoever_was_not_seen_for_a_while_is_missed(
+    open_door: Api, part: str, minutes: int
+) -> None:
+    Pulse.objects.filter(part=part).update(at=timezone.now() + timedelta(minutes=minutes))
     said = check(open_door)
     assert said["status"] == "DEGRADED"
-    assert said["components"][part]["status"] == "NOT_SERVING"
+    assert said["components"][part.partition(":")[0]]["status"] == "NOT_SERVING"
+
+
+@pytest.mark.parametrize("part", ["worker:2", "sweeper:2"])
+@pytest.mark.usefixtures("well")
+def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(
+    open_door: Api, part: str
+) -> None:
+    beat_of(part, is_working=False)
+    worker = check(open_door)["components"]["worker"]
+    assert worker["status"] == "NOT_SERVING"
+    assert worker["message"].startswith("1 of 3 workers and sweepers")
+    Pulse.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=1))
+    assert check(open_door)["status"] == "SERVING"
 
 
 @pytest.mark.parametrize(("lease_seconds", "status"), [(30, "SERVING"), (-1, "NOT_SERVING")])

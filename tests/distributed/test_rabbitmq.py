@@ -84,6 +84,23 @@ def _without_broker(answer: dict[str, Any]) -> dict[str, Any] | None:
     return answer if answer["components"]["broker"]["status"] == "NOT_SERVING" else None
 
 
+def test_a_worker_that_the_broker_refuses_degrades_health(
+    console: Distributed, rabbitmq: RabbitMQ
+) -> None:
+    """RabbitMQ refuses a queue to all others while one consumer has it for itself."""
+    assert console.end("worker") == [0]
+    with Connection(rabbitmq.url) as connection, connection.channel() as channel:
+        channel.basic_consume("tasks", no_ack=True, exclusive=True)
+        console.run("worker")
+        wait_for(lambda: "1 of 2 workers and sweepers take no messages" in _of_worker(console))
+        assert console.programs["worker"].poll() is None
+    wait_for(lambda: console.reports("SERVING"))
+
+
+def _of_worker(console: Distributed) -> str:
+    return str(console.health()["components"]["worker"]["message"])
+
+
 def test_a_task_may_outlast_the_brokers_patience_with_its_message(
     api: Api, console: Distributed, rabbitmq: RabbitMQ
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from tests.live import PROJECT, Console, wait_for
+from tests.live import PROJECT, Console, free_port, wait_for
 
 UNITS = PROJECT / "docs" / "units"
 SECRETS = ("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
@@ -32,6 +32,7 @@ class Distributed(Console):
             **{f"{name}_FILE": str(directory / name) for name in SECRETS},
         )
         self._directory = directory
+        self.second_port = free_port()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> Distributed:
@@ -41,11 +42,16 @@ class Distributed(Console):
         wait_for(self._serves)
         return self
 
-    def run(self, name: str) -> None:
-        with self.log(name).open("ab") as log:
-            self.programs[name] = subprocess.Popen(
+    def run_another(self, name: str) -> None:
+        """A second one of the same kind, under the name that has a 2 behind it."""
+        self.run(name, key=f"{name}2", VBASE_PORT=str(self.second_port))
+
+    def run(self, name: str, *, key: str = "", **environment: str) -> None:
+        key = key or name
+        with self.log(key).open("ab") as log:
+            self.programs[key] = subprocess.Popen(
                 [UNITS / name],
-                env=self.environment,
+                env={**self.environment, **environment},
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -69,12 +75,13 @@ class Distributed(Console):
     def log(self, name: str) -> Path:
         return self._directory / f"{name}.log"
 
-    def health(self) -> dict[str, Any]:
-        answer = httpx.get(f"{self.url}/v1/vbase/healthz", headers=self.headers)
-        return dict(answer.json())
+    def health(self, port: int = 0) -> dict[str, Any]:
+        address = f"http://127.0.0.1:{port or self.port}/v1/vbase/healthz"
+        return dict(httpx.get(address, headers=self.headers, timeout=30).json())
 
-    def reports(self, status: str) -> bool:
-        return bool(self.health()["status"] == status)
+    def reports(self, status: str, port: int = 0) -> bool:
+        """False also where an answer of an error has no status."""
+        return bool(self.health(port).get("status") == status)
 
     def _serves(self) -> bool:
         for name, program in self.programs.items():

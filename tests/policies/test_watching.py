@@ -30,7 +30,7 @@ def health(client: Client, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]
     monkeypatch.setattr(api_health, "broker_answers", lambda: True)
 
     def asked() -> Any:
-        beat_of("worker"), beat_of("beat")
+        beat_of("worker"), beat_of("beat"), beat_of("worker:1")
         return client.get("/v1/vbase/healthz").json()
 
     return asked

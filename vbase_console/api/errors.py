@@ -69,7 +69,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """What the framework calls for whatever a view raises."""
     refusal = refusal_of(error)
     if refusal.status >= 500:
-        logger.error("%s: %s", context["request"].path, error, exc_info=error)
+        # What is foreseen needs no traceback: a part is away, and its owner knows the rest.
+        unforeseen = error if refusal.code == "INTERNAL" else None
+        logger.error("%s: %s", context["request"].path, error, exc_info=unforeseen)
     headers = dict(refusal.headers)
     if refusal.status == 405:
         headers["Allow"] = ", ".join(context["view"].allowed_methods)

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from vbase_console.api.errors import UNEXPECTED, Refusal
+from vbase_console.errors import Unavailable
+from vbase_console.outages import database_is_lost
 from vbase_console.pages import errors as pages
 
 PREFIX = "/v1/"
@@ -46,4 +49,20 @@ page_not_found = _below_v1(
     status=404,
     message="There is nothing at this address; see /api/docs/.",
 )
-server_error = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)
+_unexpected = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)
+_no_database = _below_v1(
+    pages.no_database,
+    code="UNAVAILABLE",
+    status=503,
+    message="The database does not answer; try again in a moment.",
+)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the error is handled: a database that is away is no error of the console."""
+    error = sys.exc_info()[1]
+    if error is None or not database_is_lost(error):
+        return _unexpected(request)
+    response = _no_database(request)
+    response.headers["Retry-After"] = str(Unavailable.retry_after_seconds)
+    return response

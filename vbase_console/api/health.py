@@ -5,25 +5,24 @@ tenant.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models.functions import Now
-from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from vbase_console.beat import PULSE_EVERY_SECONDS
 from vbase_console.celery import app
 from vbase_console.component_health import Component, Health, checked
 from vbase_console.errors import Unavailable
 from vbase_console.overdue import overdue_since
-from vbase_console.tasks.models import Pulse, Task
+from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task
 from vbase_console.tasks.states import LEASED
 
 BROKER_SECONDS = 1
+PATIENCE = 3 * PULSE_EVERY_SECONDS
 BROKER_ANSWER_HOLDS_SECONDS = 5.0
 
 
@@ -47,7 +46,7 @@ class Remembered:
 def look() -> dict[str, Any]:
     """Every component and the verdict; `Unavailable` where the database does not answer."""
     try:
-        pulses = {pulse.part: pulse.at for pulse in Pulse.objects.all()}
+        pulses = {pulse.part: pulse for pulse in Pulse.objects.all().annotate(now=Now())}
         overdue = overdue_since()
         working = Task.objects.filter(state__in=LEASED, lease_until__gt=Now()).exists()
         confinement = checked("confinement")
@@ -56,7 +55,7 @@ def look() -> dict[str, Any]:
     components: dict[str, Component] = {
         "database": Component(status=Health.SERVING),
         "broker": _broker(),
-        "worker": _worker(pulses.get("worker"), working),
+        "worker": _worker(pulses, working),
         "beat": _seen(pulses.get("beat"), 3 * PULSE_EVERY_SECONDS, "Nobody beats time."),
     }
     if confinement is not None:
@@ -79,19 +78,42 @@ def _broker() -> Component:
     return Component(status=Health.NOT_SERVING, message="It does not answer; sweeps find the work.")
 
 
-def _worker(seen_at: datetime | None, working: bool) -> Component:
-    """Sweeps are its pulse; all its hands may be busy, and then its leases show that it lives."""
+def _worker(pulses: Mapping[str, Pulse], working: bool) -> Component:
+    """Sweeps show that sweepers work, rows of their own that workers take messages. All processes
+    of a worker may be busy; leases show that it lives.
+    """
+    swept = pulses.get("worker")
+    living = [each for each in pulses.values() if ":" in each.part and _is_fresh(each, PATIENCE)]
+    refused = sum(not each.is_working for each in living)
+    if refused:
+        message = (
+            f"{refused} of {len(living)} workers and sweepers take no messages; see their logs."
+        )
+        return _not_serving(message, swept)
     if working:
-        return Component(status=Health.SERVING, last_seen_at=seen_at)
+        return Component(status=Health.SERVING, last_seen_at=swept.at if swept else None)
+    if not any(each.part.startswith("worker:") for each in living):
+        return _not_serving("No worker has been seen for a while.", swept)
     patience = 3 * settings.SWEEP_SECONDS + PULSE_EVERY_SECONDS
-    return _seen(seen_at, patience, "No worker has been seen for a while.")
+    return _seen(swept, patience, "No sweeper has been seen for a while.")
 
 
-def _seen(seen_at: datetime | None, patience_seconds: float, otherwise: str) -> Component:
-    oldest = timezone.now() - timedelta(seconds=patience_seconds)
-    if seen_at is not None and seen_at >= oldest:
-        return Component(status=Health.SERVING, last_seen_at=seen_at)
-    return Component(status=Health.NOT_SERVING, message=otherwise, last_seen_at=seen_at)
+def _seen(pulse: Pulse | None, patience_seconds: float, otherwise: str) -> Component:
+    if pulse is not None and _is_fresh(pulse, patience_seconds):
+        return Component(status=Health.SERVING, last_seen_at=pulse.at)
+    return _not_serving(otherwise, pulse)
+
+
+def _not_serving(message: str, pulse: Pulse | None) -> Component:
+    seen_at = pulse.at if pulse else None
+    return Component(status=Health.NOT_SERVING, message=message, last_seen_at=seen_at)
+
+
+def _is_fresh(pulse: Any, patience_seconds: float) -> bool:  # `now` is annotated
+    """By the database's clock. A pulse from the future is older than a clock that was set back, and
+    says nothing of the present.
+    """
+    return bool(abs(pulse.now - pulse.at) <= timedelta(seconds=patience_seconds))
 
 
 def _reach_broker() -> bool:

@@ -94,7 +94,15 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Rendered without the request: whatever broke must not break this page, too."""
     message = "It was written to the log. Try again in a moment; if it stays, tell support when."
-    context = {"status": 500, "title": TITLES[500], "message": message}
-    return render(HttpRequest(), "error.html", context, status=500)
+    return _without_request(500, message)
+
+
+def no_database(request: HttpRequest) -> HttpResponse:
+    return _without_request(503, "The database does not answer. Load this page again in a moment.")
+
+
+def _without_request(status: int, message: str) -> HttpResponse:
+    """Rendered without the request: whatever broke must not break this page, too."""
+    context = {"status": status, "title": TITLES[500], "message": message}
+    return render(HttpRequest(), "error.html", context, status=status)

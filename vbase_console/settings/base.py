@@ -194,7 +194,12 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Celery lowers the count when RabbitMQ closes a channel, and raises it again from a thread of the
+# sweeper. That thread and the event loop then wait for the same answer, one of them for ever.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Otherwise every word of a traceback that is printed becomes a line of the log.
+CELERY_WORKER_REDIRECT_STDOUTS = False
 # No part of the console sends remote commands. Their queues are exclusive on RabbitMQ: a second
 # worker with the same node name, or the same worker after a connection that RabbitMQ still takes
 # for alive, is refused and consumes nothing.
@@ -227,7 +232,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"outages": {"()": "vbase_console.outages.OutageFilter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["outages"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"django.request": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
 }

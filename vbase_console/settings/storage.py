@@ -41,8 +41,13 @@ def _sqlite(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
-    options = parsed.get("OPTIONS", {}) | {"pool": {"min_size": 1, "max_size": 10, "timeout": 20}}
-    return parsed | {"OPTIONS": options, "CONN_MAX_AGE": 0}
+    """Connections are checked when they leave the pool, so that a restart of the database fails no
+    later request. The pool gives up soon: its pauses between two attempts double, and what asks
+    for a connection next makes it try at once.
+    """
+    pool = {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
+    options = parsed.get("OPTIONS", {}) | {"pool": pool}
+    return parsed | {"OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
 
 
 def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:

@@ -148,4 +148,4 @@ def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, det
 
 @admin.register(Pulse)
 class PulseAdmin(ReadOnlyAdmin):
-    list_display = ["part", "at"]
+    list_display = ["part", "at", "is_working"]

@@ -200,11 +200,18 @@ class TaskEvent(models.Model):
         return self.state in FINISHED
 
 
+PULSE_EVERY_SECONDS = 5.0
+
+
 class Pulse(models.Model):
-    """When a part of the console was last seen at work: what the health answer is made of."""
+    """When a part of the console was last seen at work: what the health answer is made of. Every
+    worker and sweeper has a row of its own beside those of the sweeps and of beat.
+    """
 
     part = models.CharField(max_length=20, primary_key=True)
     at = models.DateTimeField()
+    is_working = models.BooleanField(default=True)
+    """False: the process lives and takes no messages."""
 
     def __str__(self) -> str:
         return f"{self.part} at {self.at}"

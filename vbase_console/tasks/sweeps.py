@@ -21,6 +21,7 @@ from vbase_console.tasks.wakeups import broker
 logger = logging.getLogger(__name__)
 
 WAKE_AT_ONCE = 500
+SILENT_SECONDS = 3600
 
 
 @shared_task(name="vbase.sweep.tasks")
@@ -60,11 +61,13 @@ def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
-    """Remove task events past their time."""
+    """Remove task events past their time, and the rows of processes that were killed."""
+    silent = Pulse.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
+    silent.delete()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
     return batches.remove(TaskEvent.objects.filter(at__lt=oldest))
 
 
-def beat_of(part: str) -> None:
+def beat_of(part: str, *, is_working: bool = True) -> None:
     """Leave word that a part of the console is at work."""
-    Pulse.objects.update_or_create(part=part, defaults={"at": Now()})
+    Pulse.objects.update_or_create(part=part, defaults={"at": Now(), "is_working": is_working})

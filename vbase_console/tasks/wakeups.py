@@ -12,6 +12,8 @@ from celery import current_app
 from django.conf import settings
 from kombu import Queue
 
+from vbase_console import outages
+
 logger = logging.getLogger(__name__)
 
 LONGEST_SILENCE_SECONDS = 5.0
@@ -37,6 +39,7 @@ class Broker:
             self._ask_again_at = time.monotonic() + self._silence()
             logger.warning("The broker took no message for %s (%s); a sweep will.", task_id, error)
             return False
+        outages.broker.end()
         return True
 
     def backlog(self) -> int:

@@ -1,0 +1,33 @@
+"""The brokers that the distributed size is tried on: started, killed and started again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.crash.broker import Broker
+from tests.distributed.rabbitmq import SERVER, RabbitMQ
+
+KINDS = ("rabbitmq", "valkey")
+
+
+@contextmanager
+def running(kind: str, directory: Path) -> Iterator[RabbitMQ | Broker]:
+    if kind == "valkey":
+        valkey = Broker(directory)
+        try:
+            yield valkey
+        finally:
+            valkey.kill()
+        return
+    if not SERVER.exists():
+        pytest.skip(f"{SERVER} is not there; install Debian's package rabbitmq-server.")
+    rabbitmq = RabbitMQ(directory)
+    rabbitmq.start()
+    try:
+        yield rabbitmq
+    finally:
+        rabbitmq.close()
