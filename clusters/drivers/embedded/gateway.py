@@ -8,6 +8,7 @@ order, is described in docs/embedded-calls.md.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Collection
 from concurrent import futures
 from contextlib import AbstractContextManager, nullcontext
@@ -41,17 +42,21 @@ from clusters.drivers.embedded.reading import room_of
 from clusters.drivers.embedded.refusals import METHODS, SERVICE, reason_for_refusing, refused
 from clusters.drivers.embedded.request_names import refusal_of
 from clusters.drivers.embedded.servicer import Servicer
+from clusters.drivers.embedded.unsupported import unsupported_in
 from clusters.drivers.embedded.wire import Details, Handler, Interceptor
 from clusters.milvus_names import Kind, refusal_of_use
 
 _SERVICE = f"/{SERVICE.full_name}"
 _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
+_UNEXPECTED = {"error_code": 1, "code": 1}
 _COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
 _RATE_LIMIT = {"error_code": 49, "code": 8}
 
 _TENANT_PLACES = 320
 _CONSOLE_PLACES = 64
 _GREETING_THREADS = 4
+
+logger = logging.getLogger(__name__)
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 
@@ -139,6 +144,8 @@ class Gateway(Interceptor):
             return _refused(call, illegal, _ILLEGAL_ARGUMENT)
         if not call.is_consoles and (refusal := self._refusal(call)):
             return refusal
+        if not call.is_consoles and (reason := unsupported_in(call.method, call.request)):
+            return _refused(call, reason, _ILLEGAL_ARGUMENT)
         try:
             with waiting.on_behalf_of(call.context), self._place(call):
                 return self._answer_in_turn(call, behavior)
@@ -171,10 +178,10 @@ class Gateway(Interceptor):
 
     def _answer(self, call: Call, behavior: Behavior) -> Any:
         if call.method != "ShowCollections":
-            return behavior(call.request, call.context)
+            return _answered(call, behavior)
         # A collection that goes while all are listed would fail the whole list.
         with self._engine.catalogue:
-            answer = behavior(call.request, call.context)
+            answer = _answered(call, behavior)
         return answer if call.is_consoles else _without_reserved(answer)
 
     # Turns: a place first and the permit last, so that no call that waits keeps a permit
@@ -266,6 +273,21 @@ def _refusing(method: str, reason: str, handler: Handler) -> Handler:
         response_serializer=handler.response_serializer,
     )
     return answered
+
+
+def _answered(call: Call, behavior: Behavior) -> Any:
+    """An error outside the protocol would have pymilvus repeat the call for minutes."""
+    try:
+        return behavior(call.request, call.context)
+    except (Crowded, MemoryError, waiting.CallerGone):
+        raise
+    except Exception as error:
+        logger.exception("%s: failed in the engine", call.method)
+        reason = (
+            f"{call.method} failed: {type(error).__name__}: {error}. Try again; the cluster's log "
+            "has the details."
+        )
+        return _refused(call, reason, _UNEXPECTED)
 
 
 def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:

@@ -18,6 +18,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.locking import CollectionLocks, Key
 from clusters.drivers.embedded.refusals import refused
+from clusters.drivers.embedded.unsupported import analyzer_refusal
 
 _MAX_COMPACTIONS = 1_000
 _ILLEGAL_ARGUMENT = {"code": 6, "error_code": 6}
@@ -139,6 +140,8 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
                 "run_analyzer without with_detail and with_hash.",
                 **_ILLEGAL_ARGUMENT,
             )
+        if refusal := analyzer_refusal(request.analyzer_params or "{}"):
+            return refused("RunAnalyzer", refusal, **_ILLEGAL_ARGUMENT)
         try:
             analyzer = create_analyzer(self._analyzer_parameters(request, context))
         except (MilvusLiteError, ValueError) as error:

@@ -12,7 +12,7 @@ from milvus_lite.adapter.grpc.errors import to_status_kwargs
 from milvus_lite.exceptions import MilvusLiteError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from clusters.drivers.embedded import auto_ids, indexing
+from clusters.drivers.embedded import auto_ids, expressions, indexing
 from clusters.drivers.embedded.control import ControlError
 from clusters.drivers.embedded.databases import target_database_of
 from clusters.drivers.embedded.engine import Engine
@@ -50,8 +50,55 @@ class Servicer(MaintenanceServicer):
         return super().Insert(request, context)
 
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """Replace whole rows; only a partial update keeps the fields that it does not name."""
         self._make_room_for_ids(request, context)
-        return super().Upsert(request, context)
+        if request.partial_update:
+            return super().Upsert(request, context)
+        answer = super().Insert(request, context)
+        answer.upsert_cnt, answer.insert_cnt = answer.insert_cnt, 0
+        return answer
+
+    # Filters, with the values of their templates
+
+    def Query(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        if refusal := self._prepare_filter("Query", request, "expr"):
+            return refusal
+        if any(pair.key == "iterator" for pair in request.query_params):
+            self._quote_cursor(request, context)
+        return super().Query(request, context)
+
+    def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        refusal = self._prepare_filter("Delete", request, "expr")
+        return refusal or super().Delete(request, context)
+
+    def Search(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return self._prepare_filter("Search", request, "dsl") or super().Search(request, context)
+
+    def HybridSearch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        for route in request.requests:
+            if refusal := self._prepare_filter("HybridSearch", route, "dsl"):
+                return refusal
+        return super().HybridSearch(request, context)
+
+    def _prepare_filter(self, method: str, request: Any, field: str) -> Any | None:
+        if not request.expr_template_values:
+            return None
+        try:
+            filled = expressions.with_values(getattr(request, field), request.expr_template_values)
+        except expressions.NoSuchValue as error:
+            return refused(method, str(error), code=_ILLEGAL_ARGUMENT, error_code=_ILLEGAL_ARGUMENT)
+        setattr(request, field, filled)
+        return None
+
+    def _quote_cursor(self, request: Any, context: grpc.ServicerContext) -> None:
+        database = self._database_name(request, context)
+        collection = self._db.opened(request.collection_name, database)
+        if collection is not None:
+            request.expr = expressions.with_quoted_cursor(
+                request.expr,
+                collection.pk_field,
+                lambda key: collection._get_raw(key) is not None,
+            )
 
     def CreateIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._while_somebody_waits(request, context):
