@@ -73,11 +73,11 @@ def _filled(environment: dict[str, str]) -> Filled:
 
 def _gunicorn(port: int) -> list[str]:
     """As `make run` starts it."""
-    from vbase_console.supervision.programs import WEB_THREADS, WEB_WORKER_CLASS, WEB_WORKERS
+    from vbase_console.supervision.programs import WEB_THREADS, WEB_WORKERS
 
     return [
         *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi"),
-        *("--bind", f"{HOST}:{port}", "--worker-class", WEB_WORKER_CLASS, "--preload"),
+        *("--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--preload"),
         *("--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS)),
         *("--log-level", "warning", "--no-control-socket"),
     ]

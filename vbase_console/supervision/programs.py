@@ -16,7 +16,6 @@ from vbase_console.supervision.ports import address_of
 
 WEB_WORKERS = 2
 WEB_THREADS = 8
-WEB_WORKER_CLASS = "vbase_console.web_server.worker.ReceivingWorker"
 WEB_CONNECTIONS = 500
 """Of each web process; beyond it the oldest one that has not sent its request is closed."""
 KEEP_ALIVE_SECONDS = 75
@@ -70,7 +69,7 @@ def _web() -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "gunicorn", "vbase_console.wsgi"),
         *("--bind", address_of(settings.HOST, settings.PORT)),
-        *("--worker-class", WEB_WORKER_CLASS),
+        *("--worker-class", "vbase_console.web_server.worker.ReceivingWorker"),
         *("--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS)),
         *("--worker-connections", str(WEB_CONNECTIONS), "--keep-alive", str(KEEP_ALIVE_SECONDS)),
         *("--graceful-timeout", "3", "--preload", "--no-control-socket"),
