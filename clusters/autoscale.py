@@ -76,7 +76,7 @@ def decide(
     `samples` are in order of time. Pure: the same load gives the same answer, so it is tested on
     recorded load.
     """
-    if last_step and now - last_step.at < BETWEEN_STEPS:
+    if last_step and abs(now - last_step.at) < BETWEEN_STEPS:
         return None
     busy = _use(samples, UP_AFTER, now)
     if (

@@ -39,6 +39,7 @@ UNSEEN_FOR = timedelta(minutes=1)
 """The driver could not look for so long before it is said."""
 CRASH_WINDOW = timedelta(minutes=10)
 LONGEST_PAUSE_SECONDS = 300
+CLOCK_SLACK = timedelta(seconds=1)
 
 
 @shared_task(name="vbase.sweep.clusters")
@@ -71,7 +72,7 @@ def _reconcile(cluster: Cluster, seen: Observation) -> bool:
 @transaction.atomic
 def _say_unseen(cluster: Cluster, error: DriverError) -> bool:
     row = hold(cluster)
-    lately = row.seen_at is not None and timezone.now() - row.seen_at < UNSEEN_FOR
+    lately = row.seen_at is not None and abs(timezone.now() - row.seen_at) < UNSEEN_FOR
     if lately or row.condition == Condition.UNSEEN or _is_worked_on(row):
         return False
     row.condition = Condition.UNSEEN
@@ -169,7 +170,10 @@ def _pause_left(cluster: Cluster) -> float:
     people ask for meanwhile does not wait.
     """
     since = timezone.now() - CRASH_WINDOW
-    recent = list(_ended(cluster).filter(requested_by=CONSOLE, finished_at__gt=since)[:10])
+    # What ended "in the future" did so before the clock was set back.
+    until = timezone.now() + CLOCK_SLACK
+    ended = _ended(cluster).filter(requested_by=CONSOLE)
+    recent = list(ended.filter(finished_at__gt=since, finished_at__lte=until)[:10])
     if not recent or recent[0].finished_at is None:
         return 0
     pause = timedelta(seconds=min(2 ** len(recent), LONGEST_PAUSE_SECONDS))
@@ -191,7 +195,7 @@ def _deletion_failed(cluster: Cluster) -> bool:
 
 
 def _is_silent(cluster: Cluster, longer_than: timedelta) -> bool:
-    return cluster.seen_at is None or timezone.now() - cluster.seen_at > longer_than
+    return cluster.seen_at is None or abs(timezone.now() - cluster.seen_at) > longer_than
 
 
 def _report_orphans() -> None:

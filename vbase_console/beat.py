@@ -21,6 +21,7 @@ from vbase_console.tasks.sweeps import beat_of
 logger = logging.getLogger(__name__)
 
 NO_DATABASE = (OperationalError, InterfaceError)
+CLOCK_SLACK = timedelta(seconds=1)
 PAUSE_SECONDS = 5.0
 """Between two attempts to reach a database that is away."""
 
@@ -82,10 +83,22 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             if time.monotonic() - self._pulse_at > PULSE_EVERY_SECONDS:
                 self._pulse_at = time.monotonic()
                 beat_of("beat")
+            self._forget_the_future()
             return super().tick(*arguments, **options)
         except NO_DATABASE as error:
             self._note(error)
             return PAUSE_SECONDS
+
+    def _forget_the_future(self) -> None:
+        """Have entries that were sent "later than now" count from now: after a clock was set back
+        they were due only when the old time came again. The row tells when an entry was sent last;
+        the entries in memory are older than those in the heap.
+        """
+        for entry in (self._schedule or {}).values():
+            now = entry._default_now()
+            if entry.model.last_run_at is not None and entry.model.last_run_at > now + CLOCK_SLACK:
+                entry.last_run_at = entry.model.last_run_at = now
+                self._heap = None
 
     def _note(self, error: Exception) -> None:
         connection.close()

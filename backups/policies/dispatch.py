@@ -40,7 +40,26 @@ CATCH_UP_AFTER = timedelta(seconds=60)
 FORESEEN = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
 """What such an error says is all that there is to know."""
 
+CORRECT_EVERY_SECONDS = 60.0
+
+
+class Every:
+    """True at the first question, and then once in a while, by a clock that is never set."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next_at = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_at:
+            return False
+        self._next_at = now + self._seconds
+        return True
+
+
 _sweeping = threading.Lock()
+_corrected = Every(CORRECT_EVERY_SECONDS)
 _told = Seldom(minutes=60)
 
 
@@ -54,6 +73,8 @@ def sweep_policies() -> int:
     if not _sweeping.acquire(blocking=False):
         return 0
     try:
+        if _corrected.is_due():
+            correct_next_runs()
         return fire_due()
     finally:
         _sweeping.release()
@@ -69,6 +90,26 @@ def fire_due() -> int:
             # Everybody who holds several clusters takes them in the same order.
             fired += sum(_fired(*each) for each in sorted(few, key=_cluster_of))
     return fired
+
+
+def correct_next_runs() -> int:
+    """Plan anew what is planned for later than the schedule's next instant: the clock was set back,
+    or the plan was made by a machine whose clock was ahead. Returns how many were corrected.
+
+    An instant that comes a second time is fired once: `fire` finds its run and plans the next one.
+    """
+    now, corrected = timezone.now(), 0
+    for policy in BackupPolicy.objects.filter(next_run_at__gt=now).iterator():
+        try:
+            due_at = next_run_after(policy, now)
+        except (BadCron, BadZone):
+            continue  # such a policy is never due; the health answer shows it when it should be
+        if policy.next_run_at is not None and due_at < policy.next_run_at:
+            planned = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
+            corrected += planned.update(next_run_at=due_at)
+    if corrected:
+        logger.warning("%s policies: next runs corrected, the clock was set back", corrected)
+    return corrected
 
 
 def _cluster_of(due: Due) -> str:

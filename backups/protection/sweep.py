@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from backups.protection.asking import Seen, seen_in
-from backups.protection.inventory import forget_deleted, note, note_problem
+from backups.protection.inventory import LONGEST_PAUSE, forget_deleted, note, note_problem
 from backups.protection.models import ClusterLook
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
@@ -50,6 +50,7 @@ def sweep_inventory() -> int:
 
 
 def _scan_due() -> int:
+    _correct_next_scans()
     due, asked = _due(), 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         going: dict[Future[Seen], Cluster] = {}
@@ -61,6 +62,13 @@ def _scan_due() -> int:
             for done in wait(going, return_when=FIRST_COMPLETED).done:
                 _note(going.pop(done), done)
                 asked += 1
+
+
+def _correct_next_scans() -> None:
+    """Nothing is planned for later than the longest pause, unless the clock was set back."""
+    now = timezone.now()
+    impossible = ClusterLook.objects.filter(next_at__gt=now + max(LONGEST_PAUSE, CLAIMED_FOR))
+    impossible.update(next_at=now)
 
 
 def _due() -> Iterator[Cluster]:

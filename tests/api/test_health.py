@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -90,10 +91,15 @@ def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(
     assert check(open_door)["status"] == "SERVING"
 
 
-@pytest.mark.parametrize(("lease_seconds", "status"), [(30, "SERVING"), (-1, "NOT_SERVING")])
+@pytest.mark.parametrize(
+    ("lease_seconds", "status"),
+    [(30, "SERVING"), (-1, "NOT_SERVING"), (3600, "NOT_SERVING")],
+    ids=["lives", "has ended", "is from before the clock was set back"],
+)
 def test_a_worker_whose_hands_are_full_is_at_work_until_its_lease_ends(
-    open_door: Api, organization: Organization, lease_seconds: int, status: str
+    open_door: Api, organization: Organization, settings: Any, lease_seconds: int, status: str
 ) -> None:
+    settings.LEASE_SECONDS = 30
     Task.objects.create(
         task_id="task-1",
         organization=organization,

@@ -155,7 +155,7 @@ def test_one_round_at_a_time(job: BackupJob) -> None:
     assert sweep_janitor() == 0
 
 
-@pytest.mark.parametrize(("minutes", "cleared"), [(29, 0), (31, 1)])
+@pytest.mark.parametrize(("minutes", "cleared"), [(29, 0), (31, 1), (-31, 1)])
 def test_a_round_that_was_killed_keeps_the_next_away_for_half_an_hour(
     job: BackupJob, minutes: int, cleared: int
 ) -> None:

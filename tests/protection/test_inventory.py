@@ -183,3 +183,12 @@ def test_a_second_thread_leaves_the_round_to_the_first(cluster: Cluster, answers
     with sweep._scanning:
         assert sweep_inventory() == 0
     assert sweep_inventory() == 1
+
+
+def test_a_scan_is_not_put_off_by_a_clock_that_was_set_back(
+    cluster: Cluster, answers: Answers
+) -> None:
+    answers[cluster.pk] = {"default": ["images"]}
+    sweep_inventory()
+    ClusterLook.objects.update(next_at=timezone.now() + timedelta(hours=1))
+    assert sweep_inventory() == 1

@@ -18,8 +18,9 @@ from vbase_console.celery import app
 from vbase_console.component_health import Component, Health, checked
 from vbase_console.errors import Unavailable
 from vbase_console.overdue import overdue_since
-from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task
+from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task, database_time_in
 from vbase_console.tasks.states import LEASED
+from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
 
 BROKER_SECONDS = 1
 PATIENCE = 3 * PULSE_EVERY_SECONDS
@@ -48,7 +49,9 @@ def look() -> dict[str, Any]:
     try:
         pulses = {pulse.part: pulse for pulse in Pulse.objects.all().annotate(now=Now())}
         overdue = overdue_since()
-        working = Task.objects.filter(state__in=LEASED, lease_until__gt=Now()).exists()
+        longest = database_time_in(settings.LEASE_SECONDS + CLOCK_SLACK_SECONDS)
+        leased = Task.objects.filter(state__in=LEASED, lease_until__gt=Now())
+        working = leased.filter(lease_until__lte=longest).exists()
         confinement = checked("confinement")
     except DatabaseError as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error

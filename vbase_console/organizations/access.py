@@ -56,5 +56,5 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
 
 def _touch(key: ApiKey) -> None:
     now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > LAST_USED_GRAIN:
+    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_GRAIN:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

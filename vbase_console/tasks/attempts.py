@@ -29,6 +29,7 @@ ADVANCED = "advanced"
 UNDOING = "undoing"
 """In a checkpoint: that, and why, the task is only being undone."""
 LONGEST_PAUSE_SECONDS = 60
+"""A sweep takes a longer one for the work of a clock that was set back."""
 
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:

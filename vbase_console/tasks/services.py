@@ -46,7 +46,8 @@ def enqueue(
     reason: str = "",
 ) -> Task:
     """Accept a piece of work in the caller's transaction; a worker hears of it when that
-    commits. `reason` is for the history.
+    commits. `reason` is for the history. A delay is at most a minute: a sweep takes a longer one
+    for the work of a clock that was set back.
 
     Raises ResourceExhausted if too many tasks are unfinished, unless `limited` is False: for work
     that the console itself needs, which still counts against the limits.

@@ -10,25 +10,56 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from vbase_console import batches
 from vbase_console.tasks import services
+from vbase_console.tasks.attempts import LONGEST_PAUSE_SECONDS
 from vbase_console.tasks.models import Pulse, Task, TaskEvent, TaskQuerySet, database_time_in
+from vbase_console.tasks.states import LEASED, TaskState
 from vbase_console.tasks.wakeups import broker
 
 logger = logging.getLogger(__name__)
 
 WAKE_AT_ONCE = 500
 SILENT_SECONDS = 3600
+CLOCK_SLACK_SECONDS = 1.0
+"""Clocks are nudged by less without being set."""
 
 
 @shared_task(name="vbase.sweep.tasks")
 def sweep_tasks() -> int:
     """Wake every task that waits unheard and every one whose worker died; answers how many."""
     beat_of("worker")
+    correct_impossible_instants()
     return services.wake_all(_to_wake())
+
+
+def correct_impossible_instants() -> int:
+    """Bring back what lies further in the future than the console ever writes: the clock was set
+    back, and until the old time came again a dead worker kept its task, a pause lasted, and a
+    message that was lost counted as sent. Returns how many tasks were corrected.
+
+    A living worker loses nothing: its lease is never made shorter than a renewal makes it.
+    """
+    leased = Task.objects.filter(state__in=LEASED, lease_until__gt=_beyond(settings.LEASE_SECONDS))
+    paused = Task.objects.filter(
+        state=TaskState.PENDING, not_before__gt=_beyond(LONGEST_PAUSE_SECONDS)
+    )
+    woken = Task.objects.active().filter(woken_at__gt=_beyond(0))
+    lease = database_time_in(settings.LEASE_SECONDS)
+    corrected = leased.update(lease_until=lease, woken_at=None)
+    corrected += paused.update(not_before=Now(), woken_at=None)
+    corrected += woken.update(woken_at=None)
+    if corrected:
+        logger.warning("%s tasks: times in the future corrected, the clock was set back", corrected)
+    return corrected
+
+
+def _beyond(seconds: float) -> Combinable:
+    return database_time_in(seconds + CLOCK_SLACK_SECONDS)
 
 
 def _to_wake() -> list[str]:
