@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from backups.archive.damage import ArchiveDamaged
 from backups.hands import connected
 from backups.milvus.errors import MilvusError, NotFound, NotLoaded, Refused
 from backups.stores.base import StoreError
+from clusters.admission import require_running, unfinished
 from clusters.milvus_names import Kind, is_plain, is_reserved, refusal_of_any_server
 from clusters.models import Cluster
+from clusters.states import Condition
 from vbase_console.errors import FailedPrecondition, Unavailable
 from vbase_console.errors import NotFound as NothingThere
 
 if TYPE_CHECKING:
     from backups.milvus.client import Client
+
+T = TypeVar("T")
 
 SOON_SECONDS = 5.0
 MOST_COUNTED = 200
@@ -29,6 +33,26 @@ class SeenCollection:
     name: str
     rows: int | None
     """None where nobody counted."""
+
+
+def asked(cluster: Cluster, requested: str, question: Callable[[], T]) -> T | None:
+    """The answer of a cluster that runs. None where it cannot be asked because an accepted task
+    starts, restarts or changes it: the job asks when that has ended. Raises `FailedPrecondition`,
+    naming the task, where one stops it, and `Unavailable` where no task accounts for the silence.
+    """
+    if cluster.condition != Condition.RUNNING:
+        return None
+    before = unfinished(cluster)
+    try:
+        return question()
+    except Unavailable:
+        current = Cluster.objects.get(pk=cluster.pk)
+        require_running(current, requested)
+        if unfinished(current) or current.condition != Condition.RUNNING:
+            return None
+        if not before:
+            raise
+    return question()  # the change has ended meanwhile
 
 
 def databases_of(cluster: Cluster) -> list[str]:

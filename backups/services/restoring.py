@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from backups.hands import connected, free_bytes_of, open_archive
-from backups.looking import answering
+from backups.looking import answering, asked
 from backups.models import Backup, BackupJob
 from backups.preflight import Preflight, Wish, look, preflight
 from backups.services.admission import (
@@ -20,11 +20,17 @@ from backups.services.admission import (
 )
 from backups.services.asking import ask
 from backups.states import JobKind, OnConflict
-from clusters.admission import require_running
+from clusters.admission import require_running, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from vbase_console.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import TaskState
 
@@ -53,7 +59,13 @@ def look_ahead(
     """What a restore would do now, and what stands in its way; changes nothing."""
     require_available(backup)
     require_running(target, JobKind.RESTORE)
-    return _look(backup, target, wish_for(backup, db_name, collection_names, on_conflict, suffix))
+    wish = wish_for(backup, db_name, collection_names, on_conflict, suffix)
+    found = _look(backup, target, wish)
+    if found is None:
+        waiting = unfinished(target)
+        change = f"{waiting[0].task_id} ({waiting[0].kind})" if waiting else "its change"
+        raise Unavailable(f"{target.service_id} cannot be read now; wait for the end of {change}.")
+    return found
 
 
 def ahead_of_a_restore(target: Cluster) -> TaskQuerySet:
@@ -104,12 +116,11 @@ def prepare_restore(
     require_available(backup)
     require_running(target, JobKind.RESTORE)
     wish = wish_for(backup, db_name, collection_names, on_conflict, suffix)
-    if target.condition == Condition.RUNNING:
-        found = _look(backup, target, wish)
-        if found.conflicts:
-            raise AlreadyExists(" ".join([*found.conflicts, OTHERWISE]))
-        if found.refusals:
-            raise FailedPrecondition(" ".join(found.refusals))
+    found = _look(backup, target, wish)
+    if found and found.conflicts:
+        raise AlreadyExists(" ".join([*found.conflicts, OTHERWISE]))
+    if found and found.refusals:
+        raise FailedPrecondition(" ".join(found.refusals))
     return RestoreRequest(backup=backup, target=target, wish=wish)
 
 
@@ -133,12 +144,19 @@ def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> B
     )
 
 
-def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight:
+def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight | None:
+    """None where the target cannot be asked before an accepted task has ended."""
+    if target.condition != Condition.RUNNING:
+        return None
     with answering():
         manifest = open_archive(backup).manifest
-        with connected(target, wish.db_name) as client:
+
+    def ahead() -> Preflight:
+        with answering(), connected(target, wish.db_name) as client:
             found = look(client, wish.db_name)
             return preflight(manifest, wish, found, client.server(), free_bytes_of(target))
+
+    return asked(target, JobKind.RESTORE, ahead)
 
 
 def wish_for(

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from backups.looking import require_collections, require_possible
+from backups.looking import asked, require_collections, require_possible
 from backups.models import NAME, Backup, BackupJob
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.services.admission import hold_cluster
@@ -20,7 +20,6 @@ from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.milvus_names import RESERVED_PREFIX, is_reserved
 from clusters.models import Cluster
-from clusters.states import Condition
 from vbase_console.errors import AlreadyExists, InvalidArgument
 
 DEFAULT_DATABASE = "default"
@@ -67,7 +66,9 @@ def prepare_backup(
     backup_name: str = "",
     policy_id: str = "",
 ) -> BackupRequest:
-    """Changes nothing. A running cluster is asked whether it has the collections."""
+    """Changes nothing. A running cluster is asked whether it has the collections; of one that an
+    accepted task keeps from answering the job finds out.
+    """
     request = _backup_request(
         cluster,
         collection_names=collection_names,
@@ -76,8 +77,8 @@ def prepare_backup(
         policy_id=policy_id,
     )
     require_running(cluster, JobKind.BACKUP)
-    if cluster.condition == Condition.RUNNING:
-        require_collections(cluster, request.backup.db_name, request.collection_names)
+    wanted = (cluster, request.backup.db_name, request.collection_names)
+    asked(cluster, JobKind.BACKUP, lambda: require_collections(*wanted))
     return request
 
 
