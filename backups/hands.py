@@ -92,7 +92,9 @@ def free_bytes_of(cluster: Cluster) -> int | None:
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
-    control = access_to(cluster).control
+    access = access_to(cluster)
+    if access.control is None or access.snapshots is None:
+        return None
     from backups.milvus.snapshot import Snapshots
 
-    return None if control is None else Snapshots(control, attempt)
+    return Snapshots(access.control, access.snapshots, attempt)

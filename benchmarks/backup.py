@@ -46,7 +46,7 @@ from backups.milvus.wire import WireScan, iterator_params
 from backups.stores.local import LocalStore
 from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.client import ControlClient, Unreachable
-from clusters.drivers.embedded.layout import choose_port
+from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS, choose_port
 
 USERS_WAY = "query_iterator + LocalBulkWriter"
 """Measured last of its group: it waits until an index is built, and the others do not."""
@@ -249,7 +249,7 @@ def query_iterator(bench: Bench) -> None:
 
 
 def reading(bench: Bench) -> list[Figure]:
-    snapshots = Snapshots(ControlClient(bench.port, "c"))
+    snapshots = Snapshots(ControlClient(bench.port, "c"), bench.work / "data" / CONSOLE_SNAPSHOTS)
     collection = describe(bench.client, SOURCE)
     numbers = itertools.count()
 

@@ -20,6 +20,7 @@ from backups.milvus.errors import Unsupported
 from backups.milvus.live import Bits, live_bits, live_count, live_slice, read_parquet
 from backups.milvus.pinned_schema import described
 from backups.milvus.scan import Scanned
+from clusters.milvus_names import shown
 
 _BATCH_BYTES = 8 * 1024 * 1024
 _FEWEST_ROWS = 64
@@ -69,7 +70,17 @@ class PinnedScan:
         return live_bits(paths, [self._path(file) for file in self._delta_files], key)
 
     def _path(self, file: Pinned) -> Path:
-        return self._directory / str(file["path"])
+        """Raises `Unsupported` for a file elsewhere. This process can read the files of all
+        clusters, and the description comes from the process of one.
+        """
+        path = (self._directory / str(file["path"])).resolve()
+        if not path.is_relative_to(self._directory.resolve()):
+            raise Unsupported(
+                f"Snapshot {self._directory.name} names a file outside of itself, "
+                f"{shown(str(file['path']))}. Restart the cluster and back up again; if this "
+                "stays, its process is at fault."
+            )
+        return path
 
     def _of_file(self, number: int, first: int) -> Iterator[Scanned]:
         file, live = self._files[number], self._live[number]

@@ -62,9 +62,14 @@ class ReadTimestamp:
 class Snapshots:
     """The console's snapshots of one cluster."""
 
-    def __init__(self, control: Control, attempt: str = "") -> None:
-        """`attempt`: `<task id>-<number>`; the server refuses an older one than it has seen."""
+    def __init__(self, control: Control, root: Path, attempt: str = "") -> None:
+        """`root`: the directory that the server keeps them in. The server is not asked for it,
+        because a cluster at fault could name the files of another one.
+
+        `attempt`: `<task id>-<number>`; the server refuses an older one than it has seen.
+        """
         self._control = control
+        self._root = root
         self._attempt = attempt
 
     def take(self, name: str, *, database: str, collections: Sequence[str]) -> Snapshot:
@@ -77,13 +82,13 @@ class Snapshots:
             collections=list(collections),
             attempt=self._attempt,
         )
-        return _snapshot(found)
+        return self._snapshot(name, found)
 
     def find(self, name: str) -> Snapshot | None:
         """What an earlier attempt has pinned, if it is still there."""
         if name not in self.names():
             return None
-        return _snapshot(self._control.call("DescribeSnapshot", name=name))
+        return self._snapshot(name, self._control.call("DescribeSnapshot", name=name))
 
     def names(self) -> list[str]:
         return list(self._control.call("ListSnapshots")["names"])
@@ -92,14 +97,13 @@ class Snapshots:
         """What is gone already is dropped, too."""
         self._control.call("DropSnapshot", timeout_seconds=_SECONDS, name=name)
 
-
-def _snapshot(found: dict[str, Any]) -> Snapshot:
-    return Snapshot(
-        name=found["name"],
-        directory=Path(found["directory"]),
-        created_at=found["created_at"],
-        collections=tuple(found["collections"]),
-    )
+    def _snapshot(self, name: str, found: dict[str, Any]) -> Snapshot:
+        return Snapshot(
+            name=name,
+            directory=self._root / name,
+            created_at=found["created_at"],
+            collections=tuple(found["collections"]),
+        )
 
 
 def pin_timestamp(client: Client, collections: Sequence[CollectionDescription]) -> ReadTimestamp:

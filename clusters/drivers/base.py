@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from clusters.drivers.sandbox.process import Level
@@ -111,6 +112,8 @@ class ConsoleAccess:
     credential: str = dataclasses.field(repr=False)
     control: Control | None
     """None where the server has no control service of ours."""
+    snapshots: Path | None = None
+    """Directory of the console's snapshots; None where the control service makes none."""
 
 
 class DriverError(Exception):

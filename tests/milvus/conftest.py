@@ -10,6 +10,7 @@ from pymilvus import MilvusClient
 from backups.milvus.client import Client
 from backups.milvus.snapshot import Snapshots
 from clusters.drivers.embedded.client import ControlClient
+from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS
 from tests.drivers.launched import CONTROL, Launched
 from tests.milvus.rooms import Room, endpoint
 
@@ -35,7 +36,7 @@ def milvus(cluster: Launched) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def snapshots(cluster: Launched) -> Snapshots:
-    return Snapshots(ControlClient(cluster.port, CONTROL))
+    return Snapshots(ControlClient(cluster.port, CONTROL), cluster.data_dir / CONSOLE_SNAPSHOTS)
 
 
 @pytest.fixture(scope="session")

@@ -138,13 +138,15 @@ class EmbeddedDriver:
             return dict(zip(cluster_ids, watchers.map(self._observe, cluster_ids), strict=True))
 
     def console_access(self, cluster_id: str) -> ConsoleAccess | None:
-        identity = self._directory(cluster_id).process()
+        directory = self._directory(cluster_id)
+        identity = directory.process()
         if identity is None:
             return None
         return ConsoleAccess(
             endpoint=Endpoint(host=HOST, port=identity.port),
             credential=self._lifecycle.credential(cluster_id),
             control=self._lifecycle.client(cluster_id, identity),
+            snapshots=directory.snapshots,
         )
 
     def load(self, cluster_id: str) -> Load | None:

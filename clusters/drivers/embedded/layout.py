@@ -23,6 +23,9 @@ from clusters.drivers.base import DriverError, SpecRefused
 from clusters.drivers.embedded.record import ProcessIdentity
 
 HOST = "127.0.0.1"
+CONSOLE_SNAPSHOTS = Path("snapshots", "console")
+TENANT_SNAPSHOTS = Path("snapshots", "tenant")
+"""Below the data directory."""
 _PORTS = range(20_000, 32_000)
 """Below those that systems give to outgoing connections: a stopped cluster finds its own again."""
 _LOCK_TIMEOUT_SECONDS = 15.0
@@ -52,6 +55,7 @@ class ClusterDirectory:
         self.root = data_dir / "clusters"
         self.path = self.root / cluster_id
         self.data = self.path / "data"
+        self.snapshots = self.data / CONSOLE_SNAPSHOTS
         self.log = self.path / "milvus.log"
         self._state = self.path / "cluster.json"
         self._lock = self.root / f"{cluster_id}.lock"

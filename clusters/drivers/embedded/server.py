@@ -21,6 +21,7 @@ from clusters.drivers.embedded.cores import Cores, Permits
 from clusters.drivers.embedded.engine import Engine
 from clusters.drivers.embedded.fence import Fence, Overtaken
 from clusters.drivers.embedded.gateway import Gateway
+from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS, TENANT_SNAPSHOTS
 from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
 from clusters.drivers.embedded.snapshots import Snapshots
@@ -79,10 +80,9 @@ class Server:
         self._effective = cores.use(wanted_cores)
         self._permits = Permits(self._effective)
         self._bulk_permits = Permits(self._effective)
-        snapshots = data_dir / "snapshots"
-        self._of_console = Snapshots(self._engine, self._locks, snapshots / "console")
+        self._of_console = Snapshots(self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS)
         self._of_tenant = TenantSnapshots(
-            self._engine, Snapshots(self._engine, self._locks, snapshots / "tenant")
+            self._engine, Snapshots(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
         )
         self._fence = Fence()
         self._gateway = Gateway(
