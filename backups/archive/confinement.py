@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_CODE = Path(__file__).resolve().parents[1]
+import backups
+
+_CODE = Path(backups.__path__[0]).resolve()
 
 
 def confine(archive: Path, target: Path | None) -> str:

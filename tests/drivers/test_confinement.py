@@ -6,6 +6,7 @@ processes of this test.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import signal
@@ -448,3 +449,21 @@ def test_a_container_with_less_memory_counts(
         files[0].write_text(text)
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         assert machine_bytes() == (expected or machine)
+
+
+# Code
+
+
+def test_bytecode_is_written_before_confinement(
+    launch: Callable[..., Launched],
+) -> None:
+    """Otherwise every start of every cluster would compile the engine again."""
+    cached = [
+        Path(importlib.util.cache_from_source(found.origin))
+        for name in ("clusters.drivers.embedded.server", "milvus_lite.db")
+        if (found := importlib.util.find_spec(name)) is not None and found.origin is not None
+    ]
+    for path in cached:
+        path.unlink(missing_ok=True)
+    launch()
+    assert [path.exists() for path in cached] == [True, True]

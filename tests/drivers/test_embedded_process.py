@@ -417,6 +417,15 @@ def test_waiting_callers_may_stop_between_steps(
         assert phases == ["preparing", "starting"]
 
 
+def test_only_the_end_of_a_long_log_is_read(directory: ClusterDirectory) -> None:
+    directory.make()
+    with directory.log.open("wb") as log:
+        log.truncate(10 * 1024**3)
+        log.seek(0, os.SEEK_END)
+        log.write(b"\nthe last line\n")
+    assert directory.log_end(1) == "the last line"
+
+
 # Confinement
 
 

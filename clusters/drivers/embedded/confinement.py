@@ -5,12 +5,15 @@ Applied before the engine is imported, because that starts threads.
 
 from __future__ import annotations
 
+import compileall
+import importlib.util
 import logging
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+import clusters
 from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES, machine_bytes
 from clusters.drivers.sandbox.process import (
     Confinement,
@@ -23,13 +26,15 @@ from clusters.drivers.sandbox.process import (
 logger = logging.getLogger(__name__)
 
 _TEMPORARY = ".tmp"
-_CODE = Path(__file__).resolve().parents[2]
+_CODE = Path(clusters.__path__[0]).resolve()
+_ENGINE = "milvus_lite"
 
 UNCONFINED = Confinement(level=Level.NONE, problems=["It was started without confinement."])
 
 
 def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> Confinement:
     """Confine this process to `data_dir` and `port`; by default to half of the machine's memory."""
+    _write_bytecode()
     _use_own_temporary_directory(data_dir)
     _leave_attributes_out_of_copies()
     memory = memory_bytes or machine_bytes() // 2
@@ -46,6 +51,16 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
     else:
         logger.warning("confined: %s. %s", done.level, done.message)
     return done
+
+
+def _write_bytecode() -> None:
+    """Confined, the process cannot write it, and would compile all code again at every start."""
+    engine = importlib.util.find_spec(_ENGINE)
+    for directory in (
+        *(engine.submodule_search_locations or () if engine else ()),
+        _CODE / "drivers",
+    ):
+        compileall.compile_dir(directory, quiet=2)
 
 
 def _use_own_temporary_directory(data_dir: Path) -> None:

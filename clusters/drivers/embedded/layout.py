@@ -29,6 +29,7 @@ TENANT_SNAPSHOTS = Path("snapshots", "tenant")
 _PORTS = range(20_000, 32_000)
 """Below those that systems give to outgoing connections: a stopped cluster finds its own again."""
 _LOCK_TIMEOUT_SECONDS = 15.0
+_LOG_END_BYTES = 64 * 1024
 _CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -82,7 +83,11 @@ class ClusterDirectory:
     def log_end(self, lines: int = 15) -> str:
         if not self.log.exists():
             return "(there is no log)"
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        with self.log.open("rb") as log:
+            # The cluster's process decides how long it is.
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
+            end = log.read(_LOG_END_BYTES).decode(errors="replace")
+        return "\n".join(end.splitlines()[-lines:])
 
     def remove(self) -> None:
         """The state goes last, so that a removal cut short is seen and finished."""
