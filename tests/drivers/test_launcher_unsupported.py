@@ -129,6 +129,34 @@ def test_an_index_that_could_not_be_built_is_refused(client: MilvusClient, kind:
         client.create_index(name, parameters)
 
 
+@pytest.mark.parametrize("named", [{"index_type": "AUTOINDEX"}, {}])
+def test_the_automatic_index_is_one_for_the_kind_of_field(
+    client: MilvusClient, named: dict[str, str]
+) -> None:
+    name = collection_with(client, {"datatype": DataType.SPARSE_FLOAT_VECTOR})
+    parameters = client.prepare_index_params()
+    parameters.add_index("more", metric_type="IP", **named)
+    client.create_index(name, parameters)
+    assert client.describe_index(name, "more")["index_type"] == "SPARSE_INVERTED_INDEX"
+    name = collection_with(client, {"datatype": DataType.INT64})
+    parameters = client.prepare_index_params()
+    parameters.add_index("more", **named)
+    client.create_index(name, parameters)
+    assert client.describe_index(name, "more")["index_type"] == "INVERTED"
+
+
+def test_parameters_that_only_make_a_sparse_search_faster_are_taken(client: MilvusClient) -> None:
+    name = collection_with(client, {"datatype": DataType.SPARSE_FLOAT_VECTOR})
+    client.insert(name, [row(1, more={1: 0.5}), row(2, more={2: 0.5})])
+    parameters = client.prepare_index_params()
+    speed = {"drop_ratio_build": 0.2, "inverted_index_algo": "DAAT_MAXSCORE"}
+    parameters.add_index("more", index_type="SPARSE_WAND", metric_type="IP", params=speed)
+    client.create_index(name, parameters)
+    search = {"metric_type": "IP", "params": {"drop_ratio_search": 0.2}}
+    (hits,) = client.search(name, [{2: 1.0}], anns_field="more", search_params=search)
+    assert [hit["id"] for hit in hits] == [2]
+
+
 REFUSED: dict[str, tuple[str, Callable[[MilvusClient, str], Any]]] = {
     "sorted query": (
         "does not sort",

@@ -52,8 +52,23 @@ class Building:
 _here = threading.local()
 
 
+_SPEED_OF_SPARSE_SEARCH = ("drop_ratio_build", "drop_ratio_search", "inverted_index_algo")
+"""Parameters that give up exactness for speed. The engine's search is exact without them."""
+
+
+def _take_any_speed(collection: Any) -> None:
+    validate = collection._validate_sparse_tuning
+
+    def validate_the_rest(field_name: str, metric_type: str, parameters: dict[str, Any]) -> None:
+        rest = {k: v for k, v in parameters.items() if k not in _SPEED_OF_SPARSE_SEARCH}
+        validate(field_name, metric_type, rest)
+
+    collection._validate_sparse_tuning = validate_the_rest
+
+
 def furnish(collection: Any) -> None:
     """Let the collection's own builds be counted, whoever begins them."""
+    _take_any_speed(collection)
     building = Building()
     build = collection._build_or_load_segment_index
 
@@ -169,6 +184,20 @@ def _progress(collection: Any, spec: Any) -> tuple[int, int]:
         if building.fields.get(thread) == spec.field_name:
             done += rows
     return min(done, total), total
+
+
+def automatic_type(collection: Any, field_name: str) -> str:
+    """Return the index that AUTOINDEX means for a field, because the engine has AUTOINDEX for dense
+    vectors alone. Empty: a dense vector, or no field of the collection.
+    """
+    types = {field.name: field.dtype for field in collection.schema.fields}
+    match types.get(field_name, DataType.FLOAT_VECTOR):
+        case DataType.FLOAT_VECTOR:
+            return ""
+        case DataType.SPARSE_FLOAT_VECTOR:
+            return "SPARSE_INVERTED_INDEX"
+        case _:
+            return "INVERTED"
 
 
 def _is_built(collection: Any, spec: Any) -> bool:

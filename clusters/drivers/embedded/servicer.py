@@ -101,8 +101,21 @@ class Servicer(MaintenanceServicer):
             )
 
     def CreateIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._choose_index(request, context)
         with self._while_somebody_waits(request, context):
             return super().CreateIndex(request, context)
+
+    def _choose_index(self, request: Any, context: grpc.ServicerContext) -> None:
+        database = self._database_name(request, context)
+        collection = self._db.opened(request.collection_name, database)
+        given = [pair for pair in request.extra_params if pair.key == "index_type"]
+        is_automatic = not given or given[0].value.upper() in ("", "AUTOINDEX", "SPARSE_WAND")
+        if collection is None or not is_automatic:
+            return
+        if index_type := indexing.automatic_type(collection, request.field_name):
+            for pair in given:
+                request.extra_params.remove(pair)
+            request.extra_params.add(key="index_type", value=index_type)
 
     def DescribeIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """The engine calls every index finished, because it answered nothing during a build."""
