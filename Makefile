@@ -8,7 +8,7 @@ BASE_PYTHON ?= python3
 TESTS ?= tests
 FULL_MILVUS ?= .venv-milvus/bin/milvus-server
 
-.PHONY: help run test test-milvus bench torture example
+.PHONY: help run test test-milvus test-sdks bench torture example
 .PHONY: check check-types check-style check-imports check-django check-tests
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,9 @@ bench: $(VENV)/bench.stamp ## measure; docs/benchmarks.md says what
 test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
 	MILVUS_SERVER=$(FULL_MILVUS) $(PYTHON) -m pytest -m full_milvus tests/milvus
 
+test-sdks: $(VENV)/dev.stamp .venv-sdks/stamp ## the vector stores of LangChain and LlamaIndex, on an embedded cluster
+	SDKS_PYTHON=.venv-sdks/bin/python $(PYTHON) -m pytest -m vector_stores tests/sdk
+
 torture: $(VENV)/dev.stamp ## the long trials, on SQLite and on PostgreSQL
 	@$(PYTHON) -m tests.both_databases --torture $(TESTS)
 
@@ -76,6 +79,12 @@ $(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/co
 .venv-milvus/bin/milvus-server:
 	@$(BASE_PYTHON) -m venv .venv-milvus
 	@.venv-milvus/bin/python -m pip install -qq --disable-pip-version-check milvus==2.3.5
+
+# The lock file is complete; pip would miss the hashes of "pymilvus[milvus-lite]", which is pymilvus.
+.venv-sdks/stamp: requirements/sdks.txt
+	@$(BASE_PYTHON) -m venv .venv-sdks
+	@.venv-sdks/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
 
 $(PYTHON):
 	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
