@@ -23,12 +23,26 @@ from backups.models import (
     SealedPart,
 )
 from backups.policies.schedules import policy_id_in
+from backups.states import is_damaged
 from vbase_console.admin import PeriodicTaskAdmin
 from vbase_console.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
 from vbase_console.readonly_admin import ReadOnlyAdmin
 from vbase_console.support import record_support, support_label
 from vbase_console.templatetags.console import words
+
+
+class DamageFilter(admin.SimpleListFilter):
+    title = "damage"
+    parameter_name = "damaged"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Damaged"), ("no", "Not damaged")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Backup]) -> QuerySet[Backup]:
+        if self.value() == "yes":
+            return queryset.filter(is_damaged())
+        return queryset.exclude(is_damaged()) if self.value() == "no" else queryset
 
 
 @admin.register(Backup)
@@ -40,6 +54,7 @@ class BackupAdmin(ReadOnlyAdmin):
         "cluster",
         "db_name",
         "status",
+        "is_damaged",
         "row_count",
         "size_bytes",
         "pinned",
@@ -48,11 +63,15 @@ class BackupAdmin(ReadOnlyAdmin):
         "created_at",
     ]
     list_select_related = ["organization", "cluster"]
-    list_filter = ["status", "pinned", "created_at", "organization"]
+    list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Backup id or name, cluster id, organization name"
-    readonly_fields = ["what_happened"]
+    readonly_fields = ["is_damaged", "what_happened"]
     actions = ["verify"]
+
+    @admin.display(description="damaged", boolean=True, ordering="damaged_by")
+    def is_damaged(self, backup: Backup) -> bool:
+        return backup.is_damaged
 
     @admin.display(description="jobs")
     def what_happened(self, backup: Backup) -> str:

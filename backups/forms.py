@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
-from backups.states import BackupStatus, JobKind, OnConflict
+from backups.states import BackupStatus, JobKind, OnConflict, is_damaged, is_good
 from clusters.forms import TypedNameForm
 from clusters.models import Cluster
 from vbase_console.pages.listing import EVERY, FilterForm
@@ -154,6 +154,10 @@ class DeleteForm(TypedNameForm):
     what = "backup"
 
 
+DAMAGED = "DAMAGED"
+"""Shown in the place of a status: an available backup that cannot be counted on."""
+
+
 class BackupFilter(FilterForm):
     q = forms.CharField(label="Name", required=False, max_length=128)
     cluster = forms.CharField(required=False, max_length=64)
@@ -163,6 +167,7 @@ class BackupFilter(FilterForm):
         choices=[
             *EVERY,
             *((s.value, s.value.capitalize()) for s in BackupStatus if s != BackupStatus.GONE),
+            (DAMAGED, "Damaged"),
         ],
     )
 
@@ -172,8 +177,9 @@ class BackupFilter(FilterForm):
     ABSENT_LAST = frozenset({"row_count", "size_bytes"})
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        if "status" in self.given:
-            rows = rows.filter(status=self.given["status"])
+        if status := self.given.get("status"):
+            conditions = {BackupStatus.AVAILABLE: is_good(), DAMAGED: is_damaged()}
+            rows = rows.filter(conditions.get(status, Q(status=status)))
         if text := self.text("db_name"):
             rows = rows.filter(db_name=text)
         return _of_cluster(rows, self.text("cluster"))

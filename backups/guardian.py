@@ -11,13 +11,16 @@ from django.db.models import Max
 from backups import services
 from backups.models import Backup, BackupPolicy
 from backups.policies.services import deactivate_policies_of
-from backups.states import BackupStatus
 from clusters.models import Cluster
 from clusters.protection import Protection
 from vbase_console.errors import ConsoleError
 
 Newest = tuple[datetime, datetime | None]
 """When the newest backup was made, and when one was last proven."""
+
+
+def _named(backup: Backup) -> str:
+    return f"{backup.name} (damaged)" if backup.is_damaged else backup.name
 
 
 class BackupGuardian:
@@ -37,8 +40,8 @@ class BackupGuardian:
         )
 
     def _newest(self, cluster_ids: Sequence[str]) -> dict[str, Newest]:
-        backups = Backup.objects.filter(cluster__in=cluster_ids, status=BackupStatus.AVAILABLE)
-        of_each = backups.order_by().values_list("cluster_id")
+        good = Backup.objects.good().filter(cluster__in=cluster_ids)
+        of_each = good.order_by().values_list("cluster_id")
         newest = of_each.annotate(Max("created_at"), Max("proven_at"))
         return {cluster_id: (backup, proven) for cluster_id, backup, proven in newest}
 
@@ -58,7 +61,7 @@ class BackupGuardian:
         gone = len(available) - len(kept)
         said = [f"{gone} of its backups go with it."] if gone else []
         if kept:
-            said.append(f"It keeps {len(kept)}: {', '.join(backup.name for backup in kept)}.")
+            said.append(f"It keeps {len(kept)}: {', '.join(map(_named, kept))}.")
         paused = deactivate_policies_of(cluster)
         if paused:
             said.append(f"{paused} of its policies are paused and stay listed.")

@@ -177,7 +177,7 @@ def _verify_ghosts(known: dict[str, Backup], lying: dict[str, bool]) -> None:
         logger.error("The manifest of backup %s (%s) is gone.", row.name, directory)
     at_it = Task.objects.active().filter(kind=JobKind.VERIFY)
     asked = set(at_it.values_list("backup_job__backup", flat=True))
-    unknown = [row for _, row in ghosts if not row.damaged_by and row.pk not in asked]
+    unknown = [row for _, row in ghosts if not row.is_damaged and row.pk not in asked]
     for row in unknown[:AT_ONCE]:
         with contextlib.suppress(ConsoleError):  # it was deleted meanwhile
             verify_backup(row, by=BY, limited=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from backups.archive.damage import Finding
 from backups.models import Backup, BackupJob
 from backups.protection.inventory import follow_job
 from backups.services import delete_backup, retry_job
@@ -78,11 +79,13 @@ def _settled(task: Task) -> None:
     changes: dict[str, object] = {"status": _status_after(kind, state, job.backup)}
     if kind is JobKind.RESTORE and state == TaskState.SUCCEEDED and task.checkpoint.get("proves"):
         changes["proven_at"] = timezone.now()
-    if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
-        changes |= {"verified_at": None, "proven_at": None, "damaged_by": task.task_id}
     if changes["status"] == BackupStatus.GONE:
         changes["deleted_at"] = timezone.now()
-    Backup.objects.filter(pk=job.backup_id).update(**changes)
+    backup = Backup.objects.filter(pk=job.backup_id)
+    backup.update(**changes)
+    if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
+        found = [Finding(**each) for each in task.checkpoint.get("findings", ())]
+        backup.mark_damaged(by=task.task_id, findings=found or [Finding("", task.message)])
     follow_job(job, succeeded=state == TaskState.SUCCEEDED)
     if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
         _go_with_its_cluster(job)

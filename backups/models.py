@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -7,7 +9,10 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from backups import states
 from backups.archive.codec import strict_json
+from backups.archive.damage import Finding, told
+from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
 from backups.policies.models import BackupPolicy as BackupPolicy
 from backups.policies.models import PolicyRun as PolicyRun
@@ -33,6 +38,10 @@ def new_backup_id() -> str:
     return new_id("bak")
 
 
+FOUND_BY_READING = "reading"
+"""In `damaged_by`, where no job came upon the damage."""
+
+
 class BackupQuerySet(TenantQuerySet["Backup"]):
     def present(self) -> Self:
         """Backups that a tenant sees; what is gone is history."""
@@ -42,8 +51,21 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
         return self.filter(status=BackupStatus.AVAILABLE)
 
     def good(self) -> Self:
-        """What can be counted on for what it holds: restorable, as far as anybody knows."""
-        return self.available().filter(damaged_by="")
+        """Backups that can be counted on. Everything that chooses one to restore or counts what is
+        protected reads this, and `available` only to list what is there.
+        """
+        return self.filter(states.is_good())
+
+    def damaged(self) -> Self:
+        return self.filter(states.is_damaged())
+
+    def mark_damaged(self, *, by: str, findings: Sequence[Finding]) -> int:
+        """Count on them no more. `by` is the job that found it, or `FOUND_BY_READING`."""
+        damage = [dataclasses.asdict(each) for each in findings]
+        return self.update(damaged_by=by, damage=damage, verified_at=None, proven_at=None)
+
+    def mark_whole(self, *, at: datetime) -> int:
+        return self.update(verified_at=at, damaged_by="", damage=[])
 
 
 class Backup(models.Model):
@@ -86,7 +108,11 @@ class Backup(models.Model):
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
     damaged_by = models.CharField(max_length=40, blank=True)
-    """The verification or restore that found it damaged, until a verification finds it whole."""
+    """What found it damaged, a job or `FOUND_BY_READING`, until a verification finds it whole. Read
+    `is_damaged`, `good()` and `damaged()`, which also look at the status.
+    """
+    damage = models.JSONField(default=list, blank=True)
+    """Of each damaged file its name and its problem; read `findings`."""
     deleted_at = models.DateTimeField(null=True)
 
     objects = BackupQuerySet.as_manager()
@@ -120,6 +146,34 @@ class Backup(models.Model):
     @property
     def lock(self) -> str:
         return f"backup:{self.backup_id}"
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.status == BackupStatus.AVAILABLE and bool(self.damaged_by)
+
+    @property
+    def damaged_by_job(self) -> str:
+        """The id of the job that found it damaged; empty where a look at its manifest did."""
+        return self.damaged_by if self.damaged_by != FOUND_BY_READING else ""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is damaged of it; of damage that was noted without its files one that names none."""
+        if not self.is_damaged:
+            return []
+        found = [Finding(**each) for each in self.damage]
+        return found or [Finding("", "its archive is not what was sealed")]
+
+    @property
+    def damage_text(self) -> str:
+        """In one line; empty for a backup that is not damaged."""
+        return told(self.findings)
+
+    @property
+    def can_be_read(self) -> bool:
+        """Its manifest was there and sound when it was last looked at."""
+        is_there = self.status == BackupStatus.AVAILABLE
+        return is_there and all(each.file != MANIFEST_NAME for each in self.findings)
 
     @property
     def directory(self) -> str:

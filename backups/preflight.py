@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backups import room
+from backups.archive.damage import ALL_PARTS, Finding, told
 from backups.archive.description import CollectionDescription
 from backups.milvus import losses
 from backups.milvus.legal_names import refusal_of_name
@@ -100,9 +101,16 @@ def look(client: Client, database: str) -> Target:
 
 
 def preflight(
-    manifest: Manifest, wish: Wish, target: Target, server: Server, free_bytes: int | None
+    manifest: Manifest,
+    wish: Wish,
+    target: Target,
+    server: Server,
+    free_bytes: int | None,
+    findings: Sequence[Finding] = (),
 ) -> Preflight:
-    """Pure: the same backup, wish and target give the same answer."""
+    """Pure: the same backup, wish and target give the same answer. `findings` are what is known to
+    be damaged of the backup: a collection that has such a part is refused, the others are restored.
+    """
     chosen = _chosen(manifest, wish)
     required = room.required_bytes(chosen)
     steps = tuple(_step(content, wish, target) for content in chosen)
@@ -116,11 +124,13 @@ def preflight(
             *_twins(steps),
         ),
         refusals=(
+            *(text for each in chosen for text in _damaged_parts(each, findings)),
             *_unnamable_database(wish, target, server),
             *_each(losses.refusals, server, descriptions),
             *_too_little(required, free_bytes),
         ),
         warnings=(
+            *_damage(findings),
             *_each(losses.changes, server, descriptions),
             *(text for each in chosen for text in _respelled(manifest, each, server)),
             *_lost_aliases(steps, chosen),
@@ -146,6 +156,28 @@ def _chosen(manifest: Manifest, wish: Wish) -> list[CollectionContent]:
             f"The backup holds no collection {', '.join(missing)}, only {', '.join(held)}."
         )
     return [held[name] for name in dict.fromkeys(wish.collection_names or held)]
+
+
+def _damaged_parts(content: CollectionContent, findings: Sequence[Finding]) -> list[str]:
+    own = {part.name for part in content.parts}
+    found = [each for each in findings if each.file in own or (own and each.file == ALL_PARTS)]
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more of its files" if len(found) > 1 else ""
+    return [
+        f"The backup is damaged: of '{content.description.name}' {found[0]}{more}. Leave the "
+        "collection out, or restore it from another backup."
+    ]
+
+
+def _damage(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """A restore verifies each part before a row of it is used, so the whole ones can be trusted."""
+    if not findings:
+        return ()
+    return (
+        f"The backup is damaged: {told(findings)}. What is whole of it can be restored; count on "
+        "another backup.",
+    )
 
 
 def _step(content: CollectionContent, wish: Wish, target: Target) -> Step:

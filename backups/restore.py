@@ -95,7 +95,14 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
 def _look(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:
     with connected(job.cluster, job.db_name) as client:
         target = look(client, job.db_name)
-        found = preflight(reader.manifest, wish_of(job), target, client.server(), free_bytes)
+        found = preflight(
+            reader.manifest,
+            wish_of(job),
+            target,
+            client.server(),
+            free_bytes,
+            job.backup.findings,
+        )
     if not found.is_clear:
         raise JobFailed(" ".join((*found.conflicts, *found.refusals)), permanent=True)
     return found

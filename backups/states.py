@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from django.db import models
+from django.db.models import Q
 
 
 class BackupStatus(models.TextChoices):
@@ -25,6 +26,18 @@ TRANSITIONS: dict[BackupStatus, frozenset[BackupStatus]] = {
     B.DELETING: frozenset({B.GONE}),
     B.GONE: frozenset(),
 }
+
+
+def is_good(backup: str = "") -> Q:
+    """The backups that can be counted on: available, and not found damaged. `backup` is the path to
+    them, such as `job__backup__`.
+    """
+    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damaged_by": ""})
+
+
+def is_damaged(backup: str = "") -> Q:
+    """The available backups of which something was found otherwise than it was sealed."""
+    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damaged_by__gt": ""})
 
 
 class JobKind(models.TextChoices):

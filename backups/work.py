@@ -6,14 +6,15 @@ process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.utils import timezone
 
 from backups import capture, restore
 from backups.archive.codec import FormatError
-from backups.archive.damage import ArchiveDamaged, printable
+from backups.archive.damage import ALL_PARTS, ArchiveDamaged, Finding, printable, told
 from backups.archive.layout import delete_archive
 from backups.archive.verify import check, listed
 from backups.hands import get_store, open_archive, require_store
@@ -27,7 +28,7 @@ from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 from vbase_console.tasks.models import Task
 
-MOST_FINDINGS = 10
+MOST_NOTED = 1000
 STORE_FULL = (
     "The backup store is full, and what this job wrote is removed: delete backups that nobody "
     "needs, or give the store more room, then ask again."
@@ -45,8 +46,8 @@ def bring_back(attempt: Attempt) -> None:
     with _in_words():
         try:
             restore.restore(attempt, _job(attempt))
-        except ArchiveDamaged:
-            _note_damage(attempt)
+        except ArchiveDamaged as damage:
+            _note_damage(attempt, [Finding(printable(damage.file), damage.problem)])
             raise
 
 
@@ -56,38 +57,43 @@ def verify(attempt: Attempt) -> None:
     with _in_words():
         found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
         if found:
-            _note_damage(attempt)
-            raise JobFailed(_findings(found), permanent=True)
+            _note_damage(attempt, found)
+            raise JobFailed(told(found), permanent=True)
     with attempt.fenced():
-        Backup.objects.filter(pk=job.backup_id).update(verified_at=timezone.now(), damaged_by="")
+        Backup.objects.filter(pk=job.backup_id).mark_whole(at=timezone.now())
 
 
-def _damage_in(attempt: Attempt, backup: Backup) -> list[str]:
+def _damage_in(attempt: Attempt, backup: Backup) -> list[Finding]:
     store = get_store()
     lying = listed(store, backup.directory)
-    total, done, found = sum(entry.size for entry in lying.values()), 0, []
+    total, done = sum(entry.size for entry in lying.values()), 0
+    found: list[Finding] = []
     for checked in check(store, backup.directory, lying):
         done += checked.bytes
         if checked.problem:
-            found.append(str(checked))
+            found.append(Finding(printable(checked.file), checked.problem))
         said = f"Checked {done} of {total} bytes."
         attempt.report(99 * done // max(1, total), "verifying", said)
     return found
 
 
-def _not_the_sealed(backup: Backup) -> list[str]:
+def _not_the_sealed(backup: Backup) -> list[Finding]:
     """Whole in itself, and yet another's, or written anew."""
     try:
         open_archive(backup)
     except ArchiveDamaged as damage:
-        return [printable(str(damage))]
+        return [Finding(printable(damage.file), damage.problem)]
     return []
 
 
-def _note_damage(attempt: Attempt) -> None:
-    """Nobody counts on the backup any more, unless the store is away as a whole."""
+def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
+    """Nobody counts on the backup any more, unless the store is away as a whole. More files than a
+    row should hold are noted as all of them.
+    """
     require_store()
-    attempt.remember(damaged=True)
+    if len(found) > MOST_NOTED:
+        found = [Finding(ALL_PARTS, f"{len(found)} files are missing or not as they were sealed")]
+    attempt.remember(damaged=True, findings=[dataclasses.asdict(each) for each in found])
 
 
 def delete(attempt: Attempt) -> None:
@@ -116,12 +122,6 @@ def _in_words() -> Iterator[None]:
         raise JobFailed(str(error), permanent=True) from error
     except Unavailable as error:
         raise JobFailed(error.message, permanent=False) from error
-
-
-def _findings(found: list[str]) -> str:
-    more = len(found) - MOST_FINDINGS
-    tail = [f"and {more} more"] if more > 0 else []
-    return "; ".join([*found[:MOST_FINDINGS], *tail])
 
 
 RUNS: dict[JobKind, Callable[[Attempt], None]] = {

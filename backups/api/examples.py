@@ -30,6 +30,7 @@ BACKUP_JOB: dict[str, Any] = {
     "startedAt": None,
     "finishedAt": None,
     "backupDeletedAt": None,
+    "backupDamaged": False,
 }
 DONE: dict[str, Any] = {
     "status": "SUCCEEDED",
@@ -82,8 +83,9 @@ DETAIL: dict[str, Any] = {
     "dbName": "default",
     "status": "AVAILABLE",
     "collections": [
-        {"name": "images", "rowCount": 150_000, "sizeBytes": 78_643_200, "parts": 2},
-        {"name": "texts", "rowCount": 50_000, "sizeBytes": 26_214_400, "parts": 1},
+        {"name": "images", "rowCount": 150_000, "sizeBytes": 78_643_200, "parts": 2}
+        | {"aliases": ["pictures"]},
+        {"name": "texts", "rowCount": 50_000, "sizeBytes": 26_214_400, "parts": 1, "aliases": []},
     ],
     "rowCount": 200_000,
     "sizeBytes": 104_857_600,
@@ -94,6 +96,8 @@ DETAIL: dict[str, Any] = {
     "createdAt": "2026-11-22T09:15:00Z",
     "verifiedAt": "2026-11-22T10:00:00Z",
     "provenAt": None,
+    "damaged": False,
+    "damage": None,
     "manifestSha256": SHA256,
     "location": f"{ORGANIZATION}/bak-8k2n5q1s4u7w0y3a",
 }

@@ -47,6 +47,9 @@ class BackupJob(Output):
     backup_deleted_at = serializers.DateTimeField(
         allow_null=True, help_text="When the backup's files were gone; null while it is there."
     )
+    backup_damaged = serializers.BooleanField(
+        source="backup.is_damaged", help_text="The backup cannot be counted on as it is now."
+    )
 
 
 class BackupJobDetail(BackupJob):
@@ -58,13 +61,16 @@ class CollectionInBackup(Output):
     row_count = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
     parts = serializers.IntegerField(help_text="Files that hold its rows.")
+    aliases = serializers.ListField(
+        child=serializers.CharField(), help_text="That it had then; a restore takes them as names."
+    )
 
 
 class AsStored(serializers.ListField):
-    """Outgoing: the row keeps it as it is on the wire."""
+    """Outgoing: the row keeps it as it is on the wire, but for what older rows lack."""
 
     def to_representation(self, data: list[Any]) -> list[Any]:
-        return data
+        return [{"aliases": [], **each} for each in data]
 
 
 class Backup(Output):
@@ -94,6 +100,11 @@ class Backup(Output):
     proven_at = serializers.DateTimeField(
         allow_null=True, help_text="When a restore of it last succeeded, compared row by row."
     )
+    damaged = serializers.BooleanField(
+        source="is_damaged",
+        help_text="Something of it is not as it was sealed: count on another backup.",
+    )
+    damage = TextOrNull(source="damage_text", help_text="What is damaged of it, file by file.")
     manifest_sha256 = TextOrNull()
     location = serializers.CharField(
         source="directory", help_text="Its directory, relative to the backup store."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 
 class ArchiveDamaged(Exception):
     """A file of the archive is not what was written; nothing more of it should be used."""
@@ -11,6 +14,29 @@ class ArchiveDamaged(Exception):
     def __init__(self, file: str, problem: str) -> None:
         super().__init__(f"{file}: {problem}")
         self.file, self.problem = file, problem
+
+
+MOST_TOLD = 10
+ALL_PARTS = "parts"
+"""The file of a finding that means every part."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A file of an archive that is not as it was sealed; an empty `file` is not known."""
+
+    file: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}" if self.file else self.problem
+
+
+def told(findings: Sequence[Finding]) -> str:
+    """In one line; empty if there are none."""
+    more = len(findings) - MOST_TOLD
+    tail = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*map(str, findings[:MOST_TOLD]), *tail])
 
 
 def printable(name: str) -> str:

@@ -27,12 +27,18 @@ class Candidate:
     """Neither being written nor failed nor being deleted."""
     is_complete: bool = True
     """It holds all that was asked for, as it was at one instant."""
+    is_damaged: bool = False
+    """Something of it is not as it was sealed, so that it cannot be counted on."""
     is_pinned: bool = False
     is_held: bool | None = None
     """Fuller than its successor and kept for it: until somebody releases it, which makes it False.
     """
     verified_at: datetime | None = None
     proven_at: datetime | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.is_complete and not self.is_damaged
 
     @property
     def order(self) -> Order:
@@ -67,7 +73,7 @@ def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, Verd
     held, last_proven = _held(newest_first), _last_proven(newest_first)
     verdicts, rank = {}, 0
     for backup in newest_first:
-        rank += backup.is_complete
+        rank += backup.counts
         verdicts[backup.backup_id] = _protected(backup, held, last_proven) or _by_rank(
             backup, rank, count
         )
@@ -87,12 +93,13 @@ def _protected(backup: Candidate, held: set[str], last_proven: Mapping[str, str]
 
 
 def _by_rank(backup: Candidate, rank: int, count: int) -> Verdict:
-    if not backup.is_complete:
+    if not backup.counts:
+        lacks, others = ("damaged", "are whole") if backup.is_damaged else ("not complete", "are")
         if rank < count:
             return Verdict(
-                keep=True, reason=f"kept: not complete, but fewer than {count} newer are"
+                keep=True, reason=f"kept: {lacks}, but fewer than {count} newer {others}"
             )
-        return Verdict(keep=False, reason=f"expired: not complete, and {count} newer ones are")
+        return Verdict(keep=False, reason=f"expired: {lacks}, and {count} newer ones {others}")
     if rank <= count:
         return Verdict(keep=True, reason=f"kept: newest {count}")
     return Verdict(keep=False, reason=f"expired: {ordinal(rank)} newest")
@@ -114,7 +121,7 @@ def _held(newest_first: Sequence[Candidate]) -> set[str]:
     """Those whose successor, of the same choice of collections, holds less; and those that were
     found so earlier.
     """
-    complete = [each for each in newest_first if each.is_complete]
+    complete = [each for each in newest_first if each.counts]
     held = {each.backup_id for each in newest_first if each.is_held}
     for chosen in {each.chosen for each in complete}:
         alike = [each for each in complete if each.chosen == chosen]

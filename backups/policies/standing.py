@@ -13,6 +13,7 @@ from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from backups.policies.states import OVERDUE_AFTER
+from backups.states import is_damaged
 from vbase_console.tasks.states import ACTIVE, TaskState
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Standing(models.TextChoices):
     any more.
     """
     FAILING = "FAILING", "Failing"
+    DAMAGED = "DAMAGED", "Damaged"
+    """The last backup was found damaged."""
     INCOMPLETE = "INCOMPLETE", "Incomplete"
     """The last backup lacks a collection that was asked for."""
     SKIPPED = "SKIPPED", "Skipped"
@@ -40,6 +43,7 @@ class Standing(models.TextChoices):
 TROUBLED = (
     Standing.LATE,
     Standing.FAILING,
+    Standing.DAMAGED,
     Standing.INCOMPLETE,
     Standing.SKIPPED,
     Standing.CANCELLED,
@@ -85,6 +89,7 @@ def _result(run: str, said: Said, *, otherwise: Standing | None) -> Case:
         When(~Q(**{f"{run}skip_reason": ""}), then=said(Standing.SKIPPED)),
         When(Q(**{state: TaskState.FAILED}), then=said(Standing.FAILING)),
         When(Q(**{state: TaskState.CANCELLED}), then=said(Standing.CANCELLED)),
+        When(is_damaged(f"{run}job__backup__"), then=said(Standing.DAMAGED)),
         When(~Q(**{f"{run}job__backup__missing": []}), then=said(Standing.INCOMPLETE)),
         default=said(otherwise) if otherwise else None,
         output_field=said(Standing.GOOD).output_field,

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from backups.services.admission import require_available, user_of
 from backups.services.jobs import cancel_job, retry_job
-from backups.services.keeping import delete_again, delete_backup, set_pinned, verify_backup
+from backups.services.keeping import (
+    delete_again,
+    delete_backup,
+    read_archive,
+    set_pinned,
+    verify_backup,
+)
 from backups.services.restoring import (
     RestoreRequest,
     accept_restore,
@@ -40,6 +46,7 @@ __all__ = [
     "look_ahead",
     "prepare_backup",
     "prepare_restore",
+    "read_archive",
     "require_available",
     "restore_backup",
     "retry_job",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import transaction
 
-from backups.models import Backup, BackupJob, PolicyRun
-from backups.protection.judging import judge_without
+from backups.archive.damage import ArchiveDamaged, Finding, printable
+from backups.hands import open_archive, require_store
+from backups.models import FOUND_BY_READING, Backup, BackupJob, PolicyRun
+from backups.protection.judging import judge, judge_without
 from backups.services.admission import hold_backup, refuse_while_used, require_available
 from backups.services.asking import ask_about
 from backups.states import BackupStatus, JobKind
 from vbase_console.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from backups.archive.reader import ArchiveReader
 
 
 @transaction.atomic
@@ -20,6 +27,29 @@ def verify_backup(
     backup = hold_backup(backup)
     require_available(backup)
     return ask_about(JobKind.VERIFY, backup, by=by, retry_of=retry_of, limited=limited)
+
+
+def read_archive(backup: Backup) -> ArchiveReader:
+    """Open the archive for a request. Damage that this comes upon is noted with the backup, so that
+    every list and page tells of it. Call this outside of transactions that an error rolls back.
+    """
+    try:
+        return open_archive(backup)
+    except ArchiveDamaged as damage:
+        require_store()
+        _note_damage(backup, Finding(printable(damage.file), damage.problem))
+        raise
+
+
+@transaction.atomic
+def _note_damage(backup: Backup, finding: Finding) -> None:
+    """Beside what a job has noted. A backup that is being deleted meanwhile is not damaged."""
+    backup = hold_backup(backup)
+    known = backup.findings
+    if backup.status == BackupStatus.AVAILABLE and finding not in known:
+        by = backup.damaged_by or FOUND_BY_READING
+        Backup.objects.filter(pk=backup.pk).mark_damaged(by=by, findings=[*known, finding])
+        judge(backup.cluster_id)
 
 
 @transaction.atomic

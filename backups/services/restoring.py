@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import Q
 
-from backups.hands import connected, free_bytes_of, open_archive
+from backups.hands import connected, free_bytes_of
 from backups.looking import answering, asked
 from backups.models import Backup, BackupJob
 from backups.preflight import Preflight, Wish, look, preflight
@@ -19,6 +19,7 @@ from backups.services.admission import (
     require_available,
 )
 from backups.services.asking import ask
+from backups.services.keeping import read_archive
 from backups.states import JobKind, OnConflict
 from clusters.admission import require_running, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
@@ -146,15 +147,19 @@ def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> B
 
 def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight | None:
     """None where the target cannot be asked before an accepted task has ended."""
+    if not backup.can_be_read:
+        raise FailedPrecondition(f"The backup is damaged, verify it: {backup.damage_text}")
     if target.condition != Condition.RUNNING:
         return None
     with answering():
-        manifest = open_archive(backup).manifest
+        manifest = read_archive(backup).manifest
 
     def ahead() -> Preflight:
         with answering(), connected(target, wish.db_name) as client:
             found = look(client, wish.db_name)
-            return preflight(manifest, wish, found, client.server(), free_bytes_of(target))
+            return preflight(
+                manifest, wish, found, client.server(), free_bytes_of(target), backup.findings
+            )
 
     return asked(target, JobKind.RESTORE, ahead)
 

@@ -65,8 +65,11 @@ def _address(run: PolicyRun, organization: str, jobs: str) -> str:
 
 
 def look(run: PolicyRun) -> str:
-    if run.status == "SUCCEEDED" and run.job is not None and run.job.backup.missing:
-        return "incomplete"
+    if run.status == "SUCCEEDED" and run.job is not None:
+        if run.job.backup.is_damaged:
+            return "bad"
+        if run.job.backup.missing:
+            return "incomplete"
     return LOOKS.get(run.status, "busy")
 
 
@@ -85,7 +88,9 @@ def why_of(run: PolicyRun) -> str:
     if run.skip_reason or run.job is None:
         return run.skip_reason
     if run.status == "SUCCEEDED":
-        return " ".join(run.job.backup.missing)
+        backup = run.job.backup
+        damage = [f"Its backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
+        return " ".join([*damage, *backup.missing])
     return run.job.task.message if run.status == "FAILED" else ""
 
 
@@ -111,6 +116,7 @@ def standing_tone(name: str) -> str:
     tones = {
         Standing.LATE: "bad",
         Standing.FAILING: "bad",
+        Standing.DAMAGED: "bad",
         Standing.GOOD: "good",
         Standing.RUNNING: "busy",
     }

@@ -92,12 +92,13 @@ class BackupDeleteView(FormPage, BackupPage):
 
     def context(self) -> dict[str, Any]:
         """What else of the cluster could be restored once this is gone."""
-        others = Backup.objects.available().visible_to(self.principal)
-        others = others.filter(cluster=self.backup.cluster_id).exclude(pk=self.backup.pk)
+        own = Backup.objects.visible_to(self.principal).filter(cluster=self.backup.cluster_id)
+        others = own.good().exclude(pk=self.backup.pk)
         proven = others.filter(proven_at__isnull=False)
         return super().context() | {
             "next": others.first(),
             "next_proven": proven.first(),
+            "damaged": own.damaged().exclude(pk=self.backup.pk).count(),
             "used_by": services.user_of(self.backup),
         }
 

@@ -6,9 +6,9 @@ import dataclasses
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from backups.hands import open_archive
 from backups.looking import answering
 from backups.models import Backup
+from backups.services import read_archive
 from backups.states import BackupStatus
 from vbase_console.errors import ConsoleError
 
@@ -37,7 +37,7 @@ def contents_of(backup: Backup) -> Contents:
         return Contents()
     try:
         with answering():
-            manifest = open_archive(backup).manifest
+            manifest = read_archive(backup).manifest
     except ConsoleError as error:
         return Contents(problem=error.message)
     return Contents(manifest=manifest)

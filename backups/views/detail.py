@@ -54,7 +54,9 @@ class BackupDetailView(BackupPage):
     template_name = "backups/backup_detail.html"
 
     def context(self) -> dict[str, Any]:
-        return super().context() | self.live() | self.contents()
+        """The archive is read first: damage that this comes upon is told in everything else."""
+        contents = self.contents()
+        return super().context() | self.live() | contents
 
     def live(self) -> dict[str, Any]:
         """What changes while a job is at it; the page shows it first and the poll refreshes it."""
@@ -73,6 +75,8 @@ class BackupDetailView(BackupPage):
 
     def contents(self) -> dict[str, Any]:
         found = contents_of(self.backup)
+        if found.problem:
+            self.backup.refresh_from_db()
         collections = Paginator(collections_in(self.backup, found), PAGE_SIZE)
         page = collections.get_page(self.request.GET.get("page"))
         return {"contents": found, "rows": page}
@@ -84,7 +88,8 @@ class BackupProgressView(BackupDetailView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):
             return self.to_backup()
-        context = BackupPage.context(self) | self.live()
+        changed = {}
         if request.GET.get("seen") != self.backup.status:
-            context |= self.contents() | {"changed": True}
+            changed = self.contents() | {"changed": True}
+        context = BackupPage.context(self) | self.live() | changed
         return self.fragment("backups/partials/backup_progress_answer.html", **context)

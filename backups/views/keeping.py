@@ -66,7 +66,7 @@ def _verdict(policy: BackupPolicy, backup: Backup, *, release: bool = False) -> 
 
 
 def damage_of(principal: Principal, backup: Backup) -> BackupJob | None:
-    """The verification or restore that found it damaged."""
-    if not backup.damaged_by:
+    """The verification or restore that found it damaged; None where a look at its manifest did."""
+    if not backup.is_damaged:
         return None
-    return jobs_of(principal).filter(task__task_id=backup.damaged_by).first()
+    return jobs_of(principal).filter(task__task_id=backup.damaged_by_job).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from backups.models import Backup, BackupJob
 from backups.permissions import scope_of
@@ -65,6 +65,8 @@ class Actions:
 
     restore: bool
     verify: bool
+    first: str
+    """The one that is offered first: of a damaged backup, to verify it."""
     pin: bool
     unpin: bool
     delete: bool
@@ -77,6 +79,8 @@ class Cover:
     cluster: Cluster
     newest: Backup | None
     proven: Backup | None
+    damaged: int
+    """How many of its backups cannot be counted on."""
 
 
 def jobs_of(principal: Principal) -> QuerySet[BackupJob]:
@@ -105,11 +109,7 @@ def _is_still_possible(job: BackupJob) -> bool:
     if job.job_type == JobKind.VERIFY:
         return job.backup.status == BackupStatus.AVAILABLE
     alive = job.cluster.status not in ENDED
-    return alive and (job.job_type == JobKind.BACKUP or _can_be_read(job.backup))
-
-
-def _can_be_read(backup: Backup) -> bool:
-    return backup.status == BackupStatus.AVAILABLE
+    return alive and (job.job_type == JobKind.BACKUP or job.backup.can_be_read)
 
 
 def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
@@ -133,11 +133,12 @@ def history_of(
 
 
 def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> Actions:
-    there = _can_be_read(backup)
+    there = backup.status == BackupStatus.AVAILABLE
     kinds = {row.job.job_type for row in active}
     in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
     return Actions(
-        restore=there and principal.may(RESTORE_BACKUP),
+        restore=backup.can_be_read and principal.may(RESTORE_BACKUP),
+        first="verify" if backup.is_damaged else "restore",
         verify=there and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
         pin=there and principal.may(CREATE_BACKUP) and not backup.pinned,
         unpin=there and principal.may(CREATE_BACKUP) and backup.pinned,
@@ -154,6 +155,7 @@ def covers(principal: Principal, most: int) -> list[Cover]:
     """Living clusters, those first whose newest good backup is oldest or missing."""
     of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
     proven = of_cluster.filter(proven_at__isnull=False)
+    damaged = Backup.objects.damaged().filter(cluster=OuterRef("pk")).order_by().values("cluster")
     clusters = (
         Cluster.objects.alive()
         .visible_to(principal)
@@ -162,6 +164,7 @@ def covers(principal: Principal, most: int) -> list[Cover]:
             newest=Subquery(of_cluster.values("pk")[:1]),
             newest_at=Subquery(of_cluster.values("created_at")[:1]),
             proven=Subquery(proven.values("pk")[:1]),
+            damaged=Subquery(damaged.annotate(count=Count("pk")).values("count")),
         )
         .order_by(F("newest_at").asc(nulls_first=True), "name")
     )
@@ -176,6 +179,7 @@ def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cover]:
             cluster=each,
             newest=found.get(each.newest),  # type: ignore[attr-defined]
             proven=found.get(each.proven),  # type: ignore[attr-defined]
+            damaged=each.damaged or 0,  # type: ignore[attr-defined]
         )
         for each in clusters
     ]

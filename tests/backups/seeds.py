@@ -16,7 +16,7 @@ from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import FINISHED, TaskState
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-IMAGES = {"name": "images", "rowCount": 500, "sizeBytes": 20_480, "parts": 1}
+IMAGES = {"name": "images", "rowCount": 500, "sizeBytes": 20_480, "parts": 1, "aliases": []}
 _number = itertools.count(1)
 
 

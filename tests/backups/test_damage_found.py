@@ -11,13 +11,16 @@ from pymilvus import MilvusClient
 
 from backups import services
 from backups.archive.codec import canonical_json, strict_json
+from backups.archive.damage import ArchiveDamaged, Finding
 from backups.archive.parts import sha256_of
-from backups.models import Backup, BackupJob
+from backups.hands import open_archive
+from backups.models import FOUND_BY_READING, Backup, BackupJob
 from backups.stores.base import put
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import taken_over
+from vbase_console.errors import FailedPrecondition
 from vbase_console.tasks.attempts import Attempt
 
 Work = Callable[[], int]
@@ -112,6 +115,59 @@ def test_a_restore_that_comes_upon_damage_says_so_of_the_backup(
     work()
     assert part.rpartition("/")[2] in message_of(job)
     assert trust_in(backup) == (False, None, None, job.task.task_id)
+    assert backup.findings[0].file == f"parts/{part.rpartition('/')[2]}"
+
+
+def test_what_is_whole_of_a_damaged_backup_is_restored_and_the_rest_refused(
+    cluster: Cluster, milvus: MilvusClient, store: LocalStore, work: Work
+) -> None:
+    fill(milvus, "whole", rows=5)
+    fill(milvus, "broken", rows=6)
+    services.take_backup(
+        cluster, collection_names=["whole", "broken"], backup_name="two", by="alice"
+    )
+    work()
+    backup = Backup.objects.get(name="two")
+    (part,) = open_archive(backup).manifest.collection("broken").parts
+    Path(store.root, backup.directory, part.name).unlink()
+    services.verify_backup(backup, by="alice")
+    work()
+    backup.refresh_from_db()
+    assert backup.findings == [Finding(part.name, "it is missing")]
+    with pytest.raises(FailedPrecondition, match=f"of 'broken' {part.name}: it is missing"):
+        services.restore_backup(backup, cluster, db_name="all", by="alice")
+    whole = ["whole"]
+    job = services.restore_backup(
+        backup, cluster, db_name="some", collection_names=whole, by="alice"
+    )
+    work()
+    job.task.refresh_from_db()
+    assert job.task.state == "SUCCEEDED", job.task.message
+    assert f"The backup is damaged: {part.name}: it is missing." in job.task.warnings[0]
+    milvus.use_database("some")
+    assert milvus.list_collections() == whole
+
+
+def test_a_dry_run_that_finds_the_manifest_gone_notes_it(
+    backup: Backup, cluster: Cluster, store: LocalStore
+) -> None:
+    Path(store.root, backup.directory, "manifest.json").unlink()
+    with pytest.raises(FailedPrecondition, match=r"manifest\.json: it is missing"):
+        services.look_ahead(backup, cluster, db_name="other")
+    assert trust_in(backup) == (False, None, None, FOUND_BY_READING)
+
+
+def test_a_look_beside_a_verification_keeps_what_each_has_found(
+    backup: Backup, store: LocalStore
+) -> None:
+    known = Finding("parts/1.parquet", "it is missing")
+    Backup.objects.filter(pk=backup.pk).mark_damaged(by="job-1", findings=[known])
+    Path(store.root, backup.directory, "manifest.json").unlink()
+    with pytest.raises(ArchiveDamaged):
+        services.read_archive(backup)
+    backup.refresh_from_db()
+    assert backup.findings == [known, Finding("manifest.json", "it is missing")]
+    assert (backup.damaged_by, backup.can_be_read) == ("job-1", False)
 
 
 def test_a_restore_that_fails_for_another_reason_condemns_no_backup(

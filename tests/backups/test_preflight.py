@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backups import room
+from backups.archive.damage import ALL_PARTS, Finding
 from backups.archive.description import (
     CollectionDescription,
     DataType,
@@ -19,6 +20,8 @@ from backups.archive.description import (
     LoadStatus,
 )
 from backups.archive.manifest import Capture, CollectionContent, Manifest
+from backups.archive.parts import Part
+from backups.archive.scalars import Scalar
 from backups.milvus.server import Server
 from backups.preflight import Preflight, Target, Wish, preflight
 
@@ -297,3 +300,61 @@ def test_rows_that_expire_begin_a_new_life() -> None:
     expiring = collection(properties={"collection.ttl.seconds": "3600"})
     assert "expire 3600 s after the restore" in looked(expiring, NEW).warnings[0]
     assert looked(collection(properties={"collection.ttl.seconds": "0"}), NEW).warnings == ()
+
+
+# damage
+
+
+def with_parts(*findings: Finding) -> Preflight:
+    """Of a backup of two collections with a part each: `images` and `texts`."""
+    contents = []
+    for name, digit in (("images", "1"), ("texts", "2")):
+        description = dataclasses.replace(collection(), name=name)
+        empty = CollectionContent.of(description, ())
+        part = Part(
+            collection=name,
+            partition="_default",
+            number=0,
+            rows=1,
+            bytes=1,
+            sha256=digit * 64,
+            key_min=Scalar(value=1),
+            key_max=Scalar(value=1),
+            schema=empty.schema,
+            row_checksum="0" * 64,
+        )
+        contents.append(dataclasses.replace(empty, parts=(part,), rows=1))
+    whole = manifest_of(collection(), of=NEW)
+    manifest = dataclasses.replace(whole, collections=tuple(contents))
+    wish = Wish(db_name="default")
+    target = Target(exists=True, aliases_of={})
+    return preflight(manifest, wish, target, NEW, PLENTY, findings)
+
+
+MISSING = Finding(f"parts/{'1' * 64}.parquet", "it is missing")
+
+
+def test_a_collection_with_a_damaged_part_is_refused_and_the_file_named() -> None:
+    found = with_parts(MISSING)
+    (refusal,) = found.refusals
+    assert refusal == (
+        f"The backup is damaged: of 'images' {MISSING}. Leave the collection out, or restore it "
+        "from another backup."
+    )
+
+
+def test_all_that_is_known_to_be_damaged_is_a_warning() -> None:
+    assert f"The backup is damaged: {MISSING}." in with_parts(MISSING).warnings[0]
+
+
+def test_a_foreign_file_keeps_no_collection_from_being_restored() -> None:
+    found = with_parts(Finding("notes.txt", "this file does not belong to the archive"))
+    assert (found.is_clear, len(found.warnings)) == (True, 1)
+
+
+def test_damage_of_all_parts_refuses_every_collection() -> None:
+    assert len(with_parts(Finding(ALL_PARTS, "2000 files are missing")).refusals) == 2
+
+
+def test_a_sound_backup_is_not_worth_a_word() -> None:
+    assert (with_parts().warnings, with_parts().refusals) == ((), ())

@@ -16,7 +16,7 @@ register = template.Library()
 TONES = {
     "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE"},
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
-    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED"},
+    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED"},
 }
 WORDS = {"API": "API", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
 

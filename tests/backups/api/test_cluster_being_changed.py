@@ -30,7 +30,7 @@ def restore(cluster: Cluster) -> str:
 @pytest.fixture(autouse=True)
 def archive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The archive can be read; its contents do not matter here."""
-    monkeypatch.setattr(restoring, "open_archive", lambda backup: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(restoring, "read_archive", lambda backup: SimpleNamespace(manifest=None))
 
 
 def change(api: Api, cluster: Cluster, how: str) -> Task:

@@ -15,6 +15,7 @@ FIELDS = {
     *("jobId", "jobType", "status", "progress", "phase", "message", "warnings", "serviceId"),
     *("organizationId", "backupName", "dbName", "collectionNames", "rowCount", "sizeBytes"),
     *("policyId", "createdAt", "startedAt", "finishedAt", "backupDeletedAt"),
+    "backupDamaged",
 }
 
 

@@ -16,7 +16,7 @@ from vbase_console.tasks.states import TaskState
 FIELDS = {
     *("backupName", "backupId", "serviceId", "organizationId", "dbName", "status", "collections"),
     *("rowCount", "sizeBytes", "milvusVersion", "policyId", "pinned", "createdAt", "verifiedAt"),
-    *("provenAt", "manifestSha256", "location", "held"),
+    *("provenAt", "manifestSha256", "location", "held", "damaged", "damage"),
 }
 
 

@@ -29,6 +29,7 @@ def test_it_shows_what_the_manifest_says(sealed: Backup, alices: Browser) -> Non
 
 
 def test_a_missing_manifest_is_said(backup: Backup, store: Store, alices: Browser) -> None:
+    put(store, "another/backup", b"the store is there")
     content = shown(alices, backup)
     assert "manifest.json: it is missing" in content
     assert "images" in content

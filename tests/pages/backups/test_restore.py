@@ -12,7 +12,7 @@ from backups.models import Backup, BackupJob
 from backups.preflight import Preflight, Step
 from backups.services import restoring
 from backups.states import BackupStatus
-from backups.stores.base import Store
+from backups.stores.base import Store, put
 from clusters import services as clusters
 from clusters.models import Cluster
 from tests.backups.seeds import seed_job
@@ -212,6 +212,7 @@ def test_a_target_that_does_not_answer_is_said_in_the_form(sealed: Backup, alice
 def test_a_damaged_backup_is_said_in_the_form(
     backup: Backup, store: Store, alices: Browser
 ) -> None:
+    put(store, "another/backup", b"the store is there")
     answer = alices.send("backup-restore", backup.name, **wish(backup.cluster))
     assert answer.status_code == 400
     assert b"The backup is damaged, verify it" in answer.content

@@ -1,0 +1,17 @@
+"""How backups read on pages."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.safestring import SafeString
+
+from backups.models import Backup
+from vbase_console.templatetags.console import badge
+
+register = template.Library()
+
+
+@register.simple_tag
+def backup_badge(backup: Backup) -> SafeString:
+    """Its status; of a damaged one that it is damaged, wherever a status stands."""
+    return badge("DAMAGED" if backup.is_damaged else backup.status)
