@@ -9,7 +9,8 @@ from typing import Any
 
 import grpc
 
-from clusters.drivers.base import DriverError
+from clusters.drivers.embedded.answers import Unreachable as Unreachable
+from clusters.drivers.embedded.answers import as_text
 from clusters.drivers.embedded.authentication import CONTROL_SERVICE, authorization
 from clusters.drivers.embedded.layout import HOST
 
@@ -19,10 +20,6 @@ _OPTIONS = [
     # Another cluster may have had the port a moment ago; share no connection's memory with it.
     ("grpc.use_local_subchannel_pool", 1),
 ]
-
-
-class Unreachable(DriverError):
-    """The server did not answer, or not us."""
 
 
 class ControlClient:
@@ -40,7 +37,13 @@ class ControlClient:
             self._credential,
             timeout_seconds,
         )
-        return json.loads(answer)
+        try:
+            return json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise Unreachable(
+                f"{HOST}:{self._port} answered {method} with something else than JSON. Restart the "
+                "cluster; if this stays, its process is at fault."
+            ) from error
 
 
 def check_token(port: int, token: str, *, timeout_seconds: float = 10.0) -> None:
@@ -68,4 +71,4 @@ def _channel(port: int) -> Iterator[grpc.Channel]:
 def _in_words(port: int, method: str, error: grpc.RpcError) -> str:
     name = method.rpartition("/")[2]
     details = getattr(error, "details", lambda: error)()
-    return f"{HOST}:{port} did not answer {name}: {details}"
+    return f"{HOST}:{port} did not answer {name}: {as_text(details)}"

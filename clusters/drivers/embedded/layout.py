@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusters.drivers.base import DriverError, SpecRefused
+from clusters.drivers.embedded.answers import MAX_CHARACTERS, as_text
 from clusters.drivers.embedded.record import ProcessIdentity
 
 HOST = "127.0.0.1"
@@ -81,13 +82,14 @@ class ClusterDirectory:
         return identity if identity is not None and identity.is_alive() else None
 
     def log_end(self, lines: int = 15) -> str:
+        """The last lines, as far as they fit."""
         if not self.log.exists():
             return "(there is no log)"
         with self.log.open("rb") as log:
             # The cluster's process decides how long it is.
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
             end = log.read(_LOG_END_BYTES).decode(errors="replace")
-        return "\n".join(end.splitlines()[-lines:])
+        return as_text("\n".join(end.splitlines()[-lines:])[-MAX_CHARACTERS:])
 
     def remove(self) -> None:
         """The state goes last, so that a removal cut short is seen and finished."""

@@ -6,10 +6,10 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from clusters.drivers.base import ClusterSpec, DriverError, Guard, Progress
 from clusters.drivers.embedded import process
+from clusters.drivers.embedded.answers import Health, checked_health
 from clusters.drivers.embedded.authentication import control_credential, fingerprint
 from clusters.drivers.embedded.client import ControlClient, Unreachable, check_token
 from clusters.drivers.embedded.layout import (
@@ -26,8 +26,6 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
 _LONGEST_STARTS = 20
 """How many time-outs a start that shows signs of life may last."""
-
-Health = dict[str, Any]
 
 
 class Lifecycle:
@@ -53,7 +51,7 @@ class Lifecycle:
 
     def health(self, cluster_id: str, identity: ProcessIdentity) -> Health:
         client = self.client(cluster_id, identity)
-        return dict(client.call("Health", timeout_seconds=HEALTH_SECONDS))
+        return checked_health(client.call("Health", timeout_seconds=HEALTH_SECONDS))
 
     def settle_state(self, directory: ClusterDirectory, spec: ClusterSpec) -> ClusterState:
         """Write down what the spec says; the port is chosen once. Needs the directory's lock."""

@@ -8,11 +8,11 @@ import datetime
 import psutil
 
 from clusters.drivers.base import Endpoint, Load, Observation, Presence
+from clusters.drivers.embedded.answers import Health, as_text
 from clusters.drivers.embedded.client import Unreachable
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory
-from clusters.drivers.embedded.lifecycle import Health, Lifecycle
+from clusters.drivers.embedded.lifecycle import Lifecycle
 from clusters.drivers.embedded.record import ProcessIdentity
-from clusters.drivers.sandbox.process import Level
 
 
 def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
@@ -57,10 +57,9 @@ def _with_health(seen: Observation, health: Health) -> Observation:
     return dataclasses.replace(
         seen,
         presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
-        message="; ".join([health["message"], *failures]).strip("; "),
+        message=as_text("; ".join([health["message"], *failures]).strip("; ")),
         effective_cores=health["cores"],
-        # A process of an earlier release knows no confinement, and has none.
-        confinement=Level(health.get("confinement", {}).get("level", Level.NONE)),
+        confinement=health["confinement"],
     )
 
 
