@@ -122,6 +122,10 @@ class Engine(MilvusLite):  # type: ignore[misc]
         """The collection if it is open and answers; costs no lock."""
         return self._settled.get(self.key(name, database_name))
 
+    def settled(self) -> list[tuple[Key, Any]]:
+        """All open collections, without a lock."""
+        return list(self._settled.items())
+
     def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
         opened = self.opened(name, database_name)
         if opened is not None:

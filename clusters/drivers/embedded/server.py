@@ -19,6 +19,7 @@ from clusters.drivers.embedded.confinement import UNCONFINED
 from clusters.drivers.embedded.control import Answer, ControlError, Method, control_handlers
 from clusters.drivers.embedded.cores import Cores, Permits
 from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.expiry import Expiry
 from clusters.drivers.embedded.fence import Fence, Overtaken
 from clusters.drivers.embedded.gateway import Gateway
 from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS, TENANT_SNAPSHOTS
@@ -198,6 +199,10 @@ class Server:
             self._opened = (number - 1, total)
         self._opened = (total, total)
         self._gateway.closed_because = None
+        expiry = Expiry(self._engine, self._locks)
+        threading.Thread(
+            target=expiry.run, args=(self._stopping,), name="expiry", daemon=True
+        ).start()
         logger.info("serving on %s with %d collections", _HOST, total)
 
     def _close(self) -> None:

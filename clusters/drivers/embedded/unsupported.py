@@ -9,6 +9,8 @@ from typing import Any
 
 from pymilvus.grpc_gen import schema_pb2
 
+from clusters.drivers.embedded.expiry import PROPERTY
+
 _TYPES = "BOOL, INT8 to INT64, FLOAT, DOUBLE, VARCHAR, JSON, ARRAY, GEOMETRY, TIMESTAMPTZ"
 _VECTORS = "FLOAT_VECTOR and SPARSE_FLOAT_VECTOR"
 _OFFERED_TYPES = frozenset(
@@ -30,6 +32,7 @@ _OFFERED_TYPES = frozenset(
     ]
 )
 _VECTOR_INDEXES = ("AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
+_WHOLE_NUMBER = re.compile(r"-?\d{1,15}")
 _NO_NUMBER = re.compile(rb"NaN|Infinity")
 
 _STRUCTS = (
@@ -69,6 +72,10 @@ _DYNAMIC = (
 _TTL_FIELD = (
     "A field with the time to live of each row (ttl_field) is not available in an embedded "
     "cluster. Set collection.ttl.seconds, or delete rows with a filter."
+)
+_TTL = (
+    f"{PROPERTY} is no whole number of seconds. Give the seconds after which rows expire, or 0 to "
+    "keep them."
 )
 _ANALYZERS = (
     'An embedded cluster offers the tokenizer "standard", which lowercases, with the filters '
@@ -141,6 +148,8 @@ def _in_properties(request: Any) -> Iterator[str]:
             yield _TTL_FIELD
         if pair.key == "dynamicfield.enabled":
             yield _DYNAMIC
+        if pair.key == PROPERTY and not _WHOLE_NUMBER.fullmatch(pair.value):
+            yield _TTL
 
 
 def _in_create_index(request: Any) -> Iterator[str]:
