@@ -24,6 +24,7 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "fork": (57, None),
     "fsetxattr": (190, 7),
     "io_uring_setup": (425, 425),
+    "ioctl": (16, 29),
     "kill": (62, 129),
     "link": (86, None),
     "linkat": (265, 37),

@@ -47,6 +47,8 @@ SECRET = "the canary is alive"
 O_TMPFILE = 0o20200000
 RENAME_EXCHANGE = 2
 FAST_OPEN = 0x20000000
+SET_DEVICE_FLAGS = 0x8914
+CAP_DAC_OVERRIDE = 1 << 1
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +302,33 @@ def test_it_takes_no_port_but_its_own(cluster: Confined) -> None:
         port = free.getsockname()[1]
     descriptor, _ = cluster.attempt("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
     assert cluster.error("bind", descriptor, internet_address(port), 16) == "EACCES"
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_it_listens_on_no_port_that_the_kernel_chooses(
+    cluster: Confined, family: socket.AddressFamily
+) -> None:
+    """A socket that is not bound would listen on every address of the machine."""
+    descriptor, error = cluster.attempt("socket", family, socket.SOCK_STREAM, 0)
+    assert error == ""
+    assert cluster.error("listen", descriptor, 1) == "EPERM"
+    listening = psutil.Process(cluster.pid).net_connections("tcp")
+    ports = {each.laddr.port for each in listening if each.status == psutil.CONN_LISTEN}
+    assert ports == {cluster.port}
+
+
+def test_root_does_not_change_the_network_either(cluster: Confined) -> None:
+    """The request names a device that does not exist, so that nothing can happen."""
+    descriptor, _ = cluster.attempt("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
+    flags = as_text(b"canary0".ljust(40, b"\0"))
+    assert cluster.error("ioctl", descriptor, SET_DEVICE_FLAGS, flags) == "EPERM"
+
+
+def test_root_keeps_no_capability_but_that_for_files_of_others(cluster: Confined) -> None:
+    status = Path(f"/proc/{cluster.pid}/status").read_text()
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(lines[kind], 16) | CAP_DAC_OVERRIDE == CAP_DAC_OVERRIDE
 
 
 # Other processes

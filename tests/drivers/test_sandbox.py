@@ -245,6 +245,18 @@ os.link(inside, Path(sys.argv[1]) / "directory" / "linked")
     assert outside.read_text() == "canary"
 
 
+def test_a_process_without_ports_of_its_own_listens_on_none(tmp_path: Path) -> None:
+    """Without being bound, a socket would get one of the kernel's choice."""
+    afterwards = """
+import socket
+try:
+    socket.socket().listen()
+except PermissionError:
+    print("refused")
+"""
+    assert confined(tmp_path, afterwards=afterwards).splitlines() == ["full", "refused"]
+
+
 def test_a_library_directory_above_the_data_is_not_opened(tmp_path: Path) -> None:
     """Otherwise an environment beside the data of all clusters would open these for reading."""
     data, sibling = tmp_path / "vc-1", tmp_path / "vc-2"

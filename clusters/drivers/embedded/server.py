@@ -27,7 +27,7 @@ from clusters.drivers.embedded.locking import CollectionLocks
 from clusters.drivers.embedded.servicer import Servicer
 from clusters.drivers.embedded.snapshots import Snapshots
 from clusters.drivers.embedded.tenant_snapshots import TenantSnapshots
-from clusters.drivers.sandbox.process import Confinement
+from clusters.drivers.sandbox.process import Confinement, Level, forbid_listening
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,9 @@ class Server:
         except RuntimeError as error:
             raise PortTaken(f"Port {port} of {_HOST} is taken by another program.") from error
         server.start()
+        if self._confinement.level is Level.FULL:
+            for problem in forbid_listening():
+                logger.warning("%s", problem)
         return server
 
     # Control

@@ -8,6 +8,8 @@ import platform
 import struct
 
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITIES_OF_64_BITS = 0x20080522
+CAP_DAC_OVERRIDE = 1 << 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -26,15 +28,29 @@ def call(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | ctypes.Str
         ctypes.c_long(each) if isinstance(each, int) else ctypes.byref(each) for each in arguments
     ]
     answer: int = _libc.syscall(ctypes.c_long(number), *passed)
-    if answer < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+    _checked(answer)
     return answer
 
 
 def forbid_new_privileges() -> None:
     """Set NoNewPrivs, which both Landlock and seccomp require. Raises OSError."""
     nothing = ctypes.c_ulong(0)
-    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), nothing, nothing, nothing) < 0:
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), nothing, nothing, nothing))
+
+
+def keep_capabilities(kept: int) -> None:
+    """Give up every other capability, for ever. Only root has some. Raises OSError."""
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_OF_64_BITS, 0), 8)
+    held = ctypes.create_string_buffer(24)
+    _checked(_libc.capget(header, held))
+    halves = struct.unpack("=6I", held.raw)
+    permitted = (halves[1] | halves[4] << 32) & kept
+    low, high = permitted & 0xFFFFFFFF, permitted >> 32
+    held.raw = struct.pack("=6I", low, low, 0, high, high, 0)
+    _checked(_libc.capset(header, held))
+
+
+def _checked(answer: int) -> None:
+    if answer < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))

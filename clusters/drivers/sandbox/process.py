@@ -75,7 +75,14 @@ def confine(sandbox: Sandbox) -> Confinement:
     be refused, not from the answers of the steps. Raises no OSError.
     """
     version, threads = landlock.version(), len(os.listdir("/proc/self/task"))
-    problems = [*_limit(sandbox), *_restrict_files(sandbox, version), *_filter_calls(version)]
+    problems = [
+        *_limit(sandbox),
+        *_give_up_capabilities(),
+        *_restrict_files(sandbox, version),
+        *_filter_calls(version),
+    ]
+    if not sandbox.ports:
+        problems += forbid_listening()
     is_files = threads == 1 and _is_refused(_list_root)
     is_calls = _is_refused(_make_unix_socket)
     if threads > 1:
@@ -86,6 +93,20 @@ def confine(sandbox: Sandbox) -> Confinement:
         problems.append("Connections, signals and programs are not confined.")
     level = Level.NONE if not is_files else Level.FULL if is_calls else Level.FILES
     return Confinement(level=level, problems=problems)
+
+
+def forbid_listening() -> list[str]:
+    """Forbid all threads any further listening socket. Returns the problems that it met.
+
+    One that listens without being bound gets a port of the kernel's choice on every address, and
+    Landlock is not asked about it. A server calls this when it listens already.
+    """
+    try:
+        kernel.forbid_new_privileges()
+        seccomp.forbid_listening()
+    except OSError as error:
+        return [f"Further listening sockets could not be forbidden: {error}."]
+    return []
 
 
 def interpreter_paths() -> list[Path]:
@@ -113,6 +134,16 @@ def _limit(sandbox: Sandbox) -> Iterator[str]:
             resource.setrlimit(kind, (limit, limit))
         except (OSError, ValueError) as error:
             yield f"A limit could not be set: {error}."
+
+
+def _give_up_capabilities() -> Iterator[str]:
+    """Root could still change the network or a whole file system. Files of other users in its own
+    directory stay reachable.
+    """
+    try:
+        kernel.keep_capabilities(kernel.CAP_DAC_OVERRIDE)
+    except OSError as error:
+        yield f"Capabilities could not be given up: {error}."
 
 
 def _restrict_files(sandbox: Sandbox, version: int) -> Iterator[str]:

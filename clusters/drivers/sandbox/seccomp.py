@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clusters.drivers.sandbox import kernel
 
@@ -30,6 +30,7 @@ _X32 = 0x40000000
 _NEWEST = 469
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
+_LISTEN = {"x86_64": 50, "aarch64": 201}
 
 # Numbers on x86_64 and aarch64; None where there is no such call.
 _Numbers = dict[str, tuple[int, int | None]]
@@ -219,10 +220,28 @@ def install(pid: int, *, guards_truncation: bool) -> None:
     With `guards_truncation` the filter refuses to empty files that are open for reading, which
     Landlock does not do before version 3. Raises OSError.
     """
+    machine = _known_machine()
+    _install(machine, list(_program(machine, pid, guards_truncation)))
+
+
+def forbid_listening() -> None:
+    """Add a filter that refuses `listen` to all threads of this process, for ever.
+
+    Raises OSError.
+    """
+    machine = _known_machine()
+    number = _LISTEN[machine]
+    _install(machine, [_load(_NUMBER), *_if(_EQUAL, number, _refusal()), _answer(_ALLOW)])
+
+
+def _known_machine() -> str:
     machine = kernel.machine()
     if machine not in _ARCHITECTURES:
         raise Unsupported(errno.ENOSYS, f"no system call numbers are known for {machine!r}")
-    instructions = list(_program(machine, pid, guards_truncation))
+    return machine
+
+
+def _install(machine: str, instructions: Sequence[_Instruction]) -> None:
     packed = b"".join(struct.pack("=HBBI", *each) for each in instructions)
     code = ctypes.create_string_buffer(packed, len(packed))
     program = _Program(len(instructions), ctypes.cast(code, ctypes.c_void_p))
