@@ -71,7 +71,7 @@ class Building:
     def is_under_way(self) -> bool:
         assert self.pending is not None
         progress = self.launched.control("IndexProgress", database="default", collection=HIDDEN)
-        return not self.pending.is_answered and 0 < progress["indexed"] < progress["total"]
+        return not self.pending.wait(0) and 0 < progress["indexed"] < progress["total"]
 
     def end(self) -> None:
         if self.pending is not None:
@@ -132,7 +132,7 @@ def test_a_crowd_that_waits_for_a_build_holds_up_no_writer_of_another_collection
     building.console.insert("other", row(2))
     assert ids(building.console, "other") == {1, 2}
     assert building.launched.health()["ready"]
-    assert not any(call.is_answered for call in waiting)
+    assert not any(call.wait(0) for call in waiting)
     assert building.is_under_way()
 
 
