@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import backup, get_cluster, long_calls, memory, policies, restore
+from benchmarks import backup, confinement, get_cluster, long_calls, memory, policies, restore
 
 if __name__ == "__main__":
     get_cluster.main()
@@ -13,3 +13,4 @@ if __name__ == "__main__":
     restore.main(["--index", "HNSW"])
     long_calls.main([])
     memory.main([])
+    confinement.main()
