@@ -26,6 +26,7 @@ from clusters.drivers.embedded import (
     background,
     full_disk,
     indexing,
+    like,
     load_state,
     locking,
     odd_names,
@@ -63,6 +64,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self._settled: dict[Key, Any] = {}
         indexing.install()
         odd_names.install()
+        like.install()
         background.install()
         super().__init__(str(data_dir))
         self._empty_trash()
