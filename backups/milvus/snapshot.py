@@ -12,6 +12,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from backups.archive.description import CollectionDescription
 from backups.milvus import keys
 from backups.milvus.client import Client, pairs
+from backups.milvus.errors import MilvusError
 from backups.milvus.pinned import Pinned, PinnedScan
 from backups.milvus.wire import iterator_params
 from clusters.milvus_names import shown
@@ -91,7 +92,15 @@ class Snapshots:
         return self._snapshot(name, self._control.call("DescribeSnapshot", name=name))
 
     def names(self) -> list[str]:
-        return list(self._control.call("ListSnapshots")["names"])
+        answer = self._control.call("ListSnapshots")
+        names = answer.get("names") if isinstance(answer, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise MilvusError(
+                "The cluster did not list its snapshots as one does. Restart it; if this stays, "
+                "its process is at fault.",
+                permanent=False,
+            )
+        return names
 
     def drop(self, name: str) -> None:
         """What is gone already is dropped, too."""

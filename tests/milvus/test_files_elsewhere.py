@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backups.milvus.errors import Unsupported
+from backups.milvus.errors import MilvusError, Unsupported
 from backups.milvus.snapshot import Snapshots
 from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS
@@ -103,3 +103,22 @@ def test_the_cluster_does_not_choose_the_directory(
         unused_name(), database="default", collections=[collection]
     )
     assert list(keys(taken.scans()[0].batches())) == [1]
+
+
+class Odd(ControlClient):
+    """A cluster that lists its snapshots in a form of its own."""
+
+    answer: Any = None
+
+    def call(self, method: str, *, timeout_seconds: float = 10.0, **arguments: Any) -> Any:
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"names": "s"}, {"names": [1]}])
+def test_a_list_of_snapshots_that_is_none_is_an_error_that_a_janitor_goes_on_after(
+    root: Path, answer: Any
+) -> None:
+    control = Odd(1, CONTROL)
+    control.answer = answer
+    with pytest.raises(MilvusError, match="did not list its snapshots"):
+        Snapshots(control, root).names()
