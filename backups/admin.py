@@ -1,4 +1,4 @@
-"""Backups and their jobs as support staff see them; retry, cancel and history are the task's."""
+"""Backups and their jobs for support staff; retry, cancel and history are the task's."""
 
 from __future__ import annotations
 
@@ -10,26 +10,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django_celery_beat.models import PeriodicTask
 
-from backups import services
-from backups.models import (
-    Backup,
-    BackupJob,
-    BackupPolicy,
-    ClusterLook,
-    KnownCollection,
-    PolicyRun,
-    SealedPart,
-)
-from backups.policies.schedules import policy_id_in
+from backups.models import Backup, BackupJob, SealedPart
+from backups.services.backups import verify_backup
 from backups.states import is_damaged
-from vbase_console.admin import PeriodicTaskAdmin
-from vbase_console.errors import ConsoleError
+from vbase_console.core.admin import ReadOnlyAdmin
+from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
-from vbase_console.readonly_admin import ReadOnlyAdmin
-from vbase_console.support import record_support, support_label
-from vbase_console.templatetags.console import words
+from vbase_console.organizations.support import record_support, support_label
 
 
 class DamageFilter(admin.SimpleListFilter):
@@ -96,7 +84,7 @@ class BackupAdmin(ReadOnlyAdmin):
 @transaction.atomic
 def _verify_and_record(request: HttpRequest, backup: Backup) -> BackupJob:
     """What was done and the row that says who did it become true together."""
-    job = services.verify_backup(backup, by=support_label(request))
+    job = verify_backup(backup, by=support_label(request))
     _record(request, backup, Outcome.ACCEPTED, job.task.task_id)
     return job
 
@@ -150,104 +138,3 @@ class SealedPartAdmin(ReadOnlyAdmin):
     list_select_related = ["backup"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"
-
-
-@admin.register(BackupPolicy)
-class BackupPolicyAdmin(ReadOnlyAdmin):
-    list_display = [
-        "policy_id",
-        "organization",
-        "cluster",
-        "schedule_cron",
-        "timezone",
-        "retention_count",
-        "is_active",
-        "next_run_at",
-        "last_run_at",
-        "last_state",
-    ]
-    list_select_related = ["organization", "cluster", "last_run__job__task"]
-    list_filter = ["is_active", "organization"]
-    search_fields = ["^policy_id", "^cluster__cluster_id", "organization__name"]
-    search_help_text = "Policy id, cluster id, organization name"
-
-    @admin.display(description="last status")
-    def last_state(self, policy: BackupPolicy) -> str:
-        return words(policy.last_status or "")
-
-
-admin.site.unregister(PeriodicTask)
-
-
-@admin.register(PeriodicTask)
-class ScheduleAdmin(PeriodicTaskAdmin):
-    """Beat's rows; those of policies are copies for people to read, and lead to their policy."""
-
-    list_display = [*PeriodicTaskAdmin.list_display, "policy"]
-
-    def get_fields(self, request: HttpRequest, entry: PeriodicTask | None = None) -> list[Any]:
-        return [*super().get_fields(request, entry), "policy"]
-
-    def get_readonly_fields(
-        self, request: HttpRequest, entry: PeriodicTask | None = None
-    ) -> list[str] | tuple[Any, ...]:
-        return [*super().get_readonly_fields(request, entry), "policy"]
-
-    @admin.display(description="policy")
-    def policy(self, entry: PeriodicTask) -> str:
-        policy_id = policy_id_in(entry.name)
-        if not policy_id:
-            return ""
-        page = reverse("admin:backups_backuppolicy_change", args=[policy_id])
-        return format_html('<a href="{}">{}</a>', page, policy_id)
-
-
-@admin.register(PolicyRun)
-class PolicyRunAdmin(ReadOnlyAdmin):
-    list_display = [
-        "policy",
-        "planned_at",
-        "created_at",
-        "state",
-        "skip_reason",
-        "job",
-        "is_catch_up",
-        "is_manual",
-        "organization",
-    ]
-    list_select_related = ["policy", "organization", "job__task"]
-    list_filter = ["is_catch_up", "is_manual", "organization"]
-    search_fields = ["^policy__policy_id", "^job__task__task_id"]
-    search_help_text = "Policy id, job id"
-
-    @admin.display(description="status")
-    def state(self, run: PolicyRun) -> str:
-        return words(run.status)
-
-
-@admin.register(KnownCollection)
-class KnownCollectionAdmin(ReadOnlyAdmin):
-    list_display = [
-        "name",
-        "db_name",
-        "cluster",
-        "organization",
-        "policy",
-        "stale_from",
-        "newest_backup",
-        "proven_backup",
-        "seen_at",
-    ]
-    list_select_related = ["cluster", "organization", "policy", "newest_backup", "proven_backup"]
-    list_filter = ["organization"]
-    search_fields = ["name", "^cluster__cluster_id", "organization__name"]
-    search_help_text = "Collection, cluster id, organization name"
-
-
-@admin.register(ClusterLook)
-class ClusterLookAdmin(ReadOnlyAdmin):
-    list_display = ["cluster", "organization", "seen_at", "next_at", "failures", "problem"]
-    list_select_related = ["cluster", "organization"]
-    list_filter = ["organization"]
-    search_fields = ["^cluster__cluster_id", "cluster__name", "organization__name"]
-    search_help_text = "Cluster id or name, organization name"

@@ -8,11 +8,8 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import jobs
-        from backups.guardian import BackupGuardian
-        from backups.policies.dispatch import overdue_since
+        from backups.cluster_protection import BackupGuardian
         from clusters import protection
-        from vbase_console import overdue
 
         jobs.register_all()
         protection.register(BackupGuardian())
-        overdue.register(overdue_since)

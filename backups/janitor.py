@@ -13,20 +13,19 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.layout import MANIFEST_NAME, delete_archive
-from backups.hands import get_store, require_store
+from backups.connections import get_store, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob, BackupQuerySet
-from backups.services import delete_again, verify_backup
+from backups.services.backups import delete_again, verify_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
-from vbase_console.errors import ConsoleError
+from vbase_console.core.errors import ConsoleError
 from vbase_console.tasks.models import Pulse, Task
 from vbase_console.tasks.states import FINISHED
 
@@ -40,8 +39,7 @@ AT_ONCE = 100
 BY = "janitor"
 
 
-@shared_task(name="vbase.janitor")
-def sweep_janitor() -> int:
+def clean_up() -> int:
     """One round at a time, however often it is asked for; answers how many things were cleared."""
     if not _taken("janitor", LONGEST_ROUND):
         return 0
@@ -100,7 +98,7 @@ def _tidied(job: BackupJob) -> bool:
 
 def _let_go(job: BackupJob) -> None:
     """Imported here: most rounds of the janitor find nothing."""
-    from backups.capture import tidy
+    from backups.capture.job import tidy
 
     tidy(job)
 

@@ -14,13 +14,9 @@ from backups.archive.codec import strict_json
 from backups.archive.damage import Finding, told
 from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
-from backups.policies.models import BackupPolicy as BackupPolicy
-from backups.policies.models import PolicyRun as PolicyRun
-from backups.protection.models import ClusterLook as ClusterLook
-from backups.protection.models import KnownCollection as KnownCollection
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
-from vbase_console.identifiers import new_id
+from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.tasks.models import Task

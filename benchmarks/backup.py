@@ -44,9 +44,10 @@ from backups.milvus.schema import describe
 from backups.milvus.snapshot import Snapshots
 from backups.milvus.wire import WireScan, iterator_params
 from backups.stores.local import LocalStore
-from clusters.drivers.embedded.authentication import fingerprint
-from clusters.drivers.embedded.client import ControlClient, Unreachable
+from clusters.drivers.embedded.answers import Unreachable
+from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS, choose_port
+from clusters.drivers.embedded.server.authentication import fingerprint
 
 USERS_WAY = "query_iterator + LocalBulkWriter"
 """Measured last of its group: it waits until an index is built, and the others do not."""
@@ -95,7 +96,13 @@ class Bench:
 def cluster(work: Path, cores: int = 2) -> Iterator[int]:
     """A launcher on a port of its own, ended by its pid."""
     port = choose_port(work)
-    command = [sys.executable, "-m", "clusters.drivers.embedded.launcher", "--cores", str(cores)]
+    command = [
+        sys.executable,
+        "-m",
+        "clusters.drivers.embedded.server.launcher",
+        "--cores",
+        str(cores),
+    ]
     process = subprocess.Popen(
         [*command, "--data-dir", str(work / "data"), "--port", str(port)],
         stdin=subprocess.PIPE,

@@ -23,9 +23,10 @@ import numpy as np
 import psutil
 from pymilvus import DataType, MilvusClient
 
-from clusters.drivers.embedded.authentication import fingerprint
-from clusters.drivers.embedded.client import ControlClient, Unreachable
+from clusters.drivers.embedded.answers import Unreachable
+from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.layout import is_free
+from clusters.drivers.embedded.server.authentication import fingerprint
 
 ROUNDS = 31
 ROWS, DIMENSION = 20_000, 64
@@ -111,7 +112,7 @@ class Server:
 def _served(*flags: str) -> Iterator[Server]:
     port = _port_of_first_core()
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "clusters.drivers.embedded.launcher"]
+        command = [sys.executable, "-m", "clusters.drivers.embedded.server.launcher"]
         process = subprocess.Popen(
             [*command, "--data-dir", str(Path(directory) / "data"), "--port", str(port), *flags],
             stdin=subprocess.PIPE,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from django.core.management import call_command
 
-from clusters.drivers.embedded.stopping import stop_all
+from clusters.drivers.embedded.shutdown import stop_all
 from clusters.models import Cluster
 from clusters.services import create_cluster
 from vbase_console.management.commands.prepare import write_ahead
-from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.services import create_organization, person
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as tasks

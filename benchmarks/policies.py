@@ -113,8 +113,8 @@ def _tell_minute(idle: int, ours: dict[str, Any], stock: dict[str, Any]) -> None
 @contextlib.contextmanager
 def broker(directory: str) -> Iterator[str]:
     """The one that `make run` starts."""
-    from vbase_console.supervision.broker import broker_program
-    from vbase_console.supervision.ports import LOOPBACK, free_port
+    from vbase_console.supervisor.broker import broker_program
+    from vbase_console.supervisor.startup import LOOPBACK, free_port
 
     port, password = free_port(), secrets.token_urlsafe(16)
     program = broker_program(

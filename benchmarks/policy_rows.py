@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from backups.models import BackupPolicy
+    from backups.policies.models import BackupPolicy
     from clusters.models import Cluster
     from vbase_console.organizations.models import Organization
 
@@ -49,7 +49,7 @@ def make_idle(cluster: Cluster, count: int, *, share_crontabs: bool = False) -> 
     """So many of which none is due for months, at any minute of one day in the year; those that
     share crontabs at full hours.
     """
-    from backups.models import BackupPolicy
+    from backups.policies.models import BackupPolicy
 
     far = timezone.now() + IN_HALF_A_YEAR
     for start in range(0, count, AT_ONCE):
@@ -68,7 +68,7 @@ def make_due(
     clusters: Sequence[Cluster], due_at: datetime, *, share_crontabs: bool = False
 ) -> None:
     """A policy of each cluster, which last ran a day before; a cluster may be named often."""
-    from backups.models import BackupPolicy
+    from backups.policies.models import BackupPolicy
 
     daily = f"{due_at.minute} {due_at.hour} * * *"
     policies = [_policy(cluster, daily, due_at) for cluster in clusters]
@@ -77,7 +77,7 @@ def make_due(
 
 
 def _policy(cluster: Cluster, schedule_cron: str, next_run_at: datetime) -> BackupPolicy:
-    from backups.models import BackupPolicy
+    from backups.policies.models import BackupPolicy
 
     return BackupPolicy(
         organization_id=cluster.organization_id,
@@ -94,13 +94,13 @@ def copy_to_beat(
     share_crontabs: bool = False,
     last_run_at: datetime | None = None,
 ) -> None:
-    """As `backups.policies.schedules.mirror` does for one: a crontab for each. Shared ones are what
-    people make who write to django-celery-beat by hand.
+    """As `backups.policies.beat_mirror.mirror` does for one: a crontab for each. Shared ones are
+    what people make who write to django-celery-beat by hand.
     """
     from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+    from backups.policies.beat_mirror import WAKES, crontab_of, name_of
     from backups.policies.cron import parse
-    from backups.policies.schedules import WAKES, crontab_of, name_of
 
     wanted = [
         crontab_of(parse(policy.schedule_cron)) | {"timezone": policy.timezone}

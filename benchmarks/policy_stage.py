@@ -63,8 +63,8 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def idle(count: int) -> dict[str, Any]:
-    from backups.policies.dispatch import sweep_policies
-    from vbase_console.beat import Scheduler
+    from backups.policies.sweeps import sweep_policies
+    from vbase_console.supervisor.beat import Scheduler
 
     _fill_idle(count)
     return {"dispatcher": milliseconds(sweep_policies)} | _beat(Scheduler)
@@ -131,8 +131,8 @@ def minute(idle_count: int) -> dict[str, Any]:
 def _fired() -> dict[str, Any]:
     from django.utils import timezone
 
-    from backups.models import PolicyRun
-    from backups.policies.dispatch import sweep_policies
+    from backups.policies.models import PolicyRun
+    from backups.policies.sweeps import sweep_policies
 
     queries = Counted()
     began = timezone.now()

@@ -10,12 +10,13 @@ import time
 
 from pymilvus import MilvusClient
 
-from backups import services
-from backups.hands import connected
+from backups.connections import connected
 from backups.milvus.client import Client
 from backups.milvus.create import create
 from backups.milvus.schema import describe
 from backups.models import BackupJob
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from benchmarks.backup import SOURCE, columnar_loop, generated, make_source
 from benchmarks.embedded_cluster import embedded_cluster
 from clusters.models import Cluster
@@ -33,7 +34,7 @@ def main(rows: str, dim: str, index: str) -> None:
         params = tenant.prepare_index_params()
         params.add_index("vector", index_type=index, metric_type="COSINE")
         tenant.create_index(SOURCE, params)
-        backup = _done(services.take_backup(cluster, collection_names=[SOURCE], by="bench"))
+        backup = _done(take_backup(cluster, collection_names=[SOURCE], by="bench"))
         loop = _loop(client, int(rows), int(dim))
         print(
             json.dumps({"columns of 10000, one after another": loop} | _restored(cluster, backup))
@@ -53,9 +54,7 @@ def _loop(client: Client, rows: int, dim: int) -> float:
 
 
 def _restored(cluster: Cluster, backup: BackupJob) -> dict[str, float]:
-    job = services.restore_backup(
-        backup.backup, cluster, on_conflict="RENAME", suffix="_again", by="bench"
-    )
+    job = restore_backup(backup.backup, cluster, on_conflict="RENAME", suffix="_again", by="bench")
     started = time.perf_counter()
     task = _done(job).task
     whole = time.perf_counter() - started

@@ -73,7 +73,7 @@ def _filled(environment: dict[str, str]) -> Filled:
 
 def _gunicorn(port: int) -> list[str]:
     """As `make run` starts it."""
-    from vbase_console.supervision.programs import WEB_THREADS, WEB_WORKERS
+    from vbase_console.supervisor.programs import WEB_THREADS, WEB_WORKERS
 
     return [
         *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi"),

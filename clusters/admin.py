@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from clusters.models import Cluster, LoadSample
-from vbase_console.readonly_admin import ReadOnlyAdmin
+from vbase_console.core.admin import ReadOnlyAdmin
 
 
 @admin.register(Cluster)

@@ -17,7 +17,7 @@ from clusters.states import (
     admission,
     status_of,
 )
-from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
 

@@ -8,8 +8,8 @@ class ClustersConfig(AppConfig):
 
     def ready(self) -> None:
         from clusters import jobs
-        from clusters.observations import confinement
-        from vbase_console import component_health
+        from clusters.driver import confinement
+        from vbase_console.core import component_health
 
         jobs.register_all()
         component_health.register("confinement", confinement)

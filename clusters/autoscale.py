@@ -8,16 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from celery import shared_task
 from django.utils import timezone
 
+from clusters.driver import get_driver
 from clusters.drivers.base import DriverError
-from clusters.hands import get_driver
 from clusters.models import Cluster, LoadSample
 from clusters.resources import Resources, resources_of
 from clusters.services import scale_cluster
 from clusters.states import Condition, ServiceStatus, TaskKind
-from vbase_console.errors import ConsoleError
+from vbase_console.core.errors import ConsoleError
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import FINISHED
 
@@ -136,8 +135,7 @@ def _decision(units: int, use: _Use, why: str) -> Decision:
 # -- the sweep -------------------------------------------------------------------------------------
 
 
-@shared_task(name="vbase.sweep.load")
-def sweep_load() -> int:
+def autoscale_all() -> int:
     """Sample every running cluster that scales by itself and act on it; answers how many steps
     were asked for.
     """

@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 
 from clusters.drivers.base import Capabilities
-from clusters.labels import HasLabel, parse_label
 from clusters.models import MOST_COMPUTE_UNITS, Cluster
-from clusters.states import ServiceStatus, TaskKind
-from vbase_console.pages.listing import EVERY, FilterForm
-from vbase_console.tasks.states import TaskState
 
 
 class LabelsField(forms.CharField):
@@ -143,58 +138,6 @@ class DeleteForm(TypedNameForm):
         super().__init__(*args, **kwargs)
         if not has_backups:
             del self.fields["delete_backups"]
-
-
-class ClusterFilter(FilterForm):
-    q = forms.CharField(label="Name or id", required=False, max_length=100)
-    status = forms.ChoiceField(
-        required=False,
-        choices=[
-            *EVERY,
-            *((s.value, s.value.replace("_", " ").capitalize()) for s in ServiceStatus),
-        ],
-    )
-    label = forms.CharField(
-        required=False,
-        max_length=320,
-        widget=forms.TextInput(attrs={"placeholder": "key=value or key"}),
-    )
-
-    SEARCHED = ("name__icontains", "cluster_id__icontains", "service_id__icontains")
-    SORTS = ("name", "status", "version", "compute_units", "created_at")
-    TIES = ("-cluster_id",)
-
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Deleted clusters are history: they are listed when asked for."""
-        status = self.given.get("status")
-        deleted = ServiceStatus.DELETED
-        rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
-        label = self.text("label")
-        return rows.filter(HasLabel(*parse_label(label))) if label else rows
-
-
-class TaskFilter(FilterForm):
-    q = forms.CharField(label="Task, cluster or person", required=False, max_length=100)
-    kind = forms.ChoiceField(
-        required=False,
-        choices=[*EVERY, *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind)],
-    )
-    state = forms.ChoiceField(
-        required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
-    )
-
-    SEARCHED = (
-        "task_id__icontains",
-        "subject_id__icontains",
-        "cluster_name__icontains",
-        "requested_by__icontains",
-    )
-    SORTS = ("kind", "cluster_name", "state", "requested_by", "pk")
-    FIRST = "-pk"
-
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        wanted = {name: self.given[name] for name in ("kind", "state") if name in self.given}
-        return rows.filter(**wanted)
 
 
 def resources_shown(cluster: Cluster) -> dict[str, Any]:

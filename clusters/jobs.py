@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from django.utils import timezone
 
+from clusters.driver import get_driver, observed, seen_changes, spec_of
 from clusters.drivers.base import (
     ClusterSpec,
     DriverError,
@@ -19,14 +20,12 @@ from clusters.drivers.base import (
     Presence,
     Progress,
 )
-from clusters.hands import get_driver, spec_of
 from clusters.models import Cluster
-from clusters.observations import observed, seen_changes
 from clusters.outcomes import settle
 from clusters.resources import Resources, check_resources, resources_of
 from clusters.services import retry_task
 from clusters.states import Condition, TaskKind
-from vbase_console.errors import InvalidArgument
+from vbase_console.core.errors import InvalidArgument
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, JobFailed
 from vbase_console.tasks.models import Task

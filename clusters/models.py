@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from clusters.states import Condition, ServiceStatus
-from vbase_console.encryption import decrypt, encrypt
-from vbase_console.identifiers import new_cluster_id, new_service_id
+from vbase_console.core.encryption import decrypt, encrypt
+from vbase_console.core.ids import new_cluster_id, new_service_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 

@@ -10,15 +10,13 @@ import functools
 import logging
 from datetime import timedelta
 
-from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
 from clusters.admission import ask, hold, refresh_status, unfinished
+from clusters.driver import CONDITION_OF, get_driver, seen_changes
 from clusters.drivers.base import DriverError, Observation, Presence
-from clusters.hands import get_driver
 from clusters.models import Cluster
-from clusters.observations import CONDITION_OF, seen_changes
 from clusters.outcomes import failure
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.tasks.models import Task, TaskQuerySet
@@ -42,8 +40,7 @@ LONGEST_PAUSE_SECONDS = 300
 CLOCK_SLACK = timedelta(seconds=1)
 
 
-@shared_task(name="vbase.sweep.clusters")
-def sweep_clusters() -> int:
+def reconcile_all() -> int:
     """Look at every cluster that is not deleted; answers how many were healed or said to be
     otherwise.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from clusters.drivers.base import Capabilities
 from clusters.models import MOST_COMPUTE_UNITS, Cluster
-from vbase_console.errors import InvalidArgument
+from vbase_console.core.errors import InvalidArgument
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,14 @@ from clusters.admission import (
     refuse_undeployed,
     unfinished,
 )
+from clusters.driver import get_driver, spec_of
 from clusters.drivers.base import DriverError
-from clusters.hands import get_driver, spec_of
 from clusters.models import Cluster
 from clusters.protection import before_delete
 from clusters.resources import Resources, check_resources
 from clusters.states import Condition, ServiceStatus, TaskKind
 from clusters.validation import check_labels, check_name
-from vbase_console.errors import Aborted, AlreadyExists, FailedPrecondition, Unavailable
+from vbase_console.core.errors import Aborted, AlreadyExists, FailedPrecondition, Unavailable
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task

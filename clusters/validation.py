@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.core.exceptions import ValidationError
 
 from clusters.models import NAME
-from vbase_console.errors import InvalidArgument
+from vbase_console.core.errors import InvalidArgument
 
 MOST_LABELS = 64
 LONGEST_LABEL_KEY = 63

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.services import create_cluster
@@ -27,7 +27,7 @@ from tests.order import pytest_xdist_make_scheduler as pytest_xdist_make_schedul
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
 from vbase_console.api import authentication
-from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.rejected_keys import RejectedKeys
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
@@ -86,13 +86,13 @@ def _no_test_answers_for_the_wrong_keys_of_another(monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def driver(request: pytest.FixtureRequest) -> Iterator[MemoryDriver]:
     """A memory driver of this test's own behind `get_driver`."""
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
     own = MemoryDriver()
-    original = hands.load_driver
-    hands.load_driver = lambda *a, **k: own  # type: ignore[assignment]
+    original = clusters_driver.load_driver
+    clusters_driver.load_driver = lambda *a, **k: own  # type: ignore[assignment]
     yield own
-    hands.load_driver = original
-    hands.get_driver.cache_clear()
+    clusters_driver.load_driver = original
+    clusters_driver.get_driver.cache_clear()
 
 
 def make_user(name: str, **extra: Any) -> User:

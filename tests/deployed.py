@@ -11,10 +11,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from clusters.driver import get_driver, observed, seen_changes, spec_of
 from clusters.drivers.memory import MemoryDriver
-from clusters.hands import get_driver, spec_of
 from clusters.models import Cluster
-from clusters.observations import observed, seen_changes
 from clusters.states import ServiceStatus
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState

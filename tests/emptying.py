@@ -37,7 +37,7 @@ def _statements(style: Any, connection: Any, **options: Any) -> list[str]:
             "SET LOCAL session_replication_role = replica;",
             *(f"DELETE FROM {connection.ops.quote_name(table)};" for table in filled),  # noqa: S608
         ]
-    append_only = import_module("vbase_console.organizations.migrations.0002_audit_is_append_only")
+    append_only = import_module("vbase_console.organizations.migrations.0001_initial")
     drop, make = append_only.sqlite_deletion_guard()
     return [drop, *connection.ops.sql_flush(style, filled, **options), make]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
-from vbase_console.outages import on_database_connected
+from vbase_console.core.outages import on_database_connected
 
 
 class ConsoleConfig(AppConfig):

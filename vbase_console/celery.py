@@ -9,9 +9,11 @@ import signal
 from functools import cached_property
 from typing import Any
 
+import django
 from billiard.process import current_process
 from celery import Celery
 from celery.signals import worker_process_init
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 # Django's checks look at every page and would have each worker and beat import all of the web;
@@ -23,24 +25,15 @@ class Application(Celery):
     @cached_property
     def Beat(self) -> type:  # noqa: N802
         """What `celery beat` runs; only that program imports it."""
-        from vbase_console.beat_program import Beat
-
-        return self.subclass_with_self(Beat)
+        django.setup()  # Celery asks for its program before it does so itself.
+        return self.subclass_with_self(import_string("vbase_console.supervisor.beat.Beat"))
 
 
 app = Application("vbase_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["consumer"].add("vbase_console.tasks.consumption:Consumption")
 app.autodiscover_tasks(["vbase_console.tasks"], related_name="worker")
-app.autodiscover_tasks(["vbase_console.tasks"], related_name="sweeps")
-app.autodiscover_tasks(["clusters"], related_name="reconcile")
-app.autodiscover_tasks(["clusters"], related_name="autoscale")
-app.autodiscover_tasks(["backups"], related_name="janitor")
-app.autodiscover_tasks(["backups.protection"], related_name="sweep")
-app.autodiscover_tasks(["backups.policies"], related_name="dispatch")
-app.autodiscover_tasks(["backups.policies"], related_name="pruning")
-app.autodiscover_tasks(["vbase_console.organizations"], related_name="sweeps")
-app.autodiscover_tasks(["vbase_console.api"], related_name="sweeps")
+app.autodiscover_tasks(related_name="sweeps")
 
 
 @worker_process_init.connect
@@ -48,7 +41,7 @@ def end_with_the_worker(**event: Any) -> None:
     """Kill a pool process whose worker was killed: under `KillMode=process` a service manager ends
     the worker alone, and a task must not be continued by a process that no worker controls.
     """
-    from vbase_console.supervision import processes
+    from vbase_console.supervisor import processes
 
     worker: int = current_process()._parent_pid  # type: ignore[attr-defined]
     processes.die_with(worker, signal.SIGKILL)

@@ -12,6 +12,7 @@ from vbase_console.api.documentation import Schema, docs
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
     path("v1/vbase/", include("clusters.api.urls")),
+    path("v1/vbase/", include("backups.policies.api_urls")),
     path("v1/vbase/", include("backups.api.urls")),
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
@@ -23,7 +24,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("vbase_console.organizations.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
     path("o/<slug:organization>/", include("backups.urls")),
-    path("o/<slug:organization>/", include("vbase_console.pages.urls")),
+    path("o/<slug:organization>/", include("backups.policies.urls")),
+    path("o/<slug:organization>/", include("backups.protection.urls")),
+    path("o/<slug:organization>/", include("vbase_console.dashboard.urls")),
     # One page where people change their password, and history keeps it; the admin's own keeps none.
     path(
         "admin/password_change/",
@@ -33,7 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "vbase_console.api.fallback.bad_request"
-handler403 = "vbase_console.api.fallback.permission_denied"
-handler404 = "vbase_console.api.fallback.page_not_found"
-handler500 = "vbase_console.api.fallback.server_error"
+handler400 = "vbase_console.error_handlers.bad_request"
+handler403 = "vbase_console.error_handlers.permission_denied"
+handler404 = "vbase_console.error_handlers.page_not_found"
+handler500 = "vbase_console.error_handlers.server_error"

@@ -7,17 +7,16 @@ from typing import Any, ClassVar
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backups import services
 from backups.api import examples
 from backups.api.base import BackupView
 from backups.api.listing import jobs_page
-from backups.api.messages import (
+from backups.api.requests import (
     BackupBody,
     CreateBackupRequest,
     ListBackupsQuery,
     RestoreBackupRequest,
 )
-from backups.api.shapes import (
+from backups.api.responses import (
     Backup,
     BackupAnswer,
     JobAnswer,
@@ -27,8 +26,22 @@ from backups.api.shapes import (
     RestoreAnswer,
 )
 from backups.models import Backup as BackupRow
-from backups.policies.services import release_backup
-from backups.preflight import Preflight as Found
+from backups.restore.preflight import Preflight as Found
+from backups.services.backups import (
+    BackupRequest,
+    accept_backup,
+    delete_backup,
+    prepare_backup,
+    set_pinned,
+    verify_backup,
+)
+from backups.services.restores import (
+    RestoreRequest,
+    accept_restore,
+    ahead_of_a_restore,
+    look_ahead,
+    prepare_restore,
+)
 from clusters.models import Cluster
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import MsgResp, answer
@@ -64,16 +77,16 @@ class Backups(BackupView):
             answer_example=examples.JOBS_ANSWER,
         ),
     }
-    request_made: services.BackupRequest
+    request_made: BackupRequest
 
     def prepare(self) -> None:
         cluster = self.service(self.kwargs["service_id"])
-        self.request_made = services.prepare_backup(cluster, **self.given())
+        self.request_made = prepare_backup(cluster, **self.given())
         self.object_id = self.request_made.backup.name
 
     def post(self, request: Request, service_id: str) -> Response:
         """Ask for a backup: all its collections as they are at one instant soon after now."""
-        return self.job_accepted(services.accept_backup(self.request_made, by=self.principal.label))
+        return self.job_accepted(accept_backup(self.request_made, by=self.principal.label))
 
     def get(self, request: Request, service_id: str) -> Response:
         """The jobs about backups of a service, newest first; a restore is listed at its target."""
@@ -96,7 +109,7 @@ class RestoreBackup(BackupView):
         )
     }
     looked: dict[str, Any] | None = None
-    request_made: services.RestoreRequest
+    request_made: RestoreRequest
 
     def prepare(self) -> None:
         target = self.service(self.kwargs["service_id"])
@@ -104,9 +117,9 @@ class RestoreBackup(BackupView):
         named = BackupRow.objects.present().select_related("cluster")
         backup = self.found(named, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
-            self.looked = self._look(services.look_ahead(backup, target, **given), target)
+            self.looked = self._look(look_ahead(backup, target, **given), target)
         else:
-            self.request_made = services.prepare_restore(backup, target, **given)
+            self.request_made = prepare_restore(backup, target, **given)
 
     def post(self, request: Request, service_id: str) -> Response:
         """Bring collections of a backup back into this service. What is there stays as it was until
@@ -115,12 +128,10 @@ class RestoreBackup(BackupView):
         if self.looked is not None:
             self.detail = "dryRun"
             return Response(answer(preflight=self.looked))
-        return self.job_accepted(
-            services.accept_restore(self.request_made, by=self.principal.label)
-        )
+        return self.job_accepted(accept_restore(self.request_made, by=self.principal.label))
 
     def _look(self, found: Found, target: Cluster) -> dict[str, Any]:
-        before = services.ahead_of_a_restore(target).visible_to(self.principal)
+        before = ahead_of_a_restore(target).visible_to(self.principal)
         return Preflight.of(Looked(found=found, waits_for=before))
 
 
@@ -155,7 +166,7 @@ class OneBackup(BackupView):
         """
         backup = self.backup(service_id, backup_name)
         self.given()
-        return self.message_accepted(services.delete_backup(backup, by=self.principal.label))
+        return self.message_accepted(delete_backup(backup, by=self.principal.label))
 
 
 class VerifyBackup(BackupView):
@@ -176,7 +187,7 @@ class VerifyBackup(BackupView):
         """Read every byte of the archive; the job fails and names the file where one is damaged."""
         backup = self.backup(service_id, backup_name)
         self.given()
-        return self.job_accepted(services.verify_backup(backup, by=self.principal.label))
+        return self.job_accepted(verify_backup(backup, by=self.principal.label))
 
 
 class Pinning(BackupView):
@@ -185,7 +196,7 @@ class Pinning(BackupView):
     def post(self, request: Request, service_id: str, backup_name: str) -> Response:
         backup = self.backup(service_id, backup_name)
         self.given()
-        return self.backup_changed(services.set_pinned(backup, pinned=self.pinned))
+        return self.backup_changed(set_pinned(backup, pinned=self.pinned))
 
 
 def keeping(name: str, example: dict[str, Any]) -> dict[str, Operation]:
@@ -214,15 +225,3 @@ class UnpinBackup(Pinning):
 
     operations = keeping("UnpinBackup", examples.BACKUP_ANSWER)
     pinned = False
-
-
-class ReleaseBackup(BackupView):
-    operations = keeping("ReleaseBackup", examples.BACKUP_ANSWER)
-
-    def post(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """Let its policy's retention treat a backup like any other, although the next one holds
-        less.
-        """
-        backup = self.backup(service_id, backup_name)
-        self.given()
-        return self.backup_changed(release_backup(backup))

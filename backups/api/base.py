@@ -7,8 +7,8 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
-from backups.api.shapes import Backup as BackupOut
-from backups.api.shapes import BackupJob
+from backups.api.responses import Backup as BackupOut
+from backups.api.responses import BackupJob
 from backups.models import Backup
 from backups.models import BackupJob as JobRow
 from clusters.models import Cluster

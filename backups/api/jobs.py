@@ -5,14 +5,14 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backups import services
 from backups.api import examples
 from backups.api.base import BackupView
 from backups.api.listing import jobs_page
-from backups.api.messages import JobBody, ListBackupByOrgRequest
-from backups.api.shapes import BackupJobDetail, JobAnswer, JobDetailAnswer, ListBackupsAnswer
+from backups.api.requests import JobBody, ListBackupByOrgRequest
+from backups.api.responses import BackupJobDetail, JobAnswer, JobDetailAnswer, ListBackupsAnswer
 from backups.models import BackupJob as JobRow
 from backups.permissions import scope_of
+from backups.services.jobs import cancel_job, retry_job
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import answer
 from vbase_console.organizations.scopes import LIST_BACKUPS
@@ -92,7 +92,7 @@ class CancelJob(JobRequest):
     operations = request_operation("CancelJob")
 
     def ask(self, job: JobRow) -> JobRow:
-        return services.cancel_job(job, by=self.principal.label)
+        return cancel_job(job, by=self.principal.label)
 
 
 class RetryJob(JobRequest):
@@ -101,4 +101,4 @@ class RetryJob(JobRequest):
     operations = request_operation("RetryJob")
 
     def ask(self, job: JobRow) -> JobRow:
-        return services.retry_job(job, by=self.principal.label)
+        return retry_job(job, by=self.principal.label)

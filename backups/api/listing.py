@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backups.api.messages import NO_JOB_TYPE, NO_STATUS
-from backups.api.shapes import BackupJob
+from backups.api.requests import NO_JOB_TYPE, NO_STATUS
+from backups.api.responses import BackupJob
 from backups.models import BackupJob as JobRow
 from vbase_console.api.paging import page_of
 from vbase_console.api.serializers import answer

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from backups.api import backups, jobs, policies
+from backups.api import backups, jobs
 
 OF_SERVICE = "<str:service_id>/backup"
 ONE = f"{OF_SERVICE}/<str:backup_name>"
-POLICIES = f"{OF_SERVICE}/policy"
-POLICY = f"{POLICIES}/<str:policy_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(
@@ -20,13 +18,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/<str:job_id>/retry", jobs.RetryJob.as_view(), name="api-job-retry"),
     path(OF_SERVICE, backups.Backups.as_view(), name="api-backups"),
     path(f"{OF_SERVICE}/restore", backups.RestoreBackup.as_view(), name="api-backup-restore"),
-    path(POLICIES, policies.Policies.as_view(), name="api-policies"),
-    path(f"{POLICIES}/preview", policies.PreviewPolicy.as_view(), name="api-policy-preview"),
-    path(POLICY, policies.OnePolicy.as_view(), name="api-policy"),
-    path(f"{POLICY}/run", policies.RunPolicy.as_view(), name="api-policy-run"),
     path(ONE, backups.OneBackup.as_view(), name="api-backup"),
     path(f"{ONE}/verify", backups.VerifyBackup.as_view(), name="api-backup-verify"),
     path(f"{ONE}/pin", backups.PinBackup.as_view(), name="api-backup-pin"),
     path(f"{ONE}/unpin", backups.UnpinBackup.as_view(), name="api-backup-unpin"),
-    path(f"{ONE}/release", backups.ReleaseBackup.as_view(), name="api-backup-release"),
 ]

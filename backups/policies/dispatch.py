@@ -5,26 +5,24 @@ instant is fired once.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
-from celery import shared_task
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from backups.policies.cron import BadCron, BadZone
-from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun
-from backups.policies.seldom import Seldom
+from backups.policies.runs import start_run
 from backups.policies.services import next_run_after
 from backups.policies.states import OVERDUE_AFTER
 from clusters.models import Cluster
-from vbase_console.errors import Aborted
+from vbase_console.core.errors import Aborted
+from vbase_console.core.log_throttle import Seldom
 from vbase_console.organizations.tenancy import only_row
 from vbase_console.tasks.services import waking_together
 
@@ -39,8 +37,6 @@ CATCH_UP_AFTER = timedelta(seconds=60)
 """Later than this nobody was there to fire; before it the dispatcher was only busy."""
 FORESEEN = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
 """What such an error says is all that there is to know."""
-
-CORRECT_EVERY_SECONDS = 60.0
 
 
 class Every:
@@ -58,26 +54,7 @@ class Every:
         return True
 
 
-_sweeping = threading.Lock()
-_corrected = Every(CORRECT_EVERY_SECONDS)
 _told = Seldom(minutes=60)
-
-
-@shared_task(name="vbase.sweep.policies")
-def sweep_policies() -> int:
-    """Fire what is due; answers how many runs were begun or skipped.
-
-    A second thread of this process would only compete with the first, and keep other sweeps from
-    running meanwhile; what it was woken for, the first one or the next wake-up finds.
-    """
-    if not _sweeping.acquire(blocking=False):
-        return 0
-    try:
-        if _corrected.is_due():
-            correct_next_runs()
-        return fire_due()
-    finally:
-        _sweeping.release()
 
 
 def fire_due() -> int:

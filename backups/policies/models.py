@@ -9,15 +9,13 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from backups.policies.standing import attention, standing
-from backups.policies.states import SKIPPED, OnMissing
+from backups.policies.health import attention, standing
+from backups.policies.states import MOST_RETAINED, SKIPPED, OnMissing
 from clusters.models import Cluster
-from vbase_console.identifiers import new_id
+from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.tasks.states import ACTIVE, FINISHED
-
-MOST_RETAINED = 1000
 
 
 def new_policy_id() -> str:
@@ -66,7 +64,7 @@ class BackupPolicy(models.Model):
     on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
     next_run_at = models.DateTimeField(null=True)
     last_run = models.ForeignKey(
-        "backups.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
+        "policies.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

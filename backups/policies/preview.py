@@ -7,11 +7,11 @@ from datetime import datetime
 
 from django.utils import timezone as clock
 
-from backups.policies import target
+from backups.policies import validation
 from backups.policies.cron import describe, runs, zone_of
 from backups.policies.models import BackupPolicy
 from backups.policies.pruning import backups_of, verdicts_on
-from vbase_console.errors import InvalidArgument
+from vbase_console.core.errors import InvalidArgument
 
 MOST_RUNS = 100
 LAST_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
@@ -48,7 +48,7 @@ def preview(
 ) -> Preview:
     """For an existing policy also what the count would mean for the backups that it has now."""
     timezone = timezone or "UTC"
-    cron = target.check(
+    cron = validation.check(
         schedule_cron=schedule_cron, timezone=timezone, retention_count=retention_count
     )
     _check_range(start_at, count)

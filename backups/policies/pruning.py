@@ -6,22 +6,18 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 
-from celery import shared_task
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupQuerySet
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.retention import Candidate, Verdict, decide
-from backups.policies.seldom import Seldom
-from backups.services import delete_backup
-from backups.services.admission import hold_cluster
+from backups.services.backups import delete_backup
+from backups.services.locks import hold_cluster
 from backups.states import BackupStatus
-from vbase_console import batches
-from vbase_console.errors import ConsoleError
+from vbase_console.core.errors import ConsoleError
+from vbase_console.core.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +28,7 @@ BACKUPS_AT_ONCE = 50
 _told = Seldom(minutes=60)
 
 
-@shared_task(name="vbase.sweep.retention")
-def sweep_retention() -> int:
+def prune_ended() -> int:
     """Apply the retention of policies a run of which has ended; answers how many backups go."""
     ids = list(
         PolicyRun.objects.unretained().order_by().values_list("policy_id", flat=True).distinct()
@@ -45,16 +40,6 @@ def sweep_retention() -> int:
             break
         gone += _served(policy_id)
     return gone
-
-
-@shared_task(name="vbase.sweep.runs")
-def sweep_runs() -> int:
-    """Remove runs past their time; their backups and jobs are not theirs to remove. Of a policy
-    that runs seldom, or no more, the last ones stay.
-    """
-    oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
-    past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
-    return batches.remove(past.but_the_last().order_by("created_at"))
 
 
 def _served(policy_id: str) -> int:

@@ -12,20 +12,20 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone as clock
 
-from backups.looking import require_database
+from backups.discovery import require_database
 from backups.models import Backup, BackupJob
-from backups.policies import schedules, target
+from backups.policies import beat_mirror, validation
 from backups.policies.cron import Cron, next_after, parse, zone_of
-from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.runs import start_run
 from backups.policies.states import OnMissing
-from backups.protection.judging import judge
-from backups.services.admission import hold_backup, require_available
+from backups.protection.coverage import judge
+from backups.services.locks import hold_backup, require_available
 from clusters.admission import refuse_ending, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.errors import Aborted, FailedPrecondition, NotFound, Unavailable
+from vbase_console.core.errors import Aborted, FailedPrecondition, NotFound, Unavailable
 from vbase_console.tasks.limits import require_capacity
 
 DEFAULT_DATABASE = "default"
@@ -58,7 +58,7 @@ def check_wishes(
     """Raise `InvalidArgument` naming all that no policy may say; called before a server is asked
     for what it has.
     """
-    target.check(
+    validation.check(
         schedule_cron=schedule_cron,
         timezone=timezone or DEFAULT_ZONE,
         retention_count=retention_count,
@@ -94,7 +94,7 @@ def create_policy(
     )
     policy.next_run_at = _next_run_at(policy, _checked(policy))
     policy.save(force_insert=True)
-    schedules.mirror(policy)
+    beat_mirror.mirror(policy)
     judge(policy.cluster_id)
     return policy
 
@@ -147,7 +147,7 @@ def delete_policy(policy: BackupPolicy) -> BackupPolicy:
     policy = _hold(policy)
     policy_id = policy.policy_id
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
-    schedules.remove(policy_id)
+    beat_mirror.remove(policy_id)
     policy.delete()
     judge(policy.cluster_id)
     policy.policy_id = policy_id
@@ -209,7 +209,7 @@ def _pause(policy: BackupPolicy) -> None:
     """
     policy.next_run_at = None
     policy.save()
-    schedules.disable(policy.policy_id)
+    beat_mirror.disable(policy.policy_id)
 
 
 def _plan(policy: BackupPolicy, *, anew: bool) -> None:
@@ -217,11 +217,11 @@ def _plan(policy: BackupPolicy, *, anew: bool) -> None:
     if anew:
         policy.next_run_at = _next_run_at(policy, cron)
     policy.save()
-    schedules.mirror(policy)
+    beat_mirror.mirror(policy)
 
 
 def _checked(policy: BackupPolicy) -> Cron:
-    return target.check(
+    return validation.check(
         schedule_cron=policy.schedule_cron,
         timezone=policy.timezone,
         retention_count=policy.retention_count,

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from django.db import models
 
+MOST_RETAINED = 1000
+
 
 class OnMissing(models.TextChoices):
     """What a run does about a chosen collection that has vanished."""

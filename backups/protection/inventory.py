@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
-from backups.protection.judging import Key, judge
+from backups.protection.coverage import Key, judge
 from backups.protection.models import ClusterLook, KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster

@@ -41,7 +41,7 @@ class KnownCollectionQuerySet(TenantQuerySet["KnownCollection"]):
 class KnownCollection(models.Model):
     """A collection that was seen in a cluster, and how well it is protected.
 
-    What stands here of policies and backups is worked out by `judging` whenever one of them
+    What stands here of policies and backups is worked out by `coverage` whenever one of them
     changes, so that a page counts rows and asks neither clusters nor calendars.
     """
 
@@ -53,7 +53,7 @@ class KnownCollection(models.Model):
     seen_at = models.DateTimeField(default=timezone.now)
 
     policy = models.ForeignKey(
-        "backups.BackupPolicy", null=True, on_delete=models.SET_NULL, related_name="+"
+        "policies.BackupPolicy", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     """Of the active policies that take it the one whose promise ends first; none: uncovered."""
     stale_from = models.DateTimeField(null=True)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from backups.models import Backup, BackupJob, PolicyRun
-from backups.services.admission import hold_cluster
-from backups.services.keeping import delete_again, verify_backup
-from backups.services.restoring import RestoreRequest, accept_restore, wish_for
-from backups.services.taking import BackupRequest, accept_backup
+from backups.models import Backup, BackupJob
+from backups.policies.models import PolicyRun
+from backups.services.backups import BackupRequest, accept_backup, delete_again, verify_backup
+from backups.services.locks import hold_cluster
+from backups.services.restores import RestoreRequest, accept_restore, wish_for
 from backups.states import JobKind, OnConflict
-from vbase_console.errors import Aborted
+from vbase_console.core.errors import Aborted
 from vbase_console.tasks import services as tasks
 
 

@@ -6,7 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
-from vbase_console.templatetags.console import badge
+from vbase_console.web.templatetags.console import badge
 
 register = template.Library()
 

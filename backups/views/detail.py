@@ -12,14 +12,19 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from backups.models import Backup
+from backups.policies.views.presenters import retention_status_of
 from backups.states import JobKind
-from backups.views.contents import collections_in, contents_of
-from backups.views.keeping import damage_of, kept_of
-from backups.views.shown import actions_of, history_of, jobs_of
+from backups.views.presenters import (
+    actions_of,
+    collections_in,
+    contents_of,
+    damage_of,
+    history_of,
+    jobs_of,
+)
 from vbase_console.organizations.scopes import LIST_BACKUPS
-from vbase_console.pages.base import Page
-from vbase_console.pages.listing import PAGE_SIZE
-from vbase_console.pages.requests import wants_fragment
+from vbase_console.web.lists import PAGE_SIZE
+from vbase_console.web.views import Page, wants_fragment
 
 RECENT = 5
 
@@ -68,7 +73,7 @@ class BackupDetailView(BackupPage):
             "made_by": made_by.first(),
             "actions": actions_of(self.principal, self.backup, active),
             "damage": damage_of(self.principal, self.backup),
-            "kept": kept_of(self.principal, self.backup),
+            "kept": retention_status_of(self.principal, self.backup),
             "seen": self.backup.status,
             "reload": bool(active),
         }

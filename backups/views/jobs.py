@@ -12,17 +12,17 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from backups import services
-from backups.forms import JobFilter, OneClustersJobFilter
-from backups.models import BackupJob, BackupPolicy
+from backups.filters import JobFilter, OneClustersJobFilter
+from backups.models import BackupJob
 from backups.permissions import scope_of
-from backups.views.shown import job_row, job_rows, jobs_of
+from backups.policies.models import BackupPolicy
+from backups.services.jobs import cancel_job, retry_job
+from backups.views.presenters import job_row, job_rows, jobs_of
 from clusters.views.detail import ClusterPage
 from vbase_console.organizations.scopes import LIST_BACKUPS
-from vbase_console.pages.base import Page
-from vbase_console.pages.editing import FormPage
-from vbase_console.pages.listing import ListPage
-from vbase_console.pages.requests import wants_fragment
+from vbase_console.web.forms import FormPage
+from vbase_console.web.lists import ListPage
+from vbase_console.web.views import Page, wants_fragment
 
 
 class JobListView(ListPage):
@@ -118,7 +118,7 @@ class JobCancelView(JobChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()
-        services.cancel_job(self.job, by=self.principal.label)
+        cancel_job(self.job, by=self.principal.label)
         return redirect("job-detail", *self.address)
 
 
@@ -128,6 +128,6 @@ class JobRetryView(JobChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()
-        again = services.retry_job(self.job, by=self.principal.label).task
+        again = retry_job(self.job, by=self.principal.label).task
         self.operation_id = again.task_id
         return redirect("job-detail", self.principal.organization_name, self.operation_id)

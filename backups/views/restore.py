@@ -12,17 +12,22 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from backups import services
 from backups.forms import RestoreForm, offered_by
-from backups.preflight import Preflight
+from backups.restore.preflight import Preflight
+from backups.services.locks import require_available
+from backups.services.restores import (
+    accept_restore,
+    ahead_of_a_restore,
+    look_ahead,
+    prepare_restore,
+)
 from backups.views.detail import BackupPage
-from backups.views.ticking import Ticking
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.errors import ConsoleError, PermissionDenied
+from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
-from vbase_console.pages.editing import FormPage, show_refusal
-from vbase_console.pages.errors import status_of
+from vbase_console.web.errors import status_of
+from vbase_console.web.forms import FormPage, Ticking, show_refusal
 
 MOST_TARGETS = 500
 KEPT = ("target", "db_name", "on_conflict", "suffix")
@@ -61,12 +66,12 @@ class RestoreView(FormPage, BackupPage):
 
     def prepare(self) -> None:
         """The target is asked here, before anything is locked."""
-        services.require_available(self.backup)
+        require_available(self.backup)
         super().prepare()
         self.ask(self.target)
 
     def ask(self, target: Cluster) -> None:
-        self.found = services.look_ahead(self.backup, target, **self.bound.wish())
+        self.found = look_ahead(self.backup, target, **self.bound.wish())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         kept = {name: given[name] for name in KEPT if given[name]}
@@ -76,7 +81,7 @@ class RestoreView(FormPage, BackupPage):
             target=self.target,
             total=_total(self.found),
             replaced=sum(step.replaces for step in self.found.steps),
-            waits_for=services.ahead_of_a_restore(self.target).visible_to(self.principal)[:1],
+            waits_for=ahead_of_a_restore(self.target).visible_to(self.principal)[:1],
             back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
         )
 
@@ -108,10 +113,10 @@ class RestoreConfirmView(RestoreView):
 
     def ask(self, target: Cluster) -> None:
         self.object_id = target.service_id
-        self.asked = services.prepare_restore(self.backup, target, **self.bound.wish())
+        self.asked = prepare_restore(self.backup, target, **self.bound.wish())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        job = services.accept_restore(self.asked, by=self.principal.label)
+        job = accept_restore(self.asked, by=self.principal.label)
         self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
 

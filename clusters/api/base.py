@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
-from clusters.api.shapes import ServiceTask, TaskOfCluster
+from clusters.api.responses import ServiceTask, TaskOfCluster
 from clusters.models import Cluster
 from clusters.states import TaskKind
 from vbase_console.api.serializers import accepted

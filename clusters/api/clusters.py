@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView
-from clusters.api.messages import (
+from clusters.api.requests import (
     ClusterBody,
     CreateClusterRequest,
     DeleteClusterQuery,
@@ -19,7 +19,7 @@ from clusters.api.messages import (
     UpdateClusterRequest,
     naming_resources,
 )
-from clusters.api.shapes import (
+from clusters.api.responses import (
     ClusterAnswer,
     ClusterConfiguration,
     Configuration,
@@ -27,7 +27,7 @@ from clusters.api.shapes import (
     ServiceInfo,
     Settings,
 )
-from clusters.hands import get_driver
+from clusters.driver import get_driver
 from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.resources import resources_of

@@ -9,8 +9,8 @@ from rest_framework.response import Response
 from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView
-from clusters.api.messages import UNSPECIFIED, ListServicesQuery, ServiceBody
-from clusters.api.shapes import (
+from clusters.api.requests import UNSPECIFIED, ListServicesQuery, ServiceBody
+from clusters.api.responses import (
     ListServicesAnswer,
     ServiceAccess,
     ServiceAccessAnswer,

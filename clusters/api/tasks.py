@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView, shown
-from clusters.api.messages import TaskBody
-from clusters.api.shapes import (
+from clusters.api.requests import TaskBody
+from clusters.api.responses import (
     InProgressTasksAnswer,
     ServiceTaskDetail,
     TaskAnswer,

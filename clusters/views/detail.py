@@ -12,17 +12,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.hands import get_driver
+from clusters.driver import get_driver
 from clusters.models import Cluster
 from clusters.protection import is_anybody_registered, protection_of
-from clusters.views import shown
-from vbase_console.errors import ConsoleError, NotFound, PermissionDenied
+from clusters.views import presenters
+from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
 from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
-from vbase_console.pages.base import Page
-from vbase_console.pages.errors import status_of
-from vbase_console.pages.requests import wants_fragment
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import FINISHED
+from vbase_console.web.errors import status_of
+from vbase_console.web.views import Page, wants_fragment
 
 RECENT = 5
 
@@ -62,15 +61,15 @@ class ClusterDetailView(ClusterPage):
 
     def live(self) -> dict[str, Any]:
         """What changes while a task runs; the page shows it first and the poll refreshes it."""
-        tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=shown.KINDS)
+        tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=presenters.KINDS)
         waiting = list(tasks.active().in_turn_order().visible_to(self.principal))
         ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT]
-        rows = shown.task_rows(self.principal, [*waiting, *ended], [self.cluster])
+        rows = presenters.task_rows(self.principal, [*waiting, *ended], [self.cluster])
         versions = get_driver().capabilities.versions
         return {
             "active": rows[: len(waiting)],
             "recent": rows[len(waiting) :],
-            "actions": shown.actions_of(self.principal, self.cluster, waiting, versions),
+            "actions": presenters.actions_of(self.principal, self.cluster, waiting, versions),
             "progress_address": self.address("cluster-progress")
             + "?"
             + urlencode(self.marks(rows)),
@@ -78,18 +77,18 @@ class ClusterDetailView(ClusterPage):
             **self.protection(),
         }
 
-    def marks(self, rows: list[shown.TaskRow]) -> dict[str, str]:
+    def marks(self, rows: list[presenters.TaskRow]) -> dict[str, str]:
         return {
-            "cluster": shown.digest_of_cluster(self.cluster),
-            "access": shown.digest_of_access(self.cluster),
-            "tasks": shown.digest_of_tasks(row.task for row in rows),
+            "cluster": presenters.digest_of_cluster(self.cluster),
+            "access": presenters.digest_of_access(self.cluster),
+            "tasks": presenters.digest_of_tasks(row.task for row in rows),
         }
 
     def access(self) -> dict[str, Any]:
-        connectable = shown.connectable(self.cluster)
+        connectable = presenters.connectable(self.cluster)
         return {
             "connectable": connectable,
-            "address": shown.address_of(self.cluster) if connectable else "",
+            "address": presenters.address_of(self.cluster) if connectable else "",
         }
 
     def protection(self) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.forms import TaskFilter
+from clusters.filters import TaskFilter
 from clusters.models import Cluster
 from clusters.permissions import scope_of
 from clusters.views.detail import ClusterPage
-from clusters.views.shown import KINDS, TaskRow, task_row, task_rows
+from clusters.views.presenters import KINDS, TaskRow, task_row, task_rows
 from vbase_console.organizations.scopes import GET_CLUSTER
-from vbase_console.pages.base import Page
-from vbase_console.pages.editing import FormPage
-from vbase_console.pages.listing import ListPage
-from vbase_console.pages.requests import wants_fragment
 from vbase_console.tasks.models import Task
+from vbase_console.web.forms import FormPage
+from vbase_console.web.lists import ListPage
+from vbase_console.web.views import Page, wants_fragment
 
 READING_TASKS = {"GET": GET_CLUSTER}
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from clusters.models import Cluster
 from tests.api.client import Api
-from vbase_console.api.body import DEEPEST, read_object
-from vbase_console.errors import InvalidArgument
+from vbase_console.api.parsers import DEEPEST, read_object
+from vbase_console.core.errors import InvalidArgument
 
 HOSTILE = {
     "a list": "[]",

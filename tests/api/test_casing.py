@@ -68,7 +68,7 @@ def test_every_unknown_field_is_named(api: Api) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.dictionaries(st.sampled_from(["a_b", "aB", "A_B", "ü_ö", "x-y", "_"]), st.text("aB_ü")))
 def test_labels_are_never_recased(labels: dict[str, str]) -> None:
-    from clusters.api.shapes import ServiceInfo
+    from clusters.api.responses import ServiceInfo
     from clusters.validation import check_labels
 
     row = Cluster(organization_id=None, labels=check_labels(labels))

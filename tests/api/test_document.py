@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from tests.api.operations import Served, served
-from vbase_console.htmx import CONTENT_SECURITY_POLICY
+from vbase_console.core.middleware import CONTENT_SECURITY_POLICY
 
 EVERY = served()
 IDS = [one.operation.name for one in EVERY]

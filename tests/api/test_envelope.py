@@ -9,7 +9,7 @@ from clusters import services
 from tests.api.client import Api, Said
 from vbase_console.api import authentication
 from vbase_console.api.errors import STATUS_OF, exception_handler, refusal_of
-from vbase_console.errors import Aborted, ConsoleError, ResourceExhausted, Unavailable
+from vbase_console.core.errors import Aborted, ConsoleError, ResourceExhausted, Unavailable
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from clusters.models import Cluster
-from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.authentication import principal_of_member
 
 
 def without_protection(request: HttpRequest, cluster_id: str) -> HttpResponse:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from django.contrib.auth.models import User
 from django.test import Client
 
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup
+from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
-from backups.services import verify_backup
+from backups.services.backups import verify_backup
 from backups.states import BackupStatus
 from clusters.models import Cluster
 from clusters.services import create_cluster
-from vbase_console.organizations.access import principal_of_member
+from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.services import issue_api_key
 from vbase_console.tasks.models import Task

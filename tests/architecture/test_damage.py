@@ -12,17 +12,18 @@ PACKAGES = ("backups", "clusters", "vbase_console")
 THE_PLACE = {
     "backups/models.py": "the column, and what is read of it",
     "backups/states.py": "the conditions that databases filter by",
-    "backups/services/keeping.py": "keeps the finder when a look finds more",
+    "backups/services/backups.py": "keeps the finder when a look finds more",
     "backups/janitor.py": "fetches the column with its rows, because `is_damaged` reads it",
     "backups/admin.py": "sorts by the column; shows `is_damaged`",
 }
 """Files that name the column `damaged_by`; all others read `is_damaged`, `good()`, `damaged()`."""
 
 LISTS_ALL = {
-    "backups/guardian.py": "names all backups that go or stay with a cluster, damaged ones as such",
+    "backups/cluster_protection.py": "names all backups that go or stay with a cluster, damaged "
+    "ones as such",
     "backups/policies/pruning.py": "retention decides on damaged ones, too, and counts none",
-    "backups/views/policies_changes.py": "lists what a policy leaves, damaged ones as such",
-    "vbase_console/pages/cluster.py": "lists what a cluster leaves, damaged ones as such",
+    "backups/policies/views/actions.py": "lists what a policy leaves, damaged ones as such",
+    "vbase_console/dashboard/cluster.py": "lists what a cluster leaves, damaged ones as such",
     "backups/models.py": "defines it",
 }
 """Files that may call `available()`, which damaged backups belong to, and why."""

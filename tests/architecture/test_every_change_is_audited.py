@@ -16,7 +16,7 @@ from tests.architecture.cast import Cast, values_of, with_session
 from tests.architecture.routes import CHANGING, Route, all_routes
 from vbase_console.organizations.models import AuditEntry
 
-ELSEWHERE = "proven step by step in tests/pages/test_history_of_people.py"
+ELSEWHERE = "proven step by step in tests/web/test_history_of_people.py"
 # Route → why a call leaves no row.
 UNAUDITED: dict[str, str] = {
     **dict.fromkeys(

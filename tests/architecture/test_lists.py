@@ -11,7 +11,7 @@ from django.conf import settings
 
 from tests.architecture.cast import Cast, values_of
 from tests.architecture.routes import Route, all_routes
-from vbase_console.pages.listing import FilterForm
+from vbase_console.web.lists import FilterForm
 
 ROOT: Path = settings.BASE_DIR
 # Module that pages rows by itself → why the common list does not do it.
@@ -71,7 +71,7 @@ def test_nobody_else_pages_rows() -> None:
     pagers = {
         path.relative_to(ROOT).as_posix() for path in doors if "Paginator(" in path.read_text()
     }
-    assert pagers == {"vbase_console/pages/listing.py", *PAGED_OTHERWISE}
+    assert pagers == {"vbase_console/web/lists.py", *PAGED_OTHERWISE}
 
 
 def test_every_head_sorts_both_ways_and_says_which(people: Cast) -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from tests.distributed.units import UNITS
 from vbase_console.celery import app
-from vbase_console.supervision.programs import console_programs
+from vbase_console.supervisor.programs import console_programs
 
 ROUTED = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from vbase_console.settings import env
-from vbase_console.settings.storage import broker_options, database_settings
+from vbase_console.settings.connections import broker_options, database_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"""\benv_(\w+)\(\s*"(VBASE_[A-Z_]+)\"""")
@@ -46,8 +46,8 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
     readers = {path.name for path in _modules("vbase_console") if direct.search(path.read_text())}
     assert readers == {
         "test.py",  # sets defaults of its own
-        "supervisor.py",  # sees to it that others can read it
-        "leftovers.py",  # reads it of other processes
+        "__main__.py",  # of the supervisor: sees to it that others can read it
+        "startup.py",  # reads it of other processes
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 
 from vbase_console.organizations.models import AuditEntry, Organization
-from vbase_console.settings.storage import database_settings
+from vbase_console.settings.connections import database_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 WRITERS = 8

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from backups import hands as backup_hands
+from backups import connections as backup_connections
 from backups.stores.local import LocalStore
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers.embedded.driver import EmbeddedDriver
-from clusters.drivers.embedded.stopping import stop_all
+from clusters.drivers.embedded.shutdown import stop_all
 from clusters.models import Cluster
 from tests.backups.handing_on import as_new
 
@@ -34,19 +34,19 @@ def machine() -> Iterator[Path]:
 @pytest.fixture
 def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDriver]:
     """The embedded driver behind `get_driver`, instead of the memory one."""
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
     own = EmbeddedDriver(machine, b"k" * 32)
-    monkeypatch.setattr(hands, "load_driver", lambda *a, **k: own)
+    monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)
     yield own
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture
 def store(tmp_path: Path, settings: object) -> Iterator[LocalStore]:
     settings.BACKUP_STORE = str(tmp_path / "store")  # type: ignore[attr-defined]
-    backup_hands.get_store.cache_clear()
-    yield backup_hands.get_store()
-    backup_hands.get_store.cache_clear()
+    backup_connections.get_store.cache_clear()
+    yield backup_connections.get_store()
+    backup_connections.get_store.cache_clear()
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from backups.hands import connected, snapshots_of
+from backups.connections import connected, snapshots_of
 from backups.milvus.client import Client
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
 from clusters.states import ServiceStatus
-from vbase_console import identifiers
+from vbase_console.core import ids
 
 FIRST = "default"
 
@@ -35,10 +35,10 @@ def as_new(make_cluster: Callable[[], Cluster], driver: EmbeddedDriver) -> Clust
 
 @contextmanager
 def _next_cluster_id(cluster_id: str) -> Iterator[None]:
-    new_id = identifiers.new_id
+    new_id = ids.new_id
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            identifiers, "new_id", lambda prefix: cluster_id if prefix == "vc" else new_id(prefix)
+            ids, "new_id", lambda prefix: cluster_id if prefix == "vc" else new_id(prefix)
         )
         yield
 

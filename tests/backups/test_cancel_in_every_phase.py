@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from pymilvus import MilvusClient
 
-from backups import capture, services
 from backups.archive.reader import ArchiveReader
 from backups.archive.verify import findings
-from backups.hands import connected, snapshots_of
+from backups.capture import job as capture_job
+from backups.connections import connected, snapshots_of
 from backups.milvus import pinned
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -58,9 +60,9 @@ class Canceller:
 def canceller(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Canceller:
     """With many small parts and batches, and no heartbeat that would tell of the request."""
     settings.LEASE_SECONDS = 60
-    write = capture.write_parts
+    write = capture_job.write_parts
     monkeypatch.setattr(
-        capture, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
     )
     monkeypatch.setattr(pinned, "_batch_rows", lambda metadata: 16)
     return Canceller(monkeypatch)
@@ -81,7 +83,7 @@ def test_a_backup(
     fill(milvus, rows=ROWS)
     before = world(cluster, milvus)
     canceller.phase = phase
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     run_task(job.task.task_id)
     assert (canceller.asked, canceller.batches_since <= 1) == (True, True)
     assert ended(job) == ("CANCELLED", "GONE")
@@ -102,7 +104,7 @@ def test_a_restore(
     milvus.delete("images", filter="id < 20")
     before = world(cluster, milvus)
     canceller.phase = phase
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     run_task(job.task.task_id)
     assert (canceller.asked, canceller.batches_since <= 1) == (True, True)
     assert ended(job) == ("CANCELLED", "AVAILABLE")
@@ -118,7 +120,7 @@ def test_what_was_cancelled_can_be_asked_again(
     milvus.delete("images", filter="id < 20")
     canceller.phase = "comparing"
     for state in ("CANCELLED", "SUCCEEDED"):
-        job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
         run_task(job.task.task_id)
         assert ended(job) == (state, "AVAILABLE")
     assert rows_of(milvus) == promised
@@ -127,7 +129,7 @@ def test_what_was_cancelled_can_be_asked_again(
 def a_backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=ROWS)
     milvus.create_alias("images", "pictures")
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 

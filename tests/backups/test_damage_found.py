@@ -9,18 +9,19 @@ import pytest
 from django.utils import timezone
 from pymilvus import MilvusClient
 
-from backups import services
 from backups.archive.codec import canonical_json, strict_json
 from backups.archive.damage import ArchiveDamaged, Finding
 from backups.archive.parts import sha256_of
-from backups.hands import open_archive
+from backups.connections import open_archive
 from backups.models import FOUND_BY_READING, Backup, BackupJob
+from backups.services.backups import read_archive, take_backup, verify_backup
+from backups.services.restores import look_ahead, restore_backup
 from backups.stores.base import put
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import taken_over
-from vbase_console.errors import FailedPrecondition
+from vbase_console.core.errors import FailedPrecondition
 from vbase_console.tasks.attempts import Attempt
 
 Work = Callable[[], int]
@@ -33,7 +34,7 @@ def take(cluster: Cluster, milvus: MilvusClient, work: Work) -> Callable[[str], 
     fill(milvus, rows=20)
 
     def take(name: str) -> Backup:
-        services.take_backup(cluster, collection_names=["images"], backup_name=name, by="alice")
+        take_backup(cluster, collection_names=["images"], backup_name=name, by="alice")
         work()
         now = timezone.now()
         Backup.objects.filter(name=name).update(verified_at=now, proven_at=now)
@@ -50,8 +51,8 @@ def backup(take: Callable[[str], Backup]) -> Backup:
 @pytest.fixture
 def asks(backup: Backup, cluster: Cluster) -> dict[str, Ask]:
     return {
-        "VERIFY": lambda: services.verify_backup(backup, by="alice"),
-        "RESTORE": lambda: services.restore_backup(backup, cluster, db_name="other", by="alice"),
+        "VERIFY": lambda: verify_backup(backup, by="alice"),
+        "RESTORE": lambda: restore_backup(backup, cluster, db_name="other", by="alice"),
     }
 
 
@@ -90,7 +91,7 @@ def test_an_archive_of_another_backup_is_damage(
     backup: Backup, take: Callable[[str], Backup], store: LocalStore, work: Work
 ) -> None:
     exchange(store, backup, take("second"))
-    job = services.verify_backup(backup, by="alice")
+    job = verify_backup(backup, by="alice")
     work()
     assert "manifest.json: it is not the one that was sealed" in message_of(job)
     assert trust_in(backup) == (False, None, None, job.task.task_id)
@@ -100,7 +101,7 @@ def test_an_archive_that_was_written_anew_is_damage(
     backup: Backup, store: LocalStore, work: Work
 ) -> None:
     rewrite(store, backup)
-    job = services.verify_backup(backup, by="alice")
+    job = verify_backup(backup, by="alice")
     work()
     assert "manifest.json: it is not the one that was sealed" in message_of(job)
     assert trust_in(backup) == (False, None, None, job.task.task_id)
@@ -123,23 +124,19 @@ def test_what_is_whole_of_a_damaged_backup_is_restored_and_the_rest_refused(
 ) -> None:
     fill(milvus, "whole", rows=5)
     fill(milvus, "broken", rows=6)
-    services.take_backup(
-        cluster, collection_names=["whole", "broken"], backup_name="two", by="alice"
-    )
+    take_backup(cluster, collection_names=["whole", "broken"], backup_name="two", by="alice")
     work()
     backup = Backup.objects.get(name="two")
     (part,) = open_archive(backup).manifest.collection("broken").parts
     Path(store.root, backup.directory, part.name).unlink()
-    services.verify_backup(backup, by="alice")
+    verify_backup(backup, by="alice")
     work()
     backup.refresh_from_db()
     assert backup.findings == [Finding(part.name, "it is missing")]
     with pytest.raises(FailedPrecondition, match=f"of 'broken' {part.name}: it is missing"):
-        services.restore_backup(backup, cluster, db_name="all", by="alice")
+        restore_backup(backup, cluster, db_name="all", by="alice")
     whole = ["whole"]
-    job = services.restore_backup(
-        backup, cluster, db_name="some", collection_names=whole, by="alice"
-    )
+    job = restore_backup(backup, cluster, db_name="some", collection_names=whole, by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -153,7 +150,7 @@ def test_a_dry_run_that_finds_the_manifest_gone_notes_it(
 ) -> None:
     Path(store.root, backup.directory, "manifest.json").unlink()
     with pytest.raises(FailedPrecondition, match=r"manifest\.json: it is missing"):
-        services.look_ahead(backup, cluster, db_name="other")
+        look_ahead(backup, cluster, db_name="other")
     assert trust_in(backup) == (False, None, None, FOUND_BY_READING)
 
 
@@ -164,7 +161,7 @@ def test_a_look_beside_a_verification_keeps_what_each_has_found(
     Backup.objects.filter(pk=backup.pk).mark_damaged(by="job-1", findings=[known])
     Path(store.root, backup.directory, "manifest.json").unlink()
     with pytest.raises(ArchiveDamaged):
-        services.read_archive(backup)
+        read_archive(backup)
     backup.refresh_from_db()
     assert backup.findings == [known, Finding("manifest.json", "it is missing")]
     assert (backup.damaged_by, backup.can_be_read) == ("job-1", False)

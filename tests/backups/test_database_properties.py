@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from backups import services
-from backups.hands import open_archive
+from backups.connections import open_archive
 from backups.milvus import database
 from backups.milvus.client import Client
 from backups.milvus.errors import Refused
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import dies, taken_over
@@ -44,13 +45,13 @@ def source(milvus: MilvusClient) -> MilvusClient:
 
 @pytest.fixture
 def backup(cluster: Cluster, source: MilvusClient, work: Work) -> Backup:
-    job = services.take_backup(cluster, collection_names=["times"], db_name="source", by="alice")
+    job = take_backup(cluster, collection_names=["times"], db_name="source", by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
 
 def restored(backup: Backup, cluster: Cluster, work: Work, **options: str) -> BackupJob:
-    job = services.restore_backup(backup, cluster, by="alice", **options)
+    job = restore_backup(backup, cluster, by="alice", **options)
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -109,7 +110,7 @@ def test_a_restore_over_the_same_database_is_no_loss(
 def test_limits_are_set_when_all_rows_are_there(
     backup: Backup, cluster: Cluster, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backups.filling import Filling
+    from backups.restore.inserting import Filling
 
     during: list[dict[str, str]] = []
     insert = Filling.insert
@@ -171,7 +172,7 @@ def test_a_death_at_any_effect_leaves_a_database_with_all_of_them(
 ) -> None:
     for effect in range(1, 100):
         name = f"after_{effect}"
-        job = services.restore_backup(backup, cluster, db_name=name, by="alice")
+        job = restore_backup(backup, cluster, db_name=name, by="alice")
         if not dies(job.task, at=effect):
             break
         assert taken_over(job.task).state == "SUCCEEDED"
@@ -183,7 +184,7 @@ def test_a_collection_of_a_database_without_properties_loses_none(
     cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
     fill(milvus, rows=3)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     assert open_archive(backup).manifest.capture.database_properties == {}

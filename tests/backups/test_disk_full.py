@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 
-from backups import hands, services
-from backups.janitor import sweep_janitor
+from backups import connections
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.jobs import retry_job
+from backups.services.restores import restore_backup
 from backups.stores import local
 from backups.stores.local import LocalStore
+from backups.sweeps import sweep_janitor
 from clusters.drivers.embedded.layout import ClusterDirectory
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -61,15 +64,15 @@ def test_a_backup_that_fills_its_store_leaves_nothing_and_can_be_asked_for_again
 ) -> None:
     fill(milvus, rows=ROWS)
     wanted = {"collection_names": ["images"], "backup_name": "nightly", "by": "alice"}
-    job = services.take_backup(cluster, **wanted)
+    job = take_backup(cluster, **wanted)
     assert ended(job, work) == "FAILED"
     assert "The backup store is full" in job.task.message
     assert "ask again" in job.task.message
     sweep_janitor()
     assert list(store.list(job.backup.directory)) == []
-    assert hands.snapshots_of(cluster).names() == []
+    assert connections.snapshots_of(cluster).names() == []
     full_after_two_parts.undo()
-    assert ended(services.take_backup(cluster, **wanted), work) == "SUCCEEDED"
+    assert ended(take_backup(cluster, **wanted), work) == "SUCCEEDED"
 
 
 def test_what_filled_the_store_does_not_name_its_place(
@@ -81,7 +84,7 @@ def test_what_filled_the_store_does_not_name_its_place(
     full_after_two_parts: pytest.MonkeyPatch,
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     assert ended(job, work) == "FAILED"
     assert store.root not in job.task.message
 
@@ -110,11 +113,11 @@ def test_a_restore_into_a_full_cluster_leaves_it_as_it_was_and_can_be_asked_for_
     how: dict[str, str],
 ) -> None:
     fill(milvus, rows=ROWS)
-    taken = services.take_backup(cluster, collection_names=["images"], by="alice")
+    taken = take_backup(cluster, collection_names=["images"], by="alice")
     assert ended(taken, work) == "SUCCEEDED"
     backup = Backup.objects.get()
     before = rows_of(milvus)
-    job = services.restore_backup(backup, cluster, **how, by="alice")
+    job = restore_backup(backup, cluster, **how, by="alice")
     no_room(True)
     assert ended(job, work) == "FAILED"
     assert "The cluster's disk is full" in job.task.message
@@ -122,5 +125,5 @@ def test_a_restore_into_a_full_cluster_leaves_it_as_it_was_and_can_be_asked_for_
     assert (rows_of(milvus), hidden(cluster)) == (before, [])
     assert milvus.list_databases() == ["default"]
     no_room(False)
-    again = services.retry_job(job, by="alice")
+    again = retry_job(job, by="alice")
     assert ended(again, work) == "SUCCEEDED", again.task.message

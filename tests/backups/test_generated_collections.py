@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from pymilvus import MilvusClient
 
-from backups import services
-from backups.hands import connected, open_archive, snapshots_of
+from backups.connections import connected, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from clusters.models import Cluster
 from tests.backups.stories import Story, nasty_keys, stories, with_rows
 from tests.milvus.rooms import by_partition, checksum
@@ -59,14 +60,14 @@ def drop(milvus: MilvusClient, name: str) -> None:
 def comes_back(story: Story, cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
     story.live(milvus, name := f"c_{uuid.uuid4().hex[:12]}")
     before = seen(cluster, name)
-    job = services.take_backup(cluster, collection_names=[name], by="alice")
+    job = take_backup(cluster, collection_names=[name], by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     if not story.has_auto_ids:
         expected = checksum(story.kept(before[0]))
         assert open_archive(backup).manifest.collection(name).row_checksum == expected
     drop(milvus, name)
-    restore = services.restore_backup(backup, cluster, by="alice")
+    restore = restore_backup(backup, cluster, by="alice")
     work()
     task = Task.objects.get(pk=restore.pk)
     assert task.state == "SUCCEEDED", task.message

@@ -8,10 +8,13 @@ import pytest
 from django.db import connection
 from pymilvus import MilvusClient
 
-from backups import capture, restore, services
 from backups.archive.verify import findings
-from backups.hands import snapshots_of
+from backups.capture import job as capture_job
+from backups.connections import snapshots_of
 from backups.models import Backup, SealedPart
+from backups.restore import job as restore_job
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from backups.stores.local import LocalStore, _StagedFile
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -30,7 +33,7 @@ FEWEST_EFFECTS = 5
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=ROWS)
     milvus.create_alias("images", "pictures")
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -38,9 +41,9 @@ def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a few rows, so that there are several."""
-    write = capture.write_parts
+    write = capture_job.write_parts
     monkeypatch.setattr(
-        capture, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
     )
     monkeypatch.setattr("backups.milvus.pinned._batch_rows", lambda metadata: 16)
 
@@ -50,7 +53,7 @@ def test_a_backup_survives_a_death_before_any_effect(
 ) -> None:
     fill(milvus, rows=ROWS)
     for effect in range(1, 100):
-        job = services.take_backup(cluster, collection_names=["images"], by="alice")
+        job = take_backup(cluster, collection_names=["images"], by="alice")
         died = dies(job.task, at=effect)
         taken_over(job.task)
         job.backup.refresh_from_db()
@@ -66,7 +69,7 @@ def test_sealed_parts_are_not_read_again(
     cluster: Cluster, milvus: MilvusClient, small_parts: None
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     assert dies(job.task, at=5)
     sealed = list(SealedPart.objects.order_by("number").values_list("pk", flat=True))
     assert sealed
@@ -89,7 +92,7 @@ def test_nobody_can_take_over_while_a_part_appears(
 
     monkeypatch.setattr(_StagedFile, "publish", watched)
     fill(milvus, rows=ROWS)
-    run_task(services.take_backup(cluster, collection_names=["images"], by="alice").task.task_id)
+    run_task(take_backup(cluster, collection_names=["images"], by="alice").task.task_id)
     assert (len(seen) >= 2, all(seen)) == (True, True)
 
 
@@ -97,7 +100,7 @@ def test_a_cancelled_backup_leaves_nothing(
     cluster: Cluster, milvus: MilvusClient, store: LocalStore, small_parts: None
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     assert dies(job.task, at=5)
     tasks.request_cancel(job.task, by="alice")
     assert taken_over(job.task).state == "CANCELLED"
@@ -111,7 +114,7 @@ def test_a_restore_survives_a_death_before_any_effect(
     promised = rows_of(milvus)
     for effect in range(1, 100):
         milvus.delete("images", filter=f"id < {effect}")
-        job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
         died = dies(job.task, at=effect)
         assert taken_over(job.task).state == "SUCCEEDED", job.task.message
         assert rows_of(milvus, "pictures") == promised, effect
@@ -128,7 +131,7 @@ def test_a_restore_that_dies_and_is_cancelled_leaves_the_target_as_it_was(
     for effect in range(1, 100):
         milvus.delete("images", filter=f"id < {effect}")
         before = rows_of(milvus)
-        job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
         if not dies(job.task, at=effect):
             break
         tasks.request_cancel(job.task, by="alice")
@@ -143,9 +146,9 @@ def test_an_undo_that_fails_is_gone_on_with_and_nothing_else_happens(
 ) -> None:
     milvus.delete("images", filter="id < 20")
     before = rows_of(milvus)
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
-    monkeypatch.setattr(restore, "_swap", fail_for_good)
-    monkeypatch.setattr(restore, "tidy", lambda job: fail_for_now())
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    monkeypatch.setattr(restore_job, "_swap", fail_for_good)
+    monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
     run_task(job.task.task_id)
     monkeypatch.undo()
     job.task.refresh_from_db()
@@ -159,10 +162,10 @@ def test_what_the_tenant_makes_after_an_undo_is_left_alone(
 ) -> None:
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    job = services.restore_backup(backup, cluster, by="alice")
-    swap = restore._swap
-    monkeypatch.setattr(restore, "_swap", lambda *a: (swap_first(swap, *a), fail_for_good()))
-    monkeypatch.setattr(restore, "tidy", lambda job: fail_for_now())
+    job = restore_backup(backup, cluster, by="alice")
+    swap = restore_job._swap
+    monkeypatch.setattr(restore_job, "_swap", lambda *a: (swap_first(swap, *a), fail_for_good()))
+    monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
     run_task(job.task.task_id)
     monkeypatch.undo()
     fill(milvus, rows=7)
@@ -174,8 +177,8 @@ def test_a_sealed_backup_is_kept_whatever_becomes_of_its_cluster(
     cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
-    monkeypatch.setattr(capture, "_tidy_if_possible", die)
+    job = take_backup(cluster, collection_names=["images"], by="alice")
+    monkeypatch.setattr(capture_job, "_tidy_if_possible", die)
     with pytest.raises(Dead):
         run_task(job.task.task_id)
     monkeypatch.undo()
@@ -206,7 +209,7 @@ def die(*_: object) -> None:
 
 
 def hidden(cluster: Cluster) -> list[str]:
-    from backups.hands import connected
+    from backups.connections import connected
 
     with connected(cluster, "default") as client:
         return [name for name in client.collections() if name.startswith("_vbase_")]

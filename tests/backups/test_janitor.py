@@ -8,13 +8,14 @@ import pytest
 from django.utils import timezone
 from pymilvus import MilvusClient
 
-from backups import services
-from backups.hands import snapshots_of
-from backups.janitor import look_through_the_store, sweep_janitor
+from backups.connections import snapshots_of
+from backups.janitor import look_through_the_store
 from backups.models import Backup, BackupJob
+from backups.services.backups import delete_backup, take_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import put
 from backups.stores.local import LocalStore
+from backups.sweeps import sweep_janitor
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from vbase_console.tasks.models import Pulse
@@ -25,7 +26,7 @@ Work = Callable[[], int]
 @pytest.fixture
 def job(cluster: Cluster, milvus: MilvusClient, work: Work) -> BackupJob:
     fill(milvus, rows=20)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     job.backup.refresh_from_db()
     return job
@@ -113,7 +114,7 @@ def test_a_store_that_is_away_condemns_no_backup(
 def test_an_organization_without_backups_is_no_orphan(
     job: BackupJob, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
-    services.delete_backup(job.backup, by="alice")
+    delete_backup(job.backup, by="alice")
     work()
     sweep_janitor()
     assert "no backup of this console knows" not in caplog.text

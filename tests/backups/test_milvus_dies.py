@@ -10,12 +10,15 @@ import psutil
 import pytest
 from pymilvus import MilvusClient
 
-from backups import capture, filling, services
-from backups.hands import connected
+from backups.capture import job as capture_job
+from backups.connections import connected
 from backups.milvus.client import Client
 from backups.models import Backup
+from backups.restore import inserting
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
+from clusters.driver import spec_of
 from clusters.drivers.embedded.driver import EmbeddedDriver
-from clusters.hands import spec_of
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import taken_over
@@ -41,7 +44,7 @@ def bring_back(driver: EmbeddedDriver, cluster: Cluster) -> None:
 @pytest.fixture
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=100)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -53,11 +56,11 @@ def test_a_backup_goes_on_when_its_cluster_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(milvus, rows=100)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
-    pin = capture.pin
-    monkeypatch.setattr(capture, "pin", lambda *a: (kill(cluster), pin(*a))[1])
+    job = take_backup(cluster, collection_names=["images"], by="alice")
+    pin = capture_job.pin
+    monkeypatch.setattr(capture_job, "pin", lambda *a: (kill(cluster), pin(*a))[1])
     run_task(job.task.task_id)
-    monkeypatch.setattr(capture, "pin", pin)
+    monkeypatch.setattr(capture_job, "pin", pin)
     job.task.refresh_from_db()
     assert job.task.state == "PENDING"
     bring_back(driver, cluster)
@@ -72,11 +75,11 @@ def test_a_restore_goes_on_when_its_cluster_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = rows_of(milvus)
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
-    compare = filling.Filling.compare
-    monkeypatch.setattr(filling.Filling, "compare", lambda *a: (kill(cluster), compare(*a))[1])
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    compare = inserting.Filling.compare
+    monkeypatch.setattr(inserting.Filling, "compare", lambda *a: (kill(cluster), compare(*a))[1])
     run_task(job.task.task_id)
-    monkeypatch.setattr(filling.Filling, "compare", compare)
+    monkeypatch.setattr(inserting.Filling, "compare", compare)
     bring_back(driver, cluster)
     assert taken_over(job.task).state == "SUCCEEDED"
     assert rows_of(milvus) == before
@@ -114,7 +117,7 @@ def test_a_restore_ends_as_promised_wherever_its_cluster_was_killed(
 ) -> None:
     promised = rows_of(milvus)
     milvus.delete("images", filter="id < 20")
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     with killed_before(method, number, cluster):
         run_task(job.task.task_id)
     assert Task.objects.get(pk=job.pk).state == "PENDING"
@@ -134,7 +137,7 @@ def test_cancelled_meanwhile_it_leaves_the_target_as_it_was(
 ) -> None:
     milvus.delete("images", filter="id < 20")
     before = rows_of(milvus)
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     with killed_before(method, number, cluster):
         run_task(job.task.task_id)
     tasks.request_cancel(Task.objects.get(pk=job.pk), by="alice")

@@ -13,15 +13,18 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.grpc_gen import common_pb2
 
-from backups import capture, services, work
+from backups import archive_jobs
 from backups.archive.codec import FormatError
 from backups.archive.description import DataType, FieldDescription
 from backups.archive.manifest import Manifest
 from backups.archive.verify import findings
-from backups.hands import connected, open_archive
+from backups.capture import job as capture_job
+from backups.connections import connected, open_archive
 from backups.milvus import keys, wire
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from backups.stores.local import LocalStore
 from clusters.drivers.base import Endpoint
 from clusters.drivers.embedded.driver import EmbeddedDriver
@@ -68,16 +71,16 @@ def front(
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    write = capture.write_parts
+    write = capture_job.write_parts
     monkeypatch.setattr(
-        capture, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
     )
     for most in ("_FIRST_ROWS", "_MOST_ROWS"):
         monkeypatch.setattr(wire, most, AT_ONCE)
 
 
 def asked(cluster: Cluster, front: Front, *names: str) -> BackupJob:
-    job = services.take_backup(cluster, collection_names=names, by="alice")
+    job = take_backup(cluster, collection_names=names, by="alice")
     front.forget()
     return job
 
@@ -147,7 +150,7 @@ def test_an_alias_beside_what_it_means_is_one_collection(
 
 
 def test_what_cannot_be_written_down_is_said_and_not_tried_again() -> None:
-    with pytest.raises(JobFailed, match="twice") as caught, work._in_words():
+    with pytest.raises(JobFailed, match="twice") as caught, archive_jobs._in_words():
         raise FormatError("a collection stands in it twice")
     assert caught.value.permanent
 
@@ -183,7 +186,7 @@ def test_rows_that_expired_since_they_were_read_are_not_missing(
 
 
 def dies_after_some_parts(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep, kept = capture._keep, []
+    keep, kept = capture_job._keep, []
 
     def keep_some(*arguments: Any) -> None:
         if len(kept) == SEALED:
@@ -191,7 +194,7 @@ def dies_after_some_parts(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> No
         kept.append(keep(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(capture, "_keep", keep_some)
+        patch.setattr(capture_job, "_keep", keep_some)
         with pytest.raises(Dead):
             run_task(job.task.task_id)
 
@@ -325,7 +328,7 @@ def test_indexes_that_are_built_before_rows_are_compared_are_counted(
     backup = backed_up(cluster, front, "images").backup
     said.clear()
     front.indexed, front.loaded = [0.25, 0.75], [40]
-    job = services.restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message

@@ -11,7 +11,7 @@ from backups.models import Backup, BackupJob
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
-from tests.pages.conftest import Browser, alices, browser_of
+from tests.web.conftest import Browser, alices, browser_of
 
 Work = Callable[[], int]
 __all__ = ["alices", "browser_of"]

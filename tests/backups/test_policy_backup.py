@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from pymilvus import MilvusClient
 
-from backups import services as backup_services
-from backups.models import Backup, PolicyRun
-from backups.policies.models import BackupPolicy
+from backups.models import Backup
+from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import create_policy, run_now
+from backups.services.jobs import retry_job
+from backups.services.restores import restore_backup
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 
@@ -78,7 +79,7 @@ def test_a_failed_run_can_be_tried_again(
     found, _ = run(make_policy(cluster), work)
     fill(milvus, "images")
     assert found.job is not None
-    backup_services.retry_job(found.job, by="alice")
+    retry_job(found.job, by="alice")
     work()
     again = PolicyRun.objects.select_related("job__task").get()
     assert again.status == "SUCCEEDED"
@@ -93,8 +94,6 @@ def test_what_a_policy_names_by_an_alias_comes_back_by_the_same_name(
     _, backup = run(policy, work)
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    backup_services.restore_backup(
-        backup, cluster, collection_names=policy.collection_names, by="alice"
-    )
+    restore_backup(backup, cluster, collection_names=policy.collection_names, by="alice")
     work()
     assert milvus.list_aliases("images")["aliases"] == ["pictures"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from backups import room
 from backups.archive.damage import ALL_PARTS, Finding
 from backups.archive.description import (
     CollectionDescription,
@@ -23,7 +22,8 @@ from backups.archive.manifest import Capture, CollectionContent, Manifest
 from backups.archive.parts import Part
 from backups.archive.scalars import Scalar
 from backups.milvus.server import Server
-from backups.preflight import Preflight, Target, Wish, preflight
+from backups.restore import disk_space
+from backups.restore.preflight import Preflight, Target, Wish, preflight
 
 EMBEDDED = Server(version="milvus_lite-3.2.2")
 NEW = Server(version="v2.6.3")
@@ -90,7 +90,7 @@ def test_too_little_room_is_refused_with_figures() -> None:
     found = looked(collection(), free_bytes=10 * 2**20)
     assert not found.is_clear
     assert "has 10.0 MB of free space" in found.refusals[0]
-    assert room.in_words(found.required_bytes) in found.refusals[0]
+    assert disk_space.in_words(found.required_bytes) in found.refusals[0]
 
 
 def test_enough_room_is_no_matter() -> None:
@@ -106,7 +106,7 @@ def test_room_that_nobody_can_tell_is_said_and_stops_nothing() -> None:
 
 def test_vectors_that_the_archive_packs_well_need_their_room_all_the_same() -> None:
     packed = looked(collection(), rows=1_000_000, size=1000)
-    assert packed.required_bytes == room.FACTOR * 1_000_000 * 128 * 4 + room.LOG_BYTES
+    assert packed.required_bytes == disk_space.FACTOR * 1_000_000 * 128 * 4 + disk_space.LOG_BYTES
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_vectors_that_the_archive_packs_well_need_their_room_all_the_same() -> N
     [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KB"), (2**40, "1.0 TB")],
 )
 def test_sizes_are_told_in_words(count: int, words: str) -> None:
-    assert room.in_words(count) == words
+    assert disk_space.in_words(count) == words
 
 
 # versions

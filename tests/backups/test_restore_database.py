@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 from pymilvus import MilvusClient
 
-from backups import databases, services
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
+from backups.restore import database
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import Dead, dies, taken_over
@@ -23,14 +25,14 @@ NAME = "elsewhere"
 @pytest.fixture
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=20)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
 
 @pytest.fixture
 def job(backup: Backup, cluster: Cluster) -> BackupJob:
-    return services.restore_backup(backup, cluster, db_name=NAME, by="alice")
+    return restore_backup(backup, cluster, db_name=NAME, by="alice")
 
 
 def dies_when_it_is_made(
@@ -93,14 +95,14 @@ def test_after_the_restore_it_is_its_tenants(
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED"
-    assert databases.MARK not in milvus.describe_database(NAME)
+    assert database.MARK not in milvus.describe_database(NAME)
 
 
 def test_a_death_before_any_effect_and_a_cancel_leave_no_database(
     backup: Backup, cluster: Cluster, milvus: MilvusClient
 ) -> None:
     for effect in range(1, 100):
-        job = services.restore_backup(backup, cluster, db_name=NAME, by="alice")
+        job = restore_backup(backup, cluster, db_name=NAME, by="alice")
         if not dies(job.task, at=effect):
             break
         ended = cancelled(job)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from backups import services
 from backups.archive.manifest import CollectionContent
-from backups.filling import Filling
-from backups.hands import access_to
+from backups.connections import access_to
 from backups.milvus import polling
 from backups.models import Backup
-from backups.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
+from backups.restore.inserting import Filling
+from backups.restore.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import Dead, taken_over
@@ -106,7 +107,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
 
 
 def taken(cluster: Cluster, work: Work, *names: str) -> Backup:
-    job = services.take_backup(cluster, collection_names=names, by="alice")
+    job = take_backup(cluster, collection_names=names, by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -118,7 +119,7 @@ def test_three_collections_move_on_together(
         fill(milvus, name, rows=400)
     backup = taken(cluster, work, "one", "two", "three")
     said.clear()
-    services.restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
     work()
     percents, phases = [percent for percent, _ in said], [phase for _, phase in said]
     assert percents == sorted(percents)
@@ -155,7 +156,7 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
 
     monkeypatch.setattr(Filling, "_say_indexed", cancelled_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     work()
     job.task.refresh_from_db()
     assert (job.task.state, len(counted)) == ("CANCELLED", 1)
@@ -174,7 +175,7 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
 
     monkeypatch.setattr(Filling, "_say_indexed", die_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
-    job = services.restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     with pytest.raises(Dead):
         run_task(job.task.task_id)
     monkeypatch.undo()

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pyarrow as pa
 
-from backups.capture import _Reading
+from backups.capture.job import _Reading
 from backups.milvus.scan import Scanned
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 from pymilvus import MilvusClient
 
-from backups import services
 from backups.archive.layout import delete_archive
-from backups.hands import connected
+from backups.connections import connected
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
+from backups.restore.swap import Swap
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from backups.stores.local import LocalStore
-from backups.swap import Swap
 from clusters.milvus_names import MAX_NAME_BYTES
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -35,12 +36,12 @@ def restoring(cluster: Cluster, milvus: MilvusClient, work: Work) -> Callable[..
     def make(name: str = "images", **options: str) -> BackupJob:
         fill(milvus, name, rows=60)
         milvus.create_alias(name, "pictures")
-        backup = services.take_backup(cluster, collection_names=[name], by="alice").backup
+        backup = take_backup(cluster, collection_names=[name], by="alice").backup
         work()
         milvus.delete(name, filter="id < 20")
         backup = Backup.objects.get(pk=backup.pk)
         how = options or {"on_conflict": "REPLACE"}
-        return services.restore_backup(backup, cluster, by="alice", **how)
+        return restore_backup(backup, cluster, by="alice", **how)
 
     return make
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 
-from backups import services
 from backups.archive.verify import findings
 from backups.models import Backup
+from backups.services.backups import delete_backup, take_backup, verify_backup
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
-from vbase_console.errors import AlreadyExists, InvalidArgument, NotFound
+from vbase_console.core.errors import AlreadyExists, InvalidArgument, NotFound
 
 Work = Callable[[], int]
 
@@ -21,7 +21,7 @@ def test_it_writes_an_archive_that_is_whole(
     cluster: Cluster, milvus: MilvusClient, work: Work, store: LocalStore
 ) -> None:
     fill(milvus, rows=500)
-    job = services.take_backup(cluster, collection_names=["images"], by="alice")
+    job = take_backup(cluster, collection_names=["images"], by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     assert (backup.status, backup.row_count) == ("AVAILABLE", 500)
@@ -29,42 +29,42 @@ def test_it_writes_an_archive_that_is_whole(
 
 
 def test_it_leaves_no_snapshot_behind(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
-    from backups.hands import snapshots_of
+    from backups.connections import snapshots_of
 
     fill(milvus)
-    services.take_backup(cluster, collection_names=["images"], by="alice")
+    take_backup(cluster, collection_names=["images"], by="alice")
     work()
     assert snapshots_of(cluster).names() == []
 
 
 def test_it_names_collections_that_are_not_there(cluster: Cluster) -> None:
     with pytest.raises(NotFound, match="nothing_here"):
-        services.take_backup(cluster, collection_names=["nothing_here"], by="alice")
+        take_backup(cluster, collection_names=["nothing_here"], by="alice")
 
 
 def test_it_wants_at_least_one_collection(cluster: Cluster) -> None:
     with pytest.raises(InvalidArgument, match="at least one"):
-        services.take_backup(cluster, collection_names=[], by="alice")
+        take_backup(cluster, collection_names=[], by="alice")
 
 
 def test_it_refuses_a_name_that_is_taken(cluster: Cluster, milvus: MilvusClient) -> None:
     fill(milvus)
-    services.take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
+    take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
     with pytest.raises(AlreadyExists, match="one"):
-        services.take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
+        take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
 
 
 def test_it_verifies_and_deletes(
     cluster: Cluster, milvus: MilvusClient, work: Work, store: LocalStore, tmp_path: Path
 ) -> None:
     fill(milvus)
-    backup = services.take_backup(cluster, collection_names=["images"], by="alice").backup
+    backup = take_backup(cluster, collection_names=["images"], by="alice").backup
     work()
-    services.verify_backup(backup, by="alice")
+    verify_backup(backup, by="alice")
     work()
     backup.refresh_from_db()
     assert backup.verified_at is not None
-    services.delete_backup(backup, by="alice")
+    delete_backup(backup, by="alice")
     work()
     backup.refresh_from_db()
     assert backup.status == "GONE"

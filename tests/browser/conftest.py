@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers.base import Progress
 from clusters.drivers.memory import MemoryDriver
 from tests.conftest import PASSWORD
@@ -77,8 +77,8 @@ def stepped(
     """
     settings.LEASE_SECONDS = 600
     driver = SteppedDriver()
-    monkeypatch.setattr(hands, "load_driver", lambda *a, **k: driver)
-    hands.get_driver.cache_clear()
+    monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: driver)
+    clusters_driver.get_driver.cache_clear()
     worker = threading.Thread(target=_work, args=(driver.ended,), name="worker")
     worker.start()
     yield driver

@@ -12,7 +12,7 @@ from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.states import Answer, TaskKind, admission
-from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]

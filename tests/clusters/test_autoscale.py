@@ -12,11 +12,11 @@ import pytest
 from django.utils import timezone
 
 from clusters import autoscale, services
-from clusters.autoscale import sweep_load
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster, LoadSample
 from clusters.resources import Resources, resources_of
+from clusters.sweeps import sweep_load
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]

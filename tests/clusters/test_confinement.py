@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from clusters.driver import confinement
 from clusters.drivers.base import Observation
 from clusters.drivers.memory import MemoryDriver
 from clusters.drivers.sandbox.process import Level
 from clusters.models import Cluster
-from clusters.observations import confinement
-from clusters.reconcile import sweep_clusters
-from vbase_console.component_health import Component, Health
+from clusters.sweeps import sweep_clusters
+from vbase_console.core.component_health import Component, Health
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import pytest
 
 from clusters import services
 from clusters.models import Cluster
-from vbase_console.errors import Aborted, FailedPrecondition
+from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.organizations.tenancy import Principal
 
 MakeCluster = Callable[..., Cluster]

@@ -16,10 +16,10 @@ from clusters.admission import unfinished
 from clusters.drivers.base import DriverError, Presence
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
-from clusters.reconcile import sweep_clusters
 from clusters.states import status_of
+from clusters.sweeps import sweep_clusters
 from tests.tasks.trials import end_lease
-from vbase_console.errors import ConsoleError
+from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.attempts import claim
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in

@@ -14,9 +14,9 @@ from clusters import reconcile, services
 from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
-from clusters.reconcile import sweep_clusters
+from clusters.sweeps import sweep_clusters
 from tests.tasks.trials import begun, history
-from vbase_console.errors import FailedPrecondition
+from vbase_console.core.errors import FailedPrecondition
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.attempts import claim
 from vbase_console.tasks.models import Task

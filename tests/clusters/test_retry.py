@@ -11,7 +11,7 @@ from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.tasks.together import together
-from vbase_console.errors import Aborted, ConsoleError, FailedPrecondition
+from vbase_console.core.errors import Aborted, ConsoleError, FailedPrecondition
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import retry
 

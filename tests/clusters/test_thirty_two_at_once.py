@@ -70,7 +70,7 @@ def _scale(cluster: Cluster, units: int) -> object:
 
 
 def _refused_or(service: Callable[..., object], cluster: Cluster, **fields: object) -> object:
-    from vbase_console.errors import ConsoleError
+    from vbase_console.core.errors import ConsoleError
 
     try:
         return service(cluster, by="alice", **fields)

@@ -12,7 +12,7 @@ from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.tasks.together import together
 from tests.tasks.trials import end_pause
-from vbase_console.errors import (
+from vbase_console.core.errors import (
     Aborted,
     AlreadyExists,
     ConsoleError,

@@ -9,18 +9,18 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from backups.policies.firing import start_run
 from backups.policies.models import BackupPolicy
+from backups.policies.runs import start_run
 from backups.policies.services import create_policy, run_now
 from clusters import services
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
-from clusters.reconcile import sweep_clusters
+from clusters.sweeps import sweep_clusters
 from tests.api.client import Api
 from tests.api.fixtures import api as api
 from tests.api.fixtures import stranger as stranger
 from tests.tasks.together import together
-from vbase_console.errors import ResourceExhausted
+from vbase_console.core.errors import ResourceExhausted
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import enqueue

@@ -11,7 +11,7 @@ from clusters.drivers.base import ClusterDriver, DriverError
 from clusters.drivers.embedded.client import check_token
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.layout import ClusterDirectory
-from clusters.drivers.embedded.stopping import stop_all
+from clusters.drivers.embedded.shutdown import stop_all
 from clusters.drivers.memory import MemoryDriver
 from tests.drivers.launched import wait_for
 

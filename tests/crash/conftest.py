@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import hands
+from clusters import driver
 from clusters.drivers.memory import MemoryDriver
 from tests.crash.processes import shared_driver
 
@@ -18,7 +18,7 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def shared(directory: Path) -> Iterator[MemoryDriver]:
     """The clusters that this process and its workers see alike."""
-    original = hands.load_driver
+    original = driver.load_driver
     yield shared_driver(directory)
-    hands.load_driver = original
-    hands.get_driver.cache_clear()
+    driver.load_driver = original
+    driver.get_driver.cache_clear()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers import load_driver
 from clusters.drivers.base import ClusterDriver
 from clusters.models import Cluster
@@ -20,7 +20,7 @@ from tests.crash.processes import database_of_this_test
 from tests.crash.programs import Program
 from tests.crash.scenarios import SCENARIOS as ALL
 from tests.crash.scenarios import Scenario
-from vbase_console.encryption import derived_key
+from vbase_console.core.encryption import derived_key
 from vbase_console.organizations.tenancy import Principal
 
 # There is one version of the embedded engine, so there is nothing to upgrade to.
@@ -32,15 +32,15 @@ Prepare = Callable[[Scenario], Cluster]
 
 @pytest.fixture
 def embedded(tmp_path: Path, transactional_db: None) -> Iterator[ClusterDriver]:
-    original = hands.load_driver
+    original = clusters_driver.load_driver
     driver = load_driver("embedded", data_dir=tmp_path, control_key=derived_key("cluster control"))
-    hands.load_driver = lambda *a, **k: driver  # type: ignore[assignment]
-    hands.get_driver.cache_clear()
+    clusters_driver.load_driver = lambda *a, **k: driver  # type: ignore[assignment]
+    clusters_driver.get_driver.cache_clear()
     yield driver
     for cluster_id in driver.cluster_ids():
         list(driver.delete(cluster_id, lambda: None))
-    hands.load_driver = original
-    hands.get_driver.cache_clear()
+    clusters_driver.load_driver = original
+    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from django.db import connection, connections
 
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers import memory
 from clusters.drivers.memory import MemoryDriver
 from tests.crash.programs import PATIENCE_SECONDS as PATIENCE_SECONDS
@@ -57,8 +57,8 @@ class Points:
 def shared_driver(directory: Path, *, step_seconds: float = 0.0) -> MemoryDriver:
     """Make this process use the clusters in that directory."""
     driver = MemoryDriver(directory=directory, step_seconds=step_seconds)
-    hands.load_driver = lambda *a, **k: driver  # type: ignore[assignment]
-    hands.get_driver.cache_clear()
+    clusters_driver.load_driver = lambda *a, **k: driver  # type: ignore[assignment]
+    clusters_driver.get_driver.cache_clear()
     return driver
 
 

@@ -20,8 +20,8 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 
+from backups.policies.beat_mirror import WAKES
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.schedules import WAKES
 from backups.policies.services import update_policy
 from clusters.drivers.memory import MemoryDriver
 from tests.crash.broker import Broker, celery
@@ -29,8 +29,7 @@ from tests.crash.processes import wait_until
 from tests.policies.conftest import MakePolicy
 from tests.policies.conftest import cluster as cluster
 from tests.policies.conftest import make_policy as make_policy
-from vbase_console.beat import PULSE_EVERY_SECONDS
-from vbase_console.tasks.models import Pulse, Task
+from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task
 
 STOCK = "beat --pidfile= --scheduler django_celery_beat.schedulers:DatabaseScheduler"
 OURS = "beat --pidfile="

@@ -18,9 +18,9 @@ from tests.crash.processes import wait_until
 from vbase_console.celery import app
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as task_services
+from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.sweeps import sweep_tasks
-from vbase_console.tasks.wakeups import broker
 
 for_real = {"wake": task_services.wake, "wake_all": task_services.wake_all}
 
@@ -36,7 +36,7 @@ def valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
     for name, function in for_real.items():
         monkeypatch.setattr(task_services, name, function)
-    monkeypatch.setattr("vbase_console.tasks.wakeups.current_app.send_task", send)
+    monkeypatch.setattr("vbase_console.tasks.broker.current_app.send_task", send)
     monkeypatch.setattr(broker, "backlog", lambda: 0)
     monkeypatch.setattr(broker, "_silence", lambda: 0.0)
     yield own

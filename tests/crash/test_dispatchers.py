@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from backups.models import Backup
-from backups.policies import dispatch, firing, schedules
+from backups.policies import beat_mirror, dispatch, runs, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
 from tests.crash.processes import Points, exit_code
@@ -44,8 +44,8 @@ def started(tick: Tick, *, line: Barrier, die_at: int = 0) -> ForkProcess:
         points = Points(die_at)
         points.before(dispatch, "next_run_after")
         points.before(dispatch, "start_run")
-        points.before(firing, "accept_backup")
-        points.before(schedules, "copy_last_run")
+        points.before(runs, "accept_backup")
+        points.before(beat_mirror, "copy_last_run")
         points.before(task_services, "wake")
         line.wait()
         tick()
@@ -84,15 +84,15 @@ def is_fired_once(number: int) -> None:
 
 def test_three_at_once_double_nothing_and_miss_nothing(make_policy: MakePolicy) -> None:
     make_due(make_policy, 20)
-    assert at_once(3, dispatch.sweep_policies) == [0, 0, 0]
+    assert at_once(3, sweeps.sweep_policies) == [0, 0, 0]
     is_fired_once(20)
 
 
 @pytest.mark.parametrize("die_at", [1, 2, 4, 5, 8])
 def test_two_finish_what_a_third_was_killed_at(die_at: int, make_policy: MakePolicy) -> None:
     make_due(make_policy, 12)
-    assert at_once(3, dispatch.sweep_policies, die_at=die_at)[1:] == [0, 0]
-    dispatch.sweep_policies()
+    assert at_once(3, sweeps.sweep_policies, die_at=die_at)[1:] == [0, 0]
+    sweeps.sweep_policies()
     is_fired_once(12)
 
 
@@ -100,8 +100,8 @@ def test_one_that_is_killed_anywhere_leaves_nothing_half_done(make_policy: MakeP
     make_due(make_policy, 2)
     for point in count(1):
         forget_runs()
-        (code,) = at_once(1, dispatch.sweep_policies, die_at=point)
-        dispatch.sweep_policies()
+        (code,) = at_once(1, sweeps.sweep_policies, die_at=point)
+        sweeps.sweep_policies()
         is_fired_once(2)
         if code == 0:
             break
@@ -111,10 +111,10 @@ def test_one_that_is_killed_anywhere_leaves_nothing_half_done(make_policy: MakeP
 
 def test_the_database_forbids_a_second_run_of_an_instant(make_policy: MakePolicy) -> None:
     policy = make_policy()
-    firing.start_run(policy, planned_at=LONG_AGO, by="one")
+    runs.start_run(policy, planned_at=LONG_AGO, by="one")
     Task.objects.update(state="SUCCEEDED", progress=100, finished_at=timezone.now())
     with pytest.raises(IntegrityError):
-        firing.start_run(policy, planned_at=LONG_AGO, by="another")
+        runs.start_run(policy, planned_at=LONG_AGO, by="another")
     assert Task.objects.filter(kind="BACKUP").count() == Backup.objects.count() == 1
 
 
@@ -130,7 +130,7 @@ def fire_blindly() -> None:
     for policy in BackupPolicy.objects.select_related("cluster").order_by("pk"):
         try:
             with transaction.atomic():
-                firing.start_run(policy, planned_at=LONG_AGO, is_catch_up=True, by="nobody")
+                runs.start_run(policy, planned_at=LONG_AGO, is_catch_up=True, by="nobody")
         except IntegrityError:
             continue  # somebody else was first
 

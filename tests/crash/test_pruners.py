@@ -12,9 +12,9 @@ from itertools import count
 from django.db import connections, transaction
 
 from backups.models import Backup
-from backups.policies import pruning
+from backups.policies import pruning, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.services import keeping
+from backups.services import backups
 from tests.crash.processes import Points, exit_code
 from tests.policies.conftest import MakePolicy
 from tests.policies.conftest import cluster as cluster
@@ -35,9 +35,9 @@ def prune_in_a_process(*, die_at: int) -> int:
         points.before(pruning, "hold_cluster")
         points.before(pruning, "verdicts_on")
         points.before(pruning, "delete_backup")
-        points.before(keeping, "ask_about")
+        points.before(backups, "ask_about")
         points.before(transaction.Atomic, "__exit__")
-        pruning.sweep_retention()
+        sweeps.sweep_retention()
         connections.close_all()
         os._exit(0)
 
@@ -53,7 +53,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_been(make_policy: MakePolicy)
             back_up(policy)
         code = prune_in_a_process(die_at=die_at)
         nobody_is_half_gone()
-        pruning.sweep_retention()
+        sweeps.sweep_retention()
         nobody_is_half_gone()
         assert statuses_of(policy) == ["DELETING", "DELETING", "AVAILABLE"]
         assert not PolicyRun.objects.unsettled().exists()

@@ -13,7 +13,7 @@ from tests.distributed.rabbitmq import SERVER, RabbitMQ
 from tests.distributed.units import Distributed
 from tests.live import Api, wait_for
 from vbase_console.api import health
-from vbase_console.tasks import wakeups
+from vbase_console.tasks import broker
 
 PARTS = ("database", "broker", "worker", "beat")
 
@@ -123,15 +123,15 @@ def test_it_cuts_no_connection_that_is_idle(console: Distributed, rabbitmq: Rabb
 def test_it_tells_how_many_messages_wait(
     rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wakeups.settings, "CELERY_TASK_DEFAULT_QUEUE", "unheard")
+    monkeypatch.setattr(broker.settings, "CELERY_TASK_DEFAULT_QUEUE", "unheard")
     monkeypatch.setattr(
-        wakeups.current_app, "connection_for_write", lambda: Connection(rabbitmq.url)
+        broker.current_app, "connection_for_write", lambda: Connection(rabbitmq.url)
     )
-    assert wakeups.broker.backlog() == 0
+    assert broker.broker.backlog() == 0
     with Connection(rabbitmq.url) as connection, connection.SimpleQueue("unheard") as queue:
         for number in range(3):
             queue.put(number)
-    wait_for(lambda: wakeups.broker.backlog() == 3)
+    wait_for(lambda: broker.broker.backlog() == 3)
 
 
 def test_a_broker_that_refuses_the_password_does_not_serve(

@@ -15,9 +15,9 @@ import pytest
 from pymilvus import MilvusClient
 
 from tests.crash.broker import Broker
-from tests.distributed.units import PROJECT, UNITS, Distributed
-from tests.live import Api, wait_for
-from vbase_console.supervision import processes
+from tests.distributed.units import UNITS, Distributed
+from tests.live import PROJECT, Api, wait_for
+from vbase_console.supervisor import processes
 
 SERVICES = sorted((PROJECT / "docs" / "deploy" / "systemd").iterdir())
 INSTALLED = "/opt/vbase"
@@ -88,7 +88,7 @@ def test_a_cluster_that_runs_out_of_memory_stops_no_worker() -> None:
 
 
 def launcher_of(console: Distributed, cluster: dict[str, Any]) -> psutil.Process:
-    (found,) = console.processes_like("embedded.launcher", cluster["clusterId"])
+    (found,) = console.processes_like("embedded.server.launcher", cluster["clusterId"])
     return found
 
 

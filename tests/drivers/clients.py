@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Client:
-    """Implements `clusters.drivers.embedded.waiting.Caller`."""
+    """Implements `clusters.drivers.embedded.server.waiting.Caller`."""
 
     def __init__(self) -> None:
         self._has_left = False

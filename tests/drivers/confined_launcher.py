@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusters.drivers.embedded import control, launcher
+from clusters.drivers.embedded.server import control, launcher
 
 Value = int | str | None
 

@@ -10,9 +10,9 @@ from typing import Protocol
 import pytest
 from pymilvus import MilvusClient
 
-from clusters.drivers.embedded.authentication import Credentials, fingerprint
-from clusters.drivers.embedded.cores import Cores
-from clusters.drivers.embedded.server import Server
+from clusters.drivers.embedded.server.authentication import Credentials, fingerprint
+from clusters.drivers.embedded.server.cores import Cores
+from clusters.drivers.embedded.server.server import Server
 from tests.drivers.launched import CONTROL, TOKEN, Launched, free_port, wait_for
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 
-from clusters.drivers.embedded.engine import Engine
-from clusters.drivers.embedded.locking import CollectionLocks
-from clusters.drivers.embedded.snapshots import Snapshots
-from clusters.drivers.embedded.tenant_snapshots import TenantSnapshots
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.snapshots import Snapshots
+from clusters.drivers.embedded.server.tenant_snapshots import TenantSnapshots
 
 _CHANGES = {"open", "os.link", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.copyfile"}
 _KEYS = list(range(20))

@@ -17,8 +17,9 @@ import grpc
 import psutil
 from pymilvus import DataType, MilvusClient
 
-from clusters.drivers.embedded.authentication import fingerprint
-from clusters.drivers.embedded.client import ControlClient, Unreachable
+from clusters.drivers.embedded.answers import Unreachable
+from clusters.drivers.embedded.client import ControlClient
+from clusters.drivers.embedded.server.authentication import fingerprint
 
 TOKEN = "a tenant's token"
 CONTROL = "the console's credential"
@@ -29,7 +30,7 @@ DIMENSION = 8
 class Launched:
     """Start it, kill it, start it again: the data directory stays."""
 
-    module = "clusters.drivers.embedded.launcher"
+    module = "clusters.drivers.embedded.server.launcher"
 
     def __init__(self, data_dir: Path, *flags: str, **environment: str) -> None:
         self.data_dir = data_dir

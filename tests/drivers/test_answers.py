@@ -13,10 +13,10 @@ import pytest
 
 from clusters.drivers.base import Observation, Presence
 from clusters.drivers.embedded.answers import MAX_CHARACTERS
-from clusters.drivers.embedded.authentication import CONTROL_SERVICE
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.layout import ClusterDirectory, ClusterState
 from clusters.drivers.embedded.record import ProcessRecord
+from clusters.drivers.embedded.server.authentication import CONTROL_SERVICE
 from clusters.drivers.sandbox.process import Level
 
 HEALTH = {

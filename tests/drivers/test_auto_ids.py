@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.drivers.embedded.auto_ids import LARGEST_ID, FreeIds, largest_free_ids
+from clusters.drivers.embedded.server.auto_ids import LARGEST_ID, FreeIds, largest_free_ids
 
 EDGES = st.sampled_from([1, 2, 2**62, 2**62 + 1, LARGEST_ID - 1, LARGEST_ID])
 KEYS = st.lists(st.one_of(EDGES, st.integers(-(2**63), LARGEST_ID), st.integers(-20, 20)))

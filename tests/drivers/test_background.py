@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from clusters.drivers.embedded.background import SerialExecutor
+from clusters.drivers.embedded.server.background import SerialExecutor
 from tests.drivers.launched import Launched, ids, make_collection, rows, wait_for
 
 PREFIX = "of-this-test"

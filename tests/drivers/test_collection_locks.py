@@ -8,8 +8,8 @@ from concurrent import futures
 
 import pytest
 
-from clusters.drivers.embedded.locking import CollectionLocks, Key
-from clusters.drivers.embedded.waiting import CallerGone, on_behalf_of
+from clusters.drivers.embedded.server.locking import CollectionLocks, Key
+from clusters.drivers.embedded.server.waiting import CallerGone, on_behalf_of
 from tests.drivers.clients import Client
 from tests.drivers.launched import wait_for
 

@@ -489,7 +489,7 @@ def test_bytecode_is_written_before_confinement(
     """Otherwise every start of every cluster would compile the engine again."""
     cached = [
         Path(importlib.util.cache_from_source(found.origin))
-        for name in ("clusters.drivers.embedded.server", "milvus_lite.db")
+        for name in ("clusters.drivers.embedded.server.server", "milvus_lite.db")
         if (found := importlib.util.find_spec(name)) is not None and found.origin is not None
     ]
     for path in cached:

@@ -24,7 +24,7 @@ from clusters.drivers.embedded.layout import ClusterDirectory, is_free
 from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS
 from clusters.drivers.embedded.process import environment
 from clusters.drivers.embedded.record import ProcessIdentity, start_of
-from clusters.drivers.embedded.stopping import stop_all
+from clusters.drivers.embedded.shutdown import stop_all
 from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES
 from clusters.drivers.sandbox.process import Level
 from tests.drivers.launched import encoded, raw_call, wait_for

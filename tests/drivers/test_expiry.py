@@ -10,9 +10,9 @@ import pytest
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus import MilvusClient, MilvusException
 
-from clusters.drivers.embedded.engine import Engine
-from clusters.drivers.embedded.expiry import PROPERTY, Expiry
-from clusters.drivers.embedded.locking import CollectionLocks
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.expiry import PROPERTY, Expiry
+from clusters.drivers.embedded.server.locking import CollectionLocks
 from tests.drivers.launched import DIMENSION, wait_for
 
 LIFE = 100

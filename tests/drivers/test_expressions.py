@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from milvus_lite.search.filter.tokens import TokenKind, tokenize
 from pymilvus.grpc_gen import schema_pb2
 
-from clusters.drivers.embedded.expressions import (
+from clusters.drivers.embedded.server.expressions import (
     NoSuchValue,
     quoted,
     with_quoted_cursor,

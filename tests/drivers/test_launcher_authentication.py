@@ -16,7 +16,7 @@ import psutil
 import pytest
 from pymilvus import MilvusException
 
-from clusters.drivers.embedded.authentication import (
+from clusters.drivers.embedded.server.authentication import (
     Credentials,
     Role,
     authorization,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymilvus import MilvusClient
 
-from clusters.drivers.embedded.auto_ids import LARGEST_ID
+from clusters.drivers.embedded.server.auto_ids import LARGEST_ID
 from tests.drivers.launched import DIMENSION, Launched, ids, make_collection, rows
 
 

@@ -9,8 +9,8 @@ from concurrent import futures
 
 import pytest
 
-from clusters.drivers.embedded.cores import Permits
-from clusters.drivers.embedded.waiting import CallerGone, on_behalf_of, without_permit
+from clusters.drivers.embedded.server.cores import Permits
+from clusters.drivers.embedded.server.waiting import CallerGone, on_behalf_of, without_permit
 from tests.drivers.clients import Client
 from tests.drivers.launched import Launched, make_collection, rows, threads_cores, wait_for
 

@@ -16,7 +16,7 @@ from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from milvus_lite.storage.manifest import Manifest
 from pymilvus import MilvusException
 
-from clusters.drivers.embedded.engine import Engine
+from clusters.drivers.embedded.server.engine import Engine
 from tests.drivers.launched import DIMENSION, Launched, ids, make_collection, rows
 
 SCHEMA = CollectionSchema(

@@ -8,8 +8,9 @@ import pytest
 
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
-from clusters.drivers.embedded.client import ControlClient, Unreachable
-from clusters.drivers.embedded.fence import Fence, Overtaken
+from clusters.drivers.embedded.answers import Unreachable
+from clusters.drivers.embedded.client import ControlClient
+from clusters.drivers.embedded.server.fence import Fence, Overtaken
 from tests.drivers.launched import CONTROL, TOKEN, Launched
 from tests.milvus.rooms import endpoint
 

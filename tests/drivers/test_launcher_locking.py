@@ -14,8 +14,8 @@ import pytest
 from milvus_lite.engine import collection as engine_collection
 from pymilvus import MilvusClient
 
-from clusters.drivers.embedded.engine import Engine
-from clusters.drivers.embedded.server import Server
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.server import Server
 from tests.drivers.conftest import Serve
 from tests.drivers.launched import make_collection, row
 

@@ -14,11 +14,11 @@ from pymilvus import MilvusClient, MilvusException
 from pymilvus.grpc_gen import milvus_pb2
 
 from backups.milvus.client import Client, Endpoint, Pending, pairs
-from clusters.drivers.embedded import methods
 from clusters.drivers.embedded.client import ControlClient, check_token
-from clusters.drivers.embedded.places import Places
-from clusters.drivers.embedded.reading import room_of
-from clusters.drivers.embedded.server import Server
+from clusters.drivers.embedded.server import methods
+from clusters.drivers.embedded.server.places import Places
+from clusters.drivers.embedded.server.read_gate import room_of
+from clusters.drivers.embedded.server.server import Server
 from tests.drivers.conftest import Serve
 from tests.drivers.launched import (
     CONTROL,

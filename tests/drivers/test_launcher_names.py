@@ -11,7 +11,12 @@ import pytest
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.grpc_gen import milvus_pb2
 
-from clusters.drivers.embedded.methods import CHANGE_LOAD_STATE, NEW_NAMES, READERS, UNCOUNTED
+from clusters.drivers.embedded.server.methods import (
+    CHANGE_LOAD_STATE,
+    NEW_NAMES,
+    READERS,
+    UNCOUNTED,
+)
 from tests.drivers.launched import CONTROL, Launched, ids, make_collection, rows
 
 METHODS = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name

@@ -14,7 +14,7 @@ from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus import MilvusException
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb2
 
-from clusters.drivers.embedded.refusals import REFUSED as NOT_OFFERED
+from clusters.drivers.embedded.server.refusals import REFUSED as NOT_OFFERED
 from tests.drivers.launched import (
     CONTROL,
     TOKEN,

@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus import MilvusClient, MilvusException
 
-from clusters.drivers.embedded.authentication import authorization
-from clusters.drivers.embedded.refusals import METHODS, REFUSED, SERVICE, reason_for_refusing
-from clusters.drivers.embedded.servicer import Servicer
-from clusters.drivers.embedded.timestamps import HybridClock
+from clusters.drivers.embedded.server.authentication import authorization
+from clusters.drivers.embedded.server.refusals import METHODS, REFUSED, SERVICE, reason_for_refusing
+from clusters.drivers.embedded.server.servicer import Servicer
+from clusters.drivers.embedded.server.timestamps import HybridClock
 from tests.drivers.launched import TOKEN, Launched, make_collection
 
 

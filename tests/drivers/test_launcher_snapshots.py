@@ -15,9 +15,9 @@ from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus import MilvusClient
 
 from clusters.drivers.base import DriverError
-from clusters.drivers.embedded.engine import Engine
-from clusters.drivers.embedded.locking import CollectionLocks
-from clusters.drivers.embedded.snapshots import Snapshots
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.snapshots import Snapshots
 from tests.drivers.launched import Launched, ids, make_collection, row, rows
 from tests.drivers.pinned import live_rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pymilvus import DataType
 
-from clusters.drivers.embedded.like import expression_for
+from clusters.drivers.embedded.server.like import expression_for
 from tests.drivers.launched import DIMENSION, Launched, row
 
 TIMEOUT_SECONDS = 60

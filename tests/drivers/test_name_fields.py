@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import milvus_pb2
 
-from clusters.drivers.embedded.name_fields import (
+from clusters.drivers.embedded.server.name_fields import (
     GIVEN,
     GIVEN_IF_SAID,
     NAMES,
@@ -17,9 +17,9 @@ from clusters.drivers.embedded.name_fields import (
     NOT_OFFERED,
     SERIALIZED,
 )
-from clusters.drivers.embedded.refusals import reason_for_refusing
-from clusters.drivers.embedded.request_names import key_of, kind_of, refusals
-from clusters.drivers.embedded.servicer import Servicer
+from clusters.drivers.embedded.server.refusals import reason_for_refusing
+from clusters.drivers.embedded.server.request_names import key_of, kind_of, refusals
+from clusters.drivers.embedded.server.servicer import Servicer
 
 METHODS = list(milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods)
 LISTED = {key: reason for reason, keys in NOT_NAMES.items() for key in keys}

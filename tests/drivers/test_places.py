@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from clusters.drivers.embedded.places import Crowded, Places
+from clusters.drivers.embedded.server.places import Crowded, Places
 
 
 def fill(stack: ExitStack, places: Places, group: str, request_bytes: int = 0) -> int:

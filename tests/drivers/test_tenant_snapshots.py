@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient, MilvusException
 
-from clusters.drivers.embedded.auto_ids import LARGEST_ID
+from clusters.drivers.embedded.server.auto_ids import LARGEST_ID
 from tests.drivers.launched import CONTROL, Launched, ids, make_collection, nearest, row, rows
 
 KILLED = (sys.executable, "-m", "tests.drivers.killed_restore")

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from backups import hands, services
+from backups import connections
 from backups.milvus.client import Client
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.jobs import cancel_job
+from backups.services.restores import restore_backup
 from clusters.drivers.base import ConsoleAccess, Endpoint
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -67,9 +70,9 @@ def cluster(
     monkeypatch.setattr(driver, "console_access", lambda cluster_id: access)
     settings.BACKUP_STORE = str(tmp_path / "store")
     settings.LEASE_SECONDS = 60
-    hands.get_store.cache_clear()
+    connections.get_store.cache_clear()
     yield make_cluster()
-    hands.get_store.cache_clear()
+    connections.get_store.cache_clear()
 
 
 def make(tenant: MilvusClient, *, index: bool = True) -> str:
@@ -95,13 +98,13 @@ def _row(partition: str, number: int) -> dict[str, Any]:
 
 
 def backed_up(cluster: Cluster, work: Work, *names: str) -> BackupJob:
-    job = services.take_backup(cluster, collection_names=names, by="alice")
+    job = take_backup(cluster, collection_names=names, by="alice")
     work()
     return BackupJob.objects.select_related("task", "backup").get(pk=job.pk)
 
 
 def restored(backup: Backup, cluster: Cluster, work: Work, **options: str) -> Task:
-    job = services.restore_backup(backup, cluster, by="alice", **options)
+    job = restore_backup(backup, cluster, by="alice", **options)
     work()
     return Task.objects.get(pk=job.pk)
 
@@ -194,7 +197,7 @@ def test_a_cancelled_backup_releases_what_it_loaded(
 ) -> None:
     released(tenant, name := make(tenant))
     before = describe(milvus, name)
-    job = services.take_backup(cluster, collection_names=[name], by="alice")
-    services.cancel_job(job, by="alice")
+    job = take_backup(cluster, collection_names=[name], by="alice")
+    cancel_job(job, by="alice")
     work()
     assert describe(milvus, name) == before

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from vbase_console.errors import InvalidArgument, Unauthenticated
-from vbase_console.organizations.access import principal_of_key
+from vbase_console.core.errors import InvalidArgument, Unauthenticated
+from vbase_console.organizations.authentication import principal_of_key
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, GET_CLUSTER
 from vbase_console.organizations.services import issue_api_key, revoke_api_key

@@ -13,7 +13,7 @@ from django.test import Client
 
 from tests.conftest import PASSWORD
 from tests.tasks.together import together
-from vbase_console.errors import ResourceExhausted
+from vbase_console.core.errors import ResourceExhausted
 from vbase_console.organizations import passwords
 from vbase_console.organizations.passwords import MAX_WAITING, HashingSlots
 from vbase_console.settings import base

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from vbase_console.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import (

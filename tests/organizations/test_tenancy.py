@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from clusters.models import Cluster
-from vbase_console.errors import NotFound, PermissionDenied
-from vbase_console.organizations.access import principal_of_member
+from vbase_console.core.errors import NotFound, PermissionDenied
+from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import DELETE_CLUSTER, MANAGE_ORGANIZATION
 from vbase_console.organizations.services import add_member

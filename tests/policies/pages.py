@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from backups.looking import SeenCollection
+from backups.discovery import SeenCollection
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import run_now
-from backups.views import policies_ahead
+from backups.policies.views import preview
 from tests.policies.conftest import end
 
 Pretend = Callable[..., None]
@@ -65,7 +65,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
         def collections_of(_: object, database: str) -> list[SeenCollection]:
             return [SeenCollection(name=name, rows=1234) for name in collections.get(database, [])]
 
-        monkeypatch.setattr(policies_ahead, "databases_of", lambda _: list(collections))
-        monkeypatch.setattr(policies_ahead, "collections_of", collections_of)
+        monkeypatch.setattr(preview, "databases_of", lambda _: list(collections))
+        monkeypatch.setattr(preview, "collections_of", collections_of)
 
     return pretend

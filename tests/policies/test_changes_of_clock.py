@@ -11,8 +11,8 @@ import pytest
 import time_machine
 
 from backups.policies.cron import parse
-from backups.policies.dispatch import sweep_policies
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.sweeps import sweep_policies
 from tests.policies.conftest import MakePolicy
 from tests.policies.walls import (
     CHANGING,

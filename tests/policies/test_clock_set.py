@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from backups.policies import dispatch
-from backups.policies.dispatch import sweep_policies
+from backups.policies import dispatch, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.sweeps import sweep_policies
 from tests.policies.conftest import MakePolicy
-from vbase_console.beat import Scheduler
 from vbase_console.celery import app
+from vbase_console.supervisor.beat import Scheduler
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
     """Stands until it is moved; every sweep looks for plans that are impossible."""
-    monkeypatch.setattr(dispatch, "_corrected", dispatch.Every(0))
+    monkeypatch.setattr(sweeps, "_corrected", dispatch.Every(0))
     with time_machine.travel(NOON, tick=False) as clock:
         yield clock
 

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backups.policies.cron import (
+    FIELDS,
     BadCron,
     BadZone,
     Cron,
+    Field,
     describe,
     next_after,
     parse,
@@ -21,7 +23,6 @@ from backups.policies.cron import (
     upcoming,
     zone_of,
 )
-from backups.policies.fields import FIELDS, Field
 from tests.policies.walls import (
     CHANGING,
     FIVE_MINUTES,

@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from backups.models import Backup
-from backups.policies import dispatch, services
-from backups.policies.dispatch import sweep_policies
+from backups.policies import services, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.sweeps import sweep_policies
 from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy, end
 
@@ -188,7 +188,7 @@ def test_one_thread_of_a_process_fires_and_the_others_are_free_for_other_sweeps(
 ) -> None:
     make_policy(schedule_cron="* * * * *")
     clock.move_to(NOON + MINUTE)
-    with dispatch._sweeping:
+    with sweeps._sweeping:
         assert sweep_policies() == 0
     assert sweep_policies() == 1
 

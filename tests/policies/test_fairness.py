@@ -13,14 +13,15 @@ from django.db import IntegrityError, connection
 from django.db.models import Value
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from backups.policies import cron, dispatch, schedules, services
-from backups.policies.dispatch import overdue_since, sweep_policies
+from backups.policies import beat_mirror, cron, dispatch, services
+from backups.policies.dispatch import overdue_since
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.seldom import Seldom
+from backups.policies.sweeps import sweep_policies
 from clusters.models import Cluster
 from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy
-from vbase_console.errors import InvalidArgument
+from vbase_console.core.errors import InvalidArgument
+from vbase_console.core.log_throttle import Seldom
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -38,7 +39,7 @@ def clock() -> Iterator[Clock]:
 def forget_zone(policy: BackupPolicy) -> None:
     """As after an update of the zones that dropped one."""
     BackupPolicy.objects.filter(pk=policy.pk).update(timezone="Mars/Base")
-    copied = CrontabSchedule.objects.filter(periodictask__name=schedules.name_of(policy.pk))
+    copied = CrontabSchedule.objects.filter(periodictask__name=beat_mirror.name_of(policy.pk))
     copied.update(timezone=Value("Mars/Base"))
 
 
@@ -82,7 +83,7 @@ def test_a_bad_row_is_paused_and_mended_and_resumed(
 ) -> None:
     spoil(policy)
     assert services.pause_policy(policy).next_run_at is None
-    entry = PeriodicTask.objects.filter(name=schedules.name_of(policy.pk))
+    entry = PeriodicTask.objects.filter(name=beat_mirror.name_of(policy.pk))
     assert entry.values_list("enabled", flat=True).get() is False
     with pytest.raises(InvalidArgument):
         services.resume_policy(policy)
@@ -204,7 +205,7 @@ def test_what_fails_takes_none_of_its_neighbours_along(
     """Those of one transaction: its own writes are undone, and no others."""
     bad, *good = (make_policy() for _ in range(3))
     BackupPolicy.objects.update(next_run_at=NOON)
-    monkeypatch.setattr(schedules, "copy_last_run", fails_for(bad))
+    monkeypatch.setattr(beat_mirror, "copy_last_run", fails_for(bad))
     assert sweep_policies() == 2
     assert {run.policy for run in PolicyRun.objects.all()} == set(good)
     assert Task.objects.filter(kind="BACKUP").count() == 2

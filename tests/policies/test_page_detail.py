@@ -9,12 +9,12 @@ import pytest
 from backups.models import Backup, BackupJob
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.services import set_pinned
+from backups.services.backups import set_pinned
 from clusters.models import Cluster
-from tests.pages.conftest import Browser, alices, bobs, browser_of, charlies, olgas
 from tests.policies.conftest import MakePolicy, end
 from tests.policies.pages import back_up, newest_run, skip, skip_often
 from tests.policies.test_page_form import last_entry, shown
+from tests.web.conftest import Browser, alices, bobs, browser_of, charlies, olgas
 from vbase_console.tasks.models import Task
 
 __all__ = ["alices", "bobs", "browser_of", "charlies", "olgas"]

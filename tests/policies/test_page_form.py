@@ -12,11 +12,11 @@ from backups.policies.models import BackupPolicy
 from backups.protection.inventory import note
 from clusters.models import Cluster
 from clusters.services import stop_cluster
-from tests.pages.conftest import Browser, alices, bobs, browser_of, charlies, olgas
 from tests.policies.conftest import MakePolicy
 from tests.policies.pages import Pretend, back_up, pretend
 from tests.policies.test_services import NOON
-from vbase_console.errors import NotFound
+from tests.web.conftest import Browser, alices, bobs, browser_of, charlies, olgas
+from vbase_console.core.errors import NotFound
 from vbase_console.organizations.models import AuditEntry
 
 __all__ = ["alices", "bobs", "browser_of", "charlies", "olgas", "pretend"]

@@ -14,9 +14,9 @@ from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.policies.services import pause_policy, run_now
 from clusters.models import Cluster
-from tests.pages.conftest import Browser, alices, bobs, browser_of, charlies
 from tests.policies.conftest import MakePolicy, end
 from tests.policies.pages import back_up, newest_run, skip, skip_often
+from tests.web.conftest import Browser, alices, bobs, browser_of, charlies
 
 __all__ = ["alices", "bobs", "browser_of", "charlies"]
 LONG = timedelta(minutes=2)

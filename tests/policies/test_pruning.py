@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from backups import services as backup_services
 from backups.models import Backup
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.pruning import sweep_retention
-from backups.services.asking import ask
+from backups.policies.sweeps import sweep_retention
+from backups.services.backups import set_pinned
+from backups.services.enqueue import ask
 from backups.states import JobKind
 from tests.policies.conftest import MakePolicy, end
 
@@ -87,7 +87,7 @@ def test_a_fuller_one_stays_until_it_is_released(make_policy: MakePolicy) -> Non
 
 
 def test_a_pinned_one_stays(policy: BackupPolicy) -> None:
-    pinned = backup_services.set_pinned(back_up(policy), pinned=True)
+    pinned = set_pinned(back_up(policy), pinned=True)
     for _ in range(3):
         back_up(policy)
     sweep_retention()
@@ -137,9 +137,9 @@ def test_what_is_released_on_a_paused_policy_goes_soon(make_policy: MakePolicy) 
 
 def test_what_is_unpinned_on_a_paused_policy_goes_soon(make_policy: MakePolicy) -> None:
     policy = make_policy(retention_count=1)
-    pinned = backup_services.set_pinned(back_up(policy), pinned=True)
+    pinned = set_pinned(back_up(policy), pinned=True)
     back_up(policy)
     services.pause_policy(policy)
     assert (sweep_retention(), PolicyRun.objects.unsettled().count()) == (0, 0)
-    backup_services.set_pinned(pinned, pinned=False)
+    set_pinned(pinned, pinned=False)
     assert (sweep_retention(), statuses()) == (1, ["DELETING", "AVAILABLE"])

@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups.models import Backup
 from backups.policies import pruning, services
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.pruning import sweep_retention
-from backups.services.keeping import delete_backup
+from backups.policies.sweeps import sweep_retention
+from backups.services.backups import delete_backup
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy

@@ -7,18 +7,18 @@ import pytest
 import time_machine
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from backups import services as backup_services
 from backups.models import Backup
-from backups.policies import schedules, services
+from backups.policies import beat_mirror, services
 from backups.policies.cron import parse
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.preview import preview
+from backups.services.jobs import retry_job
 from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy, end
-from vbase_console.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from vbase_console.core.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from vbase_console.tasks.models import Task
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -164,7 +164,7 @@ def test_the_schedule_is_copied_for_people_to_read(make_policy: MakePolicy) -> N
 def test_where_either_day_is_enough_the_copy_wakes_every_day(
     text: str, days: tuple[str, str]
 ) -> None:
-    copied = schedules.crontab_of(parse(text))
+    copied = beat_mirror.crontab_of(parse(text))
     assert (copied["day_of_month"], copied["day_of_week"]) == days
 
 
@@ -219,7 +219,7 @@ def test_an_older_run_is_not_tried_again_beside_a_newer_one(policy: BackupPolicy
     end(failed, state="FAILED")
     going = services.run_now(policy, by="alice")
     with pytest.raises(Aborted, match=going.task.task_id):
-        backup_services.retry_job(failed.job, by="alice")  # type: ignore[arg-type]
+        retry_job(failed.job, by="alice")  # type: ignore[arg-type]
     assert Task.objects.active().filter(kind=JobKind.BACKUP).count() == 1
 
 
@@ -229,6 +229,6 @@ def test_an_older_run_is_tried_again_once_the_newer_one_has_ended(policy: Backup
     end(failed, state="FAILED")
     services.run_now(policy, by="alice")
     end(PolicyRun.objects.exclude(pk=failed.pk).get())
-    again = backup_services.retry_job(failed.job, by="alice")  # type: ignore[arg-type]
+    again = retry_job(failed.job, by="alice")  # type: ignore[arg-type]
     failed.refresh_from_db()
     assert failed.job == again

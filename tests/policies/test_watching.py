@@ -14,11 +14,11 @@ from django_celery_beat.models import PeriodicTask
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.pruning import sweep_retention, sweep_runs
+from backups.policies.sweeps import sweep_retention, sweep_runs
 from tests.policies.pages import back_up, skip
 from vbase_console.api import health as api_health
-from vbase_console.beat import Scheduler
 from vbase_console.celery import app
+from vbase_console.supervisor.beat import Scheduler
 from vbase_console.tasks.sweeps import beat_of
 
 SignedIn = Callable[[User], Client]
@@ -57,7 +57,7 @@ def test_support_finds_the_policy_behind_a_schedule(
     policy: BackupPolicy, sam: User, signed_in: SignedIn
 ) -> None:
     page = signed_in(sam).get("/admin/django_celery_beat/periodictask/")
-    assert f"/admin/backups/backuppolicy/{policy.policy_id}/change/" in page.content.decode()
+    assert f"/admin/policies/backuppolicy/{policy.policy_id}/change/" in page.content.decode()
 
 
 def test_support_sees_a_schedule_and_cannot_change_it(

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.live import Console, wait_for
-from vbase_console.supervision.programs import WEB_CONNECTIONS, WEB_THREADS, WEB_WORKERS
+from vbase_console.supervisor.programs import WEB_CONNECTIONS, WEB_THREADS, WEB_WORKERS
 from vbase_console.web_server.reception import MAX_BODY_BYTES
 
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"

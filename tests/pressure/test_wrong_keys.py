@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from tests.live import Console, wait_for
-from vbase_console.supervision.programs import WEB_WORKERS
+from vbase_console.supervisor.programs import WEB_WORKERS
 
 LIMIT = 60
 

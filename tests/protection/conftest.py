@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from backups.models import Backup, BackupJob, BackupPolicy, KnownCollection
+from backups.models import Backup, BackupJob
+from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
-from backups.protection import sweep
-from backups.protection.asking import Seen
+from backups.protection import discovery_scan
+from backups.protection.coverage import judge
+from backups.protection.discovery_scan import Seen
 from backups.protection.inventory import note
-from backups.protection.judging import judge
+from backups.protection.models import KnownCollection
 from clusters.models import Cluster
 from tests.backups.seeds import IMAGES, seed_backup
 from vbase_console.tasks.models import Task
@@ -52,7 +54,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen: Seen = answer
         return seen
 
-    monkeypatch.setattr(sweep, "seen_in", ask)
+    monkeypatch.setattr(discovery_scan, "seen_in", ask)
     return said
 
 

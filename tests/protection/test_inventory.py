@@ -8,14 +8,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.models import ClusterLook, KnownCollection
-from backups.protection import inventory, sweep
+from backups.protection import discovery_scan, inventory
 from backups.protection.inventory import note
-from backups.protection.sweep import sweep_inventory
+from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.sweeps import sweep_inventory
 from clusters.models import Cluster
 from clusters.states import Condition, ServiceStatus
 from tests.protection.conftest import know
-from vbase_console.errors import Unavailable
+from vbase_console.core.errors import Unavailable
 
 MakeCluster = Callable[..., Cluster]
 Answers = dict[str, Any]
@@ -93,10 +93,10 @@ def test_an_answer_ends_the_problem(cluster: Cluster, answers: Answers) -> None:
 
 
 def test_a_silent_cluster_is_in_nobodys_way(make_cluster: MakeCluster, answers: Answers) -> None:
-    for number in range(2 * sweep.AT_ONCE):
+    for number in range(2 * discovery_scan.AT_ONCE):
         answers[make_cluster(f"silent{number}").pk] = SILENT
     answers[make_cluster("last").pk] = {"default": ["images"]}
-    assert sweep_inventory() == 2 * sweep.AT_ONCE + 1
+    assert sweep_inventory() == 2 * discovery_scan.AT_ONCE + 1
     assert names() == {("default", "images")}
 
 
@@ -120,7 +120,7 @@ def test_who_waits_longest_is_asked_first(
             at = timezone.now() - timedelta(hours=age)
             own = {"organization_id": cluster.organization_id, "next_at": at}
             ClusterLook.objects.create(cluster=cluster, **own)
-    monkeypatch.setattr(sweep, "EACH_ROUND", 2)
+    monkeypatch.setattr(discovery_scan, "EACH_ROUND", 2)
     sweep_inventory()
     unseen = ClusterLook.objects.get(seen_at=None)
     assert unseen.cluster == clusters[1]
@@ -133,12 +133,15 @@ def test_nobody_is_asked_before_the_next_turn(cluster: Cluster, answers: Answers
 
 def test_two_sweeps_share_the_clusters(cluster: Cluster) -> None:
     now = timezone.now()
-    assert [sweep._claimed(cluster, now), sweep._claimed(cluster, now)] == [True, False]
+    assert [discovery_scan._claimed(cluster, now), discovery_scan._claimed(cluster, now)] == [
+        True,
+        False,
+    ]
 
 
 def test_a_claim_that_nobody_kept_is_free_again(cluster: Cluster, answers: Answers) -> None:
     answers[cluster.pk] = {"default": ["images"]}
-    sweep._claimed(cluster, timezone.now())
+    discovery_scan._claimed(cluster, timezone.now())
     assert sweep_inventory() == 0
     due()
     assert sweep_inventory() == 1
@@ -180,7 +183,7 @@ def test_of_very_many_collections_some_are_kept_and_the_rest_is_counted(
 
 def test_a_second_thread_leaves_the_round_to_the_first(cluster: Cluster, answers: Answers) -> None:
     answers[cluster.pk] = {"default": ["images"]}
-    with sweep._scanning:
+    with discovery_scan._scanning:
         assert sweep_inventory() == 0
     assert sweep_inventory() == 1
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup
 from backups.policies import services
-from backups.protection.judging import judge
-from backups.services import delete_backup
+from backups.policies.models import BackupPolicy
+from backups.protection.coverage import judge
+from backups.services.backups import delete_backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from tests.backups.seeds import IMAGES, seed_backup, seed_job

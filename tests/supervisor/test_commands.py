@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from tests.live import Console
-from vbase_console.organizations.access import principal_of_key
+from vbase_console.organizations.authentication import principal_of_key
 from vbase_console.organizations.models import ApiKey, AuditEntry, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from tests.live import Console, generated_password
-from vbase_console.supervision.processes import is_alive
+from vbase_console.supervisor.processes import is_alive
 
 
 def test_it_prints_the_address_the_sign_in_and_the_next_step(console: Console) -> None:

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from tests.live import wait_for
-from vbase_console.supervision import leftovers, processes
-from vbase_console.supervision.children import LOG_LIMIT_BYTES, Child, Program
-from vbase_console.supervision.group import Group
+from vbase_console.supervisor import processes, startup
+from vbase_console.supervisor.child import LOG_LIMIT_BYTES, Child, Program
+from vbase_console.supervisor.group import Group
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -48,7 +48,7 @@ def child(group: Group) -> Child:
 def test_a_child_is_started_again_although_that_cannot_be_written_down(
     group: Group, child: Child, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "record", fails)
+    monkeypatch.setattr(startup, "record", fails)
     child._process.kill()  # type: ignore[union-attr]
     wait_for(lambda: group.look() or any("runs again" in line for line in said))
     assert psutil.pid_exists(child.pid or 0)

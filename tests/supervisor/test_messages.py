@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import PROJECT, free_port, wait_for
-from vbase_console.supervision import processes
-from vbase_console.supervision.broker import broker_program
-from vbase_console.supervision.children import Child
+from vbase_console.supervisor import processes
+from vbase_console.supervisor.broker import broker_program
+from vbase_console.supervisor.child import Child
 
 PASSWORD = "a-password"
 NO_SWEEP_IN_TIME_SECONDS = 60

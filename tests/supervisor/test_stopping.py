@@ -16,8 +16,8 @@ import pytest
 
 from tests.live import PROJECT, Console, a_console, wait_for
 from tests.vectors import nearest, rows_of, store
-from vbase_console.supervision.interruption import HURRY_AFTER_SECONDS, Interruption
-from vbase_console.supervision.processes import is_alive
+from vbase_console.supervisor.processes import is_alive
+from vbase_console.supervisor.signals import HURRY_AFTER_SECONDS, Interruption
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_child_ends_with_its_parent_also_where_that_signal_was_ignored() -> No
     """As SIGINT and SIGQUIT are in the background of a script."""
     code = (
         "import signal, subprocess\n"
-        "from vbase_console.supervision.processes import dies_with_parent\n"
+        "from vbase_console.supervisor.processes import dies_with_parent\n"
         "signal.signal(signal.SIGQUIT, signal.SIG_IGN)\n"
         "end = dies_with_parent(signal.SIGQUIT)\n"
         "print(subprocess.Popen(['sleep', '600'], preexec_fn=end, stdout=-3).pid)"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.tasks.trials import KIND, Trial, again, begun, end_lease, end_pause
-from vbase_console.errors import FailedPrecondition
+from vbase_console.core.errors import FailedPrecondition
 from vbase_console.tasks import registry
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, JobFailed

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from vbase_console import batches
+from vbase_console.core import batch_delete
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.sweeps import sweep_housekeeping
 
@@ -30,8 +30,8 @@ def test_it_removes_events_past_their_time_and_keeps_the_rest(old_events: Task) 
 
 
 def test_it_goes_in_batches(old_events: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "AT_ONCE", 10)
-    monkeypatch.setattr(batches, "MOST", 2)
+    monkeypatch.setattr(batch_delete, "AT_ONCE", 10)
+    monkeypatch.setattr(batch_delete, "MOST", 2)
     assert sweep_housekeeping() == 20
     assert sweep_housekeeping() == 5
 

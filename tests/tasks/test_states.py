@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError
 
 from tests.tasks.trials import again, begun, end_lease, end_pause
-from vbase_console.errors import FailedPrecondition
+from vbase_console.core.errors import FailedPrecondition
 from vbase_console.tasks.attempts import Attempt, claim
 from vbase_console.tasks.errors import LeaseLost
 from vbase_console.tasks.models import Task

@@ -15,11 +15,11 @@ from tests.live import free_port
 from tests.tasks.trials import again, begun, end_lease
 from vbase_console.celery import app
 from vbase_console.organizations.models import Organization
-from vbase_console.settings.storage import broker_options
+from vbase_console.settings.connections import broker_options
 from vbase_console.tasks import services, sweeps
+from vbase_console.tasks.broker import Broker, broker
 from vbase_console.tasks.models import Pulse, Task, database_time_in
 from vbase_console.tasks.sweeps import sweep_tasks
-from vbase_console.tasks.wakeups import Broker, broker
 
 Ask = Callable[..., Task]
 for_real = {"wake": services.wake, "wake_all": services.wake_all}
@@ -213,7 +213,7 @@ def test_a_closed_door_is_tried_once_and_not_by_every_request(
         tried.append(arguments[0])
         raise ConnectionRefusedError
 
-    monkeypatch.setattr("vbase_console.tasks.wakeups.current_app.send_task", refuse)
+    monkeypatch.setattr("vbase_console.tasks.broker.current_app.send_task", refuse)
     own = Broker()
     assert [own.send("task-1"), own.send("task-2"), own.send("task-3")] == [False] * 3
     assert tried == ["task-1"]
@@ -242,7 +242,7 @@ def test_a_broker_that_never_answers_holds_a_caller_up_for_its_time_out_once(
             errors.append(error)
             raise
 
-    monkeypatch.setattr("vbase_console.tasks.wakeups.current_app.send_task", send)
+    monkeypatch.setattr("vbase_console.tasks.broker.current_app.send_task", send)
     own = Broker()
     assert [own.send("task-1"), own.send("task-2")] == [False, False]
     assert [str(error) for error in errors] == ["Timeout reading from socket"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from vbase_console.api.models import IdempotentAnswer
-from vbase_console.readonly_admin import ReadOnlyAdmin
+from vbase_console.core.admin import ReadOnlyAdmin
 
 
 @admin.register(IdempotentAnswer)

@@ -11,11 +11,11 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from vbase_console.errors import Unauthenticated
-from vbase_console.organizations.access import principal_of_key
+from vbase_console.core.client_address import network_of
+from vbase_console.core.errors import Unauthenticated
+from vbase_console.organizations.authentication import principal_of_key
 from vbase_console.organizations.rejected_keys import rejected_keys
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.source import network_of
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which asks for this module while it is loaded

@@ -17,7 +17,7 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from vbase_console.errors import (
+from vbase_console.core.errors import (
     ConsoleError,
     FieldErrors,
     InvalidArgument,

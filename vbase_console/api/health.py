@@ -1,6 +1,4 @@
-"""Whether the console is at work, part by part; nothing here names an address, a person or a
-tenant.
-"""
+"""HealthCheck with its components, and GetMe."""
 
 from __future__ import annotations
 
@@ -13,11 +11,18 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.models.functions import Now
 from kombu.exceptions import KombuError
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from vbase_console.api.fields import TextOrNull
+from vbase_console.api.operations import Operation
+from vbase_console.api.serializers import Answer, Output, answer
+from vbase_console.api.views import ApiView
 from vbase_console.celery import app
-from vbase_console.component_health import Component, Health, checked
-from vbase_console.errors import Unavailable
-from vbase_console.overdue import overdue_since
+from vbase_console.core.component_health import Component, Health, checked
+from vbase_console.core.errors import Unavailable
+from vbase_console.core.overdue import overdue_since
 from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task, database_time_in
 from vbase_console.tasks.states import LEASED
 from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
@@ -137,3 +142,101 @@ def _reach_broker() -> bool:
 
 
 broker_answers = Remembered(_reach_broker, BROKER_ANSWER_HOLDS_SECONDS)
+
+
+SEEN = {"status": "SERVING", "message": None, "lastSeenAt": "2026-11-22T09:00:00Z"}
+THERE = SEEN | {"lastSeenAt": None}
+HEALTHY = {
+    "status": "SERVING",
+    "components": {
+        "database": THERE,
+        "broker": THERE,
+        "worker": SEEN,
+        "beat": SEEN,
+        "confinement": THERE | {"level": "full"},
+        "oldestOverduePolicy": None,
+    },
+    "response": {"success": True},
+}
+ME = {
+    "organizationId": "0b1e0d5c-6c5f-4b5e-9a51-3a4ad8c1f1f2",
+    "keyName": "ci",
+    "scopes": ["GetCluster", "ListVBaseService"],
+    "response": {"success": True},
+}
+
+
+class ComponentOut(Output):
+    status = serializers.ChoiceField(choices=["SERVING", "NOT_SERVING"])
+    message = TextOrNull()
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+
+
+class ConfinementOut(ComponentOut):
+    status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
+    level = serializers.ChoiceField(
+        choices=["full", "files", "none"],
+        help_text="The lowest level of the running clusters' processes, as they report it; while "
+        "none is running, the level that the kernel offers.",
+    )
+
+
+class ComponentsOut(Output):
+    database = ComponentOut()
+    broker = ComponentOut()
+    worker = ComponentOut()
+    beat = ComponentOut()
+    confinement = ConfinementOut(
+        allow_null=True, help_text="Null where the clusters are not processes of this console."
+    )
+    oldest_overdue_policy = serializers.DateTimeField(
+        allow_null=True, help_text="Since when the longest waiting policy should have run."
+    )
+
+
+class HealthOut(Output):
+    status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
+    components = ComponentsOut()
+
+
+class HealthAnswer(Answer, HealthOut):
+    pass
+
+
+class HealthCheck(ApiView):
+    authentication_classes = []
+    permission_classes = []
+    operations = {
+        "GET": Operation(
+            name="HealthCheck",
+            tag="Console",
+            answer=HealthAnswer,
+            is_public=True,
+            errors=(503,),
+            answer_example=HEALTHY,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """Whether the console and its parts are at work. 200 whenever web and database answer."""
+        return Response(answer(**HealthOut.of(look())))
+
+
+class MeAnswer(Answer):
+    organization_id = serializers.CharField()
+    key_name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class Me(ApiView):
+    operations = {"GET": Operation(name="GetMe", tag="Console", answer=MeAnswer, answer_example=ME)}
+
+    def get(self, request: Request) -> Response:
+        """The organization, the name and the scopes of the key that asks."""
+        return Response(
+            answer(
+                organizationId=str(self.principal.organization_id),
+                keyName=self.principal.label.removeprefix("key:"),
+                scopes=sorted(self.principal.scopes),
+            )
+        )

@@ -25,8 +25,8 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from vbase_console.api.models import IdempotentAnswer, oldest_kept
-from vbase_console.encryption import decrypt, encrypt
-from vbase_console.errors import Aborted, InvalidArgument
+from vbase_console.core.encryption import decrypt, encrypt
+from vbase_console.core.errors import Aborted, InvalidArgument
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

@@ -18,14 +18,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from vbase_console.api import idempotency
-from vbase_console.api.body import read_object
 from vbase_console.api.casing import camel
 from vbase_console.api.operations import Operation
-from vbase_console.errors import InvalidArgument, NotFound
+from vbase_console.api.parsers import read_object
+from vbase_console.core.client_address import source_of
+from vbase_console.core.errors import InvalidArgument, NotFound
 from vbase_console.organizations import audit
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.tenancy import Principal, TenantQuerySet
-from vbase_console.source import source_of
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
-from vbase_console.readonly_admin import ReadOnlyAdmin, ReadOnlyInline
 
 
 class MembershipInline(ReadOnlyInline):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-from vbase_console.errors import ResourceExhausted
+from vbase_console.core.errors import ResourceExhausted
 
 MAX_WAITING = 3
 """Threads of a process that hash or wait for it; with eight threads five stay free."""

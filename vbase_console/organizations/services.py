@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from vbase_console.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from vbase_console.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 

@@ -7,8 +7,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 from django.urls import reverse
 
+from vbase_console.core.client_address import source_of
 from vbase_console.organizations.audit import Door, record_of_person
-from vbase_console.source import source_of
 
 
 def listen() -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from vbase_console import batches
+from vbase_console.core import batch_delete
 
 
 @shared_task(name="vbase.sweep.sign_ins")
@@ -18,6 +18,6 @@ def sweep_sign_ins() -> int:
     """Answers how many rows went."""
     now = timezone.now()
     oldest = now - timedelta(days=settings.SIGN_IN_HISTORY_DAYS)
-    return batches.remove(Session.objects.filter(expire_date__lt=now)) + batches.remove(
+    return batch_delete.remove(Session.objects.filter(expire_date__lt=now)) + batch_delete.remove(
         AccessLog.objects.filter(attempt_time__lt=oldest)
     )

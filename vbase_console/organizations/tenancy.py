@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 from django.db import models
 from django.utils.text import get_text_list
 
-from vbase_console.errors import NotFound, PermissionDenied
+from vbase_console.core.errors import NotFound, PermissionDenied
 from vbase_console.organizations.scopes import ANY_MEMBER, roles_with
 
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)

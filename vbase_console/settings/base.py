@@ -65,14 +65,17 @@ INSTALLED_APPS = [
     "vbase_console.organizations.apps.OrganizationsConfig",
     "vbase_console.tasks.apps.TasksConfig",
     "vbase_console.api.apps.ApiConfig",
+    "vbase_console.web.apps.WebConfig",
     "clusters.apps.ClustersConfig",
     "backups.apps.BackupsConfig",
+    "backups.policies.apps.PoliciesConfig",
+    "backups.protection.apps.ProtectionConfig",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "vbase_console.htmx.ContentSecurityPolicyMiddleware",
+    "vbase_console.core.middleware.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -81,7 +84,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "vbase_console.pages.errors.RefusalMiddleware",
+    "vbase_console.web.errors.RefusalMiddleware",
 ]
 
 ROOT_URLCONF = "vbase_console.urls"
@@ -131,7 +134,7 @@ SIGN_IN_FAILURES_PER_ADDRESS = env_int(
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "vbase_console.source.network_of"
+AXES_CLIENT_IP_CALLABLE = "vbase_console.core.client_address.network_of"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "vbase_console.organizations.views.sign_in.locked"
 AXES_VERBOSE = False
@@ -153,7 +156,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "ma
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "vbase_console.pages.errors.form_expired"
+CSRF_FAILURE_VIEW = "vbase_console.web.errors.form_expired"
 SECURE_REFERRER_POLICY = "same-origin"
 
 # A larger body is refused before it is parsed; nothing that the console takes comes near it.
@@ -224,7 +227,7 @@ CELERY_BROKER_HEARTBEAT = 0
 # works on, instead of ending with all its tasks.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "vbase_console.beat.Scheduler"
+CELERY_BEAT_SCHEDULER = "vbase_console.supervisor.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 
 LOG_LEVEL = env_choice("VBASE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
@@ -232,7 +235,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"outages": {"()": "vbase_console.outages.OutageFilter"}},
+    "filters": {"outages": {"()": "vbase_console.core.outages.OutageFilter"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",

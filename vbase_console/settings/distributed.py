@@ -5,8 +5,8 @@ proxy.
 from __future__ import annotations
 
 from vbase_console.settings.base import *
+from vbase_console.settings.connections import broker_options, database_settings
 from vbase_console.settings.env import env_bool, env_choice, env_secret, required
-from vbase_console.settings.storage import broker_options, database_settings
 
 DEBUG = False
 SECRET_KEY = required("VBASE_SECRET_KEY", env_secret("VBASE_SECRET_KEY"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vbase_console.settings.base import *
+from vbase_console.settings.connections import broker_options, database_settings, sqlite_url
 from vbase_console.settings.env import env_choice, env_secret, generated_secret
-from vbase_console.settings.storage import broker_options, database_settings, sqlite_url
 
 DEBUG = False
 SECRET_KEY = env_secret("VBASE_SECRET_KEY") or generated_secret(DATA_DIR / "secrets" / "secret_key")

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from vbase_console.errors import ConsoleError
+from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
+from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
-from vbase_console.readonly_admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.support import record_support, support_label
+from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Pulse, Task, TaskEvent
 

@@ -19,7 +19,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
-from vbase_console import outages
+from vbase_console.core import outages
 from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse
 from vbase_console.tasks.sweeps import beat_of
 

@@ -7,7 +7,7 @@ import uuid
 from django.conf import settings
 from django.db.models import Count, Q
 
-from vbase_console.errors import ResourceExhausted
+from vbase_console.core.errors import ResourceExhausted
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 

@@ -15,14 +15,14 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from vbase_console.errors import FailedPrecondition
-from vbase_console.identifiers import new_id
+from vbase_console.core.errors import FailedPrecondition
+from vbase_console.core.ids import new_id
 from vbase_console.tasks.attempts import note
+from vbase_console.tasks.broker import broker
 from vbase_console.tasks.limits import require_capacity
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
-from vbase_console.tasks.wakeups import broker
 
 _gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
 """Of whom the workers are told together; None where each is told at once."""

@@ -14,12 +14,12 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from vbase_console import batches
+from vbase_console.core import batch_delete
 from vbase_console.tasks import services
 from vbase_console.tasks.attempts import LONGEST_PAUSE_SECONDS
+from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Pulse, Task, TaskEvent, TaskQuerySet, database_time_in
 from vbase_console.tasks.states import LEASED, TaskState
-from vbase_console.tasks.wakeups import broker
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def sweep_housekeeping() -> int:
     silent = Pulse.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
     silent.delete()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
-    return batches.remove(TaskEvent.objects.filter(at__lt=oldest))
+    return batch_delete.remove(TaskEvent.objects.filter(at__lt=oldest))
 
 
 def beat_of(part: str, *, is_working: bool = True) -> None:

@@ -11,8 +11,8 @@ import grpc
 
 from clusters.drivers.embedded.answers import Unreachable as Unreachable
 from clusters.drivers.embedded.answers import as_text
-from clusters.drivers.embedded.authentication import CONTROL_SERVICE, authorization
 from clusters.drivers.embedded.layout import HOST
+from clusters.drivers.embedded.server.authentication import CONTROL_SERVICE, authorization
 
 _GET_VERSION = "/milvus.proto.milvus.MilvusService/GetVersion"
 _OPTIONS = [

@@ -22,10 +22,10 @@ from clusters.drivers.base import (
     Progress,
     SpecRefused,
 )
-from clusters.drivers.embedded import looking
-from clusters.drivers.embedded.authentication import fingerprint
+from clusters.drivers.embedded import observe
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
 from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle
+from clusters.drivers.embedded.server.authentication import fingerprint
 from clusters.drivers.sandbox.process import offered
 
 _WATCHERS = 16
@@ -150,7 +150,7 @@ class EmbeddedDriver:
         )
 
     def load(self, cluster_id: str) -> Load | None:
-        return looking.load(self._directory(cluster_id))
+        return observe.load(self._directory(cluster_id))
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Of the disk that its data is on, whoever else writes there."""
@@ -164,7 +164,7 @@ class EmbeddedDriver:
 
     def _observe(self, cluster_id: str) -> Observation:
         try:
-            return looking.observe(self._directory(cluster_id), self._lifecycle)
+            return observe.observe(self._directory(cluster_id), self._lifecycle)
         except (DriverError, OSError) as error:
             # One cluster that cannot be looked at must not hide all the others.
             return Observation(presence=Presence.MISSING, message=str(error))

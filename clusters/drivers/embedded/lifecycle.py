@@ -9,9 +9,8 @@ from pathlib import Path
 
 from clusters.drivers.base import ClusterSpec, DriverError, Guard, Progress
 from clusters.drivers.embedded import process
-from clusters.drivers.embedded.answers import Health, checked_health
-from clusters.drivers.embedded.authentication import control_credential, fingerprint
-from clusters.drivers.embedded.client import ControlClient, Unreachable, check_token
+from clusters.drivers.embedded.answers import Health, Unreachable, checked_health
+from clusters.drivers.embedded.client import ControlClient, check_token
 from clusters.drivers.embedded.layout import (
     ClusterDirectory,
     ClusterState,
@@ -20,6 +19,7 @@ from clusters.drivers.embedded.layout import (
     is_free,
 )
 from clusters.drivers.embedded.record import ProcessIdentity
+from clusters.drivers.embedded.server.authentication import control_credential, fingerprint
 
 HEALTH_SECONDS = 2.0
 _POLL_SECONDS = 0.1

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clusters.drivers.base import DriverError
-from clusters.drivers.embedded.authentication import fingerprint
 from clusters.drivers.embedded.layout import ClusterDirectory, ClusterState
 from clusters.drivers.embedded.record import ProcessIdentity
+from clusters.drivers.embedded.server.authentication import fingerprint
 
 _PROJECT = Path(__file__).resolve().parents[3]
-_MODULE = "clusters.drivers.embedded.launcher"
+_MODULE = "clusters.drivers.embedded.server.launcher"
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _RECORD_TIMEOUT_SECONDS = 30.0
 _INHERITED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")

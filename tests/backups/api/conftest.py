@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from backups.models import Backup
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.fixtures import api, key_with, open_door, stranger
@@ -18,11 +18,11 @@ __all__ = ["api", "key_with", "open_door", "stranger"]
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryDriver]:
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
     own = MemoryDriver()
-    monkeypatch.setattr(hands, "load_driver", lambda *a, **k: own)
+    monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)
     yield own
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from backups.models import Backup
-from backups.services import restoring
+from backups.services import restores
 from clusters.models import Cluster
 from clusters.states import Condition
 from tests.api.client import Api
@@ -30,7 +30,7 @@ def restore(cluster: Cluster) -> str:
 @pytest.fixture(autouse=True)
 def archive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The archive can be read; its contents do not matter here."""
-    monkeypatch.setattr(restoring, "read_archive", lambda backup: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(restores, "read_archive", lambda backup: SimpleNamespace(manifest=None))
 
 
 def change(api: Api, cluster: Cluster, how: str) -> Task:
@@ -72,16 +72,16 @@ def test_a_stop_that_was_accepted_is_named(
 def test_a_stop_that_was_accepted_while_the_cluster_was_asked_is_named(
     api: Api, cluster: Cluster, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backups.services import taking
+    from backups.services import backups
 
-    ask = taking.require_collections
+    ask = backups.require_collections
 
     def slowly(*arguments: object) -> None:
         if not Task.objects.filter(kind="STOP").exists():
             change(api, cluster, "stop")
         ask(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(taking, "require_collections", slowly)
+    monkeypatch.setattr(backups, "require_collections", slowly)
     said = api.post(of, collectionNames=["images"])
     assert said.code == "FAILED_PRECONDITION"
     assert Task.objects.get(kind="STOP").task_id in said["response"]["message"]
@@ -90,8 +90,8 @@ def test_a_stop_that_was_accepted_while_the_cluster_was_asked_is_named(
 def test_a_change_that_has_ended_meanwhile_has_the_cluster_asked_again(
     api: Api, cluster: Cluster, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backups.services import taking
-    from vbase_console.errors import Unavailable
+    from backups.services import backups
+    from vbase_console.core.errors import Unavailable
 
     restart, asked = change(api, cluster, "restart"), list[object]()
 
@@ -101,7 +101,7 @@ def test_a_change_that_has_ended_meanwhile_has_the_cluster_asked_again(
             Task.objects.filter(pk=restart.pk).update(state="SUCCEEDED", progress=100)
             raise Unavailable
 
-    monkeypatch.setattr(taking, "require_collections", answers_the_second_time)
+    monkeypatch.setattr(backups, "require_collections", answers_the_second_time)
     assert api.post(of, collectionNames=["images"]).status == 200
     assert len(asked) == 2
 

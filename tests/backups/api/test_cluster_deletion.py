@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from backups import capture, services
+from backups.capture import job as capture_job
 from backups.models import Backup, BackupJob
-from backups.services import taking
+from backups.services import backups
+from backups.services.backups import take_backup
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -82,10 +83,10 @@ def test_one_that_is_sealed_at_that_moment_goes_or_stays_as_the_others_do(
     def seal(attempt: Attempt, job: BackupJob) -> None:
         deleted(api, cluster, **query)
         Backup.objects.update(manifest_sha256=SHA256)
-        attempt.remember(**{capture.SEALED: SHA256})
+        attempt.remember(**{capture_job.SEALED: SHA256})
 
-    monkeypatch.setattr(capture, "capture", seal)
-    monkeypatch.setattr(taking, "require_collections", lambda *_: None)
-    services.take_backup(cluster, collection_names=["images"], by="alice")
+    monkeypatch.setattr(capture_job, "capture", seal)
+    monkeypatch.setattr(backups, "require_collections", lambda *_: None)
+    take_backup(cluster, collection_names=["images"], by="alice")
     work()
     assert Backup.objects.get().status == status

@@ -128,11 +128,11 @@ def test_the_cluster_is_asked_before_the_transaction_begins(
 ) -> None:
     from django.db import connection
 
-    from backups.services import taking
+    from backups.services import backups
 
     seen: list[bool] = []
     monkeypatch.setattr(
-        taking, "require_collections", lambda *_: seen.append(connection.in_atomic_block)
+        backups, "require_collections", lambda *_: seen.append(connection.in_atomic_block)
     )
     assert api.post(f"/{cluster.service_id}/backup", collectionNames=["images"]).status == 200
     assert seen == [False]

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from backups import services
 from backups.archive.damage import ALL_PARTS, Finding
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup
+from backups.policies.models import BackupPolicy
 from backups.policies.pruning import backups_of, verdicts_on
 from backups.policies.services import create_policy
+from backups.services.backups import delete_backup
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -105,7 +106,7 @@ def test_a_cluster_that_is_deleted_names_it_as_damaged(
 
 
 def test_a_backup_that_is_being_deleted_is_not_called_damaged(damaged: Backup) -> None:
-    services.delete_backup(damaged, by="alice")
+    delete_backup(damaged, by="alice")
     damaged.refresh_from_db()
     assert (damaged.is_damaged, damaged.findings, damaged.damage_text) == (False, [], "")
 

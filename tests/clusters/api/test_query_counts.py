@@ -10,8 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.api.examples import CREATE_POLICY
-from backups.models import Backup, BackupJob, BackupPolicy, PolicyRun
+from backups.models import Backup, BackupJob
+from backups.policies.api_serializers import CREATE_POLICY
+from backups.policies.models import BackupPolicy, PolicyRun
 from clusters import protection
 from clusters.models import Cluster
 from tests.api.client import Api

@@ -10,7 +10,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups.stores.local import LocalStore
-from clusters import hands
+from clusters import driver as clusters_driver
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
 from tests.backups.conftest import cluster as cluster
@@ -19,17 +19,17 @@ from tests.backups.conftest import milvus as milvus
 from tests.backups.conftest import store as store
 from tests.crash.backups.stage import Stage
 from tests.crash.backups.workers import Workers
-from vbase_console.encryption import derived_key
+from vbase_console.core.encryption import derived_key
 
 
 @pytest.fixture
 def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDriver]:
     """With the key that other processes derive too."""
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
     own = EmbeddedDriver(machine, derived_key("cluster control"))
-    monkeypatch.setattr(hands, "load_driver", lambda *a, **k: own)
+    monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)
     yield own
-    hands.get_driver.cache_clear()
+    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backups import capture
 from backups.archive.reader import ArchiveReader
+from backups.capture import job as capture_job
 from backups.milvus import pinned
 from backups.milvus.client import Client
 from backups.stores.local import LocalStore, _StagedFile
 from clusters.drivers.embedded.client import ControlClient
-from clusters.drivers.embedded.methods import READERS, UNCOUNTED
+from clusters.drivers.embedded.server.methods import READERS, UNCOUNTED
 from vbase_console.tasks import attempts, services
 
 STOPPED = "stopped"
@@ -129,10 +129,10 @@ def _changes_snapshots(client: ControlClient, method: str, *_: Any) -> str:
 
 def make_parts_small() -> None:
     """Parts of a few rows, so that there are several to die between."""
-    write = capture.write_parts
+    write = capture_job.write_parts
 
     def write_small(*arguments: Any, **options: Any) -> Any:
         return write(*arguments, **options, part_bytes=1)
 
-    capture.write_parts = write_small
+    capture_job.write_parts = write_small
     pinned._batch_rows = lambda metadata: ROWS_IN_A_BATCH

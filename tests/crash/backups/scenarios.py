@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from backups import services
-from backups.hands import connected
+from backups.connections import connected
 from backups.models import Backup
+from backups.services.backups import delete_backup, take_backup, verify_backup
 from tests.backups.handing_on import drop_all
 from tests.crash.backups.stage import ROWS, Stage
 
@@ -59,13 +59,13 @@ def _newest() -> Backup:
 
 def _verify(stage: Stage) -> None:
     Backup.objects.update(verified_at=None)
-    services.verify_backup(_newest(), by="alice")
+    verify_backup(_newest(), by="alice")
 
 
 SCENARIOS = {
     "BACKUP": Scenario(
         prepare=_whole,
-        ask=lambda stage: services.take_backup(stage.cluster, collection_names=[*ROWS], by="alice"),
+        ask=lambda stage: take_backup(stage.cluster, collection_names=[*ROWS], by="alice"),
         dies_at=(3, "publish"),
     ),
     "RESTORE FAIL": Scenario(
@@ -89,7 +89,7 @@ SCENARIOS = {
     "VERIFY": Scenario(prepare=_whole, ask=_verify, dies_at=(2, "write")),
     "DELETE": Scenario(
         prepare=_another_backup,
-        ask=lambda stage: services.delete_backup(_newest(), by="alice"),
+        ask=lambda stage: delete_backup(_newest(), by="alice"),
         dies_at=(2, "remove"),
     ),
 }

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-from backups import services
 from backups.archive.checksum import RowChecksum
 from backups.archive.verify import findings
-from backups.hands import connected, open_archive, snapshots_of
+from backups.connections import connected, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
+from backups.services.backups import take_backup
+from backups.services.restores import restore_backup
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from vbase_console.tasks.models import Task
@@ -55,13 +56,13 @@ class Stage:
         self.milvus.insert("notes", [_row(1_000)])
 
     def back_up(self) -> Backup:
-        job = services.take_backup(self.cluster, collection_names=[*ROWS], by="alice")
+        job = take_backup(self.cluster, collection_names=[*ROWS], by="alice")
         run_task(job.task.task_id)
         return Backup.objects.get(pk=job.backup_id)
 
     def restore(self, **options: str) -> BackupJob:
         backup = Backup.objects.get(pk=self.backup.pk if self.backup else None)
-        return services.restore_backup(backup, self.cluster, by="alice", **options)
+        return restore_backup(backup, self.cluster, by="alice", **options)
 
     # how to look
 

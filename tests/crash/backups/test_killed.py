@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from backups.janitor import sweep_janitor
 from backups.models import Backup
+from backups.sweeps import sweep_janitor
 from tests.crash.backups.effects import ROWS_IN_A_BATCH, Fate, killed_at
 from tests.crash.backups.scenarios import SCENARIOS, Scenario
 from tests.crash.backups.stage import ROWS, Stage, last_task, rows_of

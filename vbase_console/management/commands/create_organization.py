@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import DatabaseError, transaction
 
-from vbase_console.errors import ConsoleError
-from vbase_console.management import created, preparation_hint, require_database
+from vbase_console.core.errors import ConsoleError
+from vbase_console.management.preparation import created, preparation_hint, require_database
 from vbase_console.organizations.services import person
-from vbase_console.supervision.announcement import manage
+from vbase_console.supervisor.ready_message import manage
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, transaction
 
-from vbase_console.errors import ConsoleError
-from vbase_console.management import preparation_hint, require_database
+from vbase_console.core.errors import ConsoleError
+from vbase_console.management.preparation import preparation_hint, require_database
 from vbase_console.organizations.audit import COMMAND, record_command
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import ALL_SCOPES

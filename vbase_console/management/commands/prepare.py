@@ -10,15 +10,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
 from clusters.models import Cluster
-from clusters.reconcile import sweep_clusters
-from vbase_console.errors import ConsoleError
-from vbase_console.management import created
+from clusters.sweeps import sweep_clusters
+from vbase_console.core.errors import ConsoleError
+from vbase_console.core.static_files import collect_static_files
+from vbase_console.management.preparation import created, require_known_migrations
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import person
 from vbase_console.settings.env import env_email, env_secret
-from vbase_console.static_files import collect_static_files
-from vbase_console.supervision.announcement import manage
+from vbase_console.supervisor.ready_message import manage
 
 FIRST_ORGANIZATION = "demo"
 WantedOwner = tuple[str, str | None]
@@ -39,6 +39,7 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be prepared: {error}") from error
 
     def _prepare(self) -> None:
+        require_known_migrations()
         # What is wrong with the first owner is said before anything is made; a secret may come
         # from a pipe, which can be read only once.
         owner = wanted_owner() if is_first_start() else None

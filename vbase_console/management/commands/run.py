@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from vbase_console import supervisor
+from vbase_console.supervisor.__main__ import main
 
 
 class Command(BaseCommand):
@@ -13,4 +13,4 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *arguments: Any, **options: Any) -> None:
-        sys.exit(supervisor.main())
+        sys.exit(main())

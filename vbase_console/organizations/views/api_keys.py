@@ -11,15 +11,16 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from vbase_console.errors import ConsoleError
+from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations import services
-from vbase_console.organizations.forms import ApiKeyFilter, ApiKeyForm
+from vbase_console.organizations.filters import ApiKeyFilter
+from vbase_console.organizations.forms import ApiKeyForm
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
 from vbase_console.organizations.views.members import OWNERS_ONLY
-from vbase_console.pages.editing import FormPage
-from vbase_console.pages.errors import AsksBack
-from vbase_console.pages.listing import ListPage
+from vbase_console.web.errors import AsksBack
+from vbase_console.web.forms import FormPage
+from vbase_console.web.lists import ListPage
 
 TICKED = {"reading": [scope for scope in ALL_SCOPES if scope in READING], "all": list(ALL_SCOPES)}
 """What the form can begin with; without a wish with the least, which also a hurried reader may

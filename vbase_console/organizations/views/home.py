@@ -9,11 +9,15 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
-from vbase_console.organizations.forms import OrganizationFilter
+from vbase_console.organizations.filters import OrganizationFilter
 from vbase_console.organizations.models import Membership
-from vbase_console.pages.base import ONE_YEAR_SECONDS
-from vbase_console.pages.listing import page_of
-from vbase_console.pages.requests import ORGANIZATION_COOKIE, PageRequest, wants_fragment
+from vbase_console.web.lists import page_of
+from vbase_console.web.views import (
+    ONE_YEAR_SECONDS,
+    ORGANIZATION_COOKIE,
+    PageRequest,
+    wants_fragment,
+)
 
 APPEARANCES = ("auto", "light", "dark")
 

@@ -15,13 +15,14 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from vbase_console.errors import FailedPrecondition
+from vbase_console.core.errors import FailedPrecondition
 from vbase_console.organizations import services
-from vbase_console.organizations.forms import MemberForm, MembershipFilter, RoleForm
+from vbase_console.organizations.filters import MembershipFilter
+from vbase_console.organizations.forms import MemberForm, RoleForm
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import MANAGE_ORGANIZATION
-from vbase_console.pages.editing import FormPage
-from vbase_console.pages.listing import ListPage
+from vbase_console.web.forms import FormPage
+from vbase_console.web.lists import ListPage
 
 OWNERS_ONLY = {"GET": MANAGE_ORGANIZATION, "POST": MANAGE_ORGANIZATION}
 

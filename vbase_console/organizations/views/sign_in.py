@@ -14,11 +14,11 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.utils import timezone
 
+from vbase_console.core.client_address import source_of
 from vbase_console.organizations.audit import Door, record_of_person
 from vbase_console.organizations.forms import SignInForm
 from vbase_console.organizations.lockout import locked_until
 from vbase_console.organizations.models import Outcome
-from vbase_console.source import source_of
 
 PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"  # noqa: S105
 

@@ -1,0 +1,102 @@
+"""What goes in: one class per request, named as in the documented API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
+from backups.states import JobKind, OnConflict
+from vbase_console.api.fields import Choice, Flag, Text, WholeNumber
+from vbase_console.api.paging import DEFAULT_SIZE, PAGE_HELP, SIZE_HELP, Paging
+from vbase_console.api.serializers import Body, Input
+from vbase_console.tasks.states import TaskState
+
+UNSPECIFIED = ("", "0", "UNSPECIFIED")
+"""How clients say that they name no value of an enum; generated ones put the enum's name before."""
+NO_STATUS = (*UNSPECIFIED, "STATUS_UNSPECIFIED", "BACKUP_STATUS_UNSPECIFIED")
+NO_JOB_TYPE = (*UNSPECIFIED, "JOB_TYPE_UNSPECIFIED", "BACKUP_JOB_TYPE_UNSPECIFIED")
+IN_ADDRESS = "Left out: as in the address."
+
+
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": r"^(?!(policy|restore|org)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+        "description": "Unique in the organization. Left out: database, time and six letters.",
+    }
+)
+class BackupName(Text):
+    """Checked where backups are made; the pattern is for readers of the OpenAPI document."""
+
+
+class Names(serializers.ListField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            child=Text(allow_blank=False, max_length=255),
+            max_length=MAX_COLLECTIONS,
+            error_messages={"max_length": TOO_MANY_COLLECTIONS},
+            **options,
+        )
+
+
+class ServiceBody(Body):
+    service_id = Text(required=False, help_text=IN_ADDRESS)
+
+
+class CreateBackupRequest(ServiceBody):
+    db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
+    collection_names = Names(allow_empty=False, help_text="At least one.")
+    backup_name = BackupName(required=False, allow_blank=True)
+
+
+class RestoreBackupRequest(ServiceBody):
+    service_id = Text(required=False, help_text="The target; left out: as in the address.")
+    backup_name = Text(help_text="A backup of any service of the organization.")
+    db_name = Text(
+        required=False, allow_blank=True, max_length=255, help_text="Empty: as in the backup."
+    )
+    collection_names = Names(required=False, help_text="Empty: all that the backup holds.")
+    on_conflict = Choice(
+        [each.value for each in OnConflict],
+        required=False,
+        help_text="What to do where a name is taken; FAIL unless named.",
+    )
+    suffix = Text(
+        required=False, allow_blank=True, help_text="With RENAME: follows names that are taken."
+    )
+    dry_run = Flag(required=False, help_text="Only look, and answer `preflight`.")
+
+
+class BackupBody(ServiceBody):
+    backup_name = Text(required=False, help_text=IN_ADDRESS)
+
+
+class JobBody(Body):
+    job_id = Text(required=False, help_text=IN_ADDRESS)
+
+
+class JobFilters(Input):
+    """Empty means any."""
+
+    job_type = Choice(JobKind.values, unnamed=NO_JOB_TYPE, required=False, allow_blank=True)
+    status = Choice(TaskState.values, unnamed=NO_STATUS, required=False, allow_blank=True)
+    db_name = Text(required=False, allow_blank=True)
+    policy_id = Text(required=False, allow_blank=True)
+
+
+class ListBackupsQuery(JobFilters, Paging):
+    pass
+
+
+class ListBackupByOrgRequest(JobFilters, Body):
+    service_id = Text(required=False, allow_blank=True, help_text="Only jobs of this service.")
+    page = WholeNumber(required=False, min_value=0, default=1, help_text=PAGE_HELP)
+    page_size = WholeNumber(
+        required=False,
+        min_value=0,
+        default=DEFAULT_SIZE,
+        help_text=SIZE_HELP,
+    )

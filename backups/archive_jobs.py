@@ -1,0 +1,142 @@
+"""One short function per job type, in one attempt: what its worker does, and how that is undone.
+
+Rows are read and written here, so this imports what the rest of the console does without: only a
+process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from django.utils import timezone
+
+from backups.archive.codec import FormatError
+from backups.archive.damage import ALL_PARTS, ArchiveDamaged, Finding, printable, told
+from backups.archive.layout import delete_archive
+from backups.archive.verify import check, listed
+from backups.capture import job as capture_job
+from backups.connections import get_store, open_archive, require_store
+from backups.milvus.errors import MilvusError
+from backups.models import Backup, BackupJob
+from backups.restore import job as restore_job
+from backups.states import JobKind
+from backups.stores.base import StoreError, StoreFull
+from clusters.drivers.base import DriverError
+from vbase_console.core.errors import Unavailable
+from vbase_console.tasks.attempts import Attempt
+from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.models import Task
+
+MOST_NOTED = 1000
+STORE_FULL = (
+    "The backup store is full, and what this job wrote is removed: delete backups that nobody "
+    "needs, or give the store more room, then ask again."
+)
+
+
+def take(attempt: Attempt) -> None:
+    """Write an archive; one that is given up leaves neither files nor pins."""
+    with _in_words():
+        capture_job.capture(attempt, _job(attempt))
+
+
+def bring_back(attempt: Attempt) -> None:
+    """Restore, or leave the target as it was."""
+    with _in_words():
+        try:
+            restore_job.restore(attempt, _job(attempt))
+        except ArchiveDamaged as damage:
+            _note_damage(attempt, [Finding(printable(damage.file), damage.problem)])
+            raise
+
+
+def verify(attempt: Attempt) -> None:
+    """Read every byte of the archive; whatever is not as it was sealed is named."""
+    job = _job(attempt)
+    with _in_words():
+        found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
+        if found:
+            _note_damage(attempt, found)
+            raise JobFailed(told(found), permanent=True)
+    with attempt.fenced():
+        Backup.objects.filter(pk=job.backup_id).mark_whole(at=timezone.now())
+
+
+def _damage_in(attempt: Attempt, backup: Backup) -> list[Finding]:
+    store = get_store()
+    lying = listed(store, backup.directory)
+    total, done = sum(entry.size for entry in lying.values()), 0
+    found: list[Finding] = []
+    for checked in check(store, backup.directory, lying):
+        done += checked.bytes
+        if checked.problem:
+            found.append(Finding(printable(checked.file), checked.problem))
+        said = f"Checked {done} of {total} bytes."
+        attempt.report(99 * done // max(1, total), "verifying", said)
+    return found
+
+
+def _not_the_sealed(backup: Backup) -> list[Finding]:
+    """Whole in itself, and yet another's, or written anew."""
+    try:
+        open_archive(backup)
+    except ArchiveDamaged as damage:
+        return [Finding(printable(damage.file), damage.problem)]
+    return []
+
+
+def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
+    """Nobody counts on the backup any more, unless the store is away as a whole. More files than a
+    row should hold are noted as all of them.
+    """
+    require_store()
+    if len(found) > MOST_NOTED:
+        found = [Finding(ALL_PARTS, f"{len(found)} files are missing or not as they were sealed")]
+    attempt.remember(damaged=True, findings=[dataclasses.asdict(each) for each in found])
+
+
+def delete(attempt: Attempt) -> None:
+    """The manifest goes first: what is half deleted is no backup any more."""
+    job = _job(attempt)
+    attempt.report(10, "deleting", "Removing the manifest, then the parts.")
+    attempt.guard()
+    with _in_words():
+        delete_archive(get_store(), job.backup.directory)
+
+
+def _job(attempt: Attempt) -> BackupJob:
+    return BackupJob.objects.select_related("backup", "cluster", "task").get(task=attempt.task)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What the layers below raise, as the engine understands it."""
+    try:
+        yield
+    except StoreFull as error:
+        raise JobFailed(STORE_FULL, permanent=True) from error
+    except (MilvusError, StoreError, DriverError) as error:
+        raise JobFailed(str(error), permanent=error.permanent) from error
+    except (ArchiveDamaged, FormatError) as error:
+        raise JobFailed(str(error), permanent=True) from error
+    except Unavailable as error:
+        raise JobFailed(error.message, permanent=False) from error
+
+
+RUNS: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: take,
+    JobKind.RESTORE: bring_back,
+    JobKind.VERIFY: verify,
+    JobKind.DELETE: delete,
+}
+UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
+    JobKind.BACKUP: lambda attempt: capture_job.undo(_job(attempt), attempt.guard),
+    JobKind.RESTORE: lambda attempt: restore_job.undo(attempt, _job(attempt)),
+}
+"""Verifying changes nothing, and a deletion only goes forward."""
+MUST_FINISH: dict[JobKind, Callable[[Task], bool]] = {
+    JobKind.BACKUP: capture_job.must_finish,
+    JobKind.RESTORE: restore_job.must_finish,
+}

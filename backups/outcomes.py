@@ -1,0 +1,51 @@
+"""The effect of a job's end on its backup's row, in the transaction that ends the task."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from backups.archive.damage import Finding
+from backups.models import Backup, BackupJob
+from backups.protection.inventory import follow_job
+from backups.services.backups import delete_backup
+from backups.states import BackupStatus, JobKind
+from clusters.states import TaskKind
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+
+def settle(task: Task) -> None:
+    job = BackupJob.objects.select_related("backup").get(task=task)
+    kind, state = JobKind(job.job_type), TaskState(task.state)
+    changes: dict[str, object] = {"status": _status_after(kind, state, job.backup)}
+    if kind is JobKind.RESTORE and state == TaskState.SUCCEEDED and task.checkpoint.get("proves"):
+        changes["proven_at"] = timezone.now()
+    if changes["status"] == BackupStatus.GONE:
+        changes["deleted_at"] = timezone.now()
+    backup = Backup.objects.filter(pk=job.backup_id)
+    backup.update(**changes)
+    if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
+        found = [Finding(**each) for each in task.checkpoint.get("findings", ())]
+        backup.mark_damaged(by=task.task_id, findings=found or [Finding("", task.message)])
+    follow_job(job, succeeded=state == TaskState.SUCCEEDED)
+    if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
+        _go_with_its_cluster(job)
+
+
+def _go_with_its_cluster(job: BackupJob) -> None:
+    """Whoever deleted its cluster may have asked for the backups, too; this one was still being
+    written then.
+    """
+    deletions = Task.objects.filter(subject_id=job.cluster_id, kind=TaskKind.DELETION)
+    deletion = deletions.filter(arguments__delete_backups=True).first()
+    if deletion is not None:
+        delete_backup(job.backup, by=deletion.requested_by, limited=False)
+
+
+def _status_after(kind: JobKind, ended: TaskState, backup: Backup) -> BackupStatus:
+    succeeded = ended == TaskState.SUCCEEDED
+    if kind is JobKind.BACKUP:
+        return BackupStatus.AVAILABLE if succeeded else BackupStatus.GONE
+    if kind is JobKind.DELETE and succeeded:
+        return BackupStatus.GONE
+    return BackupStatus(backup.status)

@@ -1,0 +1,203 @@
+"""Policy endpoints, and ReleaseBackup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backups.api import examples
+from backups.api.backups import keeping
+from backups.api.base import BackupView
+from backups.api.responses import JobAnswer
+from backups.policies import api_serializers, services
+from backups.policies.api_serializers import (
+    BackupPolicy,
+    CreateBackupPolicyRequest,
+    ListPoliciesAnswer,
+    PolicyAnswer,
+    PolicyBody,
+    PolicyPreview,
+    PreviewAnswer,
+    PreviewBackupPolicyRequest,
+    UpdateBackupPolicyRequest,
+)
+from backups.policies.models import BackupPolicy as PolicyRow
+from backups.policies.preview import preview
+from backups.policies.services import release_backup
+from vbase_console.api.operations import Operation
+from vbase_console.api.paging import Paging, page_of
+from vbase_console.api.serializers import answer
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP_POLICY,
+    DELETE_BACKUP_POLICY,
+    LIST_BACKUPS,
+    UPDATE_BACKUP_POLICY,
+)
+
+TAG = "Policies"
+
+
+class PolicyView(BackupView):
+    def policy(self, service_id: str, policy_id: str) -> PolicyRow:
+        """Under its own service, also when that is deleted."""
+        rows = PolicyRow.objects.with_last_run()
+        return self.found(rows, policy_id=policy_id, cluster__service_id=service_id)
+
+    def policy_changed(self, policy: PolicyRow) -> Response:
+        address = reverse("api-policy", args=[policy.cluster.service_id, policy.policy_id])
+        return self.accepted(answer(policy=BackupPolicy.of(policy)), location=address)
+
+
+class Policies(PolicyView):
+    operations = {
+        "POST": Operation(
+            name="CreateBackupPolicy",
+            tag=TAG,
+            scope=CREATE_BACKUP_POLICY,
+            body=CreateBackupPolicyRequest,
+            answer=PolicyAnswer,
+            changes=True,
+            request_example=api_serializers.CREATE_POLICY,
+            answer_example=api_serializers.NEW_POLICY_ANSWER,
+        ),
+        "GET": Operation(
+            name="ListBackupPolicies",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            query=Paging,
+            answer=ListPoliciesAnswer,
+            answer_example=api_serializers.POLICIES_ANSWER,
+        ),
+    }
+    wish: dict[str, Any]
+
+    def prepare(self) -> None:
+        cluster = self.service(self.kwargs["service_id"])
+        self.wish = self.given()
+        services.check_wishes(**self.wish)
+        services.look_for_database(cluster, self.wish.get("db_name", ""))
+
+    def post(self, request: Request, service_id: str) -> Response:
+        """Back this service up by a schedule from now on, and keep so many of the backups."""
+        policy = services.create_policy(self.service(service_id), **self.wish)
+        self.object_id = policy.policy_id
+        return self.policy_changed(policy)
+
+    def get(self, request: Request, service_id: str) -> Response:
+        """The policies of a service, newest first; those of a deleted one stay listed."""
+        of_service = PolicyRow.objects.with_last_run().filter(cluster=self.service(service_id))
+        chosen, total = page_of(of_service.visible_to(self.principal), self.asked)
+        return Response(answer(policies=[BackupPolicy.of(row) for row in chosen], total=total))
+
+
+class OnePolicy(PolicyView):
+    operations = {
+        "GET": Operation(
+            name="GetBackupPolicy",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            answer=PolicyAnswer,
+            answer_example=api_serializers.POLICY_ANSWER,
+        ),
+        "POST": Operation(
+            name="UpdateBackupPolicy",
+            tag=TAG,
+            scope=UPDATE_BACKUP_POLICY,
+            body=UpdateBackupPolicyRequest,
+            answer=PolicyAnswer,
+            changes=True,
+            request_example=api_serializers.UPDATE_POLICY,
+            answer_example=api_serializers.POLICY_ANSWER,
+        ),
+        "DELETE": Operation(
+            name="DeleteBackupPolicy",
+            tag=TAG,
+            scope=DELETE_BACKUP_POLICY,
+            body=PolicyBody,
+            answer=PolicyAnswer,
+            changes=True,
+            answer_example=api_serializers.POLICY_ANSWER,
+        ),
+    }
+    wish: dict[str, Any]
+
+    def prepare(self) -> None:
+        policy = self.policy(**self.kwargs)
+        self.wish = self.given()
+        if self.wish.get("db_name", policy.db_name) != policy.db_name:
+            services.look_for_database(policy.cluster, self.wish["db_name"])
+
+    def get(self, request: Request, service_id: str, policy_id: str) -> Response:
+        """One policy, with its next run and how the last one ended."""
+        return Response(answer(policy=BackupPolicy.of(self.policy(service_id, policy_id))))
+
+    def post(self, request: Request, service_id: str, policy_id: str) -> Response:
+        """Change what is given and leave the rest; the schedule follows within seconds."""
+        policy = self.policy(service_id, policy_id)
+        return self.policy_changed(services.update_policy(policy, **self.wish))
+
+    def delete(self, request: Request, service_id: str, policy_id: str) -> Response:
+        """Delete a policy. Its backups stay, and no retention deletes them any more."""
+        was = services.delete_policy(self.policy(service_id, policy_id))
+        address = reverse("api-policies", args=[service_id])
+        return self.accepted(answer(policy=BackupPolicy.of(was)), location=address)
+
+
+class RunPolicy(PolicyView):
+    operations = {
+        "POST": Operation(
+            name="RunBackupPolicy",
+            tag=TAG,
+            scope=CREATE_BACKUP_POLICY,
+            body=PolicyBody,
+            answer=JobAnswer,
+            changes=True,
+            starts_task=True,
+            answer_example=api_serializers.RUN_ANSWER,
+        )
+    }
+
+    def post(self, request: Request, service_id: str, policy_id: str) -> Response:
+        """A run beside the schedule, also of a paused policy; its backup counts as any other."""
+        policy = self.policy(service_id, policy_id)
+        self.given()
+        return self.job_accepted(services.run_now(policy, by=self.principal.label))
+
+
+class PreviewPolicy(PolicyView):
+    operations = {
+        "POST": Operation(
+            name="PreviewBackupPolicy",
+            tag=TAG,
+            scope=LIST_BACKUPS,
+            body=PreviewBackupPolicyRequest,
+            answer=PreviewAnswer,
+            request_example=api_serializers.PREVIEW_REQUEST,
+            answer_example=api_serializers.PREVIEW_ANSWER,
+        )
+    }
+
+    def post(self, request: Request, service_id: str) -> Response:
+        """What a schedule and a count would mean; of an existing policy also what would become of
+        the backups that it has. Changes nothing.
+        """
+        self.service(service_id)
+        given = self.given()
+        policy_id = given.pop("policy_id", "")
+        policy = self.policy(service_id, policy_id) if policy_id else None
+        return Response(answer(**PolicyPreview.of(preview(policy=policy, **given))))
+
+
+class ReleaseBackup(BackupView):
+    operations = keeping("ReleaseBackup", examples.BACKUP_ANSWER)
+
+    def post(self, request: Request, service_id: str, backup_name: str) -> Response:
+        """Let its policy's retention treat a backup like any other, although the next one holds
+        less.
+        """
+        backup = self.backup(service_id, backup_name)
+        self.given()
+        return self.backup_changed(release_backup(backup))

@@ -1,0 +1,198 @@
+"""Requests, responses and examples of the policy endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from backups.api.examples import BACKUP, BACKUP_JOB
+from backups.api.requests import IN_ADDRESS, Names, ServiceBody
+from backups.policies.preview import MOST_RUNS
+from backups.policies.states import MOST_RETAINED, SKIPPED, OnMissing
+from clusters.api.examples import OK, ORGANIZATION, SERVICE
+from vbase_console.api.fields import Flag, Instant, LocalInstant, Text, WholeNumber
+from vbase_console.api.paging import PagedAnswer
+from vbase_console.api.serializers import Answer, Output
+from vbase_console.tasks.states import TaskState
+
+POLICY = "pol-4h7j0m3p6s9v2y5b"
+BACKUP_POLICY: dict[str, Any] = {
+    "policyId": POLICY,
+    "serviceId": SERVICE,
+    "organizationId": ORGANIZATION,
+    "scheduleCron": "30 3 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "retentionCount": 7,
+    "isActive": True,
+    "dbName": "default",
+    "collectionNames": [],
+    "onMissing": "FAIL",
+    "nextRunAt": "2026-11-23T02:30:00Z",
+    "lastRunAt": "2026-11-20T02:30:01Z",
+    "lastStatus": "SUCCEEDED",
+    "createdAt": "2026-11-02T10:00:00Z",
+    "updatedAt": "2026-11-02T10:00:00Z",
+}
+CREATE_POLICY: dict[str, Any] = {
+    "scheduleCron": "30 3 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "retentionCount": 7,
+}
+UPDATE_POLICY: dict[str, Any] = {"retentionCount": 14, "collectionNames": ["images"]}
+POLICY_ANSWER: dict[str, Any] = {"policy": BACKUP_POLICY, "response": OK}
+NEW_POLICY_ANSWER: dict[str, Any] = {
+    "policy": BACKUP_POLICY | {"lastRunAt": None, "lastStatus": None},
+    "response": OK,
+}
+POLICIES_ANSWER: dict[str, Any] = {"policies": [BACKUP_POLICY], "total": 1, "response": OK}
+RUN_ANSWER: dict[str, Any] = {
+    "job": BACKUP_JOB | {"collectionNames": [], "policyId": POLICY},
+    "response": OK,
+}
+PREVIEW_REQUEST: dict[str, Any] = CREATE_POLICY | {
+    "retentionCount": 1,
+    "policyId": POLICY,
+    "startAt": "2026-11-22T09:15:00Z",
+    "count": 2,
+}
+PREVIEW_ANSWER: dict[str, Any] = {
+    "description": "At 03:30 from Monday through Friday",
+    "runs": ["2026-11-23T02:30:00Z", "2026-11-24T02:30:00Z"],
+    "localRuns": ["2026-11-23T03:30:00+01:00", "2026-11-24T03:30:00+01:00"],
+    "wouldKeep": [
+        {
+            "backupName": BACKUP,
+            "backupId": "bak-8k2n5q1s4u7w0y3a",
+            "createdAt": "2026-11-22T09:15:00Z",
+            "reason": "kept: newest 1",
+        }
+    ],
+    "wouldExpire": [
+        {
+            "backupName": "default-20261119T023000Z-c41d07",
+            "backupId": "bak-2c5f8h1k4n7q0t3w",
+            "createdAt": "2026-11-19T02:30:00Z",
+            "reason": "expired: 2nd newest",
+        }
+    ],
+    "response": OK,
+}
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RETAINED})
+class RetentionCount(WholeNumber):
+    """Checked with the other wishes, so that all that is wrong is said at once."""
+
+
+@extend_schema_field({"type": "string", "enum": OnMissing.values})
+class WhenMissing(Text):
+    """Checked with the other wishes, as the count is."""
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RUNS, "default": 10})
+class RunCount(WholeNumber):
+    """Checked where the runs are counted."""
+
+
+SCHEDULE: dict[str, Any] = {
+    "help_text": "Five fields of cron(8), or one of @hourly @daily @midnight @weekly @monthly "
+    "@yearly @annually."
+}
+ZONE = "A zone of the IANA database, such as Europe/Berlin."
+RETAINED = "How many complete backups stay at least."
+EVERY_COLLECTION = "Empty: every collection that is there when it runs."
+ON_MISSING = "What a run does where a chosen collection is not there."
+
+
+class CreateBackupPolicyRequest(ServiceBody):
+    schedule_cron = Text(allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    retention_count = RetentionCount(help_text=RETAINED)
+    is_active = Flag(required=False, help_text="True unless said otherwise.")
+    db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
+    collection_names = Names(required=False, help_text=EVERY_COLLECTION)
+    on_missing = WhenMissing(required=False, help_text=ON_MISSING)
+
+
+class PolicyBody(ServiceBody):
+    policy_id = Text(required=False, help_text=IN_ADDRESS)
+
+
+class UpdateBackupPolicyRequest(PolicyBody):
+    """What is left out stays."""
+
+    schedule_cron = Text(required=False, allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=ZONE)
+    retention_count = RetentionCount(required=False, help_text=RETAINED)
+    is_active = Flag(required=False, help_text="False: it plans no run until it is true again.")
+    db_name = Text(required=False, allow_blank=True, max_length=255)
+    collection_names = Names(required=False, help_text=EVERY_COLLECTION)
+    on_missing = WhenMissing(required=False, help_text=ON_MISSING)
+
+
+class PreviewBackupPolicyRequest(ServiceBody):
+    schedule_cron = Text(allow_blank=True, **SCHEDULE)
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    retention_count = RetentionCount(help_text=RETAINED)
+    policy_id = Text(
+        required=False,
+        allow_blank=True,
+        help_text="A policy of this service: what would become of the backups that it has.",
+    )
+    start_at = Instant(required=False, help_text="Runs after this instant; left out: now.")
+    count = RunCount(required=False, help_text="How many runs to show.")
+
+
+class BackupPolicy(Output):
+    policy_id = serializers.CharField()
+    service_id = serializers.CharField(source="cluster.service_id")
+    organization_id = serializers.CharField()
+    schedule_cron = serializers.CharField(help_text="As it was given.")
+    timezone = serializers.CharField()
+    retention_count = serializers.IntegerField(min_value=1, max_value=MOST_RETAINED)
+    is_active = serializers.BooleanField()
+    db_name = serializers.CharField()
+    collection_names = serializers.ListField(
+        child=serializers.CharField(), help_text="Empty: every collection at run time."
+    )
+    on_missing = serializers.ChoiceField(choices=OnMissing.values)
+    next_run_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is paused.")
+    last_run_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.ChoiceField(
+        choices=[*TaskState.values, SKIPPED],
+        allow_null=True,
+        help_text="Of its newest run: its job's status, or SKIPPED where it made no backup.",
+    )
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class JudgedBackup(Output):
+    backup_name = serializers.CharField()
+    backup_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    reason = serializers.CharField(help_text="Such as `kept: newest 3` or `expired: 4th newest`.")
+
+
+class PolicyPreview(Output):
+    description = serializers.CharField(help_text="The schedule in words.")
+    runs = serializers.ListField(child=serializers.DateTimeField())
+    local_runs = serializers.ListField(
+        child=LocalInstant(), help_text="The same instants, as clocks in the zone show them."
+    )
+    would_keep = serializers.ListField(child=JudgedBackup())
+    would_expire = serializers.ListField(child=JudgedBackup())
+
+
+class PreviewAnswer(Answer, PolicyPreview):
+    pass
+
+
+class PolicyAnswer(Answer):
+    policy = BackupPolicy()
+
+
+class ListPoliciesAnswer(PagedAnswer):
+    policies = serializers.ListField(child=BackupPolicy())

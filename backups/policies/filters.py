@@ -1,0 +1,82 @@
+"""What narrows and sorts lists of policies and of their runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from backups.policies.health import Standing
+from backups.policies.states import SKIPPED, Fate
+from vbase_console.tasks.states import TaskState
+from vbase_console.web.lists import EVERY, FilterForm
+
+
+class PolicyFilter(FilterForm):
+    q = forms.CharField(label="Cluster or schedule", required=False, max_length=100)
+    collection = forms.CharField(label="Database or collection", required=False, max_length=255)
+    standing = forms.ChoiceField(label="State", required=False, choices=[*EVERY, *Standing.choices])
+
+    SEARCHED = (
+        "cluster__name__icontains",
+        "schedule_cron__icontains",
+        "cluster__cluster_id",
+        "cluster__service_id",
+        "policy_id",
+    )
+    SORTS = ("attention", "cluster__name", "next_run_at")
+    FIRST = "attention"  # failing ones first
+    TIES = (F("next_run_at").asc(nulls_last=True), "-pk")
+    ABSENT_LAST = frozenset({"next_run_at"})
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if "standing" in self.given:
+            rows = rows.filter(standing=self.given["standing"])
+        if text := self.text("collection"):
+            rows = rows.alias(names=Cast("collection_names", TextField()))
+            rows = rows.filter(Q(db_name__icontains=text) | Q(names__icontains=text))
+        return rows
+
+
+class OneClustersPolicyFilter(PolicyFilter):
+    q = forms.CharField(label="Schedule or id", required=False, max_length=100)
+
+
+class JudgedFilter(FilterForm):
+    """Backups of one policy; what retention does with them is not in the database."""
+
+    q = forms.CharField(label="Backup", required=False, max_length=128)
+    fate = forms.ChoiceField(label="Retention", required=False, choices=[*EVERY, *Fate.choices])
+
+    SEARCHED = ("name__icontains",)
+    SORTS = ("name", "row_count", "size_bytes", "created_at")
+
+
+class RunFilter(FilterForm):
+    q = forms.CharField(label="Backup or reason", required=False, max_length=128)
+    status = forms.ChoiceField(
+        required=False,
+        choices=[
+            *EVERY,
+            (SKIPPED, "Skipped"),
+            *((s.value, s.value.capitalize()) for s in TaskState),
+        ],
+    )
+
+    SEARCHED = (
+        "job__backup__name__icontains",
+        "job__task__message__icontains",
+        "skip_reason__icontains",
+    )
+    SORTS = ("planned_at", "job__task__state", "job__backup__name")
+    FIRST = "-planned_at"
+    ABSENT_LAST = frozenset({"job__task__state", "job__backup__name"})
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        status = self.given.get("status")
+        if status is None:
+            return rows
+        skipped = ~Q(skip_reason="")
+        return rows.filter(skipped if status == SKIPPED else ~skipped & Q(job__task__state=status))

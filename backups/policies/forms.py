@@ -1,0 +1,157 @@
+"""What people type about policies, translated; what may be is decided by the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backups.discovery import SeenCollection
+from backups.forms import MOST_TICKS, counted
+from backups.policies.models import BackupPolicy
+from backups.policies.states import MOST_RETAINED, OnMissing
+
+ALL, CHOSEN = "all", "chosen"
+SCHEDULE = ("schedule_cron", "timezone", "retention_count")
+TYPED = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+
+
+class ScheduleForm(forms.Form):
+    """When it runs and how much stays: what can be looked ahead at while it is typed."""
+
+    schedule_cron = forms.CharField(
+        label="Schedule",
+        max_length=200,
+        initial="0 3 * * *",
+        error_messages={"required": "Write a schedule, for example 0 3 * * * or @daily."},
+        widget=forms.TextInput(attrs=TYPED | {"list": "schedules", "class": "code"}),
+        help_text="Cron: minute, hour, day of month, month, day of week; or @hourly, @daily, "
+        "@weekly, @monthly.",
+    )
+    timezone = forms.CharField(
+        label="Time zone",
+        max_length=64,
+        initial="UTC",
+        error_messages={"required": "Name a zone, for example UTC or Europe/Berlin."},
+        widget=forms.TextInput(attrs=TYPED | {"list": "zones"}),
+        help_text="The schedule is read on clocks there, summer time included.",
+    )
+    retention_count = forms.IntegerField(
+        label="Backups to keep",
+        min_value=1,
+        max_value=MOST_RETAINED,
+        initial=7,
+        error_messages={"required": f"Say how many stay, 1 to {MOST_RETAINED}."},
+        help_text="The newest complete ones stay; pinned ones and the last proven one, too.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in SCHEDULE:
+            described = f"id_{name}_helptext id_{name}_error"
+            self.fields[name].widget.attrs["aria-describedby"] = described
+
+
+class NamesField(forms.MultipleChoiceField):
+    """Names to tick. What is there is seen in the cluster when the form is shown; what is ticked is
+    taken as it is, because a run says what it misses.
+    """
+
+    def valid_value(self, value: Any) -> bool:
+        return True
+
+
+class PolicyForm(ScheduleForm):
+    db_name = forms.CharField(
+        label="Database", max_length=255, initial="default", widget=forms.TextInput(attrs=TYPED)
+    )
+    which = forms.ChoiceField(
+        label="Collections",
+        widget=forms.RadioSelect,
+        initial=ALL,
+        choices=[(ALL, "All, as they are when it fires"), (CHOSEN, "Only these")],
+    )
+    collection_names = NamesField(
+        label="Which", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    others = forms.CharField(
+        label="Further collections",
+        required=False,
+        help_text="One name a line.",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
+    )
+    on_missing = forms.ChoiceField(
+        label="If one of them is not there when it fires",
+        widget=forms.RadioSelect,
+        initial=OnMissing.FAIL,
+        choices=[
+            (OnMissing.FAIL, "The run fails"),
+            (OnMissing.WARN, "Take the others; such a backup counts as incomplete"),
+        ],
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        given["others"] = [
+            line.strip() for line in str(given.get("others", "")).splitlines() if line.strip()
+        ]
+        if given.get("which") == CHOSEN and not self._chosen(given):
+            self.add_error("which", "Choose at least one collection, or all of them.")
+        return given
+
+    def wish(self) -> dict[str, Any]:
+        """As the services want it: no names mean every collection."""
+        given = self.cleaned_data
+        named = {name: given[name] for name in (*SCHEDULE, "db_name", "on_missing")}
+        names = self._chosen(given) if given["which"] == CHOSEN else []
+        return named | {"collection_names": names}
+
+    def offer(self, databases: Sequence[str], collections: Sequence[SeenCollection] | None) -> None:
+        """What the cluster has now, and beside it what was chosen and is not there. None: nobody
+        could look.
+        """
+        rows = {each.name: each.rows for each in collections or ()}
+        listed = list(rows)[:MOST_TICKS]
+        ticked = [str(name) for name in self["collection_names"].value() or ()]
+        choices = [(name, counted(name, rows[name])) for name in listed]
+        choices += [
+            (name, _unlisted(name, is_gone=collections is not None and name not in rows))
+            for name in ticked
+            if name not in listed
+        ]
+        self.fields["collection_names"].choices = choices  # type: ignore[attr-defined]
+        self.fields["db_name"].widget = _databases(databases, str(self["db_name"].value() or ""))
+        if collections is not None and len(rows) <= MOST_TICKS and not self["others"].value():
+            del self.fields["others"]
+
+    def _chosen(self, given: dict[str, Any]) -> list[str]:
+        return list(dict.fromkeys([*given.get("collection_names", ()), *given["others"]]))
+
+
+def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
+    names = policy.collection_names
+    return {
+        "schedule_cron": policy.schedule_cron,
+        "timezone": policy.timezone,
+        "retention_count": policy.retention_count,
+        "db_name": policy.db_name,
+        "which": CHOSEN if names else ALL,
+        "collection_names": names[:MOST_TICKS],
+        "others": "\n".join(names[MOST_TICKS:]),
+        "on_missing": policy.on_missing,
+    }
+
+
+def _unlisted(name: str, *, is_gone: bool) -> SafeString:
+    return format_html('{} <span class="muted">{}</span>', name, "not there now" if is_gone else "")
+
+
+def _databases(there: Sequence[str], chosen: str) -> forms.Widget:
+    """A choice where the cluster says what there is, a line to write on where it does not."""
+    if not there:
+        return forms.TextInput(attrs=TYPED)
+    gone = [] if chosen in there or not chosen else [(chosen, f"{chosen} (not there)")]
+    return forms.Select(choices=[*((name, name) for name in there), *gone])

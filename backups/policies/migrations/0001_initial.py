@@ -1,0 +1,109 @@
+import backups.policies.models
+import django.core.validators
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        ('backups', '0001_initial'),
+        ('clusters', '0001_initial'),
+        ('organizations', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='BackupPolicy',
+            fields=[
+                ('policy_id', models.CharField(default=backups.policies.models.new_policy_id, max_length=24, primary_key=True, serialize=False)),
+                ('schedule_cron', models.CharField(max_length=200)),
+                ('timezone', models.CharField(default='UTC', max_length=64)),
+                ('retention_count', models.PositiveSmallIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
+                ('is_active', models.BooleanField(default=True)),
+                ('db_name', models.CharField(default='default', max_length=255)),
+                ('collection_names', models.JSONField(default=list)),
+                ('on_missing', models.CharField(choices=[('FAIL', 'Fail'), ('WARN', 'Warn')], default='FAIL', max_length=8)),
+                ('next_run_at', models.DateTimeField(null=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='clusters.cluster')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
+            ],
+            options={
+                'verbose_name': 'backup policy',
+                'verbose_name_plural': 'backup policies',
+                'ordering': ['-created_at', '-policy_id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='PolicyRun',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('planned_at', models.DateTimeField()),
+                ('skip_reason', models.TextField(blank=True)),
+                ('is_catch_up', models.BooleanField(default=False)),
+                ('is_manual', models.BooleanField(default=False)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('retained_at', models.DateTimeField(null=True)),
+                ('retain_again_at', models.DateTimeField(null=True)),
+                ('job', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='policy_run', to='backups.backupjob')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
+                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='policies.backuppolicy')),
+            ],
+            options={
+                'ordering': ['-planned_at', '-pk'],
+            },
+        ),
+        migrations.AddField(
+            model_name='backuppolicy',
+            name='last_run',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='policies.policyrun'),
+        ),
+        migrations.AddIndex(
+            model_name='policyrun',
+            index=models.Index(condition=models.Q(('retained_at__isnull', True)), fields=['policy'], name='run_unsettled'),
+        ),
+        migrations.AddIndex(
+            model_name='policyrun',
+            index=models.Index(fields=['created_at'], name='run_age'),
+        ),
+        migrations.AddConstraint(
+            model_name='policyrun',
+            constraint=models.UniqueConstraint(fields=('policy', 'planned_at'), name='one_run_for_each_planned_instant'),
+        ),
+        migrations.AddConstraint(
+            model_name='policyrun',
+            constraint=models.CheckConstraint(condition=models.Q(('job__isnull', False), models.Q(('skip_reason', ''), _negated=True), _connector='OR'), name='a_run_without_a_job_says_why'),
+        ),
+        migrations.AddIndex(
+            model_name='backuppolicy',
+            index=models.Index(condition=models.Q(('next_run_at__isnull', False)), fields=['next_run_at'], name='policy_due'),
+        ),
+        migrations.AddIndex(
+            model_name='backuppolicy',
+            index=models.Index(fields=['organization', '-created_at', '-policy_id'], name='policy_newest_first'),
+        ),
+        migrations.AddIndex(
+            model_name='backuppolicy',
+            index=models.Index(fields=['cluster', '-created_at'], name='policy_by_cluster'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('retention_count__gte', 1), ('retention_count__lte', 1000)), name='policy_retains_some'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('is_active', True), ('next_run_at', None), _connector='OR'), name='a_paused_policy_plans_none'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('is_active', False), ('next_run_at__isnull', False), _connector='OR'), name='an_active_policy_plans_one'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('on_missing__in', ['FAIL', 'WARN'])), name='policy_on_missing_known'),
+        ),
+    ]

@@ -1,0 +1,105 @@
+"""One run of a policy: its row and its job, or its row and the reason why there is none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups.models import Backup, BackupJob
+from backups.policies import beat_mirror
+from backups.policies.models import BackupPolicy, PolicyRun
+from backups.services.backups import BackupRequest, accept_backup, default_name
+from backups.states import JobKind
+from clusters.admission import require_running
+from clusters.models import Cluster
+from clusters.states import ServiceStatus
+from vbase_console.core.errors import Aborted, FailedPrecondition, ResourceExhausted
+from vbase_console.tasks.limits import check_capacity
+
+
+@transaction.atomic(savepoint=False)
+def start_run(
+    policy: BackupPolicy,
+    *,
+    planned_at: datetime,
+    by: str,
+    next_run_at: datetime | None = None,
+    is_catch_up: bool = False,
+    is_manual: bool = False,
+) -> PolicyRun:
+    """Called with the cluster's row held, and with the policy as it is under that lock; with
+    `next_run_at` its plan moves on. No cluster is asked for anything here: which collections there
+    are is seen by the job.
+    """
+    job, reason = _ask(policy, by)
+    run = PolicyRun.objects.create(
+        organization_id=policy.organization_id,
+        policy=policy,
+        planned_at=planned_at,
+        job=job,
+        skip_reason=reason,
+        is_catch_up=is_catch_up,
+        is_manual=is_manual,
+        retained_at=None if job else timezone.now(),
+    )
+    _move_on(policy, last_run=run, next_run_at=next_run_at or policy.next_run_at)
+    beat_mirror.copy_last_run(policy.policy_id, run.created_at)
+    return run
+
+
+def why_no_run(cluster: Cluster) -> str:
+    """Why a run would be skipped now; empty where it would not. One that nobody could look at for a
+    while is neither RUNNING nor on its way there, although a person may try it.
+    """
+    if cluster.status == ServiceStatus.UNKNOWN:
+        return (
+            f"{cluster.service_id} is UNKNOWN: nobody could look at it for a while; "
+            "it must be RUNNING."
+        )
+    try:
+        require_running(cluster, JobKind.BACKUP)
+    except (Aborted, FailedPrecondition) as error:
+        return error.message
+    return ""
+
+
+def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime | None) -> None:
+    """Whoever planned something else meanwhile is not overwritten."""
+    as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
+    if not as_read.update(last_run=last_run, next_run_at=next_run_at):
+        raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
+
+
+def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
+    going = PolicyRun.objects.going_job_of(policy.policy_id)
+    if going:
+        return None, f"{going}, the run before, has not ended."
+    reason = why_no_run(policy.cluster)
+    if reason:
+        return None, reason
+    try:
+        check_capacity(policy.organization_id, policy.cluster_id)
+    except ResourceExhausted as error:
+        return None, error.message
+    job = accept_backup(
+        _request(policy),
+        by=by,
+        held=policy.cluster,
+        options={"on_missing": policy.on_missing},
+        limited=False,
+    )
+    return job, ""
+
+
+def _request(policy: BackupPolicy) -> BackupRequest:
+    backup = Backup(
+        organization_id=policy.organization_id,
+        cluster=policy.cluster,
+        name=default_name(policy.db_name),
+        db_name=policy.db_name,
+        policy_id=policy.policy_id,
+        chosen=policy.collection_names,
+    )
+    return BackupRequest(backup=backup, collection_names=policy.collection_names)

@@ -1,0 +1,54 @@
+"""Sweeps over policies: dispatch, retention, and runs past their time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from backups.policies import pruning
+from backups.policies.dispatch import Every, correct_next_runs, fire_due
+from backups.policies.models import PolicyRun
+from vbase_console.core import batch_delete
+
+CORRECT_EVERY_SECONDS = 60.0
+
+
+_sweeping = threading.Lock()
+_corrected = Every(CORRECT_EVERY_SECONDS)
+
+
+@shared_task(name="vbase.sweep.policies")
+def sweep_policies() -> int:
+    """Fire what is due; answers how many runs were begun or skipped.
+
+    A second thread of this process would only compete with the first, and keep other sweeps from
+    running meanwhile; what it was woken for, the first one or the next wake-up finds.
+    """
+    if not _sweeping.acquire(blocking=False):
+        return 0
+    try:
+        if _corrected.is_due():
+            correct_next_runs()
+        return fire_due()
+    finally:
+        _sweeping.release()
+
+
+@shared_task(name="vbase.sweep.runs")
+def sweep_runs() -> int:
+    """Remove runs past their time; their backups and jobs are not theirs to remove. Of a policy
+    that runs seldom, or no more, the last ones stay.
+    """
+    oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
+    past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
+    return batch_delete.remove(past.but_the_last().order_by("created_at"))
+
+
+@shared_task(name="vbase.sweep.retention")
+def sweep_retention() -> int:
+    """Apply retention after runs that have ended; answers how many backups go."""
+    return pruning.prune_ended()

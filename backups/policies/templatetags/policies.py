@@ -1,0 +1,130 @@
+"""How policies and their runs read on pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from backups.policies.cron import BadZone, zone_of
+from backups.policies.health import Standing
+from backups.policies.models import PolicyRun
+from backups.policies.retention import Verdict
+from backups.policies.states import SKIPPED
+
+register = template.Library()
+
+LOOKS = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
+"""Of a run's cell in the strip; any other run is under way."""
+
+
+CELL = (
+    '<li class="run run-{}"><a{} href="{}" title="{}">'
+    '<span class="visually-hidden">{}</span></a></li>'
+)
+NO_STOP = SafeString(' tabindex="-1"')
+LONGEST_SAID = 300
+
+
+@register.simple_tag
+def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) -> SafeString:
+    """Of a strip. Not a template of its own: a page of policies has fifteen hundred of them.
+
+    Where it is `quiet` they are no stops of the Tab key.
+    """
+    jobs = reverse("job-detail", args=[organization, "-"]).removesuffix("-")
+    texts = [Truncator(said(run)).chars(LONGEST_SAID) for run in runs]
+    rows = (
+        (
+            look(run),
+            NO_STOP if quiet else _name_of(run),
+            _address(run, organization, jobs),
+            text,
+            text,
+        )
+        for run, text in zip(runs, texts, strict=True)
+    )
+    return format_html_join("", CELL, rows)
+
+
+def _name_of(run: PolicyRun) -> SafeString:
+    """By it htmx keeps the focus where it is when the strip comes again."""
+    return format_html(' id="cell-{}"', run.pk)
+
+
+def _address(run: PolicyRun, organization: str, jobs: str) -> str:
+    """Its job; of a run without one its place among the runs of its policy."""
+    if run.job is not None:
+        return f"{jobs}{run.job.task.task_id}"
+    return f"{reverse('policy-runs', args=[organization, run.policy_id])}#run-{run.pk}"
+
+
+def look(run: PolicyRun) -> str:
+    if run.status == "SUCCEEDED" and run.job is not None:
+        if run.job.backup.is_damaged:
+            return "bad"
+        if run.job.backup.missing:
+            return "incomplete"
+    return LOOKS.get(run.status, "busy")
+
+
+@register.filter
+def said(run: PolicyRun) -> str:
+    """One run in one line, for whoever cannot see its colour."""
+    at = f"{run.planned_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    how = (", by hand" if run.is_manual else "") + (", caught up" if run.is_catch_up else "")
+    why = why_of(run)
+    return f"{run.status.capitalize()}, {at}{how}{': ' if why else ''}{why}"
+
+
+@register.filter
+def why_of(run: PolicyRun) -> str:
+    """What there is to say of a run that did not simply succeed."""
+    if run.skip_reason or run.job is None:
+        return run.skip_reason
+    if run.status == "SUCCEEDED":
+        backup = run.job.backup
+        damage = [f"Its backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
+        return " ".join([*damage, *backup.missing])
+    return run.job.task.message if run.status == "FAILED" else ""
+
+
+@register.filter
+def in_zone(at: datetime | None, zone: str) -> str:
+    """As a clock there shows it; the abbreviation tells when clocks are changed."""
+    if at is None:
+        return "—"
+    try:
+        local = at.astimezone(zone_of(zone))
+    except BadZone:
+        local = at.astimezone(UTC)
+    return f"{local:%a %Y-%m-%d %H:%M %Z}"
+
+
+@register.filter
+def standing_words(name: str) -> str:
+    return str(Standing(name).label)
+
+
+@register.filter
+def standing_tone(name: str) -> str:
+    tones = {
+        Standing.LATE: "bad",
+        Standing.FAILING: "bad",
+        Standing.DAMAGED: "bad",
+        Standing.GOOD: "good",
+        Standing.RUNNING: "busy",
+    }
+    warned = {Standing.INCOMPLETE, Standing.SKIPPED}
+    return "warn" if name in warned else tones.get(Standing(name), "still")
+
+
+@register.filter
+def reason(verdict: Verdict) -> str:
+    """Without the word before it, which the badge says."""
+    return verdict.reason.partition(": ")[2]

@@ -1,0 +1,97 @@
+"""One policy: when it runs, what it covers, what became of its runs, and what stays of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups.policies.models import BackupPolicy
+from backups.policies.runs import why_no_run
+from backups.policies.views.presenters import (
+    judged_backups,
+    listed_policies,
+    longest_unretained,
+    policy_actions_of,
+    policy_rows,
+    runs_of,
+    upcoming_of,
+)
+from backups.views.presenters import job_rows
+from clusters.views.presenters import digest
+from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.web.views import Page, wants_fragment
+
+RECENT = 10
+
+
+class PolicyPage(Page):
+    """A page about one policy of the organization."""
+
+    scopes = {"GET": LIST_BACKUPS}
+    nav = "policies"
+
+    @cached_property
+    def policy(self) -> BackupPolicy:
+        policies = listed_policies(self.principal)
+        return policies.found(self.principal, policy_id=self.kwargs["policy_id"])
+
+    def context(self) -> dict[str, Any]:
+        cluster = self.policy.cluster
+        return {"policy": self.policy, "cluster": cluster, "back": self.own_address}
+
+    @property
+    def own_address(self) -> str:
+        return reverse("policy-detail", args=self.address)
+
+    @property
+    def address(self) -> list[str]:
+        return [self.principal.organization_name, self.policy.policy_id]
+
+    def to_policy(self) -> HttpResponseBase:
+        return redirect(self.own_address)
+
+
+class PolicyDetailView(PolicyPage):
+    template_name = "policies/detail.html"
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | self.live() | self.backups()
+
+    def live(self) -> dict[str, Any]:
+        """What changes while a run goes on; the page shows it first and the poll refreshes it."""
+        runs = runs_of(self.principal).filter(policy=self.policy)
+        going = runs.going().select_related("job__cluster")
+        active = job_rows(self.principal, [run.job for run in going if run.job])
+        recent = list(runs[:RECENT])
+        return {
+            "row": policy_rows(self.principal, [self.policy])[0],
+            "active": active,
+            "recent": recent,
+            "unretained": longest_unretained(self.principal, policy=self.policy),
+            "upcoming": upcoming_of(self.policy),
+            "why_no_run": why_no_run(self.policy.cluster),
+            "actions": policy_actions_of(self.principal, self.policy, is_going=bool(active)),
+            "seen": digest([(run.pk, run.status) for run in recent]),
+            "reload": bool(active),
+        }
+
+    def backups(self) -> dict[str, Any]:
+        judged = judged_backups(self.policy)
+        return {"judged": judged[:RECENT], "judged_count": len(judged)}
+
+
+class PolicyProgressView(PolicyDetailView):
+    """What the page polls. The backups are judged again only when a run has moved on."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return self.to_policy()
+        context = PolicyPage.context(self) | self.live()
+        if request.GET.get("seen") != context["seen"]:
+            context |= self.backups() | {"changed": True}
+        return self.fragment("policies/partials/progress_answer.html", **context)

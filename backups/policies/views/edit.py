@@ -1,0 +1,215 @@
+"""The form of a policy: with what it would mean beside it, and asked again before backups go."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from backups.forms import MOST_TICKS
+from backups.policies import services
+from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
+from backups.policies.models import BackupPolicy
+from backups.policies.preview import Judged, preview
+from backups.policies.views.detail import PolicyPage
+from backups.policies.views.presenters import words_of
+from backups.policies.views.preview import MOST_NAMED, SCHEDULES, ahead_of, look_at, zones
+from backups.protection.coverage import Key, uncovered_by
+from clusters.models import Cluster
+from clusters.views.detail import ClusterPage
+from clusters.views.presenters import digest
+from vbase_console.core.errors import ConsoleError, InvalidArgument, NotFound
+from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, UPDATE_BACKUP_POLICY
+from vbase_console.web.errors import AsksBack
+from vbase_console.web.forms import FormPage, typed
+from vbase_console.web.views import wants_fragment
+
+
+class WouldLose(AsksBack):
+    """Backups would go, or collections be backed up no more, that nobody was asked about."""
+
+    def __init__(self, going: list[Judged], bare: list[Key]) -> None:
+        self.going, self.bare = going, bare
+        self.mark = digest([[each.backup_id for each in going], bare])
+        super().__init__()
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "mark": self.mark,
+            "going": self.going,
+            "named": self.going[:MOST_NAMED],
+            "more": max(0, len(self.going) - MOST_NAMED),
+            "bare": self.bare,
+            "named_bare": self.bare[:MOST_NAMED],
+            "more_bare": max(0, len(self.bare) - MOST_NAMED),
+        }
+
+
+class PolicyFormPage(FormPage):
+    template_name: ClassVar[str] = "policies/form.html"
+    form_class: ClassVar[type[forms.Form]] = PolicyForm
+    bound: PolicyForm
+    edited: BackupPolicy | None = None
+
+    @property
+    def of_cluster(self) -> Cluster:
+        raise NotImplementedError
+
+    def begin(self) -> dict[str, Any]:
+        """What stands in the form at first."""
+        return {}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.shown(PolicyForm(initial=self.begin()))
+
+    def prepare(self) -> None:
+        """The cluster is asked here, before anything is locked; whose it is comes first."""
+        cluster = self.of_cluster
+        super().prepare()
+        db_name = self.bound.cleaned_data["db_name"]
+        if self.edited is not None and self.edited.db_name == db_name:
+            return
+        try:
+            services.look_for_database(cluster, db_name)
+        except NotFound as error:
+            raise InvalidArgument(field_errors={"dbName": [error.message]}) from error
+
+    def shown(self, form: PolicyForm, *, status: int = 200) -> HttpResponse:
+        return self.page(form=form, status=status, **self.dressed(form))
+
+    def dressed(self, form: PolicyForm) -> dict[str, Any]:
+        """The form with what the cluster has, and what it would mean."""
+        there = look_at(self.of_cluster, str(form["db_name"].value() or ""))
+        form.offer(there.databases, there.collections)
+        return {
+            "there": there,
+            "ahead": ahead_of({name: form[name].value() for name in SCHEDULE}, self.edited),
+            "most": MOST_TICKS,
+            "schedules": SCHEDULES,
+            "zones": zones(),
+        }
+
+    def refused(self, error: ConsoleError) -> HttpResponseBase:
+        if isinstance(error, WouldLose):
+            return self.page(form=self.bound, status=409, **error.shown())
+        return super().refused(error)
+
+    def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
+        if "mark" not in more and "there" not in more:
+            more |= self.dressed(more["form"])
+        return super().page(status=status, **more)
+
+
+class PolicyCreateView(PolicyFormPage, ClusterPage):
+    scopes = {"GET": CREATE_BACKUP_POLICY, "POST": CREATE_BACKUP_POLICY}
+    action = "CreateBackupPolicy"
+    nav = "policies"
+
+    @property
+    def of_cluster(self) -> Cluster:
+        return self.cluster
+
+    def begin(self) -> dict[str, Any]:
+        """What the link that led here asks for."""
+        database = self.request.GET.get("db_name")
+        names = self.request.GET.getlist("collections")[:MOST_TICKS]
+        chosen = {"which": CHOSEN, "collection_names": names} if names else {}
+        return chosen | ({"db_name": database} if database else {})
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {
+            "back": self.address("cluster-policy-list"),
+            "save_address": self.address("policy-create"),
+            "preview_address": self.address("policy-create-preview"),
+        }
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        policy = services.create_policy(self.cluster, **self.bound.wish())
+        self.object_id = policy.policy_id
+        return redirect("policy-detail", self.principal.organization_name, policy.policy_id)
+
+
+class PolicyEditView(PolicyFormPage, PolicyPage):
+    scopes = {"GET": UPDATE_BACKUP_POLICY, "POST": UPDATE_BACKUP_POLICY}
+    action = "UpdateBackupPolicy"
+
+    @property
+    def of_cluster(self) -> Cluster:
+        return self.policy.cluster
+
+    @property
+    def edited(self) -> BackupPolicy:  # type: ignore[override]
+        return self.policy
+
+    def begin(self) -> dict[str, Any]:
+        """Of another database none of its collections is meant."""
+        now = shown_in_form(self.policy)
+        asked = self.request.GET.get("db_name", now["db_name"])
+        if asked != now["db_name"]:
+            now |= {"db_name": asked, "collection_names": [], "others": ""}
+        return now
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {
+            "words": words_of(self.policy),
+            "save_address": reverse("policy-edit", args=self.address),
+            "preview_address": reverse("policy-preview", args=self.address),
+        }
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        wish = self.bound.wish()
+        self.ask_first(wish)
+        services.update_policy(self.policy, **wish)
+        messages.success(self.request, "Saved.")
+        return self.to_policy()
+
+    def ask_first(self, wish: dict[str, Any]) -> None:
+        """What is lost by it is shown before, with the reasons."""
+        going = self.going({name: wish[name] for name in SCHEDULE})
+        bare = uncovered_by(self.policy, db_name=wish["db_name"], chosen=wish["collection_names"])
+        asked = WouldLose(going, bare)
+        if (going or bare) and self.request.POST.get("confirmed") != asked.mark:
+            raise asked
+
+    def going(self, schedule: dict[str, Any]) -> list[Judged]:
+        """Backups that stay as it is and would go then."""
+        would = preview(**schedule, policy=self.policy).would_expire
+        as_it_is = schedule | {"retention_count": self.policy.retention_count}
+        going_anyway = {
+            each.backup_id for each in preview(**as_it_is, policy=self.policy).would_expire
+        }
+        return [each for each in would if each.backup_id not in going_anyway]
+
+
+class Previewing(PolicyFormPage):
+    """What the form shows while somebody types; without a script its button brings the whole form
+    again, with what was typed.
+    """
+
+    changes = False
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return redirect(self.context()["save_address"])
+        about = {"policy": self.edited, "ahead": ahead_of(request.GET.dict(), self.edited)}
+        return self.fragment("policies/partials/ahead_answer.html", **about)
+
+    def prepare(self) -> None:
+        self.again = PolicyForm(initial=typed(PolicyForm, self.request.POST))
+        self.around = self.dressed(self.again)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.page(form=self.again, **self.around)
+
+
+class PolicyCreatePreviewView(Previewing, PolicyCreateView):
+    """Of a new policy."""
+
+
+class PolicyPreviewView(Previewing, PolicyEditView):
+    """Of one that is edited."""

@@ -1,0 +1,289 @@
+"""Policies, their runs and the retention of their backups as values for templates, in a few
+queries for many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from backups.models import Backup
+from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
+from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
+from backups.policies.pruning import backups_of, candidate, verdicts_on
+from backups.policies.retention import Verdict, decide
+from backups.policies.rpo import ends_at
+from backups.policies.runs import why_no_run
+from backups.policies.states import OVERDUE_AFTER, UNRETAINED_AFTER, Fate
+from backups.states import BackupStatus
+from clusters.states import ENDED
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP,
+    CREATE_BACKUP_POLICY,
+    DELETE_BACKUP_POLICY,
+    UPDATE_BACKUP_POLICY,
+)
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.states import ACTIVE
+
+STRIP = 30
+UPCOMING = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GoodBackups:
+    """The good backups that a policy has: available, with all that was asked for."""
+
+    count: int = 0
+    newest_at: datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyRow:
+    policy: BackupPolicy
+    strip: Sequence[PolicyRun]
+    """Its newest runs, oldest first."""
+    kept: GoodBackups
+    now: datetime
+
+    @property
+    def words(self) -> str:
+        return words_of(self.policy)
+
+    @property
+    def ended(self) -> PolicyRun | None:
+        """The newest run that does not go on any more; how the policy stands is said of it."""
+        return next((run for run in reversed(self.strip) if run.status not in ACTIVE), None)
+
+    @property
+    def is_going(self) -> bool:
+        return any(run.status in ACTIVE for run in self.strip)
+
+    @property
+    def unreadable(self) -> str:
+        """What is wrong with its schedule; empty where that can be understood."""
+        return why_unreadable(self.policy)
+
+    @property
+    def is_late(self) -> bool:
+        """Its run should have begun and nobody has begun it."""
+        planned = self.policy.next_run_at
+        return planned is not None and planned <= self.now - OVERDUE_AFTER
+
+    @property
+    def is_stale(self) -> bool:
+        """The newest good backup is older than promised; what is paused promises none."""
+        since = self.kept.newest_at or self.policy.created_at
+        return self.policy.is_active and _promised_until(self.policy, since) < self.now
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyActions:
+    """What can be asked of a policy now, by this person; no control leads to a certain refusal."""
+
+    run: bool
+    edit: bool
+    pause: bool
+    resume: bool
+    delete: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JudgedBackup:
+    backup: Backup
+    verdict: Verdict
+
+    @property
+    def fate(self) -> Fate:
+        return Fate.STAYS if self.verdict.keep else Fate.GOES
+
+
+def listed_policies(principal: Principal) -> PolicyQuerySet:
+    """With all that a list shows of each, but for its runs and its backups."""
+    policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
+    return policies.annotate(strip_from=_strip_from(principal))
+
+
+def runs_of(principal: Principal) -> PolicyRunQuerySet:
+    return PolicyRun.objects.visible_to(principal).select_related("job__task", "job__backup")
+
+
+def longest_unretained(principal: Principal, **of: Any) -> PolicyRun | None:
+    """The run that waits longest for retention, of all or of one policy; None where none waits
+    longer than it should.
+    """
+    runs = PolicyRun.objects.unretained().visible_to(principal).filter(**of)
+    waits_long = Q(waits_since__lte=timezone.now() - UNRETAINED_AFTER)
+    longest_first = runs.filter(waits_long).order_by(F("waits_since").asc())
+    return longest_first.select_related("policy__cluster").first()
+
+
+def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:
+    listed, now = list(policies), timezone.now()
+    strips, kept = _strips(principal, listed), _good_backups(principal, listed)
+    return [
+        PolicyRow(
+            policy=policy,
+            strip=strips[policy.pk][:STRIP][::-1],
+            kept=kept.get(policy.pk, GoodBackups()),
+            now=now,
+        )
+        for policy in listed
+    ]
+
+
+def _strip_from(principal: Principal) -> Subquery:
+    """When the oldest run was planned that the strip shows. A window function would read all the
+    runs of all the policies, and there are four hundred days of them.
+    """
+    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
+    newest_first = own.order_by("-planned_at", "-pk")
+    return Subquery(newest_first.values("planned_at")[STRIP - 1 : STRIP])
+
+
+def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
+    """The newest runs of each, newest first, in one query for all."""
+    strips: dict[str, list[PolicyRun]] = defaultdict(list)
+    if policies:
+        shown = reduce(or_, (_of_strip(policy) for policy in policies))
+        for run in runs_of(principal).filter(shown):
+            strips[run.policy_id].append(run)
+    return strips
+
+
+def _of_strip(policy: BackupPolicy) -> Q:
+    since = policy.strip_from  # type: ignore[attr-defined]
+    return Q(policy=policy.pk, planned_at__gte=since) if since else Q(policy=policy.pk)
+
+
+def _good_backups(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, GoodBackups]:
+    good = (
+        Backup.objects.good()
+        .visible_to(principal)
+        .filter(
+            cluster__in={policy.cluster_id for policy in policies},
+            policy_id__in=[policy.pk for policy in policies],
+            missing=[],
+        )
+    )
+    counted = good.order_by().values("policy_id").annotate(count=Count("pk"), at=Max("created_at"))
+    return {
+        row["policy_id"]: GoodBackups(count=row["count"], newest_at=row["at"]) for row in counted
+    }
+
+
+def policy_actions_of(
+    principal: Principal, policy: BackupPolicy, *, is_going: bool
+) -> PolicyActions:
+    lives = policy.cluster.status not in ENDED
+    may_change = principal.may(UPDATE_BACKUP_POLICY) and lives
+    may_run = principal.may(CREATE_BACKUP_POLICY) and not why_no_run(policy.cluster)
+    return PolicyActions(
+        run=may_run and not is_going,
+        edit=may_change,
+        pause=may_change and policy.is_active,
+        resume=may_change and not policy.is_active,
+        delete=principal.may(DELETE_BACKUP_POLICY),
+    )
+
+
+def why_unreadable(policy: BackupPolicy) -> str:
+    """A schedule or a zone that was fine once and is none any more: it is never fired."""
+    try:
+        parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone) as error:
+        return str(error)
+    return ""
+
+
+def words_of(policy: BackupPolicy) -> str:
+    """A schedule that cannot be understood any more is shown as it stands there."""
+    try:
+        return describe(parse(policy.schedule_cron))
+    except BadCron:
+        return policy.schedule_cron
+
+
+def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:
+    """A schedule that cannot be understood promises nothing that could still be kept."""
+    try:
+        return ends_at(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
+    except (BadCron, BadZone):
+        return newest_at
+
+
+def upcoming_of(policy: BackupPolicy) -> list[datetime]:
+    if not policy.is_active:
+        return []
+    try:
+        cron, zone = parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone):
+        return []
+    return runs(cron, zone, timezone.now(), UPCOMING)
+
+
+def judged_backups(policy: BackupPolicy) -> list[JudgedBackup]:
+    """What retention will do with each backup that there is, newest first."""
+    backups = backups_of(policy)
+    verdicts = verdicts_on(policy, backups, policy.retention_count)
+    return [JudgedBackup(backup=backup, verdict=verdicts[backup.backup_id]) for backup in backups]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetentionStatus:
+    """What the retention of its policy says of a backup."""
+
+    policy_id: str
+    policy: BackupPolicy | None
+    """None where it is deleted: then nobody's retention removes the backup."""
+    verdict: Verdict | None = None
+    """None where it is not available, so that nobody decides on it."""
+    released: Verdict | None = None
+    """What would hold if it were released; None where it is not held."""
+    may_release: bool = False
+
+    @property
+    def is_held_besides(self) -> bool:
+        """It stays for another reason, too, which is the one that is said."""
+        if self.verdict is None or self.released is None:
+            return False
+        return self.verdict.reason == self.released.reason
+
+
+def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus | None:
+    """None where no policy took it."""
+    if not backup.policy_id:
+        return None
+    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
+    policy = policies.filter(pk=backup.policy_id).first()
+    if policy is None or backup.status != BackupStatus.AVAILABLE:
+        return RetentionStatus(policy_id=backup.policy_id, policy=policy)
+    verdict, released = _decision_on(policy, backup), None
+    if verdict.holds:
+        released = _decision_on(policy, backup, release=True)
+    return RetentionStatus(
+        policy_id=policy.policy_id,
+        policy=policy,
+        verdict=verdict,
+        released=released,
+        may_release=released is not None and principal.may(CREATE_BACKUP),
+    )
+
+
+def _decision_on(policy: BackupPolicy, backup: Backup, *, release: bool = False) -> Verdict:
+    candidates = [candidate(each) for each in backups_of(policy)]
+    if release:
+        candidates = [
+            dataclasses.replace(each, is_held=False) if each.backup_id == backup.pk else each
+            for each in candidates
+        ]
+    decided = decide(candidates, policy_id=policy.policy_id, count=policy.retention_count)
+    return decided[backup.pk]

@@ -1,0 +1,36 @@
+"""Known collections and inventory scans for support staff."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from backups.protection.models import ClusterLook, KnownCollection
+from vbase_console.core.admin import ReadOnlyAdmin
+
+
+@admin.register(KnownCollection)
+class KnownCollectionAdmin(ReadOnlyAdmin):
+    list_display = [
+        "name",
+        "db_name",
+        "cluster",
+        "organization",
+        "policy",
+        "stale_from",
+        "newest_backup",
+        "proven_backup",
+        "seen_at",
+    ]
+    list_select_related = ["cluster", "organization", "policy", "newest_backup", "proven_backup"]
+    list_filter = ["organization"]
+    search_fields = ["name", "^cluster__cluster_id", "organization__name"]
+    search_help_text = "Collection, cluster id, organization name"
+
+
+@admin.register(ClusterLook)
+class ClusterLookAdmin(ReadOnlyAdmin):
+    list_display = ["cluster", "organization", "seen_at", "next_at", "failures", "problem"]
+    list_select_related = ["cluster", "organization"]
+    list_filter = ["organization"]
+    search_fields = ["^cluster__cluster_id", "cluster__name", "organization__name"]
+    search_help_text = "Cluster id or name, organization name"

@@ -1,0 +1,58 @@
+"""What narrows and sorts the list of collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models.expressions import OrderBy
+from django.utils import timezone
+
+from vbase_console.web.lists import EVERY, FilterForm
+
+STATES = {"uncovered": "Uncovered", "stale": "Stale", "covered": "Covered"}
+
+
+class ProtectionFilter(FilterForm):
+    q = forms.CharField(label="Collection", required=False, max_length=255)
+    cluster = forms.CharField(required=False, max_length=64)
+    db_name = forms.CharField(label="Database", required=False, max_length=255)
+    state = forms.ChoiceField(required=False, choices=[*EVERY, *STATES.items()])
+
+    SEARCHED = ("name__icontains",)
+    SORTS = ("attention", "name", "cluster__name", "newest_backup__created_at")
+    FIRST = "attention"  # what nobody takes, then what is stale
+    TIES = ("cluster__name", "db_name", "name", "pk")
+
+    @property
+    def searches(self) -> bool:
+        """Whether more than a state is asked for."""
+        return bool(self.given.keys() & {"q", "cluster", "db_name"})
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        if state := self.given.get("state"):
+            chosen = {"uncovered": rows.uncovered, "covered": rows.covered}  # type: ignore[attr-defined]
+            rows = rows.stale(now) if state == "stale" else chosen[state]()  # type: ignore[attr-defined]
+        if text := self.text("db_name"):
+            rows = rows.filter(db_name=text)
+        if text := self.text("cluster"):
+            ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
+            rows = rows.filter(Q(cluster__name__icontains=text) | ids)
+        judged: QuerySet[Any] = rows.annotate(attention=_attention(now))
+        return judged
+
+    def ordering(self) -> OrderBy:
+        """What has no backup at all comes before the oldest."""
+        field, descending = F(self.order.removeprefix("-")), self.order.startswith("-")
+        return field.desc(nulls_last=True) if descending else field.asc(nulls_first=True)
+
+
+def _attention(now: Any) -> Case:
+    return Case(
+        When(policy__isnull=True, then=Value(0)),
+        When(stale_from__lte=now, then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )

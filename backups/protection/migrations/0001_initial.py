@@ -1,0 +1,50 @@
+import django.db.models.deletion
+import django.utils.timezone
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        ('backups', '0001_initial'),
+        ('clusters', '0001_initial'),
+        ('organizations', '0001_initial'),
+        ('policies', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='ClusterLook',
+            fields=[
+                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='look', serialize=False, to='clusters.cluster')),
+                ('next_at', models.DateTimeField(db_index=True)),
+                ('seen_at', models.DateTimeField(null=True)),
+                ('failures', models.PositiveSmallIntegerField(default=0)),
+                ('problem', models.TextField(blank=True)),
+                ('unlisted', models.PositiveIntegerField(default=0)),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='KnownCollection',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('db_name', models.CharField(max_length=255)),
+                ('name', models.CharField(max_length=255)),
+                ('first_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('seen_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('stale_from', models.DateTimeField(null=True)),
+                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='known_collections', to='clusters.cluster')),
+                ('newest_backup', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='backups.backup')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
+                ('policy', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='policies.backuppolicy')),
+                ('proven_backup', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='backups.backup')),
+            ],
+            options={
+                'ordering': ['cluster', 'db_name', 'name'],
+                'constraints': [models.UniqueConstraint(fields=('cluster', 'db_name', 'name'), name='one_row_per_known_collection')],
+            },
+        ),
+    ]

@@ -1,0 +1,32 @@
+"""The collections of an organization: which policies take them, how new their backups are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Page as Rows
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from backups.protection.filters import ProtectionFilter
+from backups.protection.presenters import collection_rows, counted, known_to
+from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.web.lists import ListPage
+
+
+class ProtectionView(ListPage):
+    scopes = {"GET": LIST_BACKUPS}
+    template_name = "protection/list.html"
+    table_name = "protection/partials/table.html"
+    filter_class = ProtectionFilter
+    nav = "protection"
+
+    def rows(self) -> QuerySet[Any]:
+        found: QuerySet[Any] = known_to(self.principal)
+        return found
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | counted(self.principal, timezone.now())
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        return {"collections": collection_rows(self.principal, rows)}

@@ -1,0 +1,73 @@
+"""What stands in a restored collection against what the archive holds: every row, read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from backups.archive.checksum import RowChecksum
+from backups.archive.description import DYNAMIC_FIELD_NAME, CollectionDescription
+from backups.connections import snapshots_of
+from backups.milvus.client import Client
+from backups.milvus.decode import NO_DYNAMIC_FIELDS
+from backups.milvus.scan import Scan
+from backups.milvus.wire import WireScan
+from backups.models import BackupJob
+from vbase_console.tasks.attempts import Attempt
+
+
+def read_back(
+    attempt: Attempt, job: BackupJob, client: Client, collection: CollectionDescription, hidden: str
+) -> Iterator[pa.RecordBatch]:
+    """All rows of the hidden collection, by the fastest way that its server offers."""
+    snapshots = snapshots_of(job.cluster, attempt.name)
+    if snapshots is None:
+        yield from _batches(WireScan(client, dataclasses.replace(collection, name=hidden)))
+        return
+    name = f"{attempt.name}-{hidden}"
+    pinned = snapshots.take(name, database=job.db_name, collections=[hidden])
+    try:
+        yield from _batches(pinned.scans()[0])
+    finally:
+        snapshots.drop(name)
+
+
+def _batches(scan: Scan) -> Iterator[pa.RecordBatch]:
+    return (scanned.batch for scanned in scan.batches())
+
+
+class RowSum:
+    """A checksum of rows; with `by_meaning`, JSON of dynamic fields that says the same is the same
+    however it is spelled.
+    """
+
+    def __init__(self, *, by_meaning: bool) -> None:
+        self._checksum = RowChecksum()
+        self._by_meaning = by_meaning
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        self._checksum.update(_in_one_spelling(batch) if self._by_meaning else batch)
+
+    def digest(self) -> str:
+        return self._checksum.digest()
+
+    @property
+    def rows(self) -> int:
+        return self._checksum.rows
+
+
+def _in_one_spelling(batch: pa.RecordBatch) -> pa.RecordBatch:
+    at = batch.schema.get_field_index(DYNAMIC_FIELD_NAME)
+    field = batch.schema.field(at)
+    spelled = [_spelled(document) for document in batch.column(at).to_pylist()]
+    return batch.set_column(at, field, pa.array(spelled, field.type))
+
+
+def _spelled(document: bytes | None) -> bytes | None:
+    if document is None:
+        return None
+    spelled = json.dumps(json.loads(document), sort_keys=True).encode()
+    return None if spelled == NO_DYNAMIC_FIELDS else spelled

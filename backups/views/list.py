@@ -1,0 +1,71 @@
+"""The backups of an organization or of one cluster, with what is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Page as Rows
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from backups.filters import BackupFilter, OneClustersBackupFilter
+from backups.models import Backup
+from backups.views.presenters import backup_rows, newest_of
+from clusters.filters import ClusterFilter
+from clusters.models import Cluster
+from clusters.views.detail import ClusterPage
+from vbase_console.organizations.scopes import CREATE_BACKUP, LIST_BACKUPS
+from vbase_console.web.lists import ListPage
+from vbase_console.web.views import wants_fragment
+
+
+class BackupListView(ListPage):
+    scopes = {"GET": LIST_BACKUPS}
+    template_name = "backups/backup_list.html"
+    table_name = "backups/partials/backup_table.html"
+    filter_class = BackupFilter
+    nav = "backups"
+
+    def rows(self) -> QuerySet[Any]:
+        return Backup.objects.present().visible_to(self.principal).select_related("cluster")
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        listed = backup_rows(self.principal, rows)
+        return {"backups": listed, "reload": any(row.job for row in listed)}
+
+
+class ClusterBackupListView(BackupListView, ClusterPage):
+    filter_class = OneClustersBackupFilter
+    nav = "clusters"
+
+    def rows(self) -> QuerySet[Any]:
+        return super().rows().filter(cluster=self.cluster)
+
+    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+        return super().shown(rows) | {"cluster": self.cluster}
+
+
+class NewestBackupsView(ClusterPage):
+    """What a cluster's page polls while one of its backups is under way."""
+
+    scopes = {"GET": LIST_BACKUPS}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not wants_fragment(self.request):
+            return self.to_cluster()
+        about = {"cluster": self.cluster} | newest_of(self.principal, self.cluster)
+        return self.fragment("backups/partials/cluster_backups.html", **about)
+
+
+class TakeFromView(ListPage):
+    """The first step of a backup that is taken from the organization's page: of which cluster."""
+
+    scopes = {"GET": CREATE_BACKUP}
+    template_name = "backups/take_from.html"
+    table_name = "backups/partials/take_from_table.html"
+    filter_class = ClusterFilter
+    nav = "backups"
+
+    def rows(self) -> QuerySet[Any]:
+        return Cluster.objects.alive().visible_to(self.principal)

@@ -1,0 +1,294 @@
+"""Backups, their jobs and their contents as values for templates."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+
+from backups.discovery import answering
+from backups.models import Backup, BackupJob
+from backups.permissions import scope_of
+from backups.protection.presenters import figures_of_cluster
+from backups.services.backups import read_archive
+from backups.states import BackupStatus, JobKind
+from clusters.models import Cluster
+from clusters.states import ENDED, Condition, ServiceStatus
+from vbase_console.core.errors import ConsoleError
+from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.states import ACTIVE, FINISHED, TaskState
+
+if TYPE_CHECKING:
+    from backups.archive.manifest import CollectionContent, Manifest
+
+
+PHASES: dict[str, tuple[str, ...]] = {
+    JobKind.BACKUP: ("pinning", "copying", "sealing"),
+    JobKind.RESTORE: ("reading", "inserting", "comparing", "indexing", "swapping"),
+    JobKind.VERIFY: ("verifying",),
+    JobKind.DELETE: ("deleting",),
+}
+"""In the order in which a job goes through them."""
+NEWEST = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """A job, and what the person may do about it."""
+
+    job: BackupJob
+    may_cancel: bool
+    may_retry: bool
+
+    @property
+    def task(self) -> Task:
+        return self.job.task
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return PHASES[self.job.job_type]
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether there is a page of its backup: what is gone has none."""
+        return self.job.backup.status != BackupStatus.GONE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackupRow:
+    """A backup, and the job that is at it now."""
+
+    backup: Backup
+    job: BackupJob | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What can be asked of a backup now, by this person; no control leads to a certain refusal."""
+
+    restore: bool
+    verify: bool
+    first: str
+    """The one that is offered first: of a damaged backup, to verify it."""
+    pin: bool
+    unpin: bool
+    delete: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cover:
+    """How well a cluster is protected: its newest backup, and the newest that is proven."""
+
+    cluster: Cluster
+    newest: Backup | None
+    proven: Backup | None
+    damaged: int
+    """How many of its backups cannot be counted on."""
+
+
+def jobs_of(principal: Principal) -> QuerySet[BackupJob]:
+    jobs = BackupJob.objects.visible_to(principal)
+    return jobs.select_related("task", "backup", "cluster")
+
+
+def job_rows(principal: Principal, jobs: Iterable[BackupJob]) -> list[JobRow]:
+    return [job_row(principal, job) for job in jobs]
+
+
+def job_row(principal: Principal, job: BackupJob) -> JobRow:
+    allowed = principal.may(scope_of(job.job_type))
+    cancellable = job.task.state in (TaskState.PENDING, TaskState.RUNNING)
+    ended_badly = job.task.state in (TaskState.FAILED, TaskState.CANCELLED)
+    return JobRow(
+        job=job,
+        may_cancel=allowed and cancellable and job_for(job.job_type).cancellable,
+        may_retry=allowed and ended_badly and _is_still_possible(job),
+    )
+
+
+def _is_still_possible(job: BackupJob) -> bool:
+    if job.job_type == JobKind.DELETE:
+        return job.backup.status == BackupStatus.DELETING
+    if job.job_type == JobKind.VERIFY:
+        return job.backup.status == BackupStatus.AVAILABLE
+    alive = job.cluster.status not in ENDED
+    return alive and (job.job_type == JobKind.BACKUP or job.backup.can_be_read)
+
+
+def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
+    """With the jobs under way, in one query for all."""
+    listed = list(backups)
+    jobs = jobs_of(principal).filter(
+        backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
+    )
+    at_it = {job.backup_id: job for job in jobs}
+    return [BackupRow(backup=backup, job=at_it.get(backup.pk)) for backup in listed]
+
+
+def history_of(
+    principal: Principal, backup: Backup, most: int
+) -> tuple[list[JobRow], list[JobRow]]:
+    """The jobs of a backup that are under way, and those that ended last."""
+    jobs = jobs_of(principal).filter(backup=backup)
+    active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
+    ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:most])
+    return active, ended
+
+
+def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> Actions:
+    there = backup.status == BackupStatus.AVAILABLE
+    kinds = {row.job.job_type for row in active}
+    in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
+    return Actions(
+        restore=backup.can_be_read and principal.may(RESTORE_BACKUP),
+        first="verify" if backup.is_damaged else "restore",
+        verify=there and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
+        pin=there and principal.may(CREATE_BACKUP) and not backup.pinned,
+        unpin=there and principal.may(CREATE_BACKUP) and backup.pinned,
+        delete=there and principal.may(DELETE_BACKUP) and not backup.pinned and not in_use,
+    )
+
+
+def is_takeable(cluster: Cluster) -> bool:
+    """Whether there is a living Milvus whose collections can be looked at now."""
+    return cluster.status not in ENDED and cluster.condition == Condition.RUNNING
+
+
+def covers(principal: Principal, most: int) -> list[Cover]:
+    """Living clusters, those first whose newest good backup is oldest or missing."""
+    of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
+    proven = of_cluster.filter(proven_at__isnull=False)
+    damaged = Backup.objects.damaged().filter(cluster=OuterRef("pk")).order_by().values("cluster")
+    clusters = (
+        Cluster.objects.alive()
+        .visible_to(principal)
+        .exclude(status=ServiceStatus.DELETING)
+        .annotate(
+            newest=Subquery(of_cluster.values("pk")[:1]),
+            newest_at=Subquery(of_cluster.values("created_at")[:1]),
+            proven=Subquery(proven.values("pk")[:1]),
+            damaged=Subquery(damaged.annotate(count=Count("pk")).values("count")),
+        )
+        .order_by(F("newest_at").asc(nulls_first=True), "name")
+    )
+    return _with_backups(principal, list(clusters[:most]))
+
+
+def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cover]:
+    keys = {key for each in clusters for key in (each.newest, each.proven) if key}  # type: ignore[attr-defined]
+    found = Backup.objects.visible_to(principal).in_bulk(list(keys))
+    return [
+        Cover(
+            cluster=each,
+            newest=found.get(each.newest),  # type: ignore[attr-defined]
+            proven=found.get(each.proven),  # type: ignore[attr-defined]
+            damaged=each.damaged or 0,  # type: ignore[attr-defined]
+        )
+        for each in clusters
+    ]
+
+
+def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
+    """What a cluster's page shows of its backups."""
+    own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
+    rows = backup_rows(principal, own[:NEWEST])
+    restoring = jobs_of(principal).filter(
+        cluster=cluster, job_type=JobKind.RESTORE, task__state__in=ACTIVE
+    )
+    arriving = job_rows(principal, restoring)
+    return {
+        "protection_figures": figures_of_cluster(principal, cluster),
+        "backups": rows,
+        "arriving": arriving,
+        "takeable": is_takeable(cluster) and principal.may(CREATE_BACKUP),
+        "backups_move": bool(arriving) or any(row.job for row in rows),
+    }
+
+
+MOST_PARTS = 100
+"""So many parts of a collection are listed; the command lists all."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contents:
+    """Without a manifest: what was noted when it was sealed, and the problem."""
+
+    manifest: Manifest | None = None
+    problem: str = ""
+
+    @property
+    def captured_at(self) -> datetime | None:
+        found = self.manifest
+        return None if found is None else datetime.fromisoformat(found.capture.captured_at)
+
+
+def contents_of(backup: Backup) -> Contents:
+    if backup.status != BackupStatus.AVAILABLE:
+        return Contents()
+    try:
+        with answering():
+            manifest = read_archive(backup).manifest
+    except ConsoleError as error:
+        return Contents(problem=error.message)
+    return Contents(manifest=manifest)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShownCollection:
+    """One collection; `content` is None where only the row is left to tell of it."""
+
+    name: str
+    rows: int
+    bytes: int
+    parts: int
+    content: CollectionContent | None = None
+
+    @property
+    def listed_parts(self) -> list[dict[str, object]]:
+        if self.content is None:
+            return []
+        return [
+            {"part": part, "keys": f"{part.key_min.value!s} to {part.key_max.value!s}"}
+            for part in self.content.parts[:MOST_PARTS]
+        ]
+
+    @property
+    def unlisted(self) -> int:
+        return max(0, self.parts - MOST_PARTS)
+
+
+def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:
+    if contents.manifest is None:
+        noted = backup.collections if contents.problem else []
+        return [
+            ShownCollection(
+                name=each["name"],
+                rows=each["rowCount"],
+                bytes=each["sizeBytes"],
+                parts=each["parts"],
+            )
+            for each in noted
+        ]
+    return [
+        ShownCollection(
+            name=content.description.name,
+            rows=content.rows,
+            bytes=content.bytes,
+            parts=len(content.parts),
+            content=content,
+        )
+        for content in contents.manifest.collections
+    ]
+
+
+def damage_of(principal: Principal, backup: Backup) -> BackupJob | None:
+    """The verification or restore that found it damaged; None where a look at its manifest did."""
+    if not backup.is_damaged:
+        return None
+    return jobs_of(principal).filter(task__task_id=backup.damaged_by_job).first()

@@ -1,0 +1,83 @@
+"""What can be seen of a cluster without changing anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+import psutil
+
+from clusters.drivers.base import Endpoint, Load, Observation, Presence
+from clusters.drivers.embedded.answers import Health, Unreachable, as_text
+from clusters.drivers.embedded.layout import HOST, ClusterDirectory
+from clusters.drivers.embedded.lifecycle import Lifecycle
+from clusters.drivers.embedded.record import ProcessIdentity
+
+
+def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
+    identity = directory.process()
+    if identity is None:
+        return _without_process(directory)
+    seen = _starting(identity)
+    try:
+        return _with_health(seen, lifecycle.health(directory.cluster_id, identity))
+    except Unreachable as error:
+        return dataclasses.replace(seen, message=str(error))
+
+
+def _without_process(directory: ClusterDirectory) -> Observation:
+    state = directory.state()
+    if state is None:
+        return _without_state(directory)
+    endpoint = Endpoint(host=HOST, port=state.port)
+    if not state.should_run:
+        return Observation(presence=Presence.STOPPED, endpoint=endpoint)
+    message = f"Its process ended without being asked to. Its log ends:\n{directory.log_end(5)}"
+    return Observation(presence=Presence.CRASHED, endpoint=endpoint, message=message)
+
+
+def _without_state(directory: ClusterDirectory) -> Observation:
+    if not directory.data.exists():
+        return Observation(presence=Presence.MISSING)
+    message = "Its data is there and cluster.json cannot be read; a start writes it anew."
+    return Observation(presence=Presence.CRASHED, message=message)
+
+
+def _starting(identity: ProcessIdentity) -> Observation:
+    return Observation(
+        presence=Presence.STARTING,
+        endpoint=Endpoint(host=HOST, port=identity.port),
+        started_at=_started_at(identity),
+    )
+
+
+def _with_health(seen: Observation, health: Health) -> Observation:
+    failures = [f"{name}: {why}" for name, why in health["failures"].items()]
+    return dataclasses.replace(
+        seen,
+        presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
+        message=as_text("; ".join([health["message"], *failures]).strip("; ")),
+        effective_cores=health["cores"],
+        confinement=health["confinement"],
+    )
+
+
+def _started_at(identity: ProcessIdentity) -> datetime.datetime | None:
+    try:
+        started = psutil.Process(identity.pid).create_time()
+    except psutil.Error:
+        return None
+    return datetime.datetime.fromtimestamp(started, datetime.UTC)
+
+
+def load(directory: ClusterDirectory) -> Load | None:
+    identity = directory.process()
+    if identity is None:
+        return None
+    try:
+        process = psutil.Process(identity.pid)
+        times, cores = process.cpu_times(), len(process.cpu_affinity() or ())
+    except psutil.Error:
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    return Load(cpu_seconds=times.user + times.system, cores=cores, measured_at=now)

@@ -1,0 +1,50 @@
+"""The console's own service on the cluster's port: JSON in, JSON out, for its credential only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent import futures
+from typing import Any
+
+import grpc
+
+from clusters.drivers.embedded.server import waiting
+from clusters.drivers.embedded.server.authentication import CONTROL_SERVICE
+from clusters.drivers.embedded.server.wire import GenericHandler, Handler
+
+_THREADS_EACH = 8
+
+Answer = dict[str, Any]
+Method = Callable[..., Answer]
+
+
+class ControlError(Exception):
+    """What was asked cannot be done; the message says why and what to do."""
+
+
+def control_handlers(methods: Mapping[str, Method]) -> GenericHandler:
+    """Serve each method under its name; a request's JSON object becomes its keyword arguments.
+
+    Each has threads of its own: health answers while the tenant keeps all others busy, and while a
+    snapshot waits for its locks.
+    """
+    handlers = {name: _handler(name, method) for name, method in methods.items()}
+    return grpc.method_handlers_generic_handler(CONTROL_SERVICE, handlers)
+
+
+def _handler(name: str, method: Method) -> Handler:
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            with waiting.on_behalf_of(context):
+                return json.dumps(method(**json.loads(request or b"{}"))).encode()
+        except waiting.CallerGone:
+            context.abort(grpc.StatusCode.CANCELLED, "The console left before the call began.")
+            raise  # abort raises already; this is for the type checker
+        except (ControlError, ValueError, TypeError) as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise  # abort raises already; this is for the type checker
+
+    threads = futures.ThreadPoolExecutor(_THREADS_EACH, thread_name_prefix=name)
+    answer.experimental_thread_pool = threads  # type: ignore[attr-defined]
+    return grpc.unary_unary_rpc_method_handler(answer)

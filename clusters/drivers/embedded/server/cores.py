@@ -1,0 +1,128 @@
+"""Compute units as CPU cores: where the process's threads may run, changed while they do."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clusters.drivers.embedded.server import waiting
+
+_TASKS = Path("/proc/self/task")
+_Wait = Callable[[threading.Condition, Callable[[], bool]], object]
+
+
+class Cores:
+    """The share of the machine that this process may use.
+
+    Made before anything narrows the affinity, so that it knows all the cores there are.
+    """
+
+    def __init__(self, *, first: int = 0) -> None:
+        available = sorted(os.sched_getaffinity(0))
+        shift = first % len(available)
+        self._available = available[shift:] + available[:shift]
+
+    @property
+    def most(self) -> int:
+        return len(self._available)
+
+    def use(self, wanted: int) -> int:
+        """Move every thread onto that many cores, at most what there is; returns how many."""
+        chosen = set(self._available[: max(1, wanted)])
+        # A thread started meanwhile takes over its parent's old set, so look until none is new.
+        moved: set[str] = set()
+        while remaining := set(os.listdir(_TASKS)) - moved:
+            for task in remaining:
+                _move(int(task), chosen)
+            moved |= remaining
+        return len(chosen)
+
+
+def _move(thread_id: int, cores: set[int]) -> None:
+    try:
+        os.sched_setaffinity(thread_id, cores)
+    except ProcessLookupError:
+        return  # the thread ended meanwhile
+
+
+class _Claim:
+    """A call that waits for a permit."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.is_granted = False
+        self.changed = threading.Condition(lock)
+
+
+class Permits:
+    """The number of Milvus calls that may compute at the same time; it changes while they do.
+
+    Groups of calls are served in turn, so that a crowd delays each other group by one call.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._taken = 0
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, deque[_Claim]] = {}
+
+    def resize(self, count: int) -> None:
+        with self._lock:
+            self._count = count
+            self._hand_out()
+
+    @contextmanager
+    def one(self, group: Hashable = None) -> Iterator[None]:
+        """Compute with a permit. Raises CallerGone if the client leaves before there is one."""
+        self._take(group, waiting.wait_for)
+        with waiting.with_permit(_Permit(self, group)):
+            yield
+
+    def take_again(self, group: Hashable) -> None:
+        """Wait until there is one, whether or not the client stays: the engine has begun."""
+        self._take(group, lambda changed, is_granted: changed.wait_for(is_granted))
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._taken -= 1
+            self._hand_out()
+
+    def _take(self, group: Hashable, wait: _Wait) -> None:
+        with self._lock:
+            claim = _Claim(self._lock)
+            self._waiting.setdefault(group, deque()).append(claim)
+            self._hand_out()
+            try:
+                wait(claim.changed, lambda: claim.is_granted)
+            except waiting.CallerGone:
+                self._waiting[group].remove(claim)
+                if not self._waiting[group]:
+                    del self._waiting[group]
+                raise
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._taken < self._count:
+            group = next(iter(self._waiting))
+            claims = self._waiting.pop(group)
+            claim = claims.popleft()
+            if claims:
+                self._waiting[group] = claims
+            claim.is_granted = True
+            claim.changed.notify()
+            self._taken += 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Permit:
+    permits: Permits
+    group: Hashable
+
+    def give_back(self) -> None:
+        self.permits.give_back()
+
+    def take_again(self) -> None:
+        self.permits.take_again(self.group)

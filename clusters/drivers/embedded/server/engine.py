@@ -1,0 +1,328 @@
+"""The engine, made safe for a server: opened once, remembered, changed without holes.
+
+`MilvusLite` is written for one caller in one process. This subclass keeps its methods and closes
+what a server meets: a directory opened twice by two first callers, load state and auto ids
+forgotten at a restart or a rename, and changes that leave a broken collection when the process is
+killed midway.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from milvus_lite.db import DEFAULT_DATABASE_NAME, SCHEMA_FILENAME, MilvusLite
+from milvus_lite.exceptions import CollectionAlreadyExistsError
+from milvus_lite.storage.manifest import Manifest
+
+from clusters.drivers.embedded.server import (
+    auto_ids,
+    background,
+    disk_full,
+    indexing,
+    like,
+    load_state,
+    locking,
+    odd_names,
+    read_gate,
+)
+from clusters.drivers.embedded.server.locking import Key, YieldingLock
+from clusters.milvus_names import Kind, refusal_of_use
+
+logger = logging.getLogger(__name__)
+
+_TRASH = ".trash"
+_STAGING = ".staging"
+
+
+def _in_catalogue(name: str) -> Callable[..., Any]:
+    """The engine's method of that name, under the lock of the catalogue."""
+
+    def method(self: Engine, *arguments: Any, **options: Any) -> Any:
+        with self.catalogue:
+            return getattr(super(Engine, self), name)(*arguments, **options)
+
+    return method
+
+
+class Engine(MilvusLite):  # type: ignore[misc]
+    """`catalogue` guards the opening of collections and the list of names, never the rows.
+
+    Whoever changes a collection holds that collection's write lock already; it is taken first.
+    """
+
+    def __init__(self, data_dir: Path, *, guarded: bool = True) -> None:
+        self.catalogue: AbstractContextManager[Any] = YieldingLock() if guarded else nullcontext()
+        self.failures: dict[Key, str] = {}
+        self._root = data_dir
+        self._settled: dict[Key, Any] = {}
+        indexing.install()
+        odd_names.install()
+        like.install()
+        background.install()
+        super().__init__(str(data_dir))
+        self._empty_trash()
+        shutil.rmtree(self._root / _STAGING, ignore_errors=True)
+
+    create_database = _in_catalogue("create_database")
+    drop_database = _in_catalogue("drop_database")
+    alter_database_properties = _in_catalogue("alter_database_properties")
+    create_alias = _in_catalogue("create_alias")
+    alter_alias = _in_catalogue("alter_alias")
+    drop_alias = _in_catalogue("drop_alias")
+
+    def _aliases(self, database_name: str) -> Any:
+        """In one step, because names are looked up without a lock."""
+        known = self._aliases_by_db.get(database_name)
+        if known is not None:
+            return known
+        if database_name not in self.list_databases():
+            return {}  # a client may ask for any name; it must lead to no path and fill no memory
+        return self._aliases_by_db.setdefault(database_name, self._load_aliases(database_name))
+
+    def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
+        return odd_names.without_odd_aliases(super()._load_aliases(database_name))
+
+    # Opening
+
+    def prepare(self) -> None:
+        """Tidy up what a killed process left, and read all aliases: lookups take no lock."""
+        for database in self.list_databases():
+            self._remove_directories_without_schema(database)
+            self._remove_aliases_of_nothing(database)
+
+    def keys(self) -> list[Key]:
+        return [
+            (database, name)
+            for database in self.list_databases()
+            for name in self.list_collections(database)
+        ]
+
+    def open_all(self) -> Iterator[Key]:
+        """Open and load everything; one broken collection does not keep the others away."""
+        for key in self.keys():
+            yield key
+            database, name = key
+            try:
+                self.get_collection(name, database)
+            except Exception as error:  # whatever the engine raises, the others must open
+                logger.exception("collection %s/%s could not be opened", database, name)
+                self.failures[key] = f"It could not be opened: {error}"
+
+    def key(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Key:
+        database: str = self._normalize_database_name(database_name)
+        real_name: str = self.resolve_collection_name(name, database)
+        return database, real_name
+
+    def opened(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any | None:
+        """The collection if it is open and answers; costs no lock."""
+        return self._settled.get(self.key(name, database_name))
+
+    def settled(self) -> list[tuple[Key, Any]]:
+        """All open collections, without a lock."""
+        return list(self._settled.items())
+
+    def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
+        opened = self.opened(name, database_name)
+        if opened is not None:
+            return opened
+        with self.catalogue:
+            key = self.key(name, database_name)
+            if key not in self._collections and self.has_collection(name, database_name):
+                odd_names.detach(self._directory(key))
+            return self._settle(super().get_collection(name, database_name))
+
+    def create_collection(self, *arguments: Any, **options: Any) -> Any:
+        with self.catalogue:
+            return self._settle(super().create_collection(*arguments, **options))
+
+    def add_collection(self, key: Key, fill: Callable[[Path], None]) -> None:
+        """Have `fill` write a collection's files, then show all of it in one step.
+
+        Raises CollectionAlreadyExistsError if a collection or an alias has the name.
+        """
+        database, name = key
+        self._validate_name(name)
+        staged = self._root / _STAGING / uuid.uuid4().hex
+        staged.mkdir(parents=True)
+        try:
+            fill(staged)
+            with self.catalogue:
+                if self.has_collection(name, database) or name in self._aliases(database):
+                    raise CollectionAlreadyExistsError(f"collection {name!r} exists already")
+                staged.rename(self._directory(key))
+                self.get_collection(name, database)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def _settle(self, collection: Any) -> Any:
+        """Readers see a collection only once it answers as it did before."""
+        key = self._key_of(collection)
+        if key not in self._settled:
+            locking.furnish(collection)
+            disk_full.furnish(collection)
+            read_gate.furnish(collection)
+            indexing.furnish(collection)
+            load_state.rebuild_broken_indexes(collection)
+            auto_ids.furnish(collection)
+            self._load(key, collection)
+            self._settled[key] = collection
+        return self._settled[key]
+
+    def _load(self, key: Key, collection: Any) -> None:
+        self.failures.pop(key, None)
+        try:
+            load_state.restore(collection)
+        except Exception as error:  # whatever an index raises, its rows stay reachable
+            logger.exception("collection %s/%s could not be loaded", *key)
+            self.failures[key] = f"It could not be loaded: {error}"
+
+    def _key_of(self, collection: Any) -> Key:
+        found: Key = next(k for k, value in self._collections.items() if value is collection)
+        return found
+
+    # Changing names and contents so that a kill at any point leaves a whole collection or none
+
+    def drop_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
+        """Nothing is written before room is freed: on a full disk this is the way out."""
+        key = self.key(name, database_name)
+        self._end_background_work(key)
+        with self.catalogue:
+            if not self.has_collection(name, database_name):
+                return
+            retired = self._retire(key)
+            self._discard(self._directory(key))
+            self._empty_trash()
+            self._remove_aliases_of_nothing(key[0])
+            if retired is not None:
+                _close_log(retired)
+
+    def rename_collection(
+        self, old_name: str, new_name: str, database_name: str = DEFAULT_DATABASE_NAME
+    ) -> None:
+        key = self.key(old_name, database_name)
+        self._finish_background_work(key)
+        with self.catalogue:
+            self._settled.pop(key, None)
+            self.failures.pop(key, None)
+            super().rename_collection(old_name, new_name, database_name)
+            self.get_collection(new_name, database_name)
+
+    def truncate_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
+        """Commit a manifest that lists no files; recovery then clears what it does not list."""
+        key = self.key(name, database_name)
+        manifest = self.get_collection(name, database_name)._manifest
+        self._finish_background_work(key)
+        with self.catalogue:
+            self._close(key)
+            _emptied(manifest).save()
+            self.get_collection(*reversed(key))
+
+    def _end_background_work(self, key: Key) -> None:
+        """Of what is dropped; its index builds end where they are."""
+        collection = self._settled.get(key)
+        if collection is not None:
+            indexing.building_of(collection).is_dropped = True
+            collection._wait_for_bg()
+
+    def _retire(self, key: Key) -> Any | None:
+        """The collection, out of reach and without a background; nothing of it is flushed."""
+        self._settled.pop(key, None)
+        self.failures.pop(key, None)
+        collection = self._collections.pop(key, None)
+        if collection is not None:
+            collection._bg_closed = True
+            collection._bg_executor.shutdown(wait=True)
+        return collection
+
+    def _finish_background_work(self, key: Key) -> None:
+        """Index builds take minutes; wait for them before anybody else has to wait for us."""
+        collection = self._settled.get(key)
+        if collection is not None:
+            collection.flush()
+            collection._wait_for_bg()
+
+    def _close(self, key: Key) -> None:
+        self._settled.pop(key, None)
+        self.failures.pop(key, None)
+        collection = self._collections.pop(key, None)
+        if collection is not None:
+            collection.close()
+
+    def flush_all(self) -> None:
+        for collection in list(self._settled.values()):
+            collection.flush()
+
+    # Files
+
+    def _collection_dir(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> str:
+        """Every way to a collection's files leads through here; the gateway is the first guard of
+        names, this one the last.
+        """
+        _require_no_path(Kind.COLLECTION, name)
+        return str(super()._collection_dir(name, database_name))
+
+    def _database_dir(self, database_name: str) -> str:
+        _require_no_path(Kind.DATABASE, database_name)
+        return str(super()._database_dir(database_name))
+
+    def _directory(self, key: Key) -> Path:
+        database, name = key
+        return Path(self._collection_dir(name, database))
+
+    def _discard(self, directory: Path) -> None:
+        """Out of sight in one step; deleting file by file could be cut short halfway."""
+        trash = self._root / _TRASH
+        trash.mkdir(exist_ok=True)
+        directory.rename(trash / uuid.uuid4().hex)
+
+    def _empty_trash(self) -> None:
+        shutil.rmtree(self._root / _TRASH, ignore_errors=True)
+
+    def _remove_directories_without_schema(self, database: str) -> None:
+        root = Path(self._collections_root(database))
+        for directory in root.iterdir() if root.exists() else ():
+            if directory.is_dir() and not (directory / SCHEMA_FILENAME).exists():
+                logger.warning("removed %s: it has no schema, so it holds no rows", directory)
+                shutil.rmtree(directory)
+
+    def _remove_aliases_of_nothing(self, database: str) -> None:
+        aliases = self._aliases(database)
+        lost = [a for a, name in aliases.items() if not self._directory((database, name)).exists()]
+        for alias in lost:
+            del aliases[alias]
+        if lost:
+            self._save_aliases(database)
+
+
+def _require_no_path(kind: Kind, name: str) -> None:
+    if reason := refusal_of_use(kind, name):
+        raise ValueError(reason)
+
+
+def _close_log(collection: Any) -> None:
+    """Its file is gone already; what is left is a handle, and a buffer that no disk must take."""
+    try:
+        collection._wal.close_and_delete()
+    except (OSError, pa.ArrowException) as error:
+        logger.info("the log of a dropped collection was left as it was: %s", error)
+
+
+def _emptied(manifest: Any) -> Any:
+    """The same partitions and indexes, and the same sequence, so that no auto id comes twice."""
+    empty = Manifest(manifest.data_dir)
+    for partition in manifest.list_partitions():
+        if not empty.has_partition(partition):
+            empty.add_partition(partition)
+    for spec in manifest.index_specs.values():
+        empty.set_index_spec(spec)
+    empty.schema_version = manifest.schema_version
+    empty.current_seq = manifest.current_seq
+    empty.active_wal_number = manifest.active_wal_number
+    return empty

@@ -1,0 +1,312 @@
+"""The way of every Milvus call to the engine: is the name allowed, whose turn is it, is there room.
+
+The rules are read from the protocol itself: a method that is not known to be a reader is a writer,
+and the names that it touches are the fields of its request. What a call waits for, and in which
+order, is described in docs/embedded-calls.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection
+from concurrent import futures
+from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
+from typing import Any
+
+import grpc
+
+from clusters.drivers.embedded.server import load_state, out_of_memory, waiting
+from clusters.drivers.embedded.server.authentication import Credentials, Role
+from clusters.drivers.embedded.server.cores import Permits
+from clusters.drivers.embedded.server.databases import database_of, target_database_of
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.fence import Fence, Overtaken, attempt_in
+from clusters.drivers.embedded.server.locking import CollectionLocks, Key
+from clusters.drivers.embedded.server.methods import (
+    BUILDS,
+    BULK_BYTES,
+    CHANGE_LOAD_STATE,
+    LONG,
+    NAME_FIELDS,
+    NEW_NAMES,
+    READ_ROWS,
+    READERS,
+    RESERVED,
+    UNCOUNTED,
+    WRITE_ROWS,
+)
+from clusters.drivers.embedded.server.places import Crowded, Pool
+from clusters.drivers.embedded.server.read_gate import room_of
+from clusters.drivers.embedded.server.refusals import METHODS, SERVICE, reason_for_refusing, refused
+from clusters.drivers.embedded.server.request_names import refusal_of
+from clusters.drivers.embedded.server.servicer import Servicer
+from clusters.drivers.embedded.server.unsupported import unsupported_in
+from clusters.drivers.embedded.server.wire import Details, Handler, Interceptor
+from clusters.milvus_names import Kind, refusal_of_use
+
+_SERVICE = f"/{SERVICE.full_name}"
+_ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
+_UNEXPECTED = {"error_code": 1, "code": 1}
+_COLLECTION_NOT_FOUND = {"error_code": 4, "code": 100}
+_RATE_LIMIT = {"error_code": 49, "code": 8}
+
+_TENANT_PLACES = 320
+_CONSOLE_PLACES = 64
+_GREETING_THREADS = 4
+
+logger = logging.getLogger(__name__)
+
+Behavior = Callable[[Any, grpc.ServicerContext], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call of a Milvus method."""
+
+    method: str
+    role: Role | None
+    request: Any
+    context: grpc.ServicerContext
+    database: str
+    request_bytes: int
+
+    @property
+    def is_consoles(self) -> bool:
+        return self.role is Role.CONSOLE
+
+    def names(self) -> list[str]:
+        """The collections and aliases that its request names."""
+        known = self.request.DESCRIPTOR.fields_by_name
+        values = [getattr(self.request, field) for field in NAME_FIELDS if field in known]
+        lists = [[value] if isinstance(value, str) else list(value) for value in values]
+        return [name for names in lists for name in names if name]
+
+
+class Gateway(Interceptor):
+    """Stands behind the authentication, before the servicer."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        locks: CollectionLocks,
+        permits: Permits,
+        bulk_permits: Permits,
+        credentials: Credentials,
+        fence: Fence,
+    ) -> None:
+        self._engine = engine
+        self._locks = locks
+        self._permits = permits
+        self._bulk_permits = bulk_permits
+        self._tenant = Pool("tenant", _TENANT_PLACES)
+        self._console = Pool("console", _CONSOLE_PLACES)
+        self._greetings = futures.ThreadPoolExecutor(
+            _GREETING_THREADS, thread_name_prefix="greeting"
+        )
+        self._credentials = credentials
+        self._fence = fence
+        self.closed_because: str | None = "The cluster is starting; try again in a moment."
+
+    def intercept_service(
+        self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
+    ) -> Handler | None:
+        handler = continuation(handler_call_details)
+        service, _, method = handler_call_details.method.rpartition("/")
+        if handler is None or service != _SERVICE:
+            return handler
+        if reason := reason_for_refusing(method, Servicer):
+            return _refusing(method, reason, handler)
+        behavior = handler.unary_unary
+        if behavior is None:
+            return handler
+        role = self._credentials.role_of(handler_call_details.invocation_metadata)
+        read = handler.request_deserializer or bytes
+
+        def answer(received: tuple[Any, int], context: grpc.ServicerContext) -> Any:
+            request, request_bytes = received
+            database = database_of(request, context)
+            call = Call(method, role, request, context, database, request_bytes)
+            return self._pass(call, behavior)
+
+        answer.experimental_thread_pool = self._threads(method, role)  # type: ignore[attr-defined]
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=lambda message: (read(message), len(message)),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _pass(self, call: Call, behavior: Behavior) -> Any:
+        if self.closed_because is not None:
+            call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
+        if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
+            return _refused(call, illegal, _ILLEGAL_ARGUMENT)
+        if not call.is_consoles and (refusal := self._refusal(call)):
+            return refusal
+        if not call.is_consoles and (reason := unsupported_in(call.method, call.request)):
+            return _refused(call, reason, _ILLEGAL_ARGUMENT)
+        try:
+            with waiting.on_behalf_of(call.context), self._place(call):
+                return self._answer_in_turn(call, behavior)
+        except Crowded:
+            reason = f"Too many calls of {call.method} are waiting. Try again later."
+            return _refused(call, reason, _RATE_LIMIT)
+        except waiting.CallerGone:
+            call.context.abort(grpc.StatusCode.CANCELLED, "The client left before the call began.")
+
+    def _answer_in_turn(self, call: Call, behavior: Behavior) -> Any:
+        with self._turn(call) as keys, self._reading(call), self._permit(call):
+            if not call.context.is_active():
+                raise waiting.CallerGone
+            self._let_through(call)
+            try:
+                answer = self._answer(call, behavior)
+            except MemoryError as error:
+                return _refused(call, out_of_memory.reason_of(error), out_of_memory.CODES)
+            if call.method in CHANGE_LOAD_STATE:
+                self._remember_load_state(keys)
+            return answer
+
+    def _let_through(self, call: Call) -> None:
+        """Asked when it is the call's turn, because attempts are overtaken while they wait, too."""
+        if call.is_consoles:
+            try:
+                self._fence.pass_through(attempt_in(call.context.invocation_metadata()))
+            except Overtaken as error:
+                call.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+
+    def _answer(self, call: Call, behavior: Behavior) -> Any:
+        if call.method != "ShowCollections":
+            return _answered(call, behavior)
+        # A collection that goes while all are listed would fail the whole list.
+        with self._engine.catalogue:
+            answer = _answered(call, behavior)
+        return answer if call.is_consoles else _without_reserved(answer)
+
+    # Turns: a place first and the permit last, so that no call that waits keeps a permit
+
+    def _threads(self, method: str, role: Role | None) -> futures.ThreadPoolExecutor:
+        return self._greetings if method in UNCOUNTED else self._pool(role).threads
+
+    def _pool(self, role: Role | None) -> Pool:
+        return self._console if role is Role.CONSOLE else self._tenant
+
+    def _place(self, call: Call) -> AbstractContextManager[None]:
+        if call.method in UNCOUNTED:
+            return nullcontext()
+        return self._pool(call.role).places.one(self._group(call), call.request_bytes)
+
+    def _group(self, call: Call) -> Key | None:
+        """The collection that the call shares its places and permits with."""
+        name = next(iter(call.names()), None)
+        return None if name is None else self._engine.key(name, call.database)
+
+    def _turn(self, call: Call) -> AbstractContextManager[Collection[Key]]:
+        if call.method in READERS or call.method in UNCOUNTED:
+            return nullcontext(())
+        named = [(name, call.database) for name in call.names()]
+        if target := getattr(call.request, "target_collection_name", ""):
+            named.append((target, target_database_of(call.request, call.context)))
+        return self._locks.held(
+            lambda: [self._engine.key(*each) for each in named],
+            is_build=call.method in BUILDS,
+        )
+
+    def _permit(self, call: Call) -> AbstractContextManager[None]:
+        if call.method in UNCOUNTED or call.method in LONG:
+            return nullcontext()
+        is_bulk = call.method in WRITE_ROWS and call.request_bytes > BULK_BYTES
+        return (self._bulk_permits if is_bulk else self._permits).one(self._group(call))
+
+    def _reading(self, call: Call) -> AbstractContextManager[None]:
+        opened = map(self._engine.opened, call.names(), repeat(call.database))
+        collection = next(opened, None) if call.method in READ_ROWS else None
+        return nullcontext() if collection is None else room_of(collection).reading()
+
+    def _remember_load_state(self, keys: Collection[Key]) -> None:
+        for database, name in keys:
+            if self._engine.has_collection(name, database):
+                load_state.remember(self._engine.get_collection(name, database))
+
+    # What a tenant may name
+
+    def _refusal(self, call: Call) -> Any:
+        reserved = [name for name in call.names() if self._is_reserved(name, call.database)]
+        if not reserved:
+            return None
+        if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
+            return _refused(
+                call,
+                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for "
+                "the console. Choose another name.",
+                _ILLEGAL_ARGUMENT,
+            )
+        reason = f"collection {reserved[0]!r} does not exist"
+        return _refused(call, reason, _COLLECTION_NOT_FOUND)
+
+    def _is_reserved(self, name: str, database: str) -> bool:
+        real_name = self._engine.resolve_collection_name(name, database)
+        return name.startswith(RESERVED) or bool(real_name.startswith(RESERVED))
+
+
+def _refusing(method: str, reason: str, handler: Handler) -> Handler:
+    """Answer at once: a refused call waits for no lock and no core."""
+
+    def refuse(_request: Any, context: grpc.ServicerContext) -> Any:
+        if (answer := refused(method, reason)) is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
+        return answer
+
+    def refuse_stream(request: Any, context: grpc.ServicerContext) -> Any:
+        yield refuse(request, context)
+
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[METHODS[method].client_streaming, METHODS[method].server_streaming]
+    answered: Handler = make(
+        refuse_stream if METHODS[method].server_streaming else refuse,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return answered
+
+
+def _answered(call: Call, behavior: Behavior) -> Any:
+    """An error outside the protocol would have pymilvus repeat the call for minutes."""
+    try:
+        return behavior(call.request, call.context)
+    except (Crowded, MemoryError, waiting.CallerGone):
+        raise
+    except Exception as error:
+        logger.exception("%s: failed in the engine", call.method)
+        reason = (
+            f"{call.method} failed: {type(error).__name__}: {error}. Try again; the cluster's log "
+            "has the details."
+        )
+        return _refused(call, reason, _UNEXPECTED)
+
+
+def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
+    answer = refused(call.method, reason, **codes)
+    if answer is None:
+        call.context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
+    return answer
+
+
+def _without_reserved(answer: Any) -> Any:
+    """The lists in this answer run side by side, so an entry leaves all of them."""
+    hidden = [i for i, name in enumerate(answer.collection_names) if name.startswith(RESERVED)]
+    lists = (
+        answer.collection_names,
+        answer.inMemory_percentages,
+        answer.query_service_available,
+        answer.shards_num,
+    )
+    for index in reversed(hidden):
+        for values in lists:
+            del values[index]
+    return answer

@@ -1,0 +1,223 @@
+"""The server of one cluster: engine, doors and control service, from first byte to clean end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+from milvus_lite._version import get_version
+from pymilvus.grpc_gen import milvus_pb2_grpc
+
+from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS, TENANT_SNAPSHOTS
+from clusters.drivers.embedded.server import indexing, out_of_memory
+from clusters.drivers.embedded.server.authentication import AuthenticationInterceptor, Credentials
+from clusters.drivers.embedded.server.confinement import UNCONFINED
+from clusters.drivers.embedded.server.control import Answer, ControlError, Method, control_handlers
+from clusters.drivers.embedded.server.cores import Cores, Permits
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.expiry import Expiry
+from clusters.drivers.embedded.server.fence import Fence, Overtaken
+from clusters.drivers.embedded.server.gateway import Gateway
+from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.servicer import Servicer
+from clusters.drivers.embedded.server.snapshots import Snapshots
+from clusters.drivers.embedded.server.tenant_snapshots import TenantSnapshots
+from clusters.drivers.sandbox.process import Confinement, Level, forbid_listening
+
+logger = logging.getLogger(__name__)
+
+_HOST = "127.0.0.1"
+_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_OTHER_THREADS = 8
+"""For calls of methods that no service has; the gateway and the control service have their own."""
+_DRAIN_SECONDS = 3.0
+_FLUSH_SECONDS = 7.0
+"""Together below the time a stopping console has; what is not flushed by then is in the log."""
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # pymilvus pings every 10 s, idle connections included; a default server calls that too many.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Even so an idle client was once sent away; a client that pings too often does no harm here.
+    ("grpc.http2.max_ping_strikes", 0),
+    # Two servers on one port would share its calls; the second must fail instead.
+    ("grpc.so_reuseport", 0),
+]
+
+
+class PortTaken(Exception):
+    """Something else listens on the port."""
+
+
+class Server:
+    """Listens at once, so that progress can be watched; serves Milvus once everything is open."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        cores: Cores,
+        wanted_cores: int,
+        credentials: Credentials,
+        stopping: threading.Event,
+        guarded: bool,
+        confinement: Confinement = UNCONFINED,
+    ) -> None:
+        self._confinement = confinement
+        self._credentials = credentials
+        self._cores = cores
+        self._stopping = stopping
+        self._opened = (0, 0)
+        self._engine = Engine(data_dir, guarded=guarded)
+        self._locks = CollectionLocks(enabled=guarded)
+        self._effective = cores.use(wanted_cores)
+        self._permits = Permits(self._effective)
+        self._bulk_permits = Permits(self._effective)
+        self._of_console = Snapshots(self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS)
+        self._of_tenant = TenantSnapshots(
+            self._engine, Snapshots(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
+        )
+        self._fence = Fence()
+        self._gateway = Gateway(
+            self._engine,
+            self._locks,
+            self._permits,
+            self._bulk_permits,
+            credentials,
+            self._fence,
+        )
+        self._server = self._listen(port)
+
+    def _listen(self, port: int) -> grpc.Server:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(_OTHER_THREADS, thread_name_prefix="other"),
+            interceptors=[AuthenticationInterceptor(self._credentials), self._gateway],
+            options=_OPTIONS,
+        )
+        out_of_memory.install()
+        milvus_pb2_grpc.add_MilvusServiceServicer_to_server(
+            Servicer(self._engine, self._locks, self._of_tenant), server
+        )
+        server.add_generic_rpc_handlers((control_handlers(self._control_methods()),))
+        try:
+            server.add_insecure_port(f"{_HOST}:{port}")
+        except RuntimeError as error:
+            raise PortTaken(f"Port {port} of {_HOST} is taken by another program.") from error
+        server.start()
+        if self._confinement.level is Level.FULL:
+            for problem in forbid_listening():
+                logger.warning("%s", problem)
+        return server
+
+    # Control
+
+    def _control_methods(self) -> dict[str, Method]:
+        return {
+            "Health": self.health,
+            "Rotate": self.rotate,
+            "SetCores": self.set_cores,
+            "Stop": self.stop,
+            "CreateSnapshot": self.create_snapshot,
+            "DescribeSnapshot": self._of_console.describe,
+            "DropSnapshot": self.drop_snapshot,
+            "ListSnapshots": self.list_snapshots,
+            "IndexProgress": self.index_progress,
+        }
+
+    def health(self) -> Answer:
+        done, total = self._opened
+        return {
+            "ready": self._gateway.closed_because is None,
+            "message": self._gateway.closed_because or "",
+            "opened": done,
+            "collections": total,
+            "version": get_version(),
+            "cpu_seconds": round(time.process_time()),
+            "cores": self._effective,
+            "most_cores": self._cores.most,
+            "confinement": {
+                "level": self._confinement.level,
+                "message": self._confinement.message,
+            },
+            "failures": {"/".join(key): why for key, why in self._engine.failures.items()},
+        }
+
+    def rotate(self, token_sha256: str) -> Answer:
+        self._credentials.rotate(token_sha256)
+        return {}
+
+    def set_cores(self, cores: int) -> Answer:
+        self._effective = self._cores.use(cores)
+        self._permits.resize(self._effective)
+        self._bulk_permits.resize(self._effective)
+        return {"cores": self._effective}
+
+    def stop(self) -> Answer:
+        self._stopping.set()
+        return {}
+
+    def create_snapshot(self, attempt: str = "", **wanted: Any) -> Answer:
+        try:
+            self._fence.pass_through(attempt)
+        except Overtaken as error:
+            raise ControlError(str(error)) from error
+        return self._of_console.create(**wanted)
+
+    def drop_snapshot(self, name: str) -> Answer:
+        self._of_console.drop(name)
+        return {}
+
+    def list_snapshots(self) -> Answer:
+        return {"names": self._of_console.names()}
+
+    def index_progress(self, database: str, collection: str) -> Answer:
+        found = self._engine.opened(collection, database)
+        indexed, total = indexing.progress(found) if found is not None else (0, 0)
+        return {"indexed": indexed, "total": total}
+
+    # Life
+
+    def run(self) -> None:
+        threading.Thread(target=self._open, name="open", daemon=True).start()
+        self._stopping.wait()
+        self._close()
+
+    def _open(self) -> None:
+        self._engine.prepare()
+        total = len(self._engine.keys())
+        self._opened = (0, total)
+        for number, (database, name) in enumerate(self._engine.open_all(), start=1):
+            self._gateway.closed_because = (
+                f"Opening collection {number} of {total} ({database}/{name}); "
+                "try again in a moment."
+            )
+            self._opened = (number - 1, total)
+        self._opened = (total, total)
+        self._gateway.closed_because = None
+        expiry = Expiry(self._engine, self._locks)
+        threading.Thread(
+            target=expiry.run, args=(self._stopping,), name="expiry", daemon=True
+        ).start()
+        logger.info("serving on %s with %d collections", _HOST, total)
+
+    def _close(self) -> None:
+        """Finish the calls that run, flush, leave. A kill at any point of this loses nothing."""
+        self._gateway.closed_because = "The cluster is stopping."
+        self._server.stop(_DRAIN_SECONDS).wait()
+        flushing = threading.Thread(target=self._flush, name="flush", daemon=True)
+        flushing.start()
+        flushing.join(_FLUSH_SECONDS)
+        logger.info("stopped%s", "; the rest is in the log on disk" if flushing.is_alive() else "")
+
+    def _flush(self) -> None:
+        """Index builds are not waited for: a start goes on with them."""
+        with self._locks.held(self._engine.keys):
+            self._engine.flush_all()

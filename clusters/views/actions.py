@@ -1,0 +1,183 @@
+"""What can be asked of clusters on pages: each view is a form and one service."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from clusters import forms, services
+from clusters.admission import others_on, outlook, unfinished
+from clusters.driver import get_driver
+from clusters.protection import Protection, protection_of
+from clusters.views.detail import ClusterPage
+from clusters.views.presenters import address_of, connectable
+from vbase_console.organizations.scopes import (
+    CREATE_CLUSTER,
+    DELETE_BACKUP,
+    DELETE_CLUSTER,
+    SCALE_CLUSTER,
+)
+from vbase_console.tasks.models import Task
+from vbase_console.web.forms import FormPage
+
+SCALING = {"GET": SCALE_CLUSTER, "POST": SCALE_CLUSTER}
+
+
+class ClusterCreateView(FormPage):
+    scopes = {"GET": CREATE_CLUSTER, "POST": CREATE_CLUSTER}
+    action = "CreateCluster"
+    nav = "clusters"
+    form_class = forms.CreateForm
+    template_name = "clusters/cluster_create.html"
+
+    def context(self) -> dict[str, Any]:
+        return {"back": reverse("cluster-list", args=[self.principal.organization_name])}
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"capabilities": get_driver().capabilities}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        cluster, task = services.create_cluster(
+            self.principal,
+            name=given["name"],
+            resources=self.bound.changes(),  # type: ignore[attr-defined]
+            labels=given["labels"],
+            deletion_protection=given["deletion_protection"],
+        )
+        self.object_id, self.operation_id = cluster.cluster_id, task.task_id
+        return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
+
+
+class ClusterChange(FormPage, ClusterPage):
+    """One thing to ask of one cluster; its page then shows how it goes."""
+
+    scopes = SCALING
+    template_name: ClassVar[str] = "clusters/cluster_confirm.html"
+
+    def accepted(self, task: Task) -> HttpResponseBase:
+        self.operation_id = task.task_id
+        return self.to_cluster()
+
+    @property
+    def by(self) -> str:
+        return self.principal.label
+
+
+class ClusterEditView(ClusterChange):
+    action = "UpdateCluster"
+    form_class = forms.IdentityForm
+    template_name = "clusters/cluster_edit.html"
+
+    def form_arguments(self) -> dict[str, Any]:
+        names = ("name", "labels", "deletion_protection")
+        return {"initial": {name: getattr(self.cluster, name) for name in names}}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        services.update_cluster(self.cluster, **given)
+        messages.success(self.request, "Saved.")
+        return self.to_cluster()
+
+
+class ClusterScaleView(ClusterChange):
+    action = "ScaleCluster"
+    form_class = forms.ResourcesForm
+    template_name = "clusters/cluster_scale.html"
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {
+            "capabilities": get_driver().capabilities,
+            "initial": forms.resources_shown(self.cluster),
+        }
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        changes = self.bound.changes()  # type: ignore[attr-defined]
+        return self.accepted(services.scale_cluster(self.cluster, changes=changes, by=self.by))
+
+
+class ClusterUpgradeView(ClusterChange):
+    action = "ScaleCluster"
+    form_class = forms.UpgradeForm
+    template_name = "clusters/cluster_upgrade.html"
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"versions": self.offered()}
+
+    def context(self) -> dict[str, Any]:
+        return super().context() | {"offered": self.offered()}
+
+    def offered(self) -> list[str]:
+        ahead = outlook(self.cluster, unfinished(self.cluster)).resources.version
+        return [each for each in get_driver().capabilities.versions if each != ahead]
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        return self.accepted(services.scale_cluster(self.cluster, changes=given, by=self.by))
+
+
+class ClusterRestartView(ClusterChange):
+    action = "RestartCluster"
+    template_name = "clusters/cluster_restart.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        return self.accepted(services.restart_cluster(self.cluster, by=self.by))
+
+
+class ClusterStopView(ClusterChange):
+    action = "StopCluster"
+    template_name = "clusters/cluster_stop.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        return self.accepted(services.stop_cluster(self.cluster, by=self.by))
+
+
+class ClusterStartView(ClusterChange):
+    action = "StartCluster"
+    template_name = "clusters/cluster_start.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        return self.accepted(services.start_cluster(self.cluster, by=self.by))
+
+
+class ClusterRotateView(ClusterChange):
+    action = "RotateServiceAccess"
+    template_name = "clusters/cluster_rotate.html"
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        services.rotate_token(self.cluster)
+        messages.success(self.request, "The token is new. Show it below, and give it to clients.")
+        return self.to_cluster()
+
+
+class ClusterDeleteView(ClusterChange):
+    scopes = {"GET": DELETE_CLUSTER, "POST": DELETE_CLUSTER}
+    action = "DeleteCluster"
+    form_class = forms.DeleteForm
+    template_name = "clusters/cluster_confirm_delete.html"
+
+    @cached_property
+    def protection(self) -> Protection:
+        return protection_of([self.cluster.pk])[self.cluster.pk]
+
+    def form_arguments(self) -> dict[str, Any]:
+        has_backups = self.protection.last_backup_at is not None
+        return {"name": self.cluster.name, "has_backups": has_backups}
+
+    def context(self) -> dict[str, Any]:
+        """What a deletion takes with it, and what it leaves."""
+        endpoint = address_of(self.cluster) if connectable(self.cluster) else ""
+        stopped = [*unfinished(self.cluster), *others_on(self.cluster)]
+        about = {"endpoint": endpoint, "overtaken": stopped}
+        return super().context() | about | {"protection": self.protection}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        too = given.get("delete_backups", False)
+        if too:
+            self.principal.require(DELETE_BACKUP)
+        task, said = services.delete_cluster(self.cluster, by=self.by, delete_backups=too)
+        accepted = f"{self.cluster.name} is being deleted."
+        messages.info(self.request, f"{accepted} {said}".strip())
+        return self.accepted(task)

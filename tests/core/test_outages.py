@@ -1,0 +1,86 @@
+"""Which log records belong to an outage, and that all others are kept whole."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from django.db import OperationalError
+
+from vbase_console.core import outages
+from vbase_console.core.outages import Outage, OutageFilter
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outages, "database", Outage("database"))
+    monkeypatch.setattr(outages, "broker", Outage("broker"))
+    postgresql = SimpleNamespace(vendor="postgresql", Database=psycopg)
+    monkeypatch.setattr(outages, "connection", postgresql)
+
+
+def is_kept(error: BaseException, *, by: str) -> bool:
+    """Whether a record with the error's traceback is written."""
+    try:
+        raise error
+    except type(error):
+        record = logging.LogRecord(by, logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    return OutageFilter().filter(record)
+
+
+def of_the_database(cause: psycopg.Error) -> OperationalError:
+    error = OperationalError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        psycopg.OperationalError("connection refused"),
+        psycopg.errors.AdminShutdown("terminating connection"),
+        psycopg.errors.CannotConnectNow("the database system is starting up"),
+        psycopg.InterfaceError("the connection is closed"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(
+    cause: psycopg.Error, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = [is_kept(of_the_database(cause), by="django.request") for _ in range(3)]
+    outages.database.end()
+    assert kept == [False] * 3
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "database: lost",
+        "database: back after 0 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        psycopg.errors.DeadlockDetected("deadlock detected"),
+        psycopg.errors.QueryCanceled("statement timeout"),
+        psycopg.errors.DiskFull("no space left on device"),
+    ],
+)
+def test_a_database_that_answers_with_an_error_keeps_its_traceback(cause: psycopg.Error) -> None:
+    assert is_kept(of_the_database(cause), by="celery.app.trace")
+
+
+@pytest.mark.parametrize(
+    ("logger", "kept"),
+    [("celery.beat", False), ("celery.worker.consumer", False), ("backups.archive_jobs", True)],
+)
+def test_a_socket_error_is_an_outage_of_the_broker_where_only_the_broker_is_called(
+    logger: str, kept: bool
+) -> None:
+    assert is_kept(ConnectionResetError("reset by peer"), by=logger) is kept
+    assert is_kept(socket.gaierror("name not known"), by=logger) is kept
+
+
+def test_an_unforeseen_error_of_beat_keeps_its_traceback() -> None:
+    assert is_kept(ValueError("a bug"), by="celery.beat")

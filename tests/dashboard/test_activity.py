@@ -1,0 +1,99 @@
+"""Activity: from every row to what it is about, where that can still be opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from backups.models import Backup
+from clusters import services
+from clusters.models import Cluster
+from tests.backups.seeds import seed_backup, seed_job
+from tests.web.conftest import Browser
+from vbase_console.organizations.audit import Door, record
+from vbase_console.organizations.models import Organization
+
+MakeCluster = Callable[..., Cluster]
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def tell(organization: Organization) -> Tell:
+    def tell(action: str, about: object, detail: str = "") -> None:
+        record(
+            organization_id=organization.pk,
+            principal="alice@example.com",
+            action=action,
+            object_id=str(about),
+            source=None,
+            door=Door.PAGES,
+            detail=detail,
+        )
+
+    return tell
+
+
+@pytest.fixture
+def backup(make_cluster: MakeCluster) -> Backup:
+    return seed_backup(make_cluster(), "nightly")
+
+
+def ways(browser: Browser) -> list[str]:
+    """Where the rows lead to."""
+    content: Any = browser.open("activity-list", htmx=True).content.decode()
+    return re.findall(r'<a href="(/o/[^"]+)"><code>', content)
+
+
+def test_a_cluster_is_opened_by_either_of_its_ids(
+    tell: Tell, alices: Browser, make_cluster: MakeCluster
+) -> None:
+    cluster = make_cluster()
+    tell("StopCluster", cluster.cluster_id)
+    tell("RestoreBackup", cluster.service_id)
+    assert ways(alices) == [alices.address("cluster-detail", cluster.pk)] * 2
+
+
+def test_the_operation_that_was_accepted_is_opened(
+    tell: Tell, alices: Browser, make_cluster: MakeCluster, backup: Backup
+) -> None:
+    task = services.stop_cluster(make_cluster("other"), by="alice").task_id
+    job = seed_job(backup).task.task_id
+    tell("VerifyBackup", "gone", job)
+    tell("CancelTask", task)
+    assert ways(alices) == [alices.address("task-detail", task), alices.address("job-detail", job)]
+
+
+def test_a_backup_is_opened_by_its_name_and_only_where_a_backup_is_meant(
+    tell: Tell, alices: Browser, backup: Backup
+) -> None:
+    tell("PinBackup", backup.name)
+    tell("CreateOrganization", backup.name)
+    assert ways(alices) == [alices.address("backup-detail", backup.name)]
+
+
+def test_what_is_gone_or_anothers_leads_nowhere(
+    tell: Tell, alices: Browser, charlie: User, backup: Backup
+) -> None:
+    theirs = Organization.objects.get(name="other")
+    Cluster.objects.update(organization=theirs)
+    Backup.objects.update(status="GONE")
+    tell("DeleteBackup", backup.name)
+    tell("StopCluster", backup.cluster_id)
+    tell("DeleteBackupPolicy", "pol-gone")
+    assert ways(alices) == []
+
+
+def test_members_and_keys_lead_to_their_lists_for_owners_alone(
+    tell: Tell, alices: Browser, bobs: Browser
+) -> None:
+    tell("ChangeRole", "bob@example.com")
+    tell("RevokeApiKey", "abcdefgh")
+    assert ways(alices) == [
+        f"{alices.address('api-key-list')}?q=abcdefgh",
+        f"{alices.address('membership-list')}?q=bob%40example.com",
+    ]
+    assert ways(bobs) == []

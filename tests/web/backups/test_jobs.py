@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backups.models import Backup, BackupJob
+from backups.states import BackupStatus, JobKind
+from tests.backups.seeds import seed_job
+from tests.web.conftest import Browser
+from vbase_console.organizations.models import AuditEntry
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import TaskState
+
+POLLS = b'hx-trigger="every 2s"'
+
+
+def kinds(answer: Any) -> list[str]:
+    return [row.job.job_type for row in answer.context["jobs"]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["VERIFY", "BACKUP"]),
+        ({"kind": "VERIFY"}, ["VERIFY"]),
+        ({"state": "SUCCEEDED"}, ["BACKUP"]),
+        ({"q": "night"}, ["VERIFY", "BACKUP"]),
+        ({"cluster": "nowhere"}, []),
+    ],
+)
+def test_the_list_narrows(
+    backup: Backup, alices: Browser, asked: dict[str, str], found: list[str]
+) -> None:
+    seed_job(backup)
+    seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
+    assert kinds(alices.open("job-list", **asked)) == found
+    assert kinds(alices.open("cluster-job-list", backup.cluster.pk, **asked)) == (
+        ["VERIFY", "BACKUP"] if "cluster" in asked else found
+    )
+
+
+def test_the_list_moves_while_a_job_does(backup: Backup, alices: Browser) -> None:
+    seed_job(backup, state=TaskState.RUNNING)
+    assert POLLS in alices.open("job-list", htmx=True).content
+    Task.objects.filter(kind="BACKUP").update(state=TaskState.FAILED)
+    assert POLLS not in alices.open("job-list", htmx=True).content
+
+
+def test_an_empty_list_says_what_to_do_next(alices: Browser) -> None:
+    assert b"No jobs yet" in alices.open("job-list").content
+    assert b"Show all jobs" in alices.open("job-list", q="nothing").content
+
+
+def test_one_job_shows_its_phases_warnings_and_events(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING)
+    Task.objects.filter(pk=job.pk).update(phase="comparing", progress=70, warnings=["Odd."])
+    content = alices.open("job-detail", job.task.task_id).content.decode()
+    assert '<li aria-current="step">Comparing</li>' in content
+    assert '<progress max="100" value="70"' in content
+    assert "Odd." in content
+    assert "Accepted." in content
+
+
+def test_what_has_ended_says_its_phase_once(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.FAILED)
+    Task.objects.filter(pk=job.pk).update(phase="pinning", message="While pinning: no.")
+    content = alices.open("job-detail", job.task.task_id).content.decode()
+    assert '<p class="doing">While pinning: no.</p>' in content
+
+
+def test_a_job_polls_until_it_has_ended(backup: Backup, alices: Browser) -> None:
+    key = seed_job(backup, JobKind.VERIFY, TaskState.RUNNING).task.task_id
+    assert POLLS in alices.open("job-progress", key, htmx=True).content
+    Task.objects.filter(task_id=key).update(state=TaskState.SUCCEEDED, progress=100)
+    answer = alices.open("job-progress", key, htmx=True, seen="RUNNING.").content
+    assert POLLS not in answer
+    assert b'id="task-events"' in answer
+
+
+def test_the_fragment_is_no_page_of_its_own(backup: Backup, alices: Browser) -> None:
+    key = seed_job(backup).task.task_id
+    assert alices.open("job-progress", key).url.endswith(key)
+
+
+def test_a_backup_that_is_gone_has_no_page_to_lead_to(backup: Backup, alices: Browser) -> None:
+    key = seed_job(backup, state=TaskState.FAILED).task.task_id
+    Backup.objects.update(status=BackupStatus.GONE)
+    content = alices.open("job-detail", key).content.decode()
+    assert "(gone)" in content
+    assert alices.address("backup-detail", backup.name) not in content
+
+
+def test_a_waiting_job_is_cancelled(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.VERIFY, TaskState.PENDING)
+    assert b'id="cancel"' in alices.open("job-detail", job.task.task_id).content
+    assert alices.open("job-cancel", job.task.task_id).status_code == 200
+    alices.send("job-cancel", job.task.task_id)
+    job.task.refresh_from_db()
+    assert job.task.state == TaskState.CANCELLED
+    assert AuditEntry.objects.get().action == "CancelJob"
+
+
+def test_a_deletion_is_not_cancelled(backup: Backup, alices: Browser) -> None:
+    key = seed_job(backup, JobKind.DELETE, TaskState.PENDING).task.task_id
+    assert b'id="cancel"' not in alices.open("job-detail", key).content
+    assert b"only go forward" in alices.send("job-cancel", key).content
+
+
+def test_a_failed_job_is_tried_again(backup: Backup, alices: Browser) -> None:
+    key = seed_job(backup, JobKind.VERIFY, TaskState.FAILED).task.task_id
+    assert b'id="retry"' in alices.open("job-detail", key).content
+    assert alices.open("job-retry", key).status_code == 200
+    alices.send("job-retry", key)
+    again = BackupJob.objects.get(task__retry_of=key)
+    assert AuditEntry.objects.get().detail == again.task.task_id
+
+
+@pytest.mark.parametrize("kind", [JobKind.RESTORE, JobKind.VERIFY, JobKind.DELETE])
+def test_no_retry_is_offered_of_what_can_only_be_refused(
+    backup: Backup, alices: Browser, kind: JobKind
+) -> None:
+    key = seed_job(backup, kind, TaskState.FAILED).task.task_id
+    Backup.objects.update(status=BackupStatus.GONE)
+    assert b'id="retry"' not in alices.open("job-detail", key).content
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(JobKind.VERIFY, 302), (JobKind.RESTORE, 302), (JobKind.DELETE, 403)]
+)
+def test_cancelling_needs_the_scope_of_what_is_cancelled(
+    backup: Backup, olgas: Browser, bobs: Browser, kind: JobKind, status: int
+) -> None:
+    key = seed_job(backup, kind, TaskState.PENDING).task.task_id
+    assert bobs.open("job-cancel", key).status_code == 403
+    assert bobs.send("job-cancel", key).status_code == 403
+    assert olgas.send("job-cancel", key).status_code == status
+
+
+def test_nobody_sees_the_jobs_of_others(backup: Backup, charlies: Browser) -> None:
+    key = seed_job(backup).task.task_id
+    charlies.organization = "other"
+    assert charlies.open("job-detail", key).status_code == 404
+    assert charlies.send("job-retry", key).status_code == 404
+    assert kinds(charlies.open("job-list")) == []

@@ -1,0 +1,124 @@
+"""Outages of the database and the broker, as this process meets them.
+
+Each is logged with one line when the part is lost and one when it is back. A log filter recognizes
+the errors that libraries and our own code log meanwhile, and leaves them out.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connection
+from kombu.exceptions import OperationalError as KombuOperationalError
+
+logger = logging.getLogger(__name__)
+
+LOST_SQL_STATES = ("08", "57P01", "57P02", "57P03")
+"""Connection exceptions, and a server that stops, has crashed or starts."""
+POOL_RETRIES = ("discarding closed connection", "reconnection attempt")
+BROKER_LOGGERS = ("celery.worker", "celery.beat", "kombu", "amqp", "vbase_console.tasks.broker")
+"""Loggers of code that talks to the broker: there any socket error means that it is lost."""
+
+
+class Outage:
+    """One part that this process needs, reachable until an error says otherwise."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        self._lock = threading.Lock()
+        self._since: float | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return self._since is not None
+
+    def begin(self, error: BaseException) -> None:
+        with self._lock:
+            if self._since is not None:
+                return
+            self._since = time.monotonic()
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        logger.warning("%s: lost, errors are not logged until it is back (%s)", self.part, reason)
+
+    def end(self) -> None:
+        """Called whenever the part has answered."""
+        if self._since is None:
+            return
+        with self._lock:
+            since, self._since = self._since, None
+        if since is not None:
+            logger.warning("%s: back after %.0f s", self.part, time.monotonic() - since)
+
+
+database = Outage("database")
+broker = Outage("broker")
+
+
+def on_database_connected(**event: Any) -> None:
+    database.end()
+
+
+def database_is_lost(error: BaseException) -> bool:
+    """Return whether the error, or one that caused it, means that PostgreSQL cannot be reached. A
+    lock, a deadlock or a full disk is no outage, and SQLite has none.
+    """
+    if connection.vendor != "postgresql":
+        return False
+    driver: Any = connection.Database  # type: ignore[attr-defined]
+    return any(
+        isinstance(cause, (driver.OperationalError, driver.InterfaceError))
+        and (cause.sqlstate is None or cause.sqlstate.startswith(LOST_SQL_STATES))
+        for cause in _causes(error)
+    )
+
+
+def broker_is_lost(error: BaseException) -> bool:
+    """Return whether an error of code that talks to the broker means that it cannot be reached."""
+    from vbase_console.celery import app
+
+    lost = app.connection_for_write().recoverable_connection_errors
+    return any(isinstance(cause, (KombuOperationalError, *lost)) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+class OutageFilter(logging.Filter):
+    """Turns the records of an outage into the two lines of `Outage`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == logger.name:
+            return True
+        if record.name == "django.request" and getattr(record, "status_code", 0) == 503:
+            return False  # a line per request; the reason was logged by what answered 503
+        if record.name == "psycopg.pool" and str(record.msg).startswith(POOL_RETRIES):
+            return False
+        error = _error_of(record)
+        if error is None:
+            return True
+        if isinstance(error, (DatabaseError, InterfaceError)) or not _talks_to_broker(record):
+            outage = database if database_is_lost(error) else None
+        else:
+            outage = broker if broker_is_lost(error) else None
+        if outage is not None:
+            outage.begin(error)
+        return outage is None
+
+
+def _talks_to_broker(record: logging.LogRecord) -> bool:
+    return record.name.startswith(BROKER_LOGGERS)
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    if record.exc_info and record.exc_info[1] is not None:
+        return record.exc_info[1]
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return next((each for each in arguments if isinstance(each, BaseException)), None)

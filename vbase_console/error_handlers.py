@@ -1,0 +1,68 @@
+"""What Django answers before or beside our views (a wrong host, an error in a middleware): below
+/v1/ in the API's envelope, elsewhere as a page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from vbase_console.api.errors import UNEXPECTED, Refusal
+from vbase_console.core.errors import Unavailable
+from vbase_console.core.outages import database_is_lost
+from vbase_console.web import errors as pages
+
+PREFIX = "/v1/"
+Handler = Callable[..., HttpResponse]
+
+
+def _below_v1(otherwise: Handler, *, code: str, status: int, message: str) -> Handler:
+    field_errors: dict[str, list[str]] | None = {} if code == "INVALID_ARGUMENT" else None
+    refusal = Refusal(code=code, message=message, status=status, field_errors=field_errors)
+
+    def handler(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.path.startswith(PREFIX):
+            return JsonResponse(refusal.body(), status=refusal.status)
+        return otherwise(request, *args, **kwargs)
+
+    return handler
+
+
+bad_request = _below_v1(
+    pages.bad_request,
+    code="INVALID_ARGUMENT",
+    status=400,
+    message="This request cannot be understood; check its host and its headers.",
+)
+permission_denied = _below_v1(
+    pages.permission_denied,
+    code="PERMISSION_DENIED",
+    status=403,
+    message="This is not allowed.",
+)
+page_not_found = _below_v1(
+    pages.page_not_found,
+    code="NOT_FOUND",
+    status=404,
+    message="There is nothing at this address; see /api/docs/.",
+)
+_unexpected = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)
+_no_database = _below_v1(
+    pages.no_database,
+    code="UNAVAILABLE",
+    status=503,
+    message="The database does not answer; try again in a moment.",
+)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the error is handled: a database that is away is no error of the console."""
+    error = sys.exc_info()[1]
+    if error is None or not database_is_lost(error):
+        return _unexpected(request)
+    response = _no_database(request)
+    response.headers["Retry-After"] = str(Unavailable.retry_after_seconds)
+    return response

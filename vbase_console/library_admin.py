@@ -1,0 +1,119 @@
+"""The pages that libraries registered, brought to this console's rule: look, and ask."""
+
+from __future__ import annotations
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from rest_framework_api_key.models import APIKey
+
+from vbase_console.core.admin import ReadOnlyAdmin
+from vbase_console.organizations.audit import organizations_of
+from vbase_console.organizations.models import Outcome
+from vbase_console.organizations.support import record_support
+
+admin.site.site_header = admin.site.site_title = "VBase Console support"
+admin.site.index_title = "What support can look at"
+
+UNUSED = [APIKey, ClockedSchedule, Group, SolarSchedule]
+"""The library's own key belongs to no organization; ours is `organizations.ApiKey`. The others are
+always empty here.
+"""
+LOOKED_AT = [
+    AccessFailureLog,
+    AccessLog,
+    CrontabSchedule,
+    IntervalSchedule,
+]
+
+admin.site.unregister([*UNUSED, *LOOKED_AT, AccessAttempt, PeriodicTask, User])
+admin.site.register(LOOKED_AT, ReadOnlyAdmin)
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin):
+    """Wrong passwords. What was sent with them is not shown: it may be a password of elsewhere."""
+
+    list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info"]
+    list_filter = ["attempt_time"]
+    search_fields = ["username", "ip_address"]
+    fields = [
+        "username",
+        "ip_address",
+        "failures_since_start",
+        "attempt_time",
+        "path_info",
+        "user_agent",
+    ]
+    actions = ["unlock", "unlock_address"]
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.action(description="Unlock sign-in", permissions=["act"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        doors = queryset.order_by("username", "ip_address").values_list("username", "ip_address")
+        for username, address in doors.distinct():
+            _unlock_and_record(request, username, address)
+            self.message_user(request, f"Unlocked: {username} may try again from {address}.")
+
+    @admin.action(description="Unlock sign-in for the whole address", permissions=["act"])
+    def unlock_address(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        for address in sorted(set(queryset.values_list("ip_address", flat=True)), key=str):
+            tried = AccessAttempt.objects.filter(ip_address=address).values_list(
+                "username", flat=True
+            )
+            for username in sorted(set(tried), key=str):
+                _unlock_and_record(request, username, address)
+            self.message_user(request, f"Unlocked: every account can sign in from {address}.")
+
+
+@transaction.atomic
+def _unlock_and_record(request: HttpRequest, username: str | None, address: str | None) -> None:
+    """The lock counts all tries for one person from one address, whatever browser they came by."""
+    AccessAttempt.objects.filter(username=username, ip_address=address).delete()
+    for organization_id in organizations_of(username) if username else ():
+        record_support(
+            request,
+            organization_id,
+            action="UnlockSignIn",
+            object_id=str(username),
+            outcome=Outcome.ACCEPTED,
+            detail=f"from {address}",
+        )
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(ReadOnlyAdmin):
+    list_display = ["name", "task", "enabled", "interval", "crontab", "last_run_at"]
+    list_select_related = ["interval", "crontab"]
+    search_fields = ["name", "task"]
+
+
+@admin.register(User)
+class PersonAdmin(ReadOnlyAdmin):
+    """Fields are named one by one: the password's hash is not among them."""
+
+    list_display = ["username", "email", "is_active", "is_staff", "last_login"]
+    list_filter = ["is_active", "is_staff"]
+    search_fields = ["username", "email"]
+    fields = [
+        "username",
+        "email",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "groups",
+        "last_login",
+        "date_joined",
+    ]

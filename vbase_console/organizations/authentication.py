@@ -1,0 +1,60 @@
+"""From a credential to a principal: what both doors call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+
+from vbase_console.core.errors import NotFound, Unauthenticated
+from vbase_console.organizations.models import ApiKey, Membership
+from vbase_console.organizations.scopes import SCOPES_OF_ROLE
+from vbase_console.organizations.tenancy import Principal, is_storable, only_row
+
+LAST_USED_GRAIN = timedelta(minutes=10)
+"""`last_used_at` is written at most this often: reading must not turn into writing."""
+
+
+def principal_of_key(text: str) -> Principal:
+    """The principal behind an API key; `Unauthenticated` for one that is wrong, revoked or
+    expired.
+    """
+    prefix, _, _ = text.partition(".")
+    keys = ApiKey.objects.filter(prefix=prefix, revoked=False)
+    key = only_row(keys) if is_storable(prefix) else None
+    if key is None or key.has_expired or not key.is_valid(text):
+        raise Unauthenticated("The API key is wrong, revoked or expired; send a valid one.")
+    _touch(key)
+    return Principal(
+        organization_id=key.organization_id,
+        label=f"key:{key.name}",
+        scopes=frozenset(key.scopes),
+        key_id=key.pk,
+    )
+
+
+def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: str) -> Principal:
+    """The signed-in person acting for the named organization; `NotFound` for whoever is no
+    member of it.
+    """
+    membership = None
+    if user.is_authenticated and is_storable(organization):
+        memberships = Membership.objects.select_related("organization")
+        membership = only_row(memberships.filter(user=user.pk, organization__name=organization))
+    if membership is None:
+        raise NotFound("There is no such organization here.")
+    return Principal(
+        organization_id=membership.organization_id,
+        organization_name=membership.organization.name,
+        label=user.get_username(),
+        scopes=SCOPES_OF_ROLE[membership.role],
+        user_id=user.pk,
+    )
+
+
+def _touch(key: ApiKey) -> None:
+    now = timezone.now()
+    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_GRAIN:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -1,0 +1,77 @@
+"""Filters of the lists of activity, members, API keys and organizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from vbase_console.organizations.audit import Door
+from vbase_console.organizations.models import Outcome
+from vbase_console.organizations.scopes import Role
+from vbase_console.web.lists import EVERY, FilterForm
+
+
+class ActivityFilter(FilterForm):
+    q = forms.CharField(label="Who or what", required=False, max_length=200)
+    outcome = forms.ChoiceField(choices=[*EVERY, *Outcome.choices], required=False)
+    door = forms.ChoiceField(choices=[*EVERY, *Door.choices], required=False)
+
+    SEARCHED = ("principal__icontains", "action__icontains", "object_id__icontains")
+    SORTS = ("at", "principal", "action", "outcome", "door")
+    FIRST = "-at"
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = {name: self.given[name] for name in ("outcome", "door") if name in self.given}
+        return rows.filter(**wanted)
+
+
+class MembershipFilter(FilterForm):
+    q = forms.CharField(label="E-mail", required=False, max_length=254)
+    role = forms.ChoiceField(
+        choices=[*EVERY, *((role.value, role.value.capitalize()) for role in Role)], required=False
+    )
+
+    SEARCHED = ("user__username__icontains",)
+    SORTS = ("user__username", "role", "created_at", "user__last_login")
+    FIRST = "user__username"
+    TIES = ("pk",)
+    ABSENT_LAST = frozenset({"user__last_login"})
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(role=self.given["role"]) if "role" in self.given else rows
+
+
+class ApiKeyFilter(FilterForm):
+    q = forms.CharField(label="Name or beginning", required=False, max_length=50)
+    state = forms.ChoiceField(
+        choices=[*EVERY, ("open", "Opens"), ("expired", "Expired"), ("revoked", "Revoked")],
+        required=False,
+    )
+
+    SEARCHED = ("name__icontains", "prefix__istartswith")
+    SORTS = ("name", "created", "last_used_at", "expiry_date")
+    FIRST = "revoked"
+    TIES = ("-created", "-pk")
+    ABSENT_LAST = frozenset({"last_used_at", "expiry_date"})
+
+    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        over = Q(expiry_date__lte=timezone.now())
+        wanted = {
+            "open": Q(revoked=False) & ~over,
+            "expired": Q(revoked=False) & over,
+            "revoked": Q(revoked=True),
+        }
+        return rows.filter(wanted[self.given["state"]]) if "state" in self.given else rows
+
+
+class OrganizationFilter(FilterForm):
+    """Of the memberships of one person."""
+
+    q = forms.CharField(label="Name", required=False, max_length=63)
+
+    SEARCHED = ("organization__name__icontains",)
+    SORTS = ("organization__name", "role", "members")
+    FIRST = "organization__name"

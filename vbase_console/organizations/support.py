@@ -1,0 +1,37 @@
+"""Support staff in history: how they are named there, and how what they did is kept."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import HttpRequest
+
+from vbase_console.core.client_address import source_of
+from vbase_console.organizations import audit
+from vbase_console.organizations.models import Outcome
+
+
+def support_label(request: HttpRequest) -> str:
+    """So that a tenant can tell them from members."""
+    return f"support:{request.user.get_username()}"
+
+
+def record_support(
+    request: HttpRequest,
+    organization_id: uuid.UUID,
+    *,
+    action: str,
+    object_id: str,
+    outcome: Outcome,
+    detail: str = "",
+) -> None:
+    audit.record(
+        organization_id=organization_id,
+        principal=support_label(request),
+        action=action,
+        object_id=object_id,
+        source=source_of(request),
+        door=audit.Door.ADMIN,
+        outcome=outcome,
+        detail=detail,
+    )

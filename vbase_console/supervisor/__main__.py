@@ -1,0 +1,202 @@
+"""The process group behind `make run`: broker, web, workers and beat, started together, kept alive
+and stopped together, clusters included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from clusters.drivers.embedded.shutdown import stop_all
+from vbase_console.settings.env import env_secret, generated_secret
+from vbase_console.supervisor import processes, ready_message, startup
+from vbase_console.supervisor.broker import broker_program, write_url
+from vbase_console.supervisor.child import Program
+from vbase_console.supervisor.group import TICK_SECONDS, Group
+from vbase_console.supervisor.programs import console_programs, environment, prepare_command
+from vbase_console.supervisor.signals import Interruption
+from vbase_console.supervisor.startup import (
+    StartRefused,
+    free_port,
+    only_console,
+    reachable,
+    require_free,
+)
+
+PROGRAMS_SECONDS = 5.0
+CLUSTERS_SECONDS = 6.0
+BROKER_SECONDS = 1.5
+"""Together with the rest they stay below the 15 seconds in which everything has to be gone."""
+HURRIED_SECONDS = 1.5
+
+
+def main() -> int:
+    os.umask(0o077)
+    try:
+        _carry_the_data_directory()
+        return _run_alone()
+    except (StartRefused, ImproperlyConfigured) as refusal:
+        print(f"The console was not started. {refusal}", file=sys.stderr, flush=True)  # noqa: T201
+        return 1
+
+
+def _carry_the_data_directory() -> None:
+    """Every process tells whose it is, this one too: others see the environment that a program
+    began with, so it begins again.
+    """
+    ours = str(settings.DATA_DIR)
+    if os.environ.get("VBASE_DATA_DIR") != ours:
+        again = [sys.executable, "-m", "vbase_console.supervisor"]
+        os.execve(sys.executable, again, {**os.environ, "VBASE_DATA_DIR": ours})  # noqa: S606
+
+
+def _run_alone() -> int:
+    make_directories(settings.DATA_DIR)
+    with only_console(settings.DATA_DIR, ready_message.address()):
+        return Supervisor().run()
+
+
+def make_directories(data_dir: Path) -> None:
+    try:
+        for directory in (data_dir, data_dir / "run", data_dir / "logs", data_dir / "secrets"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.chmod(0o700)
+    except OSError as error:
+        raise StartRefused(f"{error}. Give a directory of your own in VBASE_DATA_DIR.") from error
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        self._data_dir: Path = settings.DATA_DIR
+        self._run_directory = self._data_dir / "run"
+        self._interruption = Interruption()
+        self._group = Group(self._run_directory, self._data_dir / "logs", say)
+        self._own_environment = dict(os.environ)
+
+    def run(self) -> int:
+        self._interruption.listen()
+        processes.adopt_orphans()
+        self._end_leftovers()
+        require_free(settings.HOST, settings.PORT)
+        try:
+            self._start_and_watch()
+        finally:
+            self._stop()
+        return 0
+
+    def _end_leftovers(self) -> None:
+        ended = startup.end_recorded(self._run_directory / "sessions.json", self._data_dir)
+        if ended:
+            say(f"Ended {ended} processes that a console which was killed had left behind.")
+
+    def _start_and_watch(self) -> None:
+        if not env_secret("VBASE_BROKER_URL"):
+            self._group.start([self._broker()])
+        say("Preparing the database.")
+        sign_in = self._prepare()
+        is_up = False
+        try:
+            is_up = self._bring_up()
+        finally:  # a password that was made is shown now or never
+            say(ready_message.ready(sign_in) if is_up else sign_in.strip())
+        self._watch(until=lambda: False)
+
+    def _bring_up(self) -> bool:
+        """Whether it came up before anybody asked for a stop."""
+        if not self._interruption.requested:
+            self._group.start(console_programs(self._own_environment))
+            say(f"Started {', '.join(self._group.names)}.")
+            self._watch(until=_web_answers)
+        return not self._interruption.requested
+
+    def _prepare(self) -> str:
+        """What `prepare` says about signing in; a generated password is in there once."""
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            prepare_command(),
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment(self._own_environment),
+            cwd=settings.BASE_DIR,
+            text=True,
+            start_new_session=True,
+        )
+        said = self._heard(process)
+        if process.returncode != 0 and not self._interruption.requested:
+            raise StartRefused("The database could not be prepared; the reason stands above.")
+        return said
+
+    def _heard(self, process: subprocess.Popen[str]) -> str:
+        """All that it says; who wants a stop waits for it no longer than for the other programs."""
+        while not self._interruption.requested:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=TICK_SECONDS)[0]
+        try:
+            return process.communicate(timeout=self._patience(PROGRAMS_SECONDS))[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()[0]
+
+    def _broker(self) -> Program:
+        """Its port is new at every start of the console and stays while the console runs."""
+        password = generated_secret(settings.BROKER_PASSWORD_FILE)
+        port = free_port()
+        write_url(settings.BROKER_URL_FILE, port=port, password=password)
+        directory = self._data_dir / "broker"
+        return broker_program(directory, port=port, password=password, data_dir=self._data_dir)
+
+    def _watch(self, *, until: Callable[[], bool]) -> None:
+        while not self._interruption.requested and not until():
+            self._group.look()
+            time.sleep(TICK_SECONDS)
+
+    def _stop(self) -> None:
+        say("Stopping.")
+        rest = [name for name in self._group.names if name != "broker"]
+        self._stop_programs(rest, PROGRAMS_SECONDS)
+        stopped = stop_all(self._data_dir, self._patience(CLUSTERS_SECONDS))
+        if stopped:
+            say(f"Clusters stopped: {len(stopped)}. The next start brings them back.")
+        self._stop_programs(["broker"], BROKER_SECONDS)
+        self._group.kill_rest()
+        say("Stopped.")
+
+    def _stop_programs(self, names: list[str], seconds: float) -> None:
+        self._group.stop(
+            names,
+            timeout_seconds=self._patience(seconds),
+            hurried=lambda: self._interruption.hurried,
+        )
+
+    def _patience(self, seconds: float) -> float:
+        return min(seconds, HURRIED_SECONDS) if self._interruption.hurried else seconds
+
+
+def say(text: str) -> None:
+    """At once, also through a pipe: people and scripts wait for these lines."""
+    print(text, flush=True)  # noqa: T201 - this is what the terminal is for
+
+
+def _web_answers() -> bool:
+    connection = http.client.HTTPConnection(reachable(settings.HOST), settings.PORT, timeout=1)
+    try:
+        connection.request("GET", "/v1/vbase/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

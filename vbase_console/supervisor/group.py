@@ -1,0 +1,107 @@
+"""The children as one group: started together, kept alive, stopped in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vbase_console.supervisor import processes, startup
+from vbase_console.supervisor.child import Child, Program
+
+TICK_SECONDS = 0.1
+TRIM_EVERY_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+class Group:
+    def __init__(self, run_directory: Path, logs: Path, say: Say) -> None:
+        self._record = run_directory / "sessions.json"
+        self._logs = logs
+        self._say = say
+        self._children: list[Child] = []
+        self._trimmed_at = 0.0
+
+    def start(self, programs: Iterable[Program]) -> None:
+        for program in programs:
+            child = Child(program, self._logs)
+            self._children.append(child)
+            self._start(child)
+
+    def look(self) -> None:
+        """Called all the time: start again what ended, and say so."""
+        for child in self._children:
+            if (code := child.ended()) is not None:
+                pause = child.plan_restart()
+                self._say(
+                    f"{child.name} ended ({_in_words(code)}); it is started again in {pause:g} s. "
+                    f"Why stands in {child.log}."
+                )
+            if child.is_due():
+                self._start_again(child)
+        processes.reap_adopted(self._pids())
+        self._trim_logs()
+
+    def stop(
+        self, names: Iterable[str], *, timeout_seconds: float, hurried: Callable[[], bool]
+    ) -> None:
+        """Ask all the named ones at once, insist after the time-out."""
+        chosen = [child for child in self._children if child.name in set(names)]
+        for child in chosen:
+            child.ask_to_stop()
+        deadline = time.monotonic() + timeout_seconds
+        left = chosen
+        while left := [child for child in left if not child.is_gone()]:
+            if time.monotonic() > deadline or hurried():
+                break
+            time.sleep(TICK_SECONDS)
+        for child in left:
+            child.kill()
+
+    def kill_rest(self) -> None:
+        """Whatever any child of ours has left behind."""
+        processes.kill_all(processes.descendants())
+        processes.reap_adopted(())
+
+    @property
+    def names(self) -> list[str]:
+        return [child.name for child in self._children]
+
+    def _start(self, child: Child) -> int:
+        pid = child.start()
+        with self._going_on(f"That {child.name} is process {pid} could not be written down"):
+            startup.record(self._record, self._pids())
+        return pid
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            self._say(f"{child.name} runs again (process {self._start(child)}).")
+        except OSError as error:
+            pause = child.plan_restart()
+            self._say(f"{child.name} was not started: {error}. It is tried again in {pause:g} s.")
+
+    @contextmanager
+    def _going_on(self, problem: str) -> Iterator[None]:
+        """A disk that is full, or no process that is free, must not end what still runs."""
+        try:
+            yield
+        except OSError as error:
+            self._say(f"{problem}: {error}.")
+
+    def _pids(self) -> list[int]:
+        return [child.pid for child in self._children if child.pid is not None]
+
+    def _trim_logs(self) -> None:
+        if time.monotonic() - self._trimmed_at < TRIM_EVERY_SECONDS:
+            return
+        self._trimmed_at = time.monotonic()
+        for child in self._children:
+            with self._going_on(f"The log of {child.name} grows on"):
+                child.trim_log()
+
+
+def _in_words(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

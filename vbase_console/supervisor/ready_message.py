@@ -1,0 +1,47 @@
+"""What a person at the terminal is told when the console is up."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from vbase_console.settings.env import repeated
+from vbase_console.supervisor.startup import address_of, reachable
+
+
+def address() -> str:
+    return f"http://{address_of(reachable(settings.HOST), settings.PORT)}"
+
+
+def ready(sign_in: str) -> str:
+    lines = [
+        "",
+        f"VBase Console is ready: {address()}",
+        sign_in.strip(),
+        "For the API issue a key, and send it as 'Authorization: Bearer <key>':",
+        f"    {manage('issue_api_key --organization demo --name ci')}",
+        f"Logs are in {settings.DATA_DIR / 'logs'}; Ctrl-C stops everything, clusters included.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def manage(command: str) -> str:
+    """The command line as it can be pasted into another terminal, for the same console: with its
+    settings, data directory, database, broker and secret key.
+    """
+    chosen = []
+    if settings.SETTINGS_MODULE != "vbase_console.settings.embedded":
+        chosen.append(f"DJANGO_SETTINGS_MODULE={settings.SETTINGS_MODULE}")
+    if Path(settings.BASE_DIR) / "var" != settings.DATA_DIR:
+        chosen.append(f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))}")
+    chosen += repeated("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
+    return " ".join([*chosen, _short(Path(sys.executable)), "manage.py", command])
+
+
+def _short(path: Path) -> str:
+    base = Path(settings.BASE_DIR)
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

@@ -1,0 +1,113 @@
+"""Conditions of a start: one console for each data directory, free ports, and the end of
+processes that a killed console left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from vbase_console.supervisor import processes
+
+
+class StartRefused(Exception):
+    """The console cannot start here and now; the message says why and what to do."""
+
+
+@contextlib.contextmanager
+def only_console(data_dir: Path, address: str) -> Iterator[None]:
+    """Hold the data directory until the block ends; the kernel lets go of it when we die."""
+    descriptor = os.open(data_dir / "run" / "console.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor, data_dir)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {address}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        pid, _, address = os.pread(descriptor, 200, 0).decode().partition(" ")
+        raise StartRefused(
+            f"A console already runs on {data_dir}: process {pid or '(starting)'}, {address}. "
+            "Stop it first, or give this one another VBASE_DATA_DIR and VBASE_PORT."
+        ) from error
+
+
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound to
+
+
+def require_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        raise StartRefused(
+            f"{address_of(host, port)} cannot be used: {error.strerror or error}. "
+            "Choose another VBASE_PORT (or VBASE_HOST), or stop what uses it."
+        ) from error
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def address_of(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def reachable(host: str) -> str:
+    """Where a program on this machine reaches what is bound to `host`."""
+    return EVERYWHERE.get(host, host)
+
+
+def record(file: Path, sessions: list[int]) -> None:
+    """Write down which sessions are ours, whole or not at all."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(sessions))
+    new.replace(file)
+
+
+def end_recorded(file: Path, data_dir: Path) -> int:
+    """End what lives of the recorded sessions; answers how many processes that were."""
+    found = [
+        process
+        for session in _recorded(file)
+        for process in processes.session_members(session)
+        if _belongs_to(process, data_dir)
+    ]
+    processes.kill_all(found)
+    return len(found)
+
+
+def _recorded(file: Path) -> list[int]:
+    try:
+        return [int(session) for session in json.loads(file.read_text())]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []
+
+
+def _belongs_to(process: psutil.Process, data_dir: Path) -> bool:
+    """A number comes again after a while; our data directory in its environment tells."""
+    with contextlib.suppress(psutil.Error):
+        return process.environ().get("VBASE_DATA_DIR") == str(data_dir)
+    return False

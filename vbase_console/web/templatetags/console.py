@@ -1,0 +1,99 @@
+"""How values look on pages: states in words with a tone, times, rights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django import template
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from vbase_console.organizations.tenancy import Principal
+
+register = template.Library()
+
+TONES = {
+    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE"},
+    "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
+    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED"},
+}
+WORDS = {"API": "API", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
+
+
+@register.filter
+def words(name: str) -> str:
+    """UPDATE_FAILED reads "Update failed"."""
+    return WORDS.get(name, str(name).replace("_", " ").capitalize())
+
+
+@register.filter
+def tone(state: str) -> str:
+    return next((name for name, states in TONES.items() if state in states), "still")
+
+
+@register.simple_tag
+def badge(state: str) -> SafeString:
+    return format_html('<span class="badge badge-{}">{}</span>', tone(state), words(state))
+
+
+@register.simple_tag
+def task_badge(state: str) -> SafeString:
+    """A running task is under way, where a running cluster has arrived."""
+    named = "busy" if state == "RUNNING" else tone(state)
+    return format_html('<span class="badge badge-{}">{}</span>', named, words(state))
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """In UTC, and it says so; the script shows it in the reader's zone, with UTC in the title."""
+    if at is None:
+        return "—"
+    utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{} UTC</time>',
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+@register.simple_tag
+def took(began: datetime | None, ended: datetime | None) -> str:
+    """How long something took, as coarse as a reader wants it."""
+    if began is None or ended is None:
+        return "—"
+    seconds = max(0, round((ended - began).total_seconds()))
+    minutes, hours = divmod(seconds, 60), divmod(seconds // 60, 60)
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{minutes[0]} min {minutes[1]} s" if seconds < 3600 else f"{hours[0]} h {hours[1]} min"
+
+
+@register.filter
+def number(count: int | None) -> str:
+    return "—" if count is None else f"{count:,}"
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return "—" if count is None else str(filesizeformat(count))
+
+
+@register.filter
+def may(principal: Principal, scope: str) -> bool:
+    return principal.may(scope)
+
+
+@register.inclusion_tag("web/partials/column.html", takes_context=True)
+def column(context: template.Context, title: str, field: str, look: str = "") -> dict[str, object]:
+    """A table head that sorts by `field`; asked again, the other way round."""
+    current = context["filter"].order
+    descending = current == f"-{field}"
+    return {
+        "title": title,
+        "look": look,
+        "sort": field if descending or current != field else f"-{field}",
+        "direction": {field: "ascending", f"-{field}": "descending"}.get(current, "none"),
+        "request": context["request"],
+    }
