@@ -57,7 +57,7 @@ class BackupAdmin(ReadOnlyAdmin):
     readonly_fields = ["is_damaged", "what_happened"]
     actions = ["verify"]
 
-    @admin.display(description="damaged", boolean=True, ordering="damaged_by")
+    @admin.display(description="damaged", boolean=True, ordering="damage_found_by")
     def is_damaged(self, backup: Backup) -> bool:
         return backup.is_damaged
 

@@ -8,8 +8,8 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import jobs
-        from backups.cluster_protection import BackupGuardian
+        from backups.cluster_protection import BackupClusterProtection
         from clusters import protection
 
         jobs.register_all()
-        protection.register(BackupGuardian())
+        protection.register(BackupClusterProtection())

@@ -38,13 +38,13 @@ STORE_FULL = (
 
 def take(attempt: Attempt) -> None:
     """Write an archive; one that is given up leaves neither files nor pins."""
-    with _in_words():
+    with translate_errors():
         capture_job.capture(attempt, _job(attempt))
 
 
 def bring_back(attempt: Attempt) -> None:
     """Restore, or leave the target as it was."""
-    with _in_words():
+    with translate_errors():
         try:
             restore_job.restore(attempt, _job(attempt))
         except ArchiveDamaged as damage:
@@ -55,7 +55,7 @@ def bring_back(attempt: Attempt) -> None:
 def verify(attempt: Attempt) -> None:
     """Read every byte of the archive; whatever is not as it was sealed is named."""
     job = _job(attempt)
-    with _in_words():
+    with translate_errors():
         found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
         if found:
             _note_damage(attempt, found)
@@ -94,7 +94,7 @@ def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
     require_store()
     if len(found) > MOST_NOTED:
         found = [Finding(ALL_PARTS, f"{len(found)} files are missing or not as they were sealed")]
-    attempt.remember(damaged=True, findings=[dataclasses.asdict(each) for each in found])
+    attempt.save_checkpoint(damaged=True, findings=[dataclasses.asdict(each) for each in found])
 
 
 def delete(attempt: Attempt) -> None:
@@ -102,7 +102,7 @@ def delete(attempt: Attempt) -> None:
     job = _job(attempt)
     attempt.report(10, "deleting", "Removing the manifest, then the parts.")
     attempt.guard()
-    with _in_words():
+    with translate_errors():
         delete_archive(get_store(), job.backup.directory)
 
 
@@ -111,7 +111,7 @@ def _job(attempt: Attempt) -> BackupJob:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """What the layers below raise, as the engine understands it."""
     try:
         yield

@@ -24,7 +24,7 @@ def _named(backup: Backup) -> str:
     return f"{backup.name} (damaged)" if backup.is_damaged else backup.name
 
 
-class BackupGuardian:
+class BackupClusterProtection:
     """Implements `clusters.protection.Guardian`."""
 
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:

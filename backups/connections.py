@@ -56,7 +56,7 @@ def open_archive(backup: Backup) -> ArchiveReader:
     return reader
 
 
-def access_to(cluster: Cluster) -> ConsoleAccess:
+def address_of(cluster: Cluster) -> ConsoleAccess:
     """Raises `Unavailable` where no server can be called now."""
     access = get_driver().console_access(cluster.cluster_id)
     if access is None:
@@ -67,14 +67,14 @@ def access_to(cluster: Cluster) -> ConsoleAccess:
 
 
 @contextmanager
-def connected(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Client]:
+def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Client]:
     """A connection with the console's own credential: hidden collections are seen, too. Jobs name
     their attempt, so that the server can refuse the one that was overtaken.
     """
-    access = access_to(cluster)
-    from backups.milvus.client import Client, Endpoint
+    access = address_of(cluster)
+    from backups.milvus.client import Client, MilvusAddress
 
-    endpoint = Endpoint(
+    endpoint = MilvusAddress(
         host=access.endpoint.host,
         port=access.endpoint.port,
         credential=access.credential,
@@ -92,7 +92,7 @@ def free_bytes_of(cluster: Cluster) -> int | None:
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
     """None where the server has no snapshots that we could ask for."""
-    access = access_to(cluster)
+    access = address_of(cluster)
     if access.control is None or access.snapshots is None:
         return None
     from backups.milvus.snapshot import Snapshots

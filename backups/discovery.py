@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from backups.archive.damage import ArchiveDamaged
-from backups.connections import connected
-from backups.milvus.errors import MilvusError, NotFound, NotLoaded, Refused
+from backups.connections import connect
+from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded, Refused
 from backups.stores.base import StoreError
 from clusters.admission import require_running, unfinished
 from clusters.milvus_names import Kind, is_plain, is_reserved, refusal_of_any_server
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SOON_SECONDS = 5.0
-MOST_COUNTED = 200
+DISCOVERY_TIMEOUT_SECONDS = 5.0
+MAX_COUNTED_COLLECTIONS = 200
 """A page that counts every one of thousands of collections would make the cluster crawl."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SeenCollection:
+class DiscoveredCollection:
     name: str
     rows: int | None
     """None where nobody counted."""
@@ -56,25 +56,25 @@ def asked(cluster: Cluster, requested: str, question: Callable[[], T]) -> T | No
 
 
 def databases_of(cluster: Cluster) -> list[str]:
-    with answering(), connected(cluster, "default") as client:
+    with translate_errors(), connect(cluster, "default") as client:
         return sorted(client.databases())
 
 
-def collections_of(cluster: Cluster, database: str) -> list[SeenCollection]:
+def collections_of(cluster: Cluster, database: str) -> list[DiscoveredCollection]:
     """The tenant's collections, the first of them with their rows."""
     require_possible(database)
-    with answering(), connected(cluster, database) as client:
+    with translate_errors(), connect(cluster, database) as client:
         _require_database(client.databases(), database)
         names = [name for name in client.collections() if not is_reserved(name)]
-        counted = {name: _rows_in(client, name) for name in names[:MOST_COUNTED]}
-        return [SeenCollection(name=name, rows=counted.get(name)) for name in names]
+        counted = {name: _rows_in(client, name) for name in names[:MAX_COUNTED_COLLECTIONS]}
+        return [DiscoveredCollection(name=name, rows=counted.get(name)) for name in names]
 
 
 def _rows_in(client: Client, name: str) -> int | None:
     """Some servers count only what is loaded; and a collection may be dropped meanwhile."""
     try:
         return client.count(name)
-    except (NotLoaded, NotFound):
+    except (NotLoaded, MilvusNotFound):
         return None
 
 
@@ -91,14 +91,14 @@ def require_possible(database: str, names: Sequence[str] = ()) -> None:
 
 def require_database(cluster: Cluster, database: str) -> None:
     """Raise `NotFound` where it is not there, and `Unavailable` soon where nobody answers."""
-    with answering(), connected(cluster, database) as client:
-        client.quick_seconds = SOON_SECONDS
+    with translate_errors(), connect(cluster, database) as client:
+        client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
         _require_database(client.databases(), database)
 
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:
     """Raise `NotFound` naming the database, or every collection, that is not there."""
-    with answering(), connected(cluster, database) as client:
+    with translate_errors(), connect(cluster, database) as client:
         _require_database(client.databases(), database)
         there = set(client.collections())
         missing = [name for name in names if name not in there]
@@ -123,11 +123,11 @@ def _require_database(there: Sequence[str], wanted: str) -> None:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """A Milvus or a store that does not answer is said in the console's own words."""
     try:
         yield
-    except NotFound as error:
+    except MilvusNotFound as error:
         raise NothingThere(str(error)) from error
     except MilvusError as error:
         raise Unavailable(f"The cluster did not answer: {error}") from error

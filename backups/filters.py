@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from backups.states import BackupStatus, JobKind, is_damaged, is_good
 from vbase_console.tasks.states import TaskState
-from vbase_console.web.lists import EVERY, FilterForm
+from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 DAMAGED = "DAMAGED"
 """Shown in the place of a status: an available backup that cannot be counted on."""
@@ -22,7 +22,7 @@ class BackupFilter(FilterForm):
     status = forms.ChoiceField(
         required=False,
         choices=[
-            *EVERY,
+            *ANY_CHOICE,
             *((s.value, s.value.capitalize()) for s in BackupStatus if s != BackupStatus.GONE),
             (DAMAGED, "Damaged"),
         ],
@@ -50,10 +50,10 @@ class JobFilter(FilterForm):
     q = forms.CharField(label="Backup or job id", required=False, max_length=128)
     cluster = forms.CharField(required=False, max_length=64)
     kind = forms.ChoiceField(
-        required=False, choices=[*EVERY, *((k.value, k.value.capitalize()) for k in JobKind)]
+        required=False, choices=[*ANY_CHOICE, *((k.value, k.value.capitalize()) for k in JobKind)]
     )
     state = forms.ChoiceField(
-        required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
+        required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
     SEARCHED = ("backup__name__icontains", "task__task_id__icontains")

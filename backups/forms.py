@@ -14,7 +14,7 @@ from backups.states import OnConflict
 from clusters.forms import TypedNameForm
 from clusters.models import Cluster
 
-MOST_TICKS = 200
+MAX_CHECKBOXES = 200
 """So many collections have a box of their own; others are named."""
 
 
@@ -50,11 +50,11 @@ class CollectionsForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.names = [name for name, _ in offered]
-        shown = offered[:MOST_TICKS]
+        shown = offered[:MAX_CHECKBOXES]
         boxes = self.fields["collection_names"]
         boxes.offered = frozenset(self.names)  # type: ignore[attr-defined]
         boxes.choices = [(name, counted(name, rows)) for name, rows in shown]  # type: ignore[attr-defined]
-        if len(offered) <= MOST_TICKS:
+        if len(offered) <= MAX_CHECKBOXES:
             boxes.initial = [name for name, _ in shown] if ticked else []
             del self.fields["every"], self.fields["others"]
         else:

@@ -26,41 +26,41 @@ from backups.stores.base import EntryKind, StoreError
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.core.errors import ConsoleError
-from vbase_console.tasks.models import Pulse, Task
+from vbase_console.tasks.models import Heartbeat, Task
 from vbase_console.tasks.states import FINISHED
 
 logger = logging.getLogger(__name__)
 
-TEMPORARY_FOR = timedelta(hours=1)
-WALK_EVERY = timedelta(hours=1)
-LONGEST_ROUND = timedelta(minutes=30)
+TEMPORARY_FILE_AGE = timedelta(hours=1)
+STORE_SCAN_INTERVAL = timedelta(hours=1)
+ROUND_TIMEOUT = timedelta(minutes=30)
 """A round that was killed keeps the next ones away no longer than this."""
-AT_ONCE = 100
-BY = "janitor"
+BATCH_SIZE = 100
+REQUESTED_BY = "janitor"
 
 
 def clean_up() -> int:
     """One round at a time, however often it is asked for; answers how many things were cleared."""
-    if not _taken("janitor", LONGEST_ROUND):
+    if not _taken("janitor", ROUND_TIMEOUT):
         return 0
     try:
         return _round()
     finally:
-        Pulse.objects.filter(part="janitor").delete()
+        Heartbeat.objects.filter(part="janitor").delete()
 
 
 def _round() -> int:
     cleared = _swept()
     cleared += sum(_tidied(job) for job in _untidy())
     cleared += sum(_deleted_again(backup) for backup in _stuck())
-    if _taken("store walk", WALK_EVERY):
+    if _taken("store walk", STORE_SCAN_INTERVAL):
         cleared += look_through_the_store()
     return cleared
 
 
 def _swept() -> int:
     try:
-        return get_store().sweep(TEMPORARY_FOR)
+        return get_store().sweep(TEMPORARY_FILE_AGE)
     except StoreError as error:
         logger.warning("Temporary files stay for now: %s", error)
         return 0
@@ -69,9 +69,9 @@ def _swept() -> int:
 def _taken(part: str, every: timedelta) -> bool:
     """Whether it is this caller's turn: nobody took it within that time."""
     now = timezone.now()
-    _, created = Pulse.objects.get_or_create(part=part, defaults={"at": now})
+    _, created = Heartbeat.objects.get_or_create(part=part, defaults={"at": now})
     # An instant in the future was written before the clock was set back.
-    due = Pulse.objects.filter(Q(at__lt=now - every) | Q(at__gt=now + every), part=part)
+    due = Heartbeat.objects.filter(Q(at__lt=now - every) | Q(at__gt=now + every), part=part)
     return created or bool(due.update(at=now))
 
 
@@ -80,7 +80,7 @@ def _taken(part: str, every: timedelta) -> bool:
 
 def _untidy() -> list[BackupJob]:
     jobs = BackupJob.objects.select_related("task", "backup", "cluster")
-    return list(jobs.filter(is_tidy=False, task__state__in=FINISHED)[:AT_ONCE])
+    return list(jobs.filter(is_cleaned_up=False, task__state__in=FINISHED)[:BATCH_SIZE])
 
 
 def _tidied(job: BackupJob) -> bool:
@@ -92,7 +92,7 @@ def _tidied(job: BackupJob) -> bool:
     except (MilvusError, DriverError, StoreError, ConsoleError) as error:
         logger.warning("%s is not tidied up yet: %s", job.task.task_id, error)
         return False
-    BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
+    BackupJob.objects.filter(pk=job.pk).update(is_cleaned_up=True)
     return True
 
 
@@ -112,12 +112,14 @@ def _may_have_pins(job: BackupJob) -> bool:
 def _stuck() -> list[Backup]:
     """Being deleted, and no job is at it: it failed, or was never written."""
     at_it = Task.objects.active().filter(kind=JobKind.DELETE).values("backup_job__backup")
-    return list(Backup.objects.filter(status=BackupStatus.DELETING).exclude(pk__in=at_it)[:AT_ONCE])
+    return list(
+        Backup.objects.filter(status=BackupStatus.DELETING).exclude(pk__in=at_it)[:BATCH_SIZE]
+    )
 
 
 def _deleted_again(backup: Backup) -> bool:
     try:
-        delete_again(backup, by=BY)
+        delete_again(backup, by=REQUESTED_BY)
     except ConsoleError:
         return False  # somebody else was at it first
     return True
@@ -147,7 +149,7 @@ def look_through_the_store() -> int:
 
 
 def _rows() -> BackupQuerySet:
-    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damaged_by")
+    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
     return Backup.objects.only(*fields).order_by()
 
 
@@ -176,9 +178,9 @@ def _verify_ghosts(known: dict[str, Backup], lying: dict[str, bool]) -> None:
     at_it = Task.objects.active().filter(kind=JobKind.VERIFY)
     asked = set(at_it.values_list("backup_job__backup", flat=True))
     unknown = [row for _, row in ghosts if not row.is_damaged and row.pk not in asked]
-    for row in unknown[:AT_ONCE]:
+    for row in unknown[:BATCH_SIZE]:
         with contextlib.suppress(ConsoleError):  # it was deleted meanwhile
-            verify_backup(row, by=BY, limited=False)
+            verify_backup(row, by=REQUESTED_BY, limited=False)
 
 
 def _removed(backup: Backup) -> bool:

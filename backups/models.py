@@ -35,7 +35,7 @@ def new_backup_id() -> str:
 
 
 FOUND_BY_READING = "reading"
-"""In `damaged_by`, where no job came upon the damage."""
+"""In `damage_found_by`, where no job came upon the damage."""
 
 
 class BackupQuerySet(TenantQuerySet["Backup"]):
@@ -58,10 +58,10 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
     def mark_damaged(self, *, by: str, findings: Sequence[Finding]) -> int:
         """Count on them no more. `by` is the job that found it, or `FOUND_BY_READING`."""
         damage = [dataclasses.asdict(each) for each in findings]
-        return self.update(damaged_by=by, damage=damage, verified_at=None, proven_at=None)
+        return self.update(damage_found_by=by, damage=damage, verified_at=None, proven_at=None)
 
     def mark_whole(self, *, at: datetime) -> int:
-        return self.update(verified_at=at, damaged_by="", damage=[])
+        return self.update(verified_at=at, damage_found_by="", damage=[])
 
 
 class Backup(models.Model):
@@ -81,11 +81,11 @@ class Backup(models.Model):
     )
     policy_id = models.CharField(max_length=24, blank=True)
     pinned = models.BooleanField(default=False)
-    is_held = models.BooleanField(null=True)
+    retention_hold = models.BooleanField(null=True)
     """Its policy's next backup held less, so retention keeps it until somebody releases it, which
     makes this False.
     """
-    chosen = models.JSONField(default=list)
+    requested_collections = models.JSONField(default=list)
     """The collections that its policy asked for; none: all that there were."""
 
     collections = models.JSONField(default=list)
@@ -95,7 +95,7 @@ class Backup(models.Model):
     milvus_version = models.CharField(max_length=40, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     warnings = models.JSONField(default=list)
-    missing = models.JSONField(default=list)
+    omissions = models.JSONField(default=list)
     """What was asked for and is not in it, in words. Only this makes a backup incomplete: a warning
     may also tell what no backup of its server could hold.
     """
@@ -103,7 +103,7 @@ class Backup(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
-    damaged_by = models.CharField(max_length=40, blank=True)
+    damage_found_by = models.CharField(max_length=40, blank=True)
     """What found it damaged, a job or `FOUND_BY_READING`, until a verification finds it whole. Read
     `is_damaged`, `good()` and `damaged()`, which also look at the status.
     """
@@ -119,14 +119,14 @@ class Backup(models.Model):
             models.UniqueConstraint(
                 fields=["organization", "name"],
                 condition=~Q(status=BackupStatus.GONE),
-                name="backup_name_is_free_again_when_gone",
+                name="backup_organization_name_unique",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=BackupStatus.values), name="backup_status_known"
+                condition=Q(status__in=BackupStatus.values), name="backup_status_check"
             ),
             models.CheckConstraint(
                 condition=~Q(status=BackupStatus.AVAILABLE) | ~Q(manifest_sha256=""),
-                name="an_available_backup_has_a_manifest",
+                name="backup_available_manifest_check",
             ),
         ]
         indexes = [
@@ -145,12 +145,12 @@ class Backup(models.Model):
 
     @property
     def is_damaged(self) -> bool:
-        return self.status == BackupStatus.AVAILABLE and bool(self.damaged_by)
+        return self.status == BackupStatus.AVAILABLE and bool(self.damage_found_by)
 
     @property
     def damaged_by_job(self) -> str:
         """The id of the job that found it damaged; empty where a look at its manifest did."""
-        return self.damaged_by if self.damaged_by != FOUND_BY_READING else ""
+        return self.damage_found_by if self.damage_found_by != FOUND_BY_READING else ""
 
     @property
     def findings(self) -> list[Finding]:
@@ -195,7 +195,7 @@ class BackupJob(models.Model):
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     policy_id = models.CharField(max_length=24, blank=True)
-    is_tidy = models.BooleanField(default=False)
+    is_cleaned_up = models.BooleanField(default=False)
     """Nothing of it is left in a cluster: no snapshot, no hidden collection. The janitor sees to
     those that have ended and are not.
     """
@@ -207,13 +207,17 @@ class BackupJob(models.Model):
         ordering = ["-task_id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(job_type__in=JobKind.values), name="backup_job_type_known"
+                condition=Q(job_type__in=JobKind.values), name="backup_job_type_check"
             )
         ]
         indexes = [
             models.Index(fields=["organization", "-task"], name="job_by_organization"),
             models.Index(fields=["cluster", "-task"], name="job_by_cluster"),
-            models.Index(fields=["task"], condition=Q(is_tidy=False), name="job_untidy"),
+            models.Index(
+                fields=["task"],
+                condition=Q(is_cleaned_up=False),
+                name="backup_job_cleanup_pending_idx",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -236,13 +240,15 @@ class SealedPart(models.Model):
     collection = models.CharField(max_length=255)
     cursor = models.TextField()
     """Where in the pinned snapshot the next part begins."""
-    facts = models.TextField()
+    part_json = models.TextField()
     """The JSON of its `Part`; text, because a key may hold NUL and PostgreSQL's JSON may not."""
 
     class Meta:
         ordering = ["number"]
         constraints = [
-            models.UniqueConstraint(fields=["backup", "number"], name="one_sealed_part_per_number")
+            models.UniqueConstraint(
+                fields=["backup", "number"], name="sealed_part_backup_number_unique"
+            )
         ]
 
     def __str__(self) -> str:
@@ -250,4 +256,4 @@ class SealedPart(models.Model):
 
     @property
     def part(self) -> Part:
-        return Part.from_json(strict_json(self.facts.encode()))
+        return Part.from_json(strict_json(self.part_json.encode()))

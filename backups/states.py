@@ -32,12 +32,12 @@ def is_good(backup: str = "") -> Q:
     """The backups that can be counted on: available, and not found damaged. `backup` is the path to
     them, such as `job__backup__`.
     """
-    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damaged_by": ""})
+    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damage_found_by": ""})
 
 
 def is_damaged(backup: str = "") -> Q:
     """The available backups of which something was found otherwise than it was sealed."""
-    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damaged_by__gt": ""})
+    return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damage_found_by__gt": ""})
 
 
 class JobKind(models.TextChoices):

@@ -34,7 +34,7 @@ from backups.archive.description import CollectionDescription
 from backups.archive.manifest import Capture, Manifest
 from backups.archive.writer import seal, write_parts
 from backups.milvus import keys
-from backups.milvus.client import Client, Endpoint, consistency, pairs
+from backups.milvus.client import Client, MilvusAddress, consistency, pairs
 from backups.milvus.create import create
 from backups.milvus.decode import last_key
 from backups.milvus.encode import field_data
@@ -349,7 +349,7 @@ def _into_new(
 
 def run(rows: int, dim: int, index: str, groups: Sequence[str]) -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory, cluster(Path(directory)) as port:
-        credential = Endpoint(host="127.0.0.1", port=port, credential=CREDENTIAL)
+        credential = MilvusAddress(host="127.0.0.1", port=port, credential=CREDENTIAL)
         tenant = MilvusClient(f"http://127.0.0.1:{port}", token=CREDENTIAL)
         with Client(credential) as client:
             bench = Bench(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pymilvus import DataType, MilvusClient
 
 from backups.archive.columns import arrow_schema
-from backups.connections import connected
+from backups.connections import connect
 from backups.milvus.insert import Inserter
 from backups.milvus.schema import describe
 from backups.services.backups import take_backup
@@ -34,7 +34,7 @@ def stage(kind: str, rows: int, dim: int) -> int:
 
 def _fill(cluster: Cluster, rows: int, dim: int) -> None:
     _create(cluster, dim)
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         collection = describe(client, _COLLECTION)
         inserter = Inserter(client, collection, _COLLECTION)
         for batch in _batches(arrow_schema(collection), rows, dim):

@@ -10,7 +10,7 @@ import time
 
 from pymilvus import MilvusClient
 
-from backups.connections import connected
+from backups.connections import connect
 from backups.milvus.client import Client
 from backups.milvus.create import create
 from backups.milvus.schema import describe
@@ -28,7 +28,7 @@ _REFERENCE = "reference"
 
 
 def main(rows: str, dim: str, index: str) -> None:
-    with embedded_cluster() as cluster, connected(cluster, "default") as client:
+    with embedded_cluster() as cluster, connect(cluster, "default") as client:
         tenant = MilvusClient(f"http://{cluster.host}:{cluster.port}", token=cluster.token)
         make_source(tenant, client, int(rows), int(dim))
         params = tenant.prepare_index_params()

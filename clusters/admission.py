@@ -10,7 +10,7 @@ from clusters.models import Cluster
 from clusters.resources import Resources, resources_of
 from clusters.states import (
     RUNS_AFTER,
-    Answer,
+    Admission,
     Condition,
     ServiceStatus,
     TaskKind,
@@ -25,7 +25,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Outlook:
+class ExpectedState:
     """A cluster as it will be when all its accepted tasks have succeeded."""
 
     resources: Resources
@@ -46,7 +46,7 @@ def hold(cluster: Cluster) -> Cluster:
 def unfinished(cluster: Cluster) -> list[Task]:
     """The changes of the cluster that are under way or wait, in turn order."""
     changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
-    return list(changes.active().in_turn_order())
+    return list(changes.active().in_queue_order())
 
 
 def others_on(cluster: Cluster) -> list[Task]:
@@ -62,13 +62,13 @@ def _live(waiting: Sequence[Task]) -> list[Task]:
     return [task for task in waiting if not is_being_stopped(task)]
 
 
-def outlook(cluster: Cluster, waiting: Sequence[Task]) -> Outlook:
+def outlook(cluster: Cluster, waiting: Sequence[Task]) -> ExpectedState:
     resources, runs, last = resources_of(cluster), cluster.wanted_running, None
     for task in _live(waiting):
         resources = resources.changed(task.arguments.get("changes", {}))
         runs = RUNS_AFTER.get(TaskKind(task.kind), runs)
         last = task
-    return Outlook(resources=resources, runs=runs, last_task=last)
+    return ExpectedState(resources=resources, runs=runs, last_task=last)
 
 
 def admit(cluster: Cluster, requested: TaskKind, waiting: Sequence[Task]) -> list[Task]:
@@ -76,9 +76,9 @@ def admit(cluster: Cluster, requested: TaskKind, waiting: Sequence[Task]) -> lis
     refuse_deleted(cluster)
     answers = [(task, admission(requested, TaskKind(task.kind))) for task in waiting]
     for task, answer in answers:
-        if answer is Answer.ABORT:
+        if answer is Admission.ABORT:
             raise _in_the_way(task, requested)
-    return [task for task, answer in answers if answer is Answer.OVERTAKE]
+    return [task for task, answer in answers if answer is Admission.OVERTAKE]
 
 
 def refuse_ending(cluster: Cluster, requested: str, waiting: Sequence[Task]) -> None:
@@ -137,13 +137,13 @@ def refresh_status(cluster: Cluster, message: str | None = None) -> None:
     cluster.save()
 
 
-def ask(
+def enqueue_task(
     cluster: Cluster,
     kind: TaskKind,
     *,
     by: str,
     arguments: dict[str, Any] | None = None,
-    rank: int = 0,
+    priority: int = 0,
     limited: bool = True,
     retry_of: str = "",
     reason: str = "",
@@ -156,7 +156,7 @@ def ask(
         lock=cluster.lock,
         quota_key=cluster.cluster_id,
         limited=limited,
-        rank=rank,
+        priority=priority,
         arguments=(arguments or {}) | ({"reason": reason} if reason else {}),
         requested_by=by,
         retry_of=retry_of,

@@ -23,14 +23,14 @@ from vbase_console.tasks.states import FINISHED
 logger = logging.getLogger(__name__)
 
 AUTOSCALER = "autoscaling"
-UP_ABOVE = 0.85
-UP_AFTER = timedelta(seconds=60)
-DOWN_BELOW = 0.30
-DOWN_AFTER = timedelta(minutes=5)
-BETWEEN_STEPS = timedelta(minutes=2)
-WORTHWHILE = 1.05
+SCALE_UP_THRESHOLD = 0.85
+SCALE_UP_WINDOW = timedelta(seconds=60)
+SCALE_DOWN_THRESHOLD = 0.30
+SCALE_DOWN_WINDOW = timedelta(minutes=5)
+COOLDOWN = timedelta(minutes=2)
+MIN_USAGE_GAIN = 1.05
 """A step up was worth it if at least 5 % more CPU was used after it than before."""
-KEPT = DOWN_AFTER + timedelta(minutes=1)
+SAMPLE_RETENTION = SCALE_DOWN_WINDOW + timedelta(minutes=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Step:
+class ScalingStep:
     """The last step that autoscaling took: when, from and to how many units, and the cores in
     use before it.
     """
@@ -67,7 +67,7 @@ def decide(
     units: int,
     least_units: int,
     most_units: int,
-    last_step: Step | None,
+    last_step: ScalingStep | None,
     now: datetime,
 ) -> Decision | None:
     """One unit up, one down, or None: nothing to do, or nothing known for long enough.
@@ -75,29 +75,33 @@ def decide(
     `samples` are in order of time. Pure: the same load gives the same answer, so it is tested on
     recorded load.
     """
-    if last_step and abs(now - last_step.at) < BETWEEN_STEPS:
+    if last_step and abs(now - last_step.at) < COOLDOWN:
         return None
-    busy = _use(samples, UP_AFTER, now)
+    busy = _use(samples, SCALE_UP_WINDOW, now)
     if (
         busy
-        and busy.ratio > UP_ABOVE
+        and busy.ratio > SCALE_UP_THRESHOLD
         and units < most_units
         and not _was_useless(last_step, units, busy)
     ):
-        return _decision(units + 1, busy, f"above {UP_ABOVE:.0%} for {UP_AFTER.seconds} s")
-    idle = _use(samples, DOWN_AFTER, now)
-    if idle and idle.ratio < DOWN_BELOW and units > least_units:
-        return _decision(units - 1, idle, f"below {DOWN_BELOW:.0%} for {DOWN_AFTER.seconds} s")
+        return _decision(
+            units + 1, busy, f"above {SCALE_UP_THRESHOLD:.0%} for {SCALE_UP_WINDOW.seconds} s"
+        )
+    idle = _use(samples, SCALE_DOWN_WINDOW, now)
+    if idle and idle.ratio < SCALE_DOWN_THRESHOLD and units > least_units:
+        return _decision(
+            units - 1, idle, f"below {SCALE_DOWN_THRESHOLD:.0%} for {SCALE_DOWN_WINDOW.seconds} s"
+        )
     return None
 
 
 @dataclasses.dataclass(frozen=True)
-class _Use:
+class _Usage:
     cores_used: float
     ratio: float
 
 
-def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Use | None:
+def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Usage | None:
     """Mean use over the window; None where the samples do not span it, or the process or its
     cores changed in it.
     """
@@ -112,10 +116,10 @@ def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Use | 
     if not steady or falls or seconds <= 0 or spanned[0].at < now - 2 * window:
         return None
     used = (spanned[-1].cpu_seconds - spanned[0].cpu_seconds) / seconds
-    return _Use(cores_used=used, ratio=used / spanned[-1].cores)
+    return _Usage(cores_used=used, ratio=used / spanned[-1].cores)
 
 
-def _was_useless(last_step: Step | None, units: int, busy: _Use) -> bool:
+def _was_useless(last_step: ScalingStep | None, units: int, busy: _Usage) -> bool:
     """The last step up brought no more use: another one would not either."""
     if (
         last_step is None
@@ -123,10 +127,10 @@ def _was_useless(last_step: Step | None, units: int, busy: _Use) -> bool:
         or last_step.to_units != units
     ):
         return False
-    return busy.cores_used < last_step.cores_used_before * WORTHWHILE
+    return busy.cores_used < last_step.cores_used_before * MIN_USAGE_GAIN
 
 
-def _decision(units: int, use: _Use, why: str) -> Decision:
+def _decision(units: int, use: _Usage, why: str) -> Decision:
     share = f"{use.cores_used:.2f} cores in use, {use.ratio:.0%} of what it has"
     reason = f"Autoscaling to {units}: {share}, {why}."
     return Decision(units=units, reason=reason, cores_used=use.cores_used)
@@ -140,7 +144,7 @@ def autoscale_all() -> int:
     were asked for.
     """
     now = timezone.now()
-    LoadSample.objects.filter(at__lt=now - KEPT).delete()
+    LoadSample.objects.filter(at__lt=now - SAMPLE_RETENTION).delete()
     clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
     measured = [cluster for cluster in clusters if _measure(cluster)]
     samples = _samples(measured)
@@ -210,7 +214,7 @@ def _most_units(resources: Resources) -> int:
     return min(resources.max_compute_units, limit or resources.max_compute_units)
 
 
-def _last_step(cluster: Cluster) -> Step | None:
+def _last_step(cluster: Cluster) -> ScalingStep | None:
     """The last one that ended, however it ended: one that failed is not tried again at once."""
     steps = Task.objects.about(cluster.cluster_id).filter(
         kind=TaskKind.SCALING, requested_by=AUTOSCALER, state__in=FINISHED
@@ -218,7 +222,7 @@ def _last_step(cluster: Cluster) -> Step | None:
     task = steps.order_by("-pk").first()
     if task is None or task.finished_at is None:
         return None
-    return Step(
+    return ScalingStep(
         at=task.finished_at,
         from_units=task.arguments["from_units"],
         to_units=task.arguments["changes"]["autoscaled_units"],

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from clusters.lookups import HasLabel, parse_label
 from clusters.states import ServiceStatus, TaskKind
 from vbase_console.tasks.states import TaskState
-from vbase_console.web.lists import EVERY, FilterForm
+from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
 class ClusterFilter(FilterForm):
@@ -18,7 +18,7 @@ class ClusterFilter(FilterForm):
     status = forms.ChoiceField(
         required=False,
         choices=[
-            *EVERY,
+            *ANY_CHOICE,
             *((s.value, s.value.replace("_", " ").capitalize()) for s in ServiceStatus),
         ],
     )
@@ -45,10 +45,13 @@ class TaskFilter(FilterForm):
     q = forms.CharField(label="Task, cluster or person", required=False, max_length=100)
     kind = forms.ChoiceField(
         required=False,
-        choices=[*EVERY, *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind)],
+        choices=[
+            *ANY_CHOICE,
+            *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind),
+        ],
     )
     state = forms.ChoiceField(
-        required=False, choices=[*EVERY, *((s.value, s.value.capitalize()) for s in TaskState)]
+        required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
     SEARCHED = (

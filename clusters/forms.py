@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from clusters.drivers.base import Capabilities
-from clusters.models import MOST_COMPUTE_UNITS, Cluster
+from clusters.models import MAX_COMPUTE_UNITS, Cluster
 
 
 class LabelsField(forms.CharField):
@@ -36,7 +36,7 @@ class ResourcesForm(forms.Form):
     """The fields that this console's driver can honour; others are left out, not switched off."""
 
     compute_units = forms.IntegerField(
-        min_value=1, max_value=MOST_COMPUTE_UNITS, initial=1, label="Compute units"
+        min_value=1, max_value=MAX_COMPUTE_UNITS, initial=1, label="Compute units"
     )
     enable_auto_scaling = forms.BooleanField(
         required=False,
@@ -45,7 +45,7 @@ class ResourcesForm(forms.Form):
     )
     max_compute_units = forms.IntegerField(
         min_value=1,
-        max_value=MOST_COMPUTE_UNITS,
+        max_value=MAX_COMPUTE_UNITS,
         required=False,
         label="At most",
         help_text="Compute units; counts only where it scales by load.",
@@ -154,7 +154,7 @@ def _version_field(versions: Any) -> forms.ChoiceField:
 
 
 def _cores(capabilities: Capabilities) -> str:
-    text = f"CPU cores, 1 to {MOST_COMPUTE_UNITS}."
+    text = f"CPU cores, 1 to {MAX_COMPUTE_UNITS}."
     if capabilities.max_effective_cores is None:
         return text
     here = capabilities.max_effective_cores

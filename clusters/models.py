@@ -12,12 +12,12 @@ from vbase_console.core.ids import new_cluster_id, new_service_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 
-MOST_COMPUTE_UNITS = 64
+MAX_COMPUTE_UNITS = 64
 NAME = RegexValidator(
     r"^[A-Za-z0-9._ -]{1,63}\Z",
     "Use 1 to 63 letters, digits, dots, underscores, spaces and dashes.",
 )
-UNITS = [MinValueValidator(1), MaxValueValidator(MOST_COMPUTE_UNITS)]
+UNITS = [MinValueValidator(1), MaxValueValidator(MAX_COMPUTE_UNITS)]
 
 
 class ClusterQuerySet(TenantQuerySet["Cluster"]):
@@ -84,19 +84,19 @@ class Cluster(models.Model):
             models.UniqueConstraint(
                 fields=["organization", "name"],
                 condition=~Q(status=ServiceStatus.DELETED),
-                name="cluster_name_is_free_again_when_deleted",
+                name="cluster_organization_name_unique",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=ServiceStatus.values), name="cluster_status_known"
+                condition=Q(status__in=ServiceStatus.values), name="cluster_status_check"
             ),
             models.CheckConstraint(
-                condition=Q(compute_units__gte=1) & Q(compute_units__lte=MOST_COMPUTE_UNITS),
-                name="compute_units_in_range",
+                condition=Q(compute_units__gte=1) & Q(compute_units__lte=MAX_COMPUTE_UNITS),
+                name="cluster_compute_units_check",
             ),
             models.CheckConstraint(
                 condition=Q(enable_auto_scaling=False)
                 | Q(max_compute_units__gte=F("compute_units")),
-                name="autoscaling_has_room",
+                name="cluster_autoscaling_check",
             ),
         ]
         indexes = [

@@ -23,7 +23,7 @@ class Protection:
     next_backup_at: datetime | None = None
 
 
-class Guardian(Protocol):
+class ClusterProtection(Protocol):
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
         """One answer for many clusters, in a constant number of queries."""
 
@@ -33,14 +33,14 @@ class Guardian(Protocol):
         """
 
 
-_guardians: list[Guardian] = []
+_guardians: list[ClusterProtection] = []
 
 
-def register(guardian: Guardian) -> None:
+def register(guardian: ClusterProtection) -> None:
     _guardians.append(guardian)
 
 
-def is_anybody_registered() -> bool:
+def is_registered() -> bool:
     """Whether the answers below mean anything: nobody registered is not "no policies"."""
     return bool(_guardians)
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from clusters.admission import ask, hold, refresh_status, unfinished
+from clusters.admission import enqueue_task, hold, refresh_status, unfinished
 from clusters.driver import CONDITION_OF, get_driver, seen_changes
 from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster
@@ -25,18 +25,18 @@ from vbase_console.tasks.states import FINISHED, TaskState
 logger = logging.getLogger(__name__)
 
 CONSOLE = "console"
-HEALING_RANK = 50
+HEALING_PRIORITY = 50
 """Healing goes before what waits: a restore that waits for a broken cluster would wait for ever."""
-BUSY_FOR = timedelta(seconds=30)
+UNRESPONSIVE_GRACE = timedelta(seconds=30)
 """A process that is there may be too busy to answer for so long before it is said."""
-SILENT_FOR = timedelta(minutes=5)
+RESTART_AFTER = timedelta(minutes=5)
 """A process that is there and does not answer for so long is restarted: it may be busy, or it
 hangs for ever.
 """
-UNSEEN_FOR = timedelta(minutes=1)
+UNKNOWN_AFTER = timedelta(minutes=1)
 """The driver could not look for so long before it is said."""
 CRASH_WINDOW = timedelta(minutes=10)
-LONGEST_PAUSE_SECONDS = 300
+MAX_HEALING_BACKOFF_SECONDS = 300
 CLOCK_SLACK = timedelta(seconds=1)
 
 
@@ -69,7 +69,7 @@ def _reconcile(cluster: Cluster, seen: Observation) -> bool:
 @transaction.atomic
 def _say_unseen(cluster: Cluster, error: DriverError) -> bool:
     row = hold(cluster)
-    lately = row.seen_at is not None and abs(timezone.now() - row.seen_at) < UNSEEN_FOR
+    lately = row.seen_at is not None and abs(timezone.now() - row.seen_at) < UNKNOWN_AFTER
     if lately or row.condition == Condition.UNSEEN or _is_worked_on(row):
         return False
     row.condition = Condition.UNSEEN
@@ -96,7 +96,7 @@ def _differs(cluster: Cluster, seen: Observation) -> bool:
     """The row is held and nobody works on the cluster: note what is seen, and heal what differs
     from what is wanted.
     """
-    if seen.presence is Presence.STARTING and not _is_silent(cluster, BUSY_FOR):
+    if seen.presence is Presence.STARTING and not _is_silent(cluster, UNRESPONSIVE_GRACE):
         return False
     before = (cluster.condition, cluster.status_message)
     for field, value in seen_changes(seen).items():
@@ -119,7 +119,7 @@ def _remedy(cluster: Cluster, seen: Observation) -> tuple[TaskKind, str] | None:
         found = (TaskKind.STOP, "It runs and should not.") if runs else None
     else:
         found = _REMEDIES.get(seen.presence)
-    if seen.presence is Presence.STARTING and not _is_silent(cluster, SILENT_FOR):
+    if seen.presence is Presence.STARTING and not _is_silent(cluster, RESTART_AFTER):
         return None
     return None if found is None or _deletion_failed(cluster) else found
 
@@ -158,7 +158,7 @@ def _minutes(seconds: float) -> int:
 def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
     logger.warning("%s: %s %s", cluster.cluster_id, reason, kind)
     cluster.status_message = reason
-    ask(cluster, kind, by=CONSOLE, reason=reason, rank=HEALING_RANK, limited=False)
+    enqueue_task(cluster, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False)
 
 
 def _pause_left(cluster: Cluster) -> float:
@@ -173,7 +173,7 @@ def _pause_left(cluster: Cluster) -> float:
     recent = list(ended.filter(finished_at__gt=since, finished_at__lte=until)[:10])
     if not recent or recent[0].finished_at is None:
         return 0
-    pause = timedelta(seconds=min(2 ** len(recent), LONGEST_PAUSE_SECONDS))
+    pause = timedelta(seconds=min(2 ** len(recent), MAX_HEALING_BACKOFF_SECONDS))
     return (recent[0].finished_at + pause - timezone.now()).total_seconds()
 
 

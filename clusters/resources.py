@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusters.drivers.base import Capabilities
-from clusters.models import MOST_COMPUTE_UNITS, Cluster
+from clusters.models import MAX_COMPUTE_UNITS, Cluster
 from vbase_console.core.errors import InvalidArgument
 
 
@@ -57,7 +57,7 @@ class Resources:
         return dataclasses.asdict(self)
 
 
-UNITS_RANGE = f"Give 1 to {MOST_COMPUTE_UNITS} compute units."
+UNITS_RANGE = f"Give 1 to {MAX_COMPUTE_UNITS} compute units."
 FIELDS = tuple(field.name for field in dataclasses.fields(Resources))
 
 
@@ -74,9 +74,9 @@ def check_resources(resources: Resources, capabilities: Capabilities) -> None:
 
 def _unit_errors(resources: Resources) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
-    if not 1 <= resources.compute_units <= MOST_COMPUTE_UNITS:
+    if not 1 <= resources.compute_units <= MAX_COMPUTE_UNITS:
         errors["computeUnits"] = [UNITS_RANGE]
-    if not 1 <= resources.max_compute_units <= MOST_COMPUTE_UNITS:
+    if not 1 <= resources.max_compute_units <= MAX_COMPUTE_UNITS:
         errors["maxComputeUnits"] = [UNITS_RANGE]
     elif resources.max_compute_units < resources.compute_units:
         errors["maxComputeUnits"] = [

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from clusters.admission import (
     RETRY_AFTER_SECONDS,
     admit,
-    ask,
+    enqueue_task,
     hold,
     others_on,
     outlook,
@@ -36,7 +36,7 @@ from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import LEASED
 
-DELETION_RANK = 100
+DELETION_PRIORITY = 100
 
 
 @transaction.atomic
@@ -62,7 +62,7 @@ def create_cluster(
     )
     cluster.token = secrets.token_urlsafe(32)
     _save_named(cluster)
-    return cluster, ask(cluster, TaskKind.DEPLOYMENT, by=principal.label)
+    return cluster, enqueue_task(cluster, TaskKind.DEPLOYMENT, by=principal.label)
 
 
 @transaction.atomic
@@ -122,7 +122,7 @@ def scale_cluster(
             f"{cluster.cluster_id} has these resources, or will have them{before.because}."
         )
     arguments = {"changes": given, **(facts or {})}
-    return ask(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
+    return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -132,7 +132,7 @@ def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
     refuse_undeployed(cluster, waiting)
-    return ask(cluster, TaskKind.RESTART, by=by, retry_of=retry_of)
+    return enqueue_task(cluster, TaskKind.RESTART, by=by, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -145,7 +145,7 @@ def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     ahead = outlook(cluster, waiting)
     if not ahead.runs:
         raise FailedPrecondition(f"{cluster.cluster_id} is stopped, or will be{ahead.because}.")
-    return ask(cluster, TaskKind.STOP, by=by, retry_of=retry_of)
+    return enqueue_task(cluster, TaskKind.STOP, by=by, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -158,7 +158,7 @@ def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     answers = cluster.condition == Condition.RUNNING or ahead.last_task is not None
     if ahead.runs and answers:
         raise FailedPrecondition(f"{cluster.cluster_id} runs, or will run{ahead.because}.")
-    return ask(cluster, TaskKind.START, by=by, retry_of=retry_of)
+    return enqueue_task(cluster, TaskKind.START, by=by, retry_of=retry_of)
 
 
 @transaction.atomic
@@ -180,12 +180,12 @@ def delete_cluster(
         if tasks.can_be_cancelled(task):
             tasks.request_cancel(task, by=by, clean_up=False)
     cluster.refresh_from_db()
-    task = ask(
+    task = enqueue_task(
         cluster,
         TaskKind.DELETION,
         by=by,
         arguments={"delete_backups": delete_backups},
-        rank=DELETION_RANK,
+        priority=DELETION_PRIORITY,
         limited=False,
         retry_of=retry_of,
     )
@@ -264,7 +264,7 @@ def _deploy_again(cluster: Cluster, *, by: str, retry_of: str) -> Task:
     admit(cluster, TaskKind.START, waiting)
     if cluster.condition != Condition.ABSENT or waiting:
         raise FailedPrecondition(f"{cluster.cluster_id} is deployed, or is being deployed.")
-    return ask(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
+    return enqueue_task(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
 
 
 def _save_named(cluster: Cluster) -> None:

@@ -95,7 +95,7 @@ def status_of(condition: str, active: Sequence[str], *, change_failed: bool) -> 
     return STATUS_AT_REST[C(condition)]
 
 
-class Answer(enum.StrEnum):
+class Admission(enum.StrEnum):
     """What happens to a request that finds a task of some kind unfinished on the same cluster."""
 
     WAIT = "waits its turn"
@@ -104,19 +104,19 @@ class Answer(enum.StrEnum):
 
 
 # requested kind → unfinished kind → answer. A kind that is not named waits.
-ADMISSION: dict[TaskKind, dict[TaskKind, Answer]] = {
-    K.SCALING: {K.DELETION: Answer.ABORT},
-    K.VERSION_UPGRADE: {K.DELETION: Answer.ABORT},
-    K.RESTART: {K.DELETION: Answer.ABORT},
-    K.STOP: {K.DELETION: Answer.ABORT},
-    K.START: {K.DELETION: Answer.ABORT},
-    K.DELETION: {kind: Answer.OVERTAKE for kind in K if kind is not K.DELETION}
-    | {K.DELETION: Answer.ABORT},
+ADMISSION: dict[TaskKind, dict[TaskKind, Admission]] = {
+    K.SCALING: {K.DELETION: Admission.ABORT},
+    K.VERSION_UPGRADE: {K.DELETION: Admission.ABORT},
+    K.RESTART: {K.DELETION: Admission.ABORT},
+    K.STOP: {K.DELETION: Admission.ABORT},
+    K.START: {K.DELETION: Admission.ABORT},
+    K.DELETION: {kind: Admission.OVERTAKE for kind in K if kind is not K.DELETION}
+    | {K.DELETION: Admission.ABORT},
 }
 
 
-def admission(requested: TaskKind, unfinished: TaskKind) -> Answer:
-    return ADMISSION.get(requested, {}).get(unfinished, Answer.WAIT)
+def admission(requested: TaskKind, unfinished: TaskKind) -> Admission:
+    return ADMISSION.get(requested, {}).get(unfinished, Admission.WAIT)
 
 
 # After which tasks a cluster is expected to run or to stand still, whatever it does now.

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from clusters.models import NAME
 from vbase_console.core.errors import InvalidArgument
 
-MOST_LABELS = 64
-LONGEST_LABEL_KEY = 63
-LONGEST_LABEL_VALUE = 255
+MAX_LABELS = 64
+MAX_LABEL_KEY_LENGTH = 63
+MAX_LABEL_VALUE_LENGTH = 255
 
 
 def check_name(name: str) -> str:
@@ -29,8 +29,8 @@ def check_labels(labels: Mapping[str, object]) -> dict[str, str]:
     show.
     """
     problems = [text for text in map(_label_problem, labels.items()) if text]
-    if len(labels) > MOST_LABELS:
-        problems.append(f"Give at most {MOST_LABELS} labels.")
+    if len(labels) > MAX_LABELS:
+        problems.append(f"Give at most {MAX_LABELS} labels.")
     if problems:
         raise InvalidArgument(field_errors={"labels": problems})
     return {key: str(value) for key, value in labels.items()}
@@ -39,10 +39,10 @@ def check_labels(labels: Mapping[str, object]) -> dict[str, str]:
 def _label_problem(label: tuple[str, object]) -> str:
     key, value = label
     shown = key[:80].encode(errors="backslashreplace").decode()
-    if not 1 <= len(key) <= LONGEST_LABEL_KEY:
-        return f"'{shown}': a key has 1 to {LONGEST_LABEL_KEY} characters."
-    if not isinstance(value, str) or len(value) > LONGEST_LABEL_VALUE:
-        return f"'{shown}': a value is a text of at most {LONGEST_LABEL_VALUE} characters."
+    if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
+        return f"'{shown}': a key has 1 to {MAX_LABEL_KEY_LENGTH} characters."
+    if not isinstance(value, str) or len(value) > MAX_LABEL_VALUE_LENGTH:
+        return f"'{shown}': a value is a text of at most {MAX_LABEL_VALUE_LENGTH} characters."
     if not _can_be_stored(key + value):
         return f"'{shown}': a label cannot hold a NUL character or half a surrogate pair."
     return ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from vbase_console.api.errors import UNEXPECTED, Refusal
+from vbase_console.api.errors import UNEXPECTED, ErrorResponse
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.outages import database_is_lost
 from vbase_console.web import errors as pages
@@ -21,7 +21,7 @@ Handler = Callable[..., HttpResponse]
 
 def _below_v1(otherwise: Handler, *, code: str, status: int, message: str) -> Handler:
     field_errors: dict[str, list[str]] | None = {} if code == "INVALID_ARGUMENT" else None
-    refusal = Refusal(code=code, message=message, status=status, field_errors=field_errors)
+    refusal = ErrorResponse(code=code, message=message, status=status, field_errors=field_errors)
 
     def handler(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path.startswith(PREFIX):

@@ -17,13 +17,13 @@ from backups.api.requests import (
     RestoreBackupRequest,
 )
 from backups.api.responses import (
-    Backup,
-    BackupAnswer,
-    JobAnswer,
-    ListBackupsAnswer,
-    Looked,
-    Preflight,
-    RestoreAnswer,
+    BackupResponse,
+    BackupSerializer,
+    JobResponse,
+    ListBackupsResponse,
+    PreflightResult,
+    PreflightSerializer,
+    RestoreResponse,
 )
 from backups.models import Backup as BackupRow
 from backups.restore.preflight import Preflight as Found
@@ -44,7 +44,7 @@ from backups.services.restores import (
 )
 from clusters.models import Cluster
 from vbase_console.api.operations import Operation
-from vbase_console.api.serializers import MsgResp, answer
+from vbase_console.api.serializers import MsgRespSerializer, answer
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP,
     DELETE_BACKUP,
@@ -62,7 +62,7 @@ class Backups(BackupView):
             tag=TAG,
             scope=CREATE_BACKUP,
             body=CreateBackupRequest,
-            answer=JobAnswer,
+            answer=JobResponse,
             changes=True,
             starts_task=True,
             request_example=examples.CREATE_REQUEST,
@@ -73,7 +73,7 @@ class Backups(BackupView):
             tag=TAG,
             scope=LIST_BACKUPS,
             query=ListBackupsQuery,
-            answer=ListBackupsAnswer,
+            answer=ListBackupsResponse,
             answer_example=examples.JOBS_ANSWER,
         ),
     }
@@ -101,7 +101,7 @@ class RestoreBackup(BackupView):
             tag=TAG,
             scope=RESTORE_BACKUP,
             body=RestoreBackupRequest,
-            answer=RestoreAnswer,
+            answer=RestoreResponse,
             changes=True,
             starts_task=True,
             request_example=examples.RESTORE_REQUEST,
@@ -132,7 +132,7 @@ class RestoreBackup(BackupView):
 
     def _look(self, found: Found, target: Cluster) -> dict[str, Any]:
         before = ahead_of_a_restore(target).visible_to(self.principal)
-        return Preflight.of(Looked(found=found, waits_for=before))
+        return PreflightSerializer.of(PreflightResult(found=found, waits_for=before))
 
 
 class OneBackup(BackupView):
@@ -141,7 +141,7 @@ class OneBackup(BackupView):
             name="GetBackup",
             tag=TAG,
             scope=LIST_BACKUPS,
-            answer=BackupAnswer,
+            answer=BackupResponse,
             answer_example=examples.BACKUP_ANSWER,
         ),
         "DELETE": Operation(
@@ -149,7 +149,7 @@ class OneBackup(BackupView):
             tag=TAG,
             scope=DELETE_BACKUP,
             body=BackupBody,
-            answer=MsgResp,
+            answer=MsgRespSerializer,
             changes=True,
             starts_task=True,
             answer_example=examples.DELETE_ANSWER,
@@ -158,7 +158,7 @@ class OneBackup(BackupView):
 
     def get(self, request: Request, service_id: str, backup_name: str) -> Response:
         """One backup: what it holds, and when it was last verified and proven."""
-        return Response(answer(backup=Backup.of(self.backup(service_id, backup_name))))
+        return Response(answer(backup=BackupSerializer.of(self.backup(service_id, backup_name))))
 
     def delete(self, request: Request, service_id: str, backup_name: str) -> Response:
         """Delete a backup. Nobody can restore it any more; its files are gone when the job, which
@@ -176,7 +176,7 @@ class VerifyBackup(BackupView):
             tag=TAG,
             scope=CREATE_BACKUP,
             body=BackupBody,
-            answer=JobAnswer,
+            answer=JobResponse,
             changes=True,
             starts_task=True,
             answer_example=examples.VERIFY_ANSWER,
@@ -206,7 +206,7 @@ def keeping(name: str, example: dict[str, Any]) -> dict[str, Operation]:
             tag=TAG,
             scope=CREATE_BACKUP,
             body=BackupBody,
-            answer=BackupAnswer,
+            answer=BackupResponse,
             changes=True,
             answer_example=example,
         )

@@ -7,8 +7,8 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
-from backups.api.responses import Backup as BackupOut
-from backups.api.responses import BackupJob
+from backups.api.responses import BackupJobSerializer
+from backups.api.responses import BackupSerializer as BackupOut
 from backups.models import Backup
 from backups.models import BackupJob as JobRow
 from clusters.models import Cluster
@@ -35,7 +35,7 @@ class BackupView(ApiView):
         return self.accepted(answer(backup=BackupOut.of(backup)), location=address)
 
     def job_accepted(self, job: JobRow) -> Response:
-        return self._named(job, answer(job=BackupJob.of(job)))
+        return self._named(job, answer(job=BackupJobSerializer.of(job)))
 
     def message_accepted(self, job: JobRow) -> Response:
         return self._named(job, accepted(f"{job.task.task_id} ({job.job_type}) was accepted."))

@@ -9,7 +9,12 @@ from backups.api import examples
 from backups.api.base import BackupView
 from backups.api.listing import jobs_page
 from backups.api.requests import JobBody, ListBackupByOrgRequest
-from backups.api.responses import BackupJobDetail, JobAnswer, JobDetailAnswer, ListBackupsAnswer
+from backups.api.responses import (
+    BackupJobDetailSerializer,
+    JobDetailResponse,
+    JobResponse,
+    ListBackupsResponse,
+)
 from backups.models import BackupJob as JobRow
 from backups.permissions import scope_of
 from backups.services.jobs import cancel_job, retry_job
@@ -27,7 +32,7 @@ class ListBackupByOrg(BackupView):
             tag=TAG,
             scope=LIST_BACKUPS,
             body=ListBackupByOrgRequest,
-            answer=ListBackupsAnswer,
+            answer=ListBackupsResponse,
             request_example=examples.LIST_REQUEST,
             answer_example=examples.JOBS_ANSWER,
         )
@@ -45,7 +50,7 @@ class OneJob(BackupView):
             name="GetJob",
             tag=TAG,
             scope=LIST_BACKUPS,
-            answer=JobDetailAnswer,
+            answer=JobDetailResponse,
             answer_example=examples.JOB_DETAIL_ANSWER,
         )
     }
@@ -53,7 +58,7 @@ class OneJob(BackupView):
     def get(self, request: Request, job_id: str) -> Response:
         """One job with its events."""
         job = self.found(self.jobs(), task__task_id=job_id)
-        return Response(answer(job=BackupJobDetail.of(job)))
+        return Response(answer(job=BackupJobDetailSerializer.of(job)))
 
 
 class JobRequest(BackupView):
@@ -76,7 +81,7 @@ def request_operation(name: str) -> dict[str, Operation]:
             tag=TAG,
             scope_rule="that of what is asked for",
             body=JobBody,
-            answer=JobAnswer,
+            answer=JobResponse,
             changes=True,
             starts_task=True,
             answer_example=examples.JOB_ANSWER,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups.api.requests import NO_JOB_TYPE, NO_STATUS
-from backups.api.responses import BackupJob
+from backups.api.responses import BackupJobSerializer
 from backups.models import BackupJob as JobRow
 from vbase_console.api.paging import page_of
 from vbase_console.api.serializers import answer
@@ -25,7 +25,7 @@ FILTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 def jobs_page(rows: TenantQuerySet[JobRow], asked: Mapping[str, Any]) -> dict[str, Any]:
     """One page of what was asked for, newest first."""
     chosen, total = page_of(_filtered(rows, asked), asked)
-    return answer(jobs=[BackupJob.of(row) for row in chosen], total=total)
+    return answer(jobs=[BackupJobSerializer.of(row) for row in chosen], total=total)
 
 
 def _filtered(rows: TenantQuerySet[JobRow], asked: Mapping[str, Any]) -> TenantQuerySet[JobRow]:

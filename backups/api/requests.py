@@ -10,7 +10,7 @@ from rest_framework import serializers
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.states import JobKind, OnConflict
 from vbase_console.api.fields import Choice, Flag, Text, WholeNumber
-from vbase_console.api.paging import DEFAULT_SIZE, PAGE_HELP, SIZE_HELP, Paging
+from vbase_console.api.paging import DEFAULT_PAGE_SIZE, PAGE_HELP, SIZE_HELP, Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
 
@@ -97,6 +97,6 @@ class ListBackupByOrgRequest(JobFilters, Body):
     page_size = WholeNumber(
         required=False,
         min_value=0,
-        default=DEFAULT_SIZE,
+        default=DEFAULT_PAGE_SIZE,
         help_text=SIZE_HELP,
     )

@@ -11,15 +11,15 @@ from rest_framework import serializers
 from backups.models import Backup as BackupRow
 from backups.restore.preflight import Preflight as Found
 from backups.states import BackupStatus, JobKind
-from clusters.api.responses import TaskEventOut
+from clusters.api.responses import TaskEventSerializer
 from vbase_console.api.fields import TextOrNull
-from vbase_console.api.paging import PagedAnswer
-from vbase_console.api.serializers import Answer, Output
+from vbase_console.api.paging import PagedResponse
+from vbase_console.api.serializers import ApiResponse, Output
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
 
-class BackupJob(Output):
+class BackupJobSerializer(Output):
     job_id = serializers.CharField(source="task.task_id")
     job_type = serializers.ChoiceField(choices=JobKind.choices)
     status = serializers.ChoiceField(choices=TaskState.choices, source="task.state")
@@ -50,11 +50,11 @@ class BackupJob(Output):
     )
 
 
-class BackupJobDetail(BackupJob):
-    events = serializers.ListField(child=TaskEventOut(), source="task.events.all")
+class BackupJobDetailSerializer(BackupJobSerializer):
+    events = serializers.ListField(child=TaskEventSerializer(), source="task.events.all")
 
 
-class CollectionInBackup(Output):
+class CollectionInBackupSerializer(Output):
     name = serializers.CharField()
     row_count = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
@@ -64,14 +64,14 @@ class CollectionInBackup(Output):
     )
 
 
-class AsStored(serializers.ListField):
+class StoredListField(serializers.ListField):
     """Outgoing: the row keeps it as it is on the wire, but for what older rows lack."""
 
     def to_representation(self, data: list[Any]) -> list[Any]:
         return [{"aliases": [], **each} for each in data]
 
 
-class Backup(Output):
+class BackupSerializer(Output):
     backup_name = serializers.CharField(source="name")
     backup_id = serializers.CharField()
     service_id = serializers.CharField(source="cluster.service_id")
@@ -80,8 +80,8 @@ class Backup(Output):
     status = serializers.ChoiceField(
         choices=[choice for choice in BackupStatus.values if choice != BackupStatus.GONE]
     )
-    collections = AsStored(
-        child=CollectionInBackup(), help_text="Empty until the backup is AVAILABLE."
+    collections = StoredListField(
+        child=CollectionInBackupSerializer(), help_text="Empty until the backup is AVAILABLE."
     )
     row_count = serializers.IntegerField(allow_null=True)
     size_bytes = serializers.IntegerField(allow_null=True)
@@ -109,10 +109,10 @@ class Backup(Output):
     )
 
     def get_held(self, backup: BackupRow) -> bool:
-        return bool(backup.is_held)
+        return bool(backup.retention_hold)
 
 
-class RestoreStep(Output):
+class RestoreStepSerializer(Output):
     collection_name = serializers.CharField(source="source", help_text="In the backup.")
     target_name = serializers.CharField(source="target", help_text="What it will be called.")
     row_count = serializers.IntegerField(source="rows")
@@ -122,25 +122,25 @@ class RestoreStep(Output):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Looked:
+class PreflightResult:
     """What `Preflight` shows: what a restore would do, and what runs or waits before it."""
 
     found: Found
     waits_for: Iterable[Task]
 
 
-class Ahead(Output):
+class BlockingTaskSerializer(Output):
     operation_id = serializers.CharField(source="task_id")
     kind = serializers.CharField(help_text="Of the task or the job.")
 
 
-class Preflight(Output):
+class PreflightSerializer(Output):
     is_clear = serializers.BooleanField(
         source="found.is_clear", help_text="Nothing stands in the way."
     )
     db_name = serializers.CharField(source="found.db_name")
     creates_database = serializers.BooleanField(source="found.creates_database")
-    collections = serializers.ListField(child=RestoreStep(), source="found.steps")
+    collections = serializers.ListField(child=RestoreStepSerializer(), source="found.steps")
     conflicts = serializers.ListField(
         child=serializers.CharField(),
         source="found.conflicts",
@@ -174,26 +174,27 @@ class Preflight(Output):
         help_text="It brings everything back and compares every row: the backup is proven then.",
     )
     waits_for = serializers.ListField(
-        child=Ahead(), help_text="What runs on the target or waits there, before the restore."
+        child=BlockingTaskSerializer(),
+        help_text="What runs on the target or waits there, before the restore.",
     )
 
 
-class JobAnswer(Answer):
-    job = BackupJob()
+class JobResponse(ApiResponse):
+    job = BackupJobSerializer()
 
 
-class JobDetailAnswer(Answer):
-    job = BackupJobDetail()
+class JobDetailResponse(ApiResponse):
+    job = BackupJobDetailSerializer()
 
 
-class ListBackupsAnswer(PagedAnswer):
-    jobs = serializers.ListField(child=BackupJob())
+class ListBackupsResponse(PagedResponse):
+    jobs = serializers.ListField(child=BackupJobSerializer())
 
 
-class BackupAnswer(Answer):
-    backup = Backup()
+class BackupResponse(ApiResponse):
+    backup = BackupSerializer()
 
 
-class RestoreAnswer(Answer):
-    job = BackupJob(required=False, help_text="Unless dryRun was asked for.")
-    preflight = Preflight(required=False, help_text="With dryRun only.")
+class RestoreResponse(ApiResponse):
+    job = BackupJobSerializer(required=False, help_text="Unless dryRun was asked for.")
+    preflight = PreflightSerializer(required=False, help_text="With dryRun only.")

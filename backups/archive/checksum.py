@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 _MODULUS = 2**256
 _LANES = np.dtype("<u4")
 _HASH_BYTES = 32
-_MOST_ROWS_AT_ONCE = 4096
-_BYTES_AT_ONCE = 4 * 1024 * 1024
+_MAX_BATCH_ROWS = 4096
+_BATCH_BYTES = 4 * 1024 * 1024
 _NOTHING = pa.scalar(b"", pa.large_binary())
 
 Spelled = tuple[np.ndarray, np.ndarray]
@@ -79,7 +79,7 @@ class RowChecksum:
 def _rows_at_once(batch: pa.RecordBatch) -> int:
     """Spellings take a few times the memory of the rows: a slice of them fits a processor cache."""
     width = max(1, batch.nbytes // max(1, batch.num_rows))
-    return int(min(_MOST_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE // width)))
+    return int(min(_MAX_BATCH_ROWS, max(1, _BATCH_BYTES // width)))
 
 
 def _sum_of_hashes(offsets: np.ndarray, data: np.ndarray) -> int:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 Model = TypeVar("Model", bound="JsonModel")
 
-_LONGEST_NUMBER = len(str(-(2**63)))
+_MAX_NUMBER_LENGTH = len(str(-(2**63)))
 
 
 class FormatError(ValueError):
@@ -66,8 +66,8 @@ def strict_json(data: bytes) -> object:
 
 def _bounded(text: str) -> int:
     """Counted before it is read: Python takes long for a very long number, or refuses it."""
-    if len(text) > _LONGEST_NUMBER or not -(2**63) <= int(text) < 2**63:
-        raise FormatError(f"a number that begins {text[:_LONGEST_NUMBER]} is beyond 64 bits")
+    if len(text) > _MAX_NUMBER_LENGTH or not -(2**63) <= int(text) < 2**63:
+        raise FormatError(f"a number that begins {text[:_MAX_NUMBER_LENGTH]} is beyond 64 bits")
     return int(text)
 
 

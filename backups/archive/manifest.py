@@ -17,7 +17,7 @@ from backups.archive.parts import Part, check_sha256, sha256_of
 FORMAT = "vbase-archive"
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)
-LARGEST_MANIFEST = 256 * 1024 * 1024
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

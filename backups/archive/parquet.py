@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from backups.archive.codec import FormatError
 from backups.archive.scalars import Scalar
 
-MOST_ROWS_AT_ONCE = 8192
-BYTES_AT_ONCE = 16 * 1024 * 1024
+MAX_BATCH_ROWS = 8192
+BATCH_BYTES = 16 * 1024 * 1024
 WORTH_THREADS_BYTES = 1024 * 1024
 
 
@@ -40,7 +40,7 @@ def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterat
     stored = max(1, _stored_bytes(file.metadata))
     width = max(1, stored // max(1, file.metadata.num_rows))
     yield from file.iter_batches(
-        batch_size=min(MOST_ROWS_AT_ONCE, max(1, BYTES_AT_ONCE // width)),
+        batch_size=min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // width)),
         columns=columns,
         use_threads=stored > WORTH_THREADS_BYTES,
     )

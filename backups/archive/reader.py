@@ -11,7 +11,7 @@ from backups.archive.codec import FormatError
 from backups.archive.columns import fingerprint
 from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME, inside
-from backups.archive.manifest import LARGEST_MANIFEST, Manifest, manifest_sha256, parse
+from backups.archive.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_sha256, parse
 from backups.archive.parquet import KeyRange, batches_of, open_file
 from backups.archive.parts import Part, sha256_of
 from backups.stores.base import ObjectMissing, Store
@@ -50,7 +50,7 @@ class ArchiveReader:
 
     def _manifest(self) -> tuple[Manifest, str]:
         """The manifest and the SHA-256 that its bytes carry."""
-        data = self._read(MANIFEST_NAME, limit=LARGEST_MANIFEST)
+        data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
         try:
             return parse(data), manifest_sha256(data)
         except FormatError as error:

@@ -10,13 +10,13 @@ from backups.archive.damage import ArchiveDamaged, printable
 from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
 from backups.archive.reader import ArchiveReader
-from backups.stores.base import Entry, EntryKind, Store
+from backups.stores.base import EntryKind, Store, StoreEntry
 
 PARTS_DIRECTORY = "parts"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Checked:
+class FileCheck:
     """One file that was looked at; without a problem it is sound."""
 
     file: str
@@ -27,14 +27,14 @@ class Checked:
         return f"{printable(self.file)}: {self.problem or 'sound'}"
 
 
-def listed(store: Store, archive: str) -> dict[str, Entry]:
+def listed(store: Store, archive: str) -> dict[str, StoreEntry]:
     """What lies in the archive's directory, by the names of its files inside."""
     return {_inside(entry.key, archive): entry for entry in store.list(archive)}
 
 
 def check(
-    store: Store, archive: str, lying: Mapping[str, Entry] | None = None
-) -> Iterator[Checked]:
+    store: Store, archive: str, lying: Mapping[str, StoreEntry] | None = None
+) -> Iterator[FileCheck]:
     """File after file, what cannot be read included; the caller may stop between two, and who has
     `listed` what lies there knows how much there is to read.
 
@@ -49,24 +49,24 @@ def check(
             yield _check_file(reader, file, sharing, entries.pop(file, None))
     for file, entry in entries.items():
         if not _is_harmless(file, entry):
-            yield Checked(file=file, bytes=entry.size, problem=_foreign(entry, known=reader))
+            yield FileCheck(file=file, bytes=entry.size, problem=_foreign(entry, known=reader))
 
 
-def findings(store: Store, archive: str) -> list[Checked]:
+def findings(store: Store, archive: str) -> list[FileCheck]:
     """Only what is wrong; empty for a sound archive."""
     return [checked for checked in check(store, archive) if checked.problem]
 
 
 def _check_manifest(
-    store: Store, archive: str, entry: Entry | None
-) -> tuple[Checked, ArchiveReader | None]:
+    store: Store, archive: str, entry: StoreEntry | None
+) -> tuple[FileCheck, ArchiveReader | None]:
     problem, reader = _not_an_object(entry), None
     if problem is None:
         try:
             reader = ArchiveReader(store, archive)
         except ArchiveDamaged as damage:
             problem = damage.problem
-    return Checked(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem), reader
+    return FileCheck(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem), reader
 
 
 def _parts_by_file(reader: ArchiveReader) -> dict[str, list[Part]]:
@@ -77,12 +77,12 @@ def _parts_by_file(reader: ArchiveReader) -> dict[str, list[Part]]:
 
 
 def _check_file(
-    reader: ArchiveReader, file: str, sharing: list[Part], entry: Entry | None
-) -> Checked:
+    reader: ArchiveReader, file: str, sharing: list[Part], entry: StoreEntry | None
+) -> FileCheck:
     problem = _not_an_object(entry)
     if problem is None:
         problem = next(filter(None, (_problem_of(reader, part) for part in sharing)), None)
-    return Checked(file=file, bytes=_size_of(entry), problem=problem)
+    return FileCheck(file=file, bytes=_size_of(entry), problem=problem)
 
 
 def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
@@ -98,22 +98,22 @@ def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
     return None
 
 
-def _size_of(entry: Entry | None) -> int:
+def _size_of(entry: StoreEntry | None) -> int:
     return 0 if entry is None else entry.size
 
 
-def _not_an_object(entry: Entry | None) -> str | None:
+def _not_an_object(entry: StoreEntry | None) -> str | None:
     if entry is None:
         return "it is missing"
     return None if entry.kind is EntryKind.OBJECT else f"it is a {entry.kind}, not a file"
 
 
-def _is_harmless(file: str, entry: Entry) -> bool:
+def _is_harmless(file: str, entry: StoreEntry) -> bool:
     """A backup of empty collections has no parts, and may have a directory for them."""
     return file == PARTS_DIRECTORY and entry.kind is EntryKind.EMPTY_DIRECTORY
 
 
-def _foreign(entry: Entry, *, known: ArchiveReader | None) -> str:
+def _foreign(entry: StoreEntry, *, known: ArchiveReader | None) -> str:
     if known is None:
         return "nobody can say whether it is sound without the manifest"
     what = "file" if entry.kind is EntryKind.OBJECT else str(entry.kind)

@@ -15,7 +15,7 @@ from backups.archive.columns import arrow_schema, fingerprint
 from backups.archive.description import CollectionDescription
 from backups.archive.layout import MANIFEST_NAME, inside
 from backups.archive.manifest import (
-    LARGEST_MANIFEST,
+    MAX_MANIFEST_BYTES,
     Manifest,
     manifest_sha256,
     serialize,
@@ -28,7 +28,7 @@ PART_BYTES = 64 * 1024 * 1024
 """Of rows in memory, before compression: a part is sealed with the batch that reaches it."""
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
-_READ_AT_ONCE = 1024 * 1024
+_READ_CHUNK_BYTES = 1024 * 1024
 
 Guard = Callable[[], None]
 """Raises when the caller has lost its right to write; called right before every effect."""
@@ -87,9 +87,9 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothi
         if store.size(inside(archive, part.name)) != part.bytes:
             raise StoreError(f"{part.name} is gone or has another size: start the backup over.")
     data, key = serialize(manifest), inside(archive, MANIFEST_NAME)
-    if len(data) > LARGEST_MANIFEST:
+    if len(data) > MAX_MANIFEST_BYTES:
         raise ManifestTooLarge(
-            f"The manifest would have {len(data)} bytes, and readers take {LARGEST_MANIFEST}: "
+            f"The manifest would have {len(data)} bytes, and readers take {MAX_MANIFEST_BYTES}: "
             "back up fewer collections at a time."
         )
     guard()
@@ -233,6 +233,6 @@ class _HashingSink:
 def _hash_of(store: Store, key: str) -> str:
     sha256 = hashlib.sha256()
     with store.open(key) as stream:
-        while piece := stream.read(_READ_AT_ONCE):
+        while piece := stream.read(_READ_CHUNK_BYTES):
             sha256.update(piece)
     return sha256.hexdigest()

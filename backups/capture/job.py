@@ -18,8 +18,8 @@ from backups.archive.parts import Part
 from backups.archive.writer import Guard, write_parts
 from backups.capture import temporary_load
 from backups.capture.pinning import Source, pin
-from backups.capture.sealing import SEALED, Uneven, seal_archive
-from backups.connections import connected, get_store, snapshots_of
+from backups.capture.sealing import SEALED, RowCountMismatch, seal_archive
+from backups.connections import connect, get_store, snapshots_of
 from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 def capture(attempt: Attempt, job: BackupJob) -> None:
     """Write the archive of `job.backup`; what it holds is noted in the backup's row."""
     if not must_finish(attempt.task):
-        with connected(job.cluster, job.db_name, attempt.name) as client:
+        with connect(job.cluster, job.db_name, attempt.name) as client:
             source = pin(attempt, job, client)
             attempt.release_lock()
             uneven = _copy(attempt, job.backup, source)
@@ -61,8 +61,8 @@ def tidy(job: BackupJob) -> None:
         for name in snapshots.names():
             if name.startswith(f"{job.task.task_id}-"):
                 snapshots.drop(name)
-    temporary_load.return_all(job)
-    BackupJob.objects.filter(pk=job.pk).update(is_tidy=True)
+    temporary_load.release_all(job)
+    BackupJob.objects.filter(pk=job.pk).update(is_cleaned_up=True)
 
 
 def _tidy_if_possible(job: BackupJob) -> None:
@@ -76,29 +76,29 @@ def _tidy_if_possible(job: BackupJob) -> None:
 # -- copy -----------------------------------------------------------------------------------------
 
 
-def _copy(attempt: Attempt, backup: Backup, source: Source) -> list[Uneven]:
+def _copy(attempt: Attempt, backup: Backup, source: Source) -> list[RowCountMismatch]:
     total = sum(scan.rows() for scan in source.scans)
-    progress = _Progress(attempt, total)
+    progress = _CopyProgress(attempt, total)
     uneven = []
     for number, scan in enumerate(source.scans, start=1):
         where = f"collection {number} of {len(source.scans)} ({scan.collection.name})"
         given = _copy_collection(attempt, backup, scan, progress, where)
         counted = scan.rows()
         if given != counted:
-            found = Uneven(collection=scan.collection.name, counted=counted, given=given)
+            found = RowCountMismatch(collection=scan.collection.name, counted=counted, given=given)
             uneven.append(found)
     return uneven
 
 
 def _copy_collection(
-    attempt: Attempt, backup: Backup, scan: Scan, progress: _Progress, where: str
+    attempt: Attempt, backup: Backup, scan: Scan, progress: _CopyProgress, where: str
 ) -> int:
     """How many rows of it all attempts have read."""
     sealed = [row for row in backup.sealed_parts.all() if row.collection == scan.collection.name]
     parts = [row.part for row in sealed]
     rows = sum(part.rows for part in parts)
     progress.add(rows, where)
-    reading = _Reading(scan.batches(sealed[-1].cursor if sealed else None), progress, where)
+    reading = _CopiedRows(scan.batches(sealed[-1].cursor if sealed else None), progress, where)
     for partition, batches in itertools.groupby(reading, key=lambda each: each.partition):
         written = write_parts(
             get_store(),
@@ -122,14 +122,14 @@ def _keep(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:
             number=backup.sealed_parts.count(),
             collection=part.collection,
             cursor=cursor,
-            facts=canonical_json(part.to_json()).decode(),
+            part_json=canonical_json(part.to_json()).decode(),
         )
 
 
-class _Reading:
+class _CopiedRows:
     """A scan that counts, can be stopped between two batches, and knows how far it is."""
 
-    def __init__(self, scanned: Iterator[Scanned], progress: _Progress, where: str) -> None:
+    def __init__(self, scanned: Iterator[Scanned], progress: _CopyProgress, where: str) -> None:
         self._scanned = scanned
         self._progress = progress
         self._where = where
@@ -149,7 +149,7 @@ class _Reading:
             yield each.batch
 
 
-class _Progress:
+class _CopyProgress:
     """Rows copied over rows to copy; 5 to 95 percent of the whole job."""
 
     def __init__(self, attempt: Attempt, total: int) -> None:

@@ -7,8 +7,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from backups.archive.description import CollectionDescription
-from backups.capture.selection import wanted
-from backups.capture.wire_snapshot import begin_anew, database_properties, hold
+from backups.capture.selection import select_collections
+from backups.capture.wire_snapshot import (
+    database_properties,
+    load_or_create_read_point,
+    restart_capture,
+)
 from backups.connections import snapshots_of
 from backups.milvus import losses
 from backups.milvus.client import Client
@@ -48,10 +52,10 @@ def pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
     found = snapshots.find(earlier) if earlier else None
     if found is None:
         name = attempt.name
-        names = wanted(attempt, job, client)
+        names = select_collections(attempt, job, client)
         attempt.guard()
         found = snapshots.take(name, database=job.db_name, collections=names)
-        begin_anew(attempt, job, client, snapshot=name)
+        restart_capture(attempt, job, client, snapshot=name)
     return _of_snapshot(attempt, found, client, version)
 
 
@@ -68,7 +72,7 @@ def _of_snapshot(attempt: Attempt, snapshot: Snapshot, client: Client, version: 
 
 
 def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
-    held = hold(attempt, job, client)
+    held = load_or_create_read_point(attempt, job, client)
     return Source(
         scans=[WireScan(client, each, read_timestamp=held.timestamp) for each in held.collections],
         captured_at=held.captured_at,

@@ -9,7 +9,7 @@ from backups.archive.manifest import Capture, Manifest
 from backups.archive.parts import Part
 from backups.archive.writer import seal
 from backups.capture.pinning import NO_INSTANT, Source
-from backups.capture.selection import missing_from
+from backups.capture.selection import omissions_of
 from backups.connections import get_store
 from backups.models import Backup, BackupJob
 from vbase_console.tasks.attempts import Attempt
@@ -20,7 +20,7 @@ SEALED = "sealed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Uneven:
+class RowCountMismatch:
     """A collection of which the server counts other rows than it gave."""
 
     collection: str
@@ -35,7 +35,7 @@ class Uneven:
 
 
 def seal_archive(
-    attempt: Attempt, job: BackupJob, source: Source, uneven: Sequence[Uneven] = ()
+    attempt: Attempt, job: BackupJob, source: Source, uneven: Sequence[RowCountMismatch] = ()
 ) -> None:
     backup = job.backup
     attempt.report(96, "sealing", "Writing the manifest.")
@@ -52,7 +52,7 @@ def seal_archive(
     with attempt.fenced():
         sha256 = seal(get_store(), backup.directory, manifest, guard=attempt.guard)
         _note(job, manifest, sha256, uneven)
-        attempt.remember(**{SEALED: sha256})
+        attempt.save_checkpoint(**{SEALED: sha256})
 
 
 def _remove_unlisted(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
@@ -64,7 +64,7 @@ def _remove_unlisted(attempt: Attempt, backup: Backup, parts: Sequence[Part]) ->
                 get_store().delete(entry.key)
 
 
-def _facts(job: BackupJob, source: Source, uneven: Sequence[Uneven]) -> Capture:
+def _facts(job: BackupJob, source: Source, uneven: Sequence[RowCountMismatch]) -> Capture:
     return Capture(
         database=job.db_name,
         captured_at=source.captured_at,
@@ -72,12 +72,14 @@ def _facts(job: BackupJob, source: Source, uneven: Sequence[Uneven]) -> Capture:
         milvus_version=source.milvus_version,
         service_id=job.cluster.service_id,
         cluster_id=job.cluster.cluster_id,
-        warnings=(*source.warnings, *missing_from(job), *map(str, uneven)),
+        warnings=(*source.warnings, *omissions_of(job), *map(str, uneven)),
         database_properties=source.database_properties,
     )
 
 
-def _note(job: BackupJob, manifest: Manifest, sha256: str, uneven: Sequence[Uneven]) -> None:
+def _note(
+    job: BackupJob, manifest: Manifest, sha256: str, uneven: Sequence[RowCountMismatch]
+) -> None:
     """Copy from the manifest what lists show; the status follows when the task ends."""
     contents = [
         {
@@ -96,17 +98,17 @@ def _note(job: BackupJob, manifest: Manifest, sha256: str, uneven: Sequence[Unev
         milvus_version=manifest.capture.milvus_version,
         manifest_sha256=sha256,
         warnings=list(manifest.capture.warnings),
-        missing=_missing(job, manifest.capture, uneven),
+        omissions=_omissions(job, manifest.capture, uneven),
     )
     BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
     Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))
 
 
-def _missing(job: BackupJob, capture: Capture, uneven: Sequence[Uneven]) -> list[str]:
+def _omissions(job: BackupJob, capture: Capture, uneven: Sequence[RowCountMismatch]) -> list[str]:
     """Collections that had vanished, and rows that the server counts as of the same instant; and
     the instant, where it could give none: then other rows may be what was written meanwhile. Rows
     that are more than it counts have expired since they were read.
     """
     if capture.method == NO_INSTANT:
-        return [*missing_from(job), "It is not of one instant."]
-    return [*missing_from(job), *(str(each) for each in uneven if each.given < each.counted)]
+        return [*omissions_of(job), "It is not of one instant."]
+    return [*omissions_of(job), *(str(each) for each in uneven if each.given < each.counted)]

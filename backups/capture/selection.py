@@ -16,7 +16,7 @@ from vbase_console.tasks.errors import JobFailed
 WARN = "WARN"
 
 
-def wanted(attempt: Attempt, job: BackupJob, client: Client) -> list[str]:
+def select_collections(attempt: Attempt, job: BackupJob, client: Client) -> list[str]:
     """The names to pin; what is missing is noted in the job's options where its policy goes on
     without it.
     """
@@ -34,7 +34,7 @@ def wanted(attempt: Attempt, job: BackupJob, client: Client) -> list[str]:
     return found
 
 
-def missing_from(job: BackupJob) -> list[str]:
+def omissions_of(job: BackupJob) -> list[str]:
     """In words, what was asked for and not there."""
     return [
         f"Collection {name} was not there, so this backup does not hold it."

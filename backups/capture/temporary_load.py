@@ -11,7 +11,7 @@ from functools import partial
 from django.db import transaction
 
 from backups.archive.description import CollectionDescription, LoadDescription
-from backups.connections import connected
+from backups.connections import connect
 from backups.milvus.client import Client
 from backups.milvus.readable import give_back, is_readable, load_for_reading
 from backups.milvus.schema import describe
@@ -19,15 +19,15 @@ from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 
-LENT = "lent"
+TEMPORARY_LOADS = "lent"
 """In a checkpoint: of each such collection its load state as it was."""
-RETURNED = (
+RELEASED_WARNING = (
     "Loaded for this backup, because this Milvus gives no rows of what is not loaded, and released "
     "again, as before: {names}. If you loaded one of them meanwhile, load it again."
 )
 
 
-def readable(
+def load_for_backup(
     attempt: Attempt, client: Client, collections: Sequence[CollectionDescription]
 ) -> list[CollectionDescription]:
     """The same collections, all loaded now, and their load states described as they were before.
@@ -39,26 +39,28 @@ def readable(
     found = [_as_it_was(attempt, each) for each in collections]
     unreadable = [each for each in found if not is_readable(client, each)]
     for collection in unreadable:
-        _borrow(attempt, client, collection)
+        _load(attempt, client, collection)
     if not unreadable:
         return found
     return [_as_it_was(attempt, describe(client, each.name)) for each in found]
 
 
-def return_all(job: BackupJob) -> None:
+def release_all(job: BackupJob) -> None:
     """Whatever attempt took it. A collection that its tenant loaded meanwhile is released, too."""
     checkpoint = Task.objects.values_list("checkpoint", flat=True).get(pk=job.task_id)
-    lent = checkpoint.get(LENT, {})
+    lent = checkpoint.get(TEMPORARY_LOADS, {})
     if lent:
-        with connected(job.cluster, job.db_name) as client:
+        with connect(job.cluster, job.db_name) as client:
             for name, load in lent.items():
                 give_back(client, name, LoadDescription.from_json(load))
-        _warn(job, RETURNED.format(names=", ".join(lent)))
+        _warn(job, RELEASED_WARNING.format(names=", ".join(lent)))
 
 
-def _borrow(attempt: Attempt, client: Client, collection: CollectionDescription) -> None:
-    lent = attempt.task.checkpoint.get(LENT, {})
-    attempt.remember(**{LENT: {**lent, collection.name: collection.load.to_json()}})
+def _load(attempt: Attempt, client: Client, collection: CollectionDescription) -> None:
+    lent = attempt.task.checkpoint.get(TEMPORARY_LOADS, {})
+    attempt.save_checkpoint(
+        **{TEMPORARY_LOADS: {**lent, collection.name: collection.load.to_json()}}
+    )
     attempt.release_lock()
     attempt.guard()
     load_for_reading(client, collection, partial(_say, attempt, collection.name))
@@ -73,7 +75,7 @@ def _warn(job: BackupJob, text: str) -> None:
 
 
 def _as_it_was(attempt: Attempt, collection: CollectionDescription) -> CollectionDescription:
-    lent = attempt.task.checkpoint.get(LENT, {}).get(collection.name)
+    lent = attempt.task.checkpoint.get(TEMPORARY_LOADS, {}).get(collection.name)
     if lent is None:
         return collection
     return dataclasses.replace(collection, load=LoadDescription.from_json(lent))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from backups.archive.codec import JsonModel, canonical_json, decode, strict_json
 from backups.archive.description import CollectionDescription
 from backups.capture import temporary_load
-from backups.capture.selection import wanted
+from backups.capture.selection import select_collections
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
 from backups.milvus.losses import MARK
@@ -22,7 +22,7 @@ from backups.milvus.snapshot import pin_timestamp
 from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 
-HELD = "held"
+READ_POINT = "held"
 """In a checkpoint: the JSON of what is held; text, because a default may hold NUL and PostgreSQL's
 JSON may not.
 """
@@ -34,7 +34,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Held(JsonModel):
+class ReadPoint(JsonModel):
     """Where there is no timestamp, every page is of its own instant, so there is nothing that going
     on could spoil.
     """
@@ -47,16 +47,16 @@ class Held(JsonModel):
     warnings: tuple[str, ...]
 
 
-def hold(attempt: Attempt, job: BackupJob, client: Client) -> Held:
+def load_or_create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
     """What an earlier attempt held, or something new where the server has that no more."""
     held = _earlier(attempt)
     if held is None or not _is_there(attempt, client, held):
         held = _begin(attempt, job, client)
-        attempt.remember(**{HELD: canonical_json(held.to_json()).decode()})
+        attempt.save_checkpoint(**{READ_POINT: canonical_json(held.to_json()).decode()})
     return held
 
 
-def begin_anew(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -> None:
+def restart_capture(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -> None:
     """Parts of another instant are worth nothing in this one; their files go before the seal."""
     properties = {
         name: value for name, value in client.database_properties().items() if name != MARK
@@ -64,7 +64,7 @@ def begin_anew(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -
     facts[DATABASE_PROPERTIES] = canonical_json(properties).decode()
     with attempt.fenced():
         job.backup.sealed_parts.all().delete()
-        attempt.remember(**facts)
+        attempt.save_checkpoint(**facts)
 
 
 def database_properties(attempt: Attempt) -> dict[str, str] | None:
@@ -73,15 +73,15 @@ def database_properties(attempt: Attempt) -> dict[str, str] | None:
     return decode(Mapping[str, str], strict_json(text.encode()), "$") if text else None
 
 
-def _earlier(attempt: Attempt) -> Held | None:
-    text = attempt.task.checkpoint.get(HELD, "")
-    return Held.from_json(strict_json(text.encode())) if text else None
+def _earlier(attempt: Attempt) -> ReadPoint | None:
+    text = attempt.task.checkpoint.get(READ_POINT, "")
+    return ReadPoint.from_json(strict_json(text.encode())) if text else None
 
 
-def _is_there(attempt: Attempt, client: Client, held: Held) -> bool:
+def _is_there(attempt: Attempt, client: Client, held: ReadPoint) -> bool:
     """Whether the very collections still answer as of that instant."""
     try:
-        temporary_load.readable(attempt, client, held.collections)
+        temporary_load.load_for_backup(attempt, client, held.collections)
         for collection in held.collections:
             client.count(collection.name, held.timestamp)
         return _identities(client, held.collections) == held.identities
@@ -91,15 +91,15 @@ def _is_there(attempt: Attempt, client: Client, held: Held) -> bool:
         return False
 
 
-def _begin(attempt: Attempt, job: BackupJob, client: Client) -> Held:
-    begin_anew(attempt, job, client, **{HELD: ""})
-    collections = _described(client, wanted(attempt, job, client))
-    collections = temporary_load.readable(attempt, client, collections)
+def _begin(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
+    restart_capture(attempt, job, client, **{READ_POINT: ""})
+    collections = _described(client, select_collections(attempt, job, client))
+    collections = temporary_load.load_for_backup(attempt, client, collections)
     identities = _identities(client, collections)
     lost = [text for each in collections for text in unkept(client, each)]
     now = timezone.now()
     pinned = pin_timestamp(client, collections)
-    return Held(
+    return ReadPoint(
         timestamp=pinned.timestamp,
         captured_at=(_time_of(pinned.timestamp) if pinned.timestamp else now).isoformat(),
         collections=tuple(collections),

@@ -17,7 +17,7 @@ import grpc
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from backups.milvus import errors
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 _OPTIONS = [
     ("grpc.enable_http_proxy", 0),
@@ -31,7 +31,7 @@ _LONG_SECONDS = 1800.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class MilvusAddress:
     """Where a Milvus is, and what opens it: a token, or `user:password`."""
 
     host: str
@@ -72,7 +72,7 @@ class Client:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: MilvusAddress,
         *,
         quick_seconds: float = _QUICK_SECONDS,
         long_seconds: float = _LONG_SECONDS,
@@ -83,7 +83,7 @@ class Client:
         self._channel = _channel(endpoint)
         self._stub: Any = milvus_pb2_grpc.MilvusServiceStub(self._channel)
         self._metadata = _metadata(endpoint)
-        self._server: Server | None = None
+        self._server: ServerInfo | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -129,10 +129,10 @@ class Client:
 
     # Looking
 
-    def server(self) -> Server:
+    def server(self) -> ServerInfo:
         if self._server is None:
             answer = self.call("GetVersion", milvus_pb2.GetVersionRequest())
-            self._server = Server(version=answer.version)
+            self._server = ServerInfo(version=answer.version)
         return self._server
 
     def databases(self) -> list[str]:
@@ -158,7 +158,7 @@ class Client:
         """Also true where it is an alias."""
         try:
             self.describe(collection)
-        except errors.NotFound:
+        except errors.MilvusNotFound:
             return False
         return True
 
@@ -178,7 +178,7 @@ class Client:
         request = milvus_pb2.DescribeIndexRequest(collection_name=collection)
         try:
             return list(self.call("DescribeIndex", request).index_descriptions)
-        except errors.NotFound:
+        except errors.MilvusNotFound:
             return []
 
     def load_state(self, collection: str, partitions: Sequence[str] = ()) -> int:
@@ -210,7 +210,7 @@ class Client:
         request = milvus_pb2.DropCollectionRequest(collection_name=collection)
         try:
             self.call("DropCollection", request, seconds=self.long_seconds)
-        except errors.NotFound:
+        except errors.MilvusNotFound:
             return
 
     def rename(self, old: str, new: str) -> None:
@@ -233,7 +233,7 @@ class Client:
     def drop_alias(self, alias: str) -> None:
         try:
             self.call("DropAlias", milvus_pb2.DropAliasRequest(alias=alias))
-        except errors.NotFound:
+        except errors.MilvusNotFound:
             return
 
     def create_database(self, name: str) -> None:
@@ -258,13 +258,13 @@ def mapping(found: Iterable[Any]) -> dict[str, str]:
     return {pair.key: pair.value for pair in found}
 
 
-def _channel(endpoint: Endpoint) -> grpc.Channel:
+def _channel(endpoint: MilvusAddress) -> grpc.Channel:
     if endpoint.secure:
         return grpc.secure_channel(str(endpoint), grpc.ssl_channel_credentials(), options=_OPTIONS)
     return grpc.insecure_channel(str(endpoint), options=_OPTIONS)
 
 
-def _metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+def _metadata(endpoint: MilvusAddress) -> tuple[tuple[str, str], ...]:
     encoded = base64.b64encode(endpoint.credential.encode()).decode()
     attempt = (("vbase-attempt", endpoint.attempt),) if endpoint.attempt else ()
     return (("authorization", encoded), ("dbname", endpoint.database), *attempt)

@@ -23,7 +23,7 @@ from backups.milvus.client import Client, pairs
 from backups.milvus.errors import Refused
 from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
 from backups.milvus.polling import looks
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 from backups.milvus.types import NUMBERS
 
 _DEFAULT_PARTITION = "_default"
@@ -65,7 +65,7 @@ def create(client: Client, collection: CollectionDescription, name: str) -> None
         create_partitions(client, collection, name)
 
 
-def _properties(collection: CollectionDescription, server: Server) -> dict[str, str]:
+def _properties(collection: CollectionDescription, server: ServerInfo) -> dict[str, str]:
     properties = dict(collection.properties)
     if collection.primary_key.auto_id and not server.is_embedded and keeps_given_keys(server):
         properties[GIVEN_AUTO_IDS] = "true"

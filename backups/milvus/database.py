@@ -9,7 +9,7 @@ from pymilvus.grpc_gen import milvus_pb2
 from backups.milvus.client import Client, pairs
 from backups.milvus.errors import MilvusError
 from backups.milvus.losses import MARK
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 _MARKS_SINCE = (2, 5, 0)
 _LIMITS = "database."
@@ -18,7 +18,7 @@ quotas, a ban on writing.
 """
 
 
-def takes_marks(server: Server) -> bool:
+def takes_marks(server: ServerInfo) -> bool:
     return server.is_embedded or server.number >= _MARKS_SINCE
 
 

@@ -55,7 +55,7 @@ class MilvusError(Exception):
         self.permanent = permanent
 
 
-class NotFound(MilvusError):
+class MilvusNotFound(MilvusError):
     """The collection, partition, index, alias or database is not there."""
 
 
@@ -107,7 +107,7 @@ def of_status(status: Any, where: str) -> MilvusError | None:
         return None
     message = f"{where} was refused: {status.reason or 'no reason given'}"
     if _is_not_found(status):
-        return NotFound(message, permanent=True)
+        return MilvusNotFound(message, permanent=True)
     if status.code in _NOT_LOADED_CODES:
         return NotLoaded(f"{message}. Load the collection first.", permanent=True)
     if status.code in _NOT_OFFERED_CODES:

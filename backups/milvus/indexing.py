@@ -12,7 +12,7 @@ from backups.milvus.client import Client, Pending
 from backups.milvus.errors import Refused
 from backups.milvus.offers import offers_index
 from backups.milvus.polling import looks, pauses
-from backups.milvus.snapshot import Control
+from backups.milvus.snapshot import SnapshotControl
 
 _PATIENT_SECONDS = 7 * 24 * 3600.0
 """Who watches a build sees whether it gets on; a deadline would only begin it anew."""
@@ -27,7 +27,7 @@ class IndexBuild:
     def __init__(
         self,
         client: Client,
-        control: Control | None,
+        control: SnapshotControl | None,
         collection: CollectionDescription,
         name: str,
     ) -> None:

@@ -18,7 +18,7 @@ from backups.milvus.errors import MilvusError, TooLarge
 from backups.milvus.losses import keeps_given_keys
 
 _MESSAGE_BYTES = 4 * 1024 * 1024
-_MOST_ROWS = 8192
+_MAX_ROWS = 8192
 _UNDER_WAY = 2
 """One message is made while the server works at another."""
 
@@ -122,7 +122,7 @@ def _pieces(rows: pa.RecordBatch, message_bytes: int) -> Iterator[pa.RecordBatch
     if not rows.num_rows:
         return
     row_bytes = max(1, rows.nbytes // rows.num_rows)
-    step = max(1, min(_MOST_ROWS, message_bytes // row_bytes))
+    step = max(1, min(_MAX_ROWS, message_bytes // row_bytes))
     for start in range(0, rows.num_rows, step):
         yield rows.slice(start, step)
 

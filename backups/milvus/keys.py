@@ -7,7 +7,7 @@ from backups.archive.description import DataType, FieldDescription
 Key = int | str
 
 _LEAST = -(2**63)
-_MOST = 2**63 - 1
+_MAX_INT64 = 2**63 - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 """What a literal may not hold as it is. Everything else stands for itself, NUL included: servers
 differ in the other escapes they know.
@@ -16,7 +16,7 @@ differ in the other escapes they know.
 
 def every(key: FieldDescription) -> str:
     """True for all keys; an empty expression would make some servers forget the order."""
-    return f"{key.name} <= {_MOST}" if key.data_type is DataType.INT64 else f'{key.name} >= ""'
+    return f"{key.name} <= {_MAX_INT64}" if key.data_type is DataType.INT64 else f'{key.name} >= ""'
 
 
 def after(key: FieldDescription, last: Key) -> str:
@@ -28,7 +28,7 @@ def after(key: FieldDescription, last: Key) -> str:
 
 
 def is_last(last: Key) -> bool:
-    return last == _MOST
+    return last == _MAX_INT64
 
 
 def literal(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backups.archive.description import CollectionDescription
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 from clusters.milvus_names import (
     RESERVED_PREFIX,
     Kind,
@@ -18,7 +18,7 @@ from clusters.milvus_names import (
 INDEX_TYPE = "index_type"
 
 
-def refusals_of_names(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
+def refusals_of_names(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
     """One sentence for each name that this server cannot hold, empty where it can hold all."""
     found = dict.fromkeys(names_of(collection))
     reasons = (refusal_of_name(server, kind, name) for kind, name in found)
@@ -26,7 +26,7 @@ def refusals_of_names(server: Server, collection: CollectionDescription) -> tupl
     return tuple(f"{where}: {reason}" for reason in reasons if reason)
 
 
-def refusal_of_name(server: Server, kind: Kind, name: str) -> str:
+def refusal_of_name(server: ServerInfo, kind: Kind, name: str) -> str:
     """The reason why this server cannot give the name; a full one decides about most itself."""
     if kind in (Kind.COLLECTION, Kind.ALIAS) and is_reserved(name):
         return f"{shown(name)}: names that begin with {RESERVED_PREFIX} are the console's own."

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_ENTRIES_AT_ONCE = 2**18
+_BATCH_ENTRIES = 2**18
 _KEY_BYTES_AT_ONCE = 16 * 1024 * 1024
-_ROWS_AT_ONCE = 2**16
-_MOST_PASSES = 2**16
+_BATCH_ROWS = 2**16
+_MAX_PASSES = 2**16
 _DELETION = -1
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _UPPER_HALF = np.uint64(32)
@@ -37,7 +37,7 @@ def live_bits(
     delta_files: Sequence[Path],
     key: str,
     *,
-    entries_at_once: int = _ENTRIES_AT_ONCE,
+    entries_at_once: int = _BATCH_ENTRIES,
 ) -> list[Bits]:
     """For each data file one bit for each of its rows, packed, set where the row lives."""
     bits = [np.zeros((_rows(path) + 7) // 8, dtype=np.uint8) for path in data_files]
@@ -71,7 +71,7 @@ def _passes(paths: Sequence[Path], key: str, entries_at_once: int) -> int:
     entries = sum(_rows(path) for path in paths)
     size = sum(_key_bytes(path, key) for path in paths)
     wanted = max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
-    return min(wanted, _MOST_PASSES)
+    return min(wanted, _MAX_PASSES)
 
 
 def _key_bytes(path: Path, key: str) -> int:
@@ -85,7 +85,7 @@ def _shares(path: Path, key: str, passes: int) -> Shares:
     """In which pass each row's key is looked at."""
     if passes == 1:
         return np.zeros(_rows(path), dtype=np.uint16)
-    batches = read_parquet(path, [key], _ROWS_AT_ONCE)
+    batches = read_parquet(path, [key], _BATCH_ROWS)
     return np.concatenate(
         [np.empty(0, np.uint16), *(_spread(b.column(0), passes) for b in batches)]
     )
@@ -105,7 +105,7 @@ def _chunks(
 ) -> Iterator[Chunk]:
     for (number, path), of_file in zip(files, chosen, strict=True):
         first = 0
-        for batch in read_parquet(path, [key, _SEQUENCE], _ROWS_AT_ONCE):
+        for batch in read_parquet(path, [key, _SEQUENCE], _BATCH_ROWS):
             mine = of_file[first : first + batch.num_rows]
             taken = batch.filter(pa.array(mine))
             sequences = taken.column(_SEQUENCE).to_numpy()

@@ -9,7 +9,7 @@ from backups.milvus.legal_names import refusals_of_names
 from backups.milvus.offers import is_on_vector, is_vector, offers_field, type_of
 from backups.milvus.offers import lacking as indexes_lacking
 from backups.milvus.pinned_schema import CONSISTENCY_LEVEL, SHARDS
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 _NULLS_SINCE = (2, 5, 0)
 _FUNCTIONS_SINCE = (2, 5, 0)
@@ -47,14 +47,14 @@ _NOT_TOLD = (
 _LOADS_FIELDS_SINCE = (2, 5, 0)
 
 
-def forgotten(server: Server) -> tuple[str, ...]:
+def forgotten(server: ServerInfo) -> tuple[str, ...]:
     """What the server has dropped already before anybody makes a backup, or tells nobody."""
     if server.is_embedded:
         return (_FORGOTTEN,)
     return (_NOT_TOLD,) if server.number >= _LOADS_FIELDS_SINCE else ()
 
 
-def losses(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
+def losses(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
     """What reading this very collection from this server cannot tell truly."""
     if not server.is_embedded:
         return ()
@@ -71,7 +71,7 @@ def _reading_loss(field: FieldDescription) -> str:
     return ""
 
 
-def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
+def refusals(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
     """Why this server cannot take the collection at all; empty if it can."""
     fields = [f for f in collection.columns if not f.is_dynamic]
     lacking = [
@@ -100,7 +100,7 @@ def refusals(server: Server, collection: CollectionDescription) -> tuple[str, ..
     )
 
 
-def changes(server: Server, collection: CollectionDescription) -> tuple[str, ...]:
+def changes(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
     """What this server takes only in another form, or not; the restore goes on and says so."""
     found = [*_lost_indexes(server, collection), *_new_keys(server, collection)]
     lifetime = collection.properties.get(LIFETIME, "")
@@ -111,7 +111,7 @@ def changes(server: Server, collection: CollectionDescription) -> tuple[str, ...
     return tuple(f"{collection.name}: {text}" for text in found)
 
 
-def _lost_indexes(server: Server, collection: CollectionDescription) -> list[str]:
+def _lost_indexes(server: ServerInfo, collection: CollectionDescription) -> list[str]:
     return [
         f"the index of {each.field_name!r} is not made, because this server offers no {kind}; it "
         "answers from the rows themselves."
@@ -120,7 +120,7 @@ def _lost_indexes(server: Server, collection: CollectionDescription) -> list[str
     ]
 
 
-def _new_keys(server: Server, collection: CollectionDescription) -> list[str]:
+def _new_keys(server: ServerInfo, collection: CollectionDescription) -> list[str]:
     if not collection.primary_key.auto_id or server.is_embedded:
         return []
     if not keeps_given_keys(server):
@@ -163,7 +163,7 @@ def _unkept(collection: CollectionDescription) -> list[str]:
     return [f"this server does not keep {', '.join(lost)}."] if lost else []
 
 
-def keeps_database_properties(server: Server) -> bool:
+def keeps_database_properties(server: ServerInfo) -> bool:
     return server.is_embedded or server.number >= _DATABASE_PROPERTIES_SINCE
 
 
@@ -178,6 +178,6 @@ def property_differences(found: Mapping[str, str], wanted: Mapping[str, str]) ->
             yield f"{name} is {wanted[name]!r} in the backup and {found[name]!r} there"
 
 
-def keeps_given_keys(server: Server) -> bool:
+def keeps_given_keys(server: ServerInfo) -> bool:
     """Whether a collection with auto ids takes the keys that its rows had."""
     return server.is_embedded or server.number >= _GIVEN_AUTO_IDS_SINCE

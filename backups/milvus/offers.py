@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backups.archive.description import CollectionDescription, DataType, IndexDescription
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 _FIELDS_NOT_EMBEDDED = frozenset(
     [
@@ -49,14 +49,14 @@ _FULL_SINCE: dict[str, tuple[int, ...]] = {
 }
 
 
-def offers_field(server: Server, data_type: DataType) -> bool:
+def offers_field(server: ServerInfo, data_type: DataType) -> bool:
     if server.is_embedded:
         return data_type not in _FIELDS_NOT_EMBEDDED
     return server.number >= _FIELDS_SINCE.get(data_type, (0, 0, 0))
 
 
 def offers_index(
-    server: Server, collection: CollectionDescription, index: IndexDescription
+    server: ServerInfo, collection: CollectionDescription, index: IndexDescription
 ) -> bool:
     kind = type_of(index)
     if not server.is_embedded:
@@ -67,7 +67,7 @@ def offers_index(
     return kind in (_EMBEDDED_VECTOR if is_vector(data_type) else _EMBEDDED_SCALAR)
 
 
-def lacking(server: Server, collection: CollectionDescription) -> Iterator[IndexDescription]:
+def lacking(server: ServerInfo, collection: CollectionDescription) -> Iterator[IndexDescription]:
     return (each for each in collection.indexes if not offers_index(server, collection, each))
 
 

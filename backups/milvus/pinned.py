@@ -23,8 +23,8 @@ from backups.milvus.scan import Scanned
 from clusters.milvus_names import shown
 
 _BATCH_BYTES = 8 * 1024 * 1024
-_FEWEST_ROWS = 64
-_MOST_ROWS = 2**16
+_MIN_ROWS = 64
+_MAX_ROWS = 2**16
 
 Pinned = dict[str, Any]
 """One of `collections` in what the launcher's CreateSnapshot answers."""
@@ -137,7 +137,7 @@ def _row_groups_from(metadata: pq.FileMetaData, first: int) -> tuple[list[int], 
 def _batch_rows(metadata: pq.FileMetaData) -> int:
     groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
     row_bytes = sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows)
-    return min(max(_BATCH_BYTES // max(1, int(row_bytes)), _FEWEST_ROWS), _MOST_ROWS)
+    return min(max(_BATCH_BYTES // max(1, int(row_bytes)), _MIN_ROWS), _MAX_ROWS)
 
 
 def _converted(field: FieldDescription, raw: pa.RecordBatch) -> pa.Array:

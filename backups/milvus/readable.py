@@ -20,7 +20,7 @@ from backups.archive.description import (
 )
 from backups.milvus import create
 from backups.milvus.client import Client
-from backups.milvus.errors import MilvusError, NotFound, Unsupported
+from backups.milvus.errors import MilvusError, MilvusNotFound, Unsupported
 from backups.milvus.indexing import Say
 from backups.milvus.polling import looks
 from clusters.milvus_names import MAX_NAME_BYTES, RESERVED_PREFIX, shortened
@@ -64,7 +64,7 @@ def give_back(client: Client, name: str, load: LoadDescription) -> None:
             _release_others(client, name, load.partitions)
         else:
             create.release(client, name)
-    except NotFound:
+    except MilvusNotFound:
         return
 
 

@@ -10,7 +10,7 @@ _NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Server:
+class ServerInfo:
     """Which Milvus answers; what it can and cannot do follows from that."""
 
     version: str

@@ -24,7 +24,7 @@ _NO_INSTANT = (
 )
 
 
-class Control(Protocol):
+class SnapshotControl(Protocol):
     """The launcher's control service; `clusters.drivers.embedded.client.ControlClient` is one."""
 
     def call(self, method: str, *, timeout_seconds: float = ..., **arguments: Any) -> Any: ...
@@ -63,7 +63,7 @@ class ReadTimestamp:
 class Snapshots:
     """The console's snapshots of one cluster."""
 
-    def __init__(self, control: Control, root: Path, attempt: str = "") -> None:
+    def __init__(self, control: SnapshotControl, root: Path, attempt: str = "") -> None:
         """`root`: the directory that the server keeps them in. The server is not asked for it,
         because a cluster at fault could name the files of another one.
 

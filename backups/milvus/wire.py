@@ -18,9 +18,9 @@ from backups.milvus.scan import Scanned
 
 _PAGE_BYTES = 32 * 1024 * 1024
 _FIRST_ROWS = 4096
-_MOST_ROWS = 16_384
+_MAX_ROWS = 16_384
 """The largest window that a full Milvus answers."""
-_MOST_ROWS_EMBEDDED = 65_536
+_MAX_ROWS_EMBEDDED = 65_536
 """Each page makes the embedded engine look at all rows, so pages are few and large."""
 _GROWTH = 8
 
@@ -47,7 +47,7 @@ class WireScan:
         self._read_timestamp = read_timestamp
         self._page_bytes = page_bytes
         self._embedded = client.server().is_embedded
-        self._most_rows = _MOST_ROWS_EMBEDDED if self._embedded else _MOST_ROWS
+        self._most_rows = _MAX_ROWS_EMBEDDED if self._embedded else _MAX_ROWS
         self._page_rows = _FIRST_ROWS
 
     def rows(self) -> int:

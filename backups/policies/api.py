@@ -11,16 +11,16 @@ from rest_framework.response import Response
 from backups.api import examples
 from backups.api.backups import keeping
 from backups.api.base import BackupView
-from backups.api.responses import JobAnswer
+from backups.api.responses import JobResponse
 from backups.policies import api_serializers, services
 from backups.policies.api_serializers import (
-    BackupPolicy,
+    BackupPolicySerializer,
     CreateBackupPolicyRequest,
-    ListPoliciesAnswer,
-    PolicyAnswer,
+    ListPoliciesResponse,
     PolicyBody,
-    PolicyPreview,
-    PreviewAnswer,
+    PolicyPreviewResponse,
+    PolicyPreviewSerializer,
+    PolicyResponse,
     PreviewBackupPolicyRequest,
     UpdateBackupPolicyRequest,
 )
@@ -48,7 +48,7 @@ class PolicyView(BackupView):
 
     def policy_changed(self, policy: PolicyRow) -> Response:
         address = reverse("api-policy", args=[policy.cluster.service_id, policy.policy_id])
-        return self.accepted(answer(policy=BackupPolicy.of(policy)), location=address)
+        return self.accepted(answer(policy=BackupPolicySerializer.of(policy)), location=address)
 
 
 class Policies(PolicyView):
@@ -58,7 +58,7 @@ class Policies(PolicyView):
             tag=TAG,
             scope=CREATE_BACKUP_POLICY,
             body=CreateBackupPolicyRequest,
-            answer=PolicyAnswer,
+            answer=PolicyResponse,
             changes=True,
             request_example=api_serializers.CREATE_POLICY,
             answer_example=api_serializers.NEW_POLICY_ANSWER,
@@ -68,7 +68,7 @@ class Policies(PolicyView):
             tag=TAG,
             scope=LIST_BACKUPS,
             query=Paging,
-            answer=ListPoliciesAnswer,
+            answer=ListPoliciesResponse,
             answer_example=api_serializers.POLICIES_ANSWER,
         ),
     }
@@ -90,7 +90,9 @@ class Policies(PolicyView):
         """The policies of a service, newest first; those of a deleted one stay listed."""
         of_service = PolicyRow.objects.with_last_run().filter(cluster=self.service(service_id))
         chosen, total = page_of(of_service.visible_to(self.principal), self.asked)
-        return Response(answer(policies=[BackupPolicy.of(row) for row in chosen], total=total))
+        return Response(
+            answer(policies=[BackupPolicySerializer.of(row) for row in chosen], total=total)
+        )
 
 
 class OnePolicy(PolicyView):
@@ -99,7 +101,7 @@ class OnePolicy(PolicyView):
             name="GetBackupPolicy",
             tag=TAG,
             scope=LIST_BACKUPS,
-            answer=PolicyAnswer,
+            answer=PolicyResponse,
             answer_example=api_serializers.POLICY_ANSWER,
         ),
         "POST": Operation(
@@ -107,7 +109,7 @@ class OnePolicy(PolicyView):
             tag=TAG,
             scope=UPDATE_BACKUP_POLICY,
             body=UpdateBackupPolicyRequest,
-            answer=PolicyAnswer,
+            answer=PolicyResponse,
             changes=True,
             request_example=api_serializers.UPDATE_POLICY,
             answer_example=api_serializers.POLICY_ANSWER,
@@ -117,7 +119,7 @@ class OnePolicy(PolicyView):
             tag=TAG,
             scope=DELETE_BACKUP_POLICY,
             body=PolicyBody,
-            answer=PolicyAnswer,
+            answer=PolicyResponse,
             changes=True,
             answer_example=api_serializers.POLICY_ANSWER,
         ),
@@ -132,7 +134,9 @@ class OnePolicy(PolicyView):
 
     def get(self, request: Request, service_id: str, policy_id: str) -> Response:
         """One policy, with its next run and how the last one ended."""
-        return Response(answer(policy=BackupPolicy.of(self.policy(service_id, policy_id))))
+        return Response(
+            answer(policy=BackupPolicySerializer.of(self.policy(service_id, policy_id)))
+        )
 
     def post(self, request: Request, service_id: str, policy_id: str) -> Response:
         """Change what is given and leave the rest; the schedule follows within seconds."""
@@ -143,7 +147,7 @@ class OnePolicy(PolicyView):
         """Delete a policy. Its backups stay, and no retention deletes them any more."""
         was = services.delete_policy(self.policy(service_id, policy_id))
         address = reverse("api-policies", args=[service_id])
-        return self.accepted(answer(policy=BackupPolicy.of(was)), location=address)
+        return self.accepted(answer(policy=BackupPolicySerializer.of(was)), location=address)
 
 
 class RunPolicy(PolicyView):
@@ -153,7 +157,7 @@ class RunPolicy(PolicyView):
             tag=TAG,
             scope=CREATE_BACKUP_POLICY,
             body=PolicyBody,
-            answer=JobAnswer,
+            answer=JobResponse,
             changes=True,
             starts_task=True,
             answer_example=api_serializers.RUN_ANSWER,
@@ -174,7 +178,7 @@ class PreviewPolicy(PolicyView):
             tag=TAG,
             scope=LIST_BACKUPS,
             body=PreviewBackupPolicyRequest,
-            answer=PreviewAnswer,
+            answer=PolicyPreviewResponse,
             request_example=api_serializers.PREVIEW_REQUEST,
             answer_example=api_serializers.PREVIEW_ANSWER,
         )
@@ -188,7 +192,7 @@ class PreviewPolicy(PolicyView):
         given = self.given()
         policy_id = given.pop("policy_id", "")
         policy = self.policy(service_id, policy_id) if policy_id else None
-        return Response(answer(**PolicyPreview.of(preview(policy=policy, **given))))
+        return Response(answer(**PolicyPreviewSerializer.of(preview(policy=policy, **given))))
 
 
 class ReleaseBackup(BackupView):

@@ -9,12 +9,12 @@ from rest_framework import serializers
 
 from backups.api.examples import BACKUP, BACKUP_JOB
 from backups.api.requests import IN_ADDRESS, Names, ServiceBody
-from backups.policies.preview import MOST_RUNS
-from backups.policies.states import MOST_RETAINED, SKIPPED, OnMissing
+from backups.policies.preview import MAX_PREVIEW_RUNS
+from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
 from clusters.api.examples import OK, ORGANIZATION, SERVICE
 from vbase_console.api.fields import Flag, Instant, LocalInstant, Text, WholeNumber
-from vbase_console.api.paging import PagedAnswer
-from vbase_console.api.serializers import Answer, Output
+from vbase_console.api.paging import PagedResponse
+from vbase_console.api.serializers import ApiResponse, Output
 from vbase_console.tasks.states import TaskState
 
 POLICY = "pol-4h7j0m3p6s9v2y5b"
@@ -81,7 +81,7 @@ PREVIEW_ANSWER: dict[str, Any] = {
 }
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RETAINED})
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_COUNT})
 class RetentionCount(WholeNumber):
     """Checked with the other wishes, so that all that is wrong is said at once."""
 
@@ -91,7 +91,7 @@ class WhenMissing(Text):
     """Checked with the other wishes, as the count is."""
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_RUNS, "default": 10})
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_PREVIEW_RUNS, "default": 10})
 class RunCount(WholeNumber):
     """Checked where the runs are counted."""
 
@@ -145,13 +145,13 @@ class PreviewBackupPolicyRequest(ServiceBody):
     count = RunCount(required=False, help_text="How many runs to show.")
 
 
-class BackupPolicy(Output):
+class BackupPolicySerializer(Output):
     policy_id = serializers.CharField()
     service_id = serializers.CharField(source="cluster.service_id")
     organization_id = serializers.CharField()
     schedule_cron = serializers.CharField(help_text="As it was given.")
     timezone = serializers.CharField()
-    retention_count = serializers.IntegerField(min_value=1, max_value=MOST_RETAINED)
+    retention_count = serializers.IntegerField(min_value=1, max_value=MAX_RETENTION_COUNT)
     is_active = serializers.BooleanField()
     db_name = serializers.CharField()
     collection_names = serializers.ListField(
@@ -169,30 +169,30 @@ class BackupPolicy(Output):
     updated_at = serializers.DateTimeField()
 
 
-class JudgedBackup(Output):
+class RetentionPreviewSerializer(Output):
     backup_name = serializers.CharField()
     backup_id = serializers.CharField()
     created_at = serializers.DateTimeField()
     reason = serializers.CharField(help_text="Such as `kept: newest 3` or `expired: 4th newest`.")
 
 
-class PolicyPreview(Output):
+class PolicyPreviewSerializer(Output):
     description = serializers.CharField(help_text="The schedule in words.")
     runs = serializers.ListField(child=serializers.DateTimeField())
     local_runs = serializers.ListField(
         child=LocalInstant(), help_text="The same instants, as clocks in the zone show them."
     )
-    would_keep = serializers.ListField(child=JudgedBackup())
-    would_expire = serializers.ListField(child=JudgedBackup())
+    would_keep = serializers.ListField(child=RetentionPreviewSerializer())
+    would_expire = serializers.ListField(child=RetentionPreviewSerializer())
 
 
-class PreviewAnswer(Answer, PolicyPreview):
+class PolicyPreviewResponse(ApiResponse, PolicyPreviewSerializer):
     pass
 
 
-class PolicyAnswer(Answer):
-    policy = BackupPolicy()
+class PolicyResponse(ApiResponse):
+    policy = BackupPolicySerializer()
 
 
-class ListPoliciesAnswer(PagedAnswer):
-    policies = serializers.ListField(child=BackupPolicy())
+class ListPoliciesResponse(PagedResponse):
+    policies = serializers.ListField(child=BackupPolicySerializer())

@@ -120,12 +120,12 @@ MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-LONGEST = 200
-MOST_TIMES = 4
+MAX_EXPRESSION_LENGTH = 200
+MAX_DESCRIBED_TIMES = 4
 """Of a day are named one by one; more are said by minute and hour."""
 DAY = timedelta(days=1)
 ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall has no zone
-NO_PLACES = ("posix/", "right/", "localtime", "posixrules", "Factory")
+EXCLUDED_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 """Files beside the zones: copies that count differently, or stand for where the server is."""
 ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+/-]{0,62}", re.ASCII)
 
@@ -165,11 +165,11 @@ class Cron:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Cron:
     """What is kept is the text as it was given, blanks and all: it must not be longer either."""
-    given = " ".join(text[: LONGEST + 1].split())
+    given = " ".join(text[: MAX_EXPRESSION_LENGTH + 1].split())
     if given.startswith("@") and given not in MACROS:
         raise BadCron(f"'{given}' is not known; use one of {', '.join(MACROS)}, or five fields.")
     parts = MACROS.get(given, given).split()
-    if len(text) > LONGEST or len(parts) != len(FIELDS) or not given.isascii():
+    if len(text) > MAX_EXPRESSION_LENGTH or len(parts) != len(FIELDS) or not given.isascii():
         raise BadCron(
             "Give five fields: minute, hour, day of month, month, day of week; "
             "for example '0 3 * * *' for every day at 3:00."
@@ -208,7 +208,7 @@ def _require_some_day(cron: Cron) -> None:
 def zone_of(name: str) -> tzinfo:
     """A zone of the IANA database."""
     try:
-        if ZONE.fullmatch(name) and not name.startswith(NO_PLACES):
+        if ZONE.fullmatch(name) and not name.startswith(EXCLUDED_ZONES):
             return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         pass  # said below, like a name that is none
@@ -250,7 +250,7 @@ def _shortly(cron: Cron) -> str:
     parts = cron.expression.split()
     said = [_said(*each) for each in zip(FIELDS, parts, cron.values, strict=True)]
     minutes, hours, *_ = cron.values
-    if len(minutes) * len(hours) <= MOST_TIMES:
+    if len(minutes) * len(hours) <= MAX_DESCRIBED_TIMES:
         said[:2] = parts[:2]
     if not cron.needs_both_days and "*" in (said[2], said[4]):
         said[2] = said[4] = "*"

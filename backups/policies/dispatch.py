@@ -22,20 +22,20 @@ from backups.policies.services import next_run_after
 from backups.policies.states import OVERDUE_AFTER
 from clusters.models import Cluster
 from vbase_console.core.errors import Aborted
-from vbase_console.core.log_throttle import Seldom
+from vbase_console.core.log_throttle import LogThrottle
 from vbase_console.organizations.tenancy import only_row
-from vbase_console.tasks.services import waking_together
+from vbase_console.tasks.services import batch_wakeups
 
 logger = logging.getLogger(__name__)
 
 Due = tuple[str, str, datetime]
 """Policy, cluster and planned instant."""
-AT_ONCE = 500
-TOGETHER = 20
-LONGEST_SECONDS = 20.0
+BATCH_SIZE = 500
+RUNS_PER_TRANSACTION = 20
+SWEEP_TIMEOUT_SECONDS = 20.0
 CATCH_UP_AFTER = timedelta(seconds=60)
 """Later than this nobody was there to fire; before it the dispatcher was only busy."""
-FORESEEN = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
+EXPECTED_ERRORS = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
 """What such an error says is all that there is to know."""
 
 
@@ -54,16 +54,16 @@ class Every:
         return True
 
 
-_told = Seldom(minutes=60)
+_throttle = LogThrottle(minutes=60)
 
 
 def fire_due() -> int:
     """In short transactions of a few runs each: one of its own for every run would have the disk
     wait a thousand times in a busy minute. A run that fails takes none of its neighbours along.
     """
-    fired, until, due = 0, time.monotonic() + LONGEST_SECONDS, _all_due()
-    while time.monotonic() <= until and (few := list(islice(due, TOGETHER))):
-        with waking_together(), transaction.atomic():
+    fired, until, due = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS, _all_due()
+    while time.monotonic() <= until and (few := list(islice(due, RUNS_PER_TRANSACTION))):
+        with batch_wakeups(), transaction.atomic():
             # Everybody who holds several clusters takes them in the same order.
             fired += sum(_fired(*each) for each in sorted(few, key=_cluster_of))
     return fired
@@ -99,7 +99,7 @@ def _all_due() -> Iterator[Due]:
     while True:
         found = _due(tried)
         yield from found
-        if len(found) < AT_ONCE:
+        if len(found) < BATCH_SIZE:
             return
         tried += [policy_id for policy_id, _, _ in found]
 
@@ -113,7 +113,7 @@ def _due(tried: Sequence[str]) -> list[Due]:
     )
     due = BackupPolicy.objects.due(timezone.now()).exclude(pk__in=tried)
     in_turn = due.annotate(turn=turn).order_by("turn", "next_run_at", "pk")
-    rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:AT_ONCE]
+    rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:BATCH_SIZE]
     return [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
 
 
@@ -124,12 +124,12 @@ def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     try:
         fired = fire(policy_id, cluster_id, planned_at)
     except Exception as error:
-        if _told.is_news(policy_id, error):
-            unforeseen = None if isinstance(error, FORESEEN) else error
+        if _throttle.should_log(policy_id, error):
+            unforeseen = None if isinstance(error, EXPECTED_ERRORS) else error
             message = "%s: its run of %s waits: %s"
             logger.warning(message, policy_id, planned_at, error, exc_info=unforeseen)
         return False
-    _told.forget(policy_id)
+    _throttle.reset(policy_id)
     return fired
 
 

@@ -8,16 +8,18 @@ from django import forms
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from backups.policies.health import Standing
-from backups.policies.states import SKIPPED, Fate
+from backups.policies.health import PolicyHealth
+from backups.policies.states import SKIPPED, RetentionOutcome
 from vbase_console.tasks.states import TaskState
-from vbase_console.web.lists import EVERY, FilterForm
+from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
 class PolicyFilter(FilterForm):
     q = forms.CharField(label="Cluster or schedule", required=False, max_length=100)
     collection = forms.CharField(label="Database or collection", required=False, max_length=255)
-    standing = forms.ChoiceField(label="State", required=False, choices=[*EVERY, *Standing.choices])
+    standing = forms.ChoiceField(
+        label="State", required=False, choices=[*ANY_CHOICE, *PolicyHealth.choices]
+    )
 
     SEARCHED = (
         "cluster__name__icontains",
@@ -26,14 +28,14 @@ class PolicyFilter(FilterForm):
         "cluster__service_id",
         "policy_id",
     )
-    SORTS = ("attention", "cluster__name", "next_run_at")
-    FIRST = "attention"  # failing ones first
+    SORTS = ("severity", "cluster__name", "next_run_at")
+    FIRST = "severity"  # failing ones first
     TIES = (F("next_run_at").asc(nulls_last=True), "-pk")
     ABSENT_LAST = frozenset({"next_run_at"})
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if "standing" in self.given:
-            rows = rows.filter(standing=self.given["standing"])
+            rows = rows.filter(health=self.given["standing"])
         if text := self.text("collection"):
             rows = rows.alias(names=Cast("collection_names", TextField()))
             rows = rows.filter(Q(db_name__icontains=text) | Q(names__icontains=text))
@@ -48,7 +50,9 @@ class JudgedFilter(FilterForm):
     """Backups of one policy; what retention does with them is not in the database."""
 
     q = forms.CharField(label="Backup", required=False, max_length=128)
-    fate = forms.ChoiceField(label="Retention", required=False, choices=[*EVERY, *Fate.choices])
+    fate = forms.ChoiceField(
+        label="Retention", required=False, choices=[*ANY_CHOICE, *RetentionOutcome.choices]
+    )
 
     SEARCHED = ("name__icontains",)
     SORTS = ("name", "row_count", "size_bytes", "created_at")
@@ -59,7 +63,7 @@ class RunFilter(FilterForm):
     status = forms.ChoiceField(
         required=False,
         choices=[
-            *EVERY,
+            *ANY_CHOICE,
             (SKIPPED, "Skipped"),
             *((s.value, s.value.capitalize()) for s in TaskState),
         ],

@@ -9,10 +9,10 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups.discovery import SeenCollection
-from backups.forms import MOST_TICKS, counted
+from backups.discovery import DiscoveredCollection
+from backups.forms import MAX_CHECKBOXES, counted
 from backups.policies.models import BackupPolicy
-from backups.policies.states import MOST_RETAINED, OnMissing
+from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 
 ALL, CHOSEN = "all", "chosen"
 SCHEDULE = ("schedule_cron", "timezone", "retention_count")
@@ -42,9 +42,9 @@ class ScheduleForm(forms.Form):
     retention_count = forms.IntegerField(
         label="Backups to keep",
         min_value=1,
-        max_value=MOST_RETAINED,
+        max_value=MAX_RETENTION_COUNT,
         initial=7,
-        error_messages={"required": f"Say how many stay, 1 to {MOST_RETAINED}."},
+        error_messages={"required": f"Say how many stay, 1 to {MAX_RETENTION_COUNT}."},
         help_text="The newest complete ones stay; pinned ones and the last proven one, too.",
     )
 
@@ -109,12 +109,14 @@ class PolicyForm(ScheduleForm):
         names = self._chosen(given) if given["which"] == CHOSEN else []
         return named | {"collection_names": names}
 
-    def offer(self, databases: Sequence[str], collections: Sequence[SeenCollection] | None) -> None:
+    def offer(
+        self, databases: Sequence[str], collections: Sequence[DiscoveredCollection] | None
+    ) -> None:
         """What the cluster has now, and beside it what was chosen and is not there. None: nobody
         could look.
         """
         rows = {each.name: each.rows for each in collections or ()}
-        listed = list(rows)[:MOST_TICKS]
+        listed = list(rows)[:MAX_CHECKBOXES]
         ticked = [str(name) for name in self["collection_names"].value() or ()]
         choices = [(name, counted(name, rows[name])) for name in listed]
         choices += [
@@ -124,7 +126,7 @@ class PolicyForm(ScheduleForm):
         ]
         self.fields["collection_names"].choices = choices  # type: ignore[attr-defined]
         self.fields["db_name"].widget = _databases(databases, str(self["db_name"].value() or ""))
-        if collections is not None and len(rows) <= MOST_TICKS and not self["others"].value():
+        if collections is not None and len(rows) <= MAX_CHECKBOXES and not self["others"].value():
             del self.fields["others"]
 
     def _chosen(self, given: dict[str, Any]) -> list[str]:
@@ -139,8 +141,8 @@ def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
         "retention_count": policy.retention_count,
         "db_name": policy.db_name,
         "which": CHOSEN if names else ALL,
-        "collection_names": names[:MOST_TICKS],
-        "others": "\n".join(names[MOST_TICKS:]),
+        "collection_names": names[:MAX_CHECKBOXES],
+        "others": "\n".join(names[MAX_CHECKBOXES:]),
         "on_missing": policy.on_missing,
     }
 

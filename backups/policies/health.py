@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backups.policies.models import PolicyRunQuerySet
 
 
-class Standing(models.TextChoices):
+class PolicyHealth(models.TextChoices):
     """In the order in which they want to be looked at."""
 
     LATE = "LATE", "Late"
@@ -40,57 +40,57 @@ class Standing(models.TextChoices):
     PAUSED = "PAUSED", "Paused"
 
 
-TROUBLED = (
-    Standing.LATE,
-    Standing.FAILING,
-    Standing.DAMAGED,
-    Standing.INCOMPLETE,
-    Standing.SKIPPED,
-    Standing.CANCELLED,
+UNHEALTHY = (
+    PolicyHealth.LATE,
+    PolicyHealth.FAILING,
+    PolicyHealth.DAMAGED,
+    PolicyHealth.INCOMPLETE,
+    PolicyHealth.SKIPPED,
+    PolicyHealth.CANCELLED,
 )
-Said = Callable[[Standing], Value]
+ToValue = Callable[[PolicyHealth], Value]
 """What of a standing is wanted: its name, or its place in the order."""
 
 
-def standing(runs: PolicyRunQuerySet, now: datetime) -> Case:
+def health(runs: PolicyRunQuerySet, now: datetime) -> Case:
     return _case(runs, now, lambda each: Value(each.value, output_field=models.CharField()))
 
 
-def attention(runs: PolicyRunQuerySet, now: datetime) -> Case:
+def severity(runs: PolicyRunQuerySet, now: datetime) -> Case:
     """A number to sort by; the smallest wants to be looked at first."""
-    order = list(Standing)
+    order = list(PolicyHealth)
     return _case(
         runs, now, lambda each: Value(order.index(each), output_field=models.IntegerField())
     )
 
 
-def _case(runs: PolicyRunQuerySet, now: datetime, said: Said) -> Case:
+def _case(runs: PolicyRunQuerySet, now: datetime, said: ToValue) -> Case:
     """While a run goes on, the last one that has ended decides if it went wrong: what fails every
     night does not leave the list of what fails for as long as it tries again.
     """
     result = _result("", said, otherwise=None)
     before = runs.filter(policy=OuterRef("pk")).ended().annotate(result=result)
     newest_first = before.order_by("-planned_at", "-pk").values("result")
-    going = Coalesce(Subquery(newest_first[:1]), said(Standing.RUNNING))
+    going = Coalesce(Subquery(newest_first[:1]), said(PolicyHealth.RUNNING))
     return Case(
-        When(Q(is_active=False), then=said(Standing.PAUSED)),
-        When(Q(next_run_at__lte=now - OVERDUE_AFTER), then=said(Standing.LATE)),
-        When(Q(last_run=None), then=said(Standing.UNTRIED)),
+        When(Q(is_active=False), then=said(PolicyHealth.PAUSED)),
+        When(Q(next_run_at__lte=now - OVERDUE_AFTER), then=said(PolicyHealth.LATE)),
+        When(Q(last_run=None), then=said(PolicyHealth.UNTRIED)),
         When(Q(last_run__job__task__state__in=ACTIVE), then=going),
-        default=_result("last_run__", said, otherwise=Standing.GOOD),
-        output_field=said(Standing.GOOD).output_field,
+        default=_result("last_run__", said, otherwise=PolicyHealth.GOOD),
+        output_field=said(PolicyHealth.GOOD).output_field,
     )
 
 
-def _result(run: str, said: Said, *, otherwise: Standing | None) -> Case:
+def _result(run: str, said: ToValue, *, otherwise: PolicyHealth | None) -> Case:
     """What is to be said of a run that has ended."""
     state = f"{run}job__task__state"
     return Case(
-        When(~Q(**{f"{run}skip_reason": ""}), then=said(Standing.SKIPPED)),
-        When(Q(**{state: TaskState.FAILED}), then=said(Standing.FAILING)),
-        When(Q(**{state: TaskState.CANCELLED}), then=said(Standing.CANCELLED)),
-        When(is_damaged(f"{run}job__backup__"), then=said(Standing.DAMAGED)),
-        When(~Q(**{f"{run}job__backup__missing": []}), then=said(Standing.INCOMPLETE)),
+        When(~Q(**{f"{run}skip_reason": ""}), then=said(PolicyHealth.SKIPPED)),
+        When(Q(**{state: TaskState.FAILED}), then=said(PolicyHealth.FAILING)),
+        When(Q(**{state: TaskState.CANCELLED}), then=said(PolicyHealth.CANCELLED)),
+        When(is_damaged(f"{run}job__backup__"), then=said(PolicyHealth.DAMAGED)),
+        When(~Q(**{f"{run}job__backup__omissions": []}), then=said(PolicyHealth.INCOMPLETE)),
         default=said(otherwise) if otherwise else None,
-        output_field=said(Standing.GOOD).output_field,
+        output_field=said(PolicyHealth.GOOD).output_field,
     )

@@ -9,8 +9,8 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from backups.policies.health import attention, standing
-from backups.policies.states import MOST_RETAINED, SKIPPED, OnMissing
+from backups.policies.health import health, severity
+from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
 from clusters.models import Cluster
 from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import Organization
@@ -34,7 +34,7 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def with_standing(self) -> Self:
         """How each stands, and how soon somebody should look at it."""
         runs, now = PolicyRun.objects.all(), timezone.now()
-        return self.annotate(standing=standing(runs, now), attention=attention(runs, now))
+        return self.annotate(health=health(runs, now), severity=severity(runs, now))
 
     def with_ended_run(self) -> Self:
         """`ended_run_id`: the newest that does not go on any more, by which it is judged."""
@@ -55,7 +55,7 @@ class BackupPolicy(models.Model):
     schedule_cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")
     retention_count = models.PositiveSmallIntegerField(
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_RETAINED)]
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_COUNT)]
     )
     is_active = models.BooleanField(default=True)
     db_name = models.CharField(max_length=255, default="default")
@@ -77,18 +77,19 @@ class BackupPolicy(models.Model):
         ordering = ["-created_at", "-policy_id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(retention_count__gte=1) & Q(retention_count__lte=MOST_RETAINED),
-                name="policy_retains_some",
+                condition=Q(retention_count__gte=1) & Q(retention_count__lte=MAX_RETENTION_COUNT),
+                name="policy_retention_count_check",
             ),
             models.CheckConstraint(
-                condition=Q(is_active=True) | Q(next_run_at=None), name="a_paused_policy_plans_none"
+                condition=Q(is_active=True) | Q(next_run_at=None),
+                name="policy_paused_without_next_run_check",
             ),
             models.CheckConstraint(
                 condition=Q(is_active=False) | Q(next_run_at__isnull=False),
-                name="an_active_policy_plans_one",
+                name="policy_active_next_run_check",
             ),
             models.CheckConstraint(
-                condition=Q(on_missing__in=OnMissing.values), name="policy_on_missing_known"
+                condition=Q(on_missing__in=OnMissing.values), name="policy_on_missing_check"
             ),
         ]
         indexes = [
@@ -116,38 +117,38 @@ class BackupPolicy(models.Model):
 
 
 class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
-    def unsettled(self) -> Self:
+    def retention_pending(self) -> Self:
         """Their backup is under way, or has ended and retention was not applied since."""
-        return self.filter(retained_at=None)
+        return self.filter(retention_applied_at=None)
 
     def ended(self) -> Self:
         """Whatever became of them; skipped ones ended at once."""
         return self.exclude(job__task__state__in=ACTIVE)
 
-    def going(self) -> Self:
-        return self.unsettled().filter(job__task__state__in=ACTIVE)
+    def in_progress(self) -> Self:
+        return self.retention_pending().filter(job__task__state__in=ACTIVE)
 
-    def going_job_of(self, policy_id: str) -> str:
+    def active_job_id(self, policy_id: str) -> str:
         """The job of the run that has not ended; empty where none goes on."""
-        going = self.going().filter(policy=policy_id).order_by()
+        going = self.in_progress().filter(policy=policy_id).order_by()
         return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
 
-    def retain_again(self, policy_id: str) -> int:
+    def request_retention(self, policy_id: str) -> int:
         """Have retention applied once more, although no run has ended: through the newest one that
         made, or should have made, a backup.
         """
         newest = self.filter(policy=policy_id, job__isnull=False).values_list("pk", flat=True)[:1]
         return self.filter(pk__in=list(newest)).update(
-            retained_at=None, retain_again_at=timezone.now()
+            retention_applied_at=None, retention_requested_at=timezone.now()
         )
 
-    def unretained(self) -> Self:
+    def retention_overdue(self) -> Self:
         """They have ended, and retention was not applied since; `waits_since` says for how long."""
-        ended = self.unsettled().filter(job__task__state__in=FINISHED)
+        ended = self.retention_pending().filter(job__task__state__in=FINISHED)
         end = F("job__task__finished_at")
-        return ended.annotate(waits_since=Greatest(Coalesce("retain_again_at", end), end))
+        return ended.annotate(waits_since=Greatest(Coalesce("retention_requested_at", end), end))
 
-    def but_the_last(self) -> Self:
+    def prunable(self) -> Self:
         """Without, of each policy, the run by which people judge it, and the last one with a job,
         through which retention is applied again.
         """
@@ -172,9 +173,9 @@ class PolicyRun(models.Model):
     is_manual = models.BooleanField(default=False)
     """A person or a key asked for it."""
     created_at = models.DateTimeField(auto_now_add=True)
-    retained_at = models.DateTimeField(null=True)
+    retention_applied_at = models.DateTimeField(null=True)
     """When retention was applied after its end."""
-    retain_again_at = models.DateTimeField(null=True)
+    retention_requested_at = models.DateTimeField(null=True)
     """When it was to be applied once more: a lower count, a backup that nobody keeps any more."""
 
     objects = PolicyRunQuerySet.as_manager()
@@ -183,16 +184,18 @@ class PolicyRun(models.Model):
         ordering = ["-planned_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["policy", "planned_at"], name="one_run_for_each_planned_instant"
+                fields=["policy", "planned_at"], name="run_policy_planned_at_unique"
             ),
             models.CheckConstraint(
                 condition=Q(job__isnull=False) | ~Q(skip_reason=""),
-                name="a_run_without_a_job_says_why",
+                name="run_job_or_skip_reason_check",
             ),
         ]
         indexes = [
             models.Index(
-                fields=["policy"], condition=Q(retained_at__isnull=True), name="run_unsettled"
+                fields=["policy"],
+                condition=Q(retention_applied_at__isnull=True),
+                name="run_retention_pending_idx",
             ),
             models.Index(fields=["created_at"], name="run_age"),
         ]

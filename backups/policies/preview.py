@@ -13,12 +13,12 @@ from backups.policies.models import BackupPolicy
 from backups.policies.pruning import backups_of, verdicts_on
 from vbase_console.core.errors import InvalidArgument
 
-MOST_RUNS = 100
-LAST_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
+MAX_PREVIEW_RUNS = 100
+MAX_PREVIEW_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Judged:
+class RetentionPreview:
     """A backup, and what retention would do with it."""
 
     backup_name: str
@@ -33,8 +33,8 @@ class Preview:
     runs: list[datetime]
     local_runs: list[datetime]
     """The same instants as clocks in the policy's zone show them."""
-    would_keep: list[Judged]
-    would_expire: list[Judged]
+    would_keep: list[RetentionPreview]
+    would_expire: list[RetentionPreview]
 
 
 def preview(
@@ -65,21 +65,26 @@ def preview(
 
 
 def _check_range(start_at: datetime | None, count: int) -> None:
-    if not 1 <= count <= MOST_RUNS:
-        raise InvalidArgument(field_errors={"count": [f"Ask for 1 to {MOST_RUNS} runs."]})
-    if start_at is not None and not LAST_START.replace(year=1970) <= start_at <= LAST_START:
+    if not 1 <= count <= MAX_PREVIEW_RUNS:
+        raise InvalidArgument(field_errors={"count": [f"Ask for 1 to {MAX_PREVIEW_RUNS} runs."]})
+    if (
+        start_at is not None
+        and not MAX_PREVIEW_START.replace(year=1970) <= start_at <= MAX_PREVIEW_START
+    ):
         text = "Give an instant between 1970 and 2200."
         raise InvalidArgument(field_errors={"startAt": [text]})
 
 
-def _judged(policy: BackupPolicy, count: int) -> tuple[list[Judged], list[Judged]]:
+def _judged(
+    policy: BackupPolicy, count: int
+) -> tuple[list[RetentionPreview], list[RetentionPreview]]:
     backups = backups_of(policy)
     verdicts = verdicts_on(policy, backups, count)
-    kept: list[Judged] = []
-    expired: list[Judged] = []
+    kept: list[RetentionPreview] = []
+    expired: list[RetentionPreview] = []
     for backup in backups:
         verdict = verdicts[backup.backup_id]
-        judged = Judged(
+        judged = RetentionPreview(
             backup_name=backup.name,
             backup_id=backup.backup_id,
             created_at=backup.created_at,

@@ -12,29 +12,32 @@ from django.utils import timezone
 
 from backups.models import Backup, BackupQuerySet
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.retention import Candidate, Verdict, decide
+from backups.policies.retention import Candidate, RetentionDecision, decide
 from backups.services.backups import delete_backup
 from backups.services.locks import hold_cluster
 from backups.states import BackupStatus
 from vbase_console.core.errors import ConsoleError
-from vbase_console.core.log_throttle import Seldom
+from vbase_console.core.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SECONDS = 20.0
+SWEEP_TIMEOUT_SECONDS = 20.0
 BACKUPS_AT_ONCE = 50
 """In one transaction: meanwhile nobody else asks anything of their cluster."""
 
-_told = Seldom(minutes=60)
+_throttle = LogThrottle(minutes=60)
 
 
 def prune_ended() -> int:
     """Apply the retention of policies a run of which has ended; answers how many backups go."""
     ids = list(
-        PolicyRun.objects.unretained().order_by().values_list("policy_id", flat=True).distinct()
+        PolicyRun.objects.retention_overdue()
+        .order_by()
+        .values_list("policy_id", flat=True)
+        .distinct()
     )
     random.shuffle(ids)  # Those that cannot be served now are in nobody's way.
-    gone, until = 0, time.monotonic() + LONGEST_SECONDS
+    gone, until = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS
     for policy_id in ids:
         if time.monotonic() > until:
             break
@@ -47,10 +50,10 @@ def _served(policy_id: str) -> int:
     try:
         gone = _applied(policy_id)
     except Exception as error:
-        if _told.is_news(policy_id, error):
+        if _throttle.should_log(policy_id, error):
             logger.exception("%s: its retention could not be applied", policy_id)
         return 0
-    _told.forget(policy_id)
+    _throttle.reset(policy_id)
     return gone
 
 
@@ -59,7 +62,9 @@ def _applied(policy_id: str) -> int:
     for the next time.
     """
     runs = list(
-        PolicyRun.objects.unretained().filter(policy_id=policy_id).values_list("pk", flat=True)
+        PolicyRun.objects.retention_overdue()
+        .filter(policy_id=policy_id)
+        .values_list("pk", flat=True)
     )
     policy = BackupPolicy.objects.filter(pk=policy_id).select_related("cluster").first()
     return prune(policy, settles=runs) if policy else 0
@@ -91,7 +96,9 @@ def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]
         return 0, 0
     gone, left = _pruned(held)
     if not left:
-        PolicyRun.objects.unretained().filter(pk__in=settles).update(retained_at=timezone.now())
+        PolicyRun.objects.retention_overdue().filter(pk__in=settles).update(
+            retention_applied_at=timezone.now()
+        )
     return gone, left
 
 
@@ -117,7 +124,9 @@ def _of(policy: BackupPolicy) -> BackupQuerySet:
     return available.filter(cluster=policy.cluster_id, policy_id=policy.policy_id)
 
 
-def verdicts_on(policy: BackupPolicy, backups: Sequence[Backup], count: int) -> dict[str, Verdict]:
+def verdicts_on(
+    policy: BackupPolicy, backups: Sequence[Backup], count: int
+) -> dict[str, RetentionDecision]:
     candidates = [candidate(backup) for backup in backups]
     return decide(candidates, policy_id=policy.policy_id, count=count)
 
@@ -128,25 +137,25 @@ def candidate(backup: Backup) -> Candidate:
         policy_id=backup.policy_id,
         created_at=backup.created_at,
         rows={each["name"]: each["rowCount"] for each in backup.collections},
-        chosen=(backup.db_name, *sorted(backup.chosen)),
+        chosen=(backup.db_name, *sorted(backup.requested_collections)),
         is_available=backup.status == BackupStatus.AVAILABLE,
-        is_complete=not backup.missing,
+        is_complete=not backup.omissions,
         is_damaged=backup.is_damaged,
         is_pinned=backup.pinned,
-        is_held=backup.is_held,
+        retention_hold=backup.retention_hold,
         verified_at=backup.verified_at,
         proven_at=backup.proven_at,
     )
 
 
-def _remember_held(backups: Sequence[Backup], verdicts: dict[str, Verdict]) -> None:
+def _remember_held(backups: Sequence[Backup], verdicts: dict[str, RetentionDecision]) -> None:
     held = [
         backup.pk
         for backup in backups
-        if verdicts[backup.backup_id].holds and backup.is_held is None
+        if verdicts[backup.backup_id].holds and backup.retention_hold is None
     ]
     if held:
-        Backup.objects.filter(pk__in=held, is_held=None).update(is_held=True)
+        Backup.objects.filter(pk__in=held, retention_hold=None).update(retention_hold=True)
 
 
 def _deleted(backup: Backup, policy_id: str) -> bool:

@@ -30,7 +30,7 @@ class Candidate:
     is_damaged: bool = False
     """Something of it is not as it was sealed, so that it cannot be counted on."""
     is_pinned: bool = False
-    is_held: bool | None = None
+    retention_hold: bool | None = None
     """Fuller than its successor and kept for it: until somebody releases it, which makes it False.
     """
     verified_at: datetime | None = None
@@ -46,14 +46,16 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RetentionDecision:
     keep: bool
     reason: str
     holds: bool = False
     """Kept because its successor holds less, which is to be remembered."""
 
 
-def decide(backups: Iterable[Candidate], *, policy_id: str, count: int) -> dict[str, Verdict]:
+def decide(
+    backups: Iterable[Candidate], *, policy_id: str, count: int
+) -> dict[str, RetentionDecision]:
     """What becomes of each. Only complete backups of this policy count; whatever does not count is
     in doubt kept.
     """
@@ -63,13 +65,13 @@ def decide(backups: Iterable[Candidate], *, policy_id: str, count: int) -> dict[
     return verdicts | _decide_own(own, count)
 
 
-def _not_ours(backup: Candidate, policy_id: str) -> Verdict:
+def _not_ours(backup: Candidate, policy_id: str) -> RetentionDecision:
     if backup.policy_id != policy_id:
-        return Verdict(keep=True, reason="kept: not of this policy")
-    return Verdict(keep=True, reason="kept: not available")
+        return RetentionDecision(keep=True, reason="kept: not of this policy")
+    return RetentionDecision(keep=True, reason="kept: not available")
 
 
-def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, Verdict]:
+def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, RetentionDecision]:
     held, last_proven = _held(newest_first), _last_proven(newest_first)
     verdicts, rank = {}, 0
     for backup in newest_first:
@@ -80,29 +82,33 @@ def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, Verd
     return verdicts
 
 
-def _protected(backup: Candidate, held: set[str], last_proven: Mapping[str, str]) -> Verdict | None:
+def _protected(
+    backup: Candidate, held: set[str], last_proven: Mapping[str, str]
+) -> RetentionDecision | None:
     if backup.is_pinned:
-        return Verdict(keep=True, reason="kept: pinned", holds=backup.backup_id in held)
+        return RetentionDecision(keep=True, reason="kept: pinned", holds=backup.backup_id in held)
     if backup.backup_id in last_proven:
         reason = f"kept: {last_proven[backup.backup_id]}"
-        return Verdict(keep=True, reason=reason, holds=backup.backup_id in held)
+        return RetentionDecision(keep=True, reason=reason, holds=backup.backup_id in held)
     if backup.backup_id in held:
         reason = "kept: fuller than the one after it, until it is released"
-        return Verdict(keep=True, reason=reason, holds=True)
+        return RetentionDecision(keep=True, reason=reason, holds=True)
     return None
 
 
-def _by_rank(backup: Candidate, rank: int, count: int) -> Verdict:
+def _by_rank(backup: Candidate, rank: int, count: int) -> RetentionDecision:
     if not backup.counts:
         lacks, others = ("damaged", "are whole") if backup.is_damaged else ("not complete", "are")
         if rank < count:
-            return Verdict(
+            return RetentionDecision(
                 keep=True, reason=f"kept: {lacks}, but fewer than {count} newer {others}"
             )
-        return Verdict(keep=False, reason=f"expired: {lacks}, and {count} newer ones {others}")
+        return RetentionDecision(
+            keep=False, reason=f"expired: {lacks}, and {count} newer ones {others}"
+        )
     if rank <= count:
-        return Verdict(keep=True, reason=f"kept: newest {count}")
-    return Verdict(keep=False, reason=f"expired: {ordinal(rank)} newest")
+        return RetentionDecision(keep=True, reason=f"kept: newest {count}")
+    return RetentionDecision(keep=False, reason=f"expired: {ordinal(rank)} newest")
 
 
 def _last_proven(newest_first: Sequence[Candidate]) -> dict[str, str]:
@@ -122,11 +128,11 @@ def _held(newest_first: Sequence[Candidate]) -> set[str]:
     found so earlier.
     """
     complete = [each for each in newest_first if each.counts]
-    held = {each.backup_id for each in newest_first if each.is_held}
+    held = {each.backup_id for each in newest_first if each.retention_hold}
     for chosen in {each.chosen for each in complete}:
         alike = [each for each in complete if each.chosen == chosen]
         for later, earlier in pairwise(alike):
-            if earlier.is_held is None and _holds_less(later, earlier):
+            if earlier.retention_hold is None and _holds_less(later, earlier):
                 held.add(earlier.backup_id)
     return held
 

@@ -7,22 +7,22 @@ from datetime import datetime, timedelta, tzinfo
 
 from backups.policies.cron import Cron, next_after
 
-TIME_TO_FINISH = timedelta(hours=2)
+RUN_DURATION_ALLOWANCE = timedelta(hours=2)
 """A run that was planned has so long to be done, or until the next one is planned: a daily backup
 that failed shows in the same night, and one that takes an hour is no alarm.
 """
 
 
-def ends_at(cron: Cron, zone: tzinfo, newest_at: datetime) -> datetime:
+def rpo_deadline(cron: Cron, zone: tzinfo, newest_at: datetime) -> datetime:
     """Until when a backup of `newest_at` is as new as the schedule promises.
 
     The first instant planned after it should have brought a newer one.
     """
     planned = next_after(cron, zone, newest_at)
     following = next_after(cron, zone, planned)
-    return min(following, planned + TIME_TO_FINISH)
+    return min(following, planned + RUN_DURATION_ALLOWANCE)
 
 
-def takes(chosen: Collection[str], name: str) -> bool:
+def covers(chosen: Collection[str], name: str) -> bool:
     """Whether a policy for these collections takes this one; none chosen: every one."""
     return not chosen or name in chosen

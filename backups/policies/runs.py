@@ -42,14 +42,14 @@ def start_run(
         skip_reason=reason,
         is_catch_up=is_catch_up,
         is_manual=is_manual,
-        retained_at=None if job else timezone.now(),
+        retention_applied_at=None if job else timezone.now(),
     )
     _move_on(policy, last_run=run, next_run_at=next_run_at or policy.next_run_at)
     beat_mirror.copy_last_run(policy.policy_id, run.created_at)
     return run
 
 
-def why_no_run(cluster: Cluster) -> str:
+def skip_reason(cluster: Cluster) -> str:
     """Why a run would be skipped now; empty where it would not. One that nobody could look at for a
     while is neither RUNNING nor on its way there, although a person may try it.
     """
@@ -73,10 +73,10 @@ def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime
 
 
 def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
-    going = PolicyRun.objects.going_job_of(policy.policy_id)
+    going = PolicyRun.objects.active_job_id(policy.policy_id)
     if going:
         return None, f"{going}, the run before, has not ended."
-    reason = why_no_run(policy.cluster)
+    reason = skip_reason(policy.cluster)
     if reason:
         return None, reason
     try:
@@ -100,6 +100,6 @@ def _request(policy: BackupPolicy) -> BackupRequest:
         name=default_name(policy.db_name),
         db_name=policy.db_name,
         policy_id=policy.policy_id,
-        chosen=policy.collection_names,
+        requested_collections=policy.collection_names,
     )
     return BackupRequest(backup=backup, collection_names=policy.collection_names)

@@ -19,7 +19,7 @@ from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.states import OnMissing
-from backups.protection.coverage import judge
+from backups.protection.coverage import update_coverage
 from backups.services.locks import hold_backup, require_available
 from clusters.admission import refuse_ending, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
@@ -95,7 +95,7 @@ def create_policy(
     policy.next_run_at = _next_run_at(policy, _checked(policy))
     policy.save(force_insert=True)
     beat_mirror.mirror(policy)
-    judge(policy.cluster_id)
+    update_coverage(policy.cluster_id)
     return policy
 
 
@@ -149,7 +149,7 @@ def delete_policy(policy: BackupPolicy) -> BackupPolicy:
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
     beat_mirror.remove(policy_id)
     policy.delete()
-    judge(policy.cluster_id)
+    update_coverage(policy.cluster_id)
     policy.policy_id = policy_id
     return policy
 
@@ -168,7 +168,7 @@ def deactivate_policies_of(cluster: Cluster) -> int:
 def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     """A run beside the schedule, which goes on as it was; for a paused policy, too."""
     policy = _hold(policy)
-    going = PolicyRun.objects.going_job_of(policy.policy_id)
+    going = PolicyRun.objects.active_job_id(policy.policy_id)
     if going:
         raise Aborted(f"{going} still runs for this policy; wait for its end.")
     refuse_ending(policy.cluster, "a run", unfinished(policy.cluster))
@@ -184,9 +184,9 @@ def release_backup(backup: Backup) -> Backup:
     """Let retention treat it like any other, although its successor holds less."""
     held = hold_backup(backup)
     require_available(held)
-    held.is_held = False
-    held.save(update_fields=["is_held"])
-    PolicyRun.objects.retain_again(held.policy_id)
+    held.retention_hold = False
+    held.save(update_fields=["retention_hold"])
+    PolicyRun.objects.request_retention(held.policy_id)
     return held
 
 
@@ -197,9 +197,9 @@ def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
         _pause(policy)
     else:
         _plan(policy, anew=bool(changed.keys() & {"schedule_cron", "timezone", "is_active"}))
-    judge(policy.cluster_id)
+    update_coverage(policy.cluster_id)
     if "retention_count" in changed:
-        PolicyRun.objects.retain_again(policy.policy_id)
+        PolicyRun.objects.request_retention(policy.policy_id)
     return policy
 
 

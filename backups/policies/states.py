@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import models
 
-MOST_RETAINED = 1000
+MAX_RETENTION_COUNT = 1000
 
 
 class OnMissing(models.TextChoices):
@@ -17,16 +17,16 @@ class OnMissing(models.TextChoices):
     """Take the others; such a backup is not complete and no retention counts it."""
 
 
-class Fate(models.TextChoices):
+class RetentionOutcome(models.TextChoices):
     """What retention does with a backup of the policy."""
 
-    STAYS = "STAYS"
-    GOES = "GOES"
+    KEEP = "KEEP"
+    EXPIRE = "EXPIRE"
 
 
 OVERDUE_AFTER = timedelta(seconds=30)
 """So long after its instant a run that nobody has begun is late."""
-UNRETAINED_AFTER = timedelta(minutes=5)
+RETENTION_OVERDUE_AFTER = timedelta(minutes=5)
 """So long after a run retention was applied, many times over."""
 SKIPPED = "SKIPPED"
 """The status of a run that was due and made no backup; any other status is its task's."""

@@ -44,8 +44,8 @@ def sweep_runs() -> int:
     that runs seldom, or no more, the last ones stay.
     """
     oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
-    past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retained_at=None)
-    return batch_delete.remove(past.but_the_last().order_by("created_at"))
+    past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retention_applied_at=None)
+    return batch_delete.remove(past.prunable().order_by("created_at"))
 
 
 @shared_task(name="vbase.sweep.retention")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
-from backups.policies.states import MOST_RETAINED, OnMissing
+from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 from clusters.milvus_names import (
     RESERVED_PREFIX,
     Kind,
@@ -17,7 +17,7 @@ from clusters.milvus_names import (
 from vbase_console.core.errors import InvalidArgument
 
 
-class Refusals:
+class FieldErrors:
     """All that is wrong with a request, field by field, said at once."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ def check(
     on_missing: str = OnMissing.FAIL,
 ) -> Cron:
     """The schedule; `InvalidArgument` naming every field that is not right."""
-    refusals = Refusals()
+    refusals = FieldErrors()
     cron = _schedule(refusals, schedule_cron, timezone)
-    if isinstance(retention_count, bool) or not 1 <= retention_count <= MOST_RETAINED:
-        refusals.add("retentionCount", f"Keep 1 to {MOST_RETAINED} backups.")
+    if isinstance(retention_count, bool) or not 1 <= retention_count <= MAX_RETENTION_COUNT:
+        refusals.add("retentionCount", f"Keep 1 to {MAX_RETENTION_COUNT} backups.")
     if unnamable := refusal_of_any_server(Kind.DATABASE, db_name):
         refusals.add("dbName", unnamable)
     for name in collection_names:
@@ -58,7 +58,7 @@ def check(
     return cron
 
 
-def _schedule(refusals: Refusals, text: str, zone: str) -> Cron:
+def _schedule(refusals: FieldErrors, text: str, zone: str) -> Cron:
     try:
         zone_of(zone)
     except BadZone as error:
@@ -70,7 +70,7 @@ def _schedule(refusals: Refusals, text: str, zone: str) -> Cron:
     return parse("@daily")  # never seen: the refusal is raised
 
 
-def _check_collection(refusals: Refusals, name: str) -> None:
+def _check_collection(refusals: FieldErrors, name: str) -> None:
     if is_reserved(name):
         text = f"{shown(name)}: names that begin with {RESERVED_PREFIX} are the console's own."
         refusals.add("collectionNames", text)

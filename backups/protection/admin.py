@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.models import InventoryScan, KnownCollection
 from vbase_console.core.admin import ReadOnlyAdmin
 
 
@@ -16,7 +16,7 @@ class KnownCollectionAdmin(ReadOnlyAdmin):
         "cluster",
         "organization",
         "policy",
-        "stale_from",
+        "rpo_deadline",
         "newest_backup",
         "proven_backup",
         "seen_at",
@@ -27,9 +27,16 @@ class KnownCollectionAdmin(ReadOnlyAdmin):
     search_help_text = "Collection, cluster id, organization name"
 
 
-@admin.register(ClusterLook)
+@admin.register(InventoryScan)
 class ClusterLookAdmin(ReadOnlyAdmin):
-    list_display = ["cluster", "organization", "seen_at", "next_at", "failures", "problem"]
+    list_display = [
+        "cluster",
+        "organization",
+        "scanned_at",
+        "next_scan_at",
+        "failures",
+        "error_message",
+    ]
     list_select_related = ["cluster", "organization"]
     list_filter = ["organization"]
     search_fields = ["^cluster__cluster_id", "cluster__name", "organization__name"]

@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING
 from django.db.models import F, Q
 from django.utils import timezone
 
-from backups.connections import connected
-from backups.discovery import answering
-from backups.protection.inventory import LONGEST_PAUSE, forget_deleted, note, note_problem
-from backups.protection.models import ClusterLook
+from backups.connections import connect
+from backups.discovery import translate_errors
+from backups.protection.inventory import (
+    MAX_SCAN_BACKOFF,
+    record_scan,
+    record_scan_failure,
+    remove_deleted_clusters,
+)
+from backups.protection.models import InventoryScan
 from clusters.drivers.base import DriverError
 from clusters.milvus_names import is_reserved
 from clusters.models import Cluster
@@ -40,7 +45,7 @@ SCAN_TIMEOUT_SECONDS = 5.0
 
 def seen_in(cluster: Cluster) -> Seen:
     """Rows are not counted: on some servers that means reading them."""
-    with answering(), connected(cluster, "default") as client:
+    with translate_errors(), connect(cluster, "default") as client:
         until = time.monotonic() + SCAN_TIMEOUT_SECONDS
         client.quick_seconds = SCAN_TIMEOUT_SECONDS
         return {name: _collections_of(client, name, until) for name in client.databases()}
@@ -54,10 +59,10 @@ def _collections_of(client: Client, database: str, until: float) -> list[str]:
     return [name for name in there if not is_reserved(name)]
 
 
-AT_ONCE = 8
-EACH_ROUND = 100
+PARALLEL_SCANS = 8
+CLUSTERS_PER_ROUND = 100
 SWEEP_TIMEOUT_SECONDS = 20.0
-CLAIMED_FOR = timedelta(seconds=60)
+CLAIM_TIMEOUT = timedelta(seconds=60)
 """A sweep that was killed keeps the others away no longer than this."""
 
 _scanning = threading.Lock()
@@ -72,7 +77,7 @@ def scan_due() -> int:
     if not _scanning.acquire(blocking=False):
         return 0
     try:
-        forget_deleted()
+        remove_deleted_clusters()
         return _scan_due()
     finally:
         _scanning.release()
@@ -81,10 +86,10 @@ def scan_due() -> int:
 def _scan_due() -> int:
     _correct_next_scans()
     due, asked = _due(), 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_SCANS) as pool:
         going: dict[Future[Seen], Cluster] = {}
         while True:
-            for cluster in islice(due, AT_ONCE - len(going)):
+            for cluster in islice(due, PARALLEL_SCANS - len(going)):
                 going[pool.submit(seen_in, cluster)] = cluster
             if not going:
                 return asked
@@ -96,16 +101,22 @@ def _scan_due() -> int:
 def _correct_next_scans() -> None:
     """Nothing is planned for later than the longest pause, unless the clock was set back."""
     now = timezone.now()
-    impossible = ClusterLook.objects.filter(next_at__gt=now + max(LONGEST_PAUSE, CLAIMED_FOR))
-    impossible.update(next_at=now)
+    impossible = InventoryScan.objects.filter(
+        next_scan_at__gt=now + max(MAX_SCAN_BACKOFF, CLAIM_TIMEOUT)
+    )
+    impossible.update(next_scan_at=now)
 
 
 def _due() -> Iterator[Cluster]:
     """Claimed one by one as somebody has time for them, until the round has lasted long enough."""
     now, until = timezone.now(), time.monotonic() + SWEEP_TIMEOUT_SECONDS
     running = Cluster.objects.should_run().filter(condition=Condition.RUNNING)
-    due = running.filter(Q(look=None) | Q(look__next_at__lte=now)).select_related("look")
-    for cluster in due.order_by(F("look__next_at").asc(nulls_first=True), "pk")[:EACH_ROUND]:
+    due = running.filter(
+        Q(inventory_scan=None) | Q(inventory_scan__next_scan_at__lte=now)
+    ).select_related("inventory_scan")
+    for cluster in due.order_by(F("inventory_scan__next_scan_at").asc(nulls_first=True), "pk")[
+        :CLUSTERS_PER_ROUND
+    ]:
         if time.monotonic() > until:
             return
         if _claimed(cluster, now):
@@ -113,20 +124,22 @@ def _due() -> Iterator[Cluster]:
 
 
 def _claimed(cluster: Cluster, now: datetime) -> bool:
-    look, created = ClusterLook.objects.get_or_create(
+    look, created = InventoryScan.objects.get_or_create(
         cluster=cluster,
-        defaults={"organization_id": cluster.organization_id, "next_at": now + CLAIMED_FOR},
+        defaults={"organization_id": cluster.organization_id, "next_scan_at": now + CLAIM_TIMEOUT},
     )
-    free = ClusterLook.objects.filter(pk=cluster.pk, next_at=look.next_at, next_at__lte=now)
-    return created or bool(free.update(next_at=now + CLAIMED_FOR))
+    free = InventoryScan.objects.filter(
+        pk=cluster.pk, next_scan_at=look.next_scan_at, next_scan_at__lte=now
+    )
+    return created or bool(free.update(next_scan_at=now + CLAIM_TIMEOUT))
 
 
 def _note(cluster: Cluster, done: Future[Seen]) -> None:
     """One that cannot be asked or noted is in nobody's way."""
     try:
-        note(cluster, done.result())
+        record_scan(cluster, done.result())
     except (ConsoleError, DriverError) as error:
-        note_problem(cluster, str(error))
+        record_scan_failure(cluster, str(error))
     except Exception as error:
         logger.exception("%s could not be looked at", cluster.cluster_id)
-        note_problem(cluster, f"The console failed to look at it: {type(error).__name__}.")
+        record_scan_failure(cluster, f"The console failed to look at it: {type(error).__name__}.")

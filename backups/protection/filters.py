@@ -9,7 +9,7 @@ from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.expressions import OrderBy
 from django.utils import timezone
 
-from vbase_console.web.lists import EVERY, FilterForm
+from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 STATES = {"uncovered": "Uncovered", "stale": "Stale", "covered": "Covered"}
 
@@ -18,11 +18,11 @@ class ProtectionFilter(FilterForm):
     q = forms.CharField(label="Collection", required=False, max_length=255)
     cluster = forms.CharField(required=False, max_length=64)
     db_name = forms.CharField(label="Database", required=False, max_length=255)
-    state = forms.ChoiceField(required=False, choices=[*EVERY, *STATES.items()])
+    state = forms.ChoiceField(required=False, choices=[*ANY_CHOICE, *STATES.items()])
 
     SEARCHED = ("name__icontains",)
-    SORTS = ("attention", "name", "cluster__name", "newest_backup__created_at")
-    FIRST = "attention"  # what nobody takes, then what is stale
+    SORTS = ("severity", "name", "cluster__name", "newest_backup__created_at")
+    FIRST = "severity"  # what nobody takes, then what is stale
     TIES = ("cluster__name", "db_name", "name", "pk")
 
     @property
@@ -40,7 +40,7 @@ class ProtectionFilter(FilterForm):
         if text := self.text("cluster"):
             ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
             rows = rows.filter(Q(cluster__name__icontains=text) | ids)
-        judged: QuerySet[Any] = rows.annotate(attention=_attention(now))
+        judged: QuerySet[Any] = rows.annotate(severity=_severity(now))
         return judged
 
     def ordering(self) -> OrderBy:
@@ -49,10 +49,10 @@ class ProtectionFilter(FilterForm):
         return field.desc(nulls_last=True) if descending else field.asc(nulls_first=True)
 
 
-def _attention(now: Any) -> Case:
+def _severity(now: Any) -> Case:
     return Case(
         When(policy__isnull=True, then=Value(0)),
-        When(stale_from__lte=now, then=Value(1)),
+        When(rpo_deadline__lte=now, then=Value(1)),
         default=Value(2),
         output_field=IntegerField(),
     )

@@ -12,22 +12,22 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
-from backups.protection.coverage import Key, judge
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.coverage import Key, update_coverage
+from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.states import ENDED, ServiceStatus
 
-MOST_KEPT = 10_000
+MAX_COLLECTIONS_PER_CLUSTER = 10_000
 """Collections of one cluster; what is beyond is counted."""
-LOOK_EVERY = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(minutes=5)
+SCAN_INTERVAL = timedelta(minutes=1)
+MAX_SCAN_BACKOFF = timedelta(minutes=5)
 """One that does not answer is asked less and less often, down to this."""
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @transaction.atomic
-def note(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: bool = True) -> None:
+def record_scan(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: bool = True) -> None:
     """What was seen is what is there: in all of the cluster, or (not `whole`) in the databases
     that are named.
     """
@@ -38,28 +38,31 @@ def note(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: bool = T
     known = KnownCollection.objects.filter(cluster=cluster)
     if not whole:
         known = known.filter(db_name__in=list(seen))
-    _replace(cluster, dict(_keyed(known)), there[:MOST_KEPT], now)
+    _replace(cluster, dict(_keyed(known)), there[:MAX_COLLECTIONS_PER_CLUSTER], now)
     if whole:
-        _answered(cluster, now, unlisted=max(0, len(there) - MOST_KEPT))
-    judge(cluster.pk)
+        _answered(cluster, now, omitted_count=max(0, len(there) - MAX_COLLECTIONS_PER_CLUSTER))
+    update_coverage(cluster.pk)
 
 
 @transaction.atomic
-def note_problem(cluster: Cluster, problem: str) -> None:
+def record_scan_failure(cluster: Cluster, problem: str) -> None:
     """It could not be asked: the longer that lasts the less often it is tried."""
-    look = ClusterLook.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
+    look = InventoryScan.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
     if look is None:
         return
     look.failures = min(look.failures + 1, 100)
-    look.problem = problem
-    pause = min(LOOK_EVERY * 2 ** min(look.failures, 10), LONGEST_PAUSE)
-    look.next_at = timezone.now() + pause
-    look.save(update_fields=["failures", "problem", "next_at"])
+    look.error_message = problem
+    pause = min(SCAN_INTERVAL * 2 ** min(look.failures, 10), MAX_SCAN_BACKOFF)
+    look.next_scan_at = timezone.now() + pause
+    look.save(update_fields=["failures", "error_message", "next_scan_at"])
 
 
 def _note_captured(backup: Backup) -> None:
     """It was there at that instant; what has gone since then is noticed at the next look."""
-    if KnownCollection.objects.filter(cluster=backup.cluster_id).count() >= MOST_KEPT:
+    if (
+        KnownCollection.objects.filter(cluster=backup.cluster_id).count()
+        >= MAX_COLLECTIONS_PER_CLUSTER
+    ):
         return
     known = KnownCollection.objects.filter(cluster=backup.cluster_id, db_name=backup.db_name)
     names = {each["name"] for each in backup.collections} - {each.name for each in known}
@@ -67,29 +70,29 @@ def _note_captured(backup: Backup) -> None:
     _insert(backup.cluster, there, backup.created_at)
 
 
-def follow_job(job: BackupJob, *, succeeded: bool) -> None:
+def on_job_finished(job: BackupJob, *, succeeded: bool) -> None:
     """What a job's end means here, in the transaction that ends it and holds the cluster's row."""
     backup = Backup.objects.select_related("cluster").get(pk=job.backup_id)
     if succeeded and job.job_type == JobKind.BACKUP:
         _note_captured(backup)
     if job.job_type == JobKind.RESTORE:
-        ClusterLook.objects.filter(pk=job.cluster_id).update(next_at=timezone.now())
+        InventoryScan.objects.filter(pk=job.cluster_id).update(next_scan_at=timezone.now())
         # The target's row is held: two that wait for each other's source would wait for ever.
         transaction.on_commit(partial(_judge_alone, backup.cluster), robust=True)
     else:
-        judge(backup.cluster_id)
+        update_coverage(backup.cluster_id)
 
 
 @transaction.atomic
 def _judge_alone(cluster: Cluster) -> None:
     if _held(cluster):
-        judge(cluster.pk)
+        update_coverage(cluster.pk)
 
 
-def forget_deleted() -> int:
+def remove_deleted_clusters() -> int:
     """What was deleted with its cluster cannot be lost any more."""
     gone = {"cluster__status": ServiceStatus.DELETED}
-    ClusterLook.objects.filter(**gone).delete()
+    InventoryScan.objects.filter(**gone).delete()
     return KnownCollection.objects.filter(**gone).delete()[0]
 
 
@@ -126,22 +129,22 @@ def _insert(cluster: Cluster, there: Sequence[Key], seen_at: datetime) -> None:
         )
         for db_name, name in there
     )
-    KnownCollection.objects.bulk_create(rows, batch_size=AT_ONCE, ignore_conflicts=True)
+    KnownCollection.objects.bulk_create(rows, batch_size=BATCH_SIZE, ignore_conflicts=True)
 
 
-def _answered(cluster: Cluster, now: datetime, *, unlisted: int) -> None:
+def _answered(cluster: Cluster, now: datetime, *, omitted_count: int) -> None:
     facts = {
-        "next_at": now + LOOK_EVERY,
-        "seen_at": now,
+        "next_scan_at": now + SCAN_INTERVAL,
+        "scanned_at": now,
         "failures": 0,
-        "problem": "",
-        "unlisted": unlisted,
+        "error_message": "",
+        "omitted_count": omitted_count,
     }
     own = {"organization_id": cluster.organization_id}
-    ClusterLook.objects.update_or_create(
+    InventoryScan.objects.update_or_create(
         cluster=cluster, defaults=facts, create_defaults=facts | own
     )
 
 
 def _in_batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE))
+    return (pks[start : start + BATCH_SIZE] for start in range(0, len(pks), BATCH_SIZE))

@@ -25,14 +25,14 @@ class KnownCollectionQuerySet(TenantQuerySet["KnownCollection"]):
         return self.filter(policy__isnull=True)
 
     def stale(self, now: datetime) -> Self:
-        return self.covered().filter(stale_from__lte=now)
+        return self.covered().filter(rpo_deadline__lte=now)
 
     def figures(self, now: datetime) -> dict[str, int]:
         """How many are covered, of them stale, and uncovered: one query, however many there are."""
         covered = Q(policy__isnull=False)
         counted = self.order_by().aggregate(
             covered=Count("pk", filter=covered),
-            stale=Count("pk", filter=covered & Q(stale_from__lte=now)),
+            stale=Count("pk", filter=covered & Q(rpo_deadline__lte=now)),
             uncovered=Count("pk", filter=~covered),
         )
         return {name: int(count) for name, count in counted.items()}
@@ -56,7 +56,7 @@ class KnownCollection(models.Model):
         "policies.BackupPolicy", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     """Of the active policies that take it the one whose promise ends first; none: uncovered."""
-    stale_from = models.DateTimeField(null=True)
+    rpo_deadline = models.DateTimeField(null=True)
     """When that promise ends, unless a newer backup holds it by then."""
     newest_backup = models.ForeignKey(
         "backups.Backup", null=True, on_delete=models.SET_NULL, related_name="+"
@@ -73,7 +73,7 @@ class KnownCollection(models.Model):
         ordering = ["cluster", "db_name", "name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["cluster", "db_name", "name"], name="one_row_per_known_collection"
+                fields=["cluster", "db_name", "name"], name="known_collection_cluster_name_unique"
             )
         ]
 
@@ -81,20 +81,20 @@ class KnownCollection(models.Model):
         return f"{self.db_name}.{self.name} of {self.cluster_id}"
 
 
-class ClusterLook(models.Model):
+class InventoryScan(models.Model):
     """When a cluster was last asked what it has, how that went, and when it is asked again."""
 
     cluster = models.OneToOneField(
-        Cluster, primary_key=True, on_delete=models.CASCADE, related_name="look"
+        Cluster, primary_key=True, on_delete=models.CASCADE, related_name="inventory_scan"
     )
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
-    next_at = models.DateTimeField(db_index=True)
-    seen_at = models.DateTimeField(null=True)
+    next_scan_at = models.DateTimeField(db_index=True)
+    scanned_at = models.DateTimeField(null=True)
     """When it answered last; what is known of it is as old as this."""
     failures = models.PositiveSmallIntegerField(default=0)
     """How often in a row it did not answer."""
-    problem = models.TextField(blank=True)
-    unlisted = models.PositiveIntegerField(default=0)
+    error_message = models.TextField(blank=True)
+    omitted_count = models.PositiveIntegerField(default=0)
     """Collections beyond the number that is kept of one cluster."""
 
     objects = TenantQuerySet.as_manager()

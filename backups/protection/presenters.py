@@ -11,23 +11,23 @@ from typing import Any
 from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
-from backups.policies.health import TROUBLED
+from backups.policies.health import UNHEALTHY
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.rpo import takes
+from backups.policies.rpo import covers
 from backups.policies.states import OVERDUE_AFTER
-from backups.policies.views.presenters import longest_unretained, runs_of, why_unreadable
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.policies.views.presenters import longest_overdue_retention, runs_of, schedule_error
+from backups.protection.models import InventoryScan, KnownCollection
 from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.organizations.tenancy import Principal
 
-MOST_FAILING = 5
+MAX_FAILING = 5
 NEXT_RUNS = 5
 SEEN_LATELY = timedelta(minutes=10)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Troubled:
+class UnhealthyPolicy:
     """A policy to look at, and the run that says why; a late one may have none."""
 
     policy: BackupPolicy
@@ -48,7 +48,7 @@ class CollectionRow:
     def state(self) -> str:
         if self.collection.policy_id is None:
             return "UNCOVERED"
-        ends = self.collection.stale_from
+        ends = self.collection.rpo_deadline
         return "STALE" if ends is not None and ends <= self.now else "COVERED"
 
     @property
@@ -64,7 +64,7 @@ class CollectionRow:
 def known_to(principal: Principal) -> Any:
     """Collections that can still be lost, with all that a list shows of each."""
     known = KnownCollection.objects.living().visible_to(principal)
-    return known.select_related("cluster__look", "newest_backup", "proven_backup")
+    return known.select_related("cluster__inventory_scan", "newest_backup", "proven_backup")
 
 
 def collection_rows(
@@ -89,7 +89,7 @@ def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetim
     taking = [
         each
         for each in policies
-        if each.pk == collection.policy_id or takes(each.collection_names, collection.name)
+        if each.pk == collection.policy_id or covers(each.collection_names, collection.name)
     ]
     active = [each for each in taking if each.is_active]
     return CollectionRow(
@@ -122,9 +122,9 @@ def at_a_glance(principal: Principal) -> dict[str, Any]:
         "now": now,
         "overdue": next(iter(late), None),
         "late": late,
-        "unretained": longest_unretained(principal),
-        "failing": failing[:MOST_FAILING],
-        "more_failing": len(failing) > MOST_FAILING,
+        "retention_overdue": longest_overdue_retention(principal),
+        "failing": failing[:MAX_FAILING],
+        "more_failing": len(failing) > MAX_FAILING,
         "next_runs": planned,
     }
 
@@ -136,19 +136,21 @@ def _planned(principal: Principal) -> list[BackupPolicy]:
     return list(planned[:NEXT_RUNS])
 
 
-def _failing(principal: Principal) -> list[Troubled]:
+def _failing(principal: Principal) -> list[UnhealthyPolicy]:
     """Policies that nobody fires, or whose last run that has ended made no whole backup; those
     first that want most to be looked at.
     """
     policies = BackupPolicy.objects.with_last_run().with_standing().with_ended_run()
     policies = policies.visible_to(principal)
-    failing = policies.filter(standing__in=TROUBLED)  # type: ignore[misc]  # it is annotated
-    order = ("attention", F("last_run__created_at").desc(nulls_last=True), "pk")
-    listed = list(failing.order_by(*order)[: MOST_FAILING + 1])
+    failing = policies.filter(health__in=UNHEALTHY)  # type: ignore[misc]  # it is annotated
+    order = ("severity", F("last_run__created_at").desc(nulls_last=True), "pk")
+    listed = list(failing.order_by(*order)[: MAX_FAILING + 1])
     ended_ids = {each.pk: each.ended_run_id for each in listed}  # type: ignore[attr-defined]
     ended = runs_of(principal).in_bulk(set(ended_ids.values()))
     return [
-        Troubled(policy=each, run=ended.get(ended_ids[each.pk]), unreadable=why_unreadable(each))
+        UnhealthyPolicy(
+            policy=each, run=ended.get(ended_ids[each.pk]), unreadable=schedule_error(each)
+        )
         for each in listed
     ]
 
@@ -157,10 +159,10 @@ def _unseen(principal: Principal) -> dict[str, Any]:
     """What the figures leave out: running clusters that did not answer more than once, of which
     only old news are known, and collections beyond the number that is kept.
     """
-    looks = ClusterLook.objects.visible_to(principal).filter(cluster__wanted_running=True)
+    looks = InventoryScan.objects.visible_to(principal).filter(cluster__wanted_running=True)
     silent = Q(failures__gt=1, cluster__condition=Condition.RUNNING)
     return looks.order_by().aggregate(
         clusters=Count("pk", filter=silent),
-        since=Min("seen_at", filter=silent),
-        collections=Sum("unlisted"),
+        since=Min("scanned_at", filter=silent),
+        collections=Sum("omitted_count"),
     )

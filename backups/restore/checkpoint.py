@@ -7,22 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backups.archive.codec import decode, strict_json
-from backups.restore.preflight import Preflight, Step
-from backups.restore.swap import OLD, Swap
+from backups.restore.preflight import CollectionPlan, Preflight
+from backups.restore.swap import OLD_PREFIX, Swap
 
 _TUPLES = ("aliases", "aliases_before")
 
 
 @dataclasses.dataclass(frozen=True)
-class Journal:
+class RestoreCheckpoint:
     """A reading of the task's checkpoint; who adds to it writes it under the epoch first."""
 
     checkpoint: dict[str, Any]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[CollectionPlan]:
         kept = self.checkpoint.get("plan", ())
-        return [Step(**step | {name: tuple(step[name]) for name in _TUPLES}) for step in kept]
+        return [
+            CollectionPlan(**step | {name: tuple(step[name]) for name in _TUPLES}) for step in kept
+        ]
 
     @property
     def makes_database(self) -> bool:
@@ -63,14 +65,14 @@ def planned(found: Preflight) -> dict[str, Any]:
     }
 
 
-def swaps_of(task_id: str, steps: Sequence[Step]) -> list[Swap]:
+def swaps_of(task_id: str, steps: Sequence[CollectionPlan]) -> list[Swap]:
     """Hidden names carry the task, so that no two restores meet and the janitor knows whose."""
     mark = task_id.replace("-", "_")
     return [
         Swap(
             step=step,
             hidden=f"_vbase_restore_{mark}_{number}",
-            old=f"{OLD}{mark}_{number}",
+            old=f"{OLD_PREFIX}{mark}_{number}",
         )
         for number, step in enumerate(steps)
     ]

@@ -20,7 +20,7 @@ from backups.milvus.database import from_the_beginning, remove_mark, set_propert
 from backups.milvus.errors import MilvusError, Refused
 from backups.milvus.losses import MARK as MARK
 from backups.milvus.losses import keeps_database_properties
-from backups.restore.checkpoint import Journal
+from backups.restore.checkpoint import RestoreCheckpoint
 from vbase_console.tasks.attempts import Attempt
 
 
@@ -29,7 +29,7 @@ def make(attempt: Attempt, client: Client, name: str, properties: Mapping[str, s
     if name in client.databases():
         return
     text = canonical_json(dict(properties)).decode()  # a value may hold NUL, which a row may not
-    attempt.remember(makes_database=True, database_properties=text)
+    attempt.save_checkpoint(makes_database=True, database_properties=text)
     attempt.guard()
     try:
         _create(attempt, client, name, from_the_beginning(properties))
@@ -37,7 +37,7 @@ def make(attempt: Attempt, client: Client, name: str, properties: Mapping[str, s
         if name not in client.databases():
             raise
         if not takes_marks(client.server()):
-            attempt.remember(makes_database=False)
+            attempt.save_checkpoint(makes_database=False)
 
 
 def take_back(attempt: Attempt, client: Client, name: str) -> None:
@@ -52,7 +52,7 @@ def hand_over(attempt: Attempt, client: Client, name: str) -> None:
     if not _is_ours(attempt, client):
         return
     if keeps_database_properties(client.server()):  # without it the pre-flight has said so
-        wanted = Journal(attempt.task.checkpoint).database_properties
+        wanted = RestoreCheckpoint(attempt.task.checkpoint).database_properties
         attempt.guard()
         for lost in set_properties(client, wanted):
             attempt.warn(f"Database '{name}': {lost}")
@@ -80,7 +80,7 @@ def _create(attempt: Attempt, client: Client, name: str, properties: Mapping[str
 
 def _is_ours(attempt: Attempt, client: Client) -> bool:
     """Of a server that takes no marks only the journal tells."""
-    if not Journal(attempt.task.checkpoint).makes_database:
+    if not RestoreCheckpoint(attempt.task.checkpoint).makes_database:
         return False
     if not takes_marks(client.server()):
         return True

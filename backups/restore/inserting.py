@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from backups.archive.manifest import CollectionContent
 from backups.archive.reader import ArchiveReader
-from backups.connections import access_to
+from backups.connections import address_of
 from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import NotLoaded
@@ -18,8 +18,8 @@ from backups.milvus.insert import Inserter
 from backups.milvus.readable import opened
 from backups.models import BackupJob
 from backups.restore.preflight import has_new_keys, respells
-from backups.restore.progress import COMPARING, INDEXING, INSERTING, Progress
-from backups.restore.row_compare import RowSum, read_back
+from backups.restore.progress import COMPARING, INDEXING, INSERTING, RestoreProgress
+from backups.restore.row_compare import RowChecksumComparison, read_back
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
@@ -27,26 +27,28 @@ _FEWER_REPLICAS = "this server cannot load it with {} replicas, so it is loaded 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Work:
+class RestoreContext:
     """What all collections of one restore share."""
 
     attempt: Attempt
     job: BackupJob
     client: Client
     reader: ArchiveReader
-    progress: Progress
+    progress: RestoreProgress
 
 
-class Filling:
+class CollectionRestore:
     """One collection's rows. Every method may be called again after a death at any point."""
 
-    def __init__(self, work: Work, content: CollectionContent, hidden: str) -> None:
+    def __init__(self, work: RestoreContext, content: CollectionContent, hidden: str) -> None:
         self._attempt, self._job, self._client = work.attempt, work.job, work.client
         self._reader, self._progress = work.reader, work.progress
         self._content, self._hidden = content, hidden
         self._description = content.description
         self._name = content.description.name
-        self._by_meaning = respells(work.reader.manifest, work.client.server(), content.description)
+        self._normalize_json = respells(
+            work.reader.manifest, work.client.server(), content.description
+        )
         self._expected = content.row_checksum
 
     # rows
@@ -57,20 +59,20 @@ class Filling:
         self._client.drop(self._hidden)
         self._attempt.guard()
         create.create(self._client, self._description, self._hidden)
-        given = RowSum(by_meaning=self._by_meaning)
+        given = RowChecksumComparison(normalize_json=self._normalize_json)
         inserter = Inserter(self._client, self._description, self._hidden)
         done = 0
         for partition, batch in self._verified():
             self._attempt.guard()
             inserter.add(batch, partition)
-            if self._by_meaning:
+            if self._normalize_json:
                 given.update(batch)
             done += batch.num_rows
             self._say(INSERTING, done, f"Inserted {done} of {self._content.rows} rows")
         inserter.finish()
         self._client.flush([self._hidden])
         self._progress.passed(self._name, INSERTING)
-        if self._by_meaning:
+        if self._normalize_json:
             self._expected = given.digest()
 
     def _verified(self) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -103,7 +105,7 @@ class Filling:
             self._compare_rows()  # else they cannot be the same, and a warning says so
 
     def _compare_rows(self) -> None:
-        found = RowSum(by_meaning=self._by_meaning)
+        found = RowChecksumComparison(normalize_json=self._normalize_json)
         for batch in self._read_back():
             found.update(batch)
             said = f"Read back {found.rows} of {self._content.rows} rows"
@@ -130,7 +132,7 @@ class Filling:
     def index(self) -> None:
         self._progress.say(self._name, INDEXING, 0, 1, f"Indexing {self._name}.")
         self._attempt.guard()
-        control = access_to(self._job.cluster).control
+        control = address_of(self._job.cluster).control
         build = IndexBuild(self._client, control, self._description, self._hidden)
         build.run(self._say_indexed)
         for text in build.refused:

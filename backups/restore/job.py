@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from backups.archive.reader import ArchiveReader
 from backups.capture.job import tidy
-from backups.connections import connected, free_bytes_of, open_archive
+from backups.connections import connect, free_bytes_of, open_archive
 from backups.milvus.client import Client
 from backups.models import BackupJob
 from backups.restore import database
-from backups.restore.checkpoint import Journal, planned, swaps_of
-from backups.restore.inserting import Filling, Work
-from backups.restore.preflight import Preflight, Wish, look, preflight
-from backups.restore.progress import COMPARING, INSERTING, Progress
+from backups.restore.checkpoint import RestoreCheckpoint, planned, swaps_of
+from backups.restore.inserting import CollectionRestore, RestoreContext
+from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
+from backups.restore.progress import COMPARING, INSERTING, RestoreProgress
 from backups.restore.swap import Swap
 from backups.states import OnConflict
 from vbase_console.tasks.attempts import Attempt
@@ -27,9 +27,9 @@ SWAPPING = 96
 
 def restore(attempt: Attempt, job: BackupJob) -> None:
     """Bring the collections of `job.backup` back, each whole and compared, or change nothing."""
-    if not Journal(attempt.task.checkpoint).swapped:
+    if not RestoreCheckpoint(attempt.task.checkpoint).swapped:
         _bring_back(attempt, job)
-    with connected(job.cluster, job.db_name, attempt.name) as client:
+    with connect(job.cluster, job.db_name, attempt.name) as client:
         if job.db_name in client.databases():  # it is its tenant's, who may have dropped it
             _finish(attempt, job, client)
     tidy(job)
@@ -38,7 +38,7 @@ def restore(attempt: Attempt, job: BackupJob) -> None:
 def _bring_back(attempt: Attempt, job: BackupJob) -> None:
     reader = open_archive(job.backup)
     _plan(attempt, job, reader)
-    with connected(job.cluster, job.db_name, attempt.name) as client:
+    with connect(job.cluster, job.db_name, attempt.name) as client:
         _fill(attempt, job, reader, client)
         _look_again(attempt, job, reader)
         _swap(attempt, reader, client)
@@ -53,9 +53,9 @@ def _finish(attempt: Attempt, job: BackupJob, client: Client) -> None:
 
 def undo(attempt: Attempt, job: BackupJob) -> None:
     """Leave the target as it was: same rows, names, aliases and load state, nothing of ours."""
-    journal = Journal(attempt.task.checkpoint)
+    journal = RestoreCheckpoint(attempt.task.checkpoint)
     if journal.steps:
-        with connected(job.cluster, job.db_name, attempt.name) as client:
+        with connect(job.cluster, job.db_name, attempt.name) as client:
             if job.db_name in client.databases():
                 _walk_back(attempt, job, client)
     tidy(job)
@@ -63,11 +63,11 @@ def undo(attempt: Attempt, job: BackupJob) -> None:
 
 def must_finish(task: Task) -> bool:
     """All have their names; the old ones may be gone."""
-    return Journal(task.checkpoint).swapped
+    return RestoreCheckpoint(task.checkpoint).swapped
 
 
-def wish_of(job: BackupJob) -> Wish:
-    return Wish(
+def wish_of(job: BackupJob) -> RestoreOptions:
+    return RestoreOptions(
         db_name=job.db_name,
         collection_names=job.collection_names,
         on_conflict=OnConflict(job.options.get("on_conflict", OnConflict.FAIL)),
@@ -80,21 +80,21 @@ def wish_of(job: BackupJob) -> Wish:
 
 def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
     """Made by the first attempt and kept: later ones must find the same names."""
-    if not Journal(attempt.task.checkpoint).steps:
+    if not RestoreCheckpoint(attempt.task.checkpoint).steps:
         attempt.report(1, "reading", "Comparing the backup with what is there.")
         found = _look(job, reader, free_bytes_of(job.cluster))
         with attempt.fenced():  # who dies between the two would lose the warnings for ever
-            attempt.remember(**planned(found))
+            attempt.save_checkpoint(**planned(found))
             for text in found.warnings:
                 attempt.warn(text)
-    with connected(job.cluster, ANY_DATABASE, attempt.name) as client:
+    with connect(job.cluster, ANY_DATABASE, attempt.name) as client:
         properties = reader.manifest.capture.database_properties or {}
         database.make(attempt, client, job.db_name, properties)
 
 
 def _look(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:
-    with connected(job.cluster, job.db_name) as client:
-        target = look(client, job.db_name)
+    with connect(job.cluster, job.db_name) as client:
+        target = inspect_target(client, job.db_name)
         found = preflight(
             reader.manifest,
             wish_of(job),
@@ -112,34 +112,34 @@ def _look_again(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None
     """Filling took its time: names and aliases are what they are now, or nothing is changed. The
     room that was looked for is taken by now.
     """
-    journal = Journal(attempt.task.checkpoint)
+    journal = RestoreCheckpoint(attempt.task.checkpoint)
     if journal.begun:
         return
     found = _look(job, reader, None)
     if [step.target for step in found.steps] != [step.target for step in journal.steps]:
         raise JobFailed("Names in the target changed meanwhile; ask again.", permanent=True)
-    attempt.remember(plan=planned(found)["plan"])
+    attempt.save_checkpoint(plan=planned(found)["plan"])
 
 
 # -- fill and swap --------------------------------------------------------------------------------
 
 
 def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Client) -> None:
-    swaps, journal = _swaps(attempt), Journal(attempt.task.checkpoint)
+    swaps, journal = _swaps(attempt), RestoreCheckpoint(attempt.task.checkpoint)
     contents = [reader.manifest.collection(swap.step.source) for swap in swaps]
-    progress = Progress(attempt, contents)
-    work = Work(attempt=attempt, job=job, client=client, reader=reader, progress=progress)
+    progress = RestoreProgress(attempt, contents)
+    work = RestoreContext(attempt=attempt, job=job, client=client, reader=reader, progress=progress)
     for swap, content in zip(swaps, contents, strict=True):
         if swap.step.source in journal.filled:
             progress.passed(swap.step.source, INSERTING, COMPARING)
             continue
-        filling = Filling(work, content, swap.hidden)
+        filling = CollectionRestore(work, content, swap.hidden)
         filling.insert()
         filling.compare()
         _note(attempt, "filled", swap)
     for swap, content in zip(swaps, contents, strict=True):
         if swap.step.source not in journal.begun:
-            Filling(work, content, swap.hidden).index()
+            CollectionRestore(work, content, swap.hidden).index()
 
 
 def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
@@ -149,17 +149,17 @@ def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
         _note(attempt, "begun", swap)
         load = reader.manifest.collection(swap.step.source).description.load
         swap.forward(client, attempt.guard, load)
-    attempt.remember(swapped=True)
+    attempt.save_checkpoint(swapped=True)
 
 
 def _swaps(attempt: Attempt) -> list[Swap]:
-    return swaps_of(attempt.task.task_id, Journal(attempt.task.checkpoint).steps)
+    return swaps_of(attempt.task.task_id, RestoreCheckpoint(attempt.task.checkpoint).steps)
 
 
 def _note(attempt: Attempt, list_name: str, swap: Swap) -> None:
     noted = attempt.task.checkpoint.get(list_name, [])
     if swap.step.source not in noted:
-        attempt.remember(**{list_name: [*noted, swap.step.source]})
+        attempt.save_checkpoint(**{list_name: [*noted, swap.step.source]})
 
 
 # -- back -----------------------------------------------------------------------------------------
@@ -167,10 +167,10 @@ def _note(attempt: Attempt, list_name: str, swap: Swap) -> None:
 
 def _walk_back(attempt: Attempt, job: BackupJob, client: Client) -> None:
     """In the reverse order of the swaps; a database that was made for this restore goes last."""
-    journal = Journal(attempt.task.checkpoint)
+    journal = RestoreCheckpoint(attempt.task.checkpoint)
     for swap in reversed(_swaps(attempt)):
         if swap.step.source in journal.begun and swap.step.source not in journal.unnamed:
-            swap.take_name_away(client, attempt.guard)
+            swap.undo_rename(client, attempt.guard)
         _note(attempt, "unnamed", swap)
-        swap.give_back(client, attempt.guard, attempt.warn)
+        swap.restore_old_name(client, attempt.guard, attempt.warn)
     database.take_back(attempt, client, job.db_name)

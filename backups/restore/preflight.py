@@ -15,7 +15,7 @@ from backups.archive.damage import ALL_PARTS, Finding, told
 from backups.archive.description import CollectionDescription
 from backups.milvus import losses
 from backups.milvus.legal_names import refusal_of_name
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 from backups.restore import disk_space
 from backups.states import OnConflict
 from clusters.milvus_names import MAX_NAME_BYTES, Kind
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Wish:
+class RestoreOptions:
     """What is asked for; empty `collection_names` mean all that the backup holds."""
 
     db_name: str
@@ -37,7 +37,7 @@ class Wish:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Step:
+class CollectionPlan:
     """One collection of the backup, and where it goes."""
 
     source: str
@@ -58,7 +58,7 @@ class Preflight:
 
     db_name: str
     creates_database: bool
-    steps: tuple[Step, ...]
+    steps: tuple[CollectionPlan, ...]
     conflicts: tuple[str, ...]
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -76,7 +76,7 @@ class Preflight:
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class RestoreTarget:
     """What is in the target database now."""
 
     exists: bool
@@ -93,18 +93,18 @@ class Target:
         return name in self.aliases_of or name in self.collection_of
 
 
-def look(client: Client, database: str) -> Target:
+def inspect_target(client: Client, database: str) -> RestoreTarget:
     if database not in client.databases():
-        return Target(exists=False, aliases_of={})
+        return RestoreTarget(exists=False, aliases_of={})
     aliases = {name: tuple(client.aliases(name)) for name in client.collections()}
-    return Target(exists=True, aliases_of=aliases, properties=client.database_properties())
+    return RestoreTarget(exists=True, aliases_of=aliases, properties=client.database_properties())
 
 
 def preflight(
     manifest: Manifest,
-    wish: Wish,
-    target: Target,
-    server: Server,
+    wish: RestoreOptions,
+    target: RestoreTarget,
+    server: ServerInfo,
     free_bytes: int | None,
     findings: Sequence[Finding] = (),
 ) -> Preflight:
@@ -148,7 +148,7 @@ def preflight(
     )
 
 
-def _chosen(manifest: Manifest, wish: Wish) -> list[CollectionContent]:
+def _chosen(manifest: Manifest, wish: RestoreOptions) -> list[CollectionContent]:
     held = {content.description.name: content for content in manifest.collections}
     missing = [name for name in wish.collection_names if name not in held]
     if missing:
@@ -180,7 +180,9 @@ def _damage(findings: Sequence[Finding]) -> tuple[str, ...]:
     )
 
 
-def _step(content: CollectionContent, wish: Wish, target: Target) -> Step:
+def _step(
+    content: CollectionContent, wish: RestoreOptions, target: RestoreTarget
+) -> CollectionPlan:
     name, aliases = content.description.name, set(content.description.aliases)
     renamed = wish.on_conflict is OnConflict.RENAME and target.is_taken(name)
     replaces = wish.on_conflict is OnConflict.REPLACE and name in target.aliases_of
@@ -188,7 +190,7 @@ def _step(content: CollectionContent, wish: Wish, target: Target) -> Step:
         aliases = {alias for alias in aliases if not target.is_taken(alias)}
     if replaces:
         aliases |= set(target.aliases_of[name])
-    return Step(
+    return CollectionPlan(
         source=name,
         target=f"{name}{wish.suffix}" if renamed else name,
         rows=content.rows,
@@ -199,7 +201,7 @@ def _step(content: CollectionContent, wish: Wish, target: Target) -> Step:
     )
 
 
-def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
+def _conflicts(step: CollectionPlan, wish: RestoreOptions, target: RestoreTarget) -> list[str]:
     found = []
     if target.is_taken(step.target) and not step.replaces:
         means = target.collection_of.get(step.target)
@@ -216,26 +218,26 @@ def _conflicts(step: Step, wish: Wish, target: Target) -> list[str]:
     return found
 
 
-def _twins(steps: Sequence[Step]) -> list[str]:
+def _twins(steps: Sequence[CollectionPlan]) -> list[str]:
     """Two collections of the backup that would take one name."""
     counted = Counter(step.target for step in steps)
     return [f"Two collections would be called '{name}'." for name, n in counted.items() if n > 1]
 
 
-def has_new_keys(server: Server, collection: CollectionDescription) -> bool:
+def has_new_keys(server: ServerInfo, collection: CollectionDescription) -> bool:
     """The server numbers the rows anew, so that they cannot be compared with the backup's."""
     return collection.primary_key.auto_id and not losses.keeps_given_keys(server)
 
 
-def respells(manifest: Manifest, server: Server, collection: CollectionDescription) -> bool:
+def respells(manifest: Manifest, server: ServerInfo, collection: CollectionDescription) -> bool:
     """The embedded engine writes the JSON of dynamic fields in a spelling of its own. What it gave
     itself is in that spelling already.
     """
-    from_elsewhere = not Server(version=manifest.capture.milvus_version).is_embedded
+    from_elsewhere = not ServerInfo(version=manifest.capture.milvus_version).is_embedded
     return server.is_embedded and from_elsewhere and collection.enable_dynamic_field
 
 
-def _respelled(manifest: Manifest, content: CollectionContent, server: Server) -> list[str]:
+def _respelled(manifest: Manifest, content: CollectionContent, server: ServerInfo) -> list[str]:
     if not respells(manifest, server, content.description):
         return []
     return [
@@ -244,7 +246,9 @@ def _respelled(manifest: Manifest, content: CollectionContent, server: Server) -
     ]
 
 
-def _unnamable_database(wish: Wish, target: Target, server: Server) -> tuple[str, ...]:
+def _unnamable_database(
+    wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
+) -> tuple[str, ...]:
     """One that is there already needs no name any more."""
     reason = refusal_of_name(server, Kind.DATABASE, wish.db_name)
     return (reason,) if reason and not target.exists else ()
@@ -270,8 +274,8 @@ def _unknown_room(required: int, free: int | None) -> tuple[str, ...]:
     )
 
 
-def _of_another_version(manifest: Manifest, server: Server) -> tuple[str, ...]:
-    taken = Server(version=manifest.capture.milvus_version)
+def _of_another_version(manifest: Manifest, server: ServerInfo) -> tuple[str, ...]:
+    taken = ServerInfo(version=manifest.capture.milvus_version)
     if taken.is_embedded == server.is_embedded and taken.number <= server.number:
         return ()
     what = "an older version" if taken.is_embedded == server.is_embedded else "another engine"
@@ -281,7 +285,9 @@ def _of_another_version(manifest: Manifest, server: Server) -> tuple[str, ...]:
     )
 
 
-def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) -> tuple[str, ...]:
+def _lost_aliases(
+    steps: Sequence[CollectionPlan], chosen: Sequence[CollectionContent]
+) -> tuple[str, ...]:
     """A renamed collection leaves its aliases to whoever has them."""
     pairs = zip(steps, chosen, strict=True)
     lost = [(step, set(each.description.aliases) - set(step.aliases)) for step, each in pairs]
@@ -293,7 +299,7 @@ def _lost_aliases(steps: Sequence[Step], chosen: Sequence[CollectionContent]) ->
 
 
 def _lost_properties(
-    manifest: Manifest, wish: Wish, target: Target, server: Server
+    manifest: Manifest, wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
 ) -> tuple[str, ...]:
     """A database that is there is changed by no restore."""
     wanted = manifest.capture.database_properties
@@ -309,7 +315,7 @@ def _lost_properties(
     return (f"Database '{wish.db_name}' {what}: {'; '.join(found)}.",) if found else ()
 
 
-def _unknown_properties(manifest: Manifest, wish: Wish) -> tuple[str, ...]:
+def _unknown_properties(manifest: Manifest, wish: RestoreOptions) -> tuple[str, ...]:
     if manifest.capture.database_properties is not None:
         return ()
     return (
@@ -319,8 +325,8 @@ def _unknown_properties(manifest: Manifest, wish: Wish) -> tuple[str, ...]:
 
 
 def _each(
-    tell: Callable[[Server, CollectionDescription], tuple[str, ...]],
-    server: Server,
+    tell: Callable[[ServerInfo, CollectionDescription], tuple[str, ...]],
+    server: ServerInfo,
     descriptions: Sequence[CollectionDescription],
 ) -> tuple[str, ...]:
     return tuple(text for each in descriptions for text in tell(server, each))

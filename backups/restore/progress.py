@@ -16,7 +16,7 @@ WEIGHTS = {INSERTING: 3, COMPARING: 1, INDEXING: 4}
 BEGIN, END = 2, 95
 
 
-class Progress:
+class RestoreProgress:
     """Counted by the bytes of the rows that a phase is through with."""
 
     def __init__(self, attempt: Attempt, contents: Iterable[CollectionContent]) -> None:

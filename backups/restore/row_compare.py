@@ -39,17 +39,17 @@ def _batches(scan: Scan) -> Iterator[pa.RecordBatch]:
     return (scanned.batch for scanned in scan.batches())
 
 
-class RowSum:
-    """A checksum of rows; with `by_meaning`, JSON of dynamic fields that says the same is the same
-    however it is spelled.
+class RowChecksumComparison:
+    """Checksum of rows. With `normalize_json`, equal JSON of dynamic fields has equal checksums,
+    whatever its spelling.
     """
 
-    def __init__(self, *, by_meaning: bool) -> None:
+    def __init__(self, *, normalize_json: bool) -> None:
         self._checksum = RowChecksum()
-        self._by_meaning = by_meaning
+        self._normalize_json = normalize_json
 
     def update(self, batch: pa.RecordBatch) -> None:
-        self._checksum.update(_in_one_spelling(batch) if self._by_meaning else batch)
+        self._checksum.update(_in_one_spelling(batch) if self._normalize_json else batch)
 
     def digest(self) -> str:
         return self._checksum.digest()

@@ -21,18 +21,18 @@ from collections.abc import Callable, Iterator
 from backups.archive.description import LoadDescription
 from backups.milvus import create
 from backups.milvus.client import Client
-from backups.restore.preflight import Step
+from backups.restore.preflight import CollectionPlan
 from clusters.drivers.base import Guard
 from clusters.milvus_names import MAX_NAME_BYTES, shortened
 
-OLD = "_vbase_old_"
+OLD_PREFIX = "_vbase_old_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Swap:
     """One collection on its way to its name."""
 
-    step: Step
+    step: CollectionPlan
     hidden: str
     old: str
 
@@ -57,7 +57,7 @@ class Swap:
         guard()
         _drop(client, self.old)
 
-    def take_name_away(self, client: Client, guard: Guard) -> None:
+    def undo_rename(self, client: Client, guard: Guard) -> None:
         """Undo, first half, for a swap that had begun: what stands under the name is ours where the
         hidden collection is gone. Once this is noted nobody touches what has the name any more.
         """
@@ -65,7 +65,7 @@ class Swap:
             guard()
             client.rename(self.step.target, self.hidden)
 
-    def give_back(self, client: Client, guard: Guard, warn: Callable[[str], None]) -> None:
+    def restore_old_name(self, client: Client, guard: Guard, warn: Callable[[str], None]) -> None:
         """Undo, second half: the aliases and the name to what had them; nothing of ours stays."""
         self._give_aliases_back(client, guard)
         if client.has(self.old):
@@ -87,7 +87,7 @@ class Swap:
 
     def _name_for_the_old(self, client: Client) -> str:
         """Its own; or one that its tenant sees, where somebody took the name while it was free."""
-        tail = f"_before_{self.old.removeprefix(OLD)}"
+        tail = f"_before_{self.old.removeprefix(OLD_PREFIX)}"
         return next(
             name
             for name in itertools.chain([self.step.target], _names(self.step.target, tail))

@@ -22,8 +22,8 @@ from backups.discovery import asked, require_collections, require_possible
 from backups.models import FOUND_BY_READING, NAME, Backup, BackupJob
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.models import PolicyRun
-from backups.protection.coverage import judge, judge_without
-from backups.services.enqueue import ask, ask_about
+from backups.protection.coverage import update_coverage, update_coverage_without
+from backups.services.enqueue import enqueue_job, enqueue_job_about
 from backups.services.locks import hold_backup, hold_cluster, refuse_while_used, require_available
 from backups.states import BackupStatus, JobKind
 from clusters.admission import require_running
@@ -111,7 +111,7 @@ def accept_backup(
     cluster = held or hold_cluster(request.backup.cluster)
     require_running(cluster, JobKind.BACKUP)
     _insert(request.backup)
-    return ask(
+    return enqueue_job(
         JobKind.BACKUP,
         backup=request.backup,
         cluster=cluster,
@@ -194,7 +194,7 @@ def verify_backup(
     """Ask whether every byte of the archive is what it was when it was sealed."""
     backup = hold_backup(backup)
     require_available(backup)
-    return ask_about(JobKind.VERIFY, backup, by=by, retry_of=retry_of, limited=limited)
+    return enqueue_job_about(JobKind.VERIFY, backup, by=by, retry_of=retry_of, limited=limited)
 
 
 def read_archive(backup: Backup) -> ArchiveReader:
@@ -215,9 +215,9 @@ def _note_damage(backup: Backup, finding: Finding) -> None:
     backup = hold_backup(backup)
     known = backup.findings
     if backup.status == BackupStatus.AVAILABLE and finding not in known:
-        by = backup.damaged_by or FOUND_BY_READING
+        by = backup.damage_found_by or FOUND_BY_READING
         Backup.objects.filter(pk=backup.pk).mark_damaged(by=by, findings=[*known, finding])
-        judge(backup.cluster_id)
+        update_coverage(backup.cluster_id)
 
 
 @transaction.atomic
@@ -231,8 +231,8 @@ def delete_backup(backup: Backup, *, by: str, limited: bool = True) -> BackupJob
         raise FailedPrecondition(f"{backup.name} is pinned; unpin it first.")
     backup.status = BackupStatus.DELETING
     backup.save(update_fields=["status"])
-    judge_without(backup)
-    return ask_about(JobKind.DELETE, backup, by=by, limited=limited)
+    update_coverage_without(backup)
+    return enqueue_job_about(JobKind.DELETE, backup, by=by, limited=limited)
 
 
 @transaction.atomic
@@ -243,7 +243,7 @@ def delete_again(backup: Backup, *, by: str, retry_of: str = "") -> BackupJob:
     backup = hold_backup(backup)
     if backup.status != BackupStatus.DELETING:
         raise FailedPrecondition(f"{backup.name} is deleted already.")
-    return ask_about(JobKind.DELETE, backup, by=by, retry_of=retry_of, limited=False)
+    return enqueue_job_about(JobKind.DELETE, backup, by=by, retry_of=retry_of, limited=False)
 
 
 @transaction.atomic
@@ -254,5 +254,5 @@ def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
     backup.pinned = pinned
     backup.save(update_fields=["pinned"])
     if not pinned:
-        PolicyRun.objects.retain_again(backup.policy_id)
+        PolicyRun.objects.request_retention(backup.policy_id)
     return backup

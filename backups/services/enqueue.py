@@ -10,10 +10,10 @@ from clusters.models import Cluster
 from vbase_console.tasks import services as tasks
 
 
-def ask_about(
+def enqueue_job_about(
     kind: JobKind, backup: Backup, *, by: str, retry_of: str = "", limited: bool = True
 ) -> BackupJob:
-    return ask(
+    return enqueue_job(
         kind,
         backup=backup,
         cluster=backup.cluster,
@@ -26,7 +26,7 @@ def ask_about(
     )
 
 
-def ask(
+def enqueue_job(
     kind: JobKind,
     *,
     backup: Backup,

@@ -42,7 +42,7 @@ def _back_up_again(job: BackupJob, by: str) -> BackupJob:
         name=job.backup.name,
         db_name=job.db_name,
         policy_id=job.policy_id,
-        chosen=job.backup.chosen,
+        requested_collections=job.backup.requested_collections,
     )
     request = BackupRequest(backup=backup, collection_names=job.collection_names)
     again = accept_backup(request, by=by, retry_of=job.task.task_id)
@@ -53,7 +53,7 @@ def _back_up_again(job: BackupJob, by: str) -> BackupJob:
 
 def _refuse_beside_another_run(job: BackupJob) -> None:
     """A policy takes one backup at a time, whichever of its runs asks for it."""
-    going = PolicyRun.objects.going_job_of(job.policy_id)
+    going = PolicyRun.objects.active_job_id(job.policy_id)
     if going:
         raise Aborted(
             f"{going}, another run of this policy, goes on; wait for its end.",
@@ -66,7 +66,7 @@ def _follow(job: BackupJob, again: BackupJob) -> None:
     again.options = {name: job.options[name] for name in job.options if name == "on_missing"}
     again.save(update_fields=["options"])
     runs = PolicyRun.objects.filter(job=job)
-    runs.update(job=again, skip_reason="", retained_at=None, retain_again_at=None)
+    runs.update(job=again, skip_reason="", retention_applied_at=None, retention_requested_at=None)
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:

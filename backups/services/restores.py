@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import Q
 
-from backups.connections import connected, free_bytes_of
-from backups.discovery import answering, asked
+from backups.connections import connect, free_bytes_of
+from backups.discovery import asked, translate_errors
 from backups.models import Backup, BackupJob
-from backups.restore.preflight import Preflight, Wish, look, preflight
+from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
 from backups.services.backups import read_archive
-from backups.services.enqueue import ask
+from backups.services.enqueue import enqueue_job
 from backups.services.locks import hold_backup, hold_cluster, require_available
 from backups.states import JobKind, OnConflict
 from clusters.admission import require_running, unfinished
@@ -41,7 +41,7 @@ class RestoreRequest:
 
     backup: Backup
     target: Cluster
-    wish: Wish
+    wish: RestoreOptions
 
 
 def look_ahead(
@@ -70,7 +70,7 @@ def ahead_of_a_restore(target: Cluster) -> TaskQuerySet:
     nobody up.
     """
     served_first = Q(holds_lock=True) | Q(state=TaskState.PENDING)
-    return Task.objects.filter(served_first, lock=target.lock).in_turn_order()
+    return Task.objects.filter(served_first, lock=target.lock).in_queue_order()
 
 
 def restore_backup(
@@ -128,7 +128,7 @@ def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> B
     backup = hold_backup(request.backup)
     require_available(backup)
     wish = request.wish
-    return ask(
+    return enqueue_job(
         JobKind.RESTORE,
         backup=backup,
         cluster=cluster,
@@ -141,18 +141,18 @@ def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> B
     )
 
 
-def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight | None:
+def _look(backup: Backup, target: Cluster, wish: RestoreOptions) -> Preflight | None:
     """None where the target cannot be asked before an accepted task has ended."""
     if not backup.can_be_read:
         raise FailedPrecondition(f"The backup is damaged, verify it: {backup.damage_text}")
     if target.condition != Condition.RUNNING:
         return None
-    with answering():
+    with translate_errors():
         manifest = read_archive(backup).manifest
 
     def ahead() -> Preflight:
-        with answering(), connected(target, wish.db_name) as client:
-            found = look(client, wish.db_name)
+        with translate_errors(), connect(target, wish.db_name) as client:
+            found = inspect_target(client, wish.db_name)
             return preflight(
                 manifest, wish, found, client.server(), free_bytes_of(target), backup.findings
             )
@@ -162,7 +162,7 @@ def _look(backup: Backup, target: Cluster, wish: Wish) -> Preflight | None:
 
 def wish_for(
     backup: Backup, db_name: str, names: Sequence[str], on_conflict: str, suffix: str
-) -> Wish:
+) -> RestoreOptions:
     if on_conflict not in set(OnConflict):
         there_is = ", ".join(OnConflict)
         raise InvalidArgument(field_errors={"onConflict": [f"Give one of {there_is}."]})
@@ -178,7 +178,7 @@ def wish_for(
     unnamable = refusal_of_any_server(Kind.DATABASE, db_name) if db_name else ""
     if unnamable and db_name != backup.db_name:
         raise InvalidArgument(field_errors={"dbName": [unnamable]})
-    return Wish(
+    return RestoreOptions(
         db_name=db_name or backup.db_name,
         collection_names=_held_by(backup, names),
         on_conflict=OnConflict(on_conflict),

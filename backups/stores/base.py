@@ -56,7 +56,7 @@ class EntryKind(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
+class StoreEntry:
     """One thing that lies in a store. A key that is not ours may hold anything a file name can."""
 
     key: str
@@ -105,7 +105,7 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """In bytes; None where there is no such object."""
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str) -> Iterator[StoreEntry]:
         """Everything below the prefix, sorted by key; `""` is the whole store."""
 
     def delete(self, key: str) -> None: ...

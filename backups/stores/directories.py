@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from backups.stores.base import Entry, EntryKind
+from backups.stores.base import EntryKind, StoreEntry
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o700
@@ -54,7 +54,7 @@ def _step(parent: int, name: str, *, create: bool) -> int:
     return child
 
 
-def entries_below(directory: int, prefix: str) -> Iterator[Entry]:
+def entries_below(directory: int, prefix: str) -> Iterator[StoreEntry]:
     """Everything below, sorted by key; links are named and not followed."""
     with os.scandir(directory) as found:
         names = [each.name for each in sorted(found, key=_sort_key)]
@@ -69,23 +69,23 @@ def _sort_key(found: os.DirEntry[str]) -> bytes:
     return os.fsencode(f"{found.name}/" if is_directory else found.name)
 
 
-def _entries_of(directory: int, name: str, key: str) -> Iterator[Entry]:
+def _entries_of(directory: int, name: str, key: str) -> Iterator[StoreEntry]:
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if stat.S_ISREG(status.st_mode):
-        yield Entry(key=key, size=status.st_size)
+        yield StoreEntry(key=key, size=status.st_size)
     elif stat.S_ISLNK(status.st_mode):
-        yield Entry(key=key, size=0, kind=EntryKind.LINK)
+        yield StoreEntry(key=key, size=0, kind=EntryKind.LINK)
     elif stat.S_ISDIR(status.st_mode):
         yield from _entries_of_directory(directory, name, key)
     else:
-        yield Entry(key=key, size=0, kind=EntryKind.SPECIAL)
+        yield StoreEntry(key=key, size=0, kind=EntryKind.SPECIAL)
 
 
-def _entries_of_directory(parent: int, name: str, key: str) -> Iterator[Entry]:
+def _entries_of_directory(parent: int, name: str, key: str) -> Iterator[StoreEntry]:
     child = os.open(name, _OPEN, dir_fd=parent)
     try:
         if not os.listdir(child):
-            yield Entry(key=key, size=0, kind=EntryKind.EMPTY_DIRECTORY)
+            yield StoreEntry(key=key, size=0, kind=EntryKind.EMPTY_DIRECTORY)
         yield from entries_below(child, key)
     finally:
         os.close(child)

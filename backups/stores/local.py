@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 from backups.stores import directories
 from backups.stores.base import (
-    Entry,
     ObjectExists,
     ObjectMissing,
+    StoreEntry,
     StoreError,
     StoreFull,
     checked_key,
@@ -77,7 +77,7 @@ class LocalStore:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str) -> Iterator[StoreEntry]:
         names = checked_key(prefix) if prefix else ()
         with (
             contextlib.suppress(ObjectMissing),
@@ -86,7 +86,7 @@ class LocalStore:
         ):
             yield from filter(self._is_listed, directories.entries_below(directory, prefix))
 
-    def _is_listed(self, entry: Entry) -> bool:
+    def _is_listed(self, entry: StoreEntry) -> bool:
         return self.lists_temporary or entry.key.split("/")[0] != _INCOMING
 
     def delete(self, key: str) -> None:

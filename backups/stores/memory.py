@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from backups.stores.base import Entry, ObjectExists, ObjectMissing, StoreFull, checked_key
+from backups.stores.base import ObjectExists, ObjectMissing, StoreEntry, StoreFull, checked_key
 
 
 class MemoryStore:
@@ -44,12 +44,12 @@ class MemoryStore:
         checked_key(key)
         return len(self.objects[key]) if key in self.objects else None
 
-    def list(self, prefix: str) -> Iterator[Entry]:
+    def list(self, prefix: str) -> Iterator[StoreEntry]:
         if prefix:
             checked_key(prefix)
         below = f"{prefix}/" if prefix else ""
         for key in sorted(key for key in self.objects if key.startswith(below)):
-            yield Entry(key=key, size=len(self.objects[key]))
+            yield StoreEntry(key=key, size=len(self.objects[key]))
 
     def delete(self, key: str) -> None:
         checked_key(key)

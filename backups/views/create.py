@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
-from backups.discovery import SeenCollection, collections_of, databases_of
-from backups.forms import MOST_TICKS, TakeForm
-from backups.protection.inventory import note
+from backups.discovery import DiscoveredCollection, collections_of, databases_of
+from backups.forms import MAX_CHECKBOXES, TakeForm
+from backups.protection.inventory import record_scan
 from backups.services.backups import DEFAULT_DATABASE, accept_backup, prepare_backup
 from backups.states import JobKind
 from clusters.admission import require_running
@@ -20,15 +20,15 @@ from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
 from vbase_console.web.errors import status_of
-from vbase_console.web.forms import FormPage, Ticking, show_refusal
+from vbase_console.web.forms import FormPage, SelectAllMixin, show_refusal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Look:
+class DiscoveryResult:
     """What the living cluster has, or why nobody can say."""
 
     databases: list[str] = dataclasses.field(default_factory=list)
-    collections: list[SeenCollection] = dataclasses.field(default_factory=list)
+    collections: list[DiscoveredCollection] = dataclasses.field(default_factory=list)
     problem: ConsoleError | None = None
 
 
@@ -47,15 +47,17 @@ class TakeView(FormPage, ClusterPage):
         return asked.get("db_name") or DEFAULT_DATABASE
 
     @cached_property
-    def look(self) -> Look:
+    def look(self) -> DiscoveryResult:
         try:
             require_running(self.cluster, JobKind.BACKUP)
             databases = databases_of(self.cluster)
             collections = collections_of(self.cluster, self.database)
-            note(self.cluster, {self.database: [each.name for each in collections]}, whole=False)
-            return Look(databases=databases, collections=collections)
+            record_scan(
+                self.cluster, {self.database: [each.name for each in collections]}, whole=False
+            )
+            return DiscoveryResult(databases=databases, collections=collections)
         except ConsoleError as error:
-            return Look(problem=error)
+            return DiscoveryResult(problem=error)
 
     def form_arguments(self) -> dict[str, Any]:
         return {
@@ -64,7 +66,7 @@ class TakeView(FormPage, ClusterPage):
         }
 
     def context(self) -> dict[str, Any]:
-        about = {"seen": self.look, "database": self.database, "most": MOST_TICKS}
+        about = {"seen": self.look, "database": self.database, "most": MAX_CHECKBOXES}
         return super().context() | about
 
     def prepare(self) -> None:
@@ -95,7 +97,7 @@ class TakeView(FormPage, ClusterPage):
         return self.page(form=bound, status=status_of(error))
 
 
-class TakeTickView(Ticking, TakeView):
+class TakeTickView(SelectAllMixin, TakeView):
     @property
     def form_address(self) -> str:
         return self.address("backup-take")

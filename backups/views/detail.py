@@ -26,7 +26,7 @@ from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.lists import PAGE_SIZE
 from vbase_console.web.views import Page, wants_fragment
 
-RECENT = 5
+RECENT_COUNT = 5
 
 
 class BackupPage(Page):
@@ -65,7 +65,7 @@ class BackupDetailView(BackupPage):
 
     def live(self) -> dict[str, Any]:
         """What changes while a job is at it; the page shows it first and the poll refreshes it."""
-        active, ended = history_of(self.principal, self.backup, RECENT)
+        active, ended = history_of(self.principal, self.backup, RECENT_COUNT)
         made_by = jobs_of(self.principal).filter(backup=self.backup, job_type=JobKind.BACKUP)
         return {
             "active": active,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
-from backups.discovery import answering
+from backups.discovery import translate_errors
 from backups.models import Backup, BackupJob
 from backups.permissions import scope_of
 from backups.protection.presenters import figures_of_cluster
@@ -35,7 +35,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     JobKind.DELETE: ("deleting",),
 }
 """In the order in which a job goes through them."""
-NEWEST = 3
+NEWEST_COUNT = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class BackupRow:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Actions:
+class BackupActions:
     """What can be asked of a backup now, by this person; no control leads to a certain refusal."""
 
     restore: bool
@@ -82,7 +82,7 @@ class Actions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Cover:
+class ClusterCoverage:
     """How well a cluster is protected: its newest backup, and the newest that is proven."""
 
     cluster: Cluster
@@ -141,11 +141,11 @@ def history_of(
     return active, ended
 
 
-def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> Actions:
+def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> BackupActions:
     there = backup.status == BackupStatus.AVAILABLE
     kinds = {row.job.job_type for row in active}
     in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
-    return Actions(
+    return BackupActions(
         restore=backup.can_be_read and principal.may(RESTORE_BACKUP),
         first="verify" if backup.is_damaged else "restore",
         verify=there and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
@@ -160,7 +160,7 @@ def is_takeable(cluster: Cluster) -> bool:
     return cluster.status not in ENDED and cluster.condition == Condition.RUNNING
 
 
-def covers(principal: Principal, most: int) -> list[Cover]:
+def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
     """Living clusters, those first whose newest good backup is oldest or missing."""
     of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
     proven = of_cluster.filter(proven_at__isnull=False)
@@ -180,11 +180,11 @@ def covers(principal: Principal, most: int) -> list[Cover]:
     return _with_backups(principal, list(clusters[:most]))
 
 
-def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cover]:
+def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[ClusterCoverage]:
     keys = {key for each in clusters for key in (each.newest, each.proven) if key}  # type: ignore[attr-defined]
     found = Backup.objects.visible_to(principal).in_bulk(list(keys))
     return [
-        Cover(
+        ClusterCoverage(
             cluster=each,
             newest=found.get(each.newest),  # type: ignore[attr-defined]
             proven=found.get(each.proven),  # type: ignore[attr-defined]
@@ -197,7 +197,7 @@ def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cover]:
 def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     """What a cluster's page shows of its backups."""
     own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
-    rows = backup_rows(principal, own[:NEWEST])
+    rows = backup_rows(principal, own[:NEWEST_COUNT])
     restoring = jobs_of(principal).filter(
         cluster=cluster, job_type=JobKind.RESTORE, task__state__in=ACTIVE
     )
@@ -211,7 +211,7 @@ def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     }
 
 
-MOST_PARTS = 100
+MAX_PARTS = 100
 """So many parts of a collection are listed; the command lists all."""
 
 
@@ -232,7 +232,7 @@ def contents_of(backup: Backup) -> Contents:
     if backup.status != BackupStatus.AVAILABLE:
         return Contents()
     try:
-        with answering():
+        with translate_errors():
             manifest = read_archive(backup).manifest
     except ConsoleError as error:
         return Contents(problem=error.message)
@@ -255,12 +255,12 @@ class ShownCollection:
             return []
         return [
             {"part": part, "keys": f"{part.key_min.value!s} to {part.key_max.value!s}"}
-            for part in self.content.parts[:MOST_PARTS]
+            for part in self.content.parts[:MAX_PARTS]
         ]
 
     @property
-    def unlisted(self) -> int:
-        return max(0, self.parts - MOST_PARTS)
+    def omitted_count(self) -> int:
+        return max(0, self.parts - MAX_PARTS)
 
 
 def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:

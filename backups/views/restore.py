@@ -27,10 +27,10 @@ from clusters.states import Condition
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
 from vbase_console.web.errors import status_of
-from vbase_console.web.forms import FormPage, Ticking, show_refusal
+from vbase_console.web.forms import FormPage, SelectAllMixin, show_refusal
 
-MOST_TARGETS = 500
-KEPT = ("target", "db_name", "on_conflict", "suffix")
+MAX_TARGETS = 500
+KEPT_FIELDS = ("target", "db_name", "on_conflict", "suffix")
 """What the way back to the form remembers."""
 
 
@@ -46,7 +46,7 @@ class RestoreView(FormPage, BackupPage):
     @cached_property
     def targets(self) -> list[Cluster]:
         running = Cluster.objects.should_run().filter(condition=Condition.RUNNING)
-        return list(running.visible_to(self.principal).order_by("name")[:MOST_TARGETS])
+        return list(running.visible_to(self.principal).order_by("name")[:MAX_TARGETS])
 
     def form_arguments(self) -> dict[str, Any]:
         asked = self.request.GET
@@ -54,7 +54,7 @@ class RestoreView(FormPage, BackupPage):
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
-            "initial": begin | {name: asked[name] for name in KEPT if name in asked},
+            "initial": begin | {name: asked[name] for name in KEPT_FIELDS if name in asked},
         }
 
     def context(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class RestoreView(FormPage, BackupPage):
         self.found = look_ahead(self.backup, target, **self.bound.wish())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        kept = {name: given[name] for name in KEPT if given[name]}
+        kept = {name: given[name] for name in KEPT_FIELDS if given[name]}
         return self.page(
             form=self.bound,
             preflight=self.found,
@@ -96,7 +96,7 @@ class RestoreView(FormPage, BackupPage):
         return self.page(form=bound, status=status_of(error))
 
 
-class RestoreTickView(Ticking, RestoreView):
+class RestoreTickView(SelectAllMixin, RestoreView):
     @property
     def form_address(self) -> str:
         return reverse("backup-restore", args=self.address)

@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
-from clusters.api.responses import ServiceTask, TaskOfCluster
+from clusters.api.responses import ServiceTaskSerializer, TaskOfCluster
 from clusters.models import Cluster
 from clusters.states import TaskKind
 from vbase_console.api.serializers import accepted
@@ -40,4 +40,4 @@ class ClusterView(ApiView):
 
 
 def shown(cluster: Cluster, tasks: Iterable[Task]) -> list[dict[str, Any]]:
-    return [ServiceTask.of(TaskOfCluster(cluster=cluster, task=task)) for task in tasks]
+    return [ServiceTaskSerializer.of(TaskOfCluster(cluster=cluster, task=task)) for task in tasks]

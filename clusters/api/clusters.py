@@ -12,7 +12,7 @@ from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView
 from clusters.api.requests import (
-    ClusterBody,
+    ClusterRequest,
     CreateClusterRequest,
     DeleteClusterQuery,
     ScaleClusterRequest,
@@ -20,11 +20,11 @@ from clusters.api.requests import (
     naming_resources,
 )
 from clusters.api.responses import (
-    ClusterAnswer,
-    ClusterConfiguration,
+    ClusterConfigurationSerializer,
+    ClusterResponse,
     Configuration,
-    GetClusterAnswer,
-    ServiceInfo,
+    GetClusterResponse,
+    ServiceInfoSerializer,
     Settings,
 )
 from clusters.driver import get_driver
@@ -32,7 +32,7 @@ from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.resources import resources_of
 from vbase_console.api.operations import Operation
-from vbase_console.api.serializers import MsgResp, answer
+from vbase_console.api.serializers import MsgRespSerializer, answer
 from vbase_console.organizations.scopes import (
     CREATE_CLUSTER,
     DELETE_BACKUP,
@@ -45,7 +45,7 @@ from vbase_console.tasks.models import Task
 TAG = "Clusters"
 
 
-class Asking(Protocol):
+class ClusterService(Protocol):
     """A service that asks for one thing of a cluster."""
 
     def __call__(self, cluster: Cluster, *, by: str) -> Task: ...
@@ -58,7 +58,7 @@ class CreateCluster(ClusterView):
             tag=TAG,
             scope=CREATE_CLUSTER,
             body=CreateClusterRequest,
-            answer=ClusterAnswer,
+            answer=ClusterResponse,
             changes=True,
             starts_task=True,
             request_example=examples.CREATE_REQUEST,
@@ -78,7 +78,7 @@ class CreateCluster(ClusterView):
                 deletion_protection=given.get("deletion_protection", False),
             )
         self.object_id = cluster.cluster_id
-        return self.task_accepted(cluster, task, answer(cluster=ServiceInfo.of(cluster)))
+        return self.task_accepted(cluster, task, answer(cluster=ServiceInfoSerializer.of(cluster)))
 
 
 class GetCluster(ClusterView):
@@ -87,7 +87,7 @@ class GetCluster(ClusterView):
             name="GetCluster",
             tag=TAG,
             scope=GET_CLUSTER,
-            answer=GetClusterAnswer,
+            answer=GetClusterResponse,
             answer_example=examples.GET_ANSWER,
         )
     }
@@ -96,8 +96,10 @@ class GetCluster(ClusterView):
         """A cluster as a service, and how it is configured and looked after."""
         self.require_organization(organization_id)
         cluster = self.cluster(cluster_id)
-        configuration = ClusterConfiguration.of(configuration_of(cluster))
-        return Response(answer(cluster=ServiceInfo.of(cluster), configuration=configuration))
+        configuration = ClusterConfigurationSerializer.of(configuration_of(cluster))
+        return Response(
+            answer(cluster=ServiceInfoSerializer.of(cluster), configuration=configuration)
+        )
 
 
 class OneCluster(ClusterView):
@@ -107,7 +109,7 @@ class OneCluster(ClusterView):
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=UpdateClusterRequest,
-            answer=ClusterAnswer,
+            answer=ClusterResponse,
             changes=True,
             request_example=examples.UPDATE_REQUEST,
             answer_example=examples.CREATE_ANSWER,
@@ -116,9 +118,9 @@ class OneCluster(ClusterView):
             name="DeleteCluster",
             tag=TAG,
             scope=DELETE_CLUSTER,
-            body=ClusterBody,
+            body=ClusterRequest,
             query=DeleteClusterQuery,
-            answer=MsgResp,
+            answer=MsgRespSerializer,
             changes=True,
             starts_task=True,
             answer_example=examples.message("DELETION"),
@@ -129,7 +131,7 @@ class OneCluster(ClusterView):
         """Change a cluster's name, labels or deletion protection; what is left out stays."""
         cluster = services.update_cluster(self.cluster(cluster_id), **self.given())
         address = reverse("api-cluster", args=[cluster.organization_id, cluster_id])
-        return self.accepted(answer(cluster=ServiceInfo.of(cluster)), location=address)
+        return self.accepted(answer(cluster=ServiceInfoSerializer.of(cluster)), location=address)
 
     def delete(self, request: Request, cluster_id: str) -> Response:
         """Ask for the end of a cluster. What runs on it is asked to stop; backups stay."""
@@ -150,7 +152,7 @@ class ScaleCluster(ClusterView):
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=ScaleClusterRequest,
-            answer=MsgResp,
+            answer=MsgRespSerializer,
             changes=True,
             starts_task=True,
             request_example=examples.SCALE_REQUEST,
@@ -167,10 +169,10 @@ class ScaleCluster(ClusterView):
         return self.task_accepted(cluster, task)
 
 
-class PlainRequest(ClusterView):
+class SimpleActionView(ClusterView):
     """What asks for one thing and says nothing more."""
 
-    ask: ClassVar[Asking]
+    ask: ClassVar[ClusterService]
 
     def post(self, request: Request, cluster_id: str) -> Response:
         cluster = self.cluster(cluster_id)
@@ -184,8 +186,8 @@ def plain(name: str, kind: str) -> dict[str, Operation]:
             name=name,
             tag=TAG,
             scope=SCALE_CLUSTER,
-            body=ClusterBody,
-            answer=MsgResp,
+            body=ClusterRequest,
+            answer=MsgRespSerializer,
             changes=True,
             starts_task=True,
             answer_example=examples.message(kind),
@@ -193,21 +195,21 @@ def plain(name: str, kind: str) -> dict[str, Operation]:
     }
 
 
-class RestartCluster(PlainRequest):
+class RestartCluster(SimpleActionView):
     """Ask for a stop and a start in one."""
 
     operations = plain("RestartCluster", "RESTART")
     ask = staticmethod(services.restart_cluster)
 
 
-class StopCluster(PlainRequest):
+class StopCluster(SimpleActionView):
     """Ask for the cluster to stand still; data, endpoint and token stay for the next start."""
 
     operations = plain("StopCluster", "STOP")
     ask = staticmethod(services.stop_cluster)
 
 
-class StartCluster(PlainRequest):
+class StartCluster(SimpleActionView):
     """Ask for a stopped cluster to run again."""
 
     operations = plain("StartCluster", "START")

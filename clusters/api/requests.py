@@ -8,7 +8,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 
-from clusters.models import MOST_COMPUTE_UNITS
+from clusters.models import MAX_COMPUTE_UNITS
 from clusters.resources import FIELDS, UNITS_RANGE
 from clusters.states import ServiceStatus
 from vbase_console.api.casing import camel
@@ -20,7 +20,7 @@ from vbase_console.core.errors import InvalidArgument
 UNITS: dict[str, Any] = {
     "required": False,
     "min_value": 1,
-    "max_value": MOST_COMPUTE_UNITS,
+    "max_value": MAX_COMPUTE_UNITS,
     "error_messages": {"min_value": UNITS_RANGE, "max_value": UNITS_RANGE},
 }
 UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
@@ -65,27 +65,27 @@ class CreateClusterRequest(Body):
     deletion_protection = Flag(required=False)
 
 
-class ClusterBody(Body):
+class ClusterRequest(Body):
     """A body of a request about one cluster, whose id the address has already."""
 
     cluster_id = Text(required=False, help_text="Left out: as in the address.")
 
 
-class UpdateClusterRequest(ClusterBody):
+class UpdateClusterRequest(ClusterRequest):
     name = Name(required=False)
     labels = Labels(required=False, help_text="All labels; those left out are removed.")
     deletion_protection = Flag(required=False)
 
 
-class ScaleClusterRequest(ClusterBody):
+class ScaleClusterRequest(ClusterRequest):
     resource_config = ClusterResourceConfigRequest(help_text="What is left out stays.")
 
 
-class TaskBody(ClusterBody):
+class TaskBody(ClusterRequest):
     task_id = Text(required=False, help_text="Left out: as in the address.")
 
 
-class ServiceBody(Body):
+class ServiceRequest(Body):
     service_id = Text(required=False, help_text="Left out: as in the address.")
 
 

@@ -12,13 +12,13 @@ from clusters.protection import Protection
 from clusters.resources import Resources
 from clusters.states import ServiceStatus, TaskKind
 from vbase_console.api.fields import Constant, Labels, TextOrNull
-from vbase_console.api.paging import PagedAnswer
-from vbase_console.api.serializers import Answer, Output
+from vbase_console.api.paging import PagedResponse
+from vbase_console.api.serializers import ApiResponse, Output
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
 
-class ServiceInfo(Output):
+class ServiceInfoSerializer(Output):
     service_id = serializers.CharField()
     cluster_id = serializers.CharField()
     organization_id = serializers.CharField()
@@ -34,7 +34,7 @@ class ServiceInfo(Output):
     updated_at = serializers.DateTimeField()
 
 
-class ClusterResourceConfig(Output):
+class ClusterResourceConfigSerializer(Output):
     version = serializers.CharField()
     compute_units = serializers.IntegerField()
     enable_auto_scaling = serializers.BooleanField()
@@ -43,14 +43,14 @@ class ClusterResourceConfig(Output):
     replicas = serializers.IntegerField()
 
 
-class BackupConfig(Output):
+class BackupConfigSerializer(Output):
     policy_count = serializers.IntegerField()
     last_backup_at = serializers.DateTimeField(allow_null=True)
     last_proven_at = serializers.DateTimeField(allow_null=True)
     next_backup_at = serializers.DateTimeField(allow_null=True)
 
 
-class ClusterSettings(Output):
+class ClusterSettingsSerializer(Output):
     driver = serializers.CharField()
     effective_cores = serializers.IntegerField(
         allow_null=True, help_text="Cores that it really has; null until it was first seen."
@@ -58,10 +58,10 @@ class ClusterSettings(Output):
     available_versions = serializers.ListField(child=serializers.CharField())
 
 
-class ClusterConfiguration(Output):
-    resources = ClusterResourceConfig()
-    backup = BackupConfig()
-    settings = ClusterSettings()
+class ClusterConfigurationSerializer(Output):
+    resources = ClusterResourceConfigSerializer()
+    backup = BackupConfigSerializer()
+    settings = ClusterSettingsSerializer()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class TaskOfCluster:
     task: Task
 
 
-class ServiceTask(Output):
+class ServiceTaskSerializer(Output):
     task_id = serializers.CharField(source="task.task_id")
     service_id = serializers.CharField(source="cluster.service_id")
     cluster_id = serializers.CharField(source="cluster.cluster_id")
@@ -103,7 +103,7 @@ class ServiceTask(Output):
     finished_at = serializers.DateTimeField(source="task.finished_at", allow_null=True)
 
 
-class TaskEventOut(Output):
+class TaskEventSerializer(Output):
     at = serializers.DateTimeField()
     attempt = serializers.IntegerField(source="epoch", help_text="0: before the first attempt.")
     status = serializers.ChoiceField(choices=TaskState.choices, source="state")
@@ -112,48 +112,48 @@ class TaskEventOut(Output):
     message = TextOrNull()
 
 
-class ServiceTaskDetail(ServiceTask):
-    events = serializers.ListField(child=TaskEventOut(), source="task.events.all")
+class ServiceTaskDetailSerializer(ServiceTaskSerializer):
+    events = serializers.ListField(child=TaskEventSerializer(), source="task.events.all")
 
 
-class ClusterAnswer(Answer):
-    cluster = ServiceInfo()
+class ClusterResponse(ApiResponse):
+    cluster = ServiceInfoSerializer()
 
 
-class GetClusterAnswer(ClusterAnswer):
-    configuration = ClusterConfiguration()
+class GetClusterResponse(ClusterResponse):
+    configuration = ClusterConfigurationSerializer()
 
 
-class ServiceAnswer(Answer):
-    service = ServiceInfo()
+class ServiceResponse(ApiResponse):
+    service = ServiceInfoSerializer()
 
 
-class ListServicesAnswer(PagedAnswer):
-    services = serializers.ListField(child=ServiceInfo())
+class ListServicesResponse(PagedResponse):
+    services = serializers.ListField(child=ServiceInfoSerializer())
 
 
-class ServiceAccess(Output):
+class ServiceAccessSerializer(Output):
     endpoint = serializers.CharField(source="host", help_text="A host, without scheme or port.")
     port = serializers.IntegerField()
     db_name = Constant("default")
     token = serializers.CharField(help_text="The Milvus token; show it to nobody else.")
 
 
-class ServiceAccessAnswer(Answer, ServiceAccess):
+class ServiceAccessResponse(ApiResponse, ServiceAccessSerializer):
     pass
 
 
-class InProgressTasksAnswer(Answer):
-    tasks = serializers.ListField(child=ServiceTask())
+class InProgressTasksResponse(ApiResponse):
+    tasks = serializers.ListField(child=ServiceTaskSerializer())
 
 
-class TaskHistoryAnswer(PagedAnswer):
-    tasks = serializers.ListField(child=ServiceTask())
+class TaskHistoryResponse(PagedResponse):
+    tasks = serializers.ListField(child=ServiceTaskSerializer())
 
 
-class TaskAnswer(Answer):
-    task = ServiceTask()
+class TaskResponse(ApiResponse):
+    task = ServiceTaskSerializer()
 
 
-class TaskDetailAnswer(Answer):
-    task = ServiceTaskDetail()
+class TaskDetailResponse(ApiResponse):
+    task = ServiceTaskDetailSerializer()

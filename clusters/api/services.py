@@ -9,13 +9,13 @@ from rest_framework.response import Response
 from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView
-from clusters.api.requests import UNSPECIFIED, ListServicesQuery, ServiceBody
+from clusters.api.requests import UNSPECIFIED, ListServicesQuery, ServiceRequest
 from clusters.api.responses import (
-    ListServicesAnswer,
-    ServiceAccess,
-    ServiceAccessAnswer,
-    ServiceAnswer,
-    ServiceInfo,
+    ListServicesResponse,
+    ServiceAccessResponse,
+    ServiceAccessSerializer,
+    ServiceInfoSerializer,
+    ServiceResponse,
 )
 from clusters.models import Cluster, ClusterQuerySet
 from vbase_console.api.operations import Operation
@@ -38,7 +38,7 @@ class ListServices(ClusterView):
             tag=TAG,
             scope=LIST_SERVICES,
             query=ListServicesQuery,
-            answer=ListServicesAnswer,
+            answer=ListServicesResponse,
             answer_example=examples.SERVICES_ANSWER,
         )
     }
@@ -47,7 +47,9 @@ class ListServices(ClusterView):
         """An organization's services, newest first."""
         self.require_organization(organization_id)
         rows, total = page_of(self._chosen(), self.asked)
-        return Response(answer(services=[ServiceInfo.of(row) for row in rows], total=total))
+        return Response(
+            answer(services=[ServiceInfoSerializer.of(row) for row in rows], total=total)
+        )
 
     def _chosen(self) -> ClusterQuerySet:
         rows = Cluster.objects.visible_to(self.principal)
@@ -63,14 +65,14 @@ class GetService(ClusterView):
             name="GetService",
             tag=TAG,
             scope=GET_SERVICE,
-            answer=ServiceAnswer,
+            answer=ServiceResponse,
             answer_example=examples.SERVICE_ANSWER,
         )
     }
 
     def get(self, request: Request, service_id: str) -> Response:
         """One service, also when it is DELETED."""
-        return Response(answer(service=ServiceInfo.of(self.service(service_id))))
+        return Response(answer(service=ServiceInfoSerializer.of(self.service(service_id))))
 
 
 class GetServiceAccess(ClusterView):
@@ -79,7 +81,7 @@ class GetServiceAccess(ClusterView):
             name="GetServiceAccess",
             tag=TAG,
             scope=GET_SERVICE_ACCESS,
-            answer=ServiceAccessAnswer,
+            answer=ServiceAccessResponse,
             errors=(400,),
             answer_example=examples.ACCESS_ANSWER,
         )
@@ -89,7 +91,7 @@ class GetServiceAccess(ClusterView):
         """Where to connect with a Milvus client, and the token that it needs."""
         cluster = self.service(service_id)
         services.require_access(cluster)
-        return Response(answer(**ServiceAccess.of(cluster)))
+        return Response(answer(**ServiceAccessSerializer.of(cluster)))
 
 
 class RotateServiceAccess(ClusterView):
@@ -98,8 +100,8 @@ class RotateServiceAccess(ClusterView):
             name="RotateServiceAccess",
             tag=TAG,
             scope=SCALE_CLUSTER,
-            body=ServiceBody,
-            answer=ServiceAccessAnswer,
+            body=ServiceRequest,
+            answer=ServiceAccessResponse,
             changes=True,
             errors=(503,),
             answer_example=examples.ACCESS_ANSWER,
@@ -113,4 +115,4 @@ class RotateServiceAccess(ClusterView):
         services.require_access(cluster)
         cluster = services.rotate_token(cluster)
         address = reverse("api-service-access", args=[service_id])
-        return self.accepted(answer(**ServiceAccess.of(cluster)), location=address)
+        return self.accepted(answer(**ServiceAccessSerializer.of(cluster)), location=address)

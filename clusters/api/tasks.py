@@ -10,12 +10,12 @@ from clusters.api import examples
 from clusters.api.base import ClusterView, shown
 from clusters.api.requests import TaskBody
 from clusters.api.responses import (
-    InProgressTasksAnswer,
-    ServiceTaskDetail,
-    TaskAnswer,
-    TaskDetailAnswer,
-    TaskHistoryAnswer,
+    InProgressTasksResponse,
+    ServiceTaskDetailSerializer,
+    TaskDetailResponse,
+    TaskHistoryResponse,
     TaskOfCluster,
+    TaskResponse,
 )
 from clusters.models import Cluster
 from clusters.permissions import scope_of
@@ -34,7 +34,7 @@ class InProgressTasks(ClusterView):
             name="GetClusterInProgressTasks",
             tag=TAG,
             scope=GET_CLUSTER,
-            answer=InProgressTasksAnswer,
+            answer=InProgressTasksResponse,
             answer_example=examples.IN_PROGRESS_ANSWER,
         )
     }
@@ -43,7 +43,7 @@ class InProgressTasks(ClusterView):
         """What runs on a cluster or waits for its turn, in the order in which it is done."""
         cluster = self.cluster(cluster_id)
         return Response(
-            answer(tasks=shown(cluster, self.tasks_of(cluster).active().in_turn_order()))
+            answer(tasks=shown(cluster, self.tasks_of(cluster).active().in_queue_order()))
         )
 
 
@@ -54,7 +54,7 @@ class TaskHistory(ClusterView):
             tag=TAG,
             scope=GET_CLUSTER,
             query=Paging,
-            answer=TaskHistoryAnswer,
+            answer=TaskHistoryResponse,
             answer_example=examples.HISTORY_ANSWER,
         )
     }
@@ -72,7 +72,7 @@ class OneTask(ClusterView):
             name="GetClusterTask",
             tag=TAG,
             scope=GET_CLUSTER,
-            answer=TaskDetailAnswer,
+            answer=TaskDetailResponse,
             answer_example=examples.TASK_DETAIL_ANSWER,
         )
     }
@@ -82,7 +82,7 @@ class OneTask(ClusterView):
         cluster = self.cluster(cluster_id)
         task = self.found(self.tasks_of(cluster), task_id=task_id)
         return Response(
-            answer(task=ServiceTaskDetail.of(TaskOfCluster(cluster=cluster, task=task)))
+            answer(task=ServiceTaskDetailSerializer.of(TaskOfCluster(cluster=cluster, task=task)))
         )
 
 
@@ -108,7 +108,7 @@ def request_operation(name: str) -> dict[str, Operation]:
             tag=TAG,
             scope_rule="that of what is asked for",
             body=TaskBody,
-            answer=TaskAnswer,
+            answer=TaskResponse,
             changes=True,
             starts_task=True,
             answer_example=examples.TASK_ANSWER,

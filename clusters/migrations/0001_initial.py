@@ -67,19 +67,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='cluster',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'DELETED'), _negated=True), fields=('organization', 'name'), name='cluster_name_is_free_again_when_deleted'),
+            constraint=models.UniqueConstraint(condition=models.Q(('status', 'DELETED'), _negated=True), fields=('organization', 'name'), name='cluster_organization_name_unique'),
         ),
         migrations.AddConstraint(
             model_name='cluster',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['UNKNOWN', 'CREATING', 'RUNNING', 'UPDATING', 'RESIZING', 'STOPPING', 'STOPPED', 'DELETING', 'DELETED', 'UPDATE_FAILED', 'ERROR'])), name='cluster_status_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['UNKNOWN', 'CREATING', 'RUNNING', 'UPDATING', 'RESIZING', 'STOPPING', 'STOPPED', 'DELETING', 'DELETED', 'UPDATE_FAILED', 'ERROR'])), name='cluster_status_check'),
         ),
         migrations.AddConstraint(
             model_name='cluster',
-            constraint=models.CheckConstraint(condition=models.Q(('compute_units__gte', 1), ('compute_units__lte', 64)), name='compute_units_in_range'),
+            constraint=models.CheckConstraint(condition=models.Q(('compute_units__gte', 1), ('compute_units__lte', 64)), name='cluster_compute_units_check'),
         ),
         migrations.AddConstraint(
             model_name='cluster',
-            constraint=models.CheckConstraint(condition=models.Q(('enable_auto_scaling', False), ('max_compute_units__gte', models.F('compute_units')), _connector='OR'), name='autoscaling_has_room'),
+            constraint=models.CheckConstraint(condition=models.Q(('enable_auto_scaling', False), ('max_compute_units__gte', models.F('compute_units')), _connector='OR'), name='cluster_autoscaling_check'),
         ),
         migrations.AddIndex(
             model_name='loadsample',

@@ -14,7 +14,7 @@ from django.urls import reverse
 from clusters import services
 from clusters.driver import get_driver
 from clusters.models import Cluster
-from clusters.protection import is_anybody_registered, protection_of
+from clusters.protection import is_registered, protection_of
 from clusters.views import presenters
 from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
 from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
@@ -23,7 +23,7 @@ from vbase_console.tasks.states import FINISHED
 from vbase_console.web.errors import status_of
 from vbase_console.web.views import Page, wants_fragment
 
-RECENT = 5
+RECENT_COUNT = 5
 
 
 class ClusterPage(Page):
@@ -62,8 +62,8 @@ class ClusterDetailView(ClusterPage):
     def live(self) -> dict[str, Any]:
         """What changes while a task runs; the page shows it first and the poll refreshes it."""
         tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=presenters.KINDS)
-        waiting = list(tasks.active().in_turn_order().visible_to(self.principal))
-        ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT]
+        waiting = list(tasks.active().in_queue_order().visible_to(self.principal))
+        ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT_COUNT]
         rows = presenters.task_rows(self.principal, [*waiting, *ended], [self.cluster])
         versions = get_driver().capabilities.versions
         return {
@@ -93,7 +93,7 @@ class ClusterDetailView(ClusterPage):
 
     def protection(self) -> dict[str, Any]:
         """Nothing where nobody looks after data: an empty answer would read as a fact."""
-        if not is_anybody_registered():
+        if not is_registered():
             return {}
         key = self.cluster.cluster_id
         return {"protection": protection_of([key])[key]}

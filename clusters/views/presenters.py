@@ -45,7 +45,7 @@ class TaskRow:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Actions:
+class ClusterActions:
     """What can be asked of a cluster now, by this person; no control leads to a certain refusal."""
 
     scale: bool
@@ -95,14 +95,14 @@ def task_row(principal: Principal, task: Task, cluster: Cluster | None) -> TaskR
 
 def actions_of(
     principal: Principal, cluster: Cluster, waiting: Sequence[Task], versions: Sequence[str]
-) -> Actions:
+) -> ClusterActions:
     ahead = outlook(cluster, waiting)
     ending = cluster.status in (ServiceStatus.DELETING, ServiceStatus.DELETED)
     deploying = any(task.kind == TaskKind.DEPLOYMENT for task in waiting)
     may_change = principal.may(SCALE_CLUSTER) and not ending
     made = may_change and (deploying or cluster.condition != Condition.ABSENT)
     answers = cluster.condition == Condition.RUNNING or ahead.last_task is not None
-    return Actions(
+    return ClusterActions(
         scale=made,
         restart=made and ahead.runs,
         stop=made and ahead.runs,

@@ -55,7 +55,7 @@ def test_an_id_is_said_as_it_is_written(support: Client, failed_task: Task) -> N
 def test_it_leaves_an_audit_row_of_what_it_did(support: Client, failed_task: Task) -> None:
     act(support, "retry", failed_task)
     entry = AuditEntry.objects.get()
-    assert (entry.principal, entry.door) == ("support:sam@example.com", "ADMIN")
+    assert (entry.principal, entry.interface) == ("support:sam@example.com", "ADMIN")
     assert (entry.action, entry.outcome) == ("RetryTask", "ACCEPTED")
     assert (entry.object_id, entry.source) == (failed_task.task_id, "127.0.0.1")
 

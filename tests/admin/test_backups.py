@@ -36,7 +36,7 @@ def test_it_verifies_as_support_and_leaves_an_audit_row(support: Client, backup:
     job = BackupJob.objects.get()
     entry = AuditEntry.objects.get()
     assert job.task.requested_by == "support:sam@example.com"
-    assert (entry.action, entry.door, entry.outcome) == ("VerifyBackup", "ADMIN", "ACCEPTED")
+    assert (entry.action, entry.interface, entry.outcome) == ("VerifyBackup", "ADMIN", "ACCEPTED")
     assert (entry.object_id, entry.detail) == ("nightly", job.task.task_id)
 
 

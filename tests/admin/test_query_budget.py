@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.models import Cluster, LoadSample
-from vbase_console.organizations.audit import Door, record
+from vbase_console.organizations.audit import Interface, record
 from vbase_console.organizations.models import ApiKey, AuditEntry, Organization
 from vbase_console.tasks.models import Task, TaskEvent
 
@@ -39,9 +39,9 @@ def audit_entries(organization: Organization, count: int) -> None:
         action="ScaleCluster",
         object_id="vc-1",
         source=None,
-        door=Door.API,
+        interface=Interface.API,
     )
-    fields = {"principal": "alice", "action": first.action, "door": first.door}
+    fields = {"principal": "alice", "action": first.action, "interface": first.interface}
     AuditEntry.objects.bulk_create(
         AuditEntry(organization=organization, outcome=first.outcome, **fields) for _ in range(count)
     )

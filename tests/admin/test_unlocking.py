@@ -52,7 +52,7 @@ def test_it_leaves_a_row_for_each_organization(support: Client, organization: Or
     unlock(support, attempt())
     row = AuditEntry.objects.get()
     assert (row.principal, row.action) == ("support:sam@example.com", "UnlockSignIn")
-    assert (row.object_id, row.detail, row.door) == (ALICE, "from 127.0.0.1", "ADMIN")
+    assert (row.object_id, row.detail, row.interface) == (ALICE, "from 127.0.0.1", "ADMIN")
 
 
 def test_it_deletes_nothing_otherwise(support: Client) -> None:

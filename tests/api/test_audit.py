@@ -21,7 +21,7 @@ def test_an_accepted_change_leaves_a_row(api: Api) -> None:
     said = api.post("/clusters", name="a")
     row = entry()
     assert (row.principal, row.action, row.outcome) == ("key:ci", "CreateCluster", "ACCEPTED")
-    assert (row.door, row.source) == ("API", "127.0.0.1")
+    assert (row.interface, row.source) == ("API", "127.0.0.1")
     assert row.object_id == said["cluster"]["clusterId"]
     assert row.detail == said.header("Operation-Id")
 

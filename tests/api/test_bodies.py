@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusters.models import Cluster
 from tests.api.client import Api
-from vbase_console.api.parsers import DEEPEST, read_object
+from vbase_console.api.parsers import MAX_NESTING, read_object
 from vbase_console.core.errors import InvalidArgument
 
 HOSTILE = {
@@ -91,7 +91,7 @@ def test_a_chunked_body_without_an_end_is_refused() -> None:
 
 
 def test_as_deep_as_is_said_is_deep_enough() -> None:
-    body = '{"a":' * (DEEPEST - 1) + "1" + "}" * (DEEPEST - 1)
+    body = '{"a":' * (MAX_NESTING - 1) + "1" + "}" * (MAX_NESTING - 1)
     request = RequestFactory().generic("POST", "/", body, content_type="application/json")
     assert read_object(request)
 

@@ -68,8 +68,8 @@ def test_every_unknown_field_is_named(api: Api) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.dictionaries(st.sampled_from(["a_b", "aB", "A_B", "ü_ö", "x-y", "_"]), st.text("aB_ü")))
 def test_labels_are_never_recased(labels: dict[str, str]) -> None:
-    from clusters.api.responses import ServiceInfo
+    from clusters.api.responses import ServiceInfoSerializer
     from clusters.validation import check_labels
 
     row = Cluster(organization_id=None, labels=check_labels(labels))
-    assert ServiceInfo().fields["labels"].to_representation(row.labels) == labels
+    assert ServiceInfoSerializer().fields["labels"].to_representation(row.labels) == labels

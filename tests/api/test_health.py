@@ -10,7 +10,7 @@ from django.utils import timezone
 from tests.api.client import Api, Said
 from vbase_console.api import health
 from vbase_console.organizations.models import Organization
-from vbase_console.tasks.models import Pulse, Task, database_time_in
+from vbase_console.tasks.models import Heartbeat, Task, database_time_in
 from vbase_console.tasks.states import TaskState
 from vbase_console.tasks.sweeps import beat_of
 
@@ -72,7 +72,7 @@ def test_without_a_broker_it_is_degraded(open_door: Api, broker: dict[str, bool]
 def test_whoever_was_not_seen_for_a_while_is_missed(
     open_door: Api, part: str, minutes: int
 ) -> None:
-    Pulse.objects.filter(part=part).update(at=timezone.now() + timedelta(minutes=minutes))
+    Heartbeat.objects.filter(part=part).update(at=timezone.now() + timedelta(minutes=minutes))
     said = check(open_door)
     assert said["status"] == "DEGRADED"
     assert said["components"][part.partition(":")[0]]["status"] == "NOT_SERVING"
@@ -87,7 +87,7 @@ def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(
     worker = check(open_door)["components"]["worker"]
     assert worker["status"] == "NOT_SERVING"
     assert worker["message"].startswith("1 of 3 workers and sweepers")
-    Pulse.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=1))
+    Heartbeat.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=1))
     assert check(open_door)["status"] == "SERVING"
 
 
@@ -116,7 +116,7 @@ def test_without_a_database_it_does_not_serve(
     def away(*arguments: object) -> None:
         raise OperationalError("host=10.0.0.1")
 
-    monkeypatch.setattr(Pulse.objects, "all", away)
+    monkeypatch.setattr(Heartbeat.objects, "all", away)
     said = check(open_door)
     assert (said.status, said.code) == (503, "UNAVAILABLE")
     assert "10.0.0.1" not in str(said.body)
@@ -128,7 +128,7 @@ def test_a_broker_that_nobody_started_does_not_answer() -> None:
 
 def test_the_broker_is_not_asked_at_every_call() -> None:
     asked: list[int] = []
-    answers = health.Remembered(lambda: not asked.append(1), 60)
+    answers = health.CachedCheck(lambda: not asked.append(1), 60)
     assert [answers(), answers()] == [True, True]
     assert len(asked) == 1
     answers.forget()

@@ -16,7 +16,7 @@ THE_PLACE = {
     "backups/janitor.py": "fetches the column with its rows, because `is_damaged` reads it",
     "backups/admin.py": "sorts by the column; shows `is_damaged`",
 }
-"""Files that name the column `damaged_by`; all others read `is_damaged`, `good()`, `damaged()`."""
+"""Files that name `damage_found_by`; all others read `is_damaged`, `good()` or `damaged()`."""
 
 LISTS_ALL = {
     "backups/cluster_protection.py": "names all backups that go or stay with a cluster, damaged "
@@ -37,7 +37,7 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 def test_only_the_place_reads_the_column() -> None:
-    named = {name for name, text in sources() if re.search(r"\bdamaged_by\b", text)}
+    named = {name for name, text in sources() if re.search(r"\bdamage_found_by\b", text)}
     assert named == set(THE_PLACE)
 
 
@@ -53,5 +53,7 @@ def test_what_chooses_a_backup_asks_for_good_ones() -> None:
 
 def test_no_page_shows_the_status_of_a_backup_without_its_damage() -> None:
     templates = (PROJECT / "templates").rglob("*.html")
-    shown = re.compile(r"\{% badge (?:row\.|each\.)?(?:job\.)?backup\.status|damaged_by\b(?!_job)")
+    shown = re.compile(
+        r"\{% badge (?:row\.|each\.)?(?:job\.)?backup\.status|damage_found_by\b(?!_job)"
+    )
     assert [str(path) for path in templates if shown.search(path.read_text())] == []

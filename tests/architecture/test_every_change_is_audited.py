@@ -76,7 +76,7 @@ def test_what_the_owner_asks_for_is_kept_who_what_from_where_and_how_it_ended(
     rows = AuditEntry.objects.all()
     assert not rows.filter(principal="") | rows.filter(action="") | rows.filter(outcome="")
     assert set(rows.values_list("source", flat=True)) == {"127.0.0.1"}
-    assert set(rows.values_list("door", flat=True)) == {"API", "PAGES"}
+    assert set(rows.values_list("interface", flat=True)) == {"API", "PAGES"}
 
 
 def test_what_is_refused_for_want_of_the_right_is_kept(people: Cast) -> None:

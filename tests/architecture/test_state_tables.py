@@ -9,7 +9,7 @@ from django.conf import settings
 from clusters.states import (
     STATUS_AT_REST,
     STATUS_WHILE,
-    Answer,
+    Admission,
     Condition,
     ServiceStatus,
     TaskKind,
@@ -18,7 +18,7 @@ from clusters.states import (
 from vbase_console.tasks.states import TRANSITIONS, TaskState
 
 TEXT: str = (settings.BASE_DIR / "docs/states.md").read_text()
-WORDS = {Answer.WAIT: "waits", Answer.ABORT: "aborted", Answer.OVERTAKE: "overtakes"}
+WORDS = {Admission.WAIT: "waits", Admission.ABORT: "aborted", Admission.OVERTAKE: "overtakes"}
 
 
 def rows(heading: str) -> list[list[str]]:

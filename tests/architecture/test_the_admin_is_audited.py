@@ -99,7 +99,7 @@ def test_every_action_leaves_a_row(sam: User, model: type[Model]) -> None:
     address = next(page for page, listed in PAGES.items() if listed is model)
     for done, action in enumerate(actions_of(model), start=1):
         with_session(sam).post(address, {"action": action, "_selected_action": first_row(model)})
-        told = AuditEntry.objects.filter(door="ADMIN", principal=f"support:{sam.username}")
+        told = AuditEntry.objects.filter(interface="ADMIN", principal=f"support:{sam.username}")
         assert told.count() == done
 
 

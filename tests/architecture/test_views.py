@@ -14,7 +14,7 @@ MINE = "asks for the memberships of whoever is signed in"
 OWN_ORGANIZATION = "the organization itself, by the principal's own id"
 # File: expression → why it is asked for otherwise.
 EXEMPT: dict[str, str] = {
-    "vbase_console/api/health.py: Pulse.objects.all().annotate": "no tenant's",
+    "vbase_console/api/health.py: Heartbeat.objects.all().annotate": "no tenant's",
     "vbase_console/api/health.py: Task.objects.filter": "one bit: whether any worker is at work",
     "vbase_console/organizations/views/api_keys.py: Organization.objects.get": OWN_ORGANIZATION,
     "vbase_console/organizations/views/home.py: Membership.objects.filter": MINE,

@@ -158,7 +158,7 @@ def test_it_does_not_seal_what_no_reader_takes(
 ) -> None:
     manifest = manifest_of(write(store, books(0, 3)), BOOKS)
     size = len(serialize(manifest))
-    monkeypatch.setattr(writer, "LARGEST_MANIFEST", size - 1)
+    monkeypatch.setattr(writer, "MAX_MANIFEST_BYTES", size - 1)
     with pytest.raises(StoreError, match=f"would have {size} bytes, and readers take {size - 1}"):
         seal(store, ARCHIVE, manifest)
     assert store.size(f"{ARCHIVE}/{MANIFEST_NAME}") is None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from backups.connections import connected, snapshots_of
+from backups.connections import connect, snapshots_of
 from backups.milvus.client import Client
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
@@ -45,10 +45,10 @@ def _next_cluster_id(cluster_id: str) -> Iterator[None]:
 
 def empty(cluster: Cluster) -> None:
     """No collection, no other database, no snapshot."""
-    with connected(cluster, FIRST) as client:
+    with connect(cluster, FIRST) as client:
         databases = client.databases()
     for database in databases:
-        with connected(cluster, database) as client:
+        with connect(cluster, database) as client:
             drop_all(client)
             if database != FIRST:
                 client.drop_database(database)

@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 from backups.archive.reader import ArchiveReader
 from backups.archive.verify import findings
 from backups.capture import job as capture_job
-from backups.connections import connected, snapshots_of
+from backups.connections import connect, snapshots_of
 from backups.milvus import pinned
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
@@ -70,7 +70,7 @@ def canceller(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Canceller:
 
 def world(cluster: Cluster, milvus: MilvusClient) -> Any:
     """Collections with everything that belongs to them, hidden ones too, and pins."""
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         described = [describe(client, name).to_json() for name in client.collections()]
     snapshots = snapshots_of(cluster)
     return described, snapshots.names() if snapshots else [], rows_of(milvus)

@@ -60,7 +60,7 @@ def trust_in(backup: Backup) -> tuple[object, ...]:
     """Whether it is counted on, was verified, was proven, and what found it damaged."""
     backup.refresh_from_db()
     is_good = Backup.objects.good().filter(pk=backup.pk).exists()
-    return is_good, backup.verified_at, backup.proven_at, backup.damaged_by
+    return is_good, backup.verified_at, backup.proven_at, backup.damage_found_by
 
 
 def message_of(job: BackupJob) -> str:
@@ -164,7 +164,7 @@ def test_a_look_beside_a_verification_keeps_what_each_has_found(
         read_archive(backup)
     backup.refresh_from_db()
     assert backup.findings == [known, Finding("manifest.json", "it is missing")]
-    assert (backup.damaged_by, backup.can_be_read) == ("job-1", False)
+    assert (backup.damage_found_by, backup.can_be_read) == ("job-1", False)
 
 
 def test_a_restore_that_fails_for_another_reason_condemns_no_backup(

@@ -110,16 +110,16 @@ def test_a_restore_over_the_same_database_is_no_loss(
 def test_limits_are_set_when_all_rows_are_there(
     backup: Backup, cluster: Cluster, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backups.restore.inserting import Filling
+    from backups.restore.inserting import CollectionRestore
 
     during: list[dict[str, str]] = []
-    insert = Filling.insert
+    insert = CollectionRestore.insert
 
-    def noted(self: Filling) -> None:
+    def noted(self: CollectionRestore) -> None:
         during.append(self._client.database_properties())
         insert(self)
 
-    monkeypatch.setattr(Filling, "insert", noted)
+    monkeypatch.setattr(CollectionRestore, "insert", noted)
     restored(backup, cluster, work, db_name="elsewhere")
     (found,) = during
     assert found.keys() - {"vbase_restore"} == {"timezone"}

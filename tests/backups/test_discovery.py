@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from backups import discovery
-from backups.milvus.errors import MilvusError, NotFound, NotLoaded
+from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded
 
 
 class Uncountable:
@@ -16,6 +16,6 @@ class Uncountable:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [NotLoaded, NotFound])
+@pytest.mark.parametrize("error", [NotLoaded, MilvusNotFound])
 def test_what_cannot_be_counted_is_listed_all_the_same(error: type[MilvusError]) -> None:
     assert discovery._rows_in(Uncountable(error("no", permanent=True)), "images") is None  # type: ignore[arg-type]

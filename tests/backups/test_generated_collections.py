@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from pymilvus import MilvusClient
 
-from backups.connections import connected, open_archive, snapshots_of
+from backups.connections import connect, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup
 from backups.services.backups import take_backup
@@ -40,7 +40,7 @@ def _no_lease_ends_by_itself(settings: Any) -> None:
 
 def seen(cluster: Cluster, name: str) -> tuple[Any, Any]:
     """How it is described, and the checksum of the rows of each partition."""
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         described = describe(client, name)
     snapshots = snapshots_of(cluster)
     assert snapshots is not None

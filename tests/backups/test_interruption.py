@@ -198,10 +198,10 @@ def fail_for_now() -> None:
 
 def swap_first(swap: Callable[..., None], attempt: Attempt, *others: object) -> None:
     """All takes its name, and nothing says yet that there is no way back."""
-    remember = attempt.remember
-    attempt.remember = lambda **facts: None if "swapped" in facts else remember(**facts)  # type: ignore[method-assign]
+    remember = attempt.save_checkpoint
+    attempt.save_checkpoint = lambda **facts: None if "swapped" in facts else remember(**facts)  # type: ignore[method-assign]
     swap(attempt, *others)
-    attempt.remember = remember  # type: ignore[method-assign]
+    attempt.save_checkpoint = remember  # type: ignore[method-assign]
 
 
 def die(*_: object) -> None:
@@ -209,7 +209,7 @@ def die(*_: object) -> None:
 
 
 def hidden(cluster: Cluster) -> list[str]:
-    from backups.connections import connected
+    from backups.connections import connect
 
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         return [name for name in client.collections() if name.startswith("_vbase_")]

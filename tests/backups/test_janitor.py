@@ -18,7 +18,7 @@ from backups.stores.local import LocalStore
 from backups.sweeps import sweep_janitor
 from clusters.models import Cluster
 from tests.backups.conftest import fill
-from vbase_console.tasks.models import Pulse
+from vbase_console.tasks.models import Heartbeat
 
 Work = Callable[[], int]
 
@@ -36,7 +36,7 @@ def test_it_drops_snapshots_whose_job_is_over(job: BackupJob, cluster: Cluster) 
     snapshots = snapshots_of(cluster)
     assert snapshots is not None
     snapshots.take(f"{job.task.task_id}-1", database="default", collections=["images"])
-    BackupJob.objects.update(is_tidy=False)
+    BackupJob.objects.update(is_cleaned_up=False)
     sweep_janitor()
     assert snapshots.names() == []
 
@@ -133,7 +133,7 @@ def test_it_asks_again_for_a_deletion_that_nobody_is_at(
 def test_it_never_touches_a_tenants_collections(
     job: BackupJob, cluster: Cluster, milvus: MilvusClient
 ) -> None:
-    BackupJob.objects.update(is_tidy=False)
+    BackupJob.objects.update(is_cleaned_up=False)
     milvus.create_alias("images", "pictures")
     sweep_janitor()
     assert milvus.list_collections() == ["images"]
@@ -145,13 +145,13 @@ def test_it_removes_the_parts_of_a_backup_that_never_was_sealed(
 ) -> None:
     store.delete(f"{job.backup.directory}/manifest.json")
     Backup.objects.update(status=BackupStatus.GONE)
-    BackupJob.objects.update(is_tidy=False)
+    BackupJob.objects.update(is_cleaned_up=False)
     sweep_janitor()
     assert list(store.list(job.backup.directory)) == []
 
 
 def test_one_round_at_a_time(job: BackupJob) -> None:
-    Pulse.objects.create(part="janitor", at=timezone.now())
+    Heartbeat.objects.create(part="janitor", at=timezone.now())
     Backup.objects.update(status=BackupStatus.DELETING)
     assert sweep_janitor() == 0
 
@@ -160,6 +160,6 @@ def test_one_round_at_a_time(job: BackupJob) -> None:
 def test_a_round_that_was_killed_keeps_the_next_away_for_half_an_hour(
     job: BackupJob, minutes: int, cleared: int
 ) -> None:
-    Pulse.objects.create(part="janitor", at=timezone.now() - timedelta(minutes=minutes))
+    Heartbeat.objects.create(part="janitor", at=timezone.now() - timedelta(minutes=minutes))
     Backup.objects.update(status=BackupStatus.DELETING)
     assert sweep_janitor() == cleared

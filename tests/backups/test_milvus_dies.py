@@ -11,7 +11,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups.capture import job as capture_job
-from backups.connections import connected
+from backups.connections import connect
 from backups.milvus.client import Client
 from backups.models import Backup
 from backups.restore import inserting
@@ -76,10 +76,12 @@ def test_a_restore_goes_on_when_its_cluster_is_back(
 ) -> None:
     before = rows_of(milvus)
     job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
-    compare = inserting.Filling.compare
-    monkeypatch.setattr(inserting.Filling, "compare", lambda *a: (kill(cluster), compare(*a))[1])
+    compare = inserting.CollectionRestore.compare
+    monkeypatch.setattr(
+        inserting.CollectionRestore, "compare", lambda *a: (kill(cluster), compare(*a))[1]
+    )
     run_task(job.task.task_id)
-    monkeypatch.setattr(inserting.Filling, "compare", compare)
+    monkeypatch.setattr(inserting.CollectionRestore, "compare", compare)
     bring_back(driver, cluster)
     assert taken_over(job.task).state == "SUCCEEDED"
     assert rows_of(milvus) == before
@@ -153,5 +155,5 @@ def ended(task: Task) -> str:
 
 
 def hidden(cluster: Cluster) -> list[str]:
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         return [name for name in client.collections() if name.startswith("_vbase_")]

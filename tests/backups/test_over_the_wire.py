@@ -19,7 +19,7 @@ from backups.archive.description import DataType, FieldDescription
 from backups.archive.manifest import Manifest
 from backups.archive.verify import findings
 from backups.capture import job as capture_job
-from backups.connections import connected, open_archive
+from backups.connections import connect, open_archive
 from backups.milvus import keys, wire
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
@@ -123,7 +123,7 @@ def test_its_time_is_that_of_the_timestamp(
     fill(milvus, rows=ROWS)
     job = backed_up(cluster, front, "images")
     assert datetime.fromisoformat(manifest_of(job).capture.captured_at) == INSTANT
-    assert (job.backup.row_count, job.backup.missing) == (ROWS, [])
+    assert (job.backup.row_count, job.backup.omissions) == (ROWS, [])
 
 
 def test_without_one_its_time_lies_before_the_first_row_that_was_read(
@@ -136,7 +136,7 @@ def test_without_one_its_time_lies_before_the_first_row_that_was_read(
     capture = manifest_of(job).capture
     assert before < datetime.fromisoformat(capture.captured_at) < front.first_query_at
     assert capture.method == "none"
-    assert job.backup.missing == ["It is not of one instant."]
+    assert job.backup.omissions == ["It is not of one instant."]
 
 
 def test_an_alias_beside_what_it_means_is_one_collection(
@@ -150,7 +150,7 @@ def test_an_alias_beside_what_it_means_is_one_collection(
 
 
 def test_what_cannot_be_written_down_is_said_and_not_tried_again() -> None:
-    with pytest.raises(JobFailed, match="twice") as caught, archive_jobs._in_words():
+    with pytest.raises(JobFailed, match="twice") as caught, archive_jobs.translate_errors():
         raise FormatError("a collection stands in it twice")
     assert caught.value.permanent
 
@@ -169,7 +169,7 @@ def test_rows_that_are_counted_and_given_to_nobody_are_said(
     said = "Of collection images the server counts 101 rows and gave 100."
     assert said in job.task.warnings
     assert said in manifest_of(job).capture.warnings
-    assert job.backup.missing == [said if instant else "It is not of one instant."]
+    assert job.backup.omissions == [said if instant else "It is not of one instant."]
 
 
 def test_rows_that_expired_since_they_were_read_are_not_missing(
@@ -179,7 +179,7 @@ def test_rows_that_expired_since_they_were_read_are_not_missing(
     front.uncounted = -1
     job = backed_up(cluster, front, "images")
     assert "Of collection images the server counts 99 rows and gave 100." in job.task.warnings
-    assert job.backup.missing == []
+    assert job.backup.omissions == []
 
 
 # another attempt
@@ -304,7 +304,7 @@ def test_it_is_released_again_and_the_job_names_it(
     for name in ("left", "right"):
         fill(milvus, name, rows=ROWS)
     milvus.release_collection("left")
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         before = describe(client, "left")
         job = backed_up(cluster, front, "left", "right")
         assert describe(client, "left") == before

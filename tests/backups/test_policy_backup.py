@@ -44,7 +44,7 @@ def test_no_names_mean_every_collection(cluster: Cluster, milvus: MilvusClient, 
     fill(milvus, "texts")
     found, backup = run(make_policy(cluster), work)
     assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images", "texts"])
-    assert backup.missing == []
+    assert backup.omissions == []
 
 
 def test_a_vanished_collection_fails_the_run_visibly(
@@ -61,8 +61,8 @@ def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, w
     fill(milvus, "images")
     found, backup = run(make_policy(cluster, "images", "gone", on_missing="WARN"), work)
     assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images"])
-    assert backup.missing == ["Collection gone was not there, so this backup does not hold it."]
-    assert backup.missing[0] in backup.warnings
+    assert backup.omissions == ["Collection gone was not there, so this backup does not hold it."]
+    assert backup.omissions[0] in backup.warnings
 
 
 def test_a_run_that_finds_nothing_is_skipped(

@@ -21,13 +21,13 @@ from backups.archive.description import (
 from backups.archive.manifest import Capture, CollectionContent, Manifest
 from backups.archive.parts import Part
 from backups.archive.scalars import Scalar
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 from backups.restore import disk_space
-from backups.restore.preflight import Preflight, Target, Wish, preflight
+from backups.restore.preflight import Preflight, RestoreOptions, RestoreTarget, preflight
 
-EMBEDDED = Server(version="milvus_lite-3.2.2")
-NEW = Server(version="v2.6.3")
-OLD = Server(version="v2.3.5")
+EMBEDDED = ServerInfo(version="milvus_lite-3.2.2")
+NEW = ServerInfo(version="v2.6.3")
+OLD = ServerInfo(version="v2.3.5")
 KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
 VECTOR = FieldDescription(name="vector", data_type=DataType.FLOAT_VECTOR, params={"dim": "128"})
 PLENTY = 2**40
@@ -45,7 +45,7 @@ def index(kind: str, field: str = "vector") -> IndexDescription:
 def manifest_of(
     description: CollectionDescription,
     *,
-    of: Server,
+    of: ServerInfo,
     rows: int = 1000,
     size: int = 600_000,
     database_properties: Mapping[str, str] | None = NO_PROPERTIES,
@@ -69,9 +69,9 @@ def manifest_of(
 
 def looked(
     description: CollectionDescription,
-    server: Server = EMBEDDED,
+    server: ServerInfo = EMBEDDED,
     *,
-    of: Server = NEW,
+    of: ServerInfo = NEW,
     free_bytes: int | None = PLENTY,
     rows: int = 1000,
     size: int = 600_000,
@@ -79,8 +79,8 @@ def looked(
     exists: bool = True,
 ) -> Preflight:
     manifest = manifest_of(description, of=of, rows=rows, size=size)
-    target = Target(exists=exists, aliases_of={})
-    return preflight(manifest, Wish(db_name=db_name), target, server, free_bytes)
+    target = RestoreTarget(exists=exists, aliases_of={})
+    return preflight(manifest, RestoreOptions(db_name=db_name), target, server, free_bytes)
 
 
 # room
@@ -244,12 +244,14 @@ def test_what_no_server_can_hold_is_refused_for_a_full_one_too() -> None:
 # properties of databases
 
 
-def with_properties(properties: dict[str, str] | None, target: Target, server: Server) -> Preflight:
+def with_properties(
+    properties: dict[str, str] | None, target: RestoreTarget, server: ServerInfo
+) -> Preflight:
     manifest = manifest_of(collection(), of=NEW, database_properties=properties)
-    return preflight(manifest, Wish(db_name="shop"), target, server, PLENTY)
+    return preflight(manifest, RestoreOptions(db_name="shop"), target, server, PLENTY)
 
 
-NO_DATABASE = Target(exists=False, aliases_of={})
+NO_DATABASE = RestoreTarget(exists=False, aliases_of={})
 
 
 def test_a_server_without_properties_of_databases_loses_each_by_name() -> None:
@@ -265,7 +267,7 @@ def test_nothing_is_said_where_they_come_back() -> None:
 
 
 def test_the_mark_of_a_restore_is_no_difference() -> None:
-    target = Target(exists=True, aliases_of={}, properties={"vbase_restore": "job-1"})
+    target = RestoreTarget(exists=True, aliases_of={}, properties={"vbase_restore": "job-1"})
     assert with_properties({}, target, NEW).warnings == ()
 
 
@@ -326,8 +328,8 @@ def with_parts(*findings: Finding) -> Preflight:
         contents.append(dataclasses.replace(empty, parts=(part,), rows=1))
     whole = manifest_of(collection(), of=NEW)
     manifest = dataclasses.replace(whole, collections=tuple(contents))
-    wish = Wish(db_name="default")
-    target = Target(exists=True, aliases_of={})
+    wish = RestoreOptions(db_name="default")
+    target = RestoreTarget(exists=True, aliases_of={})
     return preflight(manifest, wish, target, NEW, PLENTY, findings)
 
 

@@ -10,11 +10,19 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from backups.archive.manifest import CollectionContent
-from backups.connections import access_to
+from backups.connections import address_of
 from backups.milvus import polling
 from backups.models import Backup
-from backups.restore.inserting import Filling
-from backups.restore.progress import BEGIN, COMPARING, END, INDEXING, INSERTING, WEIGHTS, Progress
+from backups.restore.inserting import CollectionRestore
+from backups.restore.progress import (
+    BEGIN,
+    COMPARING,
+    END,
+    INDEXING,
+    INSERTING,
+    WEIGHTS,
+    RestoreProgress,
+)
 from backups.services.backups import take_backup
 from backups.services.restores import restore_backup
 from clusters.models import Cluster
@@ -47,9 +55,9 @@ def content(name: str, size: int, **fields: Any) -> CollectionContent:
     return dataclasses.replace(CollectionContent.of(description, ()), rows=100, bytes=size)
 
 
-def of(*contents: CollectionContent) -> tuple[Progress, Said]:
+def of(*contents: CollectionContent) -> tuple[RestoreProgress, Said]:
     told = Told()
-    return Progress(told, contents), told.said  # type: ignore[arg-type]
+    return RestoreProgress(told, contents), told.said  # type: ignore[arg-type]
 
 
 def test_half_of_the_only_phase_left_is_half_of_the_way_there() -> None:
@@ -145,16 +153,16 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
 ) -> None:
     slow_to_index(milvus)
     backup = taken(cluster, work, "slow")
-    before, say, counted = rows_of(milvus, "slow"), Filling._say_indexed, []
+    before, say, counted = rows_of(milvus, "slow"), CollectionRestore._say_indexed, []
 
-    def cancelled_halfway(self: Filling, done: int, total: int) -> None:
+    def cancelled_halfway(self: CollectionRestore, done: int, total: int) -> None:
         if 0 < done < total:
             counted.append((done, total))
             tasks.request_cancel(self._attempt.task, by="alice")
             self._attempt.cancel_requested.set()
         say(self, done, total)
 
-    monkeypatch.setattr(Filling, "_say_indexed", cancelled_halfway)
+    monkeypatch.setattr(CollectionRestore, "_say_indexed", cancelled_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     work()
@@ -169,11 +177,11 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
     slow_to_index(milvus)
     backup = taken(cluster, work, "slow")
 
-    def die_halfway(self: Filling, done: int, total: int) -> None:
+    def die_halfway(self: CollectionRestore, done: int, total: int) -> None:
         if 0 < done < total:
             raise Dead
 
-    monkeypatch.setattr(Filling, "_say_indexed", die_halfway)
+    monkeypatch.setattr(CollectionRestore, "_say_indexed", die_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
     with pytest.raises(Dead):
@@ -184,7 +192,7 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
 
 
 def indexed(cluster: Cluster, name: str) -> tuple[int, int]:
-    control = access_to(cluster).control
+    control = address_of(cluster).control
     assert control is not None
     found = control.call("IndexProgress", database="default", collection=name)
     return found["indexed"], found["total"]

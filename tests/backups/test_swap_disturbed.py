@@ -8,7 +8,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups.archive.layout import delete_archive
-from backups.connections import connected
+from backups.connections import connect
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
 from backups.restore.swap import Swap
@@ -68,15 +68,15 @@ def dies_when_all_is_swapped(job: BackupJob, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def dies_when_the_name_is_taken_away_again(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    remember = Attempt.remember
+    remember = Attempt.save_checkpoint
 
     def fail_at_the_end(self: Attempt, **facts: object) -> None:
         if "swapped" in facts:
             raise JobFailed("told to fail", permanent=True)
         remember(self, **facts)
 
-    monkeypatch.setattr(Attempt, "remember", fail_at_the_end)
-    monkeypatch.setattr(Swap, "give_back", die)
+    monkeypatch.setattr(Attempt, "save_checkpoint", fail_at_the_end)
+    monkeypatch.setattr(Swap, "restore_old_name", die)
     with pytest.raises(Dead):
         run_task(job.task.task_id)
     monkeypatch.undo()
@@ -94,7 +94,7 @@ def kept(task: Task, milvus: MilvusClient, name: str) -> str:
 
 
 def hidden(cluster: Cluster) -> list[str]:
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         return [name for name in client.collections() if name.startswith("_vbase_")]
 
 
@@ -182,7 +182,7 @@ def test_a_collection_that_its_tenant_has_dropped_again_stays_dropped(
 ) -> None:
     job = restoring()
     dies_when_all_is_swapped(job, monkeypatch)
-    with connected(cluster, "default") as client:
+    with connect(cluster, "default") as client:
         client.create_alias("late", hidden(cluster)[0])
     milvus.drop_collection("images")
     assert (taken_over(job.task).state, hidden(cluster)) == ("SUCCEEDED", [])

@@ -11,7 +11,7 @@ from clusters.admission import require_running
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
-from clusters.states import Answer, TaskKind, admission
+from clusters.states import Admission, TaskKind, admission
 from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.tasks.models import Task
 
@@ -67,7 +67,7 @@ def test_each_request_meets_each_unfinished_task_as_the_table_says(
     cluster = with_unfinished(unfinished)
     there = Task.objects.latest("pk")
     answer = admission(requested, unfinished)
-    if answer is Answer.ABORT:
+    if answer is Admission.ABORT:
         with pytest.raises(Aborted, match=there.task_id):
             REQUESTS[requested](cluster)
     elif (requested, unfinished) in REFUSED_BY_OUTLOOK:
@@ -77,10 +77,10 @@ def test_each_request_meets_each_unfinished_task_as_the_table_says(
         _is_accepted(cluster, requested, there, answer)
 
 
-def _is_accepted(cluster: Cluster, requested: TaskKind, there: Task, answer: Answer) -> None:
+def _is_accepted(cluster: Cluster, requested: TaskKind, there: Task, answer: Admission) -> None:
     task = REQUESTS[requested](cluster)
     there.refresh_from_db()
-    overtaken = answer is Answer.OVERTAKE
+    overtaken = answer is Admission.OVERTAKE
     assert there.state == ("CANCELLED" if overtaken else "PENDING")
     assert Task.objects.ready().get() == (task if overtaken else there)
 

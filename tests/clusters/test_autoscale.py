@@ -184,7 +184,7 @@ def test_only_what_scales_by_itself_is_measured(
 
 
 def test_samples_are_kept_for_as_long_as_a_decision_looks_back(cluster: Cluster) -> None:
-    old = timezone.now() - autoscale.KEPT - timedelta(seconds=1)
+    old = timezone.now() - autoscale.SAMPLE_RETENTION - timedelta(seconds=1)
     LoadSample.objects.create(cluster=cluster, at=old, cpu_seconds=1, cores=2)
     sweep_load()
     assert LoadSample.objects.filter(at__lte=old).count() == 0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.autoscale import BETWEEN_STEPS, Decision, Sample, Step, decide
+from clusters.autoscale import COOLDOWN, Decision, Sample, ScalingStep, decide
 
 LOAD = Path(__file__).parent / "load"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def decision(
     units: int = 1,
     least: int = 1,
     most: int = 4,
-    last_step: Step | None = None,
+    last_step: ScalingStep | None = None,
 ) -> Decision | None:
     return decide(
         samples,
@@ -51,9 +51,9 @@ def units_after(samples: Sequence[Sample], **fields: object) -> int | None:
     return answer.units if answer else None
 
 
-def stepped(seconds_ago: float, *, up: bool = True, used: float = 1.0) -> Step:
+def stepped(seconds_ago: float, *, up: bool = True, used: float = 1.0) -> ScalingStep:
     samples_end = START + timedelta(seconds=600)
-    return Step(
+    return ScalingStep(
         at=samples_end - timedelta(seconds=seconds_ago),
         from_units=1 if up else 3,
         to_units=2,
@@ -169,7 +169,7 @@ def replayed(samples: Sequence[Sample], least: int, most: int) -> list[tuple[int
             window, units=units, least_units=least, most_units=most, last_step=last, now=now
         )
         if said:
-            last = Step(
+            last = ScalingStep(
                 at=now, from_units=units, to_units=said.units, cores_used_before=said.cores_used
             )
             units, since = said.units, end
@@ -218,9 +218,9 @@ def test_it_never_leaves_the_bounds_and_takes_single_steps(
         assert abs(said.units - units) == 1
 
 
-@given(parts=parts, age=st.floats(min_value=0, max_value=BETWEEN_STEPS.total_seconds() - 1))
+@given(parts=parts, age=st.floats(min_value=0, max_value=COOLDOWN.total_seconds() - 1))
 def test_it_never_takes_two_steps_at_once(parts: list[tuple[float, int]], age: float) -> None:
     samples = load(*parts)
     at = samples[-1].at - timedelta(seconds=age)
-    last = Step(at=at, from_units=1, to_units=2, cores_used_before=0.1)
+    last = ScalingStep(at=at, from_units=1, to_units=2, cores_used_before=0.1)
     assert decision(samples, units=2, last_step=last) is None

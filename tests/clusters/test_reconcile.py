@@ -190,7 +190,7 @@ def test_a_deletion_goes_before_a_healing_that_waits_again(
     attempt = begun(task)
     attempt.begin_undoing("It was given up.")
     deletion, _ = services.delete_cluster(cluster, by="alice")
-    attempt.put_back("Passing.")
+    attempt.retry_later("Passing.")
     assert list(Task.objects.next_for(cluster.lock)) == [deletion, task]
 
 
@@ -242,7 +242,7 @@ def test_the_pauses_are_bounded_and_end(
     for number in range(20):
         row.pk, row.task_id = None, f"task-{number}"
         row.save(force_insert=True)
-    assert 250 < reconcile._pause_left(now(cluster)) <= reconcile.LONGEST_PAUSE_SECONDS
+    assert 250 < reconcile._pause_left(now(cluster)) <= reconcile.MAX_HEALING_BACKOFF_SECONDS
     Task.objects.update(finished_at=F("finished_at") - reconcile.CRASH_WINDOW)
     assert reconcile._pause_left(now(cluster)) == 0
 
@@ -267,9 +267,9 @@ def test_a_process_that_does_not_answer_is_first_given_time(
     cluster = make_cluster()
     observe_as(monkeypatch, driver, Presence.STARTING)
     assert (sweep_clusters(), now(cluster).status) == (0, "RUNNING")
-    unseen_for(cluster, reconcile.BUSY_FOR)
+    unseen_for(cluster, reconcile.UNRESPONSIVE_GRACE)
     assert (sweep_clusters(), now(cluster).status, healing()) == (1, "ERROR", None)
-    unseen_for(cluster, reconcile.SILENT_FOR)
+    unseen_for(cluster, reconcile.RESTART_AFTER)
     sweep_clusters()
     task = healing()
     assert task is not None
@@ -293,7 +293,7 @@ def test_it_says_when_it_could_not_look_for_a_while_and_when_it_can_again(
     cluster = make_cluster()
     driver.fail_next("observe", DriverError("the machine does not answer"))
     assert (sweep_clusters(), now(cluster).status) == (0, "RUNNING")
-    unseen_for(cluster, reconcile.UNSEEN_FOR)
+    unseen_for(cluster, reconcile.UNKNOWN_AFTER)
     driver.fail_next("observe", DriverError("the machine does not answer"))
     assert (sweep_clusters(), now(cluster).status) == (1, "UNKNOWN")
     assert "the machine does not answer" in now(cluster).status_message
@@ -309,7 +309,7 @@ def test_a_change_that_failed_is_still_told_after_it_was_unseen(
     services.scale_cluster(cluster, changes={"compute_units": 2}, by="alice")
     work()
     said = now(cluster).status_message
-    unseen_for(cluster, reconcile.UNSEEN_FOR)
+    unseen_for(cluster, reconcile.UNKNOWN_AFTER)
     driver.fail_next("observe")
     sweep_clusters()
     sweep_clusters()

@@ -144,7 +144,7 @@ def test_it_waits_for_a_job_that_has_read_the_old_token(
     with pytest.raises(Aborted, match=task.task_id) as refused:
         services.rotate_token(cluster)
     assert refused.value.retry_after_seconds == 5
-    attempt.put_back("Passing.")
+    attempt.retry_later("Passing.")
     token = services.rotate_token(cluster).token
     end_pause(task)
     work()

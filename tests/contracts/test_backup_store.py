@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from backups.stores.base import (
-    Entry,
     EntryKind,
     KeyRefused,
     ObjectExists,
     ObjectMissing,
     Store,
+    StoreEntry,
     StoreError,
     StoreFull,
     checked_key,
@@ -136,7 +136,7 @@ def test_it_lists_with_sizes_in_order(store: Store) -> None:
     for key in ["b/z", "b/a/x", "b/a.x", "a"]:
         put(store, key, key.encode())
     assert list(store.list("")) == [
-        Entry(key=key, size=len(key)) for key in ["a", "b/a.x", "b/a/x", "b/z"]
+        StoreEntry(key=key, size=len(key)) for key in ["a", "b/a.x", "b/a/x", "b/z"]
     ]
 
 

@@ -29,7 +29,7 @@ from tests.crash.processes import wait_until
 from tests.policies.conftest import MakePolicy
 from tests.policies.conftest import cluster as cluster
 from tests.policies.conftest import make_policy as make_policy
-from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task
+from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat, Task
 
 STOCK = "beat --pidfile= --scheduler django_celery_beat.schedulers:DatabaseScheduler"
 OURS = "beat --pidfile="
@@ -124,7 +124,7 @@ def test_three_beats_of_two_kinds_double_no_run(due: list[BackupPolicy], start: 
 def test_beat_that_is_told_to_end_in_the_middle_of_a_query_ends_without_an_error(
     start: Start, transactional_db: None, tmp_path: Path
 ) -> None:
-    beat, pulse = start(OURS), Pulse.objects.filter(part="beat")
+    beat, pulse = start(OURS), Heartbeat.objects.filter(part="beat")
     wait_until(pulse.exists, "beat is at work")
     with transaction.atomic():
         pulse.update(at=timezone.now())
@@ -143,13 +143,13 @@ def wait_until_somebody_waits_for_a_row() -> None:
         with connection.cursor() as cursor:
             wait_until(lambda: cursor.execute(waiting).fetchone() != (0,), "beat waits")
     else:
-        time.sleep(PULSE_EVERY_SECONDS + 1)
+        time.sleep(HEARTBEAT_INTERVAL_SECONDS + 1)
 
 
 def test_an_edit_takes_effect_without_a_restart(make_policy: MakePolicy, start: Start) -> None:
     policy = make_policy(schedule_cron="@yearly")
     beat, dispatcher = start(OURS), start(DISPATCHER)
-    at_work = Pulse.objects.filter(part__in=["beat", "worker"])
+    at_work = Heartbeat.objects.filter(part__in=["beat", "worker"])
     wait_until(lambda: at_work.count() == 2, "beat and dispatcher are at work")
     with time_machine.travel(timezone.now() - timedelta(minutes=1), tick=True):
         update_policy(policy, schedule_cron="* * * * *")

@@ -35,7 +35,7 @@ def prune_in_a_process(*, die_at: int) -> int:
         points.before(pruning, "hold_cluster")
         points.before(pruning, "verdicts_on")
         points.before(pruning, "delete_backup")
-        points.before(backups, "ask_about")
+        points.before(backups, "enqueue_job_about")
         points.before(transaction.Atomic, "__exit__")
         sweeps.sweep_retention()
         connections.close_all()
@@ -56,7 +56,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_been(make_policy: MakePolicy)
         sweeps.sweep_retention()
         nobody_is_half_gone()
         assert statuses_of(policy) == ["DELETING", "DELETING", "AVAILABLE"]
-        assert not PolicyRun.objects.unsettled().exists()
+        assert not PolicyRun.objects.retention_pending().exists()
         if code == 0:
             break
         assert code == -signal.SIGKILL

@@ -14,7 +14,7 @@ from clusters import services
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
-from vbase_console.organizations.audit import Door, record
+from vbase_console.organizations.audit import Interface, record
 from vbase_console.organizations.models import Organization
 
 MakeCluster = Callable[..., Cluster]
@@ -30,7 +30,7 @@ def tell(organization: Organization) -> Tell:
             action=action,
             object_id=str(about),
             source=None,
-            door=Door.PAGES,
+            interface=Interface.PAGES,
             detail=detail,
         )
 

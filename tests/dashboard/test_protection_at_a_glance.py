@@ -84,7 +84,7 @@ def test_a_count_that_was_lowered_just_now_is_no_alarm(
     Task.objects.update(finished_at=timezone.now() - timedelta(days=6))
     services.update_policy(policy, retention_count=1)
     assert WAITS not in alices.open("overview").content
-    PolicyRun.objects.update(retain_again_at=timezone.now() - timedelta(minutes=6))
+    PolicyRun.objects.update(retention_requested_at=timezone.now() - timedelta(minutes=6))
     assert WAITS in alices.open("overview").content
 
 
@@ -94,7 +94,7 @@ def test_a_count_that_was_lowered_during_a_long_run_is_no_alarm_when_that_ends(
     policy = cover()
     services.run_now(policy, by="alice")
     services.update_policy(policy, retention_count=1)
-    PolicyRun.objects.update(retain_again_at=timezone.now() - timedelta(hours=1))
+    PolicyRun.objects.update(retention_requested_at=timezone.now() - timedelta(hours=1))
     end(PolicyRun.objects.get())
     assert WAITS not in alices.open("overview").content
 
@@ -168,7 +168,7 @@ def test_the_next_runs_are_listed_soonest_first(
 def test_a_damaged_backup_is_not_the_newest_of_its_cluster(
     cluster: Cluster, alices: Browser
 ) -> None:
-    taken(cluster, damaged_by="job-1")
+    taken(cluster, damage_found_by="job-1")
     assert alices.open("overview").context["covers"][0].newest is None
 
 

@@ -62,7 +62,7 @@ def rows(database: str, query: str) -> list[tuple[object, ...]]:
 
 def consumers(database: str) -> list[str]:
     """The workers and sweepers that say that they take messages."""
-    found = rows(database, "SELECT part FROM tasks_pulse WHERE part LIKE '%:%' AND is_working")
+    found = rows(database, "SELECT part FROM tasks_heartbeat WHERE part LIKE '%:%' AND is_working")
     return sorted(str(part).partition(":")[0] for (part,) in found)
 
 

@@ -12,12 +12,12 @@ from pymilvus import MilvusClient
 
 from clusters.drivers.embedded.server.authentication import Credentials, fingerprint
 from clusters.drivers.embedded.server.cores import Cores
-from clusters.drivers.embedded.server.server import Server
+from clusters.drivers.embedded.server.server import MilvusServer
 from tests.drivers.launched import CONTROL, TOKEN, Launched, free_port, wait_for
 
 
 class Serve(Protocol):
-    def __call__(self, guarded: bool = True) -> tuple[Server, MilvusClient]: ...
+    def __call__(self, guarded: bool = True) -> tuple[MilvusServer, MilvusClient]: ...
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     stopping = threading.Event()
     running: list[threading.Thread] = []
 
-    def start(guarded: bool = True) -> tuple[Server, MilvusClient]:
+    def start(guarded: bool = True) -> tuple[MilvusServer, MilvusClient]:
         port, cores = free_port(), Cores()
         credentials = Credentials(
             token_sha256=fingerprint(TOKEN), control_sha256=fingerprint(CONTROL)
         )
-        server = Server(
+        server = MilvusServer(
             tmp_path / "data",
             port=port,
             cores=cores,

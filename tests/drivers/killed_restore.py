@@ -16,7 +16,7 @@ from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import CollectionLocks
-from clusters.drivers.embedded.server.snapshots import Snapshots
+from clusters.drivers.embedded.server.snapshots import SnapshotStore
 from clusters.drivers.embedded.server.tenant_snapshots import TenantSnapshots
 
 _CHANGES = {"open", "os.link", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.copyfile"}
@@ -56,7 +56,7 @@ def _prepare(directory: Path) -> None:
 
 def _open(directory: Path) -> tuple[Engine, TenantSnapshots]:
     engine = Engine(directory / "data")
-    files = Snapshots(engine, CollectionLocks(), directory / "data" / "snapshots")
+    files = SnapshotStore(engine, CollectionLocks(), directory / "data" / "snapshots")
     return engine, TenantSnapshots(engine, files)
 
 

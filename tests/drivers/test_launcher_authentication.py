@@ -17,8 +17,8 @@ import pytest
 from pymilvus import MilvusException
 
 from clusters.drivers.embedded.server.authentication import (
+    CallerRole,
     Credentials,
-    Role,
     authorization,
     control_credential,
     fingerprint,
@@ -148,7 +148,7 @@ def test_a_fingerprint_must_be_one(sha256: str) -> None:
 def test_roles_follow_the_credential() -> None:
     credentials = Credentials(token_sha256=fingerprint("t"), control_sha256=fingerprint("c"))
     roles = [credentials.role_of(authorization(each)) for each in ("t", "c", "other")]
-    assert roles == [Role.TENANT, Role.CONSOLE, None]
+    assert roles == [CallerRole.TENANT, CallerRole.CONSOLE, None]
 
 
 @pytest.mark.parametrize("sent", ["t", "c", "other", ""])

@@ -9,7 +9,7 @@ from concurrent import futures
 
 import pytest
 
-from clusters.drivers.embedded.server.cores import Permits
+from clusters.drivers.embedded.server.cores import CallPermits
 from clusters.drivers.embedded.server.waiting import CallerGone, on_behalf_of, without_permit
 from tests.drivers.clients import Client
 from tests.drivers.launched import Launched, make_collection, rows, threads_cores, wait_for
@@ -39,7 +39,7 @@ def test_it_never_has_more_than_the_machine(launch: Callable[..., Launched]) -> 
 
 
 def test_permits_are_as_many_as_said() -> None:
-    permits, working, release = Permits(2), threading.Semaphore(0), threading.Event()
+    permits, working, release = CallPermits(2), threading.Semaphore(0), threading.Event()
 
     def work() -> None:
         with permits.one():
@@ -58,7 +58,7 @@ def test_permits_are_as_many_as_said() -> None:
 
 def test_permits_are_handed_to_groups_in_turn() -> None:
     """A call of another collection passes all but one of a crowd."""
-    permits, began = Permits(1), []
+    permits, began = CallPermits(1), []
 
     def work(group: str) -> None:
         with permits.one(group):
@@ -72,7 +72,7 @@ def test_permits_are_handed_to_groups_in_turn() -> None:
 
 
 def test_a_call_whose_client_has_left_takes_no_permit() -> None:
-    permits, client = Permits(1), Client()
+    permits, client = CallPermits(1), Client()
 
     def work() -> None:
         with on_behalf_of(client), permits.one():
@@ -88,14 +88,14 @@ def test_a_call_whose_client_has_left_takes_no_permit() -> None:
 
 
 def test_a_thread_that_waits_lends_its_permit_and_takes_it_again() -> None:
-    permits = Permits(1)
+    permits = CallPermits(1)
     with permits.one():
         with without_permit(), permits.one():
             pass
         assert permits._taken == 1
 
 
-def waiting_for(permits: Permits) -> int:
+def waiting_for(permits: CallPermits) -> int:
     return sum(len(claims) for claims in permits._waiting.values())
 
 

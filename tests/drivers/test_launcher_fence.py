@@ -10,7 +10,7 @@ from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
 from clusters.drivers.embedded.answers import Unreachable
 from clusters.drivers.embedded.client import ControlClient
-from clusters.drivers.embedded.server.fence import Fence, Overtaken
+from clusters.drivers.embedded.server.fence import Fence, StaleAttempt
 from tests.drivers.launched import CONTROL, TOKEN, Launched
 from tests.milvus.rooms import endpoint
 
@@ -64,7 +64,7 @@ def test_it_forgets_the_oldest_tasks_and_so_stays_small() -> None:
     for number in range(10_001):
         fence.pass_through(f"job-{number}-2")
     fence.pass_through("job-0-1")
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleAttempt):
         fence.pass_through("job-5000-1")
 
 
@@ -72,5 +72,5 @@ def test_the_number_counts_and_not_its_digits() -> None:
     fence = Fence()
     fence.pass_through("job-a-9")
     fence.pass_through("job-a-10")
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleAttempt):
         fence.pass_through("job-a-9")

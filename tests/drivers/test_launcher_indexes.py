@@ -8,7 +8,7 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
 
-from backups.milvus.client import Client, Endpoint, Pending, pairs
+from backups.milvus.client import Client, MilvusAddress, Pending, pairs
 from tests.drivers.launched import CONTROL, Launched, make_collection, rows, wait_for
 
 ROWS = 6000
@@ -20,7 +20,7 @@ SLOW = '{"M": 32, "efConstruction": 3000}'
 def console(launch: Callable[..., Launched]) -> Iterator[Client]:
     """Of a server with one core, so that a build is slow enough to be watched."""
     launched = launch()
-    console = Client(Endpoint(host="127.0.0.1", port=launched.port, credential=CONTROL))
+    console = Client(MilvusAddress(host="127.0.0.1", port=launched.port, credential=CONTROL))
     console.launched = launched  # type: ignore[attr-defined]
     yield console
     console.close()

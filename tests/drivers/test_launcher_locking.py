@@ -15,14 +15,14 @@ from milvus_lite.engine import collection as engine_collection
 from pymilvus import MilvusClient
 
 from clusters.drivers.embedded.server.engine import Engine
-from clusters.drivers.embedded.server.server import Server
+from clusters.drivers.embedded.server.server import MilvusServer
 from tests.drivers.conftest import Serve
 from tests.drivers.launched import make_collection, row
 
 COLLECTION = "c"
 
 
-def rows_after_kill(server: Server, copy: Path) -> int:
+def rows_after_kill(server: MilvusServer, copy: Path) -> int:
     """What another process would find if this one were killed now."""
     shutil.copytree(server._engine.data_dir, copy)
     engine = Engine(copy)
@@ -32,7 +32,7 @@ def rows_after_kill(server: Server, copy: Path) -> int:
 
 
 @contextlib.contextmanager
-def in_the_middle_of_an_insert(server: Server, client: MilvusClient) -> Iterator[None]:
+def in_the_middle_of_an_insert(server: MilvusServer, client: MilvusClient) -> Iterator[None]:
     """The second row stands in the log and not yet in memory."""
     make_collection(client, COLLECTION)
     client.insert(COLLECTION, row(1))

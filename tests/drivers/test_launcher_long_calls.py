@@ -13,12 +13,12 @@ from milvus_lite.engine import collection as engine_collection
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.grpc_gen import milvus_pb2
 
-from backups.milvus.client import Client, Endpoint, Pending, pairs
+from backups.milvus.client import Client, MilvusAddress, Pending, pairs
 from clusters.drivers.embedded.client import ControlClient, check_token
 from clusters.drivers.embedded.server import methods
 from clusters.drivers.embedded.server.places import Places
 from clusters.drivers.embedded.server.read_gate import room_of
-from clusters.drivers.embedded.server.server import Server
+from clusters.drivers.embedded.server.server import MilvusServer
 from tests.drivers.conftest import Serve
 from tests.drivers.launched import (
     CONTROL,
@@ -48,7 +48,7 @@ class Building:
         self.tenant = launched.client()
         self.console = launched.client(CONTROL)
         self.launched = launched
-        endpoint = Endpoint(host="127.0.0.1", port=launched.port, credential=CONTROL)
+        endpoint = MilvusAddress(host="127.0.0.1", port=launched.port, credential=CONTROL)
         self.client = Client(endpoint)
         self.pending: Pending | None = None
 
@@ -140,7 +140,7 @@ def test_a_crowd_that_waits_for_a_build_holds_up_no_writer_of_another_collection
 
 
 @pytest.fixture
-def served(serve: Serve) -> tuple[Server, MilvusClient]:
+def served(serve: Serve) -> tuple[MilvusServer, MilvusClient]:
     """A server in this process with one permit, whose locks a test can hold."""
     server, client = serve()
     server._permits.resize(1)
@@ -150,12 +150,12 @@ def served(serve: Serve) -> tuple[Server, MilvusClient]:
     return server, client
 
 
-def waiting(server: Server) -> int:
+def waiting(server: MilvusServer) -> int:
     return len(server._locks._waiting)
 
 
 @contextmanager
-def crowd(server: Server, client: MilvusClient) -> Iterator[list[futures.Future[Any]]]:
+def crowd(server: MilvusServer, client: MilvusClient) -> Iterator[list[futures.Future[Any]]]:
     """Writers of one collection, all of which wait for its lock until the block ends."""
     with futures.ThreadPoolExecutor(CROWD) as threads, server._locks.held(lambda: [BUSY]):
         writers = [threads.submit(client.insert, "busy", row(n)) for n in range(CROWD)]
@@ -169,7 +169,7 @@ def port_of(client: MilvusClient) -> int:
 
 
 def test_another_collection_is_served_while_128_writers_wait(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     with crowd(server, client) as writers:
@@ -181,19 +181,19 @@ def test_another_collection_is_served_while_128_writers_wait(
 
 
 def test_the_console_is_answered_while_128_writers_wait(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     port = port_of(client)
     with crowd(server, client):
         assert ControlClient(port, CONTROL).call("Health")["ready"]
         check_token(port, TOKEN)
-        with Client(Endpoint(host="127.0.0.1", port=port, credential=CONTROL)) as console:
+        with Client(MilvusAddress(host="127.0.0.1", port=port, credential=CONTROL)) as console:
             assert console.collections() == ["busy", "other"]
 
 
 def test_the_collection_is_read_while_128_writers_wait_for_it(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     with crowd(server, client):
@@ -201,10 +201,10 @@ def test_the_collection_is_read_while_128_writers_wait_for_it(
 
 
 def test_a_writer_that_was_cancelled_or_too_late_leaves_nothing(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
-    endpoint = Endpoint(host="127.0.0.1", port=port_of(client), credential=TOKEN)
+    endpoint = MilvusAddress(host="127.0.0.1", port=port_of(client), credential=TOKEN)
     deletion = milvus_pb2.DeleteRequest(collection_name="busy", expr="id == 1")
     client.insert("busy", row(1))
     with Client(endpoint) as other, server._locks.held(lambda: [BUSY]):
@@ -219,7 +219,7 @@ def test_a_writer_that_was_cancelled_or_too_late_leaves_nothing(
 
 
 def test_a_crowd_is_refused_with_the_code_that_sdks_retry(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     server._gateway._tenant.places = Places(4)
@@ -241,7 +241,7 @@ def test_a_crowd_is_refused_with_the_code_that_sdks_retry(
 
 
 @contextmanager
-def flush_that_waits(server: Server, call: Callable[[], Any]) -> Iterator[None]:
+def flush_that_waits(server: MilvusServer, call: Callable[[], Any]) -> Iterator[None]:
     """A reader stays in the collection, and the call's flush waits for it."""
     room = room_of(server._engine.get_collection("busy"))
     with futures.ThreadPoolExecutor(1) as thread:
@@ -254,7 +254,7 @@ def flush_that_waits(server: Server, call: Callable[[], Any]) -> Iterator[None]:
 
 
 def test_a_flush_that_waits_for_readers_holds_up_no_other_collection(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     client.insert("busy", row(1))
@@ -266,7 +266,7 @@ def test_a_flush_that_waits_for_readers_holds_up_no_other_collection(
 
 
 def test_an_insert_that_flushes_gives_its_permit_back_meanwhile(
-    served: tuple[Server, MilvusClient], monkeypatch: pytest.MonkeyPatch
+    served: tuple[MilvusServer, MilvusClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, client = served
     client.insert("other", row(1))
@@ -277,7 +277,7 @@ def test_an_insert_that_flushes_gives_its_permit_back_meanwhile(
 
 
 def test_readers_that_wait_for_a_flush_hold_up_no_other_collection(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     client.insert("busy", row(1))
@@ -291,7 +291,7 @@ def test_readers_that_wait_for_a_flush_hold_up_no_other_collection(
 
 
 def test_a_reader_that_waits_for_compaction_gives_its_permit_back(
-    served: tuple[Server, MilvusClient],
+    served: tuple[MilvusServer, MilvusClient],
 ) -> None:
     server, client = served
     lock = server._engine.get_collection("busy")._maintenance_lock

@@ -17,7 +17,7 @@ from pymilvus import MilvusClient
 from clusters.drivers.base import DriverError
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import CollectionLocks
-from clusters.drivers.embedded.server.snapshots import Snapshots
+from clusters.drivers.embedded.server.snapshots import SnapshotStore
 from tests.drivers.launched import Launched, ids, make_collection, row, rows
 from tests.drivers.pinned import live_rows
 
@@ -130,7 +130,7 @@ def test_its_time_is_one_at_which_nobody_could_write(tmp_path: Path) -> None:
     key = FieldSchema(name="id", dtype=DataType.INT64, is_primary=True)
     vector = FieldSchema(name="vector", dtype=DataType.FLOAT_VECTOR, dim=2)
     engine.create_collection("c", CollectionSchema(fields=[key, vector]))
-    taken = Snapshots(engine, locks, tmp_path / "snapshots").create("s", database="default")
+    taken = SnapshotStore(engine, locks, tmp_path / "snapshots").create("s", database="default")
     engine.close()
     assert locks.since <= datetime.fromisoformat(taken["created_at"]) <= locks.until
 

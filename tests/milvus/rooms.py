@@ -12,7 +12,7 @@ from pymilvus import DataType, MilvusClient
 
 from backups.archive.checksum import RowChecksum
 from backups.archive.description import CollectionDescription
-from backups.milvus.client import Client, Endpoint
+from backups.milvus.client import Client, MilvusAddress
 from backups.milvus.create import create
 from backups.milvus.insert import Inserter
 from backups.milvus.pinned import PinnedScan
@@ -24,8 +24,8 @@ from backups.milvus.wire import WireScan
 DIMENSION = 4
 
 
-def endpoint(port: int, credential: str, **options: Any) -> Endpoint:
-    return Endpoint(host="127.0.0.1", port=port, credential=credential, **options)
+def endpoint(port: int, credential: str, **options: Any) -> MilvusAddress:
+    return MilvusAddress(host="127.0.0.1", port=port, credential=credential, **options)
 
 
 def unused_name() -> str:

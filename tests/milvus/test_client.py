@@ -7,15 +7,15 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.client import Client
-from backups.milvus.errors import MilvusError, NotFound, NotOffered, Refused, of_status
+from backups.milvus.errors import MilvusError, MilvusNotFound, NotOffered, Refused, of_status
 from backups.milvus.losses import changes, forgotten, losses, refusals
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 from backups.milvus.snapshot import pin_timestamp
 from tests.drivers.launched import TOKEN, Launched, free_port
 from tests.milvus.rooms import Room, endpoint
 
-EMBEDDED = Server(version="milvus_lite-3.2.2")
-OLD, NEW = Server(version="v2.3.5-lite"), Server(version="v2.6.4")
+EMBEDDED = ServerInfo(version="milvus_lite-3.2.2")
+OLD, NEW = ServerInfo(version="v2.3.5-lite"), ServerInfo(version="v2.6.4")
 KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
 
 
@@ -71,8 +71,8 @@ def test_it_works_in_another_database(cluster: Launched, milvus: Client) -> None
 @pytest.mark.parametrize(
     ("status", "kind", "permanent"),
     [
-        ({"code": 100}, NotFound, True),
-        ({"error_code": 4}, NotFound, True),
+        ({"code": 100}, MilvusNotFound, True),
+        ({"error_code": 4}, MilvusNotFound, True),
         ({"code": 8}, MilvusError, False),
         ({"code": 1, "retriable": True}, MilvusError, False),
         ({"code": 1100}, Refused, True),
@@ -100,7 +100,7 @@ def test_no_instant_is_said_in_words(room: Room) -> None:
     ],
 )
 def test_what_a_server_lacks_is_refused_in_words(
-    server: Server, made_of: CollectionDescription, reason: str
+    server: ServerInfo, made_of: CollectionDescription, reason: str
 ) -> None:
     (refusal,) = refusals(server, made_of)
     assert reason in refusal

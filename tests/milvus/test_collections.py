@@ -10,7 +10,7 @@ from pymilvus import DataType, Function, FunctionType
 
 from backups.archive.description import CollectionDescription, IndexDescription, LoadStatus
 from backups.milvus.create import create, create_indexes, index_progress, load, loading, release
-from backups.milvus.errors import NotFound, NotLoaded
+from backups.milvus.errors import MilvusNotFound, NotLoaded
 from tests.milvus.rooms import DIMENSION, Room, by_partition, content, keys, row, unused_name
 
 HNSW = IndexDescription(
@@ -197,7 +197,7 @@ def test_what_is_gone_is_gone_already(room: Room) -> None:
     room.milvus.drop(name := room.make())
     room.milvus.drop(name)
     assert not room.milvus.has(name)
-    with pytest.raises(NotFound, match=name):
+    with pytest.raises(MilvusNotFound, match=name):
         room.describe(name)
 
 

@@ -17,7 +17,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from backups.milvus.content import ANSWERS, CONTENT, WITHOUT_CONTENT, Fate
 from backups.milvus.errors import Unsupported
 from backups.milvus.schema import describe, unkept
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 Named = tuple[str, str]
 
@@ -88,8 +88,8 @@ class Answers:
 
     # as `Client`
 
-    def server(self) -> Server:
-        return Server(version="v2.6.4")
+    def server(self) -> ServerInfo:
+        return ServerInfo(version="v2.6.4")
 
     def describe(self, _name: str) -> Any:
         return self.collection

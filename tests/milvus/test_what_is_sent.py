@@ -20,7 +20,7 @@ from backups.archive.description import (
 from backups.archive.scalars import Scalar
 from backups.milvus import create
 from backups.milvus.errors import Refused
-from backups.milvus.server import Server
+from backups.milvus.server import ServerInfo
 
 KEY = FieldDescription(name="id", data_type=DataType.INT64, is_primary_key=True)
 FIELD = FieldDescription(name="n", data_type=DataType.INT64, default=Scalar(value=1))
@@ -42,8 +42,8 @@ class Recorder:
         self.long_seconds = 1.0
         self._most_replicas = most_replicas
 
-    def server(self) -> Server:
-        return Server(version="v2.6.4")
+    def server(self) -> ServerInfo:
+        return ServerInfo(version="v2.6.4")
 
     def partitions(self, _name: str) -> Any:
         return milvus_pb2.ShowPartitionsResponse(partition_names=["_default"])

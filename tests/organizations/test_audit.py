@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.db.models import ProtectedError
 
-from vbase_console.organizations.audit import Door, record
+from vbase_console.organizations.audit import Interface, record
 from vbase_console.organizations.models import AuditEntry, Organization
 
 REFUSED = "added, never changed or removed"
@@ -20,14 +20,14 @@ def entry(organization: Organization) -> AuditEntry:
         action="ScaleCluster",
         object_id="vc-1",
         source="127.0.0.1",
-        door=Door.API,
+        interface=Interface.API,
     )
 
 
 def test_it_keeps_who_what_on_which_object_from_where_and_how_it_ended(entry: AuditEntry) -> None:
     kept = AuditEntry.objects.get()
     assert (kept.principal, kept.action, kept.object_id) == ("key:ci", "ScaleCluster", "vc-1")
-    assert (kept.source, kept.door, kept.outcome) == ("127.0.0.1", "API", "ACCEPTED")
+    assert (kept.source, kept.interface, kept.outcome) == ("127.0.0.1", "API", "ACCEPTED")
     assert kept.at is not None
 
 
@@ -66,7 +66,7 @@ def test_a_text_that_is_too_long_is_cut_rather_than_lost(organization: Organizat
         action="ScaleCluster",
         object_id="o" * 300,
         source=None,
-        door=Door.PAGES,
+        interface=Interface.PAGES,
         detail="d" * 600,
     )
     assert (len(entry.principal), len(entry.object_id), len(entry.detail)) == (254, 200, 500)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from backups.discovery import SeenCollection
+from backups.discovery import DiscoveredCollection
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import run_now
@@ -36,7 +36,7 @@ def skip(policy: BackupPolicy, reason: str = "The cluster is STOPPED.") -> Polic
         policy=policy,
         planned_at=timezone.now(),
         skip_reason=reason,
-        retained_at=timezone.now(),
+        retention_applied_at=timezone.now(),
     )
     BackupPolicy.objects.filter(pk=policy.pk).update(last_run=run)
     return run
@@ -62,8 +62,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     """A cluster that answers with these databases and their collections."""
 
     def pretend(**collections: list[str]) -> None:
-        def collections_of(_: object, database: str) -> list[SeenCollection]:
-            return [SeenCollection(name=name, rows=1234) for name in collections.get(database, [])]
+        def collections_of(_: object, database: str) -> list[DiscoveredCollection]:
+            return [
+                DiscoveredCollection(name=name, rows=1234) for name in collections.get(database, [])
+            ]
 
         monkeypatch.setattr(preview, "databases_of", lambda _: list(collections))
         monkeypatch.setattr(preview, "collections_of", collections_of)

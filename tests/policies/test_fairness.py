@@ -21,7 +21,7 @@ from clusters.models import Cluster
 from clusters.services import delete_cluster
 from tests.policies.conftest import MakePolicy
 from vbase_console.core.errors import InvalidArgument
-from vbase_console.core.log_throttle import Seldom
+from vbase_console.core.log_throttle import LogThrottle
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -132,7 +132,7 @@ def test_a_zone_that_vanishes_while_the_console_runs_stops_no_other(
 def test_any_number_of_bad_rows_hides_no_good_one(
     make_policy: MakePolicy, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "AT_ONCE", 2)
+    monkeypatch.setattr(dispatch, "BATCH_SIZE", 2)
     for _ in range(5):
         garble_schedule(make_policy(schedule_cron="* * * * *"))
     good = make_policy(schedule_cron="2 12 * * *")
@@ -183,9 +183,9 @@ def time_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dispatcher's own clock: each look at it takes a second, and it has three; in each it
     fires one.
     """
-    monkeypatch.setattr(dispatch, "TOGETHER", 1)
+    monkeypatch.setattr(dispatch, "RUNS_PER_TRANSACTION", 1)
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=count().__next__))
-    monkeypatch.setattr(dispatch, "LONGEST_SECONDS", 3)
+    monkeypatch.setattr(dispatch, "SWEEP_TIMEOUT_SECONDS", 3)
 
 
 def copied(policy: BackupPolicy, number: int) -> BackupPolicy:
@@ -252,9 +252,9 @@ def test_what_nobody_foresaw_is_logged_with_its_trace(
 
 def test_what_fails_is_said_again_after_an_hour_for_another_reason_or_after_it_went_well() -> None:
     instants = iter([0, 10, 3599, 3600, 3601, 3602])
-    seldom = Seldom(minutes=60, clock=lambda: next(instants))
-    told = [seldom.is_news("pol-1", ValueError("x")) for _ in range(4)]
-    told.append(seldom.is_news("pol-1", ValueError("y")))
-    seldom.forget("pol-1")
-    told.append(seldom.is_news("pol-1", ValueError("y")))
+    seldom = LogThrottle(minutes=60, clock=lambda: next(instants))
+    told = [seldom.should_log("pol-1", ValueError("x")) for _ in range(4)]
+    told.append(seldom.should_log("pol-1", ValueError("y")))
+    seldom.reset("pol-1")
+    told.append(seldom.should_log("pol-1", ValueError("y")))
     assert told == [True, False, False, True, True, True]

@@ -131,8 +131,8 @@ def test_all_backups_are_narrowed_by_name_and_by_what_becomes_of_them_and_sorted
         return re.findall(r'<th scope="row"><a href="[^"]*">(b\d)</a>', page)
 
     assert names() == ["b3", "b2", "b1", "b0"]
-    assert names(fate="GOES") == ["b1", "b0"]
-    assert names(fate="STAYS", sort="name") == ["b2", "b3"]
+    assert names(fate="EXPIRE") == ["b1", "b0"]
+    assert names(fate="KEEP", sort="name") == ["b2", "b3"]
     assert names(q="B1") == ["b1"]
     assert names(sort="row_count") == ["b0", "b1", "b2", "b3"]
     assert "No backup matches" in shown(alices.open("policy-backups", policy.pk, q="none"))

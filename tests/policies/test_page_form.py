@@ -9,7 +9,7 @@ import time_machine
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy
-from backups.protection.inventory import note
+from backups.protection.inventory import record_scan
 from clusters.models import Cluster
 from clusters.services import stop_cluster
 from tests.policies.conftest import MakePolicy
@@ -310,7 +310,7 @@ def test_a_deleted_clusters_policies_are_changed_no_more(
 
 
 def know(policy: BackupPolicy, *names: str) -> None:
-    note(policy.cluster, {"default": list(names)})
+    record_scan(policy.cluster, {"default": list(names)})
 
 
 NOW = TYPED | {"retention_count": "2"}

@@ -62,7 +62,7 @@ def test_what_asks_for_a_look_comes_first(make_policy: MakePolicy, alices: Brows
     BackupPolicy.objects.filter(pk=late.pk).update(next_run_at=timezone.now() - LONG)
     back_up(good)
     back_up(failing, state="FAILED")
-    back_up(partial, missing=["Collection a was not there."])
+    back_up(partial, omissions=["Collection a was not there."])
     skip(skipped)
     pause_policy(paused)
     expected = [late, failing, partial, skipped, good, paused]
@@ -142,7 +142,7 @@ def test_good_backups_count_and_incomplete_ones_do_not(
     policy: BackupPolicy, alices: Browser
 ) -> None:
     back_up(policy)
-    back_up(policy, missing=["Collection a was not there."])
+    back_up(policy, omissions=["Collection a was not there."])
     content = alices.open("policy-list").content.decode()
     assert '<span class="number">1</span> good backup,' in content
 
@@ -201,7 +201,7 @@ def go_wrong(policy: BackupPolicy, result: str) -> None:
     if result == "SKIPPED":
         skip(policy)
     elif result == "INCOMPLETE":
-        back_up(policy, missing=["Collection a was not there."])
+        back_up(policy, omissions=["Collection a was not there."])
     else:
         back_up(policy, state="FAILED" if result == "FAILING" else "CANCELLED")
 

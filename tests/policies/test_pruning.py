@@ -7,7 +7,7 @@ from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.sweeps import sweep_retention
 from backups.services.backups import set_pinned
-from backups.services.enqueue import ask
+from backups.services.enqueue import enqueue_job
 from backups.states import JobKind
 from tests.policies.conftest import MakePolicy, end
 
@@ -34,7 +34,7 @@ def test_it_is_applied_once_for_each_run(policy: BackupPolicy) -> None:
     for _ in range(3):
         back_up(policy)
     assert (sweep_retention(), sweep_retention()) == (1, 0)
-    assert not PolicyRun.objects.unsettled().exists()
+    assert not PolicyRun.objects.retention_pending().exists()
 
 
 def test_a_run_that_still_goes_changes_nothing(policy: BackupPolicy) -> None:
@@ -67,7 +67,7 @@ def test_a_general_warning_does_not_make_it_incomplete(policy: BackupPolicy) -> 
 
 def test_incomplete_ones_push_nothing_out(policy: BackupPolicy) -> None:
     for missing in ([], [], ["Collection a was not there."], ["Collection a was not there."]):
-        back_up(policy, missing=missing)
+        back_up(policy, omissions=missing)
     assert sweep_retention() == 0
 
 
@@ -78,7 +78,7 @@ def test_a_fuller_one_stays_until_it_is_released(make_policy: MakePolicy) -> Non
         back_up(policy, rows=10)
         sweep_retention()
     full.refresh_from_db()
-    assert (full.status, full.is_held) == ("AVAILABLE", True)
+    assert (full.status, full.retention_hold) == ("AVAILABLE", True)
     services.release_backup(full)
     back_up(policy, rows=10)
     sweep_retention()
@@ -105,7 +105,7 @@ def test_a_lower_count_is_applied_soon(policy: BackupPolicy) -> None:
 
 def test_one_that_is_in_use_goes_later(policy: BackupPolicy) -> None:
     oldest = back_up(policy)
-    job = ask(
+    job = enqueue_job(
         JobKind.RESTORE, backup=oldest, cluster=oldest.cluster, lock="",
         db_name="default", collection_names=[], by="alice",
     )  # fmt: skip
@@ -140,6 +140,6 @@ def test_what_is_unpinned_on_a_paused_policy_goes_soon(make_policy: MakePolicy) 
     pinned = set_pinned(back_up(policy), pinned=True)
     back_up(policy)
     services.pause_policy(policy)
-    assert (sweep_retention(), PolicyRun.objects.unsettled().count()) == (0, 0)
+    assert (sweep_retention(), PolicyRun.objects.retention_pending().count()) == (0, 0)
     set_pinned(pinned, pinned=False)
     assert (sweep_retention(), statuses()) == (1, ["DELETING", "AVAILABLE"])

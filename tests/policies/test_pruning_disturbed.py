@@ -67,7 +67,7 @@ def test_a_run_that_is_tried_again_meanwhile_is_not_settled(
     back_up(policy)
     between(lambda: Task.objects.filter(kind=JobKind.BACKUP).update(state="PENDING"))
     sweep_retention()
-    assert PolicyRun.objects.unsettled().count() == 1
+    assert PolicyRun.objects.retention_pending().count() == 1
 
 
 def test_a_policy_that_nobody_understands_stops_no_other(make_policy: MakePolicy) -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.policies.retention import Candidate, Verdict, decide
+from backups.policies.retention import Candidate, RetentionDecision, decide
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 OURS, FOREIGN = "pol-ours", "pol-foreign"
-Verdicts = Mapping[str, Verdict]
+Verdicts = Mapping[str, RetentionDecision]
 
 
 def backup(number: int, **facts: object) -> Candidate:
@@ -40,7 +40,7 @@ def _some_backup(chance: random.Random, number: int) -> Candidate:
         is_available=chance.random() < 0.9,
         is_complete=chance.random() < 0.8,
         is_pinned=chance.random() < 0.1,
-        is_held=chance.choice([None, None, None, True, False]),
+        retention_hold=chance.choice([None, None, None, True, False]),
         verified_at=at if chance.random() < 0.3 else None,
         proven_at=at if chance.random() < 0.15 else None,
     )
@@ -69,7 +69,7 @@ def keeps_the_protected(
     history: list[Candidate], own: list[Candidate], kept: list[Candidate]
 ) -> None:
     assert all(each in kept for each in history if each.is_pinned or each not in own)
-    assert all(each in kept for each in own if each.is_held)
+    assert all(each in kept for each in own if each.retention_hold)
 
 
 def keeps_the_last_proven(own: list[Candidate], kept: list[Candidate]) -> None:
@@ -90,7 +90,7 @@ def keeps_the_fuller(own: list[Candidate], kept: list[Candidate]) -> None:
         for earlier, later in pairwise(alike):
             less = not earlier.rows.keys() <= later.rows.keys()
             less |= sum(later.rows.values()) * 2 < sum(earlier.rows.values())
-            assert not less or earlier.is_held is False or earlier in kept
+            assert not less or earlier.retention_hold is False or earlier in kept
 
 
 def says_why(verdicts: Verdicts) -> None:
@@ -103,8 +103,8 @@ def is_stable(
 ) -> None:
     """Once what may go has gone, and what is held was noted, nothing else may go."""
     noted = [
-        dataclasses.replace(each, is_held=True)
-        if verdicts[each.backup_id].holds and each.is_held is None
+        dataclasses.replace(each, retention_hold=True)
+        if verdicts[each.backup_id].holds and each.retention_hold is None
         else each
         for each in kept
     ]
@@ -168,7 +168,7 @@ def test_an_emptier_success_does_not_push_out_a_fuller_one(rows: dict[str, int])
 
 
 def test_a_released_one_goes() -> None:
-    found = reasons(backup(0, is_held=False), backup(1, rows={}), count=1)
+    found = reasons(backup(0, retention_hold=False), backup(1, rows={}), count=1)
     assert found[0] == "expired: 2nd newest"
 
 

@@ -85,7 +85,7 @@ def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
 
 def age_runs() -> None:
     long_ago = timezone.now() - timedelta(days=500)
-    PolicyRun.objects.update(created_at=long_ago, retained_at=long_ago)
+    PolicyRun.objects.update(created_at=long_ago, retention_applied_at=long_ago)
 
 
 def test_how_long_runs_are_kept_is_a_setting(policy: BackupPolicy, settings: object) -> None:

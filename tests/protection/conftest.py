@@ -13,9 +13,9 @@ from backups.models import Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
 from backups.protection import discovery_scan
-from backups.protection.coverage import judge
+from backups.protection.coverage import update_coverage
 from backups.protection.discovery_scan import Seen
-from backups.protection.inventory import note
+from backups.protection.inventory import record_scan
 from backups.protection.models import KnownCollection
 from clusters.models import Cluster
 from tests.backups.seeds import IMAGES, seed_backup
@@ -72,7 +72,7 @@ def end() -> Callable[..., None]:
 
 
 def know(cluster: Cluster, *names: str, db_name: str = "default") -> None:
-    note(cluster, {db_name: list(names)})
+    record_scan(cluster, {db_name: list(names)})
 
 
 def known(name: str = "images") -> KnownCollection:
@@ -84,7 +84,7 @@ def taken(cluster: Cluster, age: timedelta = timedelta(), *names: str, **fields:
     collections = [IMAGES | {"name": name} for name in names or ("images",)]
     backup = seed_backup(cluster, collections=collections, **fields)
     Backup.objects.filter(pk=backup.pk).update(created_at=timezone.now() - age)
-    judge(cluster.pk)
+    update_coverage(cluster.pk)
     return backup
 
 

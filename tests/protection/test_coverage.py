@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups.models import Backup
 from backups.policies import services
 from backups.policies.models import BackupPolicy
-from backups.protection.coverage import judge, judge_without
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.coverage import update_coverage, update_coverage_without
+from backups.protection.models import InventoryScan, KnownCollection
 from backups.services.backups import delete_backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -58,7 +58,7 @@ def test_a_policy_that_chose_an_alias_covers_what_stands_behind_it(
     know(cluster, "images", "texts")
     policy = cover("pictures")
     assert figures()["covered"] == 0
-    taken(cluster, policy_id=policy.pk, chosen=["pictures"])
+    taken(cluster, policy_id=policy.pk, requested_collections=["pictures"])
     assert known("images").policy == policy
     assert known("texts").policy is None
 
@@ -68,7 +68,7 @@ def test_what_a_policy_took_before_its_choice_was_changed_is_not_covered(
 ) -> None:
     know(cluster, "images")
     policy = cover("pictures")
-    taken(cluster, policy_id=policy.pk, chosen=["images"])
+    taken(cluster, policy_id=policy.pk, requested_collections=["images"])
     assert known().policy is None
 
 
@@ -83,7 +83,7 @@ def test_a_paused_policy_covers_nothing_until_it_goes_on(cluster: Cluster, cover
 def test_a_deleted_policy_covers_nothing(cluster: Cluster, cover: Cover) -> None:
     know(cluster, "images")
     services.delete_policy(cover())
-    assert (known().policy, known().stale_from) == (None, None)
+    assert (known().policy, known().rpo_deadline) == (None, None)
 
 
 def test_a_schedule_that_cannot_be_understood_stops_no_other(
@@ -140,7 +140,7 @@ def test_a_backup_counts_whoever_took_it(cluster: Cluster, cover: Cover) -> None
         {"status": BackupStatus.CREATING},
         {"status": BackupStatus.DELETING},
         {"status": BackupStatus.GONE},
-        {"damaged_by": "job-1"},
+        {"damage_found_by": "job-1"},
         {"db_name": "other"},
         {"collections": []},
     ],
@@ -151,7 +151,7 @@ def test_what_cannot_be_counted_on_is_no_good_backup(
     know(cluster, "images")
     backup = taken(cluster)
     Backup.objects.filter(pk=backup.pk).update(**fault)
-    judge(cluster.pk)
+    update_coverage(cluster.pk)
     assert known().newest_backup is None
 
 
@@ -159,7 +159,7 @@ def test_a_backup_that_misses_another_collection_is_good_for_this_one(
     cluster: Cluster, cover: Cover
 ) -> None:
     know(cluster, "images", "texts")
-    backup = taken(cluster, missing=["Collection texts was not there."])
+    backup = taken(cluster, omissions=["Collection texts was not there."])
     assert known("images").newest_backup == backup
     assert known("texts").newest_backup is None
 
@@ -190,7 +190,7 @@ def test_a_collection_without_a_backup_waits_for_its_first_run_and_no_longer(
     assert figures()["stale"] == 0
     KnownCollection.objects.update(first_seen_at=timezone.now() - LONG)
     BackupPolicy.objects.filter(pk=policy.pk).update(created_at=timezone.now() - LONG)
-    judge(cluster.pk)
+    update_coverage(cluster.pk)
     assert figures()["stale"] == 1
 
 
@@ -204,9 +204,9 @@ def test_deleting_the_newest_backup_leaves_the_one_before(cluster: Cluster) -> N
 def test_deleting_what_nothing_counts_on_judges_nothing(cluster: Cluster) -> None:
     know(cluster, "images")
     old, _ = taken(cluster, DAY), taken(cluster)
-    assert judge_without(old) == 0
+    assert update_coverage_without(old) == 0
     KnownCollection.objects.update(proven_backup=old)
-    assert judge_without(old) == 1
+    assert update_coverage_without(old) == 1
 
 
 def test_the_end_of_a_backup_makes_its_collections_known_and_covered(
@@ -227,7 +227,7 @@ def test_a_backup_found_damaged_protects_nothing(
     job = seed_job(backup, JobKind.VERIFY, TaskState.PENDING)
     end(job, state=TaskState.FAILED, checkpoint={"damaged": True})
     backup.refresh_from_db()
-    assert (backup.damaged_by, known().newest_backup) == (job.task.task_id, None)
+    assert (backup.damage_found_by, known().newest_backup) == (job.task.task_id, None)
 
 
 def test_a_restore_that_proves_a_backup_shows_and_its_target_is_looked_at_soon(
@@ -240,7 +240,7 @@ def test_a_restore_that_proves_a_backup_shows_and_its_target_is_looked_at_soon(
     job = seed_job(backup, JobKind.RESTORE, TaskState.PENDING, cluster=target)
     end(job, checkpoint={"proves": True})
     assert known("images").proven_backup == backup
-    assert ClusterLook.objects.get(cluster=target).next_at <= timezone.now()
+    assert InventoryScan.objects.get(cluster=target).next_scan_at <= timezone.now()
 
 
 def test_whatever_changes_at_once_nothing_is_judged_by_what_was_before(
@@ -261,15 +261,15 @@ def test_whatever_changes_at_once_nothing_is_judged_by_what_was_before(
             end(jobs[number // 2])
 
     together(8, change)
-    assert judge(cluster.pk) == 0
+    assert update_coverage(cluster.pk) == 0
     assert known("images").newest_backup is not None
 
 
 def test_judging_writes_only_what_changed_and_reads_the_same_for_many(cluster: Cluster) -> None:
     def queries() -> int:
-        judge(cluster.pk)
+        update_coverage(cluster.pk)
         with CaptureQueriesContext(connection) as captured:
-            assert judge(cluster.pk) == 0
+            assert update_coverage(cluster.pk) == 0
         return len(captured)
 
     know(cluster, "images")
@@ -289,5 +289,5 @@ def test_thousands_of_collections_of_one_backup_are_written_by_a_few_statements(
 
 
 def test_nobody_judges_a_task(cluster: Cluster) -> None:
-    assert judge(cluster.pk) == 0
+    assert update_coverage(cluster.pk) == 0
     assert not Task.objects.filter(kind="BACKUP").exists()

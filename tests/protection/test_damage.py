@@ -11,7 +11,7 @@ from tests.protection.conftest import Cover, taken
 def test_a_damaged_backup_never_pushes_out_a_good_one(cluster: Cluster, cover: Cover) -> None:
     policy = cover()
     good, damaged = (taken(cluster, policy_id=policy.policy_id) for _ in range(2))
-    Backup.objects.filter(pk=damaged.pk).update(damaged_by="job-1")
+    Backup.objects.filter(pk=damaged.pk).update(damage_found_by="job-1")
     verdicts = verdicts_on(policy, backups_of(policy), 1)
     assert verdicts[good.pk].reason == "kept: newest 1"
 
@@ -21,5 +21,5 @@ def test_a_damaged_backup_goes_when_enough_newer_ones_are_whole(
 ) -> None:
     policy = cover()
     damaged, _ = (taken(cluster, policy_id=policy.policy_id) for _ in range(2))
-    Backup.objects.filter(pk=damaged.pk).update(damaged_by="job-1")
+    Backup.objects.filter(pk=damaged.pk).update(damage_found_by="job-1")
     assert not verdicts_on(policy, backups_of(policy), 1)[damaged.pk].keep

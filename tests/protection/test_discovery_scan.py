@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 from backups import connections
 from backups.protection import discovery_scan
 from backups.protection.discovery_scan import seen_in
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.models import InventoryScan, KnownCollection
 from backups.protection.sweeps import sweep_inventory
 from clusters.drivers.base import ConsoleAccess, Endpoint
 from clusters.models import Cluster
@@ -28,7 +28,7 @@ def test_it_lists_every_database_without_what_is_the_consoles_own(
     milvus.create_database("films")
     milvus.use_database("films")
     fill(milvus, "posters", rows=0)
-    with connections.connected(cluster, "films") as console:
+    with connections.connect(cluster, "films") as console:
         console.rename("posters", "_vbase_old_1")
     assert seen_in(cluster) == {"default": ["images"], "films": []}
     sweep_inventory()
@@ -43,7 +43,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         listening.listen()
         endpoint = Endpoint(host="127.0.0.1", port=listening.getsockname()[1])
         access = ConsoleAccess(endpoint=endpoint, credential="x", control=None)
-        monkeypatch.setattr(connections, "access_to", lambda cluster: access)
+        monkeypatch.setattr(connections, "address_of", lambda cluster: access)
         monkeypatch.setattr(discovery_scan, "SCAN_TIMEOUT_SECONDS", 0.2)
         yield
 
@@ -55,4 +55,4 @@ def test_one_that_hangs_is_given_up(cluster: Cluster, silent: None) -> None:
 
 def test_one_that_hangs_is_said_to(cluster: Cluster, silent: None) -> None:
     sweep_inventory()
-    assert "did not answer" in ClusterLook.objects.get().problem
+    assert "did not answer" in InventoryScan.objects.get().error_message

@@ -9,8 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from backups.protection import discovery_scan, inventory
-from backups.protection.inventory import note
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.inventory import record_scan
+from backups.protection.models import InventoryScan, KnownCollection
 from backups.protection.sweeps import sweep_inventory
 from clusters.models import Cluster
 from clusters.states import Condition, ServiceStatus
@@ -27,7 +27,7 @@ def names() -> set[tuple[str, str]]:
 
 
 def due() -> None:
-    ClusterLook.objects.update(next_at=timezone.now())
+    InventoryScan.objects.update(next_scan_at=timezone.now())
 
 
 def test_a_sweep_learns_what_a_running_cluster_has(cluster: Cluster, answers: Answers) -> None:
@@ -55,7 +55,7 @@ def test_a_database_that_is_gone_takes_its_collections_along(cluster: Cluster) -
 
 def test_a_look_at_one_database_leaves_the_others_alone(cluster: Cluster) -> None:
     know(cluster, "images", db_name="other")
-    note(cluster, {"default": ["texts"]}, whole=False)
+    record_scan(cluster, {"default": ["texts"]}, whole=False)
     assert names() == {("other", "images"), ("default", "texts")}
 
 
@@ -63,13 +63,13 @@ def test_a_cluster_that_cannot_be_asked_keeps_what_was_known(
     cluster: Cluster, answers: Answers
 ) -> None:
     know(cluster, "images")
-    seen_at = ClusterLook.objects.get().seen_at
+    seen_at = InventoryScan.objects.get().scanned_at
     due()
     answers[cluster.pk] = SILENT
     sweep_inventory()
-    look = ClusterLook.objects.get()
-    assert (names(), look.seen_at) == ({("default", "images")}, seen_at)
-    assert "nobody listens" in look.problem
+    look = InventoryScan.objects.get()
+    assert (names(), look.scanned_at) == ({("default", "images")}, seen_at)
+    assert "nobody listens" in look.error_message
 
 
 def test_a_silent_cluster_is_asked_less_and_less_often(cluster: Cluster, answers: Answers) -> None:
@@ -78,8 +78,8 @@ def test_a_silent_cluster_is_asked_less_and_less_often(cluster: Cluster, answers
         sweep_inventory()
         due()
     sweep_inventory()
-    pause = ClusterLook.objects.get().next_at - timezone.now()
-    assert inventory.LOOK_EVERY < pause <= inventory.LONGEST_PAUSE
+    pause = InventoryScan.objects.get().next_scan_at - timezone.now()
+    assert inventory.SCAN_INTERVAL < pause <= inventory.MAX_SCAN_BACKOFF
 
 
 def test_an_answer_ends_the_problem(cluster: Cluster, answers: Answers) -> None:
@@ -88,15 +88,15 @@ def test_an_answer_ends_the_problem(cluster: Cluster, answers: Answers) -> None:
     due()
     answers[cluster.pk] = {"default": []}
     sweep_inventory()
-    look = ClusterLook.objects.get()
-    assert (look.problem, look.failures) == ("", 0)
+    look = InventoryScan.objects.get()
+    assert (look.error_message, look.failures) == ("", 0)
 
 
 def test_a_silent_cluster_is_in_nobodys_way(make_cluster: MakeCluster, answers: Answers) -> None:
-    for number in range(2 * discovery_scan.AT_ONCE):
+    for number in range(2 * discovery_scan.PARALLEL_SCANS):
         answers[make_cluster(f"silent{number}").pk] = SILENT
     answers[make_cluster("last").pk] = {"default": ["images"]}
-    assert sweep_inventory() == 2 * discovery_scan.AT_ONCE + 1
+    assert sweep_inventory() == 2 * discovery_scan.PARALLEL_SCANS + 1
     assert names() == {("default", "images")}
 
 
@@ -118,11 +118,11 @@ def test_who_waits_longest_is_asked_first(
         answers[cluster.pk] = {"default": []}
         if age:
             at = timezone.now() - timedelta(hours=age)
-            own = {"organization_id": cluster.organization_id, "next_at": at}
-            ClusterLook.objects.create(cluster=cluster, **own)
-    monkeypatch.setattr(discovery_scan, "EACH_ROUND", 2)
+            own = {"organization_id": cluster.organization_id, "next_scan_at": at}
+            InventoryScan.objects.create(cluster=cluster, **own)
+    monkeypatch.setattr(discovery_scan, "CLUSTERS_PER_ROUND", 2)
     sweep_inventory()
-    unseen = ClusterLook.objects.get(seen_at=None)
+    unseen = InventoryScan.objects.get(scanned_at=None)
     assert unseen.cluster == clusters[1]
 
 
@@ -163,7 +163,7 @@ def test_what_a_deleted_cluster_had_is_forgotten(cluster: Cluster) -> None:
     Cluster.objects.update(status=ServiceStatus.DELETED)
     sweep_inventory()
     assert not KnownCollection.objects.exists()
-    assert not ClusterLook.objects.exists()
+    assert not InventoryScan.objects.exists()
 
 
 def test_an_answer_that_comes_after_the_deletion_is_dropped(cluster: Cluster) -> None:
@@ -175,10 +175,10 @@ def test_an_answer_that_comes_after_the_deletion_is_dropped(cluster: Cluster) ->
 def test_of_very_many_collections_some_are_kept_and_the_rest_is_counted(
     cluster: Cluster, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(inventory, "MOST_KEPT", 100)
+    monkeypatch.setattr(inventory, "MAX_COLLECTIONS_PER_CLUSTER", 100)
     know(cluster, *(f"c{number:04}" for number in range(250)))
     assert KnownCollection.objects.count() == 100
-    assert ClusterLook.objects.get().unlisted == 150
+    assert InventoryScan.objects.get().omitted_count == 150
 
 
 def test_a_second_thread_leaves_the_round_to_the_first(cluster: Cluster, answers: Answers) -> None:
@@ -193,5 +193,5 @@ def test_a_scan_is_not_put_off_by_a_clock_that_was_set_back(
 ) -> None:
     answers[cluster.pk] = {"default": ["images"]}
     sweep_inventory()
-    ClusterLook.objects.update(next_at=timezone.now() + timedelta(hours=1))
+    InventoryScan.objects.update(next_scan_at=timezone.now() + timedelta(hours=1))
     assert sweep_inventory() == 1

@@ -12,7 +12,7 @@ import pytest
 from backups.models import Backup
 from backups.policies import services
 from backups.policies.models import BackupPolicy
-from backups.protection.coverage import judge
+from backups.protection.coverage import update_coverage
 from backups.services.backups import delete_backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -93,4 +93,4 @@ def test_no_step_leaves_anything_to_judge(
     history = History(seed, cluster, cover, end)
     for _ in range(STEPS):
         happened = history.step()
-        assert judge(cluster.pk) == 0, happened
+        assert update_coverage(cluster.pk) == 0, happened

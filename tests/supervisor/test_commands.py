@@ -41,7 +41,7 @@ def test_a_key_from_a_shell_is_on_record_and_never_the_key_itself(
     chosen = ["--scopes", "GetCluster"]
     key, _ = run("issue_api_key", "--organization", organization.name, "--name", "ci", *chosen)
     row = AuditEntry.objects.get()
-    assert (row.principal, row.door, row.source) == ("manage.py", "COMMAND", None)
+    assert (row.principal, row.interface, row.source) == ("manage.py", "COMMAND", None)
     assert (row.action, row.object_id) == ("IssueApiKey", ApiKey.objects.get().prefix)
     assert row.detail == "scopes: GetCluster"
     assert key.strip().partition(".")[2] not in f"{row.object_id} {row.detail}"
@@ -91,7 +91,11 @@ def test_it_makes_an_organization_and_prints_its_id_alone() -> None:
 def test_an_organization_from_a_shell_begins_its_history_with_that() -> None:
     run("create_organization", "--name", "other", "--owner", "owner@example.com")
     row = AuditEntry.objects.get()
-    assert (row.organization.name, row.principal, row.door) == ("other", "manage.py", "COMMAND")
+    assert (row.organization.name, row.principal, row.interface) == (
+        "other",
+        "manage.py",
+        "COMMAND",
+    )
     assert (row.action, row.object_id) == ("CreateOrganization", "other")
     assert row.detail == "owner: owner@example.com"
 

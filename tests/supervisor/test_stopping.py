@@ -17,7 +17,7 @@ import pytest
 from tests.live import PROJECT, Console, a_console, wait_for
 from tests.vectors import nearest, rows_of, store
 from vbase_console.supervisor.processes import is_alive
-from vbase_console.supervisor.signals import HURRY_AFTER_SECONDS, Interruption
+from vbase_console.supervisor.signals import SECOND_SIGNAL_AFTER_SECONDS, StopRequest
 
 
 @pytest.fixture(scope="module")
@@ -136,18 +136,18 @@ def test_a_child_ends_with_its_parent_also_where_that_signal_was_ignored() -> No
 
 
 def test_a_second_ctrl_c_hurries() -> None:
-    interruption = Interruption()
+    interruption = StopRequest()
     with _own_handlers():
         interruption.listen()
         os.kill(os.getpid(), signal.SIGINT)
         assert (interruption.requested, interruption.hurried) == (True, False)
-        time.sleep(HURRY_AFTER_SECONDS + 0.1)
+        time.sleep(SECOND_SIGNAL_AFTER_SECONDS + 0.1)
         os.kill(os.getpid(), signal.SIGINT)
     assert interruption.hurried
 
 
 def test_a_signal_that_make_passes_on_again_does_not_hurry() -> None:
-    interruption = Interruption()
+    interruption = StopRequest()
     with _own_handlers():
         interruption.listen()
         for _ in range(2):

@@ -129,7 +129,7 @@ def test_a_request_between_the_look_and_the_claim_is_not_lost(
 ) -> None:
     """The claimer has read a pausing task; somebody asks to stop it; then the claimer writes."""
     task = ask()
-    begun(task).put_back("Passing.")
+    begun(task).retry_later("Passing.")
     end_pause(task)
     read = Task.objects.select_related("organization").get(pk=task.pk)
     request_cancel(task, by="alice")

@@ -66,14 +66,14 @@ def test_what_waits_behind_a_holder_is_not_ready(ask: Ask) -> None:
 
 
 def test_a_higher_rank_goes_first_among_those_that_wait(ask: Ask) -> None:
-    ordinary, urgent = ask(lock="here"), ask(lock="here", rank=100)
+    ordinary, urgent = ask(lock="here"), ask(lock="here", priority=100)
     assert claim(ordinary.task_id, worker="w") is None
     assert claim(urgent.task_id, worker="w") is not None
 
 
 def test_a_pause_after_an_error_keeps_the_turn(ask: Ask) -> None:
     first, second = ask(lock="here"), ask(lock="here")
-    begun(first).put_back("The disk was full.")
+    begun(first).retry_later("The disk was full.")
     assert claim(first.task_id, worker="w") is None
     assert claim(second.task_id, worker="w") is None
 
@@ -129,7 +129,7 @@ def test_what_was_put_back_after_it_was_read_is_not_begun(ask: Ask) -> None:
     read = [again(task)]
     attempt = begun(task)
     read.append(again(task))
-    attempt.put_back("Passing.")
+    attempt.retry_later("Passing.")
     assert [_begin(each, "late", 0.0) for each in read] == [None, None]
 
 

@@ -51,7 +51,7 @@ def test_a_living_worker_keeps_its_task_when_the_clock_is_set_back(
 
 def test_a_pause_ends_although_the_clock_was_set_back(ask: Ask, woken: list[str]) -> None:
     task = ask()
-    begun(task).put_back("The network is away.")
+    begun(task).retry_later("The network is away.")
     set_clock(-1)
     woken.clear()
     sweep_tasks()
@@ -75,12 +75,12 @@ def test_a_clock_that_is_set_forward_lets_one_worker_write(ask: Ask, woken: list
     set_clock(1)
     other = begun(task, worker="other")
     with pytest.raises(LeaseLost):
-        attempt.remember(done=1)
+        attempt.save_checkpoint(done=1)
     other.remember(done=1)
 
 
 def test_nothing_is_corrected_while_nobody_sets_the_clock(ask: Ask, woken: list[str]) -> None:
     begun(ask())
-    begun(ask()).put_back("The network is away.")
+    begun(ask()).retry_later("The network is away.")
     ask(delay_seconds=60)
     assert correct_impossible_instants() == 0

@@ -10,7 +10,7 @@ import pytest
 from tests.live import wait_for
 from vbase_console.tasks import consumption
 from vbase_console.tasks.consumption import STALLED_AFTER_SECONDS, STEADY_AFTER_SECONDS, Report
-from vbase_console.tasks.models import Pulse
+from vbase_console.tasks.models import Heartbeat
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_its_row_says_so_and_goes_when_it_ends(
     thread.start()
     report.begin()
     report.consuming_since = time.monotonic() - STEADY_AFTER_SECONDS
-    row = Pulse.objects.filter(part="worker:1")
+    row = Heartbeat.objects.filter(part="worker:1")
     wait_for(row.filter(is_working=True).exists)
     report.consuming_since = None
     wait_for(row.filter(is_working=False).exists)

@@ -78,7 +78,7 @@ def test_the_pauses_double_and_are_bounded(ask: Ask, monkeypatch: pytest.MonkeyP
     pauses = []
     for epoch in (1, 2, 3, 9):
         attempt = Attempt(_leased(ask(), epoch), since=float("inf"))
-        attempt.put_back("Passing.")
+        attempt.retry_later("Passing.")
         pauses.append(round((attempt.task.not_before - attempt.task.updated_at).total_seconds()))
     assert pauses == [2, 4, 8, 60]
 

@@ -30,8 +30,8 @@ def test_it_removes_events_past_their_time_and_keeps_the_rest(old_events: Task) 
 
 
 def test_it_goes_in_batches(old_events: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_delete, "AT_ONCE", 10)
-    monkeypatch.setattr(batch_delete, "MOST", 2)
+    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 10)
+    monkeypatch.setattr(batch_delete, "MAX_BATCHES", 2)
     assert sweep_housekeeping() == 20
     assert sweep_housekeeping() == 5
 

@@ -26,13 +26,13 @@ def fenced_write(attempt: Attempt) -> None:
 
 WRITES: dict[str, Callable[[Attempt], None]] = {
     "report": lambda attempt: attempt.report(50, "working", "Half done."),
-    "remember": lambda attempt: attempt.remember(reached=7),
+    "remember": lambda attempt: attempt.save_checkpoint(reached=7),
     "warn": lambda attempt: attempt.warn("Something is odd."),
     "release the lock": lambda attempt: attempt.release_lock(),
     "write in a fence": fenced_write,
     "succeed": lambda attempt: attempt.succeed(),
     "fail": lambda attempt: attempt.fail("Broken."),
-    "be put back": lambda attempt: attempt.put_back("Passing."),
+    "be put back": lambda attempt: attempt.retry_later("Passing."),
     "guard an effect": lambda attempt: attempt.guard(),
 }
 
@@ -152,7 +152,7 @@ def test_a_worker_that_was_overtaken_leaves_without_a_trace(ask: Ask, trial: Tri
 
 def test_what_the_job_remembers_is_there_for_the_next_attempt(ask: Ask) -> None:
     task = ask()
-    begun(task).remember(reached=7)
+    begun(task).save_checkpoint(reached=7)
     end_lease(task)
     assert begun(task).task.checkpoint["reached"] == 7
 

@@ -19,7 +19,7 @@ Ask = Callable[..., Task]
 
 @pytest.fixture
 def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "REPORT_EVERY_SECONDS", 0)
+    monkeypatch.setattr(attempts, "REPORT_INTERVAL_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("_unthrottled")
@@ -38,7 +38,7 @@ def test_it_does_not_fall_from_one_attempt_to_the_next(ask: Ask) -> None:
     task = ask()
     attempt = begun(task)
     attempt.report(60, "copying", "Copies.")
-    attempt.put_back("Passing.")
+    attempt.retry_later("Passing.")
     end_pause(task)
     begun(task).report(5, "copying", "Copies again.")
     assert again(task).progress == 60

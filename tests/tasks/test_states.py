@@ -44,7 +44,7 @@ def take_up(task: Task, attempt: Attempt | None) -> object:
 def take_up_to_stop(task: Task, attempt: Attempt | None) -> object:
     """Of a task that pauses, what its earlier attempts began is cleaned up first."""
     if attempt is None:
-        begun(task).put_back("Passing.")
+        begun(task).retry_later("Passing.")
         request_cancel(task, by="alice")
         return claim(task.task_id, worker="next")
     if again(task).state == S.CANCELLING:
@@ -59,11 +59,11 @@ def of_attempt(name: str, *arguments: str) -> Move:
 def pause_while_undoing(task: Task, attempt: Attempt | None) -> None:
     if attempt:
         attempt.begin_undoing("Broken.")
-        attempt.put_back("Cleaning up failed.")
+        attempt.retry_later("Cleaning up failed.")
 
 
 MOVES: dict[TaskState, list[Move]] = {
-    S.PENDING: [of_attempt("begin_undoing", "Broken."), of_attempt("put_back", "Passing.")],
+    S.PENDING: [of_attempt("begin_undoing", "Broken."), of_attempt("retry_later", "Passing.")],
     S.RUNNING: [take_up],
     S.CANCELLING: [take_up_to_stop],
     S.SUCCEEDED: [of_attempt("succeed")],
@@ -132,7 +132,7 @@ def test_the_database_keeps_a_lock_only_for_a_task_that_runs(ask: Ask) -> None:
 
 def test_a_task_that_paused_runs_again(ask: Ask) -> None:
     task = ask()
-    begun(task).put_back("Passing.")
+    begun(task).retry_later("Passing.")
     assert claim(task.task_id, worker="w") is None
     end_pause(task)
     assert begun(task).task.state == S.RUNNING

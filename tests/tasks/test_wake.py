@@ -18,7 +18,7 @@ from vbase_console.organizations.models import Organization
 from vbase_console.settings.connections import broker_options
 from vbase_console.tasks import services, sweeps
 from vbase_console.tasks.broker import Broker, broker
-from vbase_console.tasks.models import Pulse, Task, database_time_in
+from vbase_console.tasks.models import Heartbeat, Task, database_time_in
 from vbase_console.tasks.sweeps import sweep_tasks
 
 Ask = Callable[..., Task]
@@ -67,7 +67,7 @@ def test_nobody_is_woken_for_what_was_rolled_back(ask: Ask, woken: list[str]) ->
 
 
 def test_who_accepts_many_tells_of_all_of_them_together(ask: Ask, woken: list[str]) -> None:
-    with services.waking_together():
+    with services.batch_wakeups():
         tasks = [ask(), ask()]
         assert woken == []
     assert woken == [task.task_id for task in tasks]
@@ -76,7 +76,7 @@ def test_who_accepts_many_tells_of_all_of_them_together(ask: Ask, woken: list[st
 
 
 def test_together_too_nobody_is_woken_for_what_was_rolled_back(ask: Ask, woken: list[str]) -> None:
-    with services.waking_together(), transaction.atomic():
+    with services.batch_wakeups(), transaction.atomic():
         with transaction.atomic():
             ask()
             transaction.set_rollback(True)
@@ -117,7 +117,7 @@ def test_the_sweep_adds_no_message_while_many_wait_for_a_worker(
     task = ask()
     Task.objects.update(not_before=database_time_in(-60))
     heard(task, seconds_ago=settings.LEASE_SECONDS + 1)
-    monkeypatch.setattr(broker, "backlog", lambda: sweeps.WAKE_AT_ONCE)
+    monkeypatch.setattr(broker, "backlog", lambda: sweeps.WAKE_BATCH_SIZE)
     assert sweep_tasks() == 0
 
 
@@ -134,14 +134,14 @@ def test_the_sweep_wakes_for_the_dead_as_soon_as_their_lease_has_ended(
 
 def test_a_message_from_before_the_pause_does_not_count(ask: Ask, woken: list[str]) -> None:
     task = ask()
-    begun(task).put_back("Passing.")
+    begun(task).retry_later("Passing.")
     heard(task, seconds_ago=0.5)
     Task.objects.update(not_before=database_time_in(-0.1))
     assert sweep_tasks() == 1
 
 
 def test_the_sweep_wakes_nobody_for_what_is_not_due(ask: Ask, woken: list[str]) -> None:
-    begun(ask()).put_back("Passing.")
+    begun(ask()).retry_later("Passing.")
     ask(delay_seconds=60)
     Task.objects.update(woken_at=None)
     assert sweep_tasks() == 0
@@ -199,9 +199,9 @@ def test_what_a_sweep_looks_for_is_found_by_index(db: None, found: str, order: s
 
 def test_the_sweep_leaves_word_that_workers_are_at_work(transactional_db: None) -> None:
     sweep_tasks()
-    first = Pulse.objects.get(part="worker").at
+    first = Heartbeat.objects.get(part="worker").at
     sweep_tasks()
-    assert Pulse.objects.get(part="worker").at >= first
+    assert Heartbeat.objects.get(part="worker").at >= first
 
 
 def test_a_closed_door_is_tried_once_and_not_by_every_request(

@@ -50,7 +50,7 @@ class Crowd:
             ApiKey(**self._own, id=name, prefix=name, name=name) for name in self._names
         )
         AuditEntry.objects.bulk_create(
-            AuditEntry(**self._own, principal=name, action="ScaleCluster", door="API")
+            AuditEntry(**self._own, principal=name, action="ScaleCluster", interface="API")
             for name in self._names
         )
 
@@ -123,7 +123,7 @@ class Crowd:
                 backup=backup,
                 cluster=backup.cluster,
                 db_name="default",
-                is_tidy=True,
+                is_cleaned_up=True,
             )
             for task, backup in zip(tasks, backups, strict=True)
         )
@@ -155,7 +155,7 @@ class Crowd:
                 policy=self._tenant.policy,
                 newest_backup=backup,
                 proven_backup=backup,
-                stale_from=timezone.now(),
+                rpo_deadline=timezone.now(),
             )
             for backup in [*self._taken, *self._backups_of_others]
         )

@@ -24,7 +24,7 @@ def test_it_creates_and_shows_how_it_goes(alices: Browser) -> None:
 def test_it_leaves_an_audit_row_that_names_cluster_and_task(alices: Browser) -> None:
     alices.send("cluster-create", **FORM)
     entry = AuditEntry.objects.get()
-    assert (entry.action, entry.outcome, entry.door) == ("CreateCluster", "ACCEPTED", "PAGES")
+    assert (entry.action, entry.outcome, entry.interface) == ("CreateCluster", "ACCEPTED", "PAGES")
     assert entry.object_id == Cluster.objects.get().pk
     assert (entry.detail, entry.source) == (Task.objects.get().task_id, "127.0.0.1")
 

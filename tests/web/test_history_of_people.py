@@ -42,7 +42,7 @@ def test_a_sign_in_says_who_came_and_from_where(client: Client, organization: Or
     sign_in(client)
     row = AuditEntry.objects.get()
     assert (row.action, row.principal) == ("SignIn", "alice@example.com")
-    assert (row.source, row.door, row.outcome) == ("127.0.0.1", "PAGES", "ACCEPTED")
+    assert (row.source, row.interface, row.outcome) == ("127.0.0.1", "PAGES", "ACCEPTED")
 
 
 def test_every_organization_of_the_person_learns_of_it(
@@ -74,7 +74,7 @@ def test_support_that_signs_in_at_the_admin_is_kept_by_that_door(
     client.post("/admin/login/", form)
     client.post("/admin/logout/")
     assert kept() == [("support", "SignIn", "ACCEPTED"), ("support", "SignOut", "ACCEPTED")]
-    assert set(AuditEntry.objects.values_list("door", flat=True)) == {"ADMIN"}
+    assert set(AuditEntry.objects.values_list("interface", flat=True)) == {"ADMIN"}
 
 
 def test_a_changed_password_is_kept(alices: Browser) -> None:

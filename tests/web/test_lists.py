@@ -14,7 +14,7 @@ from clusters import services
 from clusters.models import Cluster
 from tests.conftest import make_user
 from tests.web.conftest import Browser
-from vbase_console.organizations.audit import Door, record
+from vbase_console.organizations.audit import Interface, record
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.services import (
     add_member,
@@ -125,7 +125,7 @@ def test_history_is_sorted(alices: Browser, organization: Organization) -> None:
             action="Act",
             object_id="",
             source=None,
-            door=Door.API,
+            interface=Interface.API,
         )
     assert rows(alices.open("activity-list"), "principal") == ["c", "a", "b"]
     assert rows(alices.open("activity-list", sort="principal"), "principal") == ["a", "b", "c"]
@@ -134,7 +134,7 @@ def test_history_is_sorted(alices: Browser, organization: Organization) -> None:
 def test_what_was_done_by_a_command_can_be_picked_out(
     alices: Browser, organization: Organization
 ) -> None:
-    assert rows(alices.open("activity-list", door="COMMAND"), "action") == []
+    assert rows(alices.open("activity-list", interface="COMMAND"), "action") == []
     assert b"Console command" in alices.open("activity-list").content
 
 

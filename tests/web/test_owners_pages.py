@@ -180,7 +180,7 @@ def test_activity_lists_what_was_done_and_filters_it(alices: Browser, bobs: Brow
     assert shown(alices.open("activity-list")) == ["AddMember", "CreateCluster"]
     assert shown(alices.open("activity-list", outcome="REFUSED")) == ["CreateCluster"]
     assert shown(alices.open("activity-list", q="dora")) == ["AddMember"]
-    assert shown(alices.open("activity-list", door="API")) == []
+    assert shown(alices.open("activity-list", interface="API")) == []
 
 
 def shown(answer: Any) -> list[str]:

@@ -42,7 +42,11 @@ def test_a_viewer_changes_nothing_and_the_try_is_on_record(
     cluster = make_cluster()
     assert bobs.send(f"cluster-{name}", cluster.pk).status_code == 403
     entry = AuditEntry.objects.get()
-    assert (entry.principal, entry.outcome, entry.door) == ("bob@example.com", "REFUSED", "PAGES")
+    assert (entry.principal, entry.outcome, entry.interface) == (
+        "bob@example.com",
+        "REFUSED",
+        "PAGES",
+    )
     assert entry.object_id == cluster.pk
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
-SHOWN_LENGTH = 80
-SHOWN_UNKNOWN = 20
-TAKES_NONE = "This address takes none."
+MAX_REPORTED_LENGTH = 80
+MAX_REPORTED_UNKNOWN = 20
+NO_FIELDS_MESSAGE = "This address takes none."
 
 
 def camel(name: str) -> str:
@@ -32,8 +32,8 @@ def in_camel(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def _unknown(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
     there_is = ", ".join(dict.fromkeys(spelled.values()))
-    unknown = [key for key in given if key not in spelled][:SHOWN_UNKNOWN]
-    said = f"There is no such field; there is: {there_is}." if there_is else TAKES_NONE
+    unknown = [key for key in given if key not in spelled][:MAX_REPORTED_UNKNOWN]
+    said = f"There is no such field; there is: {there_is}." if there_is else NO_FIELDS_MESSAGE
     return {_shown(key): [said] for key in unknown}
 
 
@@ -51,4 +51,8 @@ def _twice(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, li
 
 def _shown(key: str) -> str:
     printable = "".join(letter if letter.isprintable() else "?" for letter in key)
-    return printable if len(printable) <= SHOWN_LENGTH else f"{printable[:SHOWN_LENGTH]}…"
+    return (
+        printable
+        if len(printable) <= MAX_REPORTED_LENGTH
+        else f"{printable[:MAX_REPORTED_LENGTH]}…"
+    )

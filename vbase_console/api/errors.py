@@ -44,12 +44,12 @@ STATUS_OF: dict[str, int] = {
     "UNAVAILABLE": 503,
 }
 UNEXPECTED = "The console met an error of its own. Try again; if it stays, tell your support when."
-SHOWN_FIELDS = 50
+MAX_REPORTED_FIELDS = 50
 """How many fields one answer names; a hostile body can hold thousands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Refusal:
+class ErrorResponse:
     """An error as it goes out."""
 
     code: str
@@ -78,21 +78,21 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     return Response(refusal.body(), status=refusal.status, headers=headers)
 
 
-def refusal_of(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> ErrorResponse:
     if isinstance(error, exceptions.MethodNotAllowed):
-        return Refusal(code="UNIMPLEMENTED", message=str(error.detail), status=405)
+        return ErrorResponse(code="UNIMPLEMENTED", message=str(error.detail), status=405)
     if isinstance(error, exceptions.UnsupportedMediaType):
-        return Refusal(
+        return ErrorResponse(
             code="INVALID_ARGUMENT", message=str(error.detail), status=415, field_errors={}
         )
     known = _as_console_error(error)
     if known is None:
-        return Refusal(code="INTERNAL", message=UNEXPECTED, status=500)
+        return ErrorResponse(code="INTERNAL", message=UNEXPECTED, status=500)
     return _refusal_of_known(known)
 
 
-def _refusal_of_known(error: ConsoleError) -> Refusal:
-    return Refusal(
+def _refusal_of_known(error: ConsoleError) -> ErrorResponse:
+    return ErrorResponse(
         code=error.code,
         message=error.message,
         status=STATUS_OF[error.code],
@@ -154,5 +154,5 @@ def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
 
 
 def _first(errors: Iterator[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
-    for _, error in zip(range(SHOWN_FIELDS), errors, strict=False):
+    for _, error in zip(range(MAX_REPORTED_FIELDS), errors, strict=False):
         yield error

@@ -17,22 +17,22 @@ from rest_framework.response import Response
 
 from vbase_console.api.fields import TextOrNull
 from vbase_console.api.operations import Operation
-from vbase_console.api.serializers import Answer, Output, answer
+from vbase_console.api.serializers import ApiResponse, Output, answer
 from vbase_console.api.views import ApiView
 from vbase_console.celery import app
 from vbase_console.core.component_health import Component, Health, checked
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.overdue import overdue_since
-from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse, Task, database_time_in
+from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat, Task, database_time_in
 from vbase_console.tasks.states import LEASED
 from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
 
 BROKER_SECONDS = 1
-PATIENCE = 3 * PULSE_EVERY_SECONDS
-BROKER_ANSWER_HOLDS_SECONDS = 5.0
+PATIENCE = 3 * HEARTBEAT_INTERVAL_SECONDS
+BROKER_CHECK_CACHE_SECONDS = 5.0
 
 
-class Remembered:
+class CachedCheck:
     """The last answer of a check that costs a connection; asked often, it is made seldom."""
 
     def __init__(self, check: Callable[[], bool], holds_seconds: float) -> None:
@@ -49,10 +49,10 @@ class Remembered:
         self._answer = None
 
 
-def look() -> dict[str, Any]:
+def check_health() -> dict[str, Any]:
     """Every component and the verdict; `Unavailable` where the database does not answer."""
     try:
-        pulses = {pulse.part: pulse for pulse in Pulse.objects.all().annotate(now=Now())}
+        pulses = {pulse.part: pulse for pulse in Heartbeat.objects.all().annotate(now=Now())}
         overdue = overdue_since()
         longest = database_time_in(settings.LEASE_SECONDS + CLOCK_SLACK_SECONDS)
         leased = Task.objects.filter(state__in=LEASED, lease_until__gt=Now())
@@ -64,7 +64,7 @@ def look() -> dict[str, Any]:
         "database": Component(status=Health.SERVING),
         "broker": _broker(),
         "worker": _worker(pulses, working),
-        "beat": _seen(pulses.get("beat"), 3 * PULSE_EVERY_SECONDS, "Nobody beats time."),
+        "beat": _seen(pulses.get("beat"), 3 * HEARTBEAT_INTERVAL_SECONDS, "Nobody beats time."),
     }
     if confinement is not None:
         components["confinement"] = confinement
@@ -86,7 +86,7 @@ def _broker() -> Component:
     return Component(status=Health.NOT_SERVING, message="It does not answer; sweeps find the work.")
 
 
-def _worker(pulses: Mapping[str, Pulse], working: bool) -> Component:
+def _worker(pulses: Mapping[str, Heartbeat], working: bool) -> Component:
     """Sweeps show that sweepers work, rows of their own that workers take messages. All processes
     of a worker may be busy; leases show that it lives.
     """
@@ -102,17 +102,17 @@ def _worker(pulses: Mapping[str, Pulse], working: bool) -> Component:
         return Component(status=Health.SERVING, last_seen_at=swept.at if swept else None)
     if not any(each.part.startswith("worker:") for each in living):
         return _not_serving("No worker has been seen for a while.", swept)
-    patience = 3 * settings.SWEEP_SECONDS + PULSE_EVERY_SECONDS
+    patience = 3 * settings.SWEEP_SECONDS + HEARTBEAT_INTERVAL_SECONDS
     return _seen(swept, patience, "No sweeper has been seen for a while.")
 
 
-def _seen(pulse: Pulse | None, patience_seconds: float, otherwise: str) -> Component:
+def _seen(pulse: Heartbeat | None, patience_seconds: float, otherwise: str) -> Component:
     if pulse is not None and _is_fresh(pulse, patience_seconds):
         return Component(status=Health.SERVING, last_seen_at=pulse.at)
     return _not_serving(otherwise, pulse)
 
 
-def _not_serving(message: str, pulse: Pulse | None) -> Component:
+def _not_serving(message: str, pulse: Heartbeat | None) -> Component:
     seen_at = pulse.at if pulse else None
     return Component(status=Health.NOT_SERVING, message=message, last_seen_at=seen_at)
 
@@ -141,7 +141,7 @@ def _reach_broker() -> bool:
     return True
 
 
-broker_answers = Remembered(_reach_broker, BROKER_ANSWER_HOLDS_SECONDS)
+broker_answers = CachedCheck(_reach_broker, BROKER_CHECK_CACHE_SECONDS)
 
 
 SEEN = {"status": "SERVING", "message": None, "lastSeenAt": "2026-11-22T09:00:00Z"}
@@ -166,13 +166,13 @@ ME = {
 }
 
 
-class ComponentOut(Output):
+class HealthComponentSerializer(Output):
     status = serializers.ChoiceField(choices=["SERVING", "NOT_SERVING"])
     message = TextOrNull()
     last_seen_at = serializers.DateTimeField(allow_null=True)
 
 
-class ConfinementOut(ComponentOut):
+class ConfinementOut(HealthComponentSerializer):
     status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
     level = serializers.ChoiceField(
         choices=["full", "files", "none"],
@@ -181,11 +181,11 @@ class ConfinementOut(ComponentOut):
     )
 
 
-class ComponentsOut(Output):
-    database = ComponentOut()
-    broker = ComponentOut()
-    worker = ComponentOut()
-    beat = ComponentOut()
+class HealthComponentsSerializer(Output):
+    database = HealthComponentSerializer()
+    broker = HealthComponentSerializer()
+    worker = HealthComponentSerializer()
+    beat = HealthComponentSerializer()
     confinement = ConfinementOut(
         allow_null=True, help_text="Null where the clusters are not processes of this console."
     )
@@ -194,12 +194,12 @@ class ComponentsOut(Output):
     )
 
 
-class HealthOut(Output):
+class HealthSerializer(Output):
     status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
-    components = ComponentsOut()
+    components = HealthComponentsSerializer()
 
 
-class HealthAnswer(Answer, HealthOut):
+class HealthResponse(ApiResponse, HealthSerializer):
     pass
 
 
@@ -210,7 +210,7 @@ class HealthCheck(ApiView):
         "GET": Operation(
             name="HealthCheck",
             tag="Console",
-            answer=HealthAnswer,
+            answer=HealthResponse,
             is_public=True,
             errors=(503,),
             answer_example=HEALTHY,
@@ -219,17 +219,19 @@ class HealthCheck(ApiView):
 
     def get(self, request: Request) -> Response:
         """Whether the console and its parts are at work. 200 whenever web and database answer."""
-        return Response(answer(**HealthOut.of(look())))
+        return Response(answer(**HealthSerializer.of(check_health())))
 
 
-class MeAnswer(Answer):
+class MeResponse(ApiResponse):
     organization_id = serializers.CharField()
     key_name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.CharField())
 
 
 class Me(ApiView):
-    operations = {"GET": Operation(name="GetMe", tag="Console", answer=MeAnswer, answer_example=ME)}
+    operations = {
+        "GET": Operation(name="GetMe", tag="Console", answer=MeResponse, answer_example=ME)
+    }
 
     def get(self, request: Request) -> Response:
         """The organization, the name and the scopes of the key that asks."""

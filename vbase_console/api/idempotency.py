@@ -34,10 +34,10 @@ WAIT_SECONDS = 10
 RETRY_AFTER_SECONDS = 2
 KEPT_HEADERS = ("Operation-Id", "Location", "Retry-After")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-LONGEST_PATH = 500
+MAX_PATH_LENGTH = 500
 
 
-class StillAnswering(Aborted):
+class RequestInProgress(Aborted):
     """A request with this Idempotency-Key, or another one that keeps everybody from writing, is
     still being answered; repeat it in a moment.
     """
@@ -84,7 +84,7 @@ class Key:
             return self._again(kept, require)
         prepare()
         with contextlib.ExitStack() as work:
-            with _patience():
+            with _wait_seconds():
                 work.enter_context(transaction.atomic())
                 row, is_ours = self._reserved()
             if not is_ours:
@@ -113,7 +113,7 @@ class Key:
                 f"This {HEADER} was used with another body; use a new one for a new request."
             )
         if row.status is None:
-            raise StillAnswering
+            raise RequestInProgress
         body = json.loads(decrypt(row.body)) if row.body else None
         return Response(body, status=row.status, headers=row.headers | {REPLAYED: "true"})
 
@@ -127,7 +127,7 @@ def key_of(request: HttpRequest, organization_id: uuid.UUID, body: dict[str, Any
     return Key(
         organization_id=organization_id,
         method=str(request.method),
-        path=escape_uri_path(request.path)[:LONGEST_PATH],
+        path=escape_uri_path(request.path)[:MAX_PATH_LENGTH],
         key=text,
         fingerprint=_fingerprint(request, body),
     )
@@ -149,7 +149,7 @@ def _keep(row: IdempotentAnswer, response: Response, scopes: Iterable[str]) -> N
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
+def _wait_seconds() -> Iterator[None]:
     """Wait for whoever came first with the same key, but not for long: on SQLite for the write
     lock, which a transaction takes as it begins; on PostgreSQL for the row.
     """
@@ -160,7 +160,7 @@ def _patience() -> Iterator[None]:
     except OperationalError as error:
         if not _is_a_lock_that_stayed(error):
             raise
-        raise StillAnswering from error
+        raise RequestInProgress from error
     finally:
         _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
 

@@ -31,7 +31,8 @@ class IdempotentAnswer(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "method", "path", "key"], name="one_answer_per_key"
+                fields=["organization", "method", "path", "key"],
+                name="answer_organization_key_unique",
             )
         ]
         indexes = [models.Index(fields=["created_at"], name="answer_age")]

@@ -15,7 +15,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 
 from vbase_console.core.errors import InvalidArgument
 
-DEEPEST = 32
+MAX_NESTING = 32
 CHUNK = 64 * 1024
 
 
@@ -97,7 +97,7 @@ def _parsed(raw: bytes) -> Any:
         raise InvalidArgument("The body holds a number that is too long.") from error
 
 
-_TOO_DEEP = f"The body is nested too deep; {DEEPEST} levels are enough for every request."
+_TOO_DEEP = f"The body is nested too deep; {MAX_NESTING} levels are enough for every request."
 
 
 def _not_a_number(text: str) -> NoReturn:
@@ -116,7 +116,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_inside(value: dict[str, Any]) -> None:
     """No deeper than anybody needs, and no text that cannot be written down as UTF-8."""
     level: list[Any] = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_NESTING):
         for text in (item for item in level if isinstance(item, str)):
             _check_text(text)
         level = [inner for item in level for inner in _inside(item)]

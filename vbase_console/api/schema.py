@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from vbase_console.api import idempotency
 from vbase_console.api.operations import Operation
-from vbase_console.api.serializers import ErrorAnswer, Nothing
+from vbase_console.api.serializers import ErrorResponseSerializer, Nothing
 
 KEYED = (401, 403, 404)
 WITH_A_BODY = (400, 404, 409, 415)
@@ -72,7 +72,9 @@ class WireSchema(AutoSchema):
         its = self._its
         answers: dict[int, Any] = {200: its.answer}
         for status in sorted(_errors(its, takes_a_body=self.method != "GET")):
-            answers[status] = OpenApiResponse(ErrorAnswer, description=HTTPStatus(status).phrase)
+            answers[status] = OpenApiResponse(
+                ErrorResponseSerializer, description=HTTPStatus(status).phrase
+            )
         return answers
 
     def get_examples(self) -> list[OpenApiExample]:

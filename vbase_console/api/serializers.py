@@ -72,11 +72,11 @@ class Nothing(Input):
     """An address without parameters."""
 
 
-class Success(Output):
+class SuccessSerializer(Output):
     success = serializers.BooleanField(help_text="Always true here.")
 
 
-class MsgResp(Output):
+class MsgRespSerializer(Output):
     """The whole body where nothing but the acceptance is answered."""
 
     success = serializers.BooleanField()
@@ -84,13 +84,13 @@ class MsgResp(Output):
     message = serializers.CharField()
 
 
-class Answer(Output):
+class ApiResponse(Output):
     """What every other answer carries beside its payload."""
 
-    response = Success()
+    response = SuccessSerializer()
 
 
-class Problem(Output):
+class ProblemSerializer(Output):
     success = serializers.BooleanField(help_text="Always false here.")
     code = serializers.ChoiceField(choices=list(STATUS_OF))
     message = serializers.CharField(help_text="What to do now.")
@@ -101,8 +101,8 @@ class Problem(Output):
     )
 
 
-class ErrorAnswer(Output):
-    response = Problem()
+class ErrorResponseSerializer(Output):
+    response = ProblemSerializer()
 
 
 def answer(**payload: Any) -> dict[str, Any]:

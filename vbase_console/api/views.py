@@ -45,7 +45,7 @@ class AlwaysJson(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Undo(Exception):
+class RollbackWithResponse(Exception):
     """The answer is an error of ours or about who asks: nothing of what led to it is kept."""
 
     def __init__(self, response: Response) -> None:
@@ -202,9 +202,9 @@ class ApiView(APIView):
             self._prepared()
             with transaction.atomic():
                 return self._attempt()
-        except idempotency.StillAnswering as error:
+        except idempotency.RequestInProgress as error:
             return self.handle_exception(error)  # the first one leaves the row of history
-        except Undo as undone:
+        except RollbackWithResponse as undone:
             response = undone.response
         except Exception as error:
             response = self.handle_exception(error)
@@ -227,7 +227,7 @@ class ApiView(APIView):
         # A refusal for a missing scope must not answer a request that has it, and one for too many
         # requests must not answer a repetition that comes when it was asked for.
         if response.status_code >= 500 or response.status_code in (403, 429):
-            raise Undo(response)
+            raise RollbackWithResponse(response)
         self._record(response)
         return response
 
@@ -240,7 +240,7 @@ class ApiView(APIView):
             action=self._expected.name,
             object_id=_storable(self.object_id or _last(self.kwargs)),
             source=source_of(self.request._request),
-            door=audit.Door.API,
+            interface=audit.Interface.API,
             outcome=_outcome(response),
             detail=_storable(_detail(response) or self.detail),
         )

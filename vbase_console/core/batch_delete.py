@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-AT_ONCE = 1_000
-MOST = 50
+BATCH_SIZE = 1_000
+MAX_BATCHES = 50
 
 
 def remove(rows: QuerySet[Any]) -> int:
@@ -15,10 +15,10 @@ def remove(rows: QuerySet[Any]) -> int:
     is for the next time. Answers how many went.
     """
     removed = 0
-    for _ in range(MOST):
-        batch = list(rows.values_list("pk", flat=True)[:AT_ONCE])
+    for _ in range(MAX_BATCHES):
+        batch = list(rows.values_list("pk", flat=True)[:BATCH_SIZE])
         rows.model._base_manager.filter(pk__in=batch).delete()
         removed += len(batch)
-        if len(batch) < AT_ONCE:
+        if len(batch) < BATCH_SIZE:
             break
     return removed

@@ -36,7 +36,7 @@ LISTS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Line:
+class ActivityRow:
     entry: AuditEntry
     object_address: str
     """Empty where there is no page, or none any more."""
@@ -58,7 +58,7 @@ class ActivityListView(ListPage):
         return {"lines": lines_of(self.principal, list(rows))}
 
 
-def lines_of(principal: Principal, entries: list[AuditEntry]) -> list[Line]:
+def lines_of(principal: Principal, entries: list[AuditEntry]) -> list[ActivityRow]:
     """With as many queries for many entries as for few."""
     said = {text for entry in entries for text in (entry.object_id, entry.detail)}
     by_id, of_backup = dict(_by_id(principal, said)), dict(_backups(principal, said))
@@ -70,7 +70,7 @@ def lines_of(principal: Principal, entries: list[AuditEntry]) -> list[Line]:
         return by_id.get(named) or (of_backup.get(named, "") if "Backup" in entry.action else "")
 
     return [
-        Line(
+        ActivityRow(
             entry=entry,
             object_address=address(entry),
             detail_address=by_id.get(entry.detail, ""),

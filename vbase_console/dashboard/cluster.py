@@ -9,11 +9,11 @@ from typing import Any
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.views.presenters import newest_of
-from clusters.protection import is_anybody_registered
+from clusters.protection import is_registered
 from clusters.views import actions, detail
 from vbase_console.organizations.scopes import LIST_BACKUPS
 
-MOST_NAMED = 10
+MAX_NAMES = 10
 
 
 class ClusterDetailView(detail.ClusterDetailView):
@@ -21,7 +21,7 @@ class ClusterDetailView(detail.ClusterDetailView):
         return super().context() | self.backups()
 
     def backups(self) -> dict[str, Any]:
-        if not is_anybody_registered() or not self.principal.may(LIST_BACKUPS):
+        if not is_registered() or not self.principal.may(LIST_BACKUPS):
             return {}
         return newest_of(self.principal, self.cluster)
 
@@ -37,10 +37,10 @@ class ClusterTokenView(ClusterDetailView, detail.ClusterTokenView):
 class ClusterDeleteView(actions.ClusterDeleteView):
     def context(self) -> dict[str, Any]:
         kept = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
-        more = max(0, kept.count() - MOST_NAMED)
+        more = max(0, kept.count() - MAX_NAMES)
         policies = BackupPolicy.objects.visible_to(self.principal).filter(cluster=self.cluster)
         return super().context() | {
-            "kept": kept[:MOST_NAMED],
+            "kept": kept[:MAX_NAMES],
             "more_kept": more,
             "paused": policies.filter(is_active=True).count(),
         }

@@ -14,16 +14,16 @@ from django.utils import timezone
 from backups.protection.presenters import at_a_glance
 from backups.views.presenters import JobRow, covers, job_rows, jobs_of
 from clusters.models import Cluster
-from clusters.protection import is_anybody_registered
+from clusters.protection import is_registered
 from clusters.states import ServiceStatus
 from clusters.views.presenters import KINDS, TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
-from vbase_console.tasks.models import Task, asked_again
+from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.states import ACTIVE, TaskState
 from vbase_console.web.views import Page, wants_fragment
 
-MOST_SHOWN = 10
-MOST_COVERS = 5
+MAX_ROWS = 10
+MAX_CLUSTERS = 5
 
 
 class OverviewView(Page):
@@ -42,7 +42,7 @@ class OverviewView(Page):
         active, failed, failed_jobs = self.active(), self.failed(), self.failed_jobs()
         rows = task_rows(self.principal, [*active, *failed])
         jobs = job_rows(
-            self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MOST_SHOWN]
+            self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MAX_ROWS]
         )
         return {
             "statuses": self.statuses(),
@@ -61,29 +61,29 @@ class OverviewView(Page):
         return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
 
     def active(self) -> list[Task]:
-        running = Task.objects.active().filter(kind__in=KINDS).in_turn_order()
-        return list(running.visible_to(self.principal)[:MOST_SHOWN])
+        running = Task.objects.active().filter(kind__in=KINDS).in_queue_order()
+        return list(running.visible_to(self.principal)[:MAX_ROWS])
 
     def failed(self) -> list[Task]:
         failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
-        left = failed.filter(~asked_again("task_id"))
-        return list(left.visible_to(self.principal)[:MOST_SHOWN])
+        left = failed.filter(~was_retried("task_id"))
+        return list(left.visible_to(self.principal)[:MAX_ROWS])
 
     def failed_jobs(self) -> list[JobRow]:
         """A run that found nothing to back up was skipped: its policy says so."""
         failed = jobs_of(self.principal).filter(task__state=TaskState.FAILED)
-        left = failed.filter(~asked_again("task__task_id"))
+        left = failed.filter(~was_retried("task__task_id"))
         not_skipped = Q(policy_run=None) | Q(policy_run__skip_reason="")
-        return job_rows(self.principal, left.filter(not_skipped)[:MOST_SHOWN])
+        return job_rows(self.principal, left.filter(not_skipped)[:MAX_ROWS])
 
     def protection(self) -> dict[str, Any]:
-        if not is_anybody_registered():
+        if not is_registered():
             return {}
-        shown = covers(self.principal, MOST_COVERS + 1)
+        shown = covers(self.principal, MAX_CLUSTERS + 1)
         return at_a_glance(self.principal) | {
             "guarded": True,
-            "covers": shown[:MOST_COVERS],
-            "more_covers": len(shown) > MOST_COVERS,
+            "covers": shown[:MAX_CLUSTERS],
+            "more_covers": len(shown) > MAX_CLUSTERS,
         }
 
 
@@ -96,7 +96,7 @@ def _lists_of(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[st
 def _latest(tasks: Sequence[TaskRow], jobs: Sequence[JobRow]) -> list[TaskRow | JobRow]:
     """What failed last, whatever it was about."""
     both: list[TaskRow | JobRow] = [*tasks, *jobs]
-    return sorted(both, key=_ended, reverse=True)[:MOST_SHOWN]
+    return sorted(both, key=_ended, reverse=True)[:MAX_ROWS]
 
 
 def _ended(row: TaskRow | JobRow) -> datetime:

@@ -61,11 +61,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "action",
         "object_id",
         "outcome",
-        "door",
+        "interface",
         "source",
         "detail",
     ]
     list_select_related = ["organization"]
-    list_filter = ["outcome", "door", "at", "organization"]
+    list_filter = ["outcome", "interface", "at", "organization"]
     search_fields = ["^object_id", "principal", "action", "organization__name", "^organization__id"]
     search_help_text = "Object id, principal, action, organization name or id"

@@ -13,7 +13,7 @@ COMMAND = "manage.py"
 """Who it was, as far as a command on the machine can tell."""
 
 
-class Door(models.TextChoices):
+class Interface(models.TextChoices):
     API = "API", "API"
     PAGES = "PAGES", "Pages"
     ADMIN = "ADMIN", "Admin"
@@ -27,7 +27,7 @@ def record(
     action: str,
     object_id: str,
     source: str | None,
-    door: Door,
+    interface: Interface,
     outcome: Outcome = Outcome.ACCEPTED,
     detail: str = "",
 ) -> AuditEntry:
@@ -37,7 +37,7 @@ def record(
         action=action,
         object_id=object_id[:200],
         source=source,
-        door=door,
+        interface=interface,
         outcome=outcome,
         detail=detail[:500],
     )
@@ -48,7 +48,7 @@ def record_of_person(
     *,
     action: str,
     source: str | None,
-    door: Door,
+    interface: Interface,
     outcome: Outcome = Outcome.ACCEPTED,
     detail: str = "",
 ) -> None:
@@ -60,7 +60,7 @@ def record_of_person(
             action=action,
             object_id=user.get_username(),
             source=source,
-            door=door,
+            interface=interface,
             outcome=outcome,
             detail=detail,
         )
@@ -75,7 +75,7 @@ def record_command(
         action=action,
         object_id=object_id,
         source=None,
-        door=Door.COMMAND,
+        interface=Interface.COMMAND,
         detail=detail,
     )
 

@@ -13,7 +13,7 @@ from vbase_console.organizations.models import ApiKey, Membership
 from vbase_console.organizations.scopes import SCOPES_OF_ROLE
 from vbase_console.organizations.tenancy import Principal, is_storable, only_row
 
-LAST_USED_GRAIN = timedelta(minutes=10)
+LAST_USED_RESOLUTION = timedelta(minutes=10)
 """`last_used_at` is written at most this often: reading must not turn into writing."""
 
 
@@ -56,5 +56,5 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
 
 def _touch(key: ApiKey) -> None:
     now = timezone.now()
-    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_GRAIN:
+    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_RESOLUTION:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

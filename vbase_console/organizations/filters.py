@@ -8,30 +8,31 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from vbase_console.organizations.audit import Door
+from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.scopes import Role
-from vbase_console.web.lists import EVERY, FilterForm
+from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
 class ActivityFilter(FilterForm):
     q = forms.CharField(label="Who or what", required=False, max_length=200)
-    outcome = forms.ChoiceField(choices=[*EVERY, *Outcome.choices], required=False)
-    door = forms.ChoiceField(choices=[*EVERY, *Door.choices], required=False)
+    outcome = forms.ChoiceField(choices=[*ANY_CHOICE, *Outcome.choices], required=False)
+    interface = forms.ChoiceField(choices=[*ANY_CHOICE, *Interface.choices], required=False)
 
     SEARCHED = ("principal__icontains", "action__icontains", "object_id__icontains")
-    SORTS = ("at", "principal", "action", "outcome", "door")
+    SORTS = ("at", "principal", "action", "outcome", "interface")
     FIRST = "-at"
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        wanted = {name: self.given[name] for name in ("outcome", "door") if name in self.given}
+        wanted = {name: self.given[name] for name in ("outcome", "interface") if name in self.given}
         return rows.filter(**wanted)
 
 
 class MembershipFilter(FilterForm):
     q = forms.CharField(label="E-mail", required=False, max_length=254)
     role = forms.ChoiceField(
-        choices=[*EVERY, *((role.value, role.value.capitalize()) for role in Role)], required=False
+        choices=[*ANY_CHOICE, *((role.value, role.value.capitalize()) for role in Role)],
+        required=False,
     )
 
     SEARCHED = ("user__username__icontains",)
@@ -47,7 +48,7 @@ class MembershipFilter(FilterForm):
 class ApiKeyFilter(FilterForm):
     q = forms.CharField(label="Name or beginning", required=False, max_length=50)
     state = forms.ChoiceField(
-        choices=[*EVERY, ("open", "Opens"), ("expired", "Expired"), ("revoked", "Revoked")],
+        choices=[*ANY_CHOICE, ("open", "Opens"), ("expired", "Expired"), ("revoked", "Revoked")],
         required=False,
     )
 

@@ -46,8 +46,10 @@ class Membership(models.Model):
         ordering = ["user__email", "pk"]
         verbose_name = "member"
         constraints = [
-            models.UniqueConstraint(fields=["organization", "user"], name="one_role_per_member"),
-            models.CheckConstraint(condition=Q(role__in=Role.values), name="role_is_known"),
+            models.UniqueConstraint(
+                fields=["organization", "user"], name="membership_organization_user_unique"
+            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_check"),
         ]
 
     def __str__(self) -> str:
@@ -103,7 +105,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=64)
     object_id = models.CharField(max_length=200, blank=True)
     source = models.GenericIPAddressField(null=True)
-    door = models.CharField(max_length=8)
+    interface = models.CharField(max_length=8)
     """API, PAGES or ADMIN."""
     outcome = models.CharField(max_length=16, choices=Outcome.choices)
     detail = models.CharField(max_length=500, blank=True)

@@ -15,7 +15,7 @@ from vbase_console.core.errors import AlreadyExists, FailedPrecondition, Invalid
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
-BY_HAND = "whoever runs this console sets one on its machine, with 'manage.py changepassword'."
+RESET_HINT = "whoever runs this console sets one on its machine, with 'manage.py changepassword'."
 """How anybody gets a password who may have no link."""
 
 
@@ -75,9 +75,11 @@ def why_no_link(user: User) -> str:
     comes everything that the account may do there.
     """
     if user.has_usable_password():
-        return f"{user} has a password already, and no link replaces it. If it is lost, {BY_HAND}"
+        return (
+            f"{user} has a password already, and no link replaces it. If it is lost, {RESET_HINT}"
+        )
     if user.is_staff or user.is_superuser or Membership.objects.filter(user=user).count() > 1:
-        return f"{user} acts for others, too, and no link of yours opens that account; {BY_HAND}"
+        return f"{user} acts for others, too, and no link of yours opens that account; {RESET_HINT}"
     return ""
 
 

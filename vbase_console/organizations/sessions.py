@@ -1,4 +1,4 @@
-"""Who came in and who left, by whichever door: Django announces it, and history keeps it."""
+"""Who came in and who left, by whichever interface: Django announces it, and history keeps it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from vbase_console.core.client_address import source_of
-from vbase_console.organizations.audit import Door, record_of_person
+from vbase_console.organizations.audit import Interface, record_of_person
 
 
 def listen() -> None:
@@ -29,5 +29,5 @@ def _record(action: str, request: HttpRequest, user: User) -> None:
     """A session that a shell made by hand is nobody's call: it comes with no method."""
     if request.method is not None:
         at_admin = request.path.startswith(reverse("admin:index"))
-        door = Door.ADMIN if at_admin else Door.PAGES
-        record_of_person(user, action=action, source=source_of(request), door=door)
+        interface = Interface.ADMIN if at_admin else Interface.PAGES
+        record_of_person(user, action=action, source=source_of(request), interface=interface)

@@ -31,7 +31,7 @@ def record_support(
         action=action,
         object_id=object_id,
         source=source_of(request),
-        door=audit.Door.ADMIN,
+        interface=audit.Interface.ADMIN,
         outcome=outcome,
         detail=detail,
     )

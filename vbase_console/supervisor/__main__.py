@@ -25,7 +25,7 @@ from vbase_console.supervisor.broker import broker_program, write_url
 from vbase_console.supervisor.child import Program
 from vbase_console.supervisor.group import TICK_SECONDS, Group
 from vbase_console.supervisor.programs import console_programs, environment, prepare_command
-from vbase_console.supervisor.signals import Interruption
+from vbase_console.supervisor.signals import StopRequest
 from vbase_console.supervisor.startup import (
     StartRefused,
     free_port,
@@ -38,7 +38,7 @@ PROGRAMS_SECONDS = 5.0
 CLUSTERS_SECONDS = 6.0
 BROKER_SECONDS = 1.5
 """Together with the rest they stay below the 15 seconds in which everything has to be gone."""
-HURRIED_SECONDS = 1.5
+FORCED_STOP_TIMEOUT_SECONDS = 1.5
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._data_dir: Path = settings.DATA_DIR
         self._run_directory = self._data_dir / "run"
-        self._interruption = Interruption()
+        self._interruption = StopRequest()
         self._group = Group(self._run_directory, self._data_dir / "logs", say)
         self._own_environment = dict(os.environ)
 
@@ -179,7 +179,7 @@ class Supervisor:
         )
 
     def _patience(self, seconds: float) -> float:
-        return min(seconds, HURRIED_SECONDS) if self._interruption.hurried else seconds
+        return min(seconds, FORCED_STOP_TIMEOUT_SECONDS) if self._interruption.hurried else seconds
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from vbase_console.core import outages
-from vbase_console.tasks.models import PULSE_EVERY_SECONDS
+from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS
 from vbase_console.tasks.sweeps import beat_of
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ PAUSE_SECONDS = 5.0
 """Between two attempts to reach a database that is away."""
 
 
-class Entry(ModelEntry):  # type: ignore[misc]
+class BeatEntry(ModelEntry):  # type: ignore[misc]
     """An entry whose interval may be shorter than a second, which the stock one stores as 0; an
     hour in microseconds is more than PostgreSQL's integer holds.
     """
@@ -56,7 +56,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     with their number.
     """
 
-    Entry = Entry
+    BeatEntry = BeatEntry
     producer = None
     """Every message takes one from the pool, which connects anew; the stock one stays with the
     channel that it once opened, and sends nothing more after RabbitMQ was away.
@@ -84,7 +84,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def tick(self, *arguments: Any, **options: Any) -> Any:
         try:
-            if time.monotonic() - self._pulse_at > PULSE_EVERY_SECONDS:
+            if time.monotonic() - self._pulse_at > HEARTBEAT_INTERVAL_SECONDS:
                 self._pulse_at = time.monotonic()
                 beat_of("beat")
             self._forget_the_future()

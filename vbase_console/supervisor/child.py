@@ -14,9 +14,9 @@ from pathlib import Path
 
 from vbase_console.supervisor import processes
 
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 10.0
-STEADY_AFTER_SECONDS = 30.0
+INITIAL_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 10.0
+BACKOFF_RESET_SECONDS = 30.0
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 
@@ -87,9 +87,9 @@ class Child:
     def plan_restart(self) -> float:
         """When to start it again, in seconds from now: soon, later each time it does not last."""
         now = time.monotonic()
-        lasted = now - self._started_at > STEADY_AFTER_SECONDS
+        lasted = now - self._started_at > BACKOFF_RESET_SECONDS
         self._failures = 0 if lasted else self._failures
-        pause = min(FIRST_PAUSE_SECONDS * 2.0**self._failures, LONGEST_PAUSE_SECONDS)
+        pause = min(INITIAL_BACKOFF_SECONDS * 2.0**self._failures, MAX_BACKOFF_SECONDS)
         self._failures += 1
         self.restart_at = now + pause
         return pause

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-HURRY_AFTER_SECONDS = 1.0
+SECOND_SIGNAL_AFTER_SECONDS = 1.0
 _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 
-class Interruption:
+class StopRequest:
     """Once means stop; again, a second or more later, means hurry. (`make` passes a signal on
     that reached us already.)
     """
@@ -36,7 +36,7 @@ class Interruption:
         now = time.monotonic()
         if self._requested_at is None:
             self._requested_at = now
-        elif now - self._requested_at > HURRY_AFTER_SECONDS:
+        elif now - self._requested_at > SECOND_SIGNAL_AFTER_SECONDS:
             self.hurried = True
 
 

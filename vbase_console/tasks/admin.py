@@ -16,7 +16,7 @@ from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
-from vbase_console.tasks.models import Pulse, Task, TaskEvent
+from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
 
 Service = Callable[..., Task]
 PAGES = {"vc": "admin:clusters_cluster_change", "bak": "admin:backups_backup_change"}
@@ -84,7 +84,7 @@ class TaskAdmin(ReadOnlyAdmin):
                     "lease_until",
                     "lock",
                     "holds_lock",
-                    "rank",
+                    "priority",
                     "woken_at",
                     "cancel_requested_at",
                     "arguments",
@@ -146,6 +146,6 @@ def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, det
     )
 
 
-@admin.register(Pulse)
-class PulseAdmin(ReadOnlyAdmin):
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ["part", "at", "is_working"]

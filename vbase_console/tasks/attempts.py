@@ -23,12 +23,12 @@ from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.registry import Job, job_for, kinds
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
-REPORT_EVERY_SECONDS = 1.0
+REPORT_INTERVAL_SECONDS = 1.0
 ADVANCED = "advanced"
 """In a checkpoint: the last attempt that noted something."""
 UNDOING = "undoing"
 """In a checkpoint: that, and why, the task is only being undone."""
-LONGEST_PAUSE_SECONDS = 60
+MAX_RETRY_DELAY_SECONDS = 60
 """A sweep takes a longer one for the work of a clock that was set back."""
 
 
@@ -110,7 +110,7 @@ class Attempt:
         return f"{self.task.task_id}-{self.lease.epoch}"
 
     @property
-    def tries(self) -> int:
+    def attempts_without_progress(self) -> int:
         """Attempts since the last one that got anywhere, this one included: a long job may outlive
         any number of deaths, and one that never gets on ends.
         """
@@ -127,7 +127,7 @@ class Attempt:
 
     def begin_undoing(self, why: str) -> None:
         """From here on no attempt does the work any more: it would take half of it for all."""
-        self.remember(**{UNDOING: _storable(why)})
+        self.save_checkpoint(**{UNDOING: _storable(why)})
 
     # -- the lease ---------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Attempt:
         when the phase changes.
         """
         self.safe_point()
-        due = time.monotonic() - self._reported_at >= REPORT_EVERY_SECONDS
+        due = time.monotonic() - self._reported_at >= REPORT_INTERVAL_SECONDS
         message = _storable(message)
         if phase == self.task.phase and not due:
             return
@@ -197,7 +197,7 @@ class Attempt:
             self.cancel_requested.set()
             self.safe_point()
 
-    def remember(self, **facts: Any) -> None:
+    def save_checkpoint(self, **facts: Any) -> None:
         """Note for the next attempt what this one has reached."""
         self.task.checkpoint |= facts | {ADVANCED: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
@@ -213,7 +213,7 @@ class Attempt:
         """Let the next task of this lock begin while this one goes on."""
         with transaction.atomic():
             self._write(holds_lock=False)
-            Task.objects.call_next(self.task.lock)
+            Task.objects.mark_next_ready(self.task.lock)
 
     def _write(self, **changes: Any) -> None:
         if not self.lease.rows().update(updated_at=Now(), **changes):
@@ -231,11 +231,11 @@ class Attempt:
     def cancel(self) -> None:
         self._end(TaskState.CANCELLED, "Cancelled.")
 
-    def put_back(self, message: str) -> None:
+    def retry_later(self, message: str) -> None:
         """Try again after a pause that doubles with every attempt, up to a minute, and is never
         the same twice. The next sweep after it wakes whoever tries.
         """
-        longest = min(2.0 ** min(self.task.epoch, 10), LONGEST_PAUSE_SECONDS)
+        longest = min(2.0 ** min(self.task.epoch, 10), MAX_RETRY_DELAY_SECONDS)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
         latest = pause + settings.SWEEP_SECONDS
         text = _storable(f"{message} Next try in {pause:.0f} to {latest:.0f} s.")
@@ -282,7 +282,7 @@ class Attempt:
                 raise LeaseLost(self.task.task_id)
             self.task.refresh_from_db()
             note(self.task, message)
-            Task.objects.call_next(self.task.lock)
+            Task.objects.mark_next_ready(self.task.lock)
             if settle:
                 self.job.settled(self.task)
 

@@ -16,7 +16,7 @@ from vbase_console.core import outages
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SILENCE_SECONDS = 5.0
+BROKER_RETRY_INTERVAL_SECONDS = 5.0
 
 
 class Broker:
@@ -55,7 +55,7 @@ class Broker:
             return 0
 
     def _silence(self) -> float:
-        return min(LONGEST_SILENCE_SECONDS, float(settings.SWEEP_SECONDS))
+        return min(BROKER_RETRY_INTERVAL_SECONDS, float(settings.SWEEP_SECONDS))
 
 
 broker = Broker()

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
 from vbase_console.core import outages
-from vbase_console.tasks.models import PULSE_EVERY_SECONDS, Pulse
+from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat
 from vbase_console.tasks.sweeps import beat_of
 
 logger = logging.getLogger(__name__)
@@ -88,14 +88,14 @@ class Report:
     def run(self) -> None:
         """Write when something has changed, and every few seconds; remove the row at the end."""
         _connect_outside_the_pool()
-        said, next_at = None, time.monotonic() + PULSE_EVERY_SECONDS
+        said, next_at = None, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
         while not self.ended.wait(CHECK_EVERY_SECONDS):
             is_consuming = self.is_consuming()
             if is_consuming != bool(said) or time.monotonic() >= next_at:
-                said, next_at = is_consuming, time.monotonic() + PULSE_EVERY_SECONDS
+                said, next_at = is_consuming, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
                 self._write(is_consuming)
         with suppress(DatabaseError):
-            Pulse.objects.filter(part=self.part).delete()
+            Heartbeat.objects.filter(part=self.part).delete()
         connections["default"].close()
 
     def _write(self, is_consuming: bool) -> None:

@@ -26,7 +26,7 @@ def database_time_in(seconds: float) -> Combinable:
     )
 
 
-def asked_again(task_id: str) -> Exists:
+def was_retried(task_id: str) -> Exists:
     """Whether the task that the column `task_id` names was tried again: what became of that is
     said by the newer task, unless it was cancelled.
     """
@@ -45,9 +45,9 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         """Filter to the organization's unfinished tasks, in the words of their partial index."""
         return self.filter(organization=organization_id, finished_at=None).order_by()
 
-    def in_turn_order(self) -> Self:
-        """As a lock serves them: what runs, then by rank, then as accepted."""
-        return self.order_by("-holds_lock", "-rank", "pk")
+    def in_queue_order(self) -> Self:
+        """As a lock serves them: what runs, then by priority, then as accepted."""
+        return self.order_by("-holds_lock", "-priority", "pk")
 
     def abandoned(self) -> Self:
         """An attempt's lease ended without the attempt: its worker is dead, or paused and no
@@ -55,7 +55,7 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         """
         return self.filter(state__in=LEASED, lease_until__lt=Now())
 
-    def call_next(self, lock: str) -> None:
+    def mark_next_ready(self, lock: str) -> None:
         """`lock` may be free now: whoever is first in line has not been told. Written with what
         freed it, so that the next sweep tells them even if nobody lives to send the message.
         """
@@ -65,14 +65,15 @@ class TaskQuerySet(TenantQuerySet["Task"]):
 
     def next_for(self, lock: str) -> Self:
         """Those that wait for it, the next one first."""
-        return self.filter(lock=lock, state=TaskState.PENDING).order_by("-rank", "pk")
+        return self.filter(lock=lock, state=TaskState.PENDING).order_by("-priority", "pk")
 
     def ready(self) -> Self:
         """Waiting tasks whose time and turn have come."""
         same_lock = Task.objects.filter(lock=OuterRef("lock")).exclude(lock="")
         held = same_lock.filter(holds_lock=True)
         earlier = same_lock.filter(state=TaskState.PENDING).filter(
-            Q(rank__gt=OuterRef("rank")) | Q(rank=OuterRef("rank"), pk__lt=OuterRef("pk"))
+            Q(priority__gt=OuterRef("priority"))
+            | Q(priority=OuterRef("priority"), pk__lt=OuterRef("pk"))
         )
         due = self.filter(state=TaskState.PENDING, not_before__lte=Now())
         # Said first, so that those who wait for nobody are not compared with each other.
@@ -94,7 +95,7 @@ class Task(models.Model):
     the engine does not import clusters.
     """
     holds_lock = models.BooleanField(default=False)
-    rank = models.SmallIntegerField(default=0)
+    priority = models.SmallIntegerField(default=0)
     """Higher goes first among the tasks that wait for one lock."""
     arguments = models.JSONField(default=dict)
     checkpoint = models.JSONField(default=dict)
@@ -129,18 +130,18 @@ class Task(models.Model):
             models.UniqueConstraint(
                 fields=["lock"],
                 condition=Q(holds_lock=True) & ~Q(lock=""),
-                name="one_running_task_per_lock",
+                name="task_running_lock_unique",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=TaskState.values), name="task_state_known"
+                condition=Q(state__in=TaskState.values), name="task_state_check"
             ),
             models.CheckConstraint(
                 condition=Q(progress__lte=100) & (~Q(state=TaskState.SUCCEEDED) | Q(progress=100)),
-                name="task_progress_counts",
+                name="task_progress_check",
             ),
             models.CheckConstraint(
                 condition=Q(holds_lock=False) | Q(state__in=LEASED),
-                name="task_lock_only_while_leased",
+                name="task_lock_leased_check",
             ),
         ]
         indexes = [
@@ -153,7 +154,7 @@ class Task(models.Model):
                 name="task_leased",
             ),
             models.Index(
-                fields=["lock", "-rank", "id"], condition=Q(state="PENDING"), name="task_turn"
+                fields=["lock", "-priority", "id"], condition=Q(state="PENDING"), name="task_turn"
             ),
             models.Index(
                 fields=["organization", "quota_key"],
@@ -200,10 +201,10 @@ class TaskEvent(models.Model):
         return self.state in FINISHED
 
 
-PULSE_EVERY_SECONDS = 5.0
+HEARTBEAT_INTERVAL_SECONDS = 5.0
 
 
-class Pulse(models.Model):
+class Heartbeat(models.Model):
     """When a part of the console was last seen at work: what the health answer is made of. Every
     worker and sweeper has a row of its own beside those of the sweeps and of beat.
     """

@@ -37,7 +37,7 @@ def enqueue(
     lock: str = "",
     quota_key: str = "",
     limited: bool = True,
-    rank: int = 0,
+    priority: int = 0,
     arguments: dict[str, Any] | None = None,
     requested_by: str = "",
     retry_of: str = "",
@@ -61,7 +61,7 @@ def enqueue(
         subject_id=subject_id,
         lock=lock,
         quota_key=quota_key,
-        rank=rank,
+        priority=priority,
         arguments=arguments or {},
         requested_by=requested_by,
         retry_of=retry_of,
@@ -139,7 +139,7 @@ def wake(task_id: str) -> bool:
 
 
 @contextmanager
-def waking_together() -> Iterator[None]:
+def batch_wakeups() -> Iterator[None]:
     """For whoever accepts many: workers hear of all that was committed inside in one go, behind
     it.
     """
@@ -180,7 +180,7 @@ def _cancel_waiting(task: Task, by: str, *, begun_too: bool) -> bool:
         return False
     task.refresh_from_db()
     note(task, task.message)
-    Task.objects.call_next(task.lock)
+    Task.objects.mark_next_ready(task.lock)
     job_for(task.kind).settled(task)
     transaction.on_commit(lambda: wake_next(task.lock), robust=True)
     return True

@@ -16,14 +16,14 @@ from django.utils import timezone
 
 from vbase_console.core import batch_delete
 from vbase_console.tasks import services
-from vbase_console.tasks.attempts import LONGEST_PAUSE_SECONDS
+from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS
 from vbase_console.tasks.broker import broker
-from vbase_console.tasks.models import Pulse, Task, TaskEvent, TaskQuerySet, database_time_in
+from vbase_console.tasks.models import Heartbeat, Task, TaskEvent, TaskQuerySet, database_time_in
 from vbase_console.tasks.states import LEASED, TaskState
 
 logger = logging.getLogger(__name__)
 
-WAKE_AT_ONCE = 500
+WAKE_BATCH_SIZE = 500
 SILENT_SECONDS = 3600
 CLOCK_SLACK_SECONDS = 1.0
 """Clocks are nudged by less without being set."""
@@ -46,7 +46,7 @@ def correct_impossible_instants() -> int:
     """
     leased = Task.objects.filter(state__in=LEASED, lease_until__gt=_beyond(settings.LEASE_SECONDS))
     paused = Task.objects.filter(
-        state=TaskState.PENDING, not_before__gt=_beyond(LONGEST_PAUSE_SECONDS)
+        state=TaskState.PENDING, not_before__gt=_beyond(MAX_RETRY_DELAY_SECONDS)
     )
     woken = Task.objects.active().filter(woken_at__gt=_beyond(0))
     lease = database_time_in(settings.LEASE_SECONDS)
@@ -70,13 +70,13 @@ def _to_wake() -> list[str]:
     found += _unheard(Task.objects.ready(), "not_before")
     found += _forgotten(Task.objects.abandoned(), "lease_until")
     found += _forgotten(Task.objects.ready(), "not_before")
-    return found[:WAKE_AT_ONCE]
+    return found[:WAKE_BATCH_SIZE]
 
 
 def _unheard(tasks: TaskQuerySet, since: str) -> list[str]:
     """Nobody was woken for what is true since then."""
     unheard = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
-    return list(unheard.order_by(since).values_list("task_id", flat=True)[:WAKE_AT_ONCE])
+    return list(unheard.order_by(since).values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
 
 
 def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
@@ -86,14 +86,14 @@ def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
     old = tasks.filter(
         woken_at__gte=F(since), woken_at__lt=database_time_in(-settings.LEASE_SECONDS)
     )
-    found = list(old.order_by("woken_at").values_list("task_id", flat=True)[:WAKE_AT_ONCE])
-    return found if found and broker.backlog() < WAKE_AT_ONCE else []
+    found = list(old.order_by("woken_at").values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
+    return found if found and broker.backlog() < WAKE_BATCH_SIZE else []
 
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
     """Remove task events past their time, and the rows of processes that were killed."""
-    silent = Pulse.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
+    silent = Heartbeat.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
     silent.delete()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
     return batch_delete.remove(TaskEvent.objects.filter(at__lt=oldest))
@@ -101,4 +101,4 @@ def sweep_housekeeping() -> int:
 
 def beat_of(part: str, *, is_working: bool = True) -> None:
     """Leave word that a part of the console is at work."""
-    Pulse.objects.update_or_create(part=part, defaults={"at": Now(), "is_working": is_working})
+    Heartbeat.objects.update_or_create(part=part, defaults={"at": Now(), "is_working": is_working})

@@ -52,9 +52,9 @@ def _carry_out(attempt: Attempt) -> bool:
 
 def _work(attempt: Attempt) -> None:
     if attempt.is_undoing:
-        _go_on_undoing(attempt)
-    elif attempt.tries > settings.TASK_ATTEMPTS:
-        _give_up(attempt, _while(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
+        _continue_undo(attempt)
+    elif attempt.attempts_without_progress > settings.TASK_ATTEMPTS:
+        _fail(attempt, _with_phase(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
     else:
         _try(attempt)
 
@@ -93,32 +93,32 @@ def _unknown(attempt: Attempt, error: Exception) -> None:
     text = (
         f"Unexpected {type(error).__name__}; support finds it in the log by {attempt.task.task_id}."
     )
-    _failed(attempt, text, permanent=attempt.tries >= UNKNOWN_ERROR_ATTEMPTS)
+    _failed(attempt, text, permanent=attempt.attempts_without_progress >= UNKNOWN_ERROR_ATTEMPTS)
 
 
 def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
-    text = _while(attempt, message)
-    if permanent or attempt.tries >= settings.TASK_ATTEMPTS:
-        _give_up(attempt, text)
+    text = _with_phase(attempt, message)
+    if permanent or attempt.attempts_without_progress >= settings.TASK_ATTEMPTS:
+        _fail(attempt, text)
     else:
-        attempt.put_back(text)
+        attempt.retry_later(text)
 
 
-def _give_up(attempt: Attempt, message: str) -> None:
+def _fail(attempt: Attempt, message: str) -> None:
     """Undo and fail; from where there is no way back, go on trying to reach the end."""
     if attempt.job.must_finish(attempt.task):
-        attempt.put_back(message)
+        attempt.retry_later(message)
     else:
         attempt.begin_undoing(message)
-        _go_on_undoing(attempt)
+        _continue_undo(attempt)
 
 
 def _cancel(attempt: Attempt) -> None:
     attempt.begin_undoing("")
-    _go_on_undoing(attempt)
+    _continue_undo(attempt)
 
 
-def _go_on_undoing(attempt: Attempt) -> None:
+def _continue_undo(attempt: Attempt) -> None:
     """Whoever takes the task up from here on only undoes. Nothing that waits for the same lock
     begins before it is done, but for what heals the cluster.
     """
@@ -129,12 +129,12 @@ def _go_on_undoing(attempt: Attempt) -> None:
         raise
     except Exception as error:
         logger.warning("%s: not undone yet", attempt.task.task_id, exc_info=True)
-        attempt.put_back(f"{message} Cleaning up failed and is tried again: {error}".strip())
+        attempt.retry_later(f"{message} Cleaning up failed and is tried again: {error}".strip())
     else:
         attempt.fail(message) if message else attempt.cancel()
 
 
-def _while(attempt: Attempt, message: str) -> str:
+def _with_phase(attempt: Attempt, message: str) -> str:
     """An error says what was being done."""
     doing = attempt.task.phase
     return f"While {doing}: {message}" if doing else message

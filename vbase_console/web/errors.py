@@ -37,7 +37,7 @@ MESSAGES_OF_BAD_REQUESTS: dict[type[Exception], str] = {
 }
 
 
-class AsksBack(Aborted):
+class ConfirmationRequired(Aborted):
     """The page has a question before it does what was asked for: nothing is refused yet."""
 
 

@@ -84,7 +84,7 @@ def _texts(form: forms.Form) -> dict[str, list[str]]:
     return {name: [str(text) for text in texts] for name, texts in form.errors.items()}
 
 
-class Ticking(FormPage):
+class SelectAllMixin(FormPage):
     """Stands before the page whose form it brings again; changes nothing."""
 
     changes = False

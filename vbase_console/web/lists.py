@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
-EVERY = [("", "Any")]
+ANY_CHOICE = [("", "Any")]
 M = TypeVar("M", bound=Model)
 
 

@@ -25,7 +25,7 @@ from vbase_console.organizations import audit
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.web.errors import AsksBack, refusal_page
+from vbase_console.web.errors import ConfirmationRequired, refusal_page
 
 ORGANIZATION_COOKIE = "organization"
 """Which organization this browser looked at last; a name, checked against the memberships."""
@@ -121,7 +121,7 @@ class ConsoleView(View):
             with transaction.atomic():
                 response = self._served("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)
-        except AsksBack as question:
+        except ConfirmationRequired as question:
             return self.refused(question)
         except ConsoleError as error:
             self._record(Outcome.REFUSED, f"{error.code}: {self.in_history(error)}")
@@ -144,7 +144,7 @@ class ConsoleView(View):
             action=self.action,
             object_id=self.object_id or _key_in(self.kwargs),
             source=source_of(self.request),
-            door=audit.Door.PAGES,
+            interface=audit.Interface.PAGES,
             outcome=outcome,
             detail=detail,
         )

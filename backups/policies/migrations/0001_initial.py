@@ -47,8 +47,8 @@ class Migration(migrations.Migration):
                 ('is_catch_up', models.BooleanField(default=False)),
                 ('is_manual', models.BooleanField(default=False)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('retained_at', models.DateTimeField(null=True)),
-                ('retain_again_at', models.DateTimeField(null=True)),
+                ('retention_applied_at', models.DateTimeField(null=True)),
+                ('retention_requested_at', models.DateTimeField(null=True)),
                 ('job', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='policy_run', to='backups.backupjob')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
                 ('policy', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='policies.backuppolicy')),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='policyrun',
-            index=models.Index(condition=models.Q(('retained_at__isnull', True)), fields=['policy'], name='run_unsettled'),
+            index=models.Index(condition=models.Q(('retention_applied_at__isnull', True)), fields=['policy'], name='run_retention_pending_idx'),
         ),
         migrations.AddIndex(
             model_name='policyrun',
@@ -72,11 +72,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='policyrun',
-            constraint=models.UniqueConstraint(fields=('policy', 'planned_at'), name='one_run_for_each_planned_instant'),
+            constraint=models.UniqueConstraint(fields=('policy', 'planned_at'), name='run_policy_planned_at_unique'),
         ),
         migrations.AddConstraint(
             model_name='policyrun',
-            constraint=models.CheckConstraint(condition=models.Q(('job__isnull', False), models.Q(('skip_reason', ''), _negated=True), _connector='OR'), name='a_run_without_a_job_says_why'),
+            constraint=models.CheckConstraint(condition=models.Q(('job__isnull', False), models.Q(('skip_reason', ''), _negated=True), _connector='OR'), name='run_job_or_skip_reason_check'),
         ),
         migrations.AddIndex(
             model_name='backuppolicy',
@@ -92,18 +92,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='backuppolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('retention_count__gte', 1), ('retention_count__lte', 1000)), name='policy_retains_some'),
+            constraint=models.CheckConstraint(condition=models.Q(('retention_count__gte', 1), ('retention_count__lte', 1000)), name='policy_retention_count_check'),
         ),
         migrations.AddConstraint(
             model_name='backuppolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('is_active', True), ('next_run_at', None), _connector='OR'), name='a_paused_policy_plans_none'),
+            constraint=models.CheckConstraint(condition=models.Q(('is_active', True), ('next_run_at', None), _connector='OR'), name='policy_paused_without_next_run_check'),
         ),
         migrations.AddConstraint(
             model_name='backuppolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('is_active', False), ('next_run_at__isnull', False), _connector='OR'), name='an_active_policy_plans_one'),
+            constraint=models.CheckConstraint(condition=models.Q(('is_active', False), ('next_run_at__isnull', False), _connector='OR'), name='policy_active_next_run_check'),
         ),
         migrations.AddConstraint(
             model_name='backuppolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('on_missing__in', ['FAIL', 'WARN'])), name='policy_on_missing_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('on_missing__in', ['FAIL', 'WARN'])), name='policy_on_missing_check'),
         ),
     ]

@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from backups.policies.cron import BadZone, zone_of
-from backups.policies.health import Standing
+from backups.policies.health import PolicyHealth
 from backups.policies.models import PolicyRun
-from backups.policies.retention import Verdict
+from backups.policies.retention import RetentionDecision
 from backups.policies.states import SKIPPED
 
 register = template.Library()
@@ -28,7 +28,7 @@ CELL = (
     '<span class="visually-hidden">{}</span></a></li>'
 )
 NO_STOP = SafeString(' tabindex="-1"')
-LONGEST_SAID = 300
+MAX_REASON_LENGTH = 300
 
 
 @register.simple_tag
@@ -38,7 +38,7 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
     Where it is `quiet` they are no stops of the Tab key.
     """
     jobs = reverse("job-detail", args=[organization, "-"]).removesuffix("-")
-    texts = [Truncator(said(run)).chars(LONGEST_SAID) for run in runs]
+    texts = [Truncator(said(run)).chars(MAX_REASON_LENGTH) for run in runs]
     rows = (
         (
             look(run),
@@ -68,7 +68,7 @@ def look(run: PolicyRun) -> str:
     if run.status == "SUCCEEDED" and run.job is not None:
         if run.job.backup.is_damaged:
             return "bad"
-        if run.job.backup.missing:
+        if run.job.backup.omissions:
             return "incomplete"
     return LOOKS.get(run.status, "busy")
 
@@ -90,7 +90,7 @@ def why_of(run: PolicyRun) -> str:
     if run.status == "SUCCEEDED":
         backup = run.job.backup
         damage = [f"Its backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
-        return " ".join([*damage, *backup.missing])
+        return " ".join([*damage, *backup.omissions])
     return run.job.task.message if run.status == "FAILED" else ""
 
 
@@ -107,24 +107,24 @@ def in_zone(at: datetime | None, zone: str) -> str:
 
 
 @register.filter
-def standing_words(name: str) -> str:
-    return str(Standing(name).label)
+def health_words(name: str) -> str:
+    return str(PolicyHealth(name).label)
 
 
 @register.filter
-def standing_tone(name: str) -> str:
+def health_tone(name: str) -> str:
     tones = {
-        Standing.LATE: "bad",
-        Standing.FAILING: "bad",
-        Standing.DAMAGED: "bad",
-        Standing.GOOD: "good",
-        Standing.RUNNING: "busy",
+        PolicyHealth.LATE: "bad",
+        PolicyHealth.FAILING: "bad",
+        PolicyHealth.DAMAGED: "bad",
+        PolicyHealth.GOOD: "good",
+        PolicyHealth.RUNNING: "busy",
     }
-    warned = {Standing.INCOMPLETE, Standing.SKIPPED}
-    return "warn" if name in warned else tones.get(Standing(name), "still")
+    warned = {PolicyHealth.INCOMPLETE, PolicyHealth.SKIPPED}
+    return "warn" if name in warned else tones.get(PolicyHealth(name), "still")
 
 
 @register.filter
-def reason(verdict: Verdict) -> str:
+def reason(verdict: RetentionDecision) -> str:
     """Without the word before it, which the badge says."""
     return verdict.reason.partition(": ")[2]

@@ -21,7 +21,7 @@ from vbase_console.organizations.scopes import (
 )
 from vbase_console.web.forms import FormPage
 
-MOST_NAMED = 10
+MAX_NAMES = 10
 
 
 class PolicyChange(FormPage, PolicyPage):
@@ -84,8 +84,8 @@ class PolicyDeleteView(PolicyChange):
         """Its backups outlive it, and from then on go only by hand."""
         kept = Backup.objects.available().visible_to(self.principal)
         kept = kept.filter(cluster=self.policy.cluster_id, policy_id=self.policy.pk)
-        more = max(0, kept.count() - MOST_NAMED)
-        return super().context() | {"kept": kept[:MOST_NAMED], "more_kept": more}
+        more = max(0, kept.count() - MAX_NAMES)
+        return super().context() | {"kept": kept[:MAX_NAMES], "more_kept": more}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.delete_policy(self.policy)

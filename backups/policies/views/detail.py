@@ -11,11 +11,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from backups.policies.models import BackupPolicy
-from backups.policies.runs import why_no_run
+from backups.policies.runs import skip_reason
 from backups.policies.views.presenters import (
     judged_backups,
     listed_policies,
-    longest_unretained,
+    longest_overdue_retention,
     policy_actions_of,
     policy_rows,
     runs_of,
@@ -26,7 +26,7 @@ from clusters.views.presenters import digest
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.views import Page, wants_fragment
 
-RECENT = 10
+RECENT_COUNT = 10
 
 
 class PolicyPage(Page):
@@ -65,16 +65,16 @@ class PolicyDetailView(PolicyPage):
     def live(self) -> dict[str, Any]:
         """What changes while a run goes on; the page shows it first and the poll refreshes it."""
         runs = runs_of(self.principal).filter(policy=self.policy)
-        going = runs.going().select_related("job__cluster")
+        going = runs.in_progress().select_related("job__cluster")
         active = job_rows(self.principal, [run.job for run in going if run.job])
-        recent = list(runs[:RECENT])
+        recent = list(runs[:RECENT_COUNT])
         return {
             "row": policy_rows(self.principal, [self.policy])[0],
             "active": active,
             "recent": recent,
-            "unretained": longest_unretained(self.principal, policy=self.policy),
+            "retention_overdue": longest_overdue_retention(self.principal, policy=self.policy),
             "upcoming": upcoming_of(self.policy),
-            "why_no_run": why_no_run(self.policy.cluster),
+            "why_no_run": skip_reason(self.policy.cluster),
             "actions": policy_actions_of(self.principal, self.policy, is_going=bool(active)),
             "seen": digest([(run.pk, run.status) for run in recent]),
             "reload": bool(active),
@@ -82,7 +82,7 @@ class PolicyDetailView(PolicyPage):
 
     def backups(self) -> dict[str, Any]:
         judged = judged_backups(self.policy)
-        return {"judged": judged[:RECENT], "judged_count": len(judged)}
+        return {"judged": judged[:RECENT_COUNT], "judged_count": len(judged)}
 
 
 class PolicyProgressView(PolicyDetailView):

@@ -11,29 +11,29 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from backups.forms import MOST_TICKS
+from backups.forms import MAX_CHECKBOXES
 from backups.policies import services
 from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
 from backups.policies.models import BackupPolicy
-from backups.policies.preview import Judged, preview
+from backups.policies.preview import RetentionPreview, preview
 from backups.policies.views.detail import PolicyPage
 from backups.policies.views.presenters import words_of
-from backups.policies.views.preview import MOST_NAMED, SCHEDULES, ahead_of, look_at, zones
-from backups.protection.coverage import Key, uncovered_by
+from backups.policies.views.preview import MAX_NAMES, SCHEDULES, ahead_of, look_at, zones
+from backups.protection.coverage import Key, collections_losing_coverage
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import digest
 from vbase_console.core.errors import ConsoleError, InvalidArgument, NotFound
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, UPDATE_BACKUP_POLICY
-from vbase_console.web.errors import AsksBack
+from vbase_console.web.errors import ConfirmationRequired
 from vbase_console.web.forms import FormPage, typed
 from vbase_console.web.views import wants_fragment
 
 
-class WouldLose(AsksBack):
+class WouldLose(ConfirmationRequired):
     """Backups would go, or collections be backed up no more, that nobody was asked about."""
 
-    def __init__(self, going: list[Judged], bare: list[Key]) -> None:
+    def __init__(self, going: list[RetentionPreview], bare: list[Key]) -> None:
         self.going, self.bare = going, bare
         self.mark = digest([[each.backup_id for each in going], bare])
         super().__init__()
@@ -42,11 +42,11 @@ class WouldLose(AsksBack):
         return {
             "mark": self.mark,
             "going": self.going,
-            "named": self.going[:MOST_NAMED],
-            "more": max(0, len(self.going) - MOST_NAMED),
+            "named": self.going[:MAX_NAMES],
+            "more": max(0, len(self.going) - MAX_NAMES),
             "bare": self.bare,
-            "named_bare": self.bare[:MOST_NAMED],
-            "more_bare": max(0, len(self.bare) - MOST_NAMED),
+            "named_bare": self.bare[:MAX_NAMES],
+            "more_bare": max(0, len(self.bare) - MAX_NAMES),
         }
 
 
@@ -89,7 +89,7 @@ class PolicyFormPage(FormPage):
         return {
             "there": there,
             "ahead": ahead_of({name: form[name].value() for name in SCHEDULE}, self.edited),
-            "most": MOST_TICKS,
+            "most": MAX_CHECKBOXES,
             "schedules": SCHEDULES,
             "zones": zones(),
         }
@@ -117,7 +117,7 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
     def begin(self) -> dict[str, Any]:
         """What the link that led here asks for."""
         database = self.request.GET.get("db_name")
-        names = self.request.GET.getlist("collections")[:MOST_TICKS]
+        names = self.request.GET.getlist("collections")[:MAX_CHECKBOXES]
         chosen = {"which": CHOSEN, "collection_names": names} if names else {}
         return chosen | ({"db_name": database} if database else {})
 
@@ -171,12 +171,14 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
     def ask_first(self, wish: dict[str, Any]) -> None:
         """What is lost by it is shown before, with the reasons."""
         going = self.going({name: wish[name] for name in SCHEDULE})
-        bare = uncovered_by(self.policy, db_name=wish["db_name"], chosen=wish["collection_names"])
+        bare = collections_losing_coverage(
+            self.policy, db_name=wish["db_name"], chosen=wish["collection_names"]
+        )
         asked = WouldLose(going, bare)
         if (going or bare) and self.request.POST.get("confirmed") != asked.mark:
             raise asked
 
-    def going(self, schedule: dict[str, Any]) -> list[Judged]:
+    def going(self, schedule: dict[str, Any]) -> list[RetentionPreview]:
         """Backups that stay as it is and would go then."""
         would = preview(**schedule, policy=self.policy).would_expire
         as_it_is = schedule | {"retention_count": self.policy.retention_count}

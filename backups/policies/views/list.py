@@ -12,7 +12,7 @@ from backups.models import Backup
 from backups.policies.filters import JudgedFilter, OneClustersPolicyFilter, PolicyFilter, RunFilter
 from backups.policies.views.detail import PolicyPage
 from backups.policies.views.presenters import (
-    JudgedBackup,
+    BackupWithDecision,
     judged_backups,
     listed_policies,
     policy_rows,
@@ -93,7 +93,7 @@ class PolicyBackupListView(ListPage, PolicyPage):
     filter_class = JudgedFilter
 
     @cached_property
-    def judged(self) -> dict[str, JudgedBackup]:
+    def judged(self) -> dict[str, BackupWithDecision]:
         return {each.backup.pk: each for each in judged_backups(self.policy)}
 
     def rows(self) -> QuerySet[Any]:

@@ -19,10 +19,10 @@ from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, candidate, verdicts_on
-from backups.policies.retention import Verdict, decide
-from backups.policies.rpo import ends_at
-from backups.policies.runs import why_no_run
-from backups.policies.states import OVERDUE_AFTER, UNRETAINED_AFTER, Fate
+from backups.policies.retention import RetentionDecision, decide
+from backups.policies.rpo import rpo_deadline
+from backups.policies.runs import skip_reason
+from backups.policies.states import OVERDUE_AFTER, RETENTION_OVERDUE_AFTER, RetentionOutcome
 from backups.states import BackupStatus
 from clusters.states import ENDED
 from vbase_console.organizations.scopes import (
@@ -34,7 +34,7 @@ from vbase_console.organizations.scopes import (
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.states import ACTIVE
 
-STRIP = 30
+RUN_STRIP_LENGTH = 30
 UPCOMING = 5
 
 
@@ -70,7 +70,7 @@ class PolicyRow:
     @property
     def unreadable(self) -> str:
         """What is wrong with its schedule; empty where that can be understood."""
-        return why_unreadable(self.policy)
+        return schedule_error(self.policy)
 
     @property
     def is_late(self) -> bool:
@@ -97,13 +97,13 @@ class PolicyActions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JudgedBackup:
+class BackupWithDecision:
     backup: Backup
-    verdict: Verdict
+    verdict: RetentionDecision
 
     @property
-    def fate(self) -> Fate:
-        return Fate.STAYS if self.verdict.keep else Fate.GOES
+    def fate(self) -> RetentionOutcome:
+        return RetentionOutcome.KEEP if self.verdict.keep else RetentionOutcome.EXPIRE
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
@@ -116,12 +116,12 @@ def runs_of(principal: Principal) -> PolicyRunQuerySet:
     return PolicyRun.objects.visible_to(principal).select_related("job__task", "job__backup")
 
 
-def longest_unretained(principal: Principal, **of: Any) -> PolicyRun | None:
+def longest_overdue_retention(principal: Principal, **of: Any) -> PolicyRun | None:
     """The run that waits longest for retention, of all or of one policy; None where none waits
     longer than it should.
     """
-    runs = PolicyRun.objects.unretained().visible_to(principal).filter(**of)
-    waits_long = Q(waits_since__lte=timezone.now() - UNRETAINED_AFTER)
+    runs = PolicyRun.objects.retention_overdue().visible_to(principal).filter(**of)
+    waits_long = Q(waits_since__lte=timezone.now() - RETENTION_OVERDUE_AFTER)
     longest_first = runs.filter(waits_long).order_by(F("waits_since").asc())
     return longest_first.select_related("policy__cluster").first()
 
@@ -132,7 +132,7 @@ def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[
     return [
         PolicyRow(
             policy=policy,
-            strip=strips[policy.pk][:STRIP][::-1],
+            strip=strips[policy.pk][:RUN_STRIP_LENGTH][::-1],
             kept=kept.get(policy.pk, GoodBackups()),
             now=now,
         )
@@ -146,7 +146,7 @@ def _strip_from(principal: Principal) -> Subquery:
     """
     own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
     newest_first = own.order_by("-planned_at", "-pk")
-    return Subquery(newest_first.values("planned_at")[STRIP - 1 : STRIP])
+    return Subquery(newest_first.values("planned_at")[RUN_STRIP_LENGTH - 1 : RUN_STRIP_LENGTH])
 
 
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
@@ -171,7 +171,7 @@ def _good_backups(principal: Principal, policies: Sequence[BackupPolicy]) -> dic
         .filter(
             cluster__in={policy.cluster_id for policy in policies},
             policy_id__in=[policy.pk for policy in policies],
-            missing=[],
+            omissions=[],
         )
     )
     counted = good.order_by().values("policy_id").annotate(count=Count("pk"), at=Max("created_at"))
@@ -185,7 +185,7 @@ def policy_actions_of(
 ) -> PolicyActions:
     lives = policy.cluster.status not in ENDED
     may_change = principal.may(UPDATE_BACKUP_POLICY) and lives
-    may_run = principal.may(CREATE_BACKUP_POLICY) and not why_no_run(policy.cluster)
+    may_run = principal.may(CREATE_BACKUP_POLICY) and not skip_reason(policy.cluster)
     return PolicyActions(
         run=may_run and not is_going,
         edit=may_change,
@@ -195,7 +195,7 @@ def policy_actions_of(
     )
 
 
-def why_unreadable(policy: BackupPolicy) -> str:
+def schedule_error(policy: BackupPolicy) -> str:
     """A schedule or a zone that was fine once and is none any more: it is never fired."""
     try:
         parse(policy.schedule_cron), zone_of(policy.timezone)
@@ -215,7 +215,7 @@ def words_of(policy: BackupPolicy) -> str:
 def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:
     """A schedule that cannot be understood promises nothing that could still be kept."""
     try:
-        return ends_at(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
+        return rpo_deadline(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
     except (BadCron, BadZone):
         return newest_at
 
@@ -230,11 +230,13 @@ def upcoming_of(policy: BackupPolicy) -> list[datetime]:
     return runs(cron, zone, timezone.now(), UPCOMING)
 
 
-def judged_backups(policy: BackupPolicy) -> list[JudgedBackup]:
+def judged_backups(policy: BackupPolicy) -> list[BackupWithDecision]:
     """What retention will do with each backup that there is, newest first."""
     backups = backups_of(policy)
     verdicts = verdicts_on(policy, backups, policy.retention_count)
-    return [JudgedBackup(backup=backup, verdict=verdicts[backup.backup_id]) for backup in backups]
+    return [
+        BackupWithDecision(backup=backup, verdict=verdicts[backup.backup_id]) for backup in backups
+    ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -244,9 +246,9 @@ class RetentionStatus:
     policy_id: str
     policy: BackupPolicy | None
     """None where it is deleted: then nobody's retention removes the backup."""
-    verdict: Verdict | None = None
+    verdict: RetentionDecision | None = None
     """None where it is not available, so that nobody decides on it."""
-    released: Verdict | None = None
+    released: RetentionDecision | None = None
     """What would hold if it were released; None where it is not held."""
     may_release: bool = False
 
@@ -278,11 +280,13 @@ def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus
     )
 
 
-def _decision_on(policy: BackupPolicy, backup: Backup, *, release: bool = False) -> Verdict:
+def _decision_on(
+    policy: BackupPolicy, backup: Backup, *, release: bool = False
+) -> RetentionDecision:
     candidates = [candidate(each) for each in backups_of(policy)]
     if release:
         candidates = [
-            dataclasses.replace(each, is_held=False) if each.backup_id == backup.pk else each
+            dataclasses.replace(each, retention_hold=False) if each.backup_id == backup.pk else each
             for each in candidates
         ]
     decided = decide(candidates, policy_id=policy.policy_id, count=policy.retention_count)

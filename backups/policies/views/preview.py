@@ -9,21 +9,21 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from backups.discovery import SeenCollection, collections_of, databases_of
-from backups.policies.cron import NO_PLACES
+from backups.discovery import DiscoveredCollection, collections_of, databases_of
+from backups.policies.cron import EXCLUDED_ZONES
 from backups.policies.forms import ScheduleForm
 from backups.policies.models import BackupPolicy
-from backups.policies.preview import Judged, Preview, preview
+from backups.policies.preview import Preview, RetentionPreview, preview
 from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.models import Cluster
 from vbase_console.core.errors import ConsoleError, InvalidArgument
 from vbase_console.web.forms import show_refusal
 
-SHOWN = 6
-MEASURED = 30
+PREVIEW_RUNS = 6
+REACH_SAMPLE_RUNS = 30
 """From so many runs it is told how far back the kept ones reach."""
-MOST_NAMED = 20
+MAX_NAMES = 20
 SCHEDULES = (
     ("@hourly", "Every hour"),
     ("0 */6 * * *", "Every six hours"),
@@ -32,12 +32,12 @@ SCHEDULES = (
     ("0 4 * * 0", "On Sundays at 04:00"),
     ("0 5 1 * *", "On the first of every month at 05:00"),
 )
-UNLISTED = (*NO_PLACES, "Etc/", "SystemV/", "US/")
+UNLISTED = (*EXCLUDED_ZONES, "Etc/", "SystemV/", "US/")
 """What is no zone, and other names of some."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Ahead:
+class SchedulePreview:
     """What is typed, with what is wrong with it or else what it would mean."""
 
     form: ScheduleForm
@@ -47,7 +47,7 @@ class Ahead:
 
     @property
     def runs(self) -> list[datetime]:
-        return self.seen.runs[:SHOWN] if self.seen else []
+        return self.seen.runs[:PREVIEW_RUNS] if self.seen else []
 
     @property
     def reach(self) -> str:
@@ -58,16 +58,16 @@ class Ahead:
         return in_words(self.count * (last - first) / (len(self.seen.runs) - 1))
 
     @property
-    def going(self) -> list[Judged]:
+    def going(self) -> list[RetentionPreview]:
         return self.seen.would_expire if self.seen else []
 
     @property
-    def named(self) -> list[Judged]:
-        return self.going[:MOST_NAMED]
+    def named(self) -> list[RetentionPreview]:
+        return self.going[:MAX_NAMES]
 
     @property
     def unnamed(self) -> int:
-        return max(0, len(self.going) - MOST_NAMED)
+        return max(0, len(self.going) - MAX_NAMES)
 
     @property
     def judged(self) -> int:
@@ -76,36 +76,38 @@ class Ahead:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Look:
+class PolicyDiscovery:
     """What the living cluster has, or why nobody can say."""
 
     databases: list[str] = dataclasses.field(default_factory=list)
-    collections: list[SeenCollection] | None = None
+    collections: list[DiscoveredCollection] | None = None
     problem: str = ""
 
 
-def ahead_of(typed: Mapping[str, Any], policy: BackupPolicy | None = None) -> Ahead:
+def ahead_of(typed: Mapping[str, Any], policy: BackupPolicy | None = None) -> SchedulePreview:
     form = ScheduleForm(typed)
     if not form.is_valid():
-        return Ahead(form=form)
+        return SchedulePreview(form=form)
     given = form.cleaned_data
     try:
-        seen = preview(**given, policy=policy, count=MEASURED)
+        seen = preview(**given, policy=policy, count=REACH_SAMPLE_RUNS)
     except InvalidArgument as error:
         show_refusal(form, error)
-        return Ahead(form=form)
-    return Ahead(form=form, seen=seen, zone=given["timezone"], count=given["retention_count"])
+        return SchedulePreview(form=form)
+    return SchedulePreview(
+        form=form, seen=seen, zone=given["timezone"], count=given["retention_count"]
+    )
 
 
-def look_at(cluster: Cluster, database: str) -> Look:
+def look_at(cluster: Cluster, database: str) -> PolicyDiscovery:
     """A policy can be made for a cluster that does not answer now: names are typed then."""
     databases: list[str] = []
     try:
         require_running(cluster, JobKind.BACKUP)
         databases = databases_of(cluster)
-        return Look(databases=databases, collections=collections_of(cluster, database))
+        return PolicyDiscovery(databases=databases, collections=collections_of(cluster, database))
     except ConsoleError as error:
-        return Look(databases=databases, problem=error.message)
+        return PolicyDiscovery(databases=databases, problem=error.message)
 
 
 def in_words(span: timedelta) -> str:

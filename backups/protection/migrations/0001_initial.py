@@ -16,14 +16,14 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ClusterLook',
+            name='InventoryScan',
             fields=[
-                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='look', serialize=False, to='clusters.cluster')),
-                ('next_at', models.DateTimeField(db_index=True)),
-                ('seen_at', models.DateTimeField(null=True)),
+                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='inventory_scan', serialize=False, to='clusters.cluster')),
+                ('next_scan_at', models.DateTimeField(db_index=True)),
+                ('scanned_at', models.DateTimeField(null=True)),
                 ('failures', models.PositiveSmallIntegerField(default=0)),
-                ('problem', models.TextField(blank=True)),
-                ('unlisted', models.PositiveIntegerField(default=0)),
+                ('error_message', models.TextField(blank=True)),
+                ('omitted_count', models.PositiveIntegerField(default=0)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
             ],
         ),
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=255)),
                 ('first_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('seen_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('stale_from', models.DateTimeField(null=True)),
+                ('rpo_deadline', models.DateTimeField(null=True)),
                 ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='known_collections', to='clusters.cluster')),
                 ('newest_backup', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='backups.backup')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['cluster', 'db_name', 'name'],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'db_name', 'name'), name='one_row_per_known_collection')],
+                'constraints': [models.UniqueConstraint(fields=('cluster', 'db_name', 'name'), name='known_collection_cluster_name_unique')],
             },
         ),
     ]

@@ -24,7 +24,7 @@ from clusters.drivers.embedded.server.authentication import control_credential, 
 HEALTH_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
-_LONGEST_STARTS = 20
+_MAX_START_EXTENSIONS = 20
 """How many time-outs a start that shows signs of life may last."""
 
 
@@ -126,7 +126,7 @@ class Lifecycle:
         self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard
     ) -> Iterator[tuple[float, str]]:
         """The share of collections that are open, about once a second, until all are."""
-        patience = _Patience(self._start_timeout_seconds)
+        patience = _Deadline(self._start_timeout_seconds)
         while not (health := self._health_or_none(directory)).get("ready"):
             message = str(health.get("message") or "Waiting for its first answer.")
             if directory.process() is None:
@@ -174,12 +174,12 @@ class Lifecycle:
         yield between(begin, end, 1, "stopping", "Its process is gone.")
 
 
-class _Patience:
+class _Deadline:
     """A deadline that moves with every sign of life up to a last one, and a second hand."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
-        self._last_deadline = time.monotonic() + _LONGEST_STARTS * timeout_seconds
+        self._last_deadline = time.monotonic() + _MAX_START_EXTENSIONS * timeout_seconds
         self._seen = ""
         self._deadline = 0.0
         self._next_report = 0.0

@@ -83,7 +83,7 @@ def test_one_that_is_sealed_at_that_moment_goes_or_stays_as_the_others_do(
     def seal(attempt: Attempt, job: BackupJob) -> None:
         deleted(api, cluster, **query)
         Backup.objects.update(manifest_sha256=SHA256)
-        attempt.remember(**{capture_job.SEALED: SHA256})
+        attempt.save_checkpoint(**{capture_job.SEALED: SHA256})
 
     monkeypatch.setattr(capture_job, "capture", seal)
     monkeypatch.setattr(backups, "require_collections", lambda *_: None)

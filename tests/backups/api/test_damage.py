@@ -47,7 +47,7 @@ def test_many_findings_are_told_in_few_words(api: Api, of: str, backup: Backup) 
 
 
 def test_damage_of_before_findings_were_kept_is_told(api: Api, of: str, backup: Backup) -> None:
-    Backup.objects.update(damaged_by="job-1")
+    Backup.objects.update(damage_found_by="job-1")
     shown = api.get(f"{of}/{backup.name}")["backup"]
     assert (shown["damaged"], shown["damage"]) == (True, "its archive is not what was sealed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from backups.connections import connected
+from backups.connections import connect
 from backups.models import Backup
 from backups.services.backups import delete_backup, take_backup, verify_backup
 from tests.backups.handing_on import drop_all
@@ -42,7 +42,7 @@ def _spoiled(stage: Stage) -> None:
 
 def _nowhere(stage: Stage) -> None:
     """The database is not there."""
-    with connected(stage.cluster, ELSEWHERE) as client:
+    with connect(stage.cluster, ELSEWHERE) as client:
         if ELSEWHERE in client.databases():
             drop_all(client)
             client.drop_database(ELSEWHERE)

@@ -10,7 +10,7 @@ from pymilvus import DataType, MilvusClient
 
 from backups.archive.checksum import RowChecksum
 from backups.archive.verify import findings
-from backups.connections import connected, open_archive, snapshots_of
+from backups.connections import connect, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
 from backups.services.backups import take_backup
@@ -68,7 +68,7 @@ class Stage:
 
     def world(self) -> dict[str, Any]:
         """Every collection, hidden ones too: its description and the checksum of its rows."""
-        with connected(self.cluster, DATABASE) as client:
+        with connect(self.cluster, DATABASE) as client:
             databases = client.databases()
         found = {name: self._of_database(name) for name in databases}
         return {"collections": found, "pins": self._pins()}
@@ -88,7 +88,7 @@ class Stage:
         return [str(each) for row in there for each in findings(self.store, row.directory)]
 
     def _of_database(self, database: str) -> dict[str, Any]:
-        with connected(self.cluster, database) as client:
+        with connect(self.cluster, database) as client:
             described = {each: describe(client, each).to_json() for each in client.collections()}
         rows = self._rows(database, [*described]) if described else {}
         return {name: (described[name], rows[name]) for name in described}

@@ -16,7 +16,7 @@ from tests.crash.backups.effects import ROWS_IN_A_BATCH, Fate, killed_at
 from tests.crash.backups.scenarios import SCENARIOS, Scenario
 from tests.crash.backups.stage import ROWS, Stage, last_task, rows_of
 from tests.crash.backups.workers import Worker, Workers
-from vbase_console.tasks.models import Pulse
+from vbase_console.tasks.models import Heartbeat
 
 FEWEST_POINTS = 4
 KILLED = -signal.SIGKILL
@@ -24,7 +24,7 @@ KILLED = -signal.SIGKILL
 
 def left_behind(stage: Stage) -> dict[str, Any]:
     """Everything but instants, names of jobs and what is different in every run."""
-    Pulse.objects.all().delete()
+    Heartbeat.objects.all().delete()
     sweep_janitor()
     task, newest = last_task(), Backup.objects.latest("created_at")
     return {

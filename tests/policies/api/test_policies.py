@@ -259,7 +259,7 @@ def test_it_asks_the_server_for_its_databases(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`test_a_backups_life` asks a real one."""
-    monkeypatch.setattr(discovery, "connected", _connected_to_one_with_default_alone)
+    monkeypatch.setattr(discovery, "connect", _connected_to_one_with_default_alone)
     services.look_for_database(cluster, "default")
     with pytest.raises(NotFound, match="no database 'sales', only default"):
         services.look_for_database(cluster, "sales")

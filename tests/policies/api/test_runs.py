@@ -179,7 +179,7 @@ def test_a_look_leaves_no_history_and_works_for_what_is_deleted(
 
 
 def test_a_held_backup_is_shown_and_released(api: Api, of: str, cluster: Cluster) -> None:
-    seed_backup(cluster, "fuller", policy_id="pol-1", is_held=True)
+    seed_backup(cluster, "fuller", policy_id="pol-1", retention_hold=True)
     assert api.get(f"{of}/fuller")["backup"]["held"] is True
     said = api.post(f"{of}/fuller/release")
     assert said["backup"]["held"] is False

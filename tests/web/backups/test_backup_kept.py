@@ -36,7 +36,7 @@ def held(cluster: Cluster, policy: BackupPolicy) -> Backup:
     taken(cluster, name="poorer", policy_id=policy.pk)
     prune(policy)
     fuller.refresh_from_db()
-    assert fuller.is_held
+    assert fuller.retention_hold
     return fuller
 
 
@@ -86,7 +86,7 @@ def test_releasing_states_the_consequence_first(held: Backup, alices: Browser) -
 def test_it_is_released_and_that_is_on_record(held: Backup, alices: Browser) -> None:
     assert alices.send("backup-release", held.name).url.endswith(held.name)
     held.refresh_from_db()
-    assert held.is_held is False
+    assert held.retention_hold is False
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.outcome, entry.object_id) == ("ReleaseBackup", "ACCEPTED", "fuller")
     assert 'id="do-release"' not in shown(alices, held)
@@ -95,7 +95,7 @@ def test_it_is_released_and_that_is_on_record(held: Backup, alices: Browser) -> 
 def test_a_viewer_releases_nothing(held: Backup, bobs: Browser) -> None:
     assert bobs.send("backup-release", held.name).status_code == 403
     held.refresh_from_db()
-    assert held.is_held
+    assert held.retention_hold
 
 
 def test_what_is_not_held_cannot_be_released(cluster: Cluster, alices: Browser) -> None:
@@ -109,7 +109,7 @@ def test_damage_shows_in_list_and_detail_with_its_finding(
     backup = taken(cluster)
     job = seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
     Task.objects.filter(pk=job.pk).update(message="parts/1.parquet: it is missing")
-    Backup.objects.update(damaged_by=job.task.task_id)
+    Backup.objects.update(damage_found_by=job.task.task_id)
     address = alices.address("job-detail", job.task.task_id)
     content = shown(alices, backup)
     assert "parts/1.parquet: it is missing" in content

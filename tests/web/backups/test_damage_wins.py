@@ -42,7 +42,7 @@ def damaged(cluster: Cluster, policy: BackupPolicy) -> Backup:
     )
     BackupPolicy.objects.filter(pk=policy.pk).update(last_run=run)
     found = seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
-    Backup.objects.update(damaged_by=found.task.task_id, damage=[FINDING])
+    Backup.objects.update(damage_found_by=found.task.task_id, damage=[FINDING])
     backup.refresh_from_db()
     return backup
 
@@ -110,7 +110,7 @@ def test_its_policy_stands_among_the_troubled(
     damaged: Backup, policy: BackupPolicy, alices: Browser
 ) -> None:
     failing = alices.open("overview").context["failing"]
-    assert [(each.policy.pk, each.policy.standing) for each in failing] == [(policy.pk, "DAMAGED")]
+    assert [(each.policy.pk, each.policy.health) for each in failing] == [(policy.pk, "DAMAGED")]
     content = alices.open("policy-detail", policy.pk).content.decode()
     assert "The last run succeeded. Its backup is damaged" in content
     assert f"Its backup is damaged: {PROBLEM}." in content
@@ -139,7 +139,7 @@ def test_the_admin_says_it_and_finds_it(
 
 
 def test_the_overview_counts_it_also_without_a_policy(cluster: Cluster, alices: Browser) -> None:
-    seed_backup(cluster, "by-hand", damaged_by=FOUND_BY_READING)
+    seed_backup(cluster, "by-hand", damage_found_by=FOUND_BY_READING)
     response = alices.open("overview")
     assert response.context["covers"][0].damaged == 1
     address = alices.address("cluster-backup-list", cluster.pk)
@@ -171,7 +171,7 @@ def test_it_is_remembered_and_told_by_every_list_from_then_on(
 ) -> None:
     alices.open("backup-detail", beheaded.name)
     beheaded.refresh_from_db()
-    assert (beheaded.damaged_by, beheaded.is_damaged) == (FOUND_BY_READING, True)
+    assert (beheaded.damage_found_by, beheaded.is_damaged) == (FOUND_BY_READING, True)
     assert "Damaged" in alices.open("backup-list").content.decode()
 
 
@@ -201,6 +201,6 @@ def test_a_manifest_that_is_back_is_whole_after_a_verification(
     alices.send("backup-verify", beheaded.name)
     work()
     beheaded.refresh_from_db()
-    assert (beheaded.damaged_by, beheaded.damage) == ("", [])
+    assert (beheaded.damage_found_by, beheaded.damage) == ("", [])
     assert beheaded.verified_at is not None
     assert "amaged" not in alices.open("backup-detail", beheaded.name).content.decode()

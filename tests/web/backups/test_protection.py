@@ -11,10 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.discovery import SeenCollection
+from backups.discovery import DiscoveredCollection
 from backups.policies import services
-from backups.protection.coverage import judge
-from backups.protection.models import ClusterLook, KnownCollection
+from backups.protection.coverage import update_coverage
+from backups.protection.models import InventoryScan, KnownCollection
 from backups.views import create
 from clusters.models import Cluster
 from tests.protection.conftest import Cover, cover, know, taken
@@ -109,15 +109,15 @@ def test_old_news_say_how_old_they_are(three: Cluster, alices: Browser) -> None:
 
 def test_silent_clusters_are_said(three: Cluster, alices: Browser) -> None:
     assert b"did not answer" not in alices.open("protection").content
-    ClusterLook.objects.update(failures=1)
+    InventoryScan.objects.update(failures=1)
     assert b"did not answer" not in alices.open("protection").content
-    ClusterLook.objects.update(failures=2)
+    InventoryScan.objects.update(failures=2)
     assert b"1 running cluster did not answer" in alices.open("protection").content
     assert b"1 running cluster did not answer" in alices.open("overview").content
 
 
 def test_collections_that_are_not_kept_are_said(three: Cluster, alices: Browser) -> None:
-    ClusterLook.objects.update(unlisted=1_500)
+    InventoryScan.objects.update(omitted_count=1_500)
     assert b"1,500 further collections are not counted here" in alices.open("protection").content
 
 
@@ -162,7 +162,7 @@ def fill(cluster: Cluster, count: int) -> None:
     for each in made[:60]:
         services.create_policy(each, schedule_cron="@daily", retention_count=2)
         taken(each, LONG, proven_at=timezone.now())
-        judge(each.pk)
+        update_coverage(each.pk)
 
 
 def test_it_costs_the_same_at_ten_and_at_a_thousand_clusters(
@@ -186,7 +186,7 @@ def test_the_take_page_notes_what_it_saw(
     cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(create, "databases_of", lambda cluster: ["default"])
-    seen = [SeenCollection(name="images", rows=1)]
+    seen = [DiscoveredCollection(name="images", rows=1)]
     monkeypatch.setattr(create, "collections_of", lambda cluster, database: seen)
     alices.open("backup-take", cluster.pk)
     assert names(alices.open("protection")) == ["images"]

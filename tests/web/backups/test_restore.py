@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backups.models import Backup, BackupJob
-from backups.restore.preflight import Preflight, Step
+from backups.restore.preflight import CollectionPlan, Preflight
 from backups.services import restores
 from backups.states import BackupStatus
 from backups.stores.base import Store, put
@@ -23,14 +23,16 @@ from vbase_console.tasks.states import TaskState
 
 Find = Callable[..., None]
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]+)"[^>]* id=')
-STEP = Step(source="images", target="images", rows=500, bytes=20_480, replaces=False, aliases=())
+STEP = CollectionPlan(
+    source="images", target="images", rows=500, bytes=20_480, replaces=False, aliases=()
+)
 
 
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch) -> Find:
     """A target in which looking ahead finds this."""
 
-    def find(*steps: Step, **fields: Any) -> None:
+    def find(*steps: CollectionPlan, **fields: Any) -> None:
         nothing: dict[str, Any] = {"conflicts": (), "refusals": (), "warnings": (), "notes": ()}
         about = {
             "db_name": "default",
@@ -151,7 +153,7 @@ def test_a_conflict_that_came_meanwhile_is_said_in_the_form(
 
 
 def test_what_is_replaced_is_said_to_be_lost(backup: Backup, alices: Browser, find: Find) -> None:
-    find(Step(source="a", target="a", rows=1, bytes=1, replaces=True, aliases=("b",)))
+    find(CollectionPlan(source="a", target="a", rows=1, bytes=1, replaces=True, aliases=("b",)))
     given = wish(backup.cluster, on_conflict="REPLACE")
     content = alices.send("backup-restore", backup.name, **given).content.decode()
     assert "What 1 collection holds now is lost." in content

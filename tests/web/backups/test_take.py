@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from backups import discovery
-from backups.discovery import SeenCollection
+from backups.discovery import DiscoveredCollection
 from backups.models import Backup, BackupJob
 from backups.names import MAX_COLLECTIONS
 from backups.services import backups
@@ -27,7 +27,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     """A cluster that answers with these collections."""
 
     def pretend(*names: str, databases: tuple[str, ...] = ("default",)) -> None:
-        seen = [SeenCollection(name=name, rows=1234) for name in names]
+        seen = [DiscoveredCollection(name=name, rows=1234) for name in names]
         monkeypatch.setattr(create, "databases_of", lambda *_: list(databases))
         monkeypatch.setattr(create, "collections_of", lambda *_: seen)
         monkeypatch.setattr(backups, "require_collections", lambda *_: None)

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['created_at'], name='answer_age')],
-                'constraints': [models.UniqueConstraint(fields=('organization', 'method', 'path', 'key'), name='one_answer_per_key')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'method', 'path', 'key'), name='answer_organization_key_unique')],
             },
         ),
     ]

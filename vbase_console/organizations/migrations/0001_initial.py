@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(max_length=64)),
                 ('object_id', models.CharField(blank=True, max_length=200)),
                 ('source', models.GenericIPAddressField(null=True)),
-                ('door', models.CharField(max_length=8)),
+                ('interface', models.CharField(max_length=8)),
                 ('outcome', models.CharField(choices=[('ACCEPTED', 'Accepted'), ('REFUSED', 'Refused'), ('FAILED', 'Failed')], max_length=16)),
                 ('detail', models.CharField(blank=True, max_length=500)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='organizations.organization')),
@@ -143,11 +143,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='membership',
-            constraint=models.UniqueConstraint(fields=('organization', 'user'), name='one_role_per_member'),
+            constraint=models.UniqueConstraint(fields=('organization', 'user'), name='membership_organization_user_unique'),
         ),
         migrations.AddConstraint(
             model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['viewer', 'operator', 'admin', 'owner'])), name='role_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['viewer', 'operator', 'admin', 'owner'])), name='membership_role_check'),
         ),
         migrations.AddIndex(
             model_name='auditentry',

@@ -18,7 +18,7 @@ from vbase_console.organizations.forms import ApiKeyForm
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
 from vbase_console.organizations.views.members import OWNERS_ONLY
-from vbase_console.web.errors import AsksBack
+from vbase_console.web.errors import ConfirmationRequired
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
 
@@ -28,7 +28,7 @@ issue.
 """
 
 
-class OthersTicked(AsksBack):
+class SelectScopesView(ConfirmationRequired):
     """The form comes again with other boxes ticked; nobody has asked for the key yet."""
 
 
@@ -57,11 +57,11 @@ class ApiKeyCreateView(FormPage):
 
     def prepare(self) -> None:
         if self.request.POST.get("tick") in TICKED:
-            raise OthersTicked
+            raise SelectScopesView
         super().prepare()
 
     def refused(self, error: ConsoleError) -> HttpResponseBase:
-        if not isinstance(error, OthersTicked):
+        if not isinstance(error, SelectScopesView):
             return super().refused(error)
         given = self.request.POST
         typed = {name: given.get(name) for name in ("name", "expires_at")}

@@ -15,7 +15,7 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 
 from vbase_console.core.client_address import source_of
-from vbase_console.organizations.audit import Door, record_of_person
+from vbase_console.organizations.audit import Interface, record_of_person
 from vbase_console.organizations.forms import SignInForm
 from vbase_console.organizations.lockout import locked_until
 from vbase_console.organizations.models import Outcome
@@ -50,7 +50,7 @@ class SignOutView(auth.LogoutView):
     """By POST only: a link elsewhere can sign nobody out."""
 
 
-class OnRecord:
+class AuditedFormMixin:
     """A form about the person's own account: what they send is history in all their organizations,
     refused or not; never what they typed.
     """
@@ -75,13 +75,13 @@ class OnRecord:
             person,
             action=self.action,
             source=source_of(self.request),
-            door=Door.PAGES,
+            interface=Interface.PAGES,
             outcome=outcome,
             detail=detail,
         )
 
 
-class PasswordSetView(OnRecord, auth.PasswordResetConfirmView):
+class PasswordSetView(AuditedFormMixin, auth.PasswordResetConfirmView):
     """Where the link of an invitation leads: the person chooses a password, once."""
 
     action = "SetPassword"
@@ -91,7 +91,7 @@ class PasswordSetView(OnRecord, auth.PasswordResetConfirmView):
     post_reset_login_backend = PASSWORD_BACKEND
 
 
-class PasswordChangeView(OnRecord, auth.PasswordChangeView):
+class PasswordChangeView(AuditedFormMixin, auth.PasswordChangeView):
     action = "ChangePassword"
     template_name = "organizations/password_change.html"
     success_url = reverse_lazy("home")

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Pulse',
+            name='Heartbeat',
             fields=[
                 ('part', models.CharField(max_length=20, primary_key=True, serialize=False)),
                 ('at', models.DateTimeField()),
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('lock', models.CharField(blank=True, max_length=80)),
                 ('quota_key', models.CharField(blank=True, max_length=64)),
                 ('holds_lock', models.BooleanField(default=False)),
-                ('rank', models.SmallIntegerField(default=0)),
+                ('priority', models.SmallIntegerField(default=0)),
                 ('arguments', models.JSONField(default=dict)),
                 ('checkpoint', models.JSONField(default=dict)),
                 ('state', models.CharField(choices=[('PENDING', 'Pending'), ('RUNNING', 'Running'), ('CANCELLING', 'Cancelling'), ('SUCCEEDED', 'Succeeded'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], default='PENDING', max_length=16)),
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(condition=models.Q(('state', 'PENDING')), fields=['lock', '-rank', 'id'], name='task_turn'),
+            index=models.Index(condition=models.Q(('state', 'PENDING')), fields=['lock', '-priority', 'id'], name='task_turn'),
         ),
         migrations.AddIndex(
             model_name='task',
@@ -102,19 +102,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='task',
-            constraint=models.UniqueConstraint(condition=models.Q(('holds_lock', True), models.Q(('lock', ''), _negated=True)), fields=('lock',), name='one_running_task_per_lock'),
+            constraint=models.UniqueConstraint(condition=models.Q(('holds_lock', True), models.Q(('lock', ''), _negated=True)), fields=('lock',), name='task_running_lock_unique'),
         ),
         migrations.AddConstraint(
             model_name='task',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PENDING', 'RUNNING', 'CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED'])), name='task_state_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PENDING', 'RUNNING', 'CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED'])), name='task_state_check'),
         ),
         migrations.AddConstraint(
             model_name='task',
-            constraint=models.CheckConstraint(condition=models.Q(('progress__lte', 100), models.Q(models.Q(('state', 'SUCCEEDED'), _negated=True), ('progress', 100), _connector='OR')), name='task_progress_counts'),
+            constraint=models.CheckConstraint(condition=models.Q(('progress__lte', 100), models.Q(models.Q(('state', 'SUCCEEDED'), _negated=True), ('progress', 100), _connector='OR')), name='task_progress_check'),
         ),
         migrations.AddConstraint(
             model_name='task',
-            constraint=models.CheckConstraint(condition=models.Q(('holds_lock', False), ('state__in', ('RUNNING', 'CANCELLING')), _connector='OR'), name='task_lock_only_while_leased'),
+            constraint=models.CheckConstraint(condition=models.Q(('holds_lock', False), ('state__in', ('RUNNING', 'CANCELLING')), _connector='OR'), name='task_lock_leased_check'),
         ),
         migrations.AddIndex(
             model_name='taskevent',

@@ -25,7 +25,7 @@ _REFUSAL = (
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
-class Role(enum.Enum):
+class CallerRole(enum.Enum):
     """What a credential opens: Milvus for a tenant, the control service too for the console."""
 
     TENANT = "tenant"
@@ -59,12 +59,12 @@ class Credentials:
         """Make another token the tenant's only one, from the next call on."""
         self._token_sha256 = _checked(token_sha256, "token_sha256")
 
-    def role_of(self, metadata: Metadata) -> Role | None:
+    def role_of(self, metadata: Metadata) -> CallerRole | None:
         """Both comparisons always run and take the same time, whatever was sent."""
         offered = fingerprint(_credential(metadata))
         is_tenant = hmac.compare_digest(offered, self._token_sha256)
         is_console = hmac.compare_digest(offered, self._control_sha256)
-        return Role.CONSOLE if is_console else Role.TENANT if is_tenant else None
+        return CallerRole.CONSOLE if is_console else CallerRole.TENANT if is_tenant else None
 
 
 def _checked(sha256: str, name: str) -> str:
@@ -101,7 +101,7 @@ class AuthenticationInterceptor(Interceptor):
         if role is None:
             return self._refuse
         is_control = handler_call_details.method.startswith(f"/{CONTROL_SERVICE}/")
-        if is_control and role is not Role.CONSOLE:
+        if is_control and role is not CallerRole.CONSOLE:
             return self._forbid
         return continuation(handler_call_details)
 

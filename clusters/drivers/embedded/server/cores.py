@@ -58,7 +58,7 @@ class _Claim:
         self.changed = threading.Condition(lock)
 
 
-class Permits:
+class CallPermits:
     """The number of Milvus calls that may compute at the same time; it changes while they do.
 
     Groups of calls are served in turn, so that a crowd delays each other group by one call.
@@ -118,7 +118,7 @@ class Permits:
 
 @dataclasses.dataclass(frozen=True)
 class _Permit:
-    permits: Permits
+    permits: CallPermits
     group: Hashable
 
     def give_back(self) -> None:

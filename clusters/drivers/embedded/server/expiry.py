@@ -18,7 +18,7 @@ import numpy as np
 
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import CollectionLocks, Key
-from clusters.drivers.embedded.server.methods import RESERVED
+from clusters.milvus_names import RESERVED_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Expiry:
     def sweep(self, now: float) -> None:
         for key, collection in self._engine.settled():
             life = seconds_to_live(collection.schema.properties.get(PROPERTY, ""))
-            if life is None or key[1].startswith(RESERVED) or self._due.get(key, 0) > now:
+            if life is None or key[1].startswith(RESERVED_PREFIX) or self._due.get(key, 0) > now:
                 continue
             self._due[key] = now + _interval(life)
             try:

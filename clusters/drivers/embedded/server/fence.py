@@ -16,7 +16,7 @@ ATTEMPT = "vbase-attempt"
 _TASKS_REMEMBERED = 10_000
 
 
-class Overtaken(Exception):
+class StaleAttempt(Exception):
     """A newer attempt at the same task has been here."""
 
 
@@ -35,7 +35,9 @@ class Fence:
         with self._lock:
             newest = self._newest.get(task, 0)
             if int(number) < newest:
-                raise Overtaken(f"Attempt {number} of {task} is over: attempt {newest} is at it.")
+                raise StaleAttempt(
+                    f"Attempt {number} of {task} is over: attempt {newest} is at it."
+                )
             self._newest[task] = int(number)
             if len(self._newest) > _TASKS_REMEMBERED:
                 del self._newest[next(iter(self._newest))]

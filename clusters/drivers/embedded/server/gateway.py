@@ -18,11 +18,11 @@ from typing import Any
 import grpc
 
 from clusters.drivers.embedded.server import load_state, out_of_memory, waiting
-from clusters.drivers.embedded.server.authentication import Credentials, Role
-from clusters.drivers.embedded.server.cores import Permits
+from clusters.drivers.embedded.server.authentication import CallerRole, Credentials
+from clusters.drivers.embedded.server.cores import CallPermits
 from clusters.drivers.embedded.server.databases import database_of, target_database_of
 from clusters.drivers.embedded.server.engine import Engine
-from clusters.drivers.embedded.server.fence import Fence, Overtaken, attempt_in
+from clusters.drivers.embedded.server.fence import Fence, StaleAttempt, attempt_in
 from clusters.drivers.embedded.server.locking import CollectionLocks, Key
 from clusters.drivers.embedded.server.methods import (
     BUILDS,
@@ -33,7 +33,6 @@ from clusters.drivers.embedded.server.methods import (
     NEW_NAMES,
     READ_ROWS,
     READERS,
-    RESERVED,
     UNCOUNTED,
     WRITE_ROWS,
 )
@@ -44,7 +43,7 @@ from clusters.drivers.embedded.server.request_names import refusal_of
 from clusters.drivers.embedded.server.servicer import Servicer
 from clusters.drivers.embedded.server.unsupported import unsupported_in
 from clusters.drivers.embedded.server.wire import Details, Handler, Interceptor
-from clusters.milvus_names import Kind, refusal_of_use
+from clusters.milvus_names import RESERVED_PREFIX, Kind, refusal_of_use
 
 _SERVICE = f"/{SERVICE.full_name}"
 _ILLEGAL_ARGUMENT = {"error_code": 6, "code": 6}
@@ -66,7 +65,7 @@ class Call:
     """One call of a Milvus method."""
 
     method: str
-    role: Role | None
+    role: CallerRole | None
     request: Any
     context: grpc.ServicerContext
     database: str
@@ -74,7 +73,7 @@ class Call:
 
     @property
     def is_consoles(self) -> bool:
-        return self.role is Role.CONSOLE
+        return self.role is CallerRole.CONSOLE
 
     def names(self) -> list[str]:
         """The collections and aliases that its request names."""
@@ -91,8 +90,8 @@ class Gateway(Interceptor):
         self,
         engine: Engine,
         locks: CollectionLocks,
-        permits: Permits,
-        bulk_permits: Permits,
+        permits: CallPermits,
+        bulk_permits: CallPermits,
         credentials: Credentials,
         fence: Fence,
     ) -> None:
@@ -173,7 +172,7 @@ class Gateway(Interceptor):
         if call.is_consoles:
             try:
                 self._fence.pass_through(attempt_in(call.context.invocation_metadata()))
-            except Overtaken as error:
+            except StaleAttempt as error:
                 call.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
     def _answer(self, call: Call, behavior: Behavior) -> Any:
@@ -186,11 +185,11 @@ class Gateway(Interceptor):
 
     # Turns: a place first and the permit last, so that no call that waits keeps a permit
 
-    def _threads(self, method: str, role: Role | None) -> futures.ThreadPoolExecutor:
+    def _threads(self, method: str, role: CallerRole | None) -> futures.ThreadPoolExecutor:
         return self._greetings if method in UNCOUNTED else self._pool(role).threads
 
-    def _pool(self, role: Role | None) -> Pool:
-        return self._console if role is Role.CONSOLE else self._tenant
+    def _pool(self, role: CallerRole | None) -> Pool:
+        return self._console if role is CallerRole.CONSOLE else self._tenant
 
     def _place(self, call: Call) -> AbstractContextManager[None]:
         if call.method in UNCOUNTED:
@@ -238,8 +237,8 @@ class Gateway(Interceptor):
         if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
             return _refused(
                 call,
-                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED!r} are kept for "
-                "the console. Choose another name.",
+                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED_PREFIX!r} are "
+                "kept for the console. Choose another name.",
                 _ILLEGAL_ARGUMENT,
             )
         reason = f"collection {reserved[0]!r} does not exist"
@@ -247,7 +246,7 @@ class Gateway(Interceptor):
 
     def _is_reserved(self, name: str, database: str) -> bool:
         real_name = self._engine.resolve_collection_name(name, database)
-        return name.startswith(RESERVED) or bool(real_name.startswith(RESERVED))
+        return name.startswith(RESERVED_PREFIX) or bool(real_name.startswith(RESERVED_PREFIX))
 
 
 def _refusing(method: str, reason: str, handler: Handler) -> Handler:
@@ -299,7 +298,9 @@ def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
 
 def _without_reserved(answer: Any) -> Any:
     """The lists in this answer run side by side, so an entry leaves all of them."""
-    hidden = [i for i, name in enumerate(answer.collection_names) if name.startswith(RESERVED)]
+    hidden = [
+        i for i, name in enumerate(answer.collection_names) if name.startswith(RESERVED_PREFIX)
+    ]
     lists = (
         answer.collection_names,
         answer.inMemory_percentages,

@@ -17,7 +17,7 @@ import faiss
 from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
 from milvus_lite.schema.types import DataType
 
-_ROWS_AT_ONCE = 512
+_ROWS_PER_STEP = 512
 _MADE_IN_STEPS: tuple[Any, ...] = (
     faiss.IndexHNSWFlat,
     faiss.IndexHNSWSQ,
@@ -26,12 +26,12 @@ _MADE_IN_STEPS: tuple[Any, ...] = (
 )
 
 
-class Abandoned(Exception):
+class BuildCancelled(Exception):
     """Nobody wants this index any more."""
 
 
 @dataclasses.dataclass
-class Building:
+class IndexBuildState:
     """What is being built of one collection's indexes."""
 
     is_wanted: Callable[[], bool] = lambda: True
@@ -45,7 +45,7 @@ class Building:
 
     def step(self, rows: int) -> None:
         if self.is_dropped or not self.is_wanted():
-            raise Abandoned("The index is not built any further: nobody wants it any more.")
+            raise BuildCancelled("The index is not built any further: nobody wants it any more.")
         self.under_way[threading.get_ident()] += rows
 
 
@@ -69,7 +69,7 @@ def _take_any_speed(collection: Any) -> None:
 def furnish(collection: Any) -> None:
     """Let the collection's own builds be counted, whoever begins them."""
     _take_any_speed(collection)
-    building = Building()
+    building = IndexBuildState()
     build = collection._build_or_load_segment_index
 
     def build_in_sight(segment: Any, spec: Any) -> None:
@@ -141,8 +141,8 @@ def _build_missing(collection: Any) -> None:
                 collection._build_or_load_segment_index(segment, spec)
 
 
-def building_of(collection: Any) -> Building:
-    building: Building = collection.vbase_building
+def building_of(collection: Any) -> IndexBuildState:
+    building: IndexBuildState = collection.vbase_building
     return building
 
 
@@ -220,15 +220,15 @@ def install() -> None:
 
 def _in_steps(add: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     def add_in_steps(index: Any, vectors: Any) -> None:
-        building: Building | None = getattr(_here, "building", None)
+        building: IndexBuildState | None = getattr(_here, "building", None)
         if building is None:
             add(index, vectors)
             return
         # faiss counted the machine's cores when it was loaded: more threads than this process may
         # use wait for each other without rest.
         faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
-        for start in range(0, len(vectors), _ROWS_AT_ONCE):
-            rows = vectors[start : start + _ROWS_AT_ONCE]
+        for start in range(0, len(vectors), _ROWS_PER_STEP):
+            rows = vectors[start : start + _ROWS_PER_STEP]
             building.step(len(rows))
             add(index, rows)
 

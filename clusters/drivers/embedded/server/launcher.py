@@ -102,12 +102,12 @@ def _serve(
     # its cores and confined.
     leave_out_the_sdk()
     threading.stack_size(_STACK_BYTES)
-    from clusters.drivers.embedded.server.server import PortTaken, Server
+    from clusters.drivers.embedded.server.server import MilvusServer, PortTaken
 
     stopping = threading.Event()
     _stop_when_told(stopping)
     try:
-        server = Server(
+        server = MilvusServer(
             options.data_dir,
             port=options.port,
             cores=cores,

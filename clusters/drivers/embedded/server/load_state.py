@@ -13,7 +13,7 @@ from typing import Any
 
 from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
 
-from clusters.drivers.embedded.server.indexing import Abandoned
+from clusters.drivers.embedded.server.indexing import BuildCancelled
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def rebuild_broken_indexes(collection: Any) -> None:
     def load_or_rebuild() -> None:
         try:
             load()
-        except Abandoned:
+        except BuildCancelled:
             raise
         except Exception:  # each kind of index has errors of its own
             logger.warning("the indexes of %s are built anew", collection.name, exc_info=True)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from clusters.milvus_names import RESERVED_PREFIX
-
-RESERVED = RESERVED_PREFIX
-
 NAME_FIELDS = (
     "collection_name",
     "collection_names",

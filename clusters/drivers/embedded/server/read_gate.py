@@ -15,7 +15,7 @@ from typing import Any
 from clusters.drivers.embedded.server import waiting
 
 
-class ReadingRoom:
+class ReadGate:
     """Many readers or one flush; a flush that waits lets no new reader in before it."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class ReadingRoom:
 
 def furnish(collection: Any) -> None:
     """Give the collection a reading room that its flushes respect."""
-    room = ReadingRoom()
+    room = ReadGate()
     flush = collection._trigger_flush
 
     def flush_alone() -> None:
@@ -64,6 +64,6 @@ def furnish(collection: Any) -> None:
     collection.vbase_reading_room = room
 
 
-def room_of(collection: Any) -> ReadingRoom:
-    room: ReadingRoom = collection.vbase_reading_room
+def room_of(collection: Any) -> ReadGate:
+    room: ReadGate = collection.vbase_reading_room
     return room

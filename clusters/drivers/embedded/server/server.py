@@ -18,14 +18,14 @@ from clusters.drivers.embedded.server import indexing, out_of_memory
 from clusters.drivers.embedded.server.authentication import AuthenticationInterceptor, Credentials
 from clusters.drivers.embedded.server.confinement import UNCONFINED
 from clusters.drivers.embedded.server.control import Answer, ControlError, Method, control_handlers
-from clusters.drivers.embedded.server.cores import Cores, Permits
+from clusters.drivers.embedded.server.cores import CallPermits, Cores
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.expiry import Expiry
-from clusters.drivers.embedded.server.fence import Fence, Overtaken
+from clusters.drivers.embedded.server.fence import Fence, StaleAttempt
 from clusters.drivers.embedded.server.gateway import Gateway
 from clusters.drivers.embedded.server.locking import CollectionLocks
 from clusters.drivers.embedded.server.servicer import Servicer
-from clusters.drivers.embedded.server.snapshots import Snapshots
+from clusters.drivers.embedded.server.snapshots import SnapshotStore
 from clusters.drivers.embedded.server.tenant_snapshots import TenantSnapshots
 from clusters.drivers.sandbox.process import Confinement, Level, forbid_listening
 
@@ -56,7 +56,7 @@ class PortTaken(Exception):
     """Something else listens on the port."""
 
 
-class Server:
+class MilvusServer:
     """Listens at once, so that progress can be watched; serves Milvus once everything is open."""
 
     def __init__(
@@ -79,11 +79,11 @@ class Server:
         self._engine = Engine(data_dir, guarded=guarded)
         self._locks = CollectionLocks(enabled=guarded)
         self._effective = cores.use(wanted_cores)
-        self._permits = Permits(self._effective)
-        self._bulk_permits = Permits(self._effective)
-        self._of_console = Snapshots(self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS)
+        self._permits = CallPermits(self._effective)
+        self._bulk_permits = CallPermits(self._effective)
+        self._of_console = SnapshotStore(self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS)
         self._of_tenant = TenantSnapshots(
-            self._engine, Snapshots(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
+            self._engine, SnapshotStore(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
         )
         self._fence = Fence()
         self._gateway = Gateway(
@@ -167,7 +167,7 @@ class Server:
     def create_snapshot(self, attempt: str = "", **wanted: Any) -> Answer:
         try:
             self._fence.pass_through(attempt)
-        except Overtaken as error:
+        except StaleAttempt as error:
             raise ControlError(str(error)) from error
         return self._of_console.create(**wanted)
 

@@ -18,10 +18,10 @@ from clusters.drivers.embedded.server.databases import target_database_of
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import CollectionLocks
 from clusters.drivers.embedded.server.maintenance import MaintenanceServicer
-from clusters.drivers.embedded.server.methods import RESERVED
 from clusters.drivers.embedded.server.refusals import refused
 from clusters.drivers.embedded.server.tenant_snapshots import RestoreJob, TenantSnapshots
 from clusters.drivers.embedded.server.timestamps import HybridClock
+from clusters.milvus_names import RESERVED_PREFIX
 
 _ILLEGAL_ARGUMENT = 6
 
@@ -139,7 +139,7 @@ class Servicer(MaintenanceServicer):
         as a server would.
         """
         name, database = request.collection_name, self._database_name(request, context)
-        collection = self._db.opened(name, database) if name.startswith(RESERVED) else None
+        collection = self._db.opened(name, database) if name.startswith(RESERVED_PREFIX) else None
         if collection is None:
             return nullcontext()
         return indexing.wanted_while(collection, context.is_active)

@@ -28,8 +28,7 @@ from milvus_lite.storage.data_file import parse_seq_range
 from clusters.drivers.embedded.server.control import ControlError
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import CollectionLocks, Key
-from clusters.drivers.embedded.server.methods import RESERVED
-from clusters.milvus_names import Kind, refusal_of_new, refusal_of_use
+from clusters.milvus_names import RESERVED_PREFIX, Kind, refusal_of_new, refusal_of_use
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ _DESCRIPTION = "snapshot.json"
 _UNFINISHED = ".unfinished-"
 
 
-class Snapshots:
+class SnapshotStore:
     """The snapshots in one directory; the console's and the tenant's lie in two."""
 
     def __init__(self, engine: Engine, locks: CollectionLocks, root: Path) -> None:
@@ -142,7 +141,7 @@ class Snapshots:
         names = list(collections) or [
             name
             for name in self._engine.list_collections(database)
-            if not name.startswith(RESERVED)
+            if not name.startswith(RESERVED_PREFIX)
         ]
         keys = dict.fromkeys(self._engine.key(name, database) for name in names)
         missing = [name for _, name in keys if not self._engine.has_collection(name, database)]

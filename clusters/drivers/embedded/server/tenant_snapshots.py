@@ -23,7 +23,12 @@ from clusters.drivers.embedded.server import load_state
 from clusters.drivers.embedded.server.control import ControlError
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.locking import Key
-from clusters.drivers.embedded.server.snapshots import Description, Snapshots, link, write_durably
+from clusters.drivers.embedded.server.snapshots import (
+    Description,
+    SnapshotStore,
+    link,
+    write_durably,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}")
 _MAX_JOBS = 1_000
@@ -44,7 +49,7 @@ class RestoreJob:
 class TenantSnapshots:
     """Callers hold the write lock of the collection that a snapshot belongs to."""
 
-    def __init__(self, engine: Engine, files: Snapshots) -> None:
+    def __init__(self, engine: Engine, files: SnapshotStore) -> None:
         self._engine = engine
         self._files = files
         self._jobs: dict[int, RestoreJob] = {}
