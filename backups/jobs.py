@@ -64,5 +64,5 @@ def _hold(task: Task) -> None:
     """Lock the cluster's and the backup's rows, in this order, before the task's."""
     job = BackupJob.objects.select_related("backup").filter(task=task).first()
     if job is not None:
-        Cluster.objects.select_for_update(of=("self",)).filter(pk=job.cluster_id).first()
+        Cluster.objects.locked(job.cluster_id)
         Backup.objects.select_for_update(of=("self",)).filter(pk=job.backup_id).first()

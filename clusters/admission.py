@@ -38,11 +38,6 @@ class ExpectedState:
         return f" ({self.last_task.task_id} sees to that)" if self.last_task else ""
 
 
-def hold(cluster: Cluster) -> Cluster:
-    """The row as it is now, locked until the transaction ends."""
-    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
-
-
 def unfinished(cluster: Cluster) -> list[Task]:
     """The changes of the cluster that are under way or wait, in turn order."""
     changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)

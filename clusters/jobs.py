@@ -232,5 +232,5 @@ def _retry(task: Task, by: str) -> Task:
 
 
 def _hold(task: Task) -> None:
-    """Lock the cluster's row: everybody takes it before the task's."""
-    Cluster.objects.select_for_update(of=("self",)).filter(pk=task.subject_id).first()
+    """Lock the cluster's row before the task's, as every transaction does."""
+    Cluster.objects.locked(task.subject_id)

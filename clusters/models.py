@@ -32,6 +32,12 @@ class ClusterQuerySet(TenantQuerySet["Cluster"]):
             status__in=[ServiceStatus.DELETING, ServiceStatus.DELETED]
         )
 
+    def locked(self, cluster_id: str) -> Cluster:
+        """Read the row and lock it until the transaction ends. Lock it before rows of its tasks,
+        backups and policies, so that transactions cannot deadlock.
+        """
+        return self.select_for_update(of=("self",)).get(pk=cluster_id)
+
 
 class Cluster(models.Model):
     """A dedicated Milvus, and the service as which its tenant sees it.

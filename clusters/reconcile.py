@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from clusters.admission import enqueue_task, hold, refresh_status, unfinished
+from clusters.admission import enqueue_task, refresh_status, unfinished
 from clusters.driver import CONDITION_OF, get_driver, seen_changes
 from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster
@@ -60,7 +60,7 @@ def reconcile_all() -> int:
 @transaction.atomic
 def _reconcile(cluster: Cluster, seen: Observation) -> bool:
     """What was seen is acted on only if nothing has happened to the cluster since it was read."""
-    row = hold(cluster)
+    row = Cluster.objects.locked(cluster.pk)
     if row.updated_at != cluster.updated_at or _is_worked_on(row):
         return False
     return _differs(row, seen)
@@ -68,7 +68,7 @@ def _reconcile(cluster: Cluster, seen: Observation) -> bool:
 
 @transaction.atomic
 def _say_unseen(cluster: Cluster, error: DriverError) -> bool:
-    row = hold(cluster)
+    row = Cluster.objects.locked(cluster.pk)
     lately = row.seen_at is not None and abs(timezone.now() - row.seen_at) < UNKNOWN_AFTER
     if lately or row.condition == Condition.UNSEEN or _is_worked_on(row):
         return False

@@ -16,7 +16,6 @@ from clusters.admission import (
     RETRY_AFTER_SECONDS,
     admit,
     enqueue_task,
-    hold,
     others_on,
     outlook,
     refuse_deleted,
@@ -74,7 +73,7 @@ def update_cluster(
     deletion_protection: bool | None = None,
 ) -> Cluster:
     """Change what is only the console's knowledge; nothing is asked of the running Milvus."""
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     admit(cluster, TaskKind.SCALING, unfinished(cluster))
     given: dict[str, object] = {
         "name": None if name is None else check_name(name),
@@ -106,7 +105,7 @@ def scale_cluster(
     """Ask for other resources; another version makes it a VERSION_UPGRADE, anything else a
     SCALING. `facts` are kept with the task for whoever asked.
     """
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     given = {field: value for field, value in changes.items() if value is not None}
     before = outlook(cluster, waiting)
@@ -128,7 +127,7 @@ def scale_cluster(
 @transaction.atomic
 def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     """Ask for a new process; a cluster that is stopped by then is started."""
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
     refuse_undeployed(cluster, waiting)
@@ -138,7 +137,7 @@ def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 @transaction.atomic
 def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     """Ask for the process to end; data, endpoint and token stay for the next start."""
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.STOP, waiting)
     refuse_undeployed(cluster, waiting)
@@ -150,7 +149,7 @@ def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 
 @transaction.atomic
 def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     refuse_undeployed(cluster, waiting)
@@ -169,7 +168,7 @@ def delete_cluster(
 
     Answers the task and, in words, what becomes of the backups.
     """
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     overtaken = admit(cluster, TaskKind.DELETION, unfinished(cluster))
     if cluster.deletion_protection:
         raise FailedPrecondition(
@@ -198,7 +197,7 @@ def rotate_token(cluster: Cluster) -> Cluster:
     nothing has changed. A job that has read the old token must have ended before, and none may
     begin until the new one is stored: that is why the row is held over the call.
     """
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.SCALING, waiting)
     for task in waiting:
@@ -238,7 +237,7 @@ def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
     """Ask again for what a failed or cancelled task should have done; the same rules hold as for
     a new request.
     """
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     task.refresh_from_db()
     tasks.check_retryable(task)
     again = task.task_id
@@ -259,7 +258,7 @@ def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
 
 
 def _deploy_again(cluster: Cluster, *, by: str, retry_of: str) -> Task:
-    cluster = hold(cluster)
+    cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     if cluster.condition != Condition.ABSENT or waiting:

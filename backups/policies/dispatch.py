@@ -137,7 +137,7 @@ def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
 def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     """One run of one policy; False where another dispatcher, or a change, was first."""
     now = timezone.now()
-    cluster = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster_id)
+    cluster = Cluster.objects.locked(cluster_id)
     planned = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at)
     policy = only_row(planned.filter(~_run_of(planned_at)))
     if policy is None:

@@ -14,8 +14,8 @@ from backups.models import Backup, BackupQuerySet
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.retention import Candidate, RetentionDecision, decide
 from backups.services.backups import delete_backup
-from backups.services.locks import hold_cluster
 from backups.states import BackupStatus
+from clusters.models import Cluster
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.log_throttle import LogThrottle
 
@@ -90,7 +90,7 @@ def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]
     The runs are settled in the same transaction: later a count that is lowered in between would
     pass for applied.
     """
-    hold_cluster(policy.cluster)
+    Cluster.objects.locked(policy.cluster_id)
     held = BackupPolicy.objects.select_for_update(of=("self",)).filter(pk=policy.pk).first()
     if held is None:
         return 0, 0

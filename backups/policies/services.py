@@ -246,13 +246,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _hold_living(cluster: Cluster) -> Cluster:
-    held = Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+    held = Cluster.objects.locked(cluster.pk)
     refuse_ending(held, "a change of its policies", unfinished(held))
     return held
 
 
 def _hold(policy: BackupPolicy) -> BackupPolicy:
-    Cluster.objects.select_for_update(of=("self",)).filter(pk=policy.cluster_id).first()
+    Cluster.objects.locked(policy.cluster_id)
     rows = BackupPolicy.objects.select_for_update(of=("self",)).with_last_run()
     held = rows.filter(pk=policy.pk).first()
     if held is None:

@@ -97,9 +97,8 @@ def remove_deleted_clusters() -> int:
 
 
 def _held(cluster: Cluster) -> bool:
-    """Whether it is still there, now that nobody else can judge it meanwhile."""
-    row = Cluster.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
-    return row is not None and row.status not in ENDED
+    """Lock the cluster's row. Returns False if the cluster is deleted or being deleted."""
+    return Cluster.objects.locked(cluster.pk).status not in ENDED
 
 
 def _keyed(known: Iterable[KnownCollection]) -> Iterable[tuple[Key, int]]:

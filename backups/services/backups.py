@@ -24,7 +24,7 @@ from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.models import PolicyRun
 from backups.protection.coverage import update_coverage, update_coverage_without
 from backups.services.enqueue import enqueue_job, enqueue_job_about
-from backups.services.locks import hold_backup, hold_cluster, refuse_while_used, require_available
+from backups.services.locks import hold_backup, refuse_while_used, require_available
 from backups.states import BackupStatus, JobKind
 from clusters.admission import require_running
 from clusters.milvus_names import RESERVED_PREFIX, is_reserved
@@ -108,7 +108,7 @@ def accept_backup(
     """`held`: the cluster's row, where the caller's transaction has read and locked it. `limited`
     is False if the caller has checked the limits of unfinished tasks.
     """
-    cluster = held or hold_cluster(request.backup.cluster)
+    cluster = held or Cluster.objects.locked(request.backup.cluster_id)
     require_running(cluster, JobKind.BACKUP)
     _insert(request.backup)
     return enqueue_job(

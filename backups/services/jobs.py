@@ -9,9 +9,9 @@ from django.db import transaction
 from backups.models import Backup, BackupJob
 from backups.policies.models import PolicyRun
 from backups.services.backups import BackupRequest, accept_backup, delete_again, verify_backup
-from backups.services.locks import hold_cluster
 from backups.services.restores import RestoreRequest, accept_restore, wish_for
 from backups.states import JobKind, OnConflict
+from clusters.models import Cluster
 from vbase_console.core.errors import Aborted
 from vbase_console.tasks import services as tasks
 
@@ -27,7 +27,7 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
     """Ask again for what a failed or cancelled job should have done; the same rules hold. What a
     cluster itself would say is left to the job: nobody waits for a server with rows locked.
     """
-    hold_cluster(job.cluster)
+    Cluster.objects.locked(job.cluster_id)
     job.task.refresh_from_db()
     tasks.check_retryable(job.task)
     return _RETRY[JobKind(job.job_type)](job, by)

@@ -11,13 +11,9 @@ from vbase_console.tasks.models import Task
 RETRY_AFTER_SECONDS = 5
 
 
-def hold_cluster(cluster: Cluster) -> Cluster:
-    return Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
-
-
 def hold_backup(backup: Backup) -> Backup:
     """The cluster's row first, as everybody does: a job's row names both."""
-    hold_cluster(backup.cluster)
+    Cluster.objects.locked(backup.cluster_id)
     locked = Backup.objects.select_for_update(of=("self",)).select_related("cluster")
     return locked.get(pk=backup.pk)
 

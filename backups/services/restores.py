@@ -15,7 +15,7 @@ from backups.models import Backup, BackupJob
 from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
 from backups.services.backups import read_archive
 from backups.services.enqueue import enqueue_job
-from backups.services.locks import hold_backup, hold_cluster, require_available
+from backups.services.locks import hold_backup, require_available
 from backups.states import JobKind, OnConflict
 from clusters.admission import require_running, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
@@ -123,7 +123,7 @@ def prepare_restore(
 
 @transaction.atomic
 def accept_restore(request: RestoreRequest, *, by: str, retry_of: str = "") -> BackupJob:
-    cluster = hold_cluster(request.target)
+    cluster = Cluster.objects.locked(request.target.pk)
     require_running(cluster, JobKind.RESTORE)
     backup = hold_backup(request.backup)
     require_available(backup)

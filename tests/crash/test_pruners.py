@@ -15,6 +15,7 @@ from backups.models import Backup
 from backups.policies import pruning, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.services import backups
+from clusters.models import ClusterQuerySet
 from tests.crash.processes import Points, exit_code
 from tests.policies.conftest import MakePolicy
 from tests.policies.conftest import cluster as cluster
@@ -32,7 +33,7 @@ def prune_in_a_process(*, die_at: int) -> int:
     def run() -> None:
         pruning.BACKUPS_AT_ONCE = 1
         points = Points(die_at)
-        points.before(pruning, "hold_cluster")
+        points.before(ClusterQuerySet, "locked")
         points.before(pruning, "verdicts_on")
         points.before(pruning, "delete_backup")
         points.before(backups, "enqueue_job_about")

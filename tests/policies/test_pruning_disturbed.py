@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -138,14 +139,16 @@ def before_each_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """
 
     def happen(*events: Callable[[], object]) -> None:
-        left, hold_cluster = list(events), pruning.hold_cluster
+        left = list(events)
 
-        def hold(cluster: Cluster) -> Cluster:
+        def locked(cluster_id: str) -> Cluster:
             if left:
                 left.pop(0)()
-            return hold_cluster(cluster)
+            return Cluster.objects.locked(cluster_id)
 
-        monkeypatch.setattr(pruning, "hold_cluster", hold)
+        monkeypatch.setattr(
+            pruning, "Cluster", SimpleNamespace(objects=SimpleNamespace(locked=locked))
+        )
 
     return happen
 

@@ -257,7 +257,7 @@ def test_whatever_changes_at_once_nothing_is_judged_by_what_was_before(
             cover("images" if number % 4 == 1 else "texts")
             return
         with transaction.atomic():
-            Cluster.objects.select_for_update(of=("self",)).get(pk=cluster.pk)
+            Cluster.objects.locked(cluster.pk)
             end(jobs[number // 2])
 
     together(8, change)
