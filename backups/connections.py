@@ -1,6 +1,6 @@
-"""The store that backups lie in and the Milvus that they are of, made from the settings.
+"""Connections to the backup store and to a cluster's Milvus, built from settings.
 
-What reads rows is imported by the call that first needs it: most processes never do.
+Modules that read rows are imported by the first call that needs them (ADR 0014).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from django.conf import settings
 from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
+from backups.stores import load_store
 from backups.stores.base import Store, StoreError
-from backups.stores.local import LocalStore
 from clusters.driver import get_driver
 from clusters.drivers.base import ConsoleAccess
 from clusters.models import Cluster
@@ -30,20 +30,22 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def get_store() -> Store:
-    return LocalStore(settings.BACKUP_STORE)
+    return load_store(settings.BACKUP_STORE)
 
 
 def require_store() -> None:
-    """Raise `StoreError` where nothing at all lies in the store. Whoever misses a file there asks
-    first: the directory of a disk that is not mounted is empty, and no backup is lost by that.
+    """Raise StoreError if the store is empty, because an unmounted disk looks like an empty
+    directory.
     """
     if not any(True for _ in get_store().list("")):
-        raise StoreError("The backup store is empty. Is its directory there and mounted?")
+        raise StoreError(
+            "The backup store is empty. Check that its directory exists and is mounted."
+        )
 
 
 def open_archive(backup: Backup) -> ArchiveReader:
-    """The archive of this backup and of no other; `ArchiveDamaged` where it is not the one that
-    was sealed.
+    """Open the archive of `backup`. Raises ArchiveDamaged if the manifest is not the one that was
+    sealed for it.
     """
     from backups.archive.reader import ArchiveReader
 
@@ -57,19 +59,19 @@ def open_archive(backup: Backup) -> ArchiveReader:
 
 
 def address_of(cluster: Cluster) -> ConsoleAccess:
-    """Raises `Unavailable` where no server can be called now."""
+    """Return the address of the running server. Raises Unavailable if no server is running."""
     access = get_driver().console_access(cluster.cluster_id)
     if access is None:
         raise Unavailable(
-            f"{cluster.service_id} has no running server to call; try again when it is RUNNING."
+            f"{cluster.service_id} has no running server. Try again when the cluster is RUNNING."
         )
     return access
 
 
 @contextmanager
 def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Client]:
-    """A connection with the console's own credential: hidden collections are seen, too. Jobs name
-    their attempt, so that the server can refuse the one that was overtaken.
+    """Connect with the console's credential, which also sees hidden collections. A job passes its
+    attempt, so that the server can refuse a superseded one.
     """
     access = address_of(cluster)
     from backups.milvus.client import Client, MilvusAddress
@@ -86,12 +88,12 @@ def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Clie
 
 
 def free_bytes_of(cluster: Cluster) -> int | None:
-    """None where its driver cannot tell."""
+    """Return the free disk space of the cluster, or None if the driver does not know it."""
     return get_driver().free_bytes(cluster.cluster_id)
 
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:
-    """None where the server has no snapshots that we could ask for."""
+    """Return the snapshot service of the cluster, or None if its server has none."""
     access = address_of(cluster)
     if access.control is None or access.snapshots is None:
         return None

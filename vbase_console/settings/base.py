@@ -10,11 +10,11 @@ from whitenoise.compress import Compressor
 from backups.names import MAX_COLLECTIONS
 from vbase_console.settings.env import (
     env_choice,
-    env_directory,
     env_float,
     env_int,
     env_list,
     env_path,
+    env_store_url,
     env_str,
 )
 
@@ -27,7 +27,7 @@ ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)
 
-BACKUP_STORE = env_directory("VBASE_BACKUP_STORE", DATA_DIR / "backups")
+BACKUP_STORE = env_store_url("VBASE_BACKUP_STORE", DATA_DIR / "backups")
 
 CLUSTER_MEMORY_BYTES = env_int("VBASE_CLUSTER_MEMORY_BYTES", 0, least=0, most=2**50)
 """0: half of the machine's memory, or of the container's."""

@@ -12,9 +12,12 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
+
+from backups.stores import load_store
 
 T = TypeVar("T")
 
@@ -60,11 +63,14 @@ def env_path(name: str, default: Path) -> Path:
     return Path(env_str(name, str(default))).expanduser().absolute()
 
 
-def env_directory(name: str, default: Path) -> Path:
-    """A directory; an address is refused, where a path would quietly be made of it."""
-    if "://" in env_str(name, ""):
-        raise ImproperlyConfigured(f"{name} must be a directory; this console has no other store.")
-    return env_path(name, default)
+def env_store_url(name: str, default: Path) -> str:
+    """Return the absolute path or the URL of a backup store."""
+    value = env_str(name, str(default))
+    try:
+        load_store(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not the URL of a backup store. {error}") from error
+    return value if urlsplit(value).scheme else str(env_path(name, default))
 
 
 def env_list(name: str, default: list[str]) -> list[str]:
