@@ -75,12 +75,12 @@ def check_resources(resources: Resources, capabilities: Capabilities) -> None:
 def _unit_errors(resources: Resources) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
     if not 1 <= resources.compute_units <= MAX_COMPUTE_UNITS:
-        errors["computeUnits"] = [UNITS_RANGE]
+        errors["compute_units"] = [UNITS_RANGE]
     if not 1 <= resources.max_compute_units <= MAX_COMPUTE_UNITS:
-        errors["maxComputeUnits"] = [UNITS_RANGE]
+        errors["max_compute_units"] = [UNITS_RANGE]
     elif resources.max_compute_units < resources.compute_units:
-        errors["maxComputeUnits"] = [
-            f"The upper bound must be at least computeUnits, {resources.compute_units}."
+        errors["max_compute_units"] = [
+            f"The upper bound must be at least {resources.compute_units}, the compute units."
         ]
     return errors
 
@@ -97,7 +97,7 @@ def _offer_errors(resources: Resources, capabilities: Capabilities) -> dict[str,
             f"The {capabilities.name} driver offers 1 to {capabilities.max_replicas} replicas."
         ]
     if resources.enable_auto_scaling and not capabilities.supports_load:
-        errors["enableAutoScaling"] = [
+        errors["enable_auto_scaling"] = [
             f"The {capabilities.name} driver measures no load, so it cannot scale by it."
         ]
     return errors

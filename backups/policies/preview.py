@@ -72,7 +72,7 @@ def _check_range(start_at: datetime | None, count: int) -> None:
         and not MAX_PREVIEW_START.replace(year=1970) <= start_at <= MAX_PREVIEW_START
     ):
         text = "Give an instant between 1970 and 2200."
-        raise InvalidArgument(field_errors={"startAt": [text]})
+        raise InvalidArgument(field_errors={"start_at": [text]})
 
 
 def _judged(

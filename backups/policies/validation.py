@@ -44,16 +44,16 @@ def check(
     refusals = FieldErrors()
     cron = _schedule(refusals, schedule_cron, timezone)
     if isinstance(retention_count, bool) or not 1 <= retention_count <= MAX_RETENTION_COUNT:
-        refusals.add("retentionCount", f"Keep 1 to {MAX_RETENTION_COUNT} backups.")
+        refusals.add("retention_count", f"Keep 1 to {MAX_RETENTION_COUNT} backups.")
     if unnamable := refusal_of_any_server(Kind.DATABASE, db_name):
-        refusals.add("dbName", unnamable)
+        refusals.add("db_name", unnamable)
     for name in collection_names:
         _check_collection(refusals, name)
     if len(collection_names) > MAX_COLLECTIONS:
         text = f"{TOO_MANY_COLLECTIONS} A policy that names none takes every collection."
-        refusals.add("collectionNames", text)
+        refusals.add("collection_names", text)
     if on_missing not in OnMissing.values:
-        refusals.add("onMissing", f"Give one of {', '.join(OnMissing.values)}.")
+        refusals.add("on_missing", f"Give one of {', '.join(OnMissing.values)}.")
     refusals.raise_any()
     return cron
 
@@ -66,13 +66,13 @@ def _schedule(refusals: FieldErrors, text: str, zone: str) -> Cron:
     try:
         return parse(text)
     except BadCron as error:
-        refusals.add("scheduleCron", str(error))
+        refusals.add("schedule_cron", str(error))
     return parse("@daily")  # never seen: the refusal is raised
 
 
 def _check_collection(refusals: FieldErrors, name: str) -> None:
     if is_reserved(name):
         text = f"{shown(name)}: names that begin with {RESERVED_PREFIX} are the console's own."
-        refusals.add("collectionNames", text)
+        refusals.add("collection_names", text)
     elif unnamable := refusal_of_any_server(Kind.COLLECTION, name):
-        refusals.add("collectionNames", unnamable)
+        refusals.add("collection_names", unnamable)

@@ -157,15 +157,15 @@ def default_name(database: str) -> str:
 def _chosen_collections(names: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(name for name in names if name))
     if not chosen:
-        raise InvalidArgument(field_errors={"collectionNames": ["Name at least one collection."]})
+        raise InvalidArgument(field_errors={"collection_names": ["Name at least one collection."]})
     if len(chosen) > MAX_COLLECTIONS:
-        raise InvalidArgument(field_errors={"collectionNames": [TOO_MANY_COLLECTIONS]})
+        raise InvalidArgument(field_errors={"collection_names": [TOO_MANY_COLLECTIONS]})
     reserved = [name for name in chosen if is_reserved(name)]
     if reserved:
         text = (
             f"{', '.join(reserved)}: names that begin with {RESERVED_PREFIX} are the console's own."
         )
-        raise InvalidArgument(field_errors={"collectionNames": [text]})
+        raise InvalidArgument(field_errors={"collection_names": [text]})
     return chosen
 
 
@@ -173,7 +173,7 @@ def _checked_name(name: str) -> str:
     try:
         NAME(name)
     except ValidationError as error:
-        raise InvalidArgument(field_errors={"backupName": error.messages}) from error
+        raise InvalidArgument(field_errors={"backup_name": error.messages}) from error
     return name
 
 

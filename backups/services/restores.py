@@ -165,7 +165,7 @@ def wish_for(
 ) -> RestoreOptions:
     if on_conflict not in set(OnConflict):
         there_is = ", ".join(OnConflict)
-        raise InvalidArgument(field_errors={"onConflict": [f"Give one of {there_is}."]})
+        raise InvalidArgument(field_errors={"on_conflict": [f"Give one of {there_is}."]})
     if on_conflict == OnConflict.RENAME and not suffix:
         text = "Say how the other names end, as in _restored: RENAME needs a suffix."
         raise InvalidArgument(field_errors={"suffix": [text]})
@@ -177,7 +177,7 @@ def wish_for(
         raise InvalidArgument(field_errors={"suffix": [text]})
     unnamable = refusal_of_any_server(Kind.DATABASE, db_name) if db_name else ""
     if unnamable and db_name != backup.db_name:
-        raise InvalidArgument(field_errors={"dbName": [unnamable]})
+        raise InvalidArgument(field_errors={"db_name": [unnamable]})
     return RestoreOptions(
         db_name=db_name or backup.db_name,
         collection_names=_held_by(backup, names),

@@ -17,7 +17,6 @@ from clusters.api.requests import (
     DeleteClusterQuery,
     ScaleClusterRequest,
     UpdateClusterRequest,
-    naming_resources,
 )
 from clusters.api.responses import (
     ClusterConfigurationSerializer,
@@ -69,14 +68,13 @@ class CreateCluster(ClusterView):
     def post(self, request: Request) -> Response:
         """Ask for a new cluster. It is CREATING until its DEPLOYMENT task has succeeded."""
         given = self.given()
-        with naming_resources():
-            cluster, task = services.create_cluster(
-                self.principal,
-                name=given["name"],
-                resources=given.get("resource_config"),
-                labels=given.get("labels"),
-                deletion_protection=given.get("deletion_protection", False),
-            )
+        cluster, task = services.create_cluster(
+            self.principal,
+            name=given["name"],
+            resources=given.get("resource_config"),
+            labels=given.get("labels"),
+            deletion_protection=given.get("deletion_protection", False),
+        )
         self.object_id = cluster.cluster_id
         return self.task_accepted(cluster, task, answer(cluster=ServiceInfoSerializer.of(cluster)))
 
@@ -164,8 +162,7 @@ class ScaleCluster(ClusterView):
         """Ask for other resources; another version makes it a VERSION_UPGRADE."""
         cluster = self.cluster(cluster_id)
         changes = self.given()["resource_config"]
-        with naming_resources():
-            task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
+        task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
         return self.task_accepted(cluster, task)
 
 

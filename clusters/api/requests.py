@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 
 from clusters.models import MAX_COMPUTE_UNITS
-from clusters.resources import FIELDS, UNITS_RANGE
+from clusters.resources import UNITS_RANGE
 from clusters.states import ServiceStatus
-from vbase_console.api.casing import camel
 from vbase_console.api.fields import Choice, Flag, Labels, QueryFlag, Text, WholeNumber
 from vbase_console.api.paging import Paging
 from vbase_console.api.serializers import Body, Input
-from vbase_console.core.errors import InvalidArgument
 
 UNITS: dict[str, Any] = {
     "required": False,
@@ -45,17 +41,6 @@ class ClusterResourceConfigRequest(Input):
     max_compute_units = WholeNumber(**UNITS, help_text="At least computeUnits.")
     enable_replicas = Flag(required=False)
     replicas = WholeNumber(required=False, min_value=1, help_text="Needs enableReplicas.")
-
-
-@contextmanager
-def naming_resources() -> Iterator[None]:
-    """A service names a field as it is called; whoever sent it finds it inside `resourceConfig`."""
-    try:
-        yield
-    except InvalidArgument as error:
-        inside = {camel(name): f"resourceConfig.{camel(name)}" for name in FIELDS}
-        placed = {inside.get(name, name): texts for name, texts in error.field_errors.items()}
-        raise InvalidArgument(field_errors=placed) from error
 
 
 class CreateClusterRequest(Body):

@@ -32,15 +32,15 @@ def test_it_plans_the_first_run(make_policy: MakePolicy) -> None:
 
 
 BAD = [
-    ({"schedule_cron": "0 0 30 2 *"}, "scheduleCron"),
-    ({"schedule_cron": "nonsense"}, "scheduleCron"),
+    ({"schedule_cron": "0 0 30 2 *"}, "schedule_cron"),
+    ({"schedule_cron": "nonsense"}, "schedule_cron"),
     ({"timezone": "Mars/Base"}, "timezone"),
-    ({"retention_count": 0}, "retentionCount"),
-    ({"retention_count": 1001}, "retentionCount"),
-    ({"db_name": "no/name"}, "dbName"),
-    ({"collection_names": ["_vbase_x"]}, "collectionNames"),
-    ({"collection_names": ["../1st"]}, "collectionNames"),
-    ({"on_missing": "PANIC"}, "onMissing"),
+    ({"retention_count": 0}, "retention_count"),
+    ({"retention_count": 1001}, "retention_count"),
+    ({"db_name": "no/name"}, "db_name"),
+    ({"collection_names": ["_vbase_x"]}, "collection_names"),
+    ({"collection_names": ["../1st"]}, "collection_names"),
+    ({"on_missing": "PANIC"}, "on_missing"),
 ]
 
 
@@ -56,7 +56,7 @@ def test_it_refuses_and_names_the_field(
 def test_it_names_everything_that_is_wrong_at_once(make_policy: MakePolicy) -> None:
     with pytest.raises(InvalidArgument) as refused:
         make_policy(schedule_cron="x", timezone="y", retention_count=0)
-    assert set(refused.value.field_errors) == {"scheduleCron", "timezone", "retentionCount"}
+    assert set(refused.value.field_errors) == {"schedule_cron", "timezone", "retention_count"}
 
 
 def test_a_service_may_have_several(make_policy: MakePolicy, cluster: Cluster) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
+from vbase_console.api.casing import camel
 from vbase_console.core.errors import (
     ConsoleError,
     FieldErrors,
@@ -66,7 +67,10 @@ class ErrorResponse:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """What the framework calls for whatever a view raises."""
+    """Answer any exception of a view."""
+    operation = getattr(context["view"], "operation", None)
+    if isinstance(error, InvalidArgument) and operation is not None:
+        error = with_wire_names(error, operation.body._declared_fields)
     refusal = refusal_of(error)
     if refusal.status >= 500:
         # What is foreseen needs no traceback: a part is away, and its owner knows the rest.
@@ -88,17 +92,31 @@ def refusal_of(error: Exception) -> ErrorResponse:
     known = _as_console_error(error)
     if known is None:
         return ErrorResponse(code="INTERNAL", message=UNEXPECTED, status=500)
-    return _refusal_of_known(known)
-
-
-def _refusal_of_known(error: ConsoleError) -> ErrorResponse:
     return ErrorResponse(
-        code=error.code,
-        message=error.message,
-        status=STATUS_OF[error.code],
-        field_errors=error.field_errors if isinstance(error, InvalidArgument) else None,
-        headers=dict(_headers(error)),
+        code=known.code,
+        message=known.message,
+        status=STATUS_OF[known.code],
+        field_errors=known.field_errors if isinstance(known, InvalidArgument) else None,
+        headers=dict(_headers(known)),
     )
+
+
+def with_wire_names(error: InvalidArgument, body: Mapping[str, Any]) -> InvalidArgument:
+    """Return the error of a service with the field names of the wire.
+
+    `compute_units` becomes `resourceConfig.computeUnits` if the body of the operation has the field
+    inside `resource_config`, and `computeUnits` otherwise.
+    """
+    nested = {
+        inner: f"{outer}.{inner}"
+        for outer, field in body.items()
+        if isinstance(field, serializers.Serializer)
+        for inner in field._declared_fields
+        if inner not in body
+    }
+    names = {camel(nested.get(name, name)): texts for name, texts in error.field_errors.items()}
+    is_summary = error.message == InvalidArgument(field_errors=error.field_errors).message
+    return InvalidArgument("" if is_summary else error.message, field_errors=names)
 
 
 def _headers(error: ConsoleError) -> Iterator[tuple[str, str]]:

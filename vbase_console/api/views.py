@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import DatabaseError, models, transaction
 from django.http import HttpRequest
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from vbase_console.api import idempotency
-from vbase_console.api.casing import camel
 from vbase_console.api.operations import Operation
 from vbase_console.api.parsers import read_object
 from vbase_console.core.client_address import source_of
@@ -120,7 +119,7 @@ class ApiView(APIView):
         for name, in_path in self.kwargs.items():
             if values.pop(name, in_path) != in_path:
                 said = f"The address says '{in_path}'; leave it out here or say the same."
-                raise InvalidArgument(field_errors={camel(name): [said]})
+                raise InvalidArgument(field_errors={name: [said]})
         values.pop("organization_id", None)
         return values
 
@@ -251,7 +250,7 @@ def _flat_query(request: Request) -> dict[str, str]:
     lists = dict(request.query_params.lists())
     twice = [name for name, values in lists.items() if len(values) > 1]
     if twice:
-        raise InvalidArgument(field_errors={name: ["Give it once."] for name in twice[:20]})
+        raise ValidationError({name: ["Give it once."] for name in twice[:20]})
     return {name: values[0] for name, values in lists.items()}
 
 

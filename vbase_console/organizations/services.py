@@ -122,7 +122,7 @@ def _check_key(name: str, scopes: list[str], expires_at: datetime | None) -> Non
     elif not scopes:
         errors["scopes"] = ["Choose at least one scope."]
     if expires_at is not None and expires_at <= timezone.now():
-        errors["expiresAt"] = ["The expiry must lie in the future."]
+        errors["expires_at"] = ["The expiry must lie in the future."]
     if errors:
         raise InvalidArgument(field_errors=errors)
 

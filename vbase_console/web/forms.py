@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar
 
 from django import forms
@@ -64,20 +63,14 @@ def show_refusal(form: forms.Form, error: ConsoleError) -> None:
     if form.errors:
         return
     named = error.field_errors if isinstance(error, InvalidArgument) else {}
-    for wire_name, texts in named.items():
-        name = _name(wire_name)
+    for name, texts in named.items():
         form.add_error(name if name in form.fields else None, list(texts))
     if not named:
         form.add_error(None, error.message)
 
 
-def _name(wire_name: str) -> str:
-    return re.sub(r"([A-Z])", r"_\1", wire_name).lower()
-
-
 def _label(form: forms.Form, name: str) -> str:
-    field = _name(name)
-    return f"{form[field].label}: " if field in form.fields else ""
+    return f"{form[name].label}: " if name in form.fields else ""
 
 
 def _texts(form: forms.Form) -> dict[str, list[str]]:

@@ -77,7 +77,7 @@ class PolicyFormPage(FormPage):
         try:
             services.look_for_database(cluster, db_name)
         except NotFound as error:
-            raise InvalidArgument(field_errors={"dbName": [error.message]}) from error
+            raise InvalidArgument(field_errors={"db_name": [error.message]}) from error
 
     def shown(self, form: PolicyForm, *, status: int = 200) -> HttpResponse:
         return self.page(form=form, status=status, **self.dressed(form))
