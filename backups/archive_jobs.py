@@ -7,7 +7,7 @@ process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from django.utils import timezone
@@ -21,13 +21,11 @@ from backups.connections import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.restore import job as restore_job
-from backups.states import JobKind
 from backups.stores.base import StoreError, StoreFull
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
-from vbase_console.tasks.models import Task
 
 MOST_NOTED = 1000
 STORE_FULL = (
@@ -42,6 +40,10 @@ def take(attempt: Attempt) -> None:
         capture_job.capture(attempt, _job(attempt))
 
 
+def undo_take(attempt: Attempt) -> None:
+    capture_job.undo(_job(attempt), attempt.guard)
+
+
 def bring_back(attempt: Attempt) -> None:
     """Restore, or leave the target as it was."""
     with translate_errors():
@@ -50,6 +52,10 @@ def bring_back(attempt: Attempt) -> None:
         except ArchiveDamaged as damage:
             _note_damage(attempt, [Finding(printable(damage.file), damage.problem)])
             raise
+
+
+def undo_bring_back(attempt: Attempt) -> None:
+    restore_job.undo(attempt, _job(attempt))
 
 
 def verify(attempt: Attempt) -> None:
@@ -123,20 +129,3 @@ def translate_errors() -> Iterator[None]:
         raise JobFailed(str(error), permanent=True) from error
     except Unavailable as error:
         raise JobFailed(error.message, permanent=False) from error
-
-
-RUNS: dict[JobKind, Callable[[Attempt], None]] = {
-    JobKind.BACKUP: take,
-    JobKind.RESTORE: bring_back,
-    JobKind.VERIFY: verify,
-    JobKind.DELETE: delete,
-}
-UNDOES: dict[JobKind, Callable[[Attempt], None]] = {
-    JobKind.BACKUP: lambda attempt: capture_job.undo(_job(attempt), attempt.guard),
-    JobKind.RESTORE: lambda attempt: restore_job.undo(attempt, _job(attempt)),
-}
-"""Verifying changes nothing, and a deletion only goes forward."""
-MUST_FINISH: dict[JobKind, Callable[[Task], bool]] = {
-    JobKind.BACKUP: capture_job.must_finish,
-    JobKind.RESTORE: restore_job.must_finish,
-}

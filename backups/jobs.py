@@ -1,58 +1,52 @@
-"""Registration of the job kinds. The functions that do the work are imported with the first
-job; `outcomes.settle` decides what a job's end means for its backup.
+"""Registration of the job kinds.
+
+The functions that do the work are imported by the first job: see
+docs/adr/0014-what-reads-rows-is-imported-late.md.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from backups.models import Backup, BackupJob
 from backups.outcomes import settle
 from backups.services.jobs import retry_job
 from backups.states import JobKind
 from clusters.models import Cluster
-from vbase_console.tasks.attempts import Attempt
+from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import Job, register
 
 
 def register_all() -> None:
-    for kind in JobKind:
-        register(
-            Job(
-                kind=kind,
-                run=_run,
-                settled=settle,
-                hold=_hold,
-                undo=_undo,
-                must_finish=_must_finish,
-                cancellable=kind is not JobKind.DELETE,
-                id_prefix="job",
-                retry=_retry,
-            )
+    job = partial(Job, settled=settle, hold=_hold, retry=_retry, id_prefix="job")
+    register(
+        job(
+            kind=JobKind.BACKUP,
+            scope=CREATE_BACKUP,
+            handler="backups.archive_jobs.take",
+            undo="backups.archive_jobs.undo_take",
+            must_finish="backups.capture.job.must_finish",
         )
-
-
-# The work is imported with the first job: see docs/adr/0014-what-reads-rows-is-imported-late.md.
-
-
-def _run(attempt: Attempt) -> None:
-    from backups import archive_jobs
-
-    archive_jobs.RUNS[JobKind(attempt.task.kind)](attempt)
-
-
-def _undo(attempt: Attempt) -> None:
-    from backups import archive_jobs
-
-    undo = archive_jobs.UNDOES.get(JobKind(attempt.task.kind))
-    if undo is not None:
-        undo(attempt)
-
-
-def _must_finish(task: Task) -> bool:
-    from backups import archive_jobs
-
-    must_finish = archive_jobs.MUST_FINISH.get(JobKind(task.kind))
-    return must_finish is not None and must_finish(task)
+    )
+    register(
+        job(
+            kind=JobKind.RESTORE,
+            scope=RESTORE_BACKUP,
+            handler="backups.archive_jobs.bring_back",
+            undo="backups.archive_jobs.undo_bring_back",
+            must_finish="backups.restore.job.must_finish",
+        )
+    )
+    register(job(kind=JobKind.VERIFY, scope=CREATE_BACKUP, handler="backups.archive_jobs.verify"))
+    register(
+        job(
+            kind=JobKind.DELETE,
+            scope=DELETE_BACKUP,
+            handler="backups.archive_jobs.delete",
+            cancellable=False,
+        )
+    )
 
 
 def _retry(task: Task, by: str) -> Task:

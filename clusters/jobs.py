@@ -26,20 +26,22 @@ from clusters.resources import Resources, check_resources, resources_of
 from clusters.services import retry_task
 from clusters.states import Condition, TaskKind
 from vbase_console.core.errors import InvalidArgument
+from vbase_console.organizations.scopes import CREATE_CLUSTER, DELETE_CLUSTER, SCALE_CLUSTER
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, JobFailed
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.registry import Job, Run, register
+from vbase_console.tasks.registry import Handler, Job, register
 
 Change = Callable[[ClusterSpec, Guard], Iterator[Progress]]
 
 
 def register_all() -> None:
-    for kind, run in RUNS.items():
+    for kind, (run, scope) in JOBS.items():
         register(
             Job(
                 kind=kind,
-                run=_looking_afterwards(run),
+                scope=scope,
+                handler=_looking_afterwards(run),
                 settled=settle,
                 hold=_hold,
                 cancellable=kind is not TaskKind.DELETION,
@@ -91,15 +93,16 @@ def delete(attempt: Attempt) -> None:
     _drive(attempt, get_driver().delete(_cluster(attempt).cluster_id, attempt.guard))
 
 
-RUNS: dict[TaskKind, Callable[[Attempt], None]] = {
-    TaskKind.DEPLOYMENT: deploy,
-    TaskKind.SCALING: scale,
-    TaskKind.VERSION_UPGRADE: upgrade,
-    TaskKind.RESTART: restart,
-    TaskKind.START: start,
-    TaskKind.STOP: stop,
-    TaskKind.DELETION: delete,
+JOBS: dict[TaskKind, tuple[Handler, str]] = {
+    TaskKind.DEPLOYMENT: (deploy, CREATE_CLUSTER),
+    TaskKind.SCALING: (scale, SCALE_CLUSTER),
+    TaskKind.VERSION_UPGRADE: (upgrade, SCALE_CLUSTER),
+    TaskKind.RESTART: (restart, SCALE_CLUSTER),
+    TaskKind.START: (start, SCALE_CLUSTER),
+    TaskKind.STOP: (stop, SCALE_CLUSTER),
+    TaskKind.DELETION: (delete, DELETE_CLUSTER),
 }
+"""Kind → its handler, and the scope that a cancellation or a retry needs."""
 
 
 def _bring_up(attempt: Attempt, change: Change) -> None:
@@ -187,7 +190,7 @@ def _deletion_waits(task: Task) -> bool:
     return Task.objects.about(task.subject_id).active().filter(kind=TaskKind.DELETION).exists()
 
 
-def _looking_afterwards(run: Run) -> Run:
+def _looking_afterwards(run: Handler) -> Handler:
     """A job that did not reach its end leaves something else than what the row says: look, so
     that the status is true at once.
     """

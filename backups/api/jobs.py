@@ -16,11 +16,11 @@ from backups.api.responses import (
     ListBackupsResponse,
 )
 from backups.models import BackupJob as JobRow
-from backups.permissions import scope_of
 from backups.services.jobs import cancel_job, retry_job
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import answer
 from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.tasks.registry import job_for
 
 TAG = "Backups"
 
@@ -66,7 +66,7 @@ class JobRequest(BackupView):
 
     def post(self, request: Request, job_id: str) -> Response:
         job = self.found(self.jobs(), task__task_id=job_id)
-        self.require(scope_of(job.job_type))
+        self.require(job_for(job.job_type).scope)
         self.given()
         return self.job_accepted(self.ask(job))
 

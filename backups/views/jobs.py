@@ -14,12 +14,12 @@ from django.urls import reverse
 
 from backups.filters import JobFilter, OneClustersJobFilter
 from backups.models import BackupJob
-from backups.permissions import scope_of
 from backups.policies.models import BackupPolicy
 from backups.services.jobs import cancel_job, retry_job
 from backups.views.presenters import job_row, job_rows, jobs_of
 from clusters.views.detail import ClusterPage
 from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.tasks.registry import job_for
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
 from vbase_console.web.views import Page, wants_fragment
@@ -110,7 +110,7 @@ class JobChange(FormPage, JobPage):
 
     def permit(self) -> None:
         """Cancelling and retrying need the scope of what is cancelled or tried again."""
-        self.principal.require(scope_of(self.job.job_type))
+        self.principal.require(job_for(self.job.job_type).scope)
 
 
 class JobCancelView(JobChange):

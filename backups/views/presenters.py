@@ -11,7 +11,6 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from backups.discovery import translate_errors
 from backups.models import Backup, BackupJob
-from backups.permissions import scope_of
 from backups.protection.presenters import figures_of_cluster
 from backups.services.backups import read_archive
 from backups.states import BackupStatus, JobKind
@@ -102,7 +101,7 @@ def job_rows(principal: Principal, jobs: Iterable[BackupJob]) -> list[JobRow]:
 
 
 def job_row(principal: Principal, job: BackupJob) -> JobRow:
-    allowed = principal.may(scope_of(job.job_type))
+    allowed = principal.may(job_for(job.job_type).scope)
     cancellable = job.task.state in (TaskState.PENDING, TaskState.RUNNING)
     ended_badly = job.task.state in (TaskState.FAILED, TaskState.CANCELLED)
     return JobRow(

@@ -18,12 +18,12 @@ from clusters.api.responses import (
     TaskResponse,
 )
 from clusters.models import Cluster
-from clusters.permissions import scope_of
 from vbase_console.api.operations import Operation
 from vbase_console.api.paging import Paging, page_of
 from vbase_console.api.serializers import answer
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import job_for
 
 TAG = "Tasks"
 
@@ -92,7 +92,7 @@ class TaskRequest(ClusterView):
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
         task = self.found(self.tasks_of(cluster), task_id=task_id)
-        self.require(scope_of(task.kind))
+        self.require(job_for(task.kind).scope)
         self.given()
         done = self.ask(cluster, task)
         return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))

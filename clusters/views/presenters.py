@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from clusters.admission import outlook
 from clusters.forms import ResourcesForm
 from clusters.models import Cluster
-from clusters.permissions import scope_of
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.organizations.scopes import DELETE_CLUSTER, SCALE_CLUSTER
 from vbase_console.organizations.tenancy import Principal
@@ -81,7 +80,7 @@ def task_rows(
 
 
 def task_row(principal: Principal, task: Task, cluster: Cluster | None) -> TaskRow:
-    allowed = principal.may(scope_of(task.kind))
+    allowed = principal.may(job_for(task.kind).scope)
     cancellable = task.state in (TaskState.PENDING, TaskState.RUNNING)
     ended_badly = task.state in (TaskState.FAILED, TaskState.CANCELLED)
     alive = cluster is not None and cluster.status != ServiceStatus.DELETED

@@ -15,11 +15,11 @@ from django.urls import reverse
 from clusters import services
 from clusters.filters import TaskFilter
 from clusters.models import Cluster
-from clusters.permissions import scope_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import KINDS, TaskRow, task_row, task_rows
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import job_for
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
 from vbase_console.web.views import Page, wants_fragment
@@ -112,7 +112,7 @@ class TaskChange(FormPage, TaskPage):
 
     def permit(self) -> None:
         """Cancelling and retrying need the scope of what is cancelled or tried again."""
-        self.principal.require(scope_of(self.task.kind))
+        self.principal.require(job_for(self.task.kind).scope)
 
 
 class TaskCancelView(TaskChange):

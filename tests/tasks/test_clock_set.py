@@ -76,7 +76,7 @@ def test_a_clock_that_is_set_forward_lets_one_worker_write(ask: Ask, woken: list
     other = begun(task, worker="other")
     with pytest.raises(LeaseLost):
         attempt.save_checkpoint(done=1)
-    other.remember(done=1)
+    other.save_checkpoint(done=1)
 
 
 def test_nothing_is_corrected_while_nobody_sets_the_clock(ask: Ask, woken: list[str]) -> None:

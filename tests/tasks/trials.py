@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vbase_console.organizations.scopes import ANY_MEMBER
 from vbase_console.tasks.attempts import Attempt, claim
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import Job
@@ -21,7 +22,7 @@ class Trial:
         self.settled: list[str] = []
 
     def job(self, **fields: bool) -> Job:
-        return Job(kind=KIND, run=self._run, settled=self._settled, **fields)
+        return Job(kind=KIND, scope=ANY_MEMBER, handler=self._run, settled=self._settled, **fields)
 
     def _run(self, attempt: Attempt) -> None:
         self.attempts.append(attempt.task.epoch)

@@ -21,6 +21,7 @@ from vbase_console.tasks.errors import JobCancelled, LeaseLost
 from vbase_console.tasks.leases import Lease
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.registry import Job, job_for, kinds
+from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
 REPORT_INTERVAL_SECONDS = 1.0
@@ -223,13 +224,13 @@ class Attempt:
     # -- the ends ----------------------------------------------------------------------------------
 
     def succeed(self, message: str = "Done.") -> None:
-        self._end(TaskState.SUCCEEDED, message, progress=100)
+        self._move(TaskState.SUCCEEDED, message, progress=100, finished_at=Now())
 
     def fail(self, message: str) -> None:
-        self._end(TaskState.FAILED, _storable(message))
+        self._move(TaskState.FAILED, _storable(message), finished_at=Now())
 
     def cancel(self) -> None:
-        self._end(TaskState.CANCELLED, "Cancelled.")
+        self._move(TaskState.CANCELLED, "Cancelled.", finished_at=Now())
 
     def retry_later(self, message: str) -> None:
         """Try again after a pause that doubles with every attempt, up to a minute, and is never
@@ -257,12 +258,7 @@ class Attempt:
         note(self.task, message)
         return True
 
-    def _end(self, state: TaskState, message: str, **changes: Any) -> None:
-        self._move(state, message, finished_at=Now(), settle=True, **changes)
-
-    def _move(
-        self, state: TaskState, message: str, *, settle: bool = False, **changes: Any
-    ) -> None:
+    def _move(self, state: TaskState, message: str, **changes: Any) -> None:
         with transaction.atomic():
             self.job.hold(self.task)
             moved = (
@@ -283,8 +279,9 @@ class Attempt:
             self.task.refresh_from_db()
             note(self.task, message)
             Task.objects.mark_next_ready(self.task.lock)
-            if settle:
+            if self.task.is_finished:
                 self.job.settled(self.task)
+                send_task_finished(self.task)
 
 
 def _storable(message: str) -> str:

@@ -1,59 +1,68 @@
-"""Which function does which kind of task. Apps fill it in `AppConfig.ready`; the engine knows
-only this.
-"""
+"""Registry of the kinds of tasks. Apps register their jobs in `AppConfig.ready`."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
     from vbase_console.tasks.attempts import Attempt
     from vbase_console.tasks.models import Task
 
-Run = Callable[["Attempt"], None]
-Settled = Callable[["Task"], None]
+Handler = Callable[["Attempt"], None]
+OnTask = Callable[["Task"], None]
 Retry = Callable[["Task", str], "Task"]
 
 
 def _nothing(task: Task) -> None:
-    """For kinds whose end changes nothing but the task."""
-
-
-def _nothing_to_undo(attempt: Attempt) -> None:
-    """For kinds whose failure leaves nothing that the next request does not put right."""
-
-
-def _never(task: Task) -> bool:
-    """For kinds that can be undone at any point."""
-    return False
+    """Default for kinds whose end changes no other row."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """How one kind of task is done.
+    """Functions and rules of one kind of task.
 
-    `run` does the work of one attempt and may be called again from any point. `settled` is called
-    inside the transaction that ends the task, whatever the end: what the task's end means for other
-    rows becomes true with it or not at all. `hold` is called first in every transaction that writes
-    a task and other rows: it locks those, so that everybody takes them in the same order, subject
-    before task. `undo` is called before a begun task ends FAILED or CANCELLED, and leaves nothing
-    half done; until it has succeeded the task does not end. `must_finish` says of a task that its
-    work is past the point of no return: then it is tried until it succeeds. `cancellable` is False
-    for work that can only go forward. `retry` asks anew for what a failed or cancelled task should
-    have done, by the rules of whoever knows the subject.
+    `handler`, `undo` and `must_finish` may be dotted paths: their modules are then imported by the
+    first job, not when the console starts.
     """
 
     kind: str
-    run: Run
-    settled: Settled = _nothing
-    hold: Settled = _nothing
-    undo: Run = _nothing_to_undo
-    must_finish: Callable[[Task], bool] = _never
-    cancellable: bool = True
+    scope: str
+    """Scope that a cancellation or a retry needs."""
+    handler: Handler | str
+    """Does the work of one attempt. May be called again from any point."""
+    undo: Handler | str | None = None
+    """Called before a started task ends FAILED or CANCELLED, until it succeeds; leaves nothing half
+    done.
+    """
+    must_finish: Callable[[Task], bool] | str | None = None
+    """True if the task is past its point of no return: it is then tried until it succeeds."""
+    settled: OnTask = _nothing
+    """Called in the transaction that ends the task, so that other rows change with it."""
+    hold: OnTask = _nothing
+    """Locks the other rows of a transaction before it writes the task: subject before task."""
     retry: Retry | None = None
+    """Asks again for the work of a failed or cancelled task, by the rules of its app."""
+    cancellable: bool = True
+    """False for work that can only go forward."""
     id_prefix: str = "task"
+
+    def run(self, attempt: Attempt) -> None:
+        _imported(self.handler)(attempt)
+
+    def undo_run(self, attempt: Attempt) -> None:
+        if self.undo is not None:
+            _imported(self.undo)(attempt)
+
+    def is_past_return(self, task: Task) -> bool:
+        return self.must_finish is not None and bool(_imported(self.must_finish)(task))
+
+
+def _imported(function: Callable[..., Any] | str) -> Callable[..., Any]:
+    return import_string(function) if isinstance(function, str) else function
 
 
 _jobs: dict[str, Job] = {}

@@ -22,6 +22,7 @@ from vbase_console.tasks.broker import broker
 from vbase_console.tasks.limits import require_capacity
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import TaskState
 
 _gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
@@ -182,6 +183,7 @@ def _cancel_waiting(task: Task, by: str, *, begun_too: bool) -> bool:
     note(task, task.message)
     Task.objects.mark_next_ready(task.lock)
     job_for(task.kind).settled(task)
+    send_task_finished(task)
     transaction.on_commit(lambda: wake_next(task.lock), robust=True)
     return True
 

@@ -106,7 +106,7 @@ def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
 
 def _fail(attempt: Attempt, message: str) -> None:
     """Undo and fail; from where there is no way back, go on trying to reach the end."""
-    if attempt.job.must_finish(attempt.task):
+    if attempt.job.is_past_return(attempt.task):
         attempt.retry_later(message)
     else:
         attempt.begin_undoing(message)
@@ -124,7 +124,7 @@ def _continue_undo(attempt: Attempt) -> None:
     """
     message = attempt.undoing
     try:
-        attempt.job.undo(attempt)
+        attempt.job.undo_run(attempt)
     except LeaseLost:
         raise
     except Exception as error:
