@@ -130,7 +130,7 @@ def test_times_are_in_the_readers_zone_with_utc_at_hand(
 def test_the_keyboard_alone_is_enough(alices_page: OpenPage, stepped: SteppedDriver) -> None:
     page = alices_page()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     tab_to(page, "Create the first cluster")
     page.keyboard.press("Enter")

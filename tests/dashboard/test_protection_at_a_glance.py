@@ -117,7 +117,7 @@ def test_the_most_overdue_policy_and_how_late_it_is_are_said(
     cluster: Cluster, cover: Cover, alices: Browser
 ) -> None:
     late, later = cover(), cover()
-    assert b"late, and nobody has begun it" not in alices.open("overview").content
+    assert b"late: the scheduler has not started it" not in alices.open("overview").content
     for policy, hours in ((late, 1), (later, 2)):
         at = timezone.now() - timedelta(hours=hours, minutes=5)
         BackupPolicy.objects.filter(pk=policy.pk).update(next_run_at=at)

@@ -45,7 +45,7 @@ def test_a_sign_in_beyond_the_bound_is_told_when_to_try_again(
     given = {"username": "alice@example.com", "password": PASSWORD}
     answer = client.post(address, given)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3")
-    assert b"Too many people sign in" in answer.content
+    assert b"Too many sign-ins" in answer.content
 
 
 def test_a_sign_in_beyond_the_bound_is_no_wrong_password(

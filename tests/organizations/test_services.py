@@ -14,7 +14,7 @@ from vbase_console.organizations.services import (
     create_organization,
     person,
     remove_member,
-    why_no_link,
+    invitation_obstacle,
 )
 
 
@@ -35,7 +35,7 @@ def test_it_refuses_a_name_that_cannot_stand_in_an_address(alice: User, name: st
 
 
 def test_it_refuses_a_name_that_is_taken(organization: Organization, charlie: User) -> None:
-    with pytest.raises(AlreadyExists, match="choose another"):
+    with pytest.raises(AlreadyExists, match="Choose another"):
         create_organization(name=organization.name, owner=charlie)
 
 
@@ -45,12 +45,12 @@ def test_it_refuses_a_member_twice(organization: Organization, alice: User) -> N
 
 
 def test_the_last_owner_stays_owner(ownership: Membership) -> None:
-    with pytest.raises(FailedPrecondition, match="needs an owner"):
+    with pytest.raises(FailedPrecondition, match="must have an owner"):
         change_role(ownership, role=Role.ADMIN)
 
 
 def test_the_last_owner_cannot_be_removed(ownership: Membership, bob: User) -> None:
-    with pytest.raises(FailedPrecondition, match="needs an owner"):
+    with pytest.raises(FailedPrecondition, match="must have an owner"):
         remove_member(ownership)
 
 
@@ -79,7 +79,7 @@ def test_a_person_nobody_knew_may_be_given_a_link_to_choose_a_password(
 ) -> None:
     user = person(email="new@example.com")
     add_member(organization, user=user, role=Role.VIEWER)
-    assert not why_no_link(user)
+    assert not invitation_obstacle(user)
 
 
 def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
@@ -88,7 +88,7 @@ def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
     user = person(email="new@example.com")
     add_member(organization, user=user, role=Role.ADMIN)
     add_member(Organization.objects.get(name="other"), user=user, role=Role.VIEWER)
-    assert why_no_link(user)
+    assert invitation_obstacle(user)
 
 
 @pytest.mark.parametrize("rank", ["is_staff", "is_superuser"])
@@ -97,10 +97,10 @@ def test_nobody_gets_a_link_to_an_account_of_support(organization: Organization,
     setattr(user, rank, True)
     user.save()
     add_member(organization, user=user, role=Role.VIEWER)
-    assert why_no_link(user)
+    assert invitation_obstacle(user)
 
 
 def test_nobody_gets_a_link_to_an_account_that_has_a_password(
     organization: Organization, bob: User
 ) -> None:
-    assert why_no_link(bob)
+    assert invitation_obstacle(bob)

@@ -69,7 +69,7 @@ def test_it_issues_a_key_with_chosen_scopes(organization: Organization) -> None:
     ("arguments", "message"),
     [
         (["--organization", "nobody", "--name", "ci"], "no organization 'nobody'. There is: acme"),
-        (["--organization", "acme", "--name", "ci", "--scopes", "Fly"], "Unknown: Fly"),
+        (["--organization", "acme", "--name", "ci", "--scopes", "Fly"], "Unknown scopes: Fly"),
         (["--organization", "acme", "--name", "ci", "--scopes", ","], "at least one scope"),
         (["--organization", "acme", "--name", " "], "Give the key a name"),
     ],

@@ -172,7 +172,7 @@ def test_an_unforeseen_error_is_on_record_and_rolled_back(
     alices.client.raise_request_exception = False
     answer = alices.send("cluster-stop", cluster.pk)
     assert answer.status_code == 500
-    assert b"Something went wrong here" in answer.content
+    assert b"Internal error" in answer.content
     assert AuditEntry.objects.get().outcome == "FAILED"
 
 

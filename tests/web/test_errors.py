@@ -18,13 +18,13 @@ def test_every_refusal_has_a_status() -> None:
 def test_an_address_that_leads_nowhere_says_so(client: Client) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
-    assert b"There is nothing here" in answer.content
+    assert b"Page not found" in answer.content
 
 
 def test_the_page_of_an_unforeseen_error_needs_nothing_that_may_be_broken() -> None:
     answer = server_error(RequestFactory().get("/"))
     assert answer.status_code == 500
-    assert b"Something went wrong here" in answer.content
+    assert b"Internal error" in answer.content
 
 
 @pytest.mark.django_db

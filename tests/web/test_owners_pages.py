@@ -51,9 +51,9 @@ def test_no_link_is_made_for_somebody_who_signs_in_already(alices: Browser, bob:
 
 def test_the_page_for_a_new_link_says_at_once_why_there_is_none(alices: Browser, bob: User) -> None:
     page = alices.open("membership-invite", Membership.objects.get(user=bob).pk).content.decode()
-    assert "bob@example.com has a password already" in page
+    assert "bob@example.com already has a password" in page
     assert "whoever runs this console sets one" in page
-    assert "Make a link" not in page
+    assert "Create link" not in page
 
 
 def test_whoever_was_invited_is_offered_a_new_link_and_nobody_else(
@@ -62,7 +62,7 @@ def test_whoever_was_invited_is_offered_a_new_link_and_nobody_else(
     alices.send("membership-create", email="dora@example.com", role="viewer")
     dora = Membership.objects.get(user__username="dora@example.com")
     page = alices.open("membership-list").content.decode()
-    assert page.count("New link") == 1
+    assert page.count("Create link") == 1
     assert alices.address("membership-invite", dora.pk) in page
 
 

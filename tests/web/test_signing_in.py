@@ -32,7 +32,7 @@ def test_it_takes_the_address_however_it_is_written(
 def test_it_says_so_where_the_password_is_wrong(client: Client, alice: User) -> None:
     answer = sign_in(client, "alice@example.com", "wrong")
     assert answer.status_code == 422
-    assert b"do not belong together" in answer.content
+    assert b"Wrong e-mail or password" in answer.content
 
 
 def test_it_locks_the_door_after_ten_wrong_passwords(client: Client, alice: User) -> None:
@@ -221,4 +221,4 @@ def test_the_appearance_leads_nowhere_outside(alices: Browser) -> None:
 def test_a_form_from_before_the_sign_in_says_what_to_do(alice: User) -> None:
     answer = sign_in(Client(enforce_csrf_checks=True), "alice@example.com")
     assert answer.status_code == 403
-    assert b"older than your sign-in" in answer.content
+    assert b"This form has expired" in answer.content

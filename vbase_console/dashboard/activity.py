@@ -1,5 +1,6 @@
-"""Who did what: the audit rows of one organization, each with a way to what it is about. History
-keeps that as text, so it may lead to rows of any app, and to none that is gone.
+"""Activity page: audit entries of one organization with links to their objects.
+
+Audit entries store object ids as text, so links are resolved for objects that still exist.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.web.lists import ListPage
 
-LISTS = {
+LIST_OF_ACTION = {
     "AddMember": "membership-list",
     "InviteMember": "membership-list",
     "ChangeRole": "membership-list",
     "IssueApiKey": "api-key-list",
     "RevokeApiKey": "api-key-list",
 }
-"""Action → the list of the owners' in which its object can be looked for."""
+"""Action → list page, for owners, that contains its object."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ActivityRow:
     entry: AuditEntry
     object_address: str
-    """Empty where there is no page, or none any more."""
+    """Empty if the object has no page or no longer exists."""
     detail_address: str
-    """Of the operation that was accepted."""
+    """Page of the accepted task."""
 
 
 class ActivityListView(ListPage):
@@ -55,31 +56,33 @@ class ActivityListView(ListPage):
         return AuditEntry.objects.visible_to(self.principal)
 
     def shown(self, rows: Rows[Any]) -> dict[str, Any]:
-        return {"lines": lines_of(self.principal, list(rows))}
+        return {"activity": activity_rows(self.principal, list(rows))}
 
 
-def lines_of(principal: Principal, entries: list[AuditEntry]) -> list[ActivityRow]:
-    """With as many queries for many entries as for few."""
-    said = {text for entry in entries for text in (entry.object_id, entry.detail)}
-    by_id, of_backup = dict(_by_id(principal, said)), dict(_backups(principal, said))
+def activity_rows(principal: Principal, entries: list[AuditEntry]) -> list[ActivityRow]:
+    """Return one row per entry. The number of queries does not depend on the number of entries."""
+    texts = {text for entry in entries for text in (entry.object_id, entry.detail)}
+    addresses_by_id = dict(_addresses_by_id(principal, texts))
+    addresses_of_backups = dict(_addresses_of_backups(principal, texts))
 
     def address(entry: AuditEntry) -> str:
-        named = entry.object_id
-        if entry.action in LISTS:
-            return _in_list(principal, LISTS[entry.action], named)
-        return by_id.get(named) or (of_backup.get(named, "") if "Backup" in entry.action else "")
+        if entry.action in LIST_OF_ACTION:
+            return _address_in_list(principal, LIST_OF_ACTION[entry.action], entry.object_id)
+        if entry.object_id in addresses_by_id:
+            return addresses_by_id[entry.object_id]
+        return addresses_of_backups.get(entry.object_id, "") if "Backup" in entry.action else ""
 
     return [
         ActivityRow(
             entry=entry,
             object_address=address(entry),
-            detail_address=by_id.get(entry.detail, ""),
+            detail_address=addresses_by_id.get(entry.detail, ""),
         )
         for entry in entries
     ]
 
 
-def _by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _addresses_by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     organization = principal.organization_name
     clusters = Cluster.objects.visible_to(principal)
     clusters = clusters.filter(Q(cluster_id__in=texts) | Q(service_id__in=texts))
@@ -96,13 +99,13 @@ def _by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, st
         yield policy_id, reverse("policy-detail", args=[organization, policy_id])
 
 
-def _backups(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _addresses_of_backups(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     backups = Backup.objects.present().visible_to(principal).filter(name__in=texts)
     for name in backups.values_list("name", flat=True):
         yield name, reverse("backup-detail", args=[principal.organization_name, name])
 
 
-def _in_list(principal: Principal, name: str, text: str) -> str:
+def _address_in_list(principal: Principal, name: str, text: str) -> str:
     if not principal.may(MANAGE_ORGANIZATION):
         return ""
     return f"{reverse(name, args=[principal.organization_name])}?{urlencode({'q': text})}"

@@ -1,6 +1,4 @@
-"""A cluster together with its backups: clusters know nothing of these, so the pages that show both
-stand above both.
-"""
+"""Cluster pages that also show backups and policies, which the clusters app does not know."""
 
 from __future__ import annotations
 
@@ -18,29 +16,27 @@ MAX_NAMES = 10
 
 class ClusterDetailView(detail.ClusterDetailView):
     def context(self) -> dict[str, Any]:
-        return super().context() | self.backups()
-
-    def backups(self) -> dict[str, Any]:
-        if not is_registered() or not self.principal.may(LIST_BACKUPS):
-            return {}
-        return newest_of(self.principal, self.cluster)
+        context = super().context()
+        if is_registered() and self.principal.may(LIST_BACKUPS):
+            context |= newest_of(self.principal, self.cluster)
+        return context
 
 
 class ClusterProgressView(ClusterDetailView, detail.ClusterProgressView):
-    """What the cluster's page polls."""
+    """Fragment that the cluster page polls."""
 
 
 class ClusterTokenView(ClusterDetailView, detail.ClusterTokenView):
-    """The cluster's page with its token."""
+    """Cluster page with the token."""
 
 
 class ClusterDeleteView(actions.ClusterDeleteView):
     def context(self) -> dict[str, Any]:
-        kept = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
-        more = max(0, kept.count() - MAX_NAMES)
+        backups = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
+        more = max(0, backups.count() - MAX_NAMES)
         policies = BackupPolicy.objects.visible_to(self.principal).filter(cluster=self.cluster)
         return super().context() | {
-            "kept": kept[:MAX_NAMES],
+            "kept": backups[:MAX_NAMES],
             "more_kept": more,
             "paused": policies.filter(is_active=True).count(),
         }

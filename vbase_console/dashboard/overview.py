@@ -1,9 +1,8 @@
-"""An organization at a glance: clusters by status, what runs, what failed, what is protected."""
+"""Overview of an organization: clusters by status, tasks, failures and protection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q
@@ -27,7 +26,7 @@ MAX_CLUSTERS = 5
 
 
 class OverviewView(Page):
-    """The page, and for htmx the part of it that changes."""
+    """Overview page, and its live fragment for htmx."""
 
     scopes = {"GET": LIST_SERVICES}
     template_name = "dashboard/overview.html"
@@ -55,9 +54,9 @@ class OverviewView(Page):
         }
 
     def statuses(self) -> list[tuple[str, int]]:
-        """How many clusters there are of each status, those that nobody must look at last."""
-        living = Cluster.objects.alive().visible_to(self.principal).order_by()
-        counted = dict(living.values_list("status").annotate(Count("pk")))
+        """Return the number of clusters per status, in the order of `ServiceStatus`."""
+        clusters = Cluster.objects.alive().visible_to(self.principal).order_by()
+        counted = dict(clusters.values_list("status").annotate(Count("pk")))
         return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
 
     def active(self) -> list[Task]:
@@ -66,38 +65,35 @@ class OverviewView(Page):
 
     def failed(self) -> list[Task]:
         failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
-        left = failed.filter(~was_retried("task_id"))
-        return list(left.visible_to(self.principal)[:MAX_ROWS])
+        unresolved = failed.filter(~was_retried("task_id"))
+        return list(unresolved.visible_to(self.principal)[:MAX_ROWS])
 
     def failed_jobs(self) -> list[JobRow]:
-        """A run that found nothing to back up was skipped: its policy says so."""
+        """Return unresolved failed jobs. Skipped policy runs are on the policy page."""
         failed = jobs_of(self.principal).filter(task__state=TaskState.FAILED)
-        left = failed.filter(~was_retried("task__task_id"))
+        unresolved = failed.filter(~was_retried("task__task_id"))
         not_skipped = Q(policy_run=None) | Q(policy_run__skip_reason="")
-        return job_rows(self.principal, left.filter(not_skipped)[:MAX_ROWS])
+        return job_rows(self.principal, unresolved.filter(not_skipped)[:MAX_ROWS])
 
     def protection(self) -> dict[str, Any]:
         if not is_registered():
             return {}
-        shown = covers(self.principal, MAX_CLUSTERS + 1)
+        coverages = covers(self.principal, MAX_CLUSTERS + 1)
         return at_a_glance(self.principal) | {
             "guarded": True,
-            "covers": shown[:MAX_CLUSTERS],
-            "more_covers": len(shown) > MAX_CLUSTERS,
+            "covers": coverages[:MAX_CLUSTERS],
+            "more_covers": len(coverages) > MAX_CLUSTERS,
         }
 
 
 def _lists_of(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[str, str]]:
-    """Where all of them are listed: tasks and jobs have a list each."""
+    """Return the list pages of failed tasks and jobs that are not empty."""
     lists = [("task-list", "All failed tasks", tasks), ("job-list", "All failed jobs", jobs)]
     return [(address, title) for address, title, failed in lists if failed]
 
 
 def _latest(tasks: Sequence[TaskRow], jobs: Sequence[JobRow]) -> list[TaskRow | JobRow]:
-    """What failed last, whatever it was about."""
-    both: list[TaskRow | JobRow] = [*tasks, *jobs]
-    return sorted(both, key=_ended, reverse=True)[:MAX_ROWS]
-
-
-def _ended(row: TaskRow | JobRow) -> datetime:
-    return row.task.finished_at or timezone.now()
+    now = timezone.now()
+    rows: list[TaskRow | JobRow] = [*tasks, *jobs]
+    rows.sort(key=lambda row: row.task.finished_at or now, reverse=True)
+    return rows[:MAX_ROWS]

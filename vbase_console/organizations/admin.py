@@ -26,13 +26,13 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "organization"]
     list_filter = ["role"]
     search_fields = ["user__username", "organization__name", "^organization__id"]
-    search_help_text = "Sign-in address, organization name or id"
+    search_help_text = "E-mail, organization name or id"
     fields = ["user", "organization", "role", "created_at"]
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Fields are named one by one: the hash is not among them."""
+    """API keys. The fields are listed explicitly, so that the hash is not shown."""
 
     list_display = ["prefix", "name", "organization", "revoked", "expiry_date", "last_used_at"]
     list_select_related = ["organization"]

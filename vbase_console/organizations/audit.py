@@ -1,4 +1,4 @@
-"""One append-only row per mutating call; every door writes here."""
+"""Write audit entries: one append-only row per mutating call, for every interface."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.db import models
 from vbase_console.organizations.models import AuditEntry, Membership, Outcome
 
 COMMAND = "manage.py"
-"""Who it was, as far as a command on the machine can tell."""
+"""Principal of console commands, because the console does not know which person ran them."""
 
 
 class Interface(models.TextChoices):
     API = "API", "API"
-    PAGES = "PAGES", "Pages"
+    PAGES = "PAGES", "Web"
     ADMIN = "ADMIN", "Admin"
     COMMAND = "COMMAND", "Console command"
 
@@ -52,7 +52,7 @@ def record_of_person(
     outcome: Outcome = Outcome.ACCEPTED,
     detail: str = "",
 ) -> None:
-    """What somebody did about their own account; each organization that trusts it learns of it."""
+    """Record an action of users on their own account, in each organization they belong to."""
     for organization_id in organizations_of(user.get_username()):
         record(
             organization_id=organization_id,
@@ -81,5 +81,5 @@ def record_command(
 
 
 def organizations_of(username: str) -> list[uuid.UUID]:
-    mine = Membership.objects.filter(user__username=username).order_by("organization")
-    return list(mine.values_list("organization", flat=True))
+    memberships = Membership.objects.filter(user__username=username).order_by("organization")
+    return list(memberships.values_list("organization", flat=True))

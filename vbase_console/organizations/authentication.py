@@ -1,4 +1,4 @@
-"""From a credential to a principal: what both doors call."""
+"""Resolve a credential (API key or session) to a principal."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from vbase_console.organizations.scopes import SCOPES_OF_ROLE
 from vbase_console.organizations.tenancy import Principal, is_storable, only_row
 
 LAST_USED_RESOLUTION = timedelta(minutes=10)
-"""`last_used_at` is written at most this often: reading must not turn into writing."""
+"""Minimum age of `last_used_at` before an update, so that not every request writes a row."""
 
 
 def principal_of_key(text: str) -> Principal:
-    """The principal behind an API key; `Unauthenticated` for one that is wrong, revoked or
-    expired.
-    """
+    """Raises Unauthenticated if the key is wrong, revoked or expired."""
     prefix, _, _ = text.partition(".")
     keys = ApiKey.objects.filter(prefix=prefix, revoked=False)
     key = only_row(keys) if is_storable(prefix) else None
     if key is None or key.has_expired or not key.is_valid(text):
-        raise Unauthenticated("The API key is wrong, revoked or expired; send a valid one.")
-    _touch(key)
+        raise Unauthenticated("The API key is wrong, revoked or expired. Send a valid key.")
+    now = timezone.now()
+    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_RESOLUTION:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return Principal(
         organization_id=key.organization_id,
         label=f"key:{key.name}",
@@ -36,15 +36,13 @@ def principal_of_key(text: str) -> Principal:
 
 
 def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: str) -> Principal:
-    """The signed-in person acting for the named organization; `NotFound` for whoever is no
-    member of it.
-    """
+    """Raises NotFound if the user is not a member of the organization."""
     membership = None
     if user.is_authenticated and is_storable(organization):
         memberships = Membership.objects.select_related("organization")
         membership = only_row(memberships.filter(user=user.pk, organization__name=organization))
     if membership is None:
-        raise NotFound("There is no such organization here.")
+        raise NotFound("Organization not found.")
     return Principal(
         organization_id=membership.organization_id,
         organization_name=membership.organization.name,
@@ -52,9 +50,3 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
         scopes=SCOPES_OF_ROLE[membership.role],
         user_id=user.pk,
     )
-
-
-def _touch(key: ApiKey) -> None:
-    now = timezone.now()
-    if key.last_used_at is None or abs(now - key.last_used_at) > LAST_USED_RESOLUTION:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -15,17 +15,19 @@ from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
 class ActivityFilter(FilterForm):
-    q = forms.CharField(label="Who or what", required=False, max_length=200)
+    q = forms.CharField(label="User, key, action or object", required=False, max_length=200)
     outcome = forms.ChoiceField(choices=[*ANY_CHOICE, *Outcome.choices], required=False)
-    interface = forms.ChoiceField(choices=[*ANY_CHOICE, *Interface.choices], required=False)
+    interface = forms.ChoiceField(
+        label="Source", choices=[*ANY_CHOICE, *Interface.choices], required=False
+    )
 
     SEARCHED = ("principal__icontains", "action__icontains", "object_id__icontains")
     SORTS = ("at", "principal", "action", "outcome", "interface")
     FIRST = "-at"
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        wanted = {name: self.given[name] for name in ("outcome", "interface") if name in self.given}
-        return rows.filter(**wanted)
+        names = self.given.keys() & {"outcome", "interface"}
+        return rows.filter(**{name: self.given[name] for name in names})
 
 
 class MembershipFilter(FilterForm):
@@ -46,9 +48,9 @@ class MembershipFilter(FilterForm):
 
 
 class ApiKeyFilter(FilterForm):
-    q = forms.CharField(label="Name or beginning", required=False, max_length=50)
+    q = forms.CharField(label="Name or prefix", required=False, max_length=50)
     state = forms.ChoiceField(
-        choices=[*ANY_CHOICE, ("open", "Opens"), ("expired", "Expired"), ("revoked", "Revoked")],
+        choices=[*ANY_CHOICE, ("open", "Active"), ("expired", "Expired"), ("revoked", "Revoked")],
         required=False,
     )
 
@@ -59,18 +61,16 @@ class ApiKeyFilter(FilterForm):
     ABSENT_LAST = frozenset({"last_used_at", "expiry_date"})
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        over = Q(expiry_date__lte=timezone.now())
-        wanted = {
-            "open": Q(revoked=False) & ~over,
-            "expired": Q(revoked=False) & over,
+        expired = Q(expiry_date__lte=timezone.now())
+        conditions = {
+            "open": Q(revoked=False) & ~expired,
+            "expired": Q(revoked=False) & expired,
             "revoked": Q(revoked=True),
         }
-        return rows.filter(wanted[self.given["state"]]) if "state" in self.given else rows
+        return rows.filter(conditions[self.given["state"]]) if "state" in self.given else rows
 
 
 class OrganizationFilter(FilterForm):
-    """Of the memberships of one person."""
-
     q = forms.CharField(label="Name", required=False, max_length=63)
 
     SEARCHED = ("organization__name__icontains",)

@@ -9,12 +9,12 @@ from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
 
 class SignInForm(AuthenticationForm):
-    """People are known by their e-mail address, however they write it."""
+    """Sign-in by e-mail address, regardless of upper and lower case."""
 
     error_messages = {
-        "invalid_login": "This address and password do not belong together. Check both; after "
-        "ten failed attempts, sign-in is locked for 15 minutes.",
-        "inactive": "This account is switched off; ask whoever runs this console.",
+        "invalid_login": "Wrong e-mail or password. After 10 failed attempts, sign-in is locked "
+        "for 15 minutes.",
+        "inactive": "This account is disabled. Contact the operator of this console.",
     }
     username = forms.EmailField(
         label="E-mail",
@@ -36,15 +36,15 @@ class RoleForm(forms.Form):
 
 
 class ApiKeyForm(forms.Form):
-    name = forms.CharField(max_length=50, help_text="What uses the key, for example “ci”.")
+    name = forms.CharField(max_length=50, help_text="What the key is for, e.g. “ci”.")
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in ALL_SCOPES], widget=forms.CheckboxSelectMultiple
     )
     expires_at = forms.DateField(
-        label="Last day",
+        label="Expiry date",
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="The key works until the end of this day (UTC). Empty: until it is revoked.",
+        help_text="Last day (UTC) on which the key is valid. Leave blank for a key without expiry.",
     )
 
     def clean_expires_at(self) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Locks that wrong passwords close: one for a person from an address, one for the address."""
+"""Sign-in lockout after wrong passwords, per user and client address and per client address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 
 class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]
-    """django-axes with a second limit, over all accounts that an address tried."""
+    """django-axes with a second limit: failures of one client address over all accounts."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
         return locked_until(request, credentials) is not None
@@ -22,9 +22,9 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]
 def locked_until(
     request: HttpRequest, credentials: dict[str, Any] | None = None
 ) -> datetime | None:
-    """Return when this address may try this account again, or None if it may now."""
+    """Return the end of the lockout of this client address and user, or None if not locked."""
     username = (credentials or {}).get("username")
-    of_address = list(
+    by_address = list(
         AccessAttempt.objects.filter(
             ip_address=request.axes_ip_address,  # type: ignore[attr-defined]
             attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME,
@@ -32,17 +32,17 @@ def locked_until(
         .only("username", "failures_since_start", "attempt_time")
         .order_by("attempt_time")
     )
-    of_person = [attempt for attempt in of_address if attempt.username == username]
+    by_user = [attempt for attempt in by_address if attempt.username == username]
     ends = [
-        _end_of_lock(of_person, settings.AXES_FAILURE_LIMIT),
-        _end_of_lock(of_address, settings.SIGN_IN_FAILURES_PER_ADDRESS),
+        _end_of_lock(by_user, settings.AXES_FAILURE_LIMIT),
+        _end_of_lock(by_address, settings.SIGN_IN_FAILURES_PER_ADDRESS),
     ]
     return max((end for end in ends if end is not None), default=None)
 
 
 def _end_of_lock(attempts: list[AccessAttempt], limit: int) -> datetime | None:
-    """Failures are forgotten account by account, the oldest first, until fewer than `limit` are
-    left.
+    """Return the time at which enough attempts have expired, oldest account first, to leave fewer
+    than `limit` failures.
     """
     failures = sum(attempt.failures_since_start for attempt in attempts)
     end = None

@@ -18,7 +18,7 @@ NAME = RegexValidator(
 
 
 class Organization(models.Model):
-    """Who owns clusters and backups. The name stands in page addresses, the id on the wire."""
+    """Tenant that owns clusters and backups. Pages use the name in addresses, the API the id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=63, unique=True, validators=[NAME])
@@ -57,8 +57,8 @@ class Membership(models.Model):
 
 
 class ApiKeyManager(BaseAPIKeyManager.from_queryset(TenantQuerySet)):  # type: ignore[misc]
-    """Keys are named by their prefix, which is no secret; the library's own primary key would
-    carry the hash.
+    """Use the public prefix as primary key, because the library's own primary key contains the
+    hash.
     """
 
     def assign_key(self, obj: AbstractAPIKey) -> str:
@@ -68,9 +68,7 @@ class ApiKeyManager(BaseAPIKeyManager.from_queryset(TenantQuerySet)):  # type: i
 
 
 class ApiKey(AbstractAPIKey):
-    """A key of one organization: stored as a hash, shown once, with scopes and perhaps an
-    expiry.
-    """
+    """API key of one organization, stored as a hash. The key itself is shown once."""
 
     organization = models.ForeignKey(
         Organization, on_delete=models.CASCADE, related_name="api_keys"
@@ -93,10 +91,9 @@ class Outcome(models.TextChoices):
 
 
 class AuditEntry(models.Model):
-    """One mutating call: who, what, on which object, from where, outcome. Rows are added, never
-    changed or removed.
+    """One mutating call. Rows are append-only; triggers reject updates and deletes.
 
-    Who and what are kept as text, so that history outlives members, keys and clusters.
+    Principal and object are stored as text, so that entries outlive members, keys and clusters.
     """
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
@@ -106,10 +103,10 @@ class AuditEntry(models.Model):
     object_id = models.CharField(max_length=200, blank=True)
     source = models.GenericIPAddressField(null=True)
     interface = models.CharField(max_length=8)
-    """API, PAGES or ADMIN."""
+    """Value of `audit.Interface`."""
     outcome = models.CharField(max_length=16, choices=Outcome.choices)
     detail = models.CharField(max_length=500, blank=True)
-    """The error's code and message, or the operation id of what was accepted."""
+    """Operation id of an accepted call, or code and message of the error."""
 
     objects = TenantQuerySet.as_manager()
 

@@ -11,14 +11,14 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from vbase_console.core.errors import ResourceExhausted
 
 MAX_WAITING = 3
-"""Threads of a process that hash or wait for it; with eight threads five stay free."""
+"""Threads per process that hash or wait for the hash lock. Five of eight threads stay free."""
 WAIT_SECONDS = 3.0
-BUSY = "Too many people sign in at the moment. Try again in a few seconds."
+BUSY = "Too many sign-ins at the moment. Try again in a few seconds."
 RETRY_AFTER_SECONDS = 3
 
 
 class HashingSlots:
-    """One hash at a time per process, and few that wait for it."""
+    """Limit of one password hash at a time per process, with a short queue."""
 
     def __init__(self) -> None:
         self._admitted = threading.BoundedSemaphore(MAX_WAITING)

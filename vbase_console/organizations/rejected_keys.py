@@ -1,7 +1,7 @@
 """Count rejected API keys per client address, and log their number once per interval.
 
-Each web process counts for itself, so that a client without a key causes no write: with several
-processes the limit is reached after as many times more keys. A valid key is never counted.
+Each web process counts in memory, so that a client without a key causes no database write. With
+several processes the effective limit is multiplied by their number. Valid keys are not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
-"""Of one interval, to bound memory. Keys from further addresses are counted in the sum alone."""
+"""Addresses counted per interval, to bound memory. Further addresses only add to the total."""
 LOGGED_ADDRESSES = 5
 
 StartTimer = Callable[[float, Callable[[], None]], None]
@@ -30,7 +30,7 @@ def start_timer(seconds: float, function: Callable[[], None]) -> None:
 
 
 class RejectedKeys:
-    """The rejected keys of one interval. It begins with the first one and ends by a timer."""
+    """Rejected keys of one interval. The first rejected key starts it, a timer ends it."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, timer: StartTimer = start_timer
@@ -38,37 +38,37 @@ class RejectedKeys:
         self._clock, self._timer = clock, timer
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
-        self._sum = 0
+        self._total = 0
         self._ends_at = 0.0
 
     def add(self, address: str | None) -> float | None:
-        """Count one. Returns the seconds to wait if the address has exceeded its limit."""
+        """Count a rejected key. Returns the seconds to wait if the address exceeded its limit."""
         limit, name = settings.WRONG_KEYS_PER_MINUTE, address or "unknown address"
         with self._lock:
-            if not self._sum:
+            if not self._total:
                 self._ends_at = self._clock() + INTERVAL_SECONDS
                 self._timer(INTERVAL_SECONDS, self.end_interval)
-            self._sum += 1
+            self._total += 1
             if name not in self._counts and len(self._counts) >= MAX_ADDRESSES:
                 return None
             count = self._counts[name] = self._counts.get(name, 0) + 1
-            left = max(self._ends_at - self._clock(), 1.0)
+            seconds_left = max(self._ends_at - self._clock(), 1.0)
         if count == limit + 1:
             logger.warning("%s: more than %s wrong API keys, answering 429", name, limit)
-        return left if count > limit else None
+        return seconds_left if count > limit else None
 
     def end_interval(self) -> None:
-        """Log the number of keys with the addresses that sent most, and begin anew."""
+        """Log the number of rejected keys and the most frequent addresses, then reset."""
         with self._lock:
-            total, counts = self._sum, self._counts
-            self._sum, self._counts = 0, {}
-        most = sorted(counts.items(), key=lambda pair: -pair[1])[:LOGGED_ADDRESSES]
+            total, counts = self._total, self._counts
+            self._total, self._counts = 0, {}
+        most_frequent = sorted(counts.items(), key=lambda pair: -pair[1])[:LOGGED_ADDRESSES]
         logger.warning(
             "wrong API keys: %s in %.0f s from %s addresses, most from %s",
             total,
             INTERVAL_SECONDS,
             len(counts),
-            ", ".join(f"{address} ({count})" for address, count in most),
+            ", ".join(f"{address} ({count})" for address, count in most_frequent),
         )
 
 

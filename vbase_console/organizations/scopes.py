@@ -1,4 +1,4 @@
-"""Scopes and roles as data. The names are the public ones of the documented API."""
+"""Scopes and roles as data. Scope names are the operation names of the public API."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ ALL_SCOPES = (
 READING = frozenset({GET_CLUSTER, LIST_SERVICES, GET_SERVICE, LIST_BACKUPS})
 
 ANY_MEMBER = "any"
-"""What every member and every key may do; not a scope that a key can carry."""
+"""Permission of every member and every key. Not a scope of API keys."""
 MANAGE_ORGANIZATION = "ManageOrganization"
-"""Members and keys: what owners may do, on the pages only; not a scope that a key can carry."""
+"""Permission of owners to manage members and keys on the pages. Not a scope of API keys."""
 
 
 class Role(models.TextChoices):
-    VIEWER = "viewer", "Viewer: sees everything but how to connect"
-    OPERATOR = "operator", "Operator: everything but deleting"
-    ADMIN = "admin", "Admin: everything with clusters and backups"
-    OWNER = "owner", "Owner: admin, and members and keys"
+    VIEWER = "viewer", "Viewer: read-only, no connection details"
+    OPERATOR = "operator", "Operator: all operations except deletion"
+    ADMIN = "admin", "Admin: all operations on clusters and backups"
+    OWNER = "owner", "Owner: Admin plus members and API keys"
 
 
 SCOPES_OF_ROLE: dict[str, frozenset[str]] = {
@@ -59,5 +59,5 @@ SCOPES_OF_ROLE: dict[str, frozenset[str]] = {
 
 
 def roles_with(scope: str) -> list[str]:
-    """From the one that may the least on; as one speaks of them."""
+    """Return the plural names of the roles with this scope, least privileged first."""
     return [f"{role.value}s" for role in Role if scope in SCOPES_OF_ROLE[role]]

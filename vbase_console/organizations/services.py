@@ -1,4 +1,4 @@
-"""What can be done with organizations, members and keys; one domain sentence each."""
+"""Create organizations, manage members, issue and revoke API keys."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vbase_console.core.errors import AlreadyExists, FailedPrecondition, Invalid
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
-RESET_HINT = "whoever runs this console sets one on its machine, with 'manage.py changepassword'."
-"""How anybody gets a password who may have no link."""
+RESET_HINT = "ask the operator of this console to set a new one with 'manage.py changepassword'."
+"""Remedy for accounts that cannot get an invitation link."""
 
 
 @transaction.atomic
@@ -26,15 +26,15 @@ def create_organization(*, name: str, owner: User) -> Organization:
         organization.full_clean(validate_unique=False)
     except ValidationError as error:
         raise InvalidArgument(field_errors={"name": error.message_dict["name"]}) from error
-    _insert(organization, f"An organization named '{name}' exists already; choose another name.")
+    _insert_unique(
+        organization, f"An organization named '{name}' already exists. Choose another name."
+    )
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
     return organization
 
 
 def person(*, email: str, password: str | None = None) -> User:
-    """The person who signs in with this address; made without a usable password where there is
-    none yet.
-    """
+    """Get or create the user with this e-mail. `password` is set for a new user only."""
     address = email.strip().lower()
     user, created = get_user_model().objects.get_or_create(
         username=address, defaults={"email": address}
@@ -48,14 +48,14 @@ def person(*, email: str, password: str | None = None) -> User:
 @transaction.atomic
 def add_member(organization: Organization, *, user: User, role: str) -> Membership:
     membership = Membership(organization=organization, user=user, role=Role(role))
-    _insert(membership, f"{user} is a member already; change the role instead.")
+    _insert_unique(membership, f"{user} is already a member. Change the role instead.")
     return membership
 
 
 @transaction.atomic
 def change_role(membership: Membership, *, role: str) -> Membership:
-    """The last owner stays owner: an organization without one could never be managed again."""
-    _keep_an_owner(membership, role)
+    """Raises FailedPrecondition for the last owner, because only owners can assign owners."""
+    _ensure_owner_remains(membership, role)
     membership.role = Role(role)
     membership.save(update_fields=["role"])
     return membership
@@ -63,23 +63,23 @@ def change_role(membership: Membership, *, role: str) -> Membership:
 
 @transaction.atomic
 def remove_member(membership: Membership) -> None:
-    _keep_an_owner(membership, None)
+    _ensure_owner_remains(membership, None)
     membership.delete()
 
 
-def why_no_link(user: User) -> str:
-    """Why an owner who added this person may not hand them a link that sets the password; empty
-    where nothing speaks against it.
+def invitation_obstacle(user: User) -> str:
+    """Return the reason why an owner cannot create an invitation link for this user, or "".
 
-    Never for support staff, nor for whoever another organization added, too: with the password
-    comes everything that the account may do there.
+    Support staff and members of several organizations get no link, because the password also
+    gives access outside the owner's organization.
     """
     if user.has_usable_password():
-        return (
-            f"{user} has a password already, and no link replaces it. If it is lost, {RESET_HINT}"
-        )
+        return f"{user} already has a password. If it is lost, {RESET_HINT}"
     if user.is_staff or user.is_superuser or Membership.objects.filter(user=user).count() > 1:
-        return f"{user} acts for others, too, and no link of yours opens that account; {RESET_HINT}"
+        return (
+            f"{user} also has access outside this organization, so you cannot create a link. "
+            f"For a password, {RESET_HINT}"
+        )
     return ""
 
 
@@ -92,13 +92,13 @@ def issue_api_key(
     expires_at: datetime | None = None,
     created_by: str = "",
 ) -> tuple[ApiKey, str]:
-    """The row and the key itself, which is nowhere kept and cannot be shown again."""
-    chosen = list(dict.fromkeys(scopes))
-    _check_key(name, chosen, expires_at)
+    """Return the row and the key itself, which is not stored and cannot be shown again."""
+    unique_scopes = list(dict.fromkeys(scopes))
+    _validate_api_key(name, unique_scopes, expires_at)
     key, text = ApiKey.objects.create_key(
         organization=organization,
         name=name,
-        scopes=chosen,
+        scopes=unique_scopes,
         expiry_date=expires_at,
         created_by=created_by,
     )
@@ -112,32 +112,34 @@ def revoke_api_key(key: ApiKey) -> ApiKey:
     return key
 
 
-def _check_key(name: str, scopes: list[str], expires_at: datetime | None) -> None:
+def _validate_api_key(name: str, scopes: list[str], expires_at: datetime | None) -> None:
     errors: dict[str, list[str]] = {}
     unknown = sorted(set(scopes) - set(ALL_SCOPES))
     if not name.strip() or len(name) > 50:
-        errors["name"] = ["Give the key a name of 1 to 50 characters."]
+        errors["name"] = ["Use a name of 1 to 50 characters."]
     if unknown:
-        errors["scopes"] = [f"Unknown: {', '.join(unknown)}. There are: {', '.join(ALL_SCOPES)}."]
+        errors["scopes"] = [
+            f"Unknown scopes: {', '.join(unknown)}. Available: {', '.join(ALL_SCOPES)}."
+        ]
     elif not scopes:
         errors["scopes"] = ["Choose at least one scope."]
     if expires_at is not None and expires_at <= timezone.now():
-        errors["expires_at"] = ["The expiry must lie in the future."]
+        errors["expires_at"] = ["Choose a time in the future."]
     if errors:
         raise InvalidArgument(field_errors=errors)
 
 
-def _keep_an_owner(membership: Membership, role: str | None) -> None:
-    others = Membership.objects.select_for_update().filter(
+def _ensure_owner_remains(membership: Membership, new_role: str | None) -> None:
+    owners = Membership.objects.select_for_update().filter(
         organization_id=membership.organization_id, role=Role.OWNER
     )
-    if role != Role.OWNER and not [row for row in others if row.pk != membership.pk]:
-        raise FailedPrecondition("An organization needs an owner; make somebody else owner first.")
+    if new_role != Role.OWNER and not [owner for owner in owners if owner.pk != membership.pk]:
+        raise FailedPrecondition("An organization must have an owner. Assign another owner first.")
 
 
-def _insert(row: Organization | Membership, taken: str) -> None:
+def _insert_unique(row: Organization | Membership, message: str) -> None:
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError as error:
-        raise AlreadyExists(taken) from error
+        raise AlreadyExists(message) from error

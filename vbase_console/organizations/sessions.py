@@ -1,4 +1,4 @@
-"""Who came in and who left, by whichever interface: Django announces it, and history keeps it."""
+"""Write an audit entry for every sign-in and sign-out, from Django's auth signals."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from vbase_console.organizations.audit import Interface, record_of_person
 
 
 def listen() -> None:
-    user_logged_in.connect(_signed_in)
-    user_logged_out.connect(_signed_out)
+    user_logged_in.connect(_record_sign_in)
+    user_logged_out.connect(_record_sign_out)
 
 
-def _signed_in(sender: object, request: HttpRequest, user: User, **more: object) -> None:
+def _record_sign_in(sender: object, request: HttpRequest, user: User, **kwargs: object) -> None:
     _record("SignIn", request, user)
 
 
-def _signed_out(sender: object, request: HttpRequest, user: User | None, **more: object) -> None:
+def _record_sign_out(
+    sender: object, request: HttpRequest, user: User | None, **kwargs: object
+) -> None:
     if user is not None:
         _record("SignOut", request, user)
 
 
 def _record(action: str, request: HttpRequest, user: User) -> None:
-    """A session that a shell made by hand is nobody's call: it comes with no method."""
-    if request.method is not None:
-        at_admin = request.path.startswith(reverse("admin:index"))
-        interface = Interface.ADMIN if at_admin else Interface.PAGES
+    if request.method is not None:  # test clients and shells sign in with a request without method
+        is_admin = request.path.startswith(reverse("admin:index"))
+        interface = Interface.ADMIN if is_admin else Interface.PAGES
         record_of_person(user, action=action, source=source_of(request), interface=interface)

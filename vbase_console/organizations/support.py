@@ -1,4 +1,4 @@
-"""Support staff in history: how they are named there, and how what they did is kept."""
+"""Audit entries of support staff, with `support:<user>` as principal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vbase_console.organizations.models import Outcome
 
 
 def support_label(request: HttpRequest) -> str:
-    """So that a tenant can tell them from members."""
+    """Return a principal name that tenants can distinguish from their members."""
     return f"support:{request.user.get_username()}"
 
 

@@ -1,4 +1,4 @@
-"""Sessions that have ended, and who signed in long ago."""
+"""Sweep that deletes expired sessions and old sign-in log entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vbase_console.core import batch_delete
 
 @shared_task(name="vbase.sweep.sign_ins")
 def sweep_sign_ins() -> int:
-    """Answers how many rows went."""
+    """Return the number of deleted rows."""
     now = timezone.now()
     oldest = now - timedelta(days=settings.SIGN_IN_HISTORY_DAYS)
     return batch_delete.remove(Session.objects.filter(expire_date__lt=now)) + batch_delete.remove(

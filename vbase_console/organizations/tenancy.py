@@ -1,4 +1,4 @@
-"""The one rule of visibility, and who it is asked for."""
+"""Principals and the rule which rows they may see."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A person or an API key, acting for one organization."""
+    """User or API key that acts for one organization."""
 
     organization_id: uuid.UUID
     label: str
-    """How history names it: a person's e-mail address, or `key:` and the key's name."""
+    """Name in audit entries: the e-mail of a user, or `key:` and the name of the key."""
     scopes: frozenset[str]
     organization_name: str = ""
-    """As addresses of pages name it. A key sees no page, and its calls would pay for the join."""
+    """Name in page addresses. Empty for keys, which open no pages, to save a join."""
     user_id: int | None = None
     key_id: str | None = None
 
@@ -33,44 +33,45 @@ class Principal:
 
     def require(self, scope: str) -> None:
         if not self.may(scope):
-            raise PermissionDenied(self._lacking(scope))
+            raise PermissionDenied(self._explain_missing(scope))
 
-    def _lacking(self, scope: str) -> str:
-        """Keys have scopes; people have a role, and never see the scopes that it brings."""
+    def _explain_missing(self, scope: str) -> str:
+        """Name the scope to keys, but the roles to users, because users never see scopes."""
         if self.user_id is None:
-            return f"{self.label} lacks the scope {scope}; ask an owner for it."
+            return f"{self.label} lacks the scope {scope}. Ask an owner for a key with this scope."
         allowed = get_text_list(roles_with(scope), "and")
-        return f"{self.label} may not do this; {allowed} may. Ask an owner for the role."
+        return f"{self.label} is not allowed to do this, only {allowed}. Ask an owner for the role."
 
 
 class TenantQuerySet(models.QuerySet[M_co]):
-    """Rows that belong to an organization through their own `organization` key."""
+    """Rows with an `organization` foreign key."""
 
     def visible_to(self, principal: Principal | None) -> Self:
-        """The only place that decides which rows a principal may see."""
+        """Filter to the rows that a principal may see. No other code decides visibility."""
         if principal is None:
             return self.none()
         return self.filter(organization_id=principal.organization_id)
 
-    def found(self, principal: Principal | None, called: str = "", **key: object) -> M_co:
-        """The one visible row with this key; `NotFound`, the same for a stranger as for what
-        never existed. The key begins with what the row itself is called by.
+    def found(self, principal: Principal | None, noun: str = "", **key: object) -> M_co:
+        """Return the visible row with this key.
+
+        Raises NotFound with the same message for a missing row and for a row of another
+        organization. The message names the first value of `key`.
         """
-        askable = all(is_storable(value) for value in key.values())
-        row = only_row(self.visible_to(principal).filter(**key)) if askable else None
+        is_valid = all(is_storable(value) for value in key.values())
+        row = only_row(self.visible_to(principal).filter(**key)) if is_valid else None
         if row is None:
-            what = called or self.model._meta.verbose_name
-            raise NotFound(f"There is no {what} '{next(iter(key.values()))}' here.")
+            noun = noun or str(self.model._meta.verbose_name)
+            name = next(iter(key.values()))
+            raise NotFound(f"{noun[:1].upper()}{noun[1:]} '{name}' not found.")
         return row
 
 
 def only_row(rows: models.QuerySet[M_co]) -> M_co | None:
-    """The row of a query that finds at most one. `first` would have it sorted, which every request
-    pays for.
-    """
+    """Return the only row of a query, or None. Unlike `first`, this does not sort."""
     return next(iter(rows.order_by()[:1]), None)
 
 
 def is_storable(value: object) -> bool:
-    """PostgreSQL keeps no NUL in a text nor searches for one: nothing has such a name."""
+    """Return False for text with NUL, which PostgreSQL can neither store nor search for."""
     return "\x00" not in str(value)

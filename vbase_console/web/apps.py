@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class WebConfig(AppConfig):
-    """No models: an app, so that templates find its tags."""
+    """App without models, installed for its template tags."""
 
     name = "vbase_console.web"
     label = "web"

@@ -1,4 +1,4 @@
-"""What is refused, as a page: the one place where an error of the domain becomes a status here."""
+"""Error pages. Maps error codes to HTTP statuses of pages."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ STATUS_OF_CODE = {
     "UNAVAILABLE": 503,
 }
 TITLES = {
-    400: "That is not possible now",
-    403: "You may not do that",
-    404: "There is nothing here",
+    400: "Action not possible",
+    403: "Permission denied",
+    404: "Page not found",
     429: "Too many requests",
-    500: "Something went wrong here",
+    500: "Internal error",
 }
 
 
 MESSAGES_OF_BAD_REQUESTS: dict[type[Exception], str] = {
-    TooManyFieldsSent: "The form has more fields than the console takes. Tick fewer, or use its "
-    "choice for all of them.",
-    RequestDataTooBig: "The form is larger than 1 MB. Name fewer, or use its choice for all.",
+    TooManyFieldsSent: "The form has too many fields. Select fewer items or use the option for "
+    "all of them.",
+    RequestDataTooBig: "The form is larger than 1 MB. Enter fewer items or use the option for "
+    "all of them.",
 }
 
 
 class ConfirmationRequired(Aborted):
-    """The page has a question before it does what was asked for: nothing is refused yet."""
+    """The page asks for confirmation or more input before the action. Not a refusal."""
 
 
 def status_of(error: ConsoleError) -> int:
@@ -58,16 +59,16 @@ def refusal_page(request: HttpRequest, error: ConsoleError) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Rendered without the request, which is not understood."""
+    """Render without the request, because it is malformed."""
     message = next(
         (text for kind, text in MESSAGES_OF_BAD_REQUESTS.items() if isinstance(exception, kind)),
-        "This request cannot be understood; check its address and what was sent with it.",
+        "The request is malformed. Check its address and data.",
     )
     return error_page(HttpRequest(), 400, message)
 
 
 class RefusalMiddleware:
-    """Answer a ConsoleError that reaches Django, such as a busy password hash in a sign-in form."""
+    """Answer a ConsoleError raised outside ConsoleView, such as a busy hasher at sign-in."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -80,29 +81,34 @@ class RefusalMiddleware:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_page(request, 403, "Your role does not allow this; ask an owner for it.")
+    return error_page(request, 403, "Your role does not allow this. Ask an owner for another role.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_page(request, 404, "Check the address, or go on from the start page.")
+    return error_page(request, 404, "Check the address or start from the overview.")
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without its secret: most often a page from before the last sign-in."""
-    message = "This page is older than your sign-in. Go back, load it again, and try once more."
+    """Answer a missing or wrong CSRF token, usually of a page loaded before the last sign-in."""
+    message = "This form has expired. Go back, reload the page and try again."
     return error_page(request, 403, message)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    message = "It was written to the log. Try again in a moment; if it stays, tell support when."
-    return _without_request(500, message)
+    message = (
+        "The error was logged. Try again in a moment. If it persists, contact support and "
+        "state the time."
+    )
+    return _render_without_request(500, message)
 
 
 def no_database(request: HttpRequest) -> HttpResponse:
-    return _without_request(503, "The database does not answer. Load this page again in a moment.")
+    return _render_without_request(
+        503, "The database is not available. Reload this page in a moment."
+    )
 
 
-def _without_request(status: int, message: str) -> HttpResponse:
-    """Rendered without the request: whatever broke must not break this page, too."""
+def _render_without_request(status: int, message: str) -> HttpResponse:
+    """Render without the request, so that the error cannot also break this page."""
     context = {"status": status, "title": TITLES[500], "message": message}
     return render(HttpRequest(), "web/error.html", context, status=status)

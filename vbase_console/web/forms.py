@@ -1,4 +1,4 @@
-"""Pages with a form: a refusal comes back in the form, beside its field."""
+"""Pages with a form. Errors are shown in the form, next to their fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vbase_console.web.views import Page
 
 
 class FormPage(Page):
-    """GET shows the form, POST does what it says; a refusal shows the form again with the reason.
+    """GET renders the form, POST performs the action. An error re-renders the form with its reason.
 
-    Without a `form_class` of its own it asks for a confirmation.
+    Without its own `form_class` the page asks for a confirmation.
     """
 
     form_class: ClassVar[type[forms.Form]] = forms.Form
@@ -30,7 +30,11 @@ class FormPage(Page):
     def prepare(self) -> None:
         self.bound = self.form_class(self.request.POST, **self.form_arguments())
         if not self.bound.is_valid():
-            raise InvalidArgument(field_errors=_texts(self.bound))
+            raise InvalidArgument(
+                field_errors={
+                    name: [str(text) for text in texts] for name, texts in self.bound.errors.items()
+                }
+            )
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.perform(self.bound.cleaned_data)
@@ -38,12 +42,12 @@ class FormPage(Page):
     def form_arguments(self) -> dict[str, Any]:
         return {}
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        """Call one service and answer with where to go next."""
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
+        """Call one service and return the response."""
         raise NotImplementedError
 
     def in_history(self, error: ConsoleError) -> str:
-        """Fields as the page calls them: nobody knows them by their names in the program."""
+        """Name the fields by their labels on the page."""
         if not isinstance(error, InvalidArgument) or not error.field_errors:
             return super().in_history(error)
         return " ".join(
@@ -59,13 +63,13 @@ class FormPage(Page):
 
 
 def show_refusal(form: forms.Form, error: ConsoleError) -> None:
-    """Put a service's refusal where the person can mend it: at the fields that it names."""
+    """Add a service's error to the fields that it names, or to the form."""
     if form.errors:
         return
-    named = error.field_errors if isinstance(error, InvalidArgument) else {}
-    for name, texts in named.items():
+    field_errors = error.field_errors if isinstance(error, InvalidArgument) else {}
+    for name, texts in field_errors.items():
         form.add_error(name if name in form.fields else None, list(texts))
-    if not named:
+    if not field_errors:
         form.add_error(None, error.message)
 
 
@@ -73,36 +77,32 @@ def _label(form: forms.Form, name: str) -> str:
     return f"{form[name].label}: " if name in form.fields else ""
 
 
-def _texts(form: forms.Form) -> dict[str, list[str]]:
-    return {name: [str(text) for text in texts] for name, texts in form.errors.items()}
-
-
 class SelectAllMixin(FormPage):
-    """Stands before the page whose form it brings again; changes nothing."""
+    """Select or clear all checkboxes without JavaScript, keeping the other form input."""
 
     changes = False
 
     @property
     def form_address(self) -> str:
-        """Where the form itself stands: each has an address of another shape."""
+        """Address of the form page."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return redirect(self.form_address)
 
     def prepare(self) -> None:
-        """Nothing is asked for."""
+        """Skip the validation of the form."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        kept = typed(self.form_class, self.request.POST)
-        del kept["collection_names"]
+        initial = typed(self.form_class, self.request.POST)
+        del initial["collection_names"]
         ticked = self.request.POST.get("tick") != "none"
-        about = self.form_arguments() | {"initial": kept, "ticked": ticked}
-        return self.page(form=self.form_class(**about))
+        arguments = self.form_arguments() | {"initial": initial, "ticked": ticked}
+        return self.page(form=self.form_class(**arguments))
 
 
 def typed(form_class: type[forms.Form], data: QueryDict) -> dict[str, Any]:
-    """What stands in the fields, as it was typed: a form that is shown again loses nothing."""
+    """Return the submitted values as typed, without validation."""
     fields = form_class.base_fields.items()
     return {
         name: field.widget.value_from_datadict(data, MultiValueDict(), name)

@@ -1,4 +1,4 @@
-"""Pages that list: filtered, sorted and paged on the server; htmx gets the table alone."""
+"""List pages, filtered, sorted and paged on the server. htmx requests get the table only."""
 
 from __future__ import annotations
 
@@ -22,36 +22,33 @@ M = TypeVar("M", bound=Model)
 
 
 class FilterForm(forms.Form):
-    """What narrows and sorts a list; a field that cannot be understood says so and narrows nothing.
-
-    A list says what a `q` is looked for in, what it can be sorted by, and how it stands unasked.
-    """
+    """Filter and sort order of a list. Invalid values show an error and are ignored."""
 
     use_required_attribute = False
     sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
     SEARCHED: ClassVar[tuple[str, ...]] = ()
-    """Where the text `q` may stand: lookups, any of which is enough."""
+    """Lookups for the text `q`, combined with OR."""
     SORTS: ClassVar[tuple[str, ...]] = ()
-    """What the heads of the table sort by, either way."""
+    """Fields by which the table headings sort, in both directions."""
     FIRST: ClassVar[str] = "-created_at"
-    """The order unless asked otherwise."""
+    """Default order."""
     TIES: ClassVar[tuple[str | OrderBy, ...]] = ("-pk",)
-    """What decides among equals, so that pages neither repeat nor lose a row."""
+    """Secondary order, so that no row is repeated or lost between pages."""
     ABSENT_LAST: ClassVar[frozenset[str]] = frozenset()
-    """Sorts by what a row may lack: those that do stand last, whichever way, on every database."""
+    """Nullable sort fields. Rows without a value are last in both directions, on every database."""
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return self.searched(self.chosen(rows)).order_by(self.ordering(), *self.TIES)
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """By the fields beside `q`."""
+        """Filter by the fields other than `q`."""
         return rows
 
     def searched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         text = self.text("q")
-        places = [Q((lookup, text)) for lookup in self.SEARCHED]
-        return rows.filter(reduce(operator.or_, places)) if text else rows
+        conditions = [Q((lookup, text)) for lookup in self.SEARCHED]
+        return rows.filter(reduce(operator.or_, conditions)) if text else rows
 
     def ordering(self) -> str | OrderBy:
         name = self.order.removeprefix("-")
@@ -62,12 +59,12 @@ class FilterForm(forms.Form):
 
     @property
     def order(self) -> str:
-        asked = str(self._cleaned.get("sort", ""))
-        return asked if asked.removeprefix("-") in self.SORTS else self.FIRST
+        order = str(self._cleaned.get("sort", ""))
+        return order if order.removeprefix("-") in self.SORTS else self.FIRST
 
     @property
     def given(self) -> dict[str, Any]:
-        """What narrows the list; its order does not."""
+        """Values that filter the list, without its order."""
         return {name: value for name, value in self._cleaned.items() if name != "sort"}
 
     def text(self, name: str) -> str:
@@ -75,30 +72,30 @@ class FilterForm(forms.Form):
 
     @property
     def _cleaned(self) -> dict[str, Any]:
-        self.is_valid()  # cleans, once
+        self.is_valid()  # fills cleaned_data
         return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
 
 
-def page_of(narrowing: FilterForm, rows: QuerySet[Any], request: HttpRequest) -> Rows[Any]:
-    return Paginator(narrowing.narrow(rows), PAGE_SIZE).get_page(request.GET.get("page"))
+def page_of(filter_form: FilterForm, rows: QuerySet[Any], request: HttpRequest) -> Rows[Any]:
+    return Paginator(filter_form.narrow(rows), PAGE_SIZE).get_page(request.GET.get("page"))
 
 
 class ListPage(Page):
     filter_class: ClassVar[type[FilterForm]] = FilterForm
     table_name: ClassVar[str]
-    """The fragment that the page includes and later refreshes."""
+    """Template of the table, included by the page and re-rendered by htmx."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.narrowing = self.filter_class(request.GET)
-        rows = page_of(self.narrowing, self.rows(), request)
-        shown = self.shown(rows) | {"rows": rows, "filter": self.narrowing}
+        self.filter_form = self.filter_class(request.GET)
+        rows = page_of(self.filter_form, self.rows(), request)
+        context = self.shown(rows) | {"rows": rows, "filter": self.filter_form}
         if wants_fragment(self.request):
-            return self.fragment(self.table_name, **shown)
-        return self.page(**shown)
+            return self.fragment(self.table_name, **context)
+        return self.page(**context)
 
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
 
     def shown(self, rows: Rows[Any]) -> dict[str, Any]:
-        """What the table needs beyond its rows."""
+        """Return additional template context of the table."""
         return {}

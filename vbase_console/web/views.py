@@ -1,5 +1,6 @@
-"""The one way to a page: authentication, organization and scope. A refusal is shown on the
-page; every POST that asks for a change leaves an audit row, a refused one as well.
+"""Base views of pages: authentication, organization, scope and error pages.
+
+Every POST that requests a change writes an audit entry, also if it is refused.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
 
 ORGANIZATION_COOKIE = "organization"
-"""Which organization this browser looked at last; a name, checked against the memberships."""
+"""Cookie with the name of the last visited organization. Checked against the memberships."""
 
 
 class PageRequest(HttpRequest):
-    """A request of somebody who has signed in."""
+    """Request of a signed-in user."""
 
     user: User
     htmx: HtmxDetails
 
 
 def wants_fragment(request: PageRequest) -> bool:
-    """Whether htmx asks for a part of the page; going back in the history wants the whole."""
+    """Return True if htmx requests a fragment. Navigation in the browser history needs the page."""
     return bool(request.htmx) and not request.htmx.history_restore_request
 
 
@@ -47,22 +48,22 @@ ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
 class ConsoleView(View):
-    """Everything below `/o/<organization>/`."""
+    """Base of every page below `/o/<organization>/`."""
 
     scopes: ClassVar[Mapping[str, str]]
-    """Method → the right that it needs; one that is not named is not served. Each page says it for
-    itself: what any member may see is nobody's default.
+    """HTTP method → required scope. Other methods are not allowed. Every page declares its own
+    scopes, because there is no safe default.
     """
     action: ClassVar[str] = ""
-    """What history calls a POST to this page."""
+    """Action name in the audit entry of a POST."""
     changes: ClassVar[bool] = True
-    """Whether a POST asks for a change; one that only looks ahead leaves no row."""
+    """False if a POST is a preview, which writes no audit entry."""
     request: PageRequest
     principal: Principal
     object_id = ""
-    """What a POST is about; filled from the address, or by the view once it has made the thing."""
+    """Object of a POST: set by the view for a created object, otherwise taken from the address."""
     operation_id = ""
-    """The task that was accepted."""
+    """Id of the accepted task."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
@@ -78,24 +79,22 @@ class ConsoleView(View):
         return response
 
     def prepare(self) -> None:
-        """Before the transaction of a POST begins: what a server must be asked is asked here, so
-        that nobody waits for a lock while it answers.
+        """Prepare a POST before its transaction begins. Query other servers here, so that no row
+        lock is held while they answer.
         """
 
     def in_words(self, message: str) -> str:
-        """A refusal as the person reads it, who knows things by their names."""
+        """Return an error message with object names in place of ids."""
         return message
 
     def refused(self, error: ConsoleError) -> HttpResponseBase:
-        """How the person learns of a refusal. A fragment cannot say it: the whole page comes
-        again, and says it.
-        """
+        """Render an error. An htmx request reloads the whole page, which shows the error."""
         if self.request.htmx:
             return HttpResponseClientRefresh()
         return refusal_page(self.request, error)
 
     def in_history(self, error: ConsoleError) -> str:
-        """What history says of a refusal."""
+        """Return the error message for the audit entry."""
         return error.message
 
     def _answered(self) -> HttpResponseBase:
@@ -114,15 +113,15 @@ class ConsoleView(View):
         return super().dispatch(self.request, *self.args, **self.kwargs)
 
     def _audited(self) -> HttpResponseBase:
-        """What is done and the row that says so are committed together, or neither is."""
+        """Serve a POST and write its audit entry in one transaction."""
         try:
             self.principal.require(self.scopes["POST"])
             self.prepare()
             with transaction.atomic():
                 response = self._served("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)
-        except ConfirmationRequired as question:
-            return self.refused(question)
+        except ConfirmationRequired as error:
+            return self.refused(error)
         except ConsoleError as error:
             self._record(Outcome.REFUSED, f"{error.code}: {self.in_history(error)}")
             return self._refused(error)
@@ -151,11 +150,11 @@ class ConsoleView(View):
 
 
 class Page(ConsoleView):
-    """A whole page, with the frame round it."""
+    """Complete page with navigation."""
 
     template_name: ClassVar[str]
     nav: ClassVar[str] = ""
-    """Which entry of the navigation it belongs to."""
+    """Navigation entry of the page."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.page()
@@ -172,17 +171,17 @@ class Page(ConsoleView):
         return render(self.request, template, context | more)
 
     def frame(self) -> dict[str, Any]:
-        mine = Organization.objects.filter(members=self.request.user)
+        organizations = Organization.objects.filter(members=self.request.user)
         return {
             "principal": self.principal,
             "organization": self.principal.organization_name,
-            "organizations": [organization.name for organization in mine],
+            "organizations": [organization.name for organization in organizations],
             "nav": self.nav,
         }
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponseBase:
-    """To the sign-in page and, from a whole page, back here afterwards."""
+    """Redirect to the sign-in page. A complete page returns here after sign-in."""
     if cast(PageRequest, request).htmx:
         return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
     return redirect_to_login(request.get_full_path())
@@ -202,5 +201,5 @@ def remember_organization(request: HttpRequest, response: HttpResponseBase, name
 
 
 def _key_in(kwargs: Mapping[str, Any]) -> str:
-    """The key of the object in an address, beside the organization."""
+    """Return the object's key from the address."""
     return next((str(value) for name, value in kwargs.items() if name != "organization"), "")

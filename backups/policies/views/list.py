@@ -97,7 +97,7 @@ class PolicyBackupListView(ListPage, PolicyPage):
         return {each.backup.pk: each for each in judged_backups(self.policy)}
 
     def rows(self) -> QuerySet[Any]:
-        fate = self.narrowing.given.get("fate")
+        fate = self.filter_form.given.get("fate")
         chosen = [pk for pk, each in self.judged.items() if fate in (None, each.fate)]
         return Backup.objects.visible_to(self.principal).filter(pk__in=chosen)
 

@@ -65,7 +65,7 @@ def test_what_is_not_there_is_not_found(api: Api, of: str, backup: Backup, name:
 
 def test_what_is_not_there_is_called_by_its_own_name(api: Api, of: str) -> None:
     said = api.get(f"{of}/nobody")["response"]["message"]
-    assert said == "There is no backup 'nobody' here."
+    assert said == "Backup 'nobody' not found."
 
 
 def test_what_is_gone_is_not_found(api: Api, one: str) -> None:

@@ -97,4 +97,4 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
 
 def test_a_service_that_is_not_there_is_called_a_service(api: Api) -> None:
     said = api.get("/nonsense")["response"]["message"]
-    assert said == "There is no service 'nonsense' here."
+    assert said == "Service 'nonsense' not found."

@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
             name='Membership',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('viewer', 'Viewer: sees everything but how to connect'), ('operator', 'Operator: everything but deleting'), ('admin', 'Admin: everything with clusters and backups'), ('owner', 'Owner: admin, and members and keys')], max_length=16)),
+                ('role', models.CharField(choices=[('viewer', 'Viewer: read-only, no connection details'), ('operator', 'Operator: all operations except deletion'), ('admin', 'Admin: all operations on clusters and backups'), ('owner', 'Owner: Admin plus members and API keys')], max_length=16)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
             ],

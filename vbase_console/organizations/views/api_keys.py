@@ -1,4 +1,4 @@
-"""Keys for automation; for the organization's owners."""
+"""Pages of API keys, for owners."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from vbase_console.web.errors import ConfirmationRequired
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
 
-TICKED = {"reading": [scope for scope in ALL_SCOPES if scope in READING], "all": list(ALL_SCOPES)}
-"""What the form can begin with; without a wish with the least, which also a hurried reader may
-issue.
-"""
+SCOPE_PRESETS = {
+    "reading": [scope for scope in ALL_SCOPES if scope in READING],
+    "all": list(ALL_SCOPES),
+}
+"""Preset → preselected scopes of the form. The default is `reading`."""
 
 
 class SelectScopesView(ConfirmationRequired):
-    """The form comes again with other boxes ticked; nobody has asked for the key yet."""
+    """The form is re-rendered with another scope preset. No key is issued."""
 
 
 class ApiKeyListView(ListPage):
@@ -52,30 +53,31 @@ class ApiKeyCreateView(FormPage):
     template_name = "organizations/api_key_form.html"
 
     def form_arguments(self) -> dict[str, Any]:
-        asked = self.request.GET.get("scopes", "")
-        return {"initial": {"scopes": TICKED.get(asked, TICKED["reading"])}}
+        preset = self.request.GET.get("scopes", "")
+        return {"initial": {"scopes": SCOPE_PRESETS.get(preset, SCOPE_PRESETS["reading"])}}
 
     def prepare(self) -> None:
-        if self.request.POST.get("tick") in TICKED:
+        if self.request.POST.get("tick") in SCOPE_PRESETS:
             raise SelectScopesView
         super().prepare()
 
     def refused(self, error: ConsoleError) -> HttpResponseBase:
         if not isinstance(error, SelectScopesView):
             return super().refused(error)
-        given = self.request.POST
-        typed = {name: given.get(name) for name in ("name", "expires_at")}
-        return self.page(form=ApiKeyForm(initial=typed | {"scopes": TICKED[given["tick"]]}))
+        data = self.request.POST
+        initial: dict[str, Any] = {name: data.get(name) for name in ("name", "expires_at")}
+        initial["scopes"] = SCOPE_PRESETS[data["tick"]]
+        return self.page(form=ApiKeyForm(initial=initial))
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        """The answer is the page with the key itself: it is shown here and never again."""
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
+        """Render the page with the key itself, which is shown only once."""
         organization = Organization.objects.get(pk=self.principal.organization_id)
-        key, text = services.issue_api_key(organization, created_by=self.principal.label, **given)
+        key, text = services.issue_api_key(
+            organization, created_by=self.principal.label, **cleaned_data
+        )
         self.object_id = key.prefix
-        return self.page(form=None, key=key, text=text, origin=self.origin())
-
-    def origin(self) -> str:
-        return self.request.build_absolute_uri("/").rstrip("/")
+        origin = self.request.build_absolute_uri("/").rstrip("/")
+        return self.page(form=None, key=key, text=text, origin=origin)
 
 
 class ApiKeyRevokeView(FormPage):
@@ -86,17 +88,16 @@ class ApiKeyRevokeView(FormPage):
 
     @cached_property
     def key(self) -> ApiKey:
-        found: ApiKey = ApiKey.objects.found(self.principal, prefix=self.kwargs["prefix"])
-        return found
+        key: ApiKey = ApiKey.objects.found(self.principal, prefix=self.kwargs["prefix"])
+        return key
 
     def context(self) -> dict[str, Any]:
-        return {"key": self.key, "back": reverse("api-key-list", args=self._organization)}
+        return {
+            "key": self.key,
+            "back": reverse("api-key-list", args=[self.principal.organization_name]),
+        }
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         services.revoke_api_key(self.key)
-        messages.success(self.request, f"The key {self.key.name} opens nothing any more.")
-        return redirect("api-key-list", *self._organization)
-
-    @property
-    def _organization(self) -> list[str]:
-        return [self.principal.organization_name]
+        messages.success(self.request, f"API key {self.key.name} revoked.")
+        return redirect("api-key-list", self.principal.organization_name)

@@ -1,4 +1,4 @@
-"""Where a person lands, and what belongs to the browser rather than to an organization."""
+"""Start page, list of organizations and appearance."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ APPEARANCES = ("auto", "light", "dark")
 
 
 class HomeView(LoginRequiredMixin, View):
-    """To the organization looked at last, or to the only one; else the person chooses."""
+    """Redirect to the last visited or only organization, otherwise to the list."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        mine = Membership.objects.filter(user=request.user.pk)
-        names = list(mine.values_list("organization__name", flat=True)[:1000])
+        memberships = Membership.objects.filter(user=request.user.pk)
+        names = list(memberships.values_list("organization__name", flat=True)[:1000])
         last = request.COOKIES.get(ORGANIZATION_COOKIE)
         if last in names or len(names) == 1:
             return redirect("overview", organization=last if last in names else names[0])
@@ -40,20 +40,24 @@ class OrganizationListView(LoginRequiredMixin, View):
     table_name = "organizations/partials/organization_table.html"
 
     def get(self, request: PageRequest) -> HttpResponse:
-        narrowing = self.filter_class(request.GET)
-        mine = Membership.objects.filter(user=request.user.pk).select_related("organization")
-        rows = page_of(narrowing, mine.annotate(members=Count("organization__membership")), request)
+        filter_form = self.filter_class(request.GET)
+        memberships = (
+            Membership.objects.filter(user=request.user.pk)
+            .select_related("organization")
+            .annotate(members=Count("organization__membership"))
+        )
+        rows = page_of(filter_form, memberships, request)
         template = self.table_name if wants_fragment(request) else self.template_name
-        return render(request, template, {"rows": rows, "filter": narrowing})
+        return render(request, template, {"rows": rows, "filter": filter_form})
 
 
 class AppearanceView(View):
-    """Light, dark, or as the system says; kept in a cookie, so that it needs no script."""
+    """Store the appearance in a cookie, so that it needs no JavaScript."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        chosen, back = request.POST.get("appearance", ""), request.POST.get("next", "/")
-        safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
-        response = redirect(back if safe else "home")
-        if chosen in APPEARANCES:
-            response.set_cookie("appearance", chosen, max_age=ONE_YEAR_SECONDS, samesite="Lax")
+        appearance, back = request.POST.get("appearance", ""), request.POST.get("next", "/")
+        is_safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
+        response = redirect(back if is_safe else "home")
+        if appearance in APPEARANCES:
+            response.set_cookie("appearance", appearance, max_age=ONE_YEAR_SECONDS, samesite="Lax")
         return response

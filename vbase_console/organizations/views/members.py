@@ -1,9 +1,9 @@
-"""Who belongs to an organization, and what they may; for its owners."""
+"""Pages of members and their roles, for owners."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -39,27 +39,26 @@ class MembershipListView(ListPage):
 
 
 class MembershipPage(FormPage):
-    """One member, and one thing to do about it."""
+    """Page with one action on one member."""
 
     scopes = OWNERS_ONLY
     nav = "members"
-    template_name: ClassVar[str] = "confirm.html"
 
     def prepare(self) -> None:
-        """History knows people by their address: the number of a membership ends with it."""
+        """Record the e-mail in the audit entry, because the membership may be deleted."""
         self.object_id = self.membership.user.get_username()
         super().prepare()
 
     @cached_property
     def membership(self) -> Membership:
-        key = self.kwargs["membership_id"]
-        return Membership.objects.select_related("user").found(self.principal, pk=key)
+        memberships = Membership.objects.select_related("user")
+        return memberships.found(self.principal, pk=self.kwargs["membership_id"])
 
     def context(self) -> dict[str, Any]:
         back = reverse("membership-list", args=[self.principal.organization_name])
         return {"membership": self.membership, "back": back}
 
-    def done(self, text: str) -> HttpResponseBase:
+    def redirect_with_message(self, text: str) -> HttpResponseBase:
         messages.success(self.request, text)
         return redirect("membership-list", organization=self.principal.organization_name)
 
@@ -71,32 +70,31 @@ class MembershipCreateView(FormPage):
     form_class = MemberForm
     template_name = "organizations/membership_form.html"
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         organization = Organization.objects.get(pk=self.principal.organization_id)
-        self.object_id = given["email"].strip().lower()
-        user = services.person(email=given["email"])
-        services.add_member(organization, user=user, role=given["role"])
-        if services.why_no_link(user):
-            messages.success(self.request, f"{user} is a member now, and signs in as before.")
+        self.object_id = cleaned_data["email"].strip().lower()
+        user = services.person(email=cleaned_data["email"])
+        services.add_member(organization, user=user, role=cleaned_data["role"])
+        if services.invitation_obstacle(user):
+            messages.success(
+                self.request, f"{user} added. This person signs in with the existing password."
+            )
             return redirect("membership-list", organization=self.principal.organization_name)
-        return self.invited(user)
-
-    def invited(self, user: User) -> HttpResponseBase:
         return self.page(form=None, invited=user, link=invitation_link(self.request, user))
 
 
 class MembershipInviteView(MembershipPage):
-    """Another link for somebody without a password; for others, why there is none."""
+    """Create a new invitation link for a member without a password, or show why none is allowed."""
 
     action = "InviteMember"
     template_name = "organizations/membership_invite.html"
 
     def context(self) -> dict[str, Any]:
-        return super().context() | {"no_link": services.why_no_link(self.membership.user)}
+        return super().context() | {"no_link": services.invitation_obstacle(self.membership.user)}
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         user = self.membership.user
-        if reason := services.why_no_link(user):
+        if reason := services.invitation_obstacle(user):
             raise FailedPrecondition(reason)
         return self.page(form=None, invited=user, link=invitation_link(self.request, user))
 
@@ -109,22 +107,24 @@ class MembershipRoleView(MembershipPage):
     def form_arguments(self) -> dict[str, Any]:
         return {"initial": {"role": self.membership.role}}
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        services.change_role(self.membership, role=given["role"])
-        return self.done(f"{self.membership.user} is {given['role']} now.")
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
+        services.change_role(self.membership, role=cleaned_data["role"])
+        return self.redirect_with_message(
+            f"{self.membership.user} now has the role {cleaned_data['role']}."
+        )
 
 
 class MembershipRemoveView(MembershipPage):
     action = "RemoveMember"
     template_name = "organizations/membership_remove.html"
 
-    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+    def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         services.remove_member(self.membership)
-        return self.done(f"{self.membership.user} is no member any more.")
+        return self.redirect_with_message(f"{self.membership.user} removed.")
 
 
 def invitation_link(request: Any, user: User) -> str:
-    """Works once and for three days: whoever has it chooses the password of a new account."""
+    """Return a link that sets the password of a new account. It works once, for three days."""
     key = urlsafe_base64_encode(force_bytes(user.pk))
     address = reverse("password-set", args=[key, default_token_generator.make_token(user)])
     return str(request.build_absolute_uri(address))

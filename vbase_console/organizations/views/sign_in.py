@@ -1,4 +1,4 @@
-"""In and out, and which password opens."""
+"""Sign-in, sign-out and passwords."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"  # noqa: S105
 
 
 class SignInView(auth.LoginView):
-    """Wrong passwords are counted by django-axes, for each person and for each address."""
+    """Sign-in page. django-axes counts wrong passwords per user and per client address."""
 
     authentication_form = SignInForm
     template_name = "organizations/sign_in.html"
@@ -37,7 +37,7 @@ class SignInView(auth.LoginView):
 def locked(
     request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """Say when a locked sign-in can be tried again. Called by django-axes."""
+    """Render the page with the end of the lockout. Called by django-axes."""
     now = timezone.now()
     until = locked_until(request, credentials) or now + settings.AXES_COOLOFF_TIME
     context = {"until": until, "minutes": int((until - now).total_seconds() // 60) + 1}
@@ -47,12 +47,12 @@ def locked(
 
 
 class SignOutView(auth.LogoutView):
-    """By POST only: a link elsewhere can sign nobody out."""
+    """Sign-out by POST only, so that a link on another site cannot sign out a user."""
 
 
 class AuditedFormMixin:
-    """A form about the person's own account: what they send is history in all their organizations,
-    refused or not; never what they typed.
+    """Form about the user's own account. Accepted and refused attempts are audited in all
+    organizations of the user, without the submitted values.
     """
 
     request: HttpRequest
@@ -65,14 +65,14 @@ class AuditedFormMixin:
         return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        wrong = ", ".join(str(form[name].label) for name in form.errors if name in form.fields)
-        self._record(form.user, Outcome.REFUSED, f"INVALID_ARGUMENT: {wrong}")
+        labels = ", ".join(str(form[name].label) for name in form.errors if name in form.fields)
+        self._record(form.user, Outcome.REFUSED, f"INVALID_ARGUMENT: {labels}")
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         return response
 
-    def _record(self, person: User, outcome: Outcome, detail: str = "") -> None:
+    def _record(self, user: User, outcome: Outcome, detail: str = "") -> None:
         record_of_person(
-            person,
+            user,
             action=self.action,
             source=source_of(self.request),
             interface=Interface.PAGES,
@@ -82,7 +82,7 @@ class AuditedFormMixin:
 
 
 class PasswordSetView(AuditedFormMixin, auth.PasswordResetConfirmView):
-    """Where the link of an invitation leads: the person chooses a password, once."""
+    """Target of an invitation link. Sets the password of a new account once."""
 
     action = "SetPassword"
     template_name = "organizations/password_set.html"
@@ -97,5 +97,5 @@ class PasswordChangeView(AuditedFormMixin, auth.PasswordChangeView):
     success_url = reverse_lazy("home")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, "Your password is changed.")
+        messages.success(self.request, "Password changed.")
         return super().form_valid(form)

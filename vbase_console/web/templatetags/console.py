@@ -1,4 +1,4 @@
-"""How values look on pages: states in words with a tone, times, rights."""
+"""Template tags and filters of every page: states, times, sizes and permissions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TONES = {
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
     "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED"},
 }
-WORDS = {"API": "API", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
+WORDS = {"API": "API", "PAGES": "Web", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
 
 
 @register.filter
 def words(name: str) -> str:
-    """UPDATE_FAILED reads "Update failed"."""
+    """Return UPDATE_FAILED as "Update failed"."""
     return WORDS.get(name, str(name).replace("_", " ").capitalize())
 
 
@@ -39,14 +39,14 @@ def badge(state: str) -> SafeString:
 
 @register.simple_tag
 def task_badge(state: str) -> SafeString:
-    """A running task is under way, where a running cluster has arrived."""
-    named = "busy" if state == "RUNNING" else tone(state)
-    return format_html('<span class="badge badge-{}">{}</span>', named, words(state))
+    # A running task is in progress, unlike a running cluster.
+    tone_name = "busy" if state == "RUNNING" else tone(state)
+    return format_html('<span class="badge badge-{}">{}</span>', tone_name, words(state))
 
 
 @register.filter
 def moment(at: datetime | None) -> SafeString | str:
-    """In UTC, and it says so; the script shows it in the reader's zone, with UTC in the title."""
+    """Render a time in UTC. The script converts it to the local time zone."""
     if at is None:
         return "—"
     utc = at.astimezone(UTC)
@@ -59,11 +59,11 @@ def moment(at: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
-def took(began: datetime | None, ended: datetime | None) -> str:
-    """How long something took, as coarse as a reader wants it."""
-    if began is None or ended is None:
+def took(started: datetime | None, finished: datetime | None) -> str:
+    """Return a duration with one or two units."""
+    if started is None or finished is None:
         return "—"
-    seconds = max(0, round((ended - began).total_seconds()))
+    seconds = max(0, round((finished - started).total_seconds()))
     minutes, hours = divmod(seconds, 60), divmod(seconds // 60, 60)
     if seconds < 60:
         return f"{seconds} s"
@@ -87,7 +87,7 @@ def may(principal: Principal, scope: str) -> bool:
 
 @register.inclusion_tag("web/partials/column.html", takes_context=True)
 def column(context: template.Context, title: str, field: str, look: str = "") -> dict[str, object]:
-    """A table head that sorts by `field`; asked again, the other way round."""
+    """Render a table heading that sorts by `field`. The second click reverses the order."""
     current = context["filter"].order
     descending = current == f"-{field}"
     return {
