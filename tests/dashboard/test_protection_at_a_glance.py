@@ -19,7 +19,7 @@ from tests.web.conftest import Browser
 from vbase_console.tasks.models import Task
 
 __all__ = ["cover"]
-WAITS = b"waits since"
+WAITS = b"has been pending since"
 MakeCluster = Callable[..., Cluster]
 
 
@@ -177,7 +177,7 @@ def test_without_policies_it_says_what_to_do(
 ) -> None:
     assert b'id="create-policy"' in alices.open("overview").content
     content = bobs.open("overview").content
-    assert b"nothing is backed up by itself" in content
+    assert b"No scheduled backups" in content
     assert b'id="create-policy"' not in content
 
 

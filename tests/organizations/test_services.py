@@ -12,9 +12,9 @@ from vbase_console.organizations.services import (
     add_member,
     change_role,
     create_organization,
+    invitation_obstacle,
     person,
     remove_member,
-    invitation_obstacle,
 )
 
 
@@ -40,7 +40,7 @@ def test_it_refuses_a_name_that_is_taken(organization: Organization, charlie: Us
 
 
 def test_it_refuses_a_member_twice(organization: Organization, alice: User) -> None:
-    with pytest.raises(AlreadyExists, match="member already"):
+    with pytest.raises(AlreadyExists, match="already a member"):
         add_member(organization, user=alice, role=Role.VIEWER)
 
 

@@ -38,7 +38,7 @@ def test_a_form_with_more_fields_than_are_taken_gets_an_answer_in_words(
     most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
     answer = client.post(page, {f"field{number}": "x" for number in range(most + 1)})
     assert answer.status_code == 400
-    assert b"Tick fewer, or use its choice for all of them." in answer.content
+    assert b"Select fewer items or use the option for all of them." in answer.content
 
 
 def test_a_form_that_is_too_large_gets_an_answer_in_words(client: Client) -> None:

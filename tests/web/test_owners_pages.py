@@ -35,7 +35,7 @@ def test_a_link_works_once(alices: Browser) -> None:
     answer = alices.send("membership-create", email="dora@example.com", role="viewer")
     newcomer = Client()
     newcomer.post(newcomer.get(invitation(answer)).url, NEW)
-    assert b"used, or is too old" in Client().get(invitation(answer)).content
+    assert b"already used or has expired" in Client().get(invitation(answer)).content
 
 
 def test_somebody_known_is_added_without_a_link(alices: Browser, charlie: User) -> None:
@@ -52,7 +52,7 @@ def test_no_link_is_made_for_somebody_who_signs_in_already(alices: Browser, bob:
 def test_the_page_for_a_new_link_says_at_once_why_there_is_none(alices: Browser, bob: User) -> None:
     page = alices.open("membership-invite", Membership.objects.get(user=bob).pk).content.decode()
     assert "bob@example.com already has a password" in page
-    assert "whoever runs this console sets one" in page
+    assert "ask the operator of this console" in page
     assert "Create link" not in page
 
 
@@ -85,7 +85,7 @@ def test_history_names_members_by_their_address(
 def test_a_member_is_not_added_twice(alices: Browser, bob: User) -> None:
     answer = alices.send("membership-create", email="bob@example.com", role="viewer")
     assert answer.status_code == 409
-    assert b"change the role instead" in answer.content
+    assert b"Change the role instead" in answer.content
 
 
 def test_a_role_changes_what_a_member_may_do(alices: Browser, bobs: Browser, bob: User) -> None:
@@ -98,7 +98,7 @@ def test_the_last_owner_stays(alices: Browser, alice: User) -> None:
     key = Membership.objects.get(user=alice).pk
     answer = alices.send("membership-remove", key)
     assert answer.status_code == 400
-    assert b"make somebody else owner first" in answer.content
+    assert b"Assign another owner first" in answer.content
 
 
 def test_a_removed_member_sees_nothing_any_more(alices: Browser, bobs: Browser, bob: User) -> None:

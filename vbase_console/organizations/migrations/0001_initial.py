@@ -1,10 +1,9 @@
-"""The database itself refuses to change or remove a row of the audit.
+"""Initial tables. Database triggers reject updates and deletes of audit entries.
 
-On SQLite a later change of the table rebuilds it and loses the triggers: such a migration makes them
-anew (tests/organizations/test_audit.py is red until it does). PostgreSQL's TRUNCATE passes; so
-does whoever owns the tables and drops the triggers or goes without them, as tests do between two: this guards
-against the console's own code and against a hand at a database shell, not against the machine's
-owner.
+On SQLite a later change of the table rebuilds it and drops the triggers. Such a migration must create
+them again; tests/organizations/test_audit.py fails until it does. The triggers protect against the
+console's own code and against mistakes in a database shell. They do not protect against PostgreSQL's
+TRUNCATE, nor against the owner of the tables, who can drop or disable them, as tests do.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def make(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def sqlite_deletion_guard() -> tuple[str, str]:
-    """How the guard against deletion is lifted and put back where test tables are emptied."""
+    """Return the statements that drop and create the delete trigger, for tests that empty tables."""
     name = TRIGGERS["DELETE"]
     make = SQLITE_MAKE.format(name=name, event="DELETE", table=TABLE, refusal=REFUSAL)
     return f"DROP TRIGGER {name}", make
