@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from backups import observers
 from backups.archive.damage import Finding
 from backups.models import Backup, BackupJob
-from backups.protection.inventory import on_job_finished
 from backups.services.backups import delete_backup
 from backups.states import BackupStatus, JobKind
 from clusters.states import TaskKind
@@ -27,7 +27,7 @@ def settle(task: Task) -> None:
     if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
         found = [Finding(**each) for each in task.checkpoint.get("findings", ())]
         backup.mark_damaged(by=task.task_id, findings=found or [Finding("", task.message)])
-    on_job_finished(job, succeeded=state == TaskState.SUCCEEDED)
+    observers.job_finished(job, succeeded=state == TaskState.SUCCEEDED)
     if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
         _go_with_its_cluster(job)
 

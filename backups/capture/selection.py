@@ -6,9 +6,9 @@ none for all of them, so its jobs look.
 
 from __future__ import annotations
 
+from backups import observers
 from backups.milvus.client import Client
 from backups.models import BackupJob
-from backups.policies.models import PolicyRun
 from clusters.milvus_names import is_reserved
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
@@ -52,7 +52,7 @@ def _vanished(job: BackupJob, missing: list[str]) -> str:
 def _skip(attempt: Attempt, job: BackupJob) -> None:
     reason = f"There is nothing to back up: database '{job.db_name}' has none of its collections."
     with attempt.fenced():
-        PolicyRun.objects.filter(job=job).update(skip_reason=reason)
+        observers.nothing_to_back_up(job, reason=reason)
     raise JobFailed(reason, permanent=True)
 
 

@@ -49,6 +49,22 @@ def start_run(
     return run
 
 
+def continue_run(old: BackupJob, new: BackupJob) -> None:
+    """A retried job belongs to the run of the job that it replaces."""
+    if old.policy_id and old.job_type == JobKind.BACKUP:
+        PolicyRun.objects.filter(job=old).update(
+            job=new, skip_reason="", retention_applied_at=None, retention_requested_at=None
+        )
+
+
+def record_nothing_to_back_up(job: BackupJob, *, reason: str) -> None:
+    PolicyRun.objects.filter(job=job).update(skip_reason=reason)
+
+
+def request_retention_of(backup: Backup) -> None:
+    PolicyRun.objects.request_retention(backup.policy_id)
+
+
 def skip_reason(cluster: Cluster) -> str:
     """Why a run would be skipped now; empty where it would not. One that nobody could look at for a
     while is neither RUNNING nor on its way there, although a person may try it.

@@ -14,12 +14,11 @@ from django.utils import timezone as clock
 
 from backups.discovery import require_database
 from backups.models import Backup, BackupJob
-from backups.policies import beat_mirror, validation
+from backups.policies import beat_mirror, observers, validation
 from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.states import OnMissing
-from backups.protection.coverage import update_coverage
 from backups.services.locks import hold_backup, require_available
 from clusters.admission import refuse_ending, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
@@ -95,7 +94,7 @@ def create_policy(
     policy.next_run_at = _next_run_at(policy, _checked(policy))
     policy.save(force_insert=True)
     beat_mirror.mirror(policy)
-    update_coverage(policy.cluster_id)
+    observers.policy_changed(policy.cluster_id)
     return policy
 
 
@@ -149,19 +148,23 @@ def delete_policy(policy: BackupPolicy) -> BackupPolicy:
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
     beat_mirror.remove(policy_id)
     policy.delete()
-    update_coverage(policy.cluster_id)
+    observers.policy_changed(policy.cluster_id)
     policy.policy_id = policy_id
     return policy
 
 
-def deactivate_policies_of(cluster: Cluster) -> int:
-    """For a cluster that is deleted: they stay listed. Called with the cluster's row held."""
+def deactivate_policies_of(cluster: Cluster) -> str:
+    """Pause the policies of a cluster that is being deleted. Returns a sentence about the effect.
+    Called with the cluster's row locked.
+    """
     policies = BackupPolicy.objects.select_for_update(of=("self",)).filter(
         cluster=cluster, is_active=True
     )
     for policy in policies:
         _change(policy, {"is_active": False})
-    return len(policies)
+    if not policies:
+        return ""
+    return f"{len(policies)} of its policies are paused and stay listed."
 
 
 @transaction.atomic
@@ -197,7 +200,7 @@ def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
         _pause(policy)
     else:
         _plan(policy, anew=bool(changed.keys() & {"schedule_cron", "timezone", "is_active"}))
-    update_coverage(policy.cluster_id)
+    observers.policy_changed(policy.cluster_id)
     if "retention_count" in changed:
         PolicyRun.objects.request_retention(policy.policy_id)
     return policy

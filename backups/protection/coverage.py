@@ -18,13 +18,12 @@ from django.db.models import Q
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.policies.models import BackupPolicy
+from backups.policies.observers import CollectionKey
 from backups.policies.rpo import covers, rpo_deadline
 from backups.protection.models import KnownCollection
 
 WRITE_BATCH_SIZE = 500
 READ_BATCH_SIZE = 100
-Key = tuple[str, str]
-"""Database and collection."""
 KEY = ("db_name", "name")
 
 
@@ -39,7 +38,7 @@ class CoveringPolicy:
     timezone: str
     made_at: datetime
 
-    def covers(self, key: Key) -> bool:
+    def covers(self, key: CollectionKey) -> bool:
         db_name, name = key
         return db_name == self.db_name and covers(self.chosen, name)
 
@@ -82,6 +81,10 @@ def update_coverage(cluster_id: str) -> int:
     return sum(_write(verdict, pks) for verdict, pks in changed.items())
 
 
+def update_coverage_of(backup: Backup) -> None:
+    update_coverage(backup.cluster_id)
+
+
 def update_coverage_without(backup: Backup) -> int:
     """It is on its way out. Most that go are old: then nothing counted on them."""
     counts = Q(newest_backup=backup) | Q(proven_backup=backup)
@@ -91,8 +94,8 @@ def update_coverage_without(backup: Backup) -> int:
 
 
 def collections_losing_coverage(
-    policy: BackupPolicy, *, db_name: str, chosen: list[str]
-) -> list[Key]:
+    policy: BackupPolicy, *, db_name: str, collection_names: list[str]
+) -> list[CollectionKey]:
     """Known collections that this policy takes, and that none would take if it took these."""
     keys = set(KnownCollection.objects.filter(cluster=policy.cluster_id).values_list(*KEY))
     promises = {each.policy_id: each for each in _promises(policy.cluster_id, keys)}
@@ -100,21 +103,21 @@ def collections_losing_coverage(
     if now is None:
         return []
     changed = copy(policy)
-    changed.db_name, changed.collection_names = db_name, chosen
+    changed.db_name, changed.collection_names = db_name, collection_names
     then = [*promises.values(), *filter(None, [_promise_of(changed, keys)])]
     return sorted(key for key in keys if now.covers(key) and not _covered(key, then))
 
 
-def _covered(key: Key, promises: Iterable[CoveringPolicy]) -> bool:
+def _covered(key: CollectionKey, promises: Iterable[CoveringPolicy]) -> bool:
     return any(each.covers(key) for each in promises)
 
 
-def _promises(cluster_id: str, keys: Collection[Key]) -> list[CoveringPolicy]:
+def _promises(cluster_id: str, keys: Collection[CollectionKey]) -> list[CoveringPolicy]:
     policies = BackupPolicy.objects.filter(cluster=cluster_id, is_active=True)
     return [promise for policy in policies if (promise := _promise_of(policy, keys))]
 
 
-def _promise_of(policy: BackupPolicy, keys: Collection[Key]) -> CoveringPolicy | None:
+def _promise_of(policy: BackupPolicy, keys: Collection[CollectionKey]) -> CoveringPolicy | None:
     """A schedule that cannot be understood any more never fires: it promises nothing."""
     try:
         cron, _ = parse(policy.schedule_cron), zone_of(policy.timezone)
@@ -130,7 +133,7 @@ def _promise_of(policy: BackupPolicy, keys: Collection[Key]) -> CoveringPolicy |
     )
 
 
-def _behind_aliases(policy: BackupPolicy, keys: Collection[Key]) -> list[str]:
+def _behind_aliases(policy: BackupPolicy, keys: Collection[CollectionKey]) -> list[str]:
     """A chosen name that is no collection may be an alias: what the last backup of the same choice
     holds is what stands behind it.
     """
@@ -141,11 +144,13 @@ def _behind_aliases(policy: BackupPolicy, keys: Collection[Key]) -> list[str]:
     return [each["name"] for each in last.collections] if last else []
 
 
-def _newest(cluster_id: str, keys: Collection[Key], **more: object) -> dict[Key, BackupRef]:
+def _newest(
+    cluster_id: str, keys: Collection[CollectionKey], **more: object
+) -> dict[CollectionKey, BackupRef]:
     """Of each collection the newest good backup that holds it. Reading ends when all are found."""
     good = Backup.objects.good().filter(cluster=cluster_id, **more)
     rows = good.values_list("pk", "created_at", "db_name", "collections")
-    found: dict[Key, BackupRef] = {}
+    found: dict[CollectionKey, BackupRef] = {}
     for backup_id, created_at, db_name, collections in rows.iterator(READ_BATCH_SIZE):
         if len(found) == len(keys):
             break

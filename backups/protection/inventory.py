@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
-from backups.protection.coverage import Key, update_coverage
+from backups.policies.observers import CollectionKey
+from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster
@@ -42,6 +43,11 @@ def record_scan(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: b
     if whole:
         _answered(cluster, now, omitted_count=max(0, len(there) - MAX_COLLECTIONS_PER_CLUSTER))
     update_coverage(cluster.pk)
+
+
+def record_listing(cluster: Cluster, names: Mapping[str, Sequence[str]]) -> None:
+    """Record the collections of some databases, as a page has just listed them."""
+    record_scan(cluster, names, whole=False)
 
 
 @transaction.atomic
@@ -101,11 +107,13 @@ def _held(cluster: Cluster) -> bool:
     return Cluster.objects.locked(cluster.pk).status not in ENDED
 
 
-def _keyed(known: Iterable[KnownCollection]) -> Iterable[tuple[Key, int]]:
+def _keyed(known: Iterable[KnownCollection]) -> Iterable[tuple[CollectionKey, int]]:
     return (((each.db_name, each.name), each.pk) for each in known)
 
 
-def _replace(cluster: Cluster, known: dict[Key, int], there: Sequence[Key], now: datetime) -> None:
+def _replace(
+    cluster: Cluster, known: dict[CollectionKey, int], there: Sequence[CollectionKey], now: datetime
+) -> None:
     found = set(there)
     gone = [pk for key, pk in known.items() if key not in found]
     kept = [pk for key, pk in known.items() if key in found]
@@ -116,7 +124,7 @@ def _replace(cluster: Cluster, known: dict[Key, int], there: Sequence[Key], now:
     _insert(cluster, [key for key in there if key not in known], now)
 
 
-def _insert(cluster: Cluster, there: Sequence[Key], seen_at: datetime) -> None:
+def _insert(cluster: Cluster, there: Sequence[CollectionKey], seen_at: datetime) -> None:
     rows = (
         KnownCollection(
             organization_id=cluster.organization_id,

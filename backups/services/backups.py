@@ -16,13 +16,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from backups import observers
 from backups.archive.damage import ArchiveDamaged, Finding, printable
 from backups.connections import open_archive, require_store
 from backups.discovery import asked, require_collections, require_possible
 from backups.models import FOUND_BY_READING, NAME, Backup, BackupJob
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
-from backups.policies.models import PolicyRun
-from backups.protection.coverage import update_coverage, update_coverage_without
 from backups.services.enqueue import enqueue_job, enqueue_job_about
 from backups.services.locks import hold_backup, refuse_while_used, require_available
 from backups.states import BackupStatus, JobKind
@@ -217,7 +216,7 @@ def _note_damage(backup: Backup, finding: Finding) -> None:
     if backup.status == BackupStatus.AVAILABLE and finding not in known:
         by = backup.damage_found_by or FOUND_BY_READING
         Backup.objects.filter(pk=backup.pk).mark_damaged(by=by, findings=[*known, finding])
-        update_coverage(backup.cluster_id)
+        observers.backup_damaged(backup)
 
 
 @transaction.atomic
@@ -231,7 +230,7 @@ def delete_backup(backup: Backup, *, by: str, limited: bool = True) -> BackupJob
         raise FailedPrecondition(f"{backup.name} is pinned; unpin it first.")
     backup.status = BackupStatus.DELETING
     backup.save(update_fields=["status"])
-    update_coverage_without(backup)
+    observers.backup_deleting(backup)
     return enqueue_job_about(JobKind.DELETE, backup, by=by, limited=limited)
 
 
@@ -254,5 +253,5 @@ def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
     backup.pinned = pinned
     backup.save(update_fields=["pinned"])
     if not pinned:
-        PolicyRun.objects.request_retention(backup.policy_id)
+        observers.backup_unpinned(backup)
     return backup

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.db import transaction
 
+from backups import observers
 from backups.models import Backup, BackupJob
-from backups.policies.models import PolicyRun
 from backups.services.backups import BackupRequest, accept_backup, delete_again, verify_backup
 from backups.services.restores import RestoreRequest, accept_restore, wish_for
 from backups.states import JobKind, OnConflict
@@ -30,12 +30,18 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
     Cluster.objects.locked(job.cluster_id)
     job.task.refresh_from_db()
     tasks.check_retryable(job.task)
-    return _RETRY[JobKind(job.job_type)](job, by)
+    again = _RETRY[JobKind(job.job_type)](job, by)
+    observers.job_retried(job, again)
+    return again
 
 
 def _back_up_again(job: BackupJob, by: str) -> BackupJob:
     """Of a policy's job the names stay as given: none, where it takes all that there are."""
-    _refuse_beside_another_run(job)
+    if active := observers.active_run_of(job.policy_id):
+        raise Aborted(
+            f"{active} of the same policy is still running. Wait until it has finished.",
+            retry_after_seconds=5,
+        )
     backup = Backup(
         organization_id=job.organization_id,
         cluster=job.cluster,
@@ -45,28 +51,8 @@ def _back_up_again(job: BackupJob, by: str) -> BackupJob:
         requested_collections=job.backup.requested_collections,
     )
     request = BackupRequest(backup=backup, collection_names=job.collection_names)
-    again = accept_backup(request, by=by, retry_of=job.task.task_id)
-    if job.policy_id:
-        _follow(job, again)
-    return again
-
-
-def _refuse_beside_another_run(job: BackupJob) -> None:
-    """A policy takes one backup at a time, whichever of its runs asks for it."""
-    going = PolicyRun.objects.active_job_id(job.policy_id)
-    if going:
-        raise Aborted(
-            f"{going}, another run of this policy, goes on; wait for its end.",
-            retry_after_seconds=5,
-        )
-
-
-def _follow(job: BackupJob, again: BackupJob) -> None:
-    """The second try is the same run of its policy, with the same wish about what is missing."""
-    again.options = {name: job.options[name] for name in job.options if name == "on_missing"}
-    again.save(update_fields=["options"])
-    runs = PolicyRun.objects.filter(job=job)
-    runs.update(job=again, skip_reason="", retention_applied_at=None, retention_requested_at=None)
+    options = {name: job.options[name] for name in job.options if name == "on_missing"}
+    return accept_backup(request, by=by, retry_of=job.task.task_id, options=options)
 
 
 def _restore_again(job: BackupJob, by: str) -> BackupJob:

@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
+from backups import observers
 from backups.discovery import DiscoveredCollection, collections_of, databases_of
 from backups.forms import MAX_CHECKBOXES, TakeForm
-from backups.protection.inventory import record_scan
 from backups.services.backups import DEFAULT_DATABASE, accept_backup, prepare_backup
 from backups.states import JobKind
 from clusters.admission import require_running
@@ -52,9 +52,8 @@ class TakeView(FormPage, ClusterPage):
             require_running(self.cluster, JobKind.BACKUP)
             databases = databases_of(self.cluster)
             collections = collections_of(self.cluster, self.database)
-            record_scan(
-                self.cluster, {self.database: [each.name for each in collections]}, whole=False
-            )
+            names = {self.database: [collection.name for collection in collections]}
+            observers.collections_seen(self.cluster, names)
             return DiscoveryResult(databases=databases, collections=collections)
         except ConsoleError as error:
             return DiscoveryResult(problem=error)

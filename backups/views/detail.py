@@ -11,8 +11,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from backups import observers
 from backups.models import Backup
-from backups.policies.views.presenters import retention_status_of
 from backups.states import JobKind
 from backups.views.presenters import (
     actions_of,
@@ -73,7 +73,7 @@ class BackupDetailView(BackupPage):
             "made_by": made_by.first(),
             "actions": actions_of(self.principal, self.backup, active),
             "damage": damage_of(self.principal, self.backup),
-            "kept": retention_status_of(self.principal, self.backup),
+            "kept": observers.retention_status_of(self.principal, self.backup),
             "seen": self.backup.status,
             "reload": bool(active),
         }

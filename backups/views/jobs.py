@@ -12,9 +12,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from backups import observers
 from backups.filters import JobFilter, OneClustersJobFilter
 from backups.models import BackupJob
-from backups.policies.models import BackupPolicy
 from backups.services.jobs import cancel_job, retry_job
 from backups.views.presenters import job_row, job_rows, jobs_of
 from clusters.views.detail import ClusterPage
@@ -65,19 +65,11 @@ class JobPage(Page):
             "job": self.job,
             "task": self.job.task,
             "cluster": self.job.cluster,
-            "policy": self.policy,
+            "policy": observers.policy_of(self.principal, self.job.policy_id),
             "events": self.job.task.events.all(),
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }
-
-    @property
-    def policy(self) -> BackupPolicy | None:
-        """The one that it ran for, while there is one."""
-        if not self.job.policy_id:
-            return None
-        policies = BackupPolicy.objects.visible_to(self.principal)
-        return policies.filter(pk=self.job.policy_id).first()
 
     @property
     def address(self) -> list[str]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
+from backups import observers
 from backups.discovery import translate_errors
 from backups.models import Backup, BackupJob
-from backups.protection.presenters import figures_of_cluster
 from backups.services.backups import read_archive
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -202,7 +202,7 @@ def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     )
     arriving = job_rows(principal, restoring)
     return {
-        "protection_figures": figures_of_cluster(principal, cluster),
+        "protection_figures": observers.coverage_figures_of(principal, cluster),
         "backups": rows,
         "arriving": arriving,
         "takeable": is_takeable(cluster) and principal.may(CREATE_BACKUP),

@@ -12,14 +12,14 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from backups.forms import MAX_CHECKBOXES
-from backups.policies import services
+from backups.policies import observers, services
 from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
 from backups.policies.models import BackupPolicy
+from backups.policies.observers import CollectionKey
 from backups.policies.preview import RetentionPreview, preview
 from backups.policies.views.detail import PolicyPage
 from backups.policies.views.presenters import words_of
 from backups.policies.views.preview import MAX_NAMES, SCHEDULES, ahead_of, look_at, zones
-from backups.protection.coverage import Key, collections_losing_coverage
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import digest
@@ -33,7 +33,7 @@ from vbase_console.web.views import wants_fragment
 class WouldLose(ConfirmationRequired):
     """Backups would go, or collections be backed up no more, that nobody was asked about."""
 
-    def __init__(self, going: list[RetentionPreview], bare: list[Key]) -> None:
+    def __init__(self, going: list[RetentionPreview], bare: list[CollectionKey]) -> None:
         self.going, self.bare = going, bare
         self.mark = digest([[each.backup_id for each in going], bare])
         super().__init__()
@@ -171,8 +171,8 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
     def ask_first(self, wish: dict[str, Any]) -> None:
         """What is lost by it is shown before, with the reasons."""
         going = self.going({name: wish[name] for name in SCHEDULE})
-        bare = collections_losing_coverage(
-            self.policy, db_name=wish["db_name"], chosen=wish["collection_names"]
+        bare = observers.coverage_lost(
+            self.policy, db_name=wish["db_name"], collection_names=wish["collection_names"]
         )
         asked = WouldLose(going, bare)
         if (going or bare) and self.request.POST.get("confirmed") != asked.mark:

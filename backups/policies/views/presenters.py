@@ -112,6 +112,12 @@ def listed_policies(principal: Principal) -> PolicyQuerySet:
     return policies.annotate(strip_from=_strip_from(principal))
 
 
+def policy_of(principal: Principal, policy_id: str) -> BackupPolicy | None:
+    if not policy_id:
+        return None
+    return BackupPolicy.objects.visible_to(principal).filter(pk=policy_id).first()
+
+
 def runs_of(principal: Principal) -> PolicyRunQuerySet:
     return PolicyRun.objects.visible_to(principal).select_related("job__task", "job__backup")
 
