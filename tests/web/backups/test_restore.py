@@ -207,7 +207,7 @@ def test_a_suffix_that_counts_for_nothing_is_left_out(
 def test_a_target_that_does_not_answer_is_said_in_the_form(sealed: Backup, alices: Browser) -> None:
     answer = alices.send("backup-restore", sealed.name, **wish(sealed.cluster))
     assert answer.status_code == 503
-    assert b"no running server to call" in answer.content
+    assert b"has no running server" in answer.content
     assert b"See what would happen" in answer.content
 
 

@@ -164,7 +164,7 @@ def test_a_stopped_cluster_says_why_and_what_to_do(
 def test_a_cluster_that_does_not_answer_is_said(cluster: Cluster, alices: Browser) -> None:
     answer = alices.open("backup-take", cluster.pk)
     assert answer.status_code == 200
-    assert b"no running server to call" in answer.content
+    assert b"has no running server" in answer.content
     assert b"Look again" in answer.content
     assert alices.send("backup-take", cluster.pk).status_code == 503
 
