@@ -17,7 +17,7 @@ from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
 from backups.stores import load_store
 from backups.stores.base import Store, StoreError
-from clusters.driver import get_driver
+from clusters.driver import driver_of
 from clusters.drivers.base import ConsoleAccess
 from clusters.models import Cluster
 from vbase_console.core.errors import Unavailable
@@ -60,7 +60,7 @@ def open_archive(backup: Backup) -> ArchiveReader:
 
 def address_of(cluster: Cluster) -> ConsoleAccess:
     """Return the address of the running server. Raises Unavailable if no server is running."""
-    access = get_driver().console_access(cluster.cluster_id)
+    access = driver_of(cluster).console_access(cluster.cluster_id)
     if access is None:
         raise Unavailable(
             f"{cluster.service_id} has no running server. Try again when the cluster is RUNNING."
@@ -89,7 +89,7 @@ def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Clie
 
 def free_bytes_of(cluster: Cluster) -> int | None:
     """Return the free disk space of the cluster, or None if the driver does not know it."""
-    return get_driver().free_bytes(cluster.cluster_id)
+    return driver_of(cluster).free_bytes(cluster.cluster_id)
 
 
 def snapshots_of(cluster: Cluster, attempt: str = "") -> Snapshots | None:

@@ -25,7 +25,14 @@ class ClusterAdmin(ReadOnlyAdmin):
         "created_at",
     ]
     list_select_related = ["organization"]
-    list_filter = ["status", "version", "enable_auto_scaling", "created_at", "organization"]
+    list_filter = [
+        "status",
+        "driver",
+        "version",
+        "enable_auto_scaling",
+        "created_at",
+        "organization",
+    ]
     search_fields = [
         "^cluster_id",
         "^service_id",
@@ -70,6 +77,7 @@ class ClusterAdmin(ReadOnlyAdmin):
             "Resources",
             {
                 "fields": [
+                    "driver",
                     "version",
                     "compute_units",
                     "enable_auto_scaling",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from clusters.driver import get_driver
+from clusters.driver import driver_of
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster, LoadSample
 from clusters.resources import Resources, resources_of
@@ -153,7 +153,7 @@ def autoscale_all() -> int:
 
 def _measure(cluster: Cluster) -> bool:
     try:
-        load = get_driver().load(cluster.cluster_id)
+        load = driver_of(cluster).load(cluster.cluster_id)
     except DriverError as error:
         logger.warning("%s: its load could not be measured: %s", cluster.cluster_id, error)
         return False
@@ -182,7 +182,7 @@ def _look_at(cluster: Cluster, samples: Sequence[Sample]) -> bool:
         samples,
         units=resources.units,
         least_units=resources.compute_units,
-        most_units=_most_units(resources),
+        most_units=_most_units(cluster, resources),
         last_step=_last_step(cluster),
         now=timezone.now(),
     )
@@ -208,9 +208,9 @@ def _act(cluster: Cluster, decision: Decision, from_units: int) -> bool:
     return True
 
 
-def _most_units(resources: Resources) -> int:
-    """More units than the driver can make effective would change nothing."""
-    limit = get_driver().capabilities.max_effective_cores
+def _most_units(cluster: Cluster, resources: Resources) -> int:
+    """Upper bound of units, because units beyond the driver's cores have no effect."""
+    limit = driver_of(cluster).capabilities.max_effective_cores
     return min(resources.max_compute_units, limit or resources.max_compute_units)
 
 

@@ -1,4 +1,4 @@
-"""The driver of this console, and its observations as columns of a cluster's row."""
+"""Drivers of clusters, and their observations as columns of a cluster's row."""
 
 from __future__ import annotations
 
@@ -9,23 +9,42 @@ from django.db.models import Count
 from django.utils import timezone
 
 from clusters.drivers import load_driver
-from clusters.drivers.base import ClusterDriver, ClusterSpec, Observation, Presence
+from clusters.drivers.base import (
+    ClusterDriver,
+    ClusterSpec,
+    DriverError,
+    Observation,
+    Presence,
+)
 from clusters.drivers.sandbox.process import Level
-from clusters.models import Cluster
+from clusters.models import Cluster, configured_driver
 from clusters.resources import Resources, resources_of
 from clusters.states import Condition
 from vbase_console.core.component_health import Component, Health
 from vbase_console.core.encryption import derived_key
 
 
-@lru_cache(maxsize=1)
-def get_driver() -> ClusterDriver:
-    return load_driver(
-        settings.CLUSTER_DRIVER,
-        data_dir=settings.DATA_DIR,
-        control_key=derived_key("cluster control"),
-        memory_bytes=settings.CLUSTER_MEMORY_BYTES or None,
-    )
+@lru_cache
+def get_driver(name: str) -> ClusterDriver:
+    """Load a driver once per process. Raises DriverError if this console does not have it."""
+    try:
+        return load_driver(
+            name,
+            data_dir=settings.DATA_DIR,
+            control_key=derived_key("cluster control"),
+            memory_bytes=settings.CLUSTER_MEMORY_BYTES or None,
+        )
+    except ValueError as error:
+        raise DriverError(str(error), permanent=True) from error
+
+
+def driver_of(cluster: Cluster) -> ClusterDriver:
+    return get_driver(cluster.driver)
+
+
+def default_driver() -> ClusterDriver:
+    """Driver of clusters that are created now."""
+    return get_driver(configured_driver())
 
 
 def spec_of(cluster: Cluster, resources: Resources | None = None) -> ClusterSpec:
@@ -48,35 +67,35 @@ CONDITION_OF: dict[Presence, Condition] = {
 }
 
 
-def observed(cluster: Cluster) -> Observation:
-    return get_driver().observe([cluster.cluster_id])[cluster.cluster_id]
+def observe(cluster: Cluster) -> Observation:
+    return driver_of(cluster).observe([cluster.cluster_id])[cluster.cluster_id]
 
 
-def seen_changes(seen: Observation) -> dict[str, object]:
-    """The columns that an observation fills."""
+def columns_of(observation: Observation) -> dict[str, object]:
+    """Values of the cluster's columns that an observation determines."""
     changes: dict[str, object] = {
-        "condition": CONDITION_OF[seen.presence],
-        "effective_cores": seen.effective_cores,
-        "confinement": seen.confinement or "",
+        "condition": CONDITION_OF[observation.presence],
+        "effective_cores": observation.effective_cores,
+        "confinement": observation.confinement or "",
     }
-    if seen.presence is Presence.RUNNING:
+    if observation.presence is Presence.RUNNING:
         changes["seen_at"] = timezone.now()
-    if seen.endpoint:
-        changes |= {"host": seen.endpoint.host, "port": seen.endpoint.port}
+    if endpoint := observation.endpoint:
+        changes |= {"host": endpoint.host, "port": endpoint.port}
     return changes
 
 
 def confinement() -> Component | None:
-    """The lowest level that running clusters report, or that the kernel offers while none runs.
+    """The lowest level that running clusters report, or that new clusters get while none runs.
 
-    Returns None if the driver does not confine clusters.
+    Returns None if neither the default driver nor a running cluster is confined.
     """
-    offered = get_driver().capabilities.confinement
-    if offered is None:
-        return None
+    offered = default_driver().capabilities.confinement
     running = Cluster.objects.alive().filter(condition=Condition.RUNNING).exclude(confinement="")
     counts = dict(running.order_by().values_list("confinement").annotate(clusters=Count("pk")))
     lowest = min((Level(level) for level in counts), key=_LEVELS.index, default=offered)
+    if lowest is None:
+        return None
     if lowest is Level.FULL:
         return Component(status=Health.SERVING, level=lowest)
     affected = counts.get(lowest, 0)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from django.utils import timezone
 
-from clusters.driver import get_driver, observed, seen_changes, spec_of
+from clusters.driver import columns_of, driver_of, observe, spec_of
 from clusters.drivers.base import (
     ClusterSpec,
     DriverError,
@@ -53,7 +53,7 @@ def register_all() -> None:
 def deploy(attempt: Attempt) -> None:
     """Make the cluster; a deployment that is cancelled leaves nothing behind."""
     cluster = _cluster(attempt)
-    driver = get_driver()
+    driver = driver_of(cluster)
     try:
         _drive(attempt, driver.create(spec_of(cluster), attempt.guard))
     except JobCancelled:
@@ -64,24 +64,28 @@ def deploy(attempt: Attempt) -> None:
 
 def scale(attempt: Attempt) -> None:
     """Bring a running cluster to its new resources; a stopped one takes them when it starts."""
-    _change_resources(attempt, get_driver().scale)
+    cluster = _made(attempt)
+    _change_resources(attempt, cluster, driver_of(cluster).scale)
 
 
 def upgrade(attempt: Attempt) -> None:
-    _change_resources(attempt, get_driver().upgrade)
+    cluster = _made(attempt)
+    _change_resources(attempt, cluster, driver_of(cluster).upgrade)
 
 
 def restart(attempt: Attempt) -> None:
-    _bring_up(attempt, get_driver().restart)
+    cluster = _made(attempt)
+    _bring_up(attempt, cluster, driver_of(cluster).restart)
 
 
 def start(attempt: Attempt) -> None:
-    _bring_up(attempt, get_driver().start)
+    cluster = _made(attempt)
+    _bring_up(attempt, cluster, driver_of(cluster).start)
 
 
 def stop(attempt: Attempt) -> None:
     cluster = _made(attempt)
-    driver = get_driver()
+    driver = driver_of(cluster)
     try:
         _drive(attempt, driver.stop(cluster.cluster_id, attempt.guard))
     except JobCancelled:
@@ -90,7 +94,8 @@ def stop(attempt: Attempt) -> None:
 
 
 def delete(attempt: Attempt) -> None:
-    _drive(attempt, get_driver().delete(_cluster(attempt).cluster_id, attempt.guard))
+    cluster = _cluster(attempt)
+    _drive(attempt, driver_of(cluster).delete(cluster.cluster_id, attempt.guard))
 
 
 JOBS: dict[TaskKind, tuple[Handler, str]] = {
@@ -105,9 +110,8 @@ JOBS: dict[TaskKind, tuple[Handler, str]] = {
 """Kind → its handler, and the scope that a cancellation or a retry needs."""
 
 
-def _bring_up(attempt: Attempt, change: Change) -> None:
-    cluster = _made(attempt)
-    driver = get_driver()
+def _bring_up(attempt: Attempt, cluster: Cluster, change: Change) -> None:
+    driver = driver_of(cluster)
     try:
         _drive(attempt, change(spec_of(cluster), attempt.guard))
     except JobCancelled:
@@ -119,8 +123,7 @@ def _bring_up(attempt: Attempt, change: Change) -> None:
     _note_running(attempt, cluster)
 
 
-def _change_resources(attempt: Attempt, change: Change) -> None:
-    cluster = _made(attempt)
+def _change_resources(attempt: Attempt, cluster: Cluster, change: Change) -> None:
     target = _target(attempt, cluster)
     if not cluster.wanted_running:
         return
@@ -143,7 +146,7 @@ def _made(attempt: Attempt) -> Cluster:
     cluster = _cluster(attempt)
     if cluster.condition in (Condition.ABSENT, Condition.GONE):
         raise JobFailed(f"{cluster.cluster_id} is not deployed.", permanent=True)
-    if observed(cluster).presence is Presence.MISSING:
+    if observe(cluster).presence is Presence.MISSING:
         raise JobFailed(
             f"The data of {cluster.cluster_id} is missing; bring it back, or delete the cluster.",
             permanent=False,
@@ -157,7 +160,7 @@ def _target(attempt: Attempt, cluster: Cluster) -> Resources:
     """
     target = resources_of(cluster).changed(attempt.task.arguments["changes"])
     try:
-        check_resources(target, get_driver().capabilities)
+        check_resources(target, driver_of(cluster).capabilities)
     except InvalidArgument as error:
         raise JobFailed(error.message, permanent=True) from error
     return target
@@ -211,7 +214,7 @@ def _note_seen(attempt: Attempt) -> None:
     if cluster.condition == Condition.ABSENT:
         return
     try:
-        changes = seen_changes(observed(cluster))
+        changes = columns_of(observe(cluster))
     except DriverError:
         changes = {"condition": Condition.UNSEEN}
     with attempt.fenced():
@@ -222,10 +225,10 @@ def _note_running(attempt: Attempt, cluster: Cluster) -> None:
     """The driver had it answer a moment ago; if it has ended since, the job has not done its
     work.
     """
-    seen = observed(cluster)
+    seen = observe(cluster)
     if seen.presence not in (Presence.RUNNING, Presence.STARTING):
         raise JobFailed(f"It ended right after it was up. {seen.message}".strip(), permanent=False)
-    changes = seen_changes(seen) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}
+    changes = columns_of(seen) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}
     with attempt.fenced():
         Cluster.objects.filter(pk=cluster.pk).update(**changes)
 

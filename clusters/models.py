@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -18,6 +19,12 @@ NAME = RegexValidator(
     "Use 1 to 63 letters, digits, dots, underscores, spaces and dashes.",
 )
 UNITS = [MinValueValidator(1), MaxValueValidator(MAX_COMPUTE_UNITS)]
+
+
+def configured_driver() -> str:
+    """Name of the driver that this console uses for new clusters."""
+    name: str = settings.CLUSTER_DRIVER
+    return name
 
 
 class ClusterQuerySet(TenantQuerySet["Cluster"]):
@@ -54,6 +61,8 @@ class Cluster(models.Model):
     labels = models.JSONField(default=dict, blank=True)
     deletion_protection = models.BooleanField(default=False)
 
+    driver = models.CharField(max_length=40, default=configured_driver)
+    """Name of the driver that created the cluster and performs all its changes."""
     version = models.CharField(max_length=40)
     compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
     enable_auto_scaling = models.BooleanField(default=False)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from clusters.admission import enqueue_task, refresh_status, unfinished
-from clusters.driver import CONDITION_OF, get_driver, seen_changes
+from clusters.driver import CONDITION_OF, columns_of, get_driver
 from clusters.drivers.base import DriverError, Observation, Presence
-from clusters.models import Cluster
+from clusters.models import Cluster, configured_driver
 from clusters.outcomes import failure
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.tasks.models import Task, TaskQuerySet
@@ -41,20 +42,26 @@ CLOCK_SLACK = timedelta(seconds=1)
 
 
 def reconcile_all() -> int:
-    """Look at every cluster that is not deleted; answers how many were healed or said to be
-    otherwise.
-    """
-    clusters = list(Cluster.objects.alive().exclude(condition=Condition.ABSENT))
+    """Observe every cluster that is not deleted. Returns the number of clusters that changed."""
+    clusters_by_driver: dict[str, list[Cluster]] = {configured_driver(): []}
+    for cluster in Cluster.objects.alive().exclude(condition=Condition.ABSENT):
+        clusters_by_driver.setdefault(cluster.driver, []).append(cluster)
+    return sum(_reconcile_clusters_of(*group) for group in clusters_by_driver.items())
+
+
+def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int:
+    """Reconcile the clusters of one driver. Its failure does not affect those of other drivers."""
     try:
-        seen = get_driver().observe([cluster.cluster_id for cluster in clusters])
+        driver = get_driver(driver_name)
+        observations = driver.observe([cluster.cluster_id for cluster in clusters])
+        existing_ids = driver.cluster_ids()
     except DriverError as error:
         return sum(_say_unseen(cluster, error) for cluster in clusters)
-    good = [each.pk for each in clusters if _as_expected(each, seen[each.cluster_id])]
+    _report_orphans(driver_name, existing_ids)
+    good = [each.pk for each in clusters if _as_expected(each, observations[each.cluster_id])]
     Cluster.objects.filter(pk__in=good).update(seen_at=timezone.now())
     others = [cluster for cluster in clusters if cluster.pk not in set(good)]
-    changed = sum(_reconcile(cluster, seen[cluster.cluster_id]) for cluster in others)
-    _report_orphans()
-    return changed
+    return sum(_reconcile(cluster, observations[cluster.cluster_id]) for cluster in others)
 
 
 @transaction.atomic
@@ -87,7 +94,7 @@ def _as_expected(cluster: Cluster, seen: Observation) -> bool:
     wanted = Presence.RUNNING if cluster.wanted_running else Presence.STOPPED
     if seen.presence is not wanted:
         return False
-    now = seen_changes(seen)
+    now = columns_of(seen)
     same = ("condition", "host", "port", "effective_cores", "confinement")
     return all(now.get(field, getattr(cluster, field)) == getattr(cluster, field) for field in same)
 
@@ -99,7 +106,7 @@ def _differs(cluster: Cluster, seen: Observation) -> bool:
     if seen.presence is Presence.STARTING and not _is_silent(cluster, UNRESPONSIVE_GRACE):
         return False
     before = (cluster.condition, cluster.status_message)
-    for field, value in seen_changes(seen).items():
+    for field, value in columns_of(seen).items():
         setattr(cluster, field, value)
     remedy = _remedy(cluster, seen)
     wait = _pause_left(cluster) if remedy else 0
@@ -195,18 +202,15 @@ def _is_silent(cluster: Cluster, longer_than: timedelta) -> bool:
     return cluster.seen_at is None or abs(timezone.now() - cluster.seen_at) > longer_than
 
 
-def _report_orphans() -> None:
-    """What the driver has and no row knows is said once, and left alone: its data may be somebody's
-    only copy.
+def _report_orphans(driver_name: str, existing_ids: Sequence[str]) -> None:
+    """Log clusters of the driver that have no row, once each. Their data may be the only copy, so
+    that nothing is removed.
     """
-    there = get_driver().cluster_ids()
-    known = set(
-        Cluster.objects.filter(cluster_id__in=there).alive().values_list("cluster_id", flat=True)
-    )
-    for cluster_id in sorted(set(there) - known):
-        _say_orphan(cluster_id)
+    rows = Cluster.objects.alive().filter(driver=driver_name, cluster_id__in=existing_ids)
+    for cluster_id in sorted(set(existing_ids) - set(rows.values_list("cluster_id", flat=True))):
+        _log_orphan(cluster_id)
 
 
 @functools.lru_cache(maxsize=1000)
-def _say_orphan(cluster_id: str) -> None:
-    logger.warning("%s is on disk and belongs to no cluster of this console.", cluster_id)
+def _log_orphan(cluster_id: str) -> None:
+    logger.warning("%s: orphaned cluster, left unchanged", cluster_id)

@@ -22,7 +22,7 @@ from clusters.admission import (
     refuse_undeployed,
     unfinished,
 )
-from clusters.driver import get_driver, spec_of
+from clusters.driver import default_driver, driver_of, spec_of
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
 from clusters.protection import before_delete
@@ -48,7 +48,7 @@ def create_cluster(
     deletion_protection: bool = False,
 ) -> tuple[Cluster, Task]:
     """Ask for a new cluster; the returned DEPLOYMENT task reports how it comes up."""
-    capabilities = get_driver().capabilities
+    capabilities = default_driver().capabilities
     wanted = Resources(version=capabilities.versions[0]).changed(resources or {})
     check_resources(wanted, capabilities)
     cluster = Cluster(
@@ -115,7 +115,7 @@ def scale_cluster(
         kind = TaskKind.VERSION_UPGRADE
     admit(cluster, kind, waiting)
     refuse_undeployed(cluster, waiting)
-    check_resources(after, get_driver().capabilities)
+    check_resources(after, driver_of(cluster).capabilities)
     if after == before.resources:
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources, or will have them{before.because}."
@@ -209,7 +209,7 @@ def rotate_token(cluster: Cluster) -> Cluster:
     refuse_undeployed(cluster, [])
     cluster.token = secrets.token_urlsafe(32)
     try:
-        get_driver().rotate(spec_of(cluster), _always)
+        driver_of(cluster).rotate(spec_of(cluster), _always)
     except DriverError as error:
         raise Unavailable(
             f"The token was not rotated: {error}. Should the old one open nothing any more, rotate "

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from clusters.driver import get_driver, observed, seen_changes, spec_of
+from clusters.driver import columns_of, default_driver, driver_of, observe, spec_of
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.states import ServiceStatus
@@ -22,13 +22,13 @@ from vbase_console.tasks.worker import worker_name
 
 def can_be_deployed_at_once(task: Task) -> bool:
     """Where nothing is to go wrong, and nothing else waits that a worker would do."""
-    driver = get_driver()
+    driver = default_driver()
     undisturbed = isinstance(driver, MemoryDriver) and not driver._failures
     return undisturbed and not Task.objects.active().exclude(pk=task.pk).exists()
 
 
 def deploy_at_once(cluster: Cluster, task: Task) -> None:
-    steps = list(get_driver().create(spec_of(cluster), lambda: None))
+    steps = list(driver_of(cluster).create(spec_of(cluster), lambda: None))
     history = [(TaskState.RUNNING, 0, "", "Started.")]
     history += [
         (TaskState.RUNNING, min(step.percent, 99), step.phase, step.message) for step in steps
@@ -52,7 +52,7 @@ def deploy_at_once(cluster: Cluster, task: Task) -> None:
             updated_at=Now(),
             finished_at=Now(),
         )
-        changes = seen_changes(observed(cluster))
+        changes = columns_of(observe(cluster))
         Cluster.objects.filter(pk=cluster.pk).update(
             status=ServiceStatus.RUNNING, updated_at=timezone.now(), **changes
         )

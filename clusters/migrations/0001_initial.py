@@ -1,3 +1,4 @@
+import clusters.models
 import django.core.validators
 import django.db.models.deletion
 import vbase_console.core.ids
@@ -21,6 +22,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9._ -]{1,63}\\Z', 'Use 1 to 63 letters, digits, dots, underscores, spaces and dashes.')])),
                 ('labels', models.JSONField(blank=True, default=dict)),
                 ('deletion_protection', models.BooleanField(default=False)),
+                ('driver', models.CharField(default=clusters.models.configured_driver, max_length=40)),
                 ('version', models.CharField(max_length=40)),
                 ('compute_units', models.PositiveSmallIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)])),
                 ('enable_auto_scaling', models.BooleanField(default=False)),

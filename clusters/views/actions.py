@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from clusters import forms, services
 from clusters.admission import others_on, outlook, unfinished
-from clusters.driver import get_driver
+from clusters.driver import default_driver, driver_of
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import address_of, connectable
@@ -39,7 +39,7 @@ class ClusterCreateView(FormPage):
         return {"back": reverse("cluster-list", args=[self.principal.organization_name])}
 
     def form_arguments(self) -> dict[str, Any]:
-        return {"capabilities": get_driver().capabilities}
+        return {"capabilities": default_driver().capabilities}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         cluster, task = services.create_cluster(
@@ -90,7 +90,7 @@ class ClusterScaleView(ClusterChange):
 
     def form_arguments(self) -> dict[str, Any]:
         return {
-            "capabilities": get_driver().capabilities,
+            "capabilities": driver_of(self.cluster).capabilities,
             "initial": forms.resources_shown(self.cluster),
         }
 
@@ -112,7 +112,8 @@ class ClusterUpgradeView(ClusterChange):
 
     def offered(self) -> list[str]:
         ahead = outlook(self.cluster, unfinished(self.cluster)).resources.version
-        return [each for each in get_driver().capabilities.versions if each != ahead]
+        versions = driver_of(self.cluster).capabilities.versions
+        return [version for version in versions if version != ahead]
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         return self.accepted(services.scale_cluster(self.cluster, changes=given, by=self.by))

@@ -15,7 +15,7 @@ from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]
 ITS_OWN = {"id", "pk", "task_id", "cluster_id", "service_id", "subject_id", "lock", "sealed_token"}
-ITS_OWN |= {"name", "port"}
+ITS_OWN |= {"name", "port", "quota_key"}
 
 
 @pytest.mark.parametrize(
