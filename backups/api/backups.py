@@ -82,7 +82,7 @@ class Backups(BackupView):
     def prepare(self) -> None:
         cluster = self.service(self.kwargs["service_id"])
         self.request_made = prepare_backup(cluster, **self.given())
-        self.object_id = self.request_made.backup.name
+        self.call.object_id = self.request_made.backup.name
 
     def post(self, request: Request, service_id: str) -> Response:
         """Ask for a backup: all its collections as they are at one instant soon after now."""
@@ -115,7 +115,7 @@ class RestoreBackup(BackupView):
         target = self.service(self.kwargs["service_id"])
         given = self.given()
         named = BackupRow.objects.present().select_related("cluster")
-        backup = self.found(named, name=given.pop("backup_name"))
+        backup = named.found(self.principal, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
             self.looked = self._look(look_ahead(backup, target, **given), target)
         else:
@@ -126,7 +126,7 @@ class RestoreBackup(BackupView):
         everything is read, compared and indexed. With `dryRun` nothing is done but looking.
         """
         if self.looked is not None:
-            self.detail = "dryRun"
+            self.call.detail = "dryRun"
             return Response(answer(preflight=self.looked))
         return self.job_accepted(accept_restore(self.request_made, by=self.principal.label))
 

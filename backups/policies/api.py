@@ -44,7 +44,7 @@ class PolicyView(BackupView):
     def policy(self, service_id: str, policy_id: str) -> PolicyRow:
         """Under its own service, also when that is deleted."""
         rows = PolicyRow.objects.with_last_run()
-        return self.found(rows, policy_id=policy_id, cluster__service_id=service_id)
+        return rows.found(self.principal, policy_id=policy_id, cluster__service_id=service_id)
 
     def policy_changed(self, policy: PolicyRow) -> Response:
         address = reverse("api-policy", args=[policy.cluster.service_id, policy.policy_id])
@@ -83,7 +83,7 @@ class Policies(PolicyView):
     def post(self, request: Request, service_id: str) -> Response:
         """Back this service up by a schedule from now on, and keep so many of the backups."""
         policy = services.create_policy(self.service(service_id), **self.wish)
-        self.object_id = policy.policy_id
+        self.call.object_id = policy.policy_id
         return self.policy_changed(policy)
 
     def get(self, request: Request, service_id: str) -> Response:

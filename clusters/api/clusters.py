@@ -75,7 +75,7 @@ class CreateCluster(ClusterView):
             labels=given.get("labels"),
             deletion_protection=given.get("deletion_protection", False),
         )
-        self.object_id = cluster.cluster_id
+        self.call.object_id = cluster.cluster_id
         return self.task_accepted(cluster, task, answer(cluster=ServiceInfoSerializer.of(cluster)))
 
 
@@ -136,7 +136,7 @@ class OneCluster(ClusterView):
         cluster = self.cluster(cluster_id)
         self.given()
         if self.asked["delete_backups"]:
-            self.require(DELETE_BACKUP)
+            self.call.require(DELETE_BACKUP)
         task, said = services.delete_cluster(
             cluster, by=self.principal.label, delete_backups=self.asked["delete_backups"]
         )

@@ -80,7 +80,7 @@ class OneTask(ClusterView):
     def get(self, request: Request, cluster_id: str, task_id: str) -> Response:
         """One task with its events."""
         cluster = self.cluster(cluster_id)
-        task = self.found(self.tasks_of(cluster), task_id=task_id)
+        task = self.tasks_of(cluster).found(self.principal, task_id=task_id)
         return Response(
             answer(task=ServiceTaskDetailSerializer.of(TaskOfCluster(cluster=cluster, task=task)))
         )
@@ -91,8 +91,8 @@ class TaskRequest(ClusterView):
 
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
-        task = self.found(self.tasks_of(cluster), task_id=task_id)
-        self.require(job_for(task.kind).scope)
+        task = self.tasks_of(cluster).found(self.principal, task_id=task_id)
+        self.call.require(job_for(task.kind).scope)
         self.given()
         done = self.ask(cluster, task)
         return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))

@@ -253,14 +253,14 @@ def test_a_lock_of_somebody_elses_is_not_said_to_be_the_first_request(
         end.set()
         other.result(60)
     assert said.code == "ABORTED"
-    assert "or another one that keeps everybody from writing" in said["response"]["message"]
+    assert "or another request that blocks all writes" in said["response"]["message"]
 
 
 def test_a_database_that_fails_is_not_taken_for_a_first_request(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = raise_(OperationalError("disk I/O error"))
-    monkeypatch.setattr(idempotency.Key, "_reserved", failing)
+    monkeypatch.setattr(idempotency.Key, "_reserve", failing)
     assert create(api).code == "UNAVAILABLE"
 
 

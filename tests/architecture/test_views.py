@@ -90,10 +90,10 @@ def test_no_view_uses_the_shortcuts_that_know_no_tenant() -> None:
 
 
 def test_endpoints_ask_for_scopes_where_repetitions_will_be_asked_for_them() -> None:
-    """By `ApiView.require`, which an `Idempotency-Key` remembers."""
+    """By `OperationCall.require`, which an `Idempotency-Key` remembers."""
     endpoints = [file for file in views() if "api" in file.relative_to(ROOT).parts]
     direct = {file.name for file in endpoints if "principal.require(" in file.read_text()}
-    assert direct == {"authentication.py", "views.py"}
+    assert direct == {"authentication.py", "calls.py"}
 
 
 def test_it_notices_a_view_that_fetches_by_key_alone() -> None:

@@ -1,9 +1,8 @@
-"""One answer per `Idempotency-Key`: whoever repeats a request gets the first one's answer, and the
-work is done once.
+"""One answer per `Idempotency-Key`: a repeated request gets the answer of the first one.
 
-The key's row is written first in the transaction that does the work and keeps the answer. A crash
-at any point therefore leaves either all of it or nothing, and the database itself makes a second
-request with the same key wait: for the row on PostgreSQL, for the write lock on SQLite.
+The key's row is written first, in the transaction that makes the change and keeps the answer. A
+crash therefore leaves both or neither, and the database makes a second request with the same key
+wait: for the row on PostgreSQL, for the write lock on SQLite.
 """
 
 from __future__ import annotations
@@ -14,15 +13,12 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.encoding import escape_uri_path
-from rest_framework.response import Response
-from rest_framework.utils.encoders import JSONEncoder
 
 from vbase_console.api.models import IdempotentAnswer, oldest_kept
 from vbase_console.core.encryption import decrypt, encrypt
@@ -32,14 +28,15 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 WAIT_SECONDS = 10
 RETRY_AFTER_SECONDS = 2
-KEPT_HEADERS = ("Operation-Id", "Location", "Retry-After")
+OPERATION_ID = "Operation-Id"
+KEPT_HEADERS = (OPERATION_ID, "Location", "Retry-After")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAX_PATH_LENGTH = 500
 
 
 class RequestInProgress(Aborted):
-    """A request with this Idempotency-Key, or another one that keeps everybody from writing, is
-    still being answered; repeat it in a moment.
+    """A request with this Idempotency-Key, or another request that blocks all writes, is still
+    being answered. Repeat the request in a moment.
     """
 
     def __init__(self) -> None:
@@ -47,10 +44,27 @@ class RequestInProgress(Aborted):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Answer of any interface to a call."""
+
+    status: int
+    """HTTP status, which every error code has (`api.errors.STATUS_OF`)."""
+    body: Any
+    """JSON value."""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Headers in HTTP, metadata in gRPC."""
+    error: str = ""
+    """Code and message of a refusal."""
+
+    @property
+    def operation_id(self) -> str:
+        """Id of the task that the call started."""
+        return self.headers.get(OPERATION_ID, "")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:
-    """A key and all that makes it this request's: organization, method and path; and what the
-    request said.
-    """
+    """Identity of a request (organization, method, path, key) and fingerprint of its content."""
 
     organization_id: uuid.UUID
     method: str
@@ -66,35 +80,35 @@ class Key:
             key=self.key,
         )
 
-    def answered_once(
+    def answer_once(
         self,
-        attempt: Callable[[], Response],
+        begin: Callable[[], Callable[[], Answer]],
         *,
-        prepare: Callable[[], None],
         require: Callable[[str], None],
-        required: Callable[[], Iterable[str]],
-    ) -> Response:
-        """The answer that is kept, or that of `attempt`, which is called at most once per key.
+        object_scopes: Callable[[], Iterable[str]],
+    ) -> Answer:
+        """Return the kept answer, or call the function that `begin` returns, and keep its answer.
 
-        `prepare` is called before the transaction, perhaps by two who came at the same time. What
-        the attempt `required` of whoever asked, a repetition has to `require`.
+        That function is called at most once per key. `begin` is called before the transaction, and
+        twice if two requests come at the same time. A repeated request must have the
+        `object_scopes` of the first one.
         """
         kept = self.rows().filter(created_at__gt=oldest_kept()).first()
         if kept is not None:
-            return self._again(kept, require)
-        prepare()
+            return self._replay(kept, require)
+        attempt = begin()
         with contextlib.ExitStack() as work:
             with _wait_seconds():
                 work.enter_context(transaction.atomic())
-                row, is_ours = self._reserved()
+                row, is_ours = self._reserve()
             if not is_ours:
-                return self._again(row, require)
-            response = attempt()
-            _keep(row, response, required())
-            return response
+                return self._replay(row, require)
+            answer = attempt()
+            _keep(row, answer, object_scopes())
+            return answer
 
-    def _reserved(self) -> tuple[IdempotentAnswer, bool]:
-        """The key's row, and whether this request made it and so has the work to do."""
+    def _reserve(self) -> tuple[IdempotentAnswer, bool]:
+        """Return the key's row, and True if this request inserted the row."""
         self.rows().filter(created_at__lte=oldest_kept()).delete()
         try:
             with transaction.atomic():
@@ -105,76 +119,78 @@ class Key:
         except IntegrityError:
             return self.rows().get(), False
 
-    def _again(self, row: IdempotentAnswer, require: Callable[[str], None]) -> Response:
+    def _replay(self, row: IdempotentAnswer, require: Callable[[str], None]) -> Answer:
         for scope in row.scopes:
             require(scope)
         if row.fingerprint != self.fingerprint:
             raise InvalidArgument(
-                f"This {HEADER} was used with another body; use a new one for a new request."
+                f"This {HEADER} was used with another body. Use a new key for a new request."
             )
         if row.status is None:
             raise RequestInProgress
         body = json.loads(decrypt(row.body)) if row.body else None
-        return Response(body, status=row.status, headers=row.headers | {REPLAYED: "true"})
+        return Answer(status=row.status, body=body, headers=row.headers | {REPLAYED: "true"})
 
 
-def key_of(request: HttpRequest, organization_id: uuid.UUID, body: dict[str, Any]) -> Key | None:
-    text = request.headers.get(HEADER)
+def key_for(
+    text: str | None, *, organization_id: uuid.UUID, method: str, path: str, content: Any
+) -> Key | None:
+    """Return the key of a request, or None if the request has none.
+
+    `content` is the parsed request as JSON: two spellings of the same content are the same request.
+    """
     if text is None:
         return None
     if not KEY.fullmatch(text):
         raise InvalidArgument(f"{HEADER} must be 1 to 255 visible ASCII characters.")
+    canonical = json.dumps(content, sort_keys=True)
     return Key(
         organization_id=organization_id,
-        method=str(request.method),
-        path=escape_uri_path(request.path)[:MAX_PATH_LENGTH],
+        method=method,
+        path=path[:MAX_PATH_LENGTH],
         key=text,
-        fingerprint=_fingerprint(request, body),
+        fingerprint=hashlib.sha256(canonical.encode()).hexdigest(),
     )
 
 
-def _fingerprint(request: HttpRequest, body: dict[str, Any]) -> str:
-    """Of what was understood, not of how it was written; the query is a part of what was said."""
-    said = json.dumps([sorted(request.GET.lists()), body], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _keep(row: IdempotentAnswer, response: Response, scopes: Iterable[str]) -> None:
-    row.status = response.status_code
-    row.headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    # Encrypted, because an answer may show an access token.
-    row.body = encrypt(json.dumps(response.data, cls=JSONEncoder))
+def _keep(row: IdempotentAnswer, answer: Answer, scopes: Iterable[str]) -> None:
+    row.status = answer.status
+    row.headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+    # Encrypted, because an answer may contain an access token.
+    row.body = encrypt(json.dumps(answer.body, cls=DjangoJSONEncoder))
     row.scopes = sorted(scopes)
     row.save(update_fields=["status", "headers", "body", "scopes"])
 
 
 @contextlib.contextmanager
 def _wait_seconds() -> Iterator[None]:
-    """Wait for whoever came first with the same key, but not for long: on SQLite for the write
-    lock, which a transaction takes as it begins; on PostgreSQL for the row.
+    """Wait at most `WAIT_SECONDS` for a request with the same key.
+
+    SQLite waits for the write lock, which a transaction takes when it begins; PostgreSQL waits for
+    the row.
     """
     usual = int(connection.settings_dict["OPTIONS"].get("timeout", WAIT_SECONDS) * 1000)
     try:
         _execute(sqlite=f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
         yield
     except OperationalError as error:
-        if not _is_a_lock_that_stayed(error):
+        if not _is_lock_timeout(error):
             raise
         raise RequestInProgress from error
     finally:
         _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
 
 
-def _is_a_lock_that_stayed(error: OperationalError) -> bool:
-    """SQLite shows nobody whose lock it is; to whoever asks, it is the same."""
-    said = error.__cause__
+def _is_lock_timeout(error: OperationalError) -> bool:
+    """True for a lock of any request: SQLite does not name the owner of its write lock."""
+    cause = error.__cause__
     if connection.vendor == "sqlite":
-        return str(getattr(said, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
-    return getattr(said, "sqlstate", None) == "55P03"
+        return str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    return getattr(cause, "sqlstate", None) == "55P03"
 
 
 def _execute(**statements: str) -> None:
-    """The statement for the database in use; none where there is none for it."""
+    """Execute the statement of the database in use, if there is one."""
     if statement := statements.get(connection.vendor):
         with connection.cursor() as cursor:
             cursor.execute(statement)

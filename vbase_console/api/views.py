@@ -1,15 +1,14 @@
-"""The one way through an endpoint: who calls and with which scope, what was sent, one service, one
-answer; and for what changes something one transaction with its audit row and its kept answer.
-"""
+"""Base view of every endpoint."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from functools import cached_property
+from typing import Any, ClassVar, cast
 
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError
 from django.http import HttpRequest
+from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import MethodNotAllowed, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -18,22 +17,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from vbase_console.api import idempotency
+from vbase_console.api.calls import OperationCall, answer_call
+from vbase_console.api.idempotency import Answer
 from vbase_console.api.operations import Operation
 from vbase_console.api.parsers import read_object
 from vbase_console.core.client_address import source_of
 from vbase_console.core.errors import InvalidArgument, NotFound
-from vbase_console.organizations import audit
-from vbase_console.organizations.models import Outcome
-from vbase_console.organizations.tenancy import Principal, TenantQuerySet
-
-logger = logging.getLogger(__name__)
-M = TypeVar("M", bound=models.Model)
+from vbase_console.organizations.audit import Interface
+from vbase_console.organizations.tenancy import Principal
 
 READS_NO_BODY = ("GET", "HEAD", "OPTIONS")
 
 
 class AlwaysJson(BaseContentNegotiation):
-    """The console speaks JSON to whoever asks, whatever else they would have liked."""
+    """Answers JSON, whatever the `Accept` header asks for."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -44,45 +41,25 @@ class AlwaysJson(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class RollbackWithResponse(Exception):
-    """The answer is an error of ours or about who asks: nothing of what led to it is kept."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
-
-
 class ApiView(APIView):
+    """Endpoint: authenticate, read the request, call one service, answer.
+
+    Each method of `operations` has a handler of the same name.
+    """
+
     content_negotiation_class = AlwaysJson
     metadata_class = None
     operations: ClassVar[Mapping[str, Operation]] = {}
-    """Method → what it is. A method that is not named is not served."""
-    object_id = ""
-    """What a change is about: from the address, or set by the view once it has made the thing."""
-    detail = ""
-    """What history says of a change that starts no task."""
-    scopes_of_object: frozenset[str] = frozenset()
-    """Those that were asked for because of what the change is about."""
-    refused: Exception | None = None
-    """What `prepare` met; it is answered in place of the work."""
+    """Method → operation. Other methods are not served."""
+    operation: Operation | None = None
+    payload: dict[str, Any]
+    """JSON object of the request body."""
+    asked: dict[str, Any]
+    """Validated parameters of the query."""
 
     @property
     def principal(self) -> Principal:
         return cast(Principal, self.request.auth)
-
-    @property
-    def _method(self) -> str:
-        return str(self.request.method)
-
-    @property
-    def operation(self) -> Operation | None:
-        return self.operations.get("GET" if self._method == "HEAD" else self._method)
-
-    @property
-    def _expected(self) -> Operation:
-        if self.operation is None:
-            raise MethodNotAllowed(self._method)
-        return self.operation
 
     @property
     def allowed_methods(self) -> list[str]:
@@ -92,39 +69,43 @@ class ApiView(APIView):
     def required_scope(self) -> str | None:
         return self.operation.scope if self.operation else None
 
+    @cached_property
+    def call(self) -> OperationCall:
+        operation = self._served_operation()
+        return OperationCall(
+            principal=self.principal,
+            action=operation.name,
+            interface=Interface.API,
+            source=source_of(self.request._request),
+            is_audited=operation.changes,
+            object_id=_innermost_id(self.kwargs),
+        )
+
     def prepare(self) -> None:
-        """Of a change: whatever takes its time, such as a question to a running cluster. Called
-        before the transaction begins, and not at all where the answer is kept already.
+        """Ask a running cluster before the transaction of a change begins. Not called if the answer
+        is already kept.
         """
 
-    # -- what views call ---------------------------------------------------------------------------
-
-    def found(self, rows: TenantQuerySet[M], called: str = "", **key: Any) -> M:
-        return rows.found(self.principal, called, **key)
-
-    def require(self, scope: str) -> None:
-        """A scope that depends on what the change is about; a repetition needs it as well."""
-        self.scopes_of_object |= {scope}
-        self.principal.require(scope)
+    # -- called by handlers ------------------------------------------------------------------------
 
     def require_organization(self, organization_id: str) -> None:
-        """Whose an address is; a stranger learns nothing of it."""
+        """Raise NotFound unless the organization is the principal's own."""
         if organization_id.lower() != str(self.principal.organization_id):
-            raise NotFound(f"There is no organization '{organization_id}' here.")
+            raise NotFound(f"Organization '{organization_id}' not found.")
 
     def given(self) -> dict[str, Any]:
-        """The body's values; ids that the address has as well must be the same."""
+        """Return the values of the body. Ids that are also in the address must be equal."""
         self._require_named_organization()
-        values = self._expected.body.read(self.payload)
+        values = self._served_operation().body.read(self.payload)
         for name, in_path in self.kwargs.items():
             if values.pop(name, in_path) != in_path:
-                said = f"The address says '{in_path}'; leave it out here or say the same."
-                raise InvalidArgument(field_errors={name: [said]})
+                text = f"The address says '{in_path}'. Omit the field or send the same value."
+                raise InvalidArgument(field_errors={name: [text]})
         values.pop("organization_id", None)
         return values
 
     def _require_named_organization(self) -> None:
-        """First of all, so that a stranger's body is told nothing else."""
+        """Check the organization before all other fields: a stranger learns nothing about them."""
         if "organization_id" in self.kwargs:
             return
         for spelling in ("organizationId", "organization_id"):
@@ -135,13 +116,15 @@ class ApiView(APIView):
     def accepted(self, body: dict[str, Any], *, location: str, operation_id: str = "") -> Response:
         headers = {"Location": location}
         if operation_id:
-            headers["Operation-Id"] = operation_id
+            headers[idempotency.OPERATION_ID] = operation_id
         return Response(body, headers=headers)
 
-    # -- the way through ---------------------------------------------------------------------------
+    # -- one request -------------------------------------------------------------------------------
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         self.args, self.kwargs, self.headers = args, kwargs, {"Cache-Control": "no-store"}
+        method = str(request.method)
+        self.operation = self.operations.get("GET" if method == "HEAD" else method)
         self.request = self.initialize_request(request, *args, **kwargs)
         self.response = self.finalize_response(self.request, self._answered(), *args, **kwargs)
         return self.response
@@ -156,121 +139,67 @@ class ApiView(APIView):
                 return self._handled()
         except Exception as error:
             response = self.handle_exception(error)
-            # Who asks is unknown where the database was away: asking again would wait again.
+            # After a failure of the database the principal is unknown: reading it would wait again.
             is_known = not isinstance(error, DatabaseError) and self.request.auth is not None
             if changes and is_known:
-                self._record_refused(response)
+                self.call.record_refused(_answer_of(response))
             return response
-        return self._changed(key)
+        answer = answer_call(
+            self.call,
+            key,
+            prepare=self.prepare,
+            handle=lambda: _answer_of(self._handled()),
+            refuse=lambda error: _answer_of(self.handle_exception(error)),
+        )
+        return Response(answer.body, status=answer.status, headers=answer.headers)
+
+    def _served_operation(self) -> Operation:
+        if self.operation is None:
+            raise MethodNotAllowed(str(self.request.method))
+        return self.operation
 
     def _read_request(self) -> None:
-        """Before any transaction begins: a slow client must not hold one open."""
-        self.asked = self._expected.query.read(_flat_query(self.request))
-        self.payload = {} if self._method in READS_NO_BODY else read_object(self.request._request)
+        """Read the request before a transaction begins: a slow client must not hold one open."""
+        self.asked = self._served_operation().query.read(_flat_query(self.request))
+        has_body = self.request.method not in READS_NO_BODY
+        self.payload = read_object(self.request._request) if has_body else {}
 
     def _idempotency_key(self) -> idempotency.Key | None:
-        if self._method in READS_NO_BODY:
+        request = self.request._request
+        if request.method in READS_NO_BODY:
             return None
-        organization_id = self.principal.organization_id
-        return idempotency.key_of(self.request._request, organization_id, self.payload)
-
-    def _prepared(self) -> None:
-        try:
-            self.prepare()
-        except Exception as error:
-            self.refused = error
+        return idempotency.key_for(
+            request.headers.get(idempotency.HEADER),
+            organization_id=self.principal.organization_id,
+            method=str(request.method),
+            path=escape_uri_path(request.path),
+            content=[sorted(request.GET.lists()), self.payload],
+        )
 
     def _handled(self) -> Response:
-        if self.refused is not None:
-            raise self.refused
-        handler: Callable[..., Response] = getattr(self, self._method.lower())
+        handler: Callable[..., Response] = getattr(self, str(self.request.method).lower())
         return handler(self.request, *self.args, **self.kwargs)
 
-    def _changed(self, key: idempotency.Key | None) -> Response:
-        """What is done, the row that says so and the kept answer are committed together, or
-        none of them is.
-        """
-        try:
-            if key is not None:
-                return key.answered_once(
-                    self._attempt,
-                    prepare=self._prepared,
-                    require=self.require,
-                    required=lambda: self.scopes_of_object,
-                )
-            self._prepared()
-            with transaction.atomic():
-                return self._attempt()
-        except idempotency.RequestInProgress as error:
-            return self.handle_exception(error)  # the first one leaves the row of history
-        except RollbackWithResponse as undone:
-            response = undone.response
-        except Exception as error:
-            response = self.handle_exception(error)
-        self._record_refused(response)
-        return response
 
-    def _record_refused(self, response: Response) -> None:
-        """A database that cannot take the row must not turn the refusal into another error."""
-        try:
-            self._record(response)
-        except DatabaseError:
-            logger.exception("No history was written of: %s", _detail(response))
-
-    def _attempt(self) -> Response:
-        try:
-            with transaction.atomic():
-                response = self._handled()
-        except Exception as error:
-            response = self.handle_exception(error)
-        # A refusal for a missing scope must not answer a request that has it, and one for too many
-        # requests must not answer a repetition that comes when it was asked for.
-        if response.status_code >= 500 or response.status_code in (403, 429):
-            raise RollbackWithResponse(response)
-        self._record(response)
-        return response
-
-    def _record(self, response: Response) -> None:
-        if not self._expected.changes:
-            return
-        audit.record(
-            organization_id=self.principal.organization_id,
-            principal=self.principal.label,
-            action=self._expected.name,
-            object_id=_storable(self.object_id or _last(self.kwargs)),
-            source=source_of(self.request._request),
-            interface=audit.Interface.API,
-            outcome=_outcome(response),
-            detail=_storable(_detail(response) or self.detail),
-        )
+def _answer_of(response: Response) -> Answer:
+    error = response.data["response"] if response.status_code >= 400 else None
+    return Answer(
+        status=response.status_code,
+        body=response.data,
+        headers={name: text for name, text in response.items() if name != "Content-Type"},
+        error=f"{error['code']}: {error['message']}" if error else "",
+    )
 
 
 def _flat_query(request: Request) -> dict[str, str]:
-    """Each parameter once: a second value would be ignored without a word."""
+    """Return the parameters of the query. Repeated parameters are refused, not ignored."""
     lists = dict(request.query_params.lists())
-    twice = [name for name, values in lists.items() if len(values) > 1]
-    if twice:
-        raise ValidationError({name: ["Give it once."] for name in twice[:20]})
+    repeated = [name for name, values in lists.items() if len(values) > 1]
+    if repeated:
+        raise ValidationError({name: ["Send it once."] for name in repeated[:20]})
     return {name: values[0] for name, values in lists.items()}
 
 
-def _last(kwargs: Mapping[str, str]) -> str:
-    """The innermost thing that an address names: the task of a cluster's task."""
+def _innermost_id(kwargs: Mapping[str, str]) -> str:
+    """Return the last id of the address: in `/clusters/<id>/tasks/<id>`, the task's."""
     return next(reversed(list(kwargs.values())), "")
-
-
-def _outcome(response: Response) -> Outcome:
-    if response.status_code < 400:
-        return Outcome.ACCEPTED
-    return Outcome.REFUSED if response.status_code < 500 else Outcome.FAILED
-
-
-def _detail(response: Response) -> str:
-    if response.status_code < 400:
-        return str(response.get("Operation-Id", ""))
-    said = response.data["response"]
-    return f"{said['code']}: {said['message']}"
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "")
