@@ -1,4 +1,4 @@
-"""Known collections and inventory scans for support staff."""
+"""Admin pages of known collections and inventory scans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class KnownCollectionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(InventoryScan)
-class ClusterLookAdmin(ReadOnlyAdmin):
+class InventoryScanAdmin(ReadOnlyAdmin):
     list_display = [
         "cluster",
         "organization",

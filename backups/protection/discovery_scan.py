@@ -1,5 +1,5 @@
-"""Running clusters report their collections: a few at once, with a time limit, those first
-that wait longest.
+"""Inventory scans: list the collections of running clusters, some in parallel, each with a time
+limit, the longest overdue first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -31,85 +30,82 @@ from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.core.errors import ConsoleError, Unavailable
 
-if TYPE_CHECKING:
-    from backups.milvus.client import Client
-
-
 logger = logging.getLogger(__name__)
 
-Seen = dict[str, list[str]]
-"""Of each database its collections; the console's own are left out."""
+Listing = dict[str, list[str]]
+"""Database → names of its collections, without reserved ones."""
 
 SCAN_TIMEOUT_SECONDS = 5.0
 
 
-def seen_in(cluster: Cluster) -> Seen:
-    """Rows are not counted: on some servers that means reading them."""
+def list_collections(cluster: Cluster) -> Listing:
+    """List the collections without row counts, because some servers read all rows to count them."""
     with translate_errors(), connect(cluster, "default") as client:
-        until = time.monotonic() + SCAN_TIMEOUT_SECONDS
+        deadline = time.monotonic() + SCAN_TIMEOUT_SECONDS
         client.quick_seconds = SCAN_TIMEOUT_SECONDS
-        return {name: _collections_of(client, name, until) for name in client.databases()}
-
-
-def _collections_of(client: Client, database: str, until: float) -> list[str]:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise Unavailable(f"It did not list its collections within {SCAN_TIMEOUT_SECONDS:.0f} s.")
-    there = client.collections(database, seconds=left)
-    return [name for name in there if not is_reserved(name)]
+        listing: Listing = {}
+        for database in client.databases():
+            seconds_left = deadline - time.monotonic()
+            if seconds_left <= 0:
+                raise Unavailable(
+                    f"Milvus did not list its collections within {SCAN_TIMEOUT_SECONDS:.0f} s."
+                )
+            names = client.collections(database, seconds=seconds_left)
+            listing[database] = [name for name in names if not is_reserved(name)]
+        return listing
 
 
 PARALLEL_SCANS = 8
 CLUSTERS_PER_ROUND = 100
 SWEEP_TIMEOUT_SECONDS = 20.0
 CLAIM_TIMEOUT = timedelta(seconds=60)
-"""A sweep that was killed keeps the others away no longer than this."""
+"""Time after which a cluster claimed by a killed sweep is due again."""
 
 _scanning = threading.Lock()
 
 
 def scan_due() -> int:
-    """Scan the clusters that are due; returns how many were asked.
+    """Scan the clusters that are due. Returns the number of scanned clusters.
 
-    Each is claimed before it is asked: any number of processes share the work. A second thread of
-    this process would only keep sweeps from a thread.
+    Every cluster is claimed first, so that several processes share the work. Within one process
+    only one thread scans, so that other sweeps find a free thread.
     """
     if not _scanning.acquire(blocking=False):
         return 0
     try:
         remove_deleted_clusters()
-        return _scan_due()
+        return _scan_due_clusters()
     finally:
         _scanning.release()
 
 
-def _scan_due() -> int:
+def _scan_due_clusters() -> int:
     _correct_next_scans()
-    due, asked = _due(), 0
+    due, count = _claim_due_clusters(), 0
     with ThreadPoolExecutor(PARALLEL_SCANS) as pool:
-        going: dict[Future[Seen], Cluster] = {}
+        running: dict[Future[Listing], Cluster] = {}
         while True:
-            for cluster in islice(due, PARALLEL_SCANS - len(going)):
-                going[pool.submit(seen_in, cluster)] = cluster
-            if not going:
-                return asked
-            for done in wait(going, return_when=FIRST_COMPLETED).done:
-                _note(going.pop(done), done)
-                asked += 1
+            for cluster in islice(due, PARALLEL_SCANS - len(running)):
+                running[pool.submit(list_collections, cluster)] = cluster
+            if not running:
+                return count
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                _record_result(running.pop(done), done)
+                count += 1
 
 
 def _correct_next_scans() -> None:
-    """Nothing is planned for later than the longest pause, unless the clock was set back."""
+    """Make scans due that are planned too far ahead, which happens if the clock was set back."""
     now = timezone.now()
-    impossible = InventoryScan.objects.filter(
+    too_late = InventoryScan.objects.filter(
         next_scan_at__gt=now + max(MAX_SCAN_BACKOFF, CLAIM_TIMEOUT)
     )
-    impossible.update(next_scan_at=now)
+    too_late.update(next_scan_at=now)
 
 
-def _due() -> Iterator[Cluster]:
-    """Claimed one by one as somebody has time for them, until the round has lasted long enough."""
-    now, until = timezone.now(), time.monotonic() + SWEEP_TIMEOUT_SECONDS
+def _claim_due_clusters() -> Iterator[Cluster]:
+    """Claim due clusters one by one, as threads become free, until the sweep times out."""
+    now, deadline = timezone.now(), time.monotonic() + SWEEP_TIMEOUT_SECONDS
     running = Cluster.objects.should_run().filter(condition=Condition.RUNNING)
     due = running.filter(
         Q(inventory_scan=None) | Q(inventory_scan__next_scan_at__lte=now)
@@ -117,29 +113,31 @@ def _due() -> Iterator[Cluster]:
     for cluster in due.order_by(F("inventory_scan__next_scan_at").asc(nulls_first=True), "pk")[
         :CLUSTERS_PER_ROUND
     ]:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             return
-        if _claimed(cluster, now):
+        if _claim(cluster, now):
             yield cluster
 
 
-def _claimed(cluster: Cluster, now: datetime) -> bool:
-    look, created = InventoryScan.objects.get_or_create(
+def _claim(cluster: Cluster, now: datetime) -> bool:
+    scan, created = InventoryScan.objects.get_or_create(
         cluster=cluster,
         defaults={"organization_id": cluster.organization_id, "next_scan_at": now + CLAIM_TIMEOUT},
     )
-    free = InventoryScan.objects.filter(
-        pk=cluster.pk, next_scan_at=look.next_scan_at, next_scan_at__lte=now
+    unclaimed = InventoryScan.objects.filter(
+        pk=cluster.pk, next_scan_at=scan.next_scan_at, next_scan_at__lte=now
     )
-    return created or bool(free.update(next_scan_at=now + CLAIM_TIMEOUT))
+    return created or bool(unclaimed.update(next_scan_at=now + CLAIM_TIMEOUT))
 
 
-def _note(cluster: Cluster, done: Future[Seen]) -> None:
-    """One that cannot be asked or noted is in nobody's way."""
+def _record_result(cluster: Cluster, done: Future[Listing]) -> None:
+    """Record a scan or its failure. An error must not stop the scans of other clusters."""
     try:
         record_scan(cluster, done.result())
     except (ConsoleError, DriverError) as error:
         record_scan_failure(cluster, str(error))
     except Exception as error:
-        logger.exception("%s could not be looked at", cluster.cluster_id)
-        record_scan_failure(cluster, f"The console failed to look at it: {type(error).__name__}.")
+        logger.exception("%s: inventory scan failed, will be retried", cluster.cluster_id)
+        record_scan_failure(
+            cluster, f"The console failed to scan the cluster: {type(error).__name__}."
+        )

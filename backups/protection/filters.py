@@ -1,5 +1,3 @@
-"""What narrows and sorts the list of collections."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -22,37 +20,34 @@ class ProtectionFilter(FilterForm):
 
     SEARCHED = ("name__icontains",)
     SORTS = ("severity", "name", "cluster__name", "newest_backup__created_at")
-    FIRST = "severity"  # what nobody takes, then what is stale
+    FIRST = "severity"  # uncovered, then stale, then covered
     TIES = ("cluster__name", "db_name", "name", "pk")
 
     @property
     def searches(self) -> bool:
-        """Whether more than a state is asked for."""
+        """True if the list is filtered by more than the state."""
         return bool(self.given.keys() & {"q", "cluster", "db_name"})
 
     def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         now = timezone.now()
         if state := self.given.get("state"):
-            chosen = {"uncovered": rows.uncovered, "covered": rows.covered}  # type: ignore[attr-defined]
-            rows = rows.stale(now) if state == "stale" else chosen[state]()  # type: ignore[attr-defined]
+            querysets = {"uncovered": rows.uncovered, "covered": rows.covered}  # type: ignore[attr-defined]
+            rows = rows.stale(now) if state == "stale" else querysets[state]()  # type: ignore[attr-defined]
         if text := self.text("db_name"):
             rows = rows.filter(db_name=text)
         if text := self.text("cluster"):
             ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
             rows = rows.filter(Q(cluster__name__icontains=text) | ids)
-        judged: QuerySet[Any] = rows.annotate(severity=_severity(now))
-        return judged
+        severity = Case(
+            When(policy__isnull=True, then=Value(0)),
+            When(rpo_deadline__lte=now, then=Value(1)),
+            default=Value(2),
+            output_field=IntegerField(),
+        )
+        annotated: QuerySet[Any] = rows.annotate(severity=severity)
+        return annotated
 
     def ordering(self) -> OrderBy:
-        """What has no backup at all comes before the oldest."""
+        """Sort collections without a backup before those with the oldest backup."""
         field, descending = F(self.order.removeprefix("-")), self.order.startswith("-")
         return field.desc(nulls_last=True) if descending else field.asc(nulls_first=True)
-
-
-def _severity(now: Any) -> Case:
-    return Case(
-        When(policy__isnull=True, then=Value(0)),
-        When(rpo_deadline__lte=now, then=Value(1)),
-        default=Value(2),
-        output_field=IntegerField(),
-    )

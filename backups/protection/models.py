@@ -15,7 +15,7 @@ from vbase_console.organizations.tenancy import TenantQuerySet
 
 class KnownCollectionQuerySet(TenantQuerySet["KnownCollection"]):
     def living(self) -> Self:
-        """Those that can still be lost: their cluster is neither deleted nor on its way there."""
+        """Filter to collections whose cluster is neither deleted nor being deleted."""
         return self.exclude(cluster__status__in=ENDED)
 
     def covered(self) -> Self:
@@ -28,21 +28,21 @@ class KnownCollectionQuerySet(TenantQuerySet["KnownCollection"]):
         return self.covered().filter(rpo_deadline__lte=now)
 
     def figures(self, now: datetime) -> dict[str, int]:
-        """How many are covered, of them stale, and uncovered: one query, however many there are."""
+        """Return the numbers of covered, stale (part of covered) and uncovered collections."""
         covered = Q(policy__isnull=False)
-        counted = self.order_by().aggregate(
+        counts = self.order_by().aggregate(
             covered=Count("pk", filter=covered),
             stale=Count("pk", filter=covered & Q(rpo_deadline__lte=now)),
             uncovered=Count("pk", filter=~covered),
         )
-        return {name: int(count) for name, count in counted.items()}
+        return {name: int(count) for name, count in counts.items()}
 
 
 class KnownCollection(models.Model):
-    """A collection that was seen in a cluster, and how well it is protected.
+    """Collection found by an inventory scan or a backup, with its coverage.
 
-    What stands here of policies and backups is worked out by `coverage` whenever one of them
-    changes, so that a page counts rows and asks neither clusters nor calendars.
+    `coverage` recomputes the columns about policies and backups whenever one of them changes, so
+    that pages only read rows.
     """
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
@@ -55,17 +55,17 @@ class KnownCollection(models.Model):
     policy = models.ForeignKey(
         "policies.BackupPolicy", null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    """Of the active policies that take it the one whose promise ends first; none: uncovered."""
+    """Active policy with the earliest RPO deadline. Null if the collection is uncovered."""
     rpo_deadline = models.DateTimeField(null=True)
-    """When that promise ends, unless a newer backup holds it by then."""
+    """Time at which the collection becomes stale without a newer backup."""
     newest_backup = models.ForeignKey(
         "backups.Backup", null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    """The newest good one that holds it."""
+    """Latest good backup that contains the collection."""
     proven_backup = models.ForeignKey(
         "backups.Backup", null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    """The newest good one that holds it and is proven."""
+    """Latest good and proven backup that contains the collection."""
 
     objects = KnownCollectionQuerySet.as_manager()
 
@@ -82,7 +82,7 @@ class KnownCollection(models.Model):
 
 
 class InventoryScan(models.Model):
-    """When a cluster was last asked what it has, how that went, and when it is asked again."""
+    """Result of the last inventory scan of a cluster, and the time of the next one."""
 
     cluster = models.OneToOneField(
         Cluster, primary_key=True, on_delete=models.CASCADE, related_name="inventory_scan"
@@ -90,14 +90,14 @@ class InventoryScan(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     next_scan_at = models.DateTimeField(db_index=True)
     scanned_at = models.DateTimeField(null=True)
-    """When it answered last; what is known of it is as old as this."""
+    """Time of the last successful scan."""
     failures = models.PositiveSmallIntegerField(default=0)
-    """How often in a row it did not answer."""
+    """Number of consecutive failed scans."""
     error_message = models.TextField(blank=True)
     omitted_count = models.PositiveIntegerField(default=0)
-    """Collections beyond the number that is kept of one cluster."""
+    """Number of collections beyond the maximum per cluster, which have no row."""
 
     objects = TenantQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return f"look at {self.cluster_id}"
+        return f"inventory scan of {self.cluster_id}"

@@ -1,4 +1,4 @@
-"""What pages show of protection, in a number of queries that does not grow."""
+"""Coverage rows and figures of the pages. The number of queries does not depend on the rows."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from vbase_console.organizations.tenancy import Principal
 
 MAX_FAILING = 5
 NEXT_RUNS = 5
-SEEN_LATELY = timedelta(minutes=10)
+RECENT_SCAN = timedelta(minutes=10)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnhealthyPolicy:
-    """A policy to look at, and the run that says why; a late one may have none."""
+    """Policy with problems and the run that explains them. A late policy may have no run."""
 
     policy: BackupPolicy
     run: PolicyRun | None
-    unreadable: str
+    schedule_error: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionRow:
-    """A known collection, and the policies that take it; paused ones do not."""
+    """Known collection with its active and paused policies."""
 
     collection: KnownCollection
     policies: list[BackupPolicy]
@@ -48,13 +48,12 @@ class CollectionRow:
     def state(self) -> str:
         if self.collection.policy_id is None:
             return "UNCOVERED"
-        ends = self.collection.rpo_deadline
-        return "STALE" if ends is not None and ends <= self.now else "COVERED"
+        deadline = self.collection.rpo_deadline
+        return "STALE" if deadline is not None and deadline <= self.now else "COVERED"
 
     @property
-    def is_old_news(self) -> bool:
-        """Its cluster was not seen lately."""
-        return self.collection.seen_at < self.now - SEEN_LATELY
+    def is_outdated(self) -> bool:
+        return self.collection.seen_at < self.now - RECENT_SCAN
 
     @property
     def cluster(self) -> Cluster:
@@ -62,7 +61,7 @@ class CollectionRow:
 
 
 def known_to(principal: Principal) -> Any:
-    """Collections that can still be lost, with all that a list shows of each."""
+    """Return the collections of existing clusters, with the rows that a list shows of each."""
     known = KnownCollection.objects.living().visible_to(principal)
     return known.select_related("cluster__inventory_scan", "newest_backup", "proven_backup")
 
@@ -71,54 +70,55 @@ def collection_rows(
     principal: Principal, collections: Iterable[KnownCollection]
 ) -> list[CollectionRow]:
     listed, now = list(collections), timezone.now()
-    policies = _policies_of(principal, {each.cluster_id for each in listed})
-    return [_row(each, policies[each.cluster_id, each.db_name], now) for each in listed]
-
-
-def _policies_of(
-    principal: Principal, cluster_ids: set[str]
-) -> dict[tuple[str, str], list[BackupPolicy]]:
-    found: dict[tuple[str, str], list[BackupPolicy]] = defaultdict(list)
+    cluster_ids = {collection.cluster_id for collection in listed}
+    policies: dict[tuple[str, str], list[BackupPolicy]] = defaultdict(list)
     for policy in BackupPolicy.objects.visible_to(principal).filter(cluster__in=cluster_ids):
-        found[policy.cluster_id, policy.db_name].append(policy)
-    return found
+        policies[policy.cluster_id, policy.db_name].append(policy)
+    return [
+        _row(collection, policies[collection.cluster_id, collection.db_name], now)
+        for collection in listed
+    ]
 
 
 def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetime) -> CollectionRow:
-    """One whose schedule nobody understands any more takes nothing, as it was judged."""
-    taking = [
-        each
-        for each in policies
-        if each.pk == collection.policy_id or covers(each.collection_names, collection.name)
+    """Build a row. An uncovered collection has no active policy, because a policy with an invalid
+    schedule covers nothing.
+    """
+    covering = [
+        policy
+        for policy in policies
+        if policy.pk == collection.policy_id or covers(policy.collection_names, collection.name)
     ]
-    active = [each for each in taking if each.is_active]
+    active = [policy for policy in covering if policy.is_active]
     return CollectionRow(
         collection=collection,
         policies=active if collection.policy_id else [],
-        paused=[each for each in taking if not each.is_active],
+        paused=[policy for policy in covering if not policy.is_active],
         now=now,
     )
 
 
 def figures_of_cluster(principal: Principal, cluster: Cluster) -> dict[str, int]:
-    own = KnownCollection.objects.living().visible_to(principal).filter(cluster=cluster)
-    return own.figures(timezone.now())
+    known = KnownCollection.objects.living().visible_to(principal).filter(cluster=cluster)
+    return known.figures(timezone.now())
 
 
-def counted(principal: Principal, now: datetime) -> dict[str, Any]:
-    """How many collections are covered, stale and uncovered, and how far that can be trusted."""
+def coverage_figures(principal: Principal, now: datetime) -> dict[str, Any]:
+    """Return the coverage figures of an organization and their limits."""
     known = KnownCollection.objects.living().visible_to(principal)
     return {"figures": known.figures(now), "unseen": _unseen(principal)}
 
 
-def at_a_glance(principal: Principal) -> dict[str, Any]:
-    """What the overview says of an organization's protection."""
+def protection_summary(principal: Principal) -> dict[str, Any]:
+    """Return the protection part of the overview."""
     now = timezone.now()
     planned, failing = _planned(principal), _failing(principal)
     late = [
-        each for each in planned if each.next_run_at and each.next_run_at <= now - OVERDUE_AFTER
+        policy
+        for policy in planned
+        if policy.next_run_at and policy.next_run_at <= now - OVERDUE_AFTER
     ]
-    return counted(principal, now) | {
+    return coverage_figures(principal, now) | {
         "now": now,
         "overdue": next(iter(late), None),
         "late": late,
@@ -130,38 +130,40 @@ def at_a_glance(principal: Principal) -> dict[str, Any]:
 
 
 def _planned(principal: Principal) -> list[BackupPolicy]:
-    """What runs next; the first is the most overdue one, where one is."""
+    """Return the policies with the earliest next runs, overdue ones first."""
     policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
     planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
     return list(planned[:NEXT_RUNS])
 
 
 def _failing(principal: Principal) -> list[UnhealthyPolicy]:
-    """Policies that nobody fires, or whose last run that has ended made no whole backup; those
-    first that want most to be looked at.
+    """Return the policies that are late or whose last finished run made no complete backup, most
+    severe first.
     """
     policies = BackupPolicy.objects.with_last_run().with_standing().with_ended_run()
     policies = policies.visible_to(principal)
-    failing = policies.filter(health__in=UNHEALTHY)  # type: ignore[misc]  # it is annotated
+    failing = policies.filter(health__in=UNHEALTHY)  # type: ignore[misc]  # annotation
     order = ("severity", F("last_run__created_at").desc(nulls_last=True), "pk")
     listed = list(failing.order_by(*order)[: MAX_FAILING + 1])
-    ended_ids = {each.pk: each.ended_run_id for each in listed}  # type: ignore[attr-defined]
+    ended_ids = {policy.pk: policy.ended_run_id for policy in listed}  # type: ignore[attr-defined]
     ended = runs_of(principal).in_bulk(set(ended_ids.values()))
     return [
         UnhealthyPolicy(
-            policy=each, run=ended.get(ended_ids[each.pk]), unreadable=schedule_error(each)
+            policy=policy,
+            run=ended.get(ended_ids[policy.pk]),
+            schedule_error=schedule_error(policy),
         )
-        for each in listed
+        for policy in listed
     ]
 
 
 def _unseen(principal: Principal) -> dict[str, Any]:
-    """What the figures leave out: running clusters that did not answer more than once, of which
-    only old news are known, and collections beyond the number that is kept.
+    """Return what the figures omit: running clusters with repeatedly failed scans, and collections
+    beyond the maximum per cluster.
     """
-    looks = InventoryScan.objects.visible_to(principal).filter(cluster__wanted_running=True)
+    scans = InventoryScan.objects.visible_to(principal).filter(cluster__wanted_running=True)
     silent = Q(failures__gt=1, cluster__condition=Condition.RUNNING)
-    return looks.order_by().aggregate(
+    return scans.order_by().aggregate(
         clusters=Count("pk", filter=silent),
         since=Min("scanned_at", filter=silent),
         collections=Sum("omitted_count"),

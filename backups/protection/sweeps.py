@@ -1,4 +1,4 @@
-"""The sweep that keeps the inventory of collections up to date."""
+"""Celery sweep of the inventory."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from backups.protection import discovery_scan
 
 @shared_task(name="vbase.inventory")
 def sweep_inventory() -> int:
-    """Scan the clusters whose turn it is; answers how many were asked."""
+    """Scan the clusters that are due. Returns the number of scanned clusters."""
     return discovery_scan.scan_due()

@@ -1,4 +1,4 @@
-"""The collections of an organization: which policies take them, how new their backups are."""
+"""Protection page: known collections of an organization with their coverage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.protection.filters import ProtectionFilter
-from backups.protection.presenters import collection_rows, counted, known_to
+from backups.protection.presenters import collection_rows, coverage_figures, known_to
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.lists import ListPage
 
@@ -22,11 +22,11 @@ class ProtectionView(ListPage):
     nav = "protection"
 
     def rows(self) -> QuerySet[Any]:
-        found: QuerySet[Any] = known_to(self.principal)
-        return found
+        collections: QuerySet[Any] = known_to(self.principal)
+        return collections
 
     def context(self) -> dict[str, Any]:
-        return super().context() | counted(self.principal, timezone.now())
+        return super().context() | coverage_figures(self.principal, timezone.now())
 
     def shown(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"collections": collection_rows(self.principal, rows)}

@@ -14,7 +14,7 @@ from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
 from backups.protection import discovery_scan
 from backups.protection.coverage import update_coverage
-from backups.protection.discovery_scan import Seen
+from backups.protection.discovery_scan import Listing
 from backups.protection.inventory import record_scan
 from backups.protection.models import KnownCollection
 from clusters.models import Cluster
@@ -47,14 +47,14 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What clusters say when they are asked: by their ids what they have, or what goes wrong."""
     said: dict[str, Any] = {}
 
-    def ask(cluster: Cluster) -> Seen:
+    def ask(cluster: Cluster) -> Listing:
         answer = said[cluster.pk]
         if isinstance(answer, Exception):
             raise answer
-        seen: Seen = answer
+        seen: Listing = answer
         return seen
 
-    monkeypatch.setattr(discovery_scan, "seen_in", ask)
+    monkeypatch.setattr(discovery_scan, "list_collections", ask)
     return said
 
 

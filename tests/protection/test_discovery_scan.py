@@ -10,7 +10,7 @@ from pymilvus import MilvusClient
 
 from backups import connections
 from backups.protection import discovery_scan
-from backups.protection.discovery_scan import seen_in
+from backups.protection.discovery_scan import list_collections
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.protection.sweeps import sweep_inventory
 from clusters.drivers.base import ConsoleAccess, Endpoint
@@ -30,7 +30,7 @@ def test_it_lists_every_database_without_what_is_the_consoles_own(
     fill(milvus, "posters", rows=0)
     with connections.connect(cluster, "films") as console:
         console.rename("posters", "_vbase_old_1")
-    assert seen_in(cluster) == {"default": ["images"], "films": []}
+    assert list_collections(cluster) == {"default": ["images"], "films": []}
     sweep_inventory()
     assert KnownCollection.objects.get().name == "images"
 
@@ -50,7 +50,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_one_that_hangs_is_given_up(cluster: Cluster, silent: None) -> None:
     with pytest.raises(Unavailable, match="did not answer"):
-        seen_in(cluster)
+        list_collections(cluster)
 
 
 def test_one_that_hangs_is_said_to(cluster: Cluster, silent: None) -> None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from backups.protection.presenters import at_a_glance
+from backups.protection.presenters import protection_summary
 from backups.views.presenters import JobRow, covers, job_rows, jobs_of
 from clusters.models import Cluster
 from clusters.protection import is_registered
@@ -79,7 +79,7 @@ class OverviewView(Page):
         if not is_registered():
             return {}
         coverages = covers(self.principal, MAX_CLUSTERS + 1)
-        return at_a_glance(self.principal) | {
+        return protection_summary(self.principal) | {
             "guarded": True,
             "covers": coverages[:MAX_CLUSTERS],
             "more_covers": len(coverages) > MAX_CLUSTERS,

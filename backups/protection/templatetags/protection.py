@@ -1,5 +1,3 @@
-"""How protection reads on pages."""
-
 from __future__ import annotations
 
 from django import template
@@ -12,5 +10,4 @@ register = template.Library()
 
 @register.filter
 def words_of_policy(policy: BackupPolicy) -> str:
-    """Its schedule, in words."""
     return words_of(policy)
