@@ -1,14 +1,14 @@
-"""How well each known collection of a cluster is protected: worked out from its policies and its
-backups, and written down.
+"""Compute the coverage of the known collections of a cluster from its policies and backups.
 
-Called wherever one of them changes, with the cluster's row held, so that no two judge at once.
+Coverage is stored and updated on every change of a policy, backup or collection, in the same
+transaction and with the cluster's row locked, so that two updates never overlap.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
@@ -24,31 +24,36 @@ from backups.protection.models import KnownCollection
 
 WRITE_BATCH_SIZE = 500
 READ_BATCH_SIZE = 100
-KEY = ("db_name", "name")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CoveringPolicy:
-    """An active policy, as far as it matters here."""
+    """Active policy with a valid schedule."""
 
     policy_id: str
     db_name: str
-    chosen: frozenset[str]
+    collection_names: frozenset[str]
     cron: Cron
     timezone: str
-    made_at: datetime
+    created_at: datetime
 
     def covers(self, key: CollectionKey) -> bool:
         db_name, name = key
-        return db_name == self.db_name and covers(self.chosen, name)
+        return db_name == self.db_name and covers(self.collection_names, name)
 
-    def ends_at(self, since: datetime) -> datetime:
-        return _ends_at(self.cron, self.timezone, since)
+    def deadline_of(self, collection: KnownCollection, newest: BackupRef | None) -> datetime:
+        """Return the RPO deadline. A collection without a backup needs one after it appeared or the
+        policy was created, the later of both.
+        """
+        if newest:
+            return _rpo_deadline(self.cron, self.timezone, newest.created_at)
+        since = max(collection.first_seen_at, self.created_at)
+        return _rpo_deadline(self.cron, self.timezone, since)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupRef:
-    """A good backup that holds a collection."""
+    """Good backup that contains a collection."""
 
     backup_id: str
     created_at: datetime
@@ -56,7 +61,7 @@ class BackupRef:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """The columns of a known collection that are worked out."""
+    """Computed columns of a known collection."""
 
     policy_id: str | None
     rpo_deadline: datetime | None
@@ -65,20 +70,21 @@ class Coverage:
 
 
 def update_coverage(cluster_id: str) -> int:
-    """Bring what is known of a cluster's collections up to date; answers how many changed."""
-    known = list(KnownCollection.objects.filter(cluster=cluster_id))
-    keys = {(each.db_name, each.name) for each in known}
+    """Recompute the coverage of a cluster's collections. Returns the number of changed rows."""
+    collections = list(KnownCollection.objects.filter(cluster=cluster_id))
+    keys = {(collection.db_name, collection.name) for collection in collections}
     if not keys:
         return 0
-    promises = _promises(cluster_id, keys)
-    newest, proven = _newest(cluster_id, keys), _newest(cluster_id, keys, proven_at__isnull=False)
+    policies = _covering_policies(cluster_id, keys)
+    newest = _newest_backups(cluster_id, keys)
+    proven = _newest_backups(cluster_id, keys, proven_at__isnull=False)
     changed: dict[Coverage, list[int]] = defaultdict(list)
-    for each in known:
-        key = each.db_name, each.name
-        verdict = _verdict(each, promises, newest.get(key), proven.get(key))
-        if verdict != _written(each):
-            changed[verdict].append(each.pk)
-    return sum(_write(verdict, pks) for verdict, pks in changed.items())
+    for collection in collections:
+        key = collection.db_name, collection.name
+        coverage = _coverage_of(collection, policies, newest.get(key), proven.get(key))
+        if coverage != _stored_coverage(collection):
+            changed[coverage].append(collection.pk)
+    return sum(_store(coverage, pks) for coverage, pks in changed.items())
 
 
 def update_coverage_of(backup: Backup) -> None:
@@ -86,9 +92,11 @@ def update_coverage_of(backup: Backup) -> None:
 
 
 def update_coverage_without(backup: Backup) -> int:
-    """It is on its way out. Most that go are old: then nothing counted on them."""
-    counts = Q(newest_backup=backup) | Q(proven_backup=backup)
-    if not KnownCollection.objects.filter(counts, cluster=backup.cluster_id).exists():
+    """Recompute the coverage before a backup is deleted. Most deleted backups are old ones that no
+    coverage refers to.
+    """
+    refers = Q(newest_backup=backup) | Q(proven_backup=backup)
+    if not KnownCollection.objects.filter(refers, cluster=backup.cluster_id).exists():
         return 0
     return update_coverage(backup.cluster_id)
 
@@ -96,106 +104,107 @@ def update_coverage_without(backup: Backup) -> int:
 def collections_losing_coverage(
     policy: BackupPolicy, *, db_name: str, collection_names: list[str]
 ) -> list[CollectionKey]:
-    """Known collections that this policy takes, and that none would take if it took these."""
-    keys = set(KnownCollection.objects.filter(cluster=policy.cluster_id).values_list(*KEY))
-    promises = {each.policy_id: each for each in _promises(policy.cluster_id, keys)}
-    now = promises.pop(policy.policy_id, None)
-    if now is None:
+    """Return the collections that no policy would cover after this change of the policy."""
+    known = KnownCollection.objects.filter(cluster=policy.cluster_id)
+    keys = set(known.values_list("db_name", "name"))
+    policies = {
+        covering.policy_id: covering for covering in _covering_policies(policy.cluster_id, keys)
+    }
+    unchanged = policies.pop(policy.policy_id, None)
+    if unchanged is None:
         return []
-    changed = copy(policy)
-    changed.db_name, changed.collection_names = db_name, collection_names
-    then = [*promises.values(), *filter(None, [_promise_of(changed, keys)])]
-    return sorted(key for key in keys if now.covers(key) and not _covered(key, then))
+    edited = copy(policy)
+    edited.db_name, edited.collection_names = db_name, collection_names
+    if changed := _covering_policy(edited, keys):
+        policies[policy.policy_id] = changed
+    return sorted(
+        key
+        for key in keys
+        if unchanged.covers(key) and not any(other.covers(key) for other in policies.values())
+    )
 
 
-def _covered(key: CollectionKey, promises: Iterable[CoveringPolicy]) -> bool:
-    return any(each.covers(key) for each in promises)
-
-
-def _promises(cluster_id: str, keys: Collection[CollectionKey]) -> list[CoveringPolicy]:
+def _covering_policies(cluster_id: str, keys: Collection[CollectionKey]) -> list[CoveringPolicy]:
     policies = BackupPolicy.objects.filter(cluster=cluster_id, is_active=True)
-    return [promise for policy in policies if (promise := _promise_of(policy, keys))]
+    return [covering for policy in policies if (covering := _covering_policy(policy, keys))]
 
 
-def _promise_of(policy: BackupPolicy, keys: Collection[CollectionKey]) -> CoveringPolicy | None:
-    """A schedule that cannot be understood any more never fires: it promises nothing."""
+def _covering_policy(
+    policy: BackupPolicy, keys: Collection[CollectionKey]
+) -> CoveringPolicy | None:
+    """Return None if the schedule is invalid, because such a policy never runs."""
     try:
         cron, _ = parse(policy.schedule_cron), zone_of(policy.timezone)
     except (BadCron, BadZone):
         return None
+    names = [*policy.collection_names, *_resolve_aliases(policy, keys)]
     return CoveringPolicy(
         policy_id=policy.policy_id,
         db_name=policy.db_name,
-        chosen=frozenset([*policy.collection_names, *_behind_aliases(policy, keys)]),
+        collection_names=frozenset(names),
         cron=cron,
         timezone=policy.timezone,
-        made_at=policy.created_at,
+        created_at=policy.created_at,
     )
 
 
-def _behind_aliases(policy: BackupPolicy, keys: Collection[CollectionKey]) -> list[str]:
-    """A chosen name that is no collection may be an alias: what the last backup of the same choice
-    holds is what stands behind it.
+def _resolve_aliases(policy: BackupPolicy, keys: Collection[CollectionKey]) -> list[str]:
+    """Return the collections of the last backup with the same selection. A selected name that is
+    not a collection may be an alias of one of them.
     """
     if all((policy.db_name, name) in keys for name in policy.collection_names):
         return []
     good = Backup.objects.good().filter(cluster=policy.cluster_id, policy_id=policy.policy_id)
     last = good.filter(requested_collections=policy.collection_names).first()
-    return [each["name"] for each in last.collections] if last else []
+    return [collection["name"] for collection in last.collections] if last else []
 
 
-def _newest(
-    cluster_id: str, keys: Collection[CollectionKey], **more: object
+def _newest_backups(
+    cluster_id: str, keys: Collection[CollectionKey], **conditions: object
 ) -> dict[CollectionKey, BackupRef]:
-    """Of each collection the newest good backup that holds it. Reading ends when all are found."""
-    good = Backup.objects.good().filter(cluster=cluster_id, **more)
+    """Return the newest good backup per collection. Stops reading when every collection has one."""
+    good = Backup.objects.good().filter(cluster=cluster_id, **conditions)
     rows = good.values_list("pk", "created_at", "db_name", "collections")
-    found: dict[CollectionKey, BackupRef] = {}
+    newest: dict[CollectionKey, BackupRef] = {}
     for backup_id, created_at, db_name, collections in rows.iterator(READ_BATCH_SIZE):
-        if len(found) == len(keys):
+        if len(newest) == len(keys):
             break
-        held = BackupRef(backup_id=backup_id, created_at=created_at)
-        for key in ((db_name, each["name"]) for each in collections):
+        backup = BackupRef(backup_id=backup_id, created_at=created_at)
+        for key in ((db_name, collection["name"]) for collection in collections):
             if key in keys:
-                found.setdefault(key, held)
-    return found
+                newest.setdefault(key, backup)
+    return newest
 
 
-def _verdict(
+def _coverage_of(
     collection: KnownCollection,
-    promises: list[CoveringPolicy],
+    policies: list[CoveringPolicy],
     newest: BackupRef | None,
     proven: BackupRef | None,
 ) -> Coverage:
-    """The promise that ends first counts. Of what no backup holds yet the first run is expected
-    after it appeared, or after the policy did.
-    """
+    """Compute the coverage. The policy with the earliest RPO deadline decides."""
     key = collection.db_name, collection.name
-    ends = [
-        (each.ends_at(newest.created_at if newest else _begins(collection, each)), each.policy_id)
-        for each in promises
-        if each.covers(key)
+    deadlines = [
+        (policy.deadline_of(collection, newest), policy.policy_id)
+        for policy in policies
+        if policy.covers(key)
     ]
-    rpo_deadline, policy_id = min(ends, default=(None, None))
+    deadline, policy_id = min(deadlines, default=(None, None))
     return Coverage(
         policy_id=policy_id,
-        rpo_deadline=rpo_deadline,
+        rpo_deadline=deadline,
         newest_backup_id=newest.backup_id if newest else None,
         proven_backup_id=proven.backup_id if proven else None,
     )
 
 
-def _begins(collection: KnownCollection, promise: CoveringPolicy) -> datetime:
-    return max(collection.first_seen_at, promise.made_at)
-
-
 @lru_cache(maxsize=4096)
-def _ends_at(cron: Cron, timezone: str, since: datetime) -> datetime:
-    """The collections of one backup share the answer."""
+def _rpo_deadline(cron: Cron, timezone: str, since: datetime) -> datetime:
+    """Cached, because all collections of one backup have the same deadline."""
     return rpo_deadline(cron, zone_of(timezone), since)
 
 
-def _written(collection: KnownCollection) -> Coverage:
+def _stored_coverage(collection: KnownCollection) -> Coverage:
     return Coverage(
         policy_id=collection.policy_id,
         rpo_deadline=collection.rpo_deadline,
@@ -204,11 +213,10 @@ def _written(collection: KnownCollection) -> Coverage:
     )
 
 
-def _write(verdict: Coverage, pks: list[int]) -> int:
-    """Collections of one backup share the verdict, so a few statements write thousands."""
-    values = dataclasses.asdict(verdict)
+def _store(coverage: Coverage, pks: list[int]) -> int:
+    """Store one coverage for many collections. Collections of the same backup share it."""
+    values = dataclasses.asdict(coverage)
     for start in range(0, len(pks), WRITE_BATCH_SIZE):
-        KnownCollection.objects.filter(pk__in=pks[start : start + WRITE_BATCH_SIZE]).update(
-            **values
-        )
+        batch = pks[start : start + WRITE_BATCH_SIZE]
+        KnownCollection.objects.filter(pk__in=batch).update(**values)
     return len(pks)

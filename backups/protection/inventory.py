@@ -1,5 +1,6 @@
-"""What is known of the collections of every cluster, kept as rows. A cluster that cannot be asked
-keeps what was known, and says since when.
+"""Inventory of collections: one row per known collection and one per scanned cluster.
+
+The rows of a cluster that cannot be scanned are kept, with the time of the last scan.
 """
 
 from __future__ import annotations
@@ -20,111 +21,124 @@ from clusters.models import Cluster
 from clusters.states import ENDED, ServiceStatus
 
 MAX_COLLECTIONS_PER_CLUSTER = 10_000
-"""Collections of one cluster; what is beyond is counted."""
+"""Rows per cluster. Further collections are only counted."""
 SCAN_INTERVAL = timedelta(minutes=1)
 MAX_SCAN_BACKOFF = timedelta(minutes=5)
-"""One that does not answer is asked less and less often, down to this."""
+"""Longest interval between scans of a cluster that does not answer."""
 BATCH_SIZE = 500
 
 
 @transaction.atomic
-def record_scan(cluster: Cluster, seen: Mapping[str, Sequence[str]], *, whole: bool = True) -> None:
-    """What was seen is what is there: in all of the cluster, or (not `whole`) in the databases
-    that are named.
+def record_scan(
+    cluster: Cluster, listing: Mapping[str, Sequence[str]], *, is_complete: bool = True
+) -> None:
+    """Replace the inventory of a cluster by a listing, database → collections.
+
+    An incomplete listing replaces only the databases that it names.
     """
-    if not _held(cluster):
+    if not _lock_existing(cluster):
         return
     now = timezone.now()
-    there = [(db_name, name) for db_name, names in sorted(seen.items()) for name in names]
+    keys = [(db_name, name) for db_name, names in sorted(listing.items()) for name in names]
     known = KnownCollection.objects.filter(cluster=cluster)
-    if not whole:
-        known = known.filter(db_name__in=list(seen))
-    _replace(cluster, dict(_keyed(known)), there[:MAX_COLLECTIONS_PER_CLUSTER], now)
-    if whole:
-        _answered(cluster, now, omitted_count=max(0, len(there) - MAX_COLLECTIONS_PER_CLUSTER))
+    if not is_complete:
+        known = known.filter(db_name__in=list(listing))
+    _replace_rows(cluster, known, keys[:MAX_COLLECTIONS_PER_CLUSTER], now)
+    if is_complete:
+        result = {
+            "next_scan_at": now + SCAN_INTERVAL,
+            "scanned_at": now,
+            "failures": 0,
+            "error_message": "",
+            "omitted_count": max(0, len(keys) - MAX_COLLECTIONS_PER_CLUSTER),
+        }
+        InventoryScan.objects.update_or_create(
+            cluster=cluster,
+            defaults=result,
+            create_defaults=result | {"organization_id": cluster.organization_id},
+        )
     update_coverage(cluster.pk)
 
 
 def record_listing(cluster: Cluster, names: Mapping[str, Sequence[str]]) -> None:
-    """Record the collections of some databases, as a page has just listed them."""
-    record_scan(cluster, names, whole=False)
+    """Record the collections of some databases, which a page has just listed."""
+    record_scan(cluster, names, is_complete=False)
 
 
 @transaction.atomic
 def record_scan_failure(cluster: Cluster, problem: str) -> None:
-    """It could not be asked: the longer that lasts the less often it is tried."""
-    look = InventoryScan.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
-    if look is None:
+    """Record a failed scan and schedule the next one with exponential backoff."""
+    scan = InventoryScan.objects.select_for_update(of=("self",)).filter(pk=cluster.pk).first()
+    if scan is None:
         return
-    look.failures = min(look.failures + 1, 100)
-    look.error_message = problem
-    pause = min(SCAN_INTERVAL * 2 ** min(look.failures, 10), MAX_SCAN_BACKOFF)
-    look.next_scan_at = timezone.now() + pause
-    look.save(update_fields=["failures", "error_message", "next_scan_at"])
-
-
-def _note_captured(backup: Backup) -> None:
-    """It was there at that instant; what has gone since then is noticed at the next look."""
-    if (
-        KnownCollection.objects.filter(cluster=backup.cluster_id).count()
-        >= MAX_COLLECTIONS_PER_CLUSTER
-    ):
-        return
-    known = KnownCollection.objects.filter(cluster=backup.cluster_id, db_name=backup.db_name)
-    names = {each["name"] for each in backup.collections} - {each.name for each in known}
-    there = [(backup.db_name, name) for name in sorted(names)]
-    _insert(backup.cluster, there, backup.created_at)
+    scan.failures = min(scan.failures + 1, 100)
+    scan.error_message = problem
+    pause = min(SCAN_INTERVAL * 2 ** min(scan.failures, 10), MAX_SCAN_BACKOFF)
+    scan.next_scan_at = timezone.now() + pause
+    scan.save(update_fields=["failures", "error_message", "next_scan_at"])
 
 
 def on_job_finished(job: BackupJob, *, succeeded: bool) -> None:
-    """What a job's end means here, in the transaction that ends it and holds the cluster's row."""
+    """Update inventory and coverage in the transaction that ends the job and locks the cluster."""
     backup = Backup.objects.select_related("cluster").get(pk=job.backup_id)
     if succeeded and job.job_type == JobKind.BACKUP:
-        _note_captured(backup)
+        _add_collections_of(backup)
     if job.job_type == JobKind.RESTORE:
         InventoryScan.objects.filter(pk=job.cluster_id).update(next_scan_at=timezone.now())
-        # The target's row is held: two that wait for each other's source would wait for ever.
-        transaction.on_commit(partial(_judge_alone, backup.cluster), robust=True)
+        # After the commit, because the target's row is locked here. Two restores that also locked
+        # each other's source would deadlock.
+        transaction.on_commit(partial(_lock_and_update_coverage, backup.cluster), robust=True)
     else:
         update_coverage(backup.cluster_id)
 
 
+def remove_deleted_clusters() -> int:
+    """Delete the inventory of deleted clusters. Returns the number of deleted collections."""
+    deleted = {"cluster__status": ServiceStatus.DELETED}
+    InventoryScan.objects.filter(**deleted).delete()
+    return KnownCollection.objects.filter(**deleted).delete()[0]
+
+
+def _add_collections_of(backup: Backup) -> None:
+    """Add the collections of a new backup. The next scan removes those deleted since then."""
+    known = KnownCollection.objects.filter(cluster=backup.cluster_id)
+    if known.count() >= MAX_COLLECTIONS_PER_CLUSTER:
+        return
+    known_names = known.filter(db_name=backup.db_name).values_list("name", flat=True)
+    names = {collection["name"] for collection in backup.collections} - set(known_names)
+    keys = [(backup.db_name, name) for name in sorted(names)]
+    _insert_rows(backup.cluster, keys, backup.created_at)
+
+
 @transaction.atomic
-def _judge_alone(cluster: Cluster) -> None:
-    if _held(cluster):
+def _lock_and_update_coverage(cluster: Cluster) -> None:
+    if _lock_existing(cluster):
         update_coverage(cluster.pk)
 
 
-def remove_deleted_clusters() -> int:
-    """What was deleted with its cluster cannot be lost any more."""
-    gone = {"cluster__status": ServiceStatus.DELETED}
-    InventoryScan.objects.filter(**gone).delete()
-    return KnownCollection.objects.filter(**gone).delete()[0]
-
-
-def _held(cluster: Cluster) -> bool:
+def _lock_existing(cluster: Cluster) -> bool:
     """Lock the cluster's row. Returns False if the cluster is deleted or being deleted."""
     return Cluster.objects.locked(cluster.pk).status not in ENDED
 
 
-def _keyed(known: Iterable[KnownCollection]) -> Iterable[tuple[CollectionKey, int]]:
-    return (((each.db_name, each.name), each.pk) for each in known)
-
-
-def _replace(
-    cluster: Cluster, known: dict[CollectionKey, int], there: Sequence[CollectionKey], now: datetime
+def _replace_rows(
+    cluster: Cluster,
+    known: Iterable[KnownCollection],
+    keys: Sequence[CollectionKey],
+    now: datetime,
 ) -> None:
-    found = set(there)
-    gone = [pk for key, pk in known.items() if key not in found]
-    kept = [pk for key, pk in known.items() if key in found]
-    for pks in _in_batches(gone):
+    pk_of_key = {(collection.db_name, collection.name): collection.pk for collection in known}
+    listed = set(keys)
+    removed = [pk for key, pk in pk_of_key.items() if key not in listed]
+    kept = [pk for key, pk in pk_of_key.items() if key in listed]
+    for pks in _in_batches(removed):
         KnownCollection.objects.filter(pk__in=pks).delete()
     for pks in _in_batches(kept):
         KnownCollection.objects.filter(pk__in=pks).update(seen_at=now)
-    _insert(cluster, [key for key in there if key not in known], now)
+    _insert_rows(cluster, [key for key in keys if key not in pk_of_key], now)
 
 
-def _insert(cluster: Cluster, there: Sequence[CollectionKey], seen_at: datetime) -> None:
+def _insert_rows(cluster: Cluster, keys: Sequence[CollectionKey], seen_at: datetime) -> None:
     rows = (
         KnownCollection(
             organization_id=cluster.organization_id,
@@ -134,23 +148,9 @@ def _insert(cluster: Cluster, there: Sequence[CollectionKey], seen_at: datetime)
             first_seen_at=seen_at,
             seen_at=seen_at,
         )
-        for db_name, name in there
+        for db_name, name in keys
     )
     KnownCollection.objects.bulk_create(rows, batch_size=BATCH_SIZE, ignore_conflicts=True)
-
-
-def _answered(cluster: Cluster, now: datetime, *, omitted_count: int) -> None:
-    facts = {
-        "next_scan_at": now + SCAN_INTERVAL,
-        "scanned_at": now,
-        "failures": 0,
-        "error_message": "",
-        "omitted_count": omitted_count,
-    }
-    own = {"organization_id": cluster.organization_id}
-    InventoryScan.objects.update_or_create(
-        cluster=cluster, defaults=facts, create_defaults=facts | own
-    )
 
 
 def _in_batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -55,7 +55,7 @@ def test_a_database_that_is_gone_takes_its_collections_along(cluster: Cluster) -
 
 def test_a_look_at_one_database_leaves_the_others_alone(cluster: Cluster) -> None:
     know(cluster, "images", db_name="other")
-    record_scan(cluster, {"default": ["texts"]}, whole=False)
+    record_scan(cluster, {"default": ["texts"]}, is_complete=False)
     assert names() == {("other", "images"), ("default", "texts")}
 
 
