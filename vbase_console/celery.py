@@ -1,6 +1,4 @@
-"""The Celery application: a way to wake workers and to beat time. What is true stands in the
-database.
-"""
+"""The Celery application. Messages only wake workers; the database decides which work is due."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 class Application(Celery):
     @cached_property
     def Beat(self) -> type:  # noqa: N802
-        """What `celery beat` runs; only that program imports it."""
-        django.setup()  # Celery asks for its program before it does so itself.
+        """Program of `celery beat`, which alone imports it."""
+        django.setup()  # Celery reads this property before its own call of setup().
         return self.subclass_with_self(import_string("vbase_console.supervisor.beat.Beat"))
 
 
@@ -37,9 +35,9 @@ app.autodiscover_tasks(related_name="sweeps")
 
 
 @worker_process_init.connect
-def end_with_the_worker(**event: Any) -> None:
-    """Kill a pool process whose worker was killed: under `KillMode=process` a service manager ends
-    the worker alone, and a task must not be continued by a process that no worker controls.
+def end_with_worker(**event: Any) -> None:
+    """Kill a pool process whose worker was killed, because under `KillMode=process` a service
+    manager ends the worker alone, and a process without a worker must not continue a task.
     """
     from vbase_console.supervisor import processes
 

@@ -1,5 +1,6 @@
-"""What Django answers before or beside our views (a wrong host, an error in a middleware): below
-/v1/ in the API's envelope, elsewhere as a page.
+"""Responses to errors outside the views, such as a wrong host or a failing middleware.
+
+The response is the API's error envelope below /v1/, and a page elsewhere.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ bad_request = _below_v1(
     pages.bad_request,
     code="INVALID_ARGUMENT",
     status=400,
-    message="This request cannot be understood; check its host and its headers.",
+    message="The request is invalid. Check its host and its headers.",
 )
 permission_denied = _below_v1(
     pages.permission_denied,
@@ -47,19 +48,19 @@ page_not_found = _below_v1(
     pages.page_not_found,
     code="NOT_FOUND",
     status=404,
-    message="There is nothing at this address; see /api/docs/.",
+    message="This address does not exist. See /api/docs/.",
 )
 _unexpected = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)
 _no_database = _below_v1(
     pages.no_database,
     code="UNAVAILABLE",
     status=503,
-    message="The database does not answer; try again in a moment.",
+    message="The database does not answer. Try again in a moment.",
 )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Called while the error is handled: a database that is away is no error of the console."""
+    """Respond to an unhandled error: 503 if the database is unreachable, otherwise 500."""
     error = sys.exc_info()[1]
     if error is None or not database_is_lost(error):
         return _unexpected(request)

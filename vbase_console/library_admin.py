@@ -1,4 +1,4 @@
-"""The pages that libraries registered, brought to this console's rule: look, and ask."""
+"""Read-only admin pages of libraries, and the actions that unlock sign-in."""
 
 from __future__ import annotations
 
@@ -23,26 +23,24 @@ from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.support import record_support
 
 admin.site.site_header = admin.site.site_title = "VBase Console support"
-admin.site.index_title = "What support can look at"
+admin.site.index_title = "Records for support"
 
 UNUSED = [APIKey, ClockedSchedule, Group, SolarSchedule]
-"""The library's own key belongs to no organization; ours is `organizations.ApiKey`. The others are
-always empty here.
-"""
-LOOKED_AT = [
+"""The console has its own key model, `organizations.ApiKey`. The other tables are always empty."""
+READ_ONLY = [
     AccessFailureLog,
     AccessLog,
     CrontabSchedule,
     IntervalSchedule,
 ]
 
-admin.site.unregister([*UNUSED, *LOOKED_AT, AccessAttempt, PeriodicTask, User])
-admin.site.register(LOOKED_AT, ReadOnlyAdmin)
+admin.site.unregister([*UNUSED, *READ_ONLY, AccessAttempt, PeriodicTask, User])
+admin.site.register(READ_ONLY, ReadOnlyAdmin)
 
 
 @admin.register(AccessAttempt)
 class AccessAttemptAdmin(ReadOnlyAdmin):
-    """Wrong passwords. What was sent with them is not shown: it may be a password of elsewhere."""
+    """Failed sign-ins. Submitted data is hidden, because it may be a password of another site."""
 
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info"]
     list_filter = ["attempt_time"]
@@ -62,25 +60,23 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Unlock sign-in", permissions=["act"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        doors = queryset.order_by("username", "ip_address").values_list("username", "ip_address")
-        for username, address in doors.distinct():
+        attempts = queryset.order_by("username", "ip_address")
+        for username, address in attempts.values_list("username", "ip_address").distinct():
             _unlock_and_record(request, username, address)
-            self.message_user(request, f"Unlocked: {username} may try again from {address}.")
+            self.message_user(request, f"Unlocked: {username} can sign in from {address}.")
 
     @admin.action(description="Unlock sign-in for the whole address", permissions=["act"])
     def unlock_address(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         for address in sorted(set(queryset.values_list("ip_address", flat=True)), key=str):
-            tried = AccessAttempt.objects.filter(ip_address=address).values_list(
-                "username", flat=True
-            )
-            for username in sorted(set(tried), key=str):
+            attempts = AccessAttempt.objects.filter(ip_address=address)
+            for username in sorted(set(attempts.values_list("username", flat=True)), key=str):
                 _unlock_and_record(request, username, address)
             self.message_user(request, f"Unlocked: every account can sign in from {address}.")
 
 
 @transaction.atomic
 def _unlock_and_record(request: HttpRequest, username: str | None, address: str | None) -> None:
-    """The lock counts all tries for one person from one address, whatever browser they came by."""
+    """Delete the attempts of all browsers, because the lock counts them together."""
     AccessAttempt.objects.filter(username=username, ip_address=address).delete()
     for organization_id in organizations_of(username) if username else ():
         record_support(
@@ -102,7 +98,7 @@ class PeriodicTaskAdmin(ReadOnlyAdmin):
 
 @admin.register(User)
 class PersonAdmin(ReadOnlyAdmin):
-    """Fields are named one by one: the password's hash is not among them."""
+    """Users. Fields are listed explicitly, so that the password hash is not shown."""
 
     list_display = ["username", "email", "is_active", "is_staff", "last_login"]
     list_filter = ["is_active", "is_staff"]

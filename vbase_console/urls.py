@@ -1,4 +1,4 @@
-"""Every address of the console, door by door."""
+"""Root URLs: API, documentation, pages and admin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("backups.api.urls")),
     path("api/schema/", Schema.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
-    # As people type them; below /v1/ no address has another spelling.
+    # Redirects for addresses that are typed by hand. Addresses below /v1/ have one spelling only.
     path(
         "api/docs", require_safe(RedirectView.as_view(pattern_name="api-docs")), name="to-api-docs"
     ),
@@ -27,7 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/<slug:organization>/", include("backups.policies.urls")),
     path("o/<slug:organization>/", include("backups.protection.urls")),
     path("o/<slug:organization>/", include("vbase_console.dashboard.urls")),
-    # One page where people change their password, and history keeps it; the admin's own keeps none.
+    # Users change their password on one page, which is audited. The page of the admin is not.
     path(
         "admin/password_change/",
         admin.site.admin_view(RedirectView.as_view(pattern_name="password-change")),

@@ -9,6 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded
 
 application = get_wsgi_application()
 
-# Pages and API are imported before gunicorn forks: otherwise the first visitor of each process
-# waits for them, and each process keeps them for itself.
+# Pages and API are imported before gunicorn forks, so that no first request waits for them and the
+# processes share their memory.
 get_resolver().url_patterns  # noqa: B018

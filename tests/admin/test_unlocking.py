@@ -24,7 +24,7 @@ def unlock(client: Client, chosen: AccessAttempt) -> str:
 
 def test_it_opens_the_door_again(support: Client, organization: Organization) -> None:
     said = unlock(support, attempt())
-    assert f"{ALICE} may try again from 127.0.0.1." in said
+    assert f"{ALICE} can sign in from 127.0.0.1." in said
     assert Client().post("/sign-in", {"username": ALICE, "password": PASSWORD}).status_code == 302
 
 

@@ -56,8 +56,8 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
     [
         ("bool", "perhaps", "'perhaps'; it must be true or false"),
         ("int", "many", "'many'; it must be a whole number"),
-        ("int", "10", "is 10; it must lie between 1 and 9"),
-        ("float", "0.5", "is 0.5; it must lie between 1 and 9"),
+        ("int", "10", "is 10; it must be between 1 and 9"),
+        ("float", "0.5", "is 0.5; it must be between 1 and 9"),
         ("email", "owner", "'owner'; it must be an e-mail address"),
         ("choice", "c", "'c'; it must be one of a, b"),
     ],
@@ -87,7 +87,7 @@ def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_a_secret_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VBASE_TRIED", "one")
     monkeypatch.setenv("VBASE_TRIED_FILE", "/two")
-    with pytest.raises(ImproperlyConfigured, match="both given"):
+    with pytest.raises(ImproperlyConfigured, match="both set"):
         env.env_secret("VBASE_TRIED")
 
 

@@ -20,7 +20,7 @@ def test_a_sealed_text_shows_nothing_and_is_never_the_same_twice() -> None:
 def test_it_says_so_when_the_secret_key_has_changed(settings: Any) -> None:
     sealed = encrypt("secret")
     settings.SECRET_KEY = "another secret key than before"
-    with pytest.raises(FailedPrecondition, match="another secret key"):
+    with pytest.raises(FailedPrecondition, match="encrypted with another key"):
         decrypt(sealed)
 
 

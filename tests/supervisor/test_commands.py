@@ -68,7 +68,10 @@ def test_it_issues_a_key_with_chosen_scopes(organization: Organization) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--organization", "nobody", "--name", "ci"], "no organization 'nobody'. There is: acme"),
+        (
+            ["--organization", "nobody", "--name", "ci"],
+            "Organization 'nobody' not found. Existing organizations: acme",
+        ),
         (["--organization", "acme", "--name", "ci", "--scopes", "Fly"], "Unknown scopes: Fly"),
         (["--organization", "acme", "--name", "ci", "--scopes", ","], "at least one scope"),
         (["--organization", "acme", "--name", " "], "Give the key a name"),
@@ -110,7 +113,7 @@ def test_an_owner_who_can_sign_in_is_told_nothing(organization: Organization) ->
     [
         ("acme", "alice@example.com", "exists already"),
         ("", "alice@example.com", "name"),
-        ("other", "somebody", "'somebody' is none"),
+        ("other", "somebody", "--owner is 'somebody'; it must be an e-mail"),
     ],
 )
 def test_it_says_why_it_makes_no_organization(
@@ -127,7 +130,9 @@ def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Pat
     given = {"VBASE_OWNER_EMAIL": "olga@example.com", "VBASE_OWNER_PASSWORD_FILE": str(pipe)}
     fresh = Console(tmp_path / "data", **given)
     threading.Thread(target=pipe.write_text, args=("given by olga\n",), daemon=True).start()
-    assert "Sign in as olga@example.com with the password that you gave" in fresh.manage("prepare")
+    assert "Sign in as olga@example.com with the password that you configured" in fresh.manage(
+        "prepare"
+    )
     fresh.environment["VBASE_OWNER_EMAIL"] = "another@example.com"
     again = fresh.manage("prepare")
     assert "Sign in as olga@example.com." in again
@@ -141,7 +146,7 @@ def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Pat
 
 def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
     fresh = Console(tmp_path / "data")
-    with pytest.raises(AssertionError, match=r"prepare it first: `make run`") as refused:
+    with pytest.raises(AssertionError, match=r"Prepare a new database with `make run`") as refused:
         fresh.manage("issue_api_key", "--organization", "demo", "--name", "ci")
-    assert f"The data directory is {fresh.data_dir}; VBASE_DATA_DIR names" in str(refused.value)
+    assert f"The data directory is {fresh.data_dir}; VBASE_DATA_DIR chooses" in str(refused.value)
     assert not (fresh.data_dir / "console.sqlite3").exists()

@@ -1,4 +1,4 @@
-"""The base of every admin page: support staff look, and act only through services."""
+"""Base of every admin page. Support staff can read rows and change them only through actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 
 
 class ReadOnly:
-    """No add, change or delete, whoever asks; what may be seen is Django's `view` permission."""
+    """No adding, changing or deleting. Reading requires Django's `view` permission."""
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -26,7 +26,7 @@ class ReadOnly:
 
 
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    # The count of all rows beside the count of those found costs a second walk over the table.
+    # Counting all rows besides the matching ones would scan the table a second time.
     show_full_result_count = False
     list_per_page = 50
     change_form_template = "admin/object_page.html"
@@ -38,19 +38,19 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """What the list can have done with an object is offered on its page as well."""
-        offered = self.get_action_choices(request, default_choices=[])
-        more = {**(extra_context or {}), "offered": offered}
-        return super().change_view(request, object_id, form_url, more)
+        """Offer the actions of the list on the page of the object, too."""
+        actions = self.get_action_choices(request, default_choices=[])
+        context = {**(extra_context or {}), "offered": actions}
+        return super().change_view(request, object_id, form_url, context)
 
     def response_action(  # type: ignore[override]  # the stubs are of a later Django
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
         response = super().response_action(request, queryset)
-        asked_about = request.POST.get(ACTION_CHECKBOX_NAME)
-        if "back" in request.POST and self.get_object(request, str(asked_about)):
+        object_id = request.POST.get(ACTION_CHECKBOX_NAME)
+        if "back" in request.POST and self.get_object(request, str(object_id)):
             meta = self.opts
-            return redirect(f"admin:{meta.app_label}_{meta.model_name}_change", asked_about)
+            return redirect(f"admin:{meta.app_label}_{meta.model_name}_change", object_id)
         return response
 
 

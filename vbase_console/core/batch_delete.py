@@ -1,4 +1,4 @@
-"""Removing many rows without anybody having to wait for it."""
+"""Delete many rows in small batches, so that no transaction locks them for long."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ MAX_BATCHES = 50
 
 
 def remove(rows: QuerySet[Any]) -> int:
-    """Delete them in batches, each in a transaction of its own; what is left after so many of them
-    is for the next time. Answers how many went.
+    """Delete up to MAX_BATCHES batches, each in its own transaction; a later call deletes the rest.
+
+    Returns the number of deleted rows.
     """
     removed = 0
     for _ in range(MAX_BATCHES):

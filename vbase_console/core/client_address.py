@@ -1,6 +1,4 @@
-"""Where a request comes from: one answer for history, at every door, and for the lock that wrong
-passwords close.
-"""
+"""Address of the client, used by the audit, by the sign-in lock and by rate limits."""
 
 from __future__ import annotations
 
@@ -11,21 +9,22 @@ from django.http import HttpRequest
 
 
 def source_of(request: HttpRequest) -> str | None:
-    """The address of whoever asks. Behind N trusted proxies it is the Nth entry from the right of
-    X-Forwarded-For: each proxy adds the one that it saw, and what stands further left is what the
-    client claims.
+    """Return the address of the client.
+
+    Behind N trusted proxies this is the Nth entry of X-Forwarded-For from the right. Each proxy
+    appends the address that it saw, so entries further left are unverified claims of the client.
     """
     peer = _address(request.META.get("REMOTE_ADDR", ""))
     proxies: int = settings.TRUSTED_PROXIES
     if proxies == 0:
         return peer
-    told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    return (_address(told[-proxies]) if len(told) >= proxies else None) or peer
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    return (_address(forwarded[-proxies]) if len(forwarded) >= proxies else None) or peer
 
 
 def network_of(request: HttpRequest) -> str | None:
-    """The address that limits apply to. IPv6: the /64 network, because a client chooses freely
-    among its addresses.
+    """Return the address that limits apply to: for IPv6 the /64 network, because a client can use
+    every address in it.
     """
     source = source_of(request)
     if source is None:
@@ -39,7 +38,7 @@ def network_of(request: HttpRequest) -> str | None:
 
 
 def _address(text: str) -> str | None:
-    """As a database takes it; a zone, which only the machine itself understands, is no part."""
+    """Normalize an address for the database, without an IPv6 zone. Returns None if invalid."""
     try:
         return str(ipaddress.ip_address(text.strip().partition("%")[0]))
     except ValueError:

@@ -14,7 +14,7 @@ from datetime import datetime
 class Health(enum.StrEnum):
     SERVING = "SERVING"
     DEGRADED = "DEGRADED"
-    """It serves, but a part is away: what was accepted may wait."""
+    """The component serves, but a part is unavailable, so accepted work may be delayed."""
     NOT_SERVING = "NOT_SERVING"
 
 

@@ -1,4 +1,4 @@
-"""Secrets at rest and keys for one purpose, all derived from the console's one secret key."""
+"""Encryption at rest and single-purpose keys, derived from the secret key of the console."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def decrypt(sealed: str) -> str:
         return _fernet(settings.SECRET_KEY).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise FailedPrecondition(
-            "A stored credential cannot be read: it was stored under another secret key than now."
+            "A stored credential cannot be decrypted, because it was encrypted with another key. "
+            "Restore the previous VBASE_SECRET_KEY."
         ) from error
 
 

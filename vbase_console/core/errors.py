@@ -1,7 +1,6 @@
-"""The one tree of errors that services raise. Domain code knows no status codes: the API's handler
-and the pages' middleware translate, each in one place.
+"""Errors raised by services. The API and the pages translate them into HTTP status codes.
 
-An error's docstring is its message where none is given; a message says what to do.
+The docstring of a class is the default message of the error.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ FieldErrors = Mapping[str, Sequence[str]]
 
 
 class ConsoleError(Exception):
-    """Something was refused. Raise a leaf, never this."""
+    """The request was refused."""
 
     code = "INTERNAL"
     retry_after_seconds: int | None = None
@@ -23,7 +22,7 @@ class ConsoleError(Exception):
 
 
 class InvalidArgument(ConsoleError):
-    """The request cannot be understood; the named fields say why."""
+    """The request is invalid. Correct the named fields."""
 
     code = "INVALID_ARGUMENT"
 
@@ -45,25 +44,25 @@ class PermissionDenied(ConsoleError):
 
 
 class NotFound(ConsoleError):
-    """There is nothing with this id in your organization."""
+    """Your organization has no object with this id."""
 
     code = "NOT_FOUND"
 
 
 class AlreadyExists(ConsoleError):
-    """The name is taken; choose another one."""
+    """The name is taken. Choose another one."""
 
     code = "ALREADY_EXISTS"
 
 
 class FailedPrecondition(ConsoleError):
-    """This cannot be done in the present state."""
+    """The current state does not allow this action."""
 
     code = "FAILED_PRECONDITION"
 
 
 class Aborted(ConsoleError):
-    """Something else is in the way; try again when it has ended."""
+    """Another operation is in progress. Try again after it has finished."""
 
     code = "ABORTED"
 
@@ -73,20 +72,20 @@ class Aborted(ConsoleError):
 
 
 class ResourceExhausted(ConsoleError):
-    """Too many requests; wait and try again."""
+    """Too many requests. Wait and try again."""
 
     code = "RESOURCE_EXHAUSTED"
     retry_after_seconds = 10
 
 
 class Unimplemented(ConsoleError):
-    """This console cannot do that."""
+    """This console does not support the operation."""
 
     code = "UNIMPLEMENTED"
 
 
 class Unavailable(ConsoleError):
-    """A part that is needed for this does not answer; try again in a moment."""
+    """A required component does not answer. Try again in a moment."""
 
     code = "UNAVAILABLE"
     retry_after_seconds = 5

@@ -1,6 +1,4 @@
-"""Ids that say what they name: a prefix, a dash and 16 letters of the Crockford alphabet (80
-random bits).
-"""
+"""Random ids: a prefix that names the kind, a dash and 16 Crockford base32 characters (80 bits)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What is tried again every few seconds, and fails each time for the same reason, is said once in a
-while: a log that repeats itself hides everything else.
-"""
+"""Throttle repeated log messages: log the same error for the same key at most once per interval."""
 
 from __future__ import annotations
 
@@ -9,21 +7,21 @@ from collections.abc import Callable
 
 
 class LogThrottle:
-    """Remembers, for each thing, what went wrong with it last and when that was said."""
+    """The last logged error and its time for each key."""
 
     def __init__(self, *, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = 60 * minutes, clock
-        self._said: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, tuple[str, float]] = {}
 
-    def should_log(self, about: str, error: Exception) -> bool:
-        """Whether it was not said yet, or not for long."""
+    def should_log(self, key: str, error: Exception) -> bool:
+        """Return False if the same error was logged for this key within the interval."""
         reason, now = f"{type(error).__name__}: {error}", self._clock()
-        said, at = self._said.get(about, ("", now))
-        if said == reason and now - at < self._seconds:
+        last_reason, logged_at = self._logged.get(key, ("", now))
+        if last_reason == reason and now - logged_at < self._seconds:
             return False
-        self._said[about] = reason, now
+        self._logged[key] = reason, now
         return True
 
-    def reset(self, about: str) -> None:
-        """It went well: the next time is news."""
-        self._said.pop(about, None)
+    def reset(self, key: str) -> None:
+        """Log the next error for this key, because an attempt has succeeded since the last one."""
+        self._logged.pop(key, None)

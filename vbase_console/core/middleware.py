@@ -1,4 +1,4 @@
-"""What pages and fragments share on their way out."""
+"""Response headers of every page and fragment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 class ContentSecurityPolicyMiddleware:
-    """Nothing is loaded from outside and nothing runs that is not a file of ours."""
+    """Allow scripts, styles and other resources from the console's own files only."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

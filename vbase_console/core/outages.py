@@ -1,7 +1,7 @@
-"""Outages of the database and the broker, as this process meets them.
+"""Outages of the database and the broker, as observed by this process.
 
-Each is logged with one line when the part is lost and one when it is back. A log filter recognizes
-the errors that libraries and our own code log meanwhile, and leaves them out.
+An outage is logged with one line at its start and one at its end. A log filter drops the errors
+that libraries and the console log in between.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kombu.exceptions import OperationalError as KombuOperationalError
 logger = logging.getLogger(__name__)
 
 LOST_SQL_STATES = ("08", "57P01", "57P02", "57P03")
-"""Connection exceptions, and a server that stops, has crashed or starts."""
+"""Connection exceptions, and a server that is stopping, has crashed or is starting."""
 POOL_RETRIES = ("discarding closed connection", "reconnection attempt")
 BROKER_LOGGERS = ("celery.worker", "celery.beat", "kombu", "amqp", "vbase_console.tasks.broker")
-"""Loggers of code that talks to the broker: there any socket error means that it is lost."""
+"""Loggers of code that uses the broker. A socket error in their records means that it is lost."""
 
 
 class Outage:
-    """One part that this process needs, reachable until an error says otherwise."""
+    """State of a required component: reachable until an error shows otherwise."""
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -45,7 +45,7 @@ class Outage:
         logger.warning("%s: lost, errors are not logged until it is back (%s)", self.part, reason)
 
     def end(self) -> None:
-        """Called whenever the part has answered."""
+        """End the outage. Call this after every successful access."""
         if self._since is None:
             return
         with self._lock:
@@ -92,13 +92,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class OutageFilter(logging.Filter):
-    """Turns the records of an outage into the two lines of `Outage`."""
+    """Drop the records of an outage; `Outage` logs its start and its end."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == logger.name:
             return True
         if record.name == "django.request" and getattr(record, "status_code", 0) == 503:
-            return False  # a line per request; the reason was logged by what answered 503
+            return False  # one line per request; the view has logged the reason
         if record.name == "psycopg.pool" and str(record.msg).startswith(POOL_RETRIES):
             return False
         error = _error_of(record)
@@ -121,4 +121,4 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
     if record.exc_info and record.exc_info[1] is not None:
         return record.exc_info[1]
     arguments = record.args if isinstance(record.args, tuple) else ()
-    return next((each for each in arguments if isinstance(each, BaseException)), None)
+    return next((value for value in arguments if isinstance(value, BaseException)), None)

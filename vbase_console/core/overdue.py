@@ -1,6 +1,6 @@
-"""What should have begun and has not: asked by the health answer of whoever plans work.
+"""Registry through which the health check asks apps for overdue scheduled work.
 
-A higher app registers in its `AppConfig.ready`. Nobody registered: nothing is overdue.
+A higher app registers in its `AppConfig.ready`. Without a registration nothing is overdue.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-Ask = Callable[[], datetime | None]
+Query = Callable[[], datetime | None]
 
-_asked: list[Ask] = []
+_queries: list[Query] = []
 
 
-def register(ask: Ask) -> None:
-    if ask not in _asked:
-        _asked.append(ask)
+def register(query: Query) -> None:
+    if query not in _queries:
+        _queries.append(query)
 
 
 def overdue_since() -> datetime | None:
-    """Since when the longest waiting piece of work should have begun."""
-    found = [since for ask in _asked if (since := ask()) is not None]
-    return min(found, default=None)
+    """Return the planned start of the oldest overdue work, or None."""
+    starts = [since for query in _queries if (since := query()) is not None]
+    return min(starts, default=None)

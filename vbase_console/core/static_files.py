@@ -1,4 +1,4 @@
-"""Collecting static files takes seconds, so it is done only where they differ from last time."""
+"""Collect static files only if they changed, because collecting takes seconds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from django.core.management import call_command
 
 
 def collect_static_files() -> bool:
-    """Answers whether there was anything to do."""
+    """Return True if files were collected."""
     root = Path(settings.STATIC_ROOT)
     stamp = root / ".collected"
-    wanted = _fingerprint()
-    if stamp.exists() and stamp.read_text() == wanted:
+    fingerprint = _fingerprint()
+    if stamp.exists() and stamp.read_text() == fingerprint:
         return False
     call_command("collectstatic", interactive=False, clear=True, verbosity=0)
-    stamp.write_text(wanted)
+    stamp.write_text(fingerprint)
     return True
 
 
 def _fingerprint() -> str:
-    """Of every source file its name, size and time: another one after any edit or upgrade."""
+    """Hash the storage settings and the name, size and time of every source file."""
     digest = hashlib.sha256()
     for setting in (
         settings.STORAGES["staticfiles"]["BACKEND"],

@@ -1,5 +1,3 @@
-"""What the commands share."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,35 +14,35 @@ from vbase_console.organizations.models import Organization
 from vbase_console.organizations.services import create_organization
 
 OWN_APPS = ("vbase_console", "clusters", "backups")
-FIRST = "If it is new, prepare it first: `make run`, or `manage.py prepare`."
+FIRST = "Prepare a new database with `make run` or `manage.py prepare`."
 
 
 def require_database() -> None:
-    """Asked before anything else: SQLite makes a file of whatever is opened."""
+    """Raise CommandError if the database file is missing, because SQLite would create it."""
     name = Path(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite" and not name.exists():
-        raise CommandError(f"There is no database {name}. {_where()} {FIRST}")
+        raise CommandError(f"The database {name} does not exist. {_where()} {FIRST}")
 
 
 def preparation_hint(error: DatabaseError) -> str:
-    return f"The database does not answer as it should ({error}). {_where()} {FIRST}"
+    return f"The database returned an error: {error}. {_where()} {FIRST}"
 
 
 def _where() -> str:
-    return f"The data directory is {settings.DATA_DIR}; VBASE_DATA_DIR names another."
+    return f"The data directory is {settings.DATA_DIR}; VBASE_DATA_DIR chooses another one."
 
 
 @transaction.atomic
 def created(name: str, owner: User) -> Organization:
-    """An organization, and the row that says who owns it from the first moment on."""
+    """Create an organization and the audit row that names its first owner."""
     organization: Organization = create_organization(name=name, owner=owner)
-    said = f"owner: {owner.get_username()}"
-    record_command(organization.pk, action="CreateOrganization", object_id=name, detail=said)
+    detail = f"owner: {owner.get_username()}"
+    record_command(organization.pk, action="CreateOrganization", object_id=name, detail=detail)
     return organization
 
 
 def require_known_migrations() -> None:
-    """Refuse a database that an earlier version created, before anything is written to it."""
+    """Raise CommandError for a database of an earlier version, before it is changed."""
     loader = MigrationLoader(connection)
     own = {config.label for config in apps.get_app_configs() if config.name.startswith(OWN_APPS)}
     applied = {key for key in loader.applied_migrations if key[0] in own}

@@ -1,4 +1,4 @@
-"""What is true in every size. The leaves (embedded, distributed, test) say the rest."""
+"""Settings of every size. The modules embedded, distributed and test add the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)
 BACKUP_STORE = env_store_url("VBASE_BACKUP_STORE", DATA_DIR / "backups")
 
 CLUSTER_MEMORY_BYTES = env_int("VBASE_CLUSTER_MEMORY_BYTES", 0, least=0, most=2**50)
-"""0: half of the machine's memory, or of the container's."""
+"""0: half of the memory of the machine or container."""
 
 LEASE_SECONDS = env_float("VBASE_LEASE_SECONDS", 30, least=0.5, most=3600)
 SWEEP_SECONDS = env_float("VBASE_SWEEP_SECONDS", 10, least=0.1, most=600)
@@ -150,7 +150,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
-# Nobody is sent a map unless he opens a debugger, and they are the larger half of all files.
+# Source maps stay uncompressed, because browsers request them only with developer tools open and
+# they are more than half of the files.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
 
 SESSION_COOKIE_HTTPONLY = True
@@ -159,9 +160,9 @@ X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "vbase_console.web.errors.form_expired"
 SECURE_REFERRER_POLICY = "same-origin"
 
-# A larger body is refused before it is parsed; nothing that the console takes comes near it.
+# A larger body is refused before it is parsed. No valid request is nearly as large.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# A form may tick as many collections as a request may name, beside its other fields.
+# A form may select as many collections as a request may name, besides its other fields.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_COLLECTIONS + 100
 
 REST_FRAMEWORK = {
@@ -176,8 +177,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "VBase Console",
-    "DESCRIPTION": "Dedicated Milvus clusters and their backups. What holds of every "
-    "call is said in the console's repository, in docs/api.md.",
+    "DESCRIPTION": "Dedicated Milvus clusters and their backups. docs/api.md in the console's "
+    "repository describes the rules of every call.",
     "VERSION": "v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
@@ -197,15 +198,15 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Celery lowers the count when RabbitMQ closes a channel, and raises it again from a thread of the
-# sweeper. That thread and the event loop then wait for the same answer, one of them for ever.
+# Celery lowers the prefetch count when RabbitMQ closes a channel, and raises it again from a thread
+# of the sweeper. That thread and the event loop would wait for the same answer, one for ever.
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Otherwise every word of a traceback that is printed becomes a line of the log.
+# Otherwise every word of a printed traceback becomes a line of the log.
 CELERY_WORKER_REDIRECT_STDOUTS = False
 # No part of the console sends remote commands. Their queues are exclusive on RabbitMQ: a second
-# worker with the same node name, or the same worker after a connection that RabbitMQ still takes
-# for alive, is refused and consumes nothing.
+# worker with the same node name, or the same worker while RabbitMQ still keeps its lost connection,
+# is refused and consumes nothing.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "tasks"
 # The inventory scan may wait for silent clusters for 20 s, and its messages expire after 15 s. In
@@ -220,11 +221,11 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
-# RabbitMQ cuts whoever promised heartbeats and sends none, as every web process does; TCP finds
-# dead peers as soon.
+# RabbitMQ closes connections that promised heartbeats and send none, as those of web processes do.
+# TCP detects dead peers as fast.
 CELERY_BROKER_HEARTBEAT = 0
-# RabbitMQ closes the channel of a worker that is busy for half an hour: it opens another one and
-# works on, instead of ending with all its tasks.
+# RabbitMQ closes the channel of a worker that is busy for half an hour. The worker opens another
+# channel and continues, instead of ending with all its tasks.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "vbase_console.supervisor.beat.Scheduler"
@@ -248,8 +249,8 @@ LOGGING = {
 }
 
 _SWEEP = timedelta(seconds=SWEEP_SECONDS)
-# Every beat wakes one sweep; a message that nobody took before the next one is due is worth nothing
-# any more.
+# Every entry wakes one sweep. A message expires when the next one is due, because one message is
+# enough to start the sweep.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every, "options": {"expires": every.total_seconds()}}
     for name, every in {

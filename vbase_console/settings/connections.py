@@ -1,4 +1,4 @@
-"""Which database and which broker, with the options that each was measured to need."""
+"""Database and broker settings from a URL, with options that were chosen by measurement."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Django's settings for `url`; sqlite:// and postgresql:// are what the console is tested
-    on.
-    """
+    """Return Django's settings for a sqlite:// or postgresql:// URL."""
     try:
         parsed: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, KeyError) as error:
@@ -29,8 +27,8 @@ def sqlite_url(path: Path) -> str:
 
 
 def _sqlite(parsed: dict[str, Any]) -> dict[str, Any]:
-    """A deferred transaction that first reads and then writes fails at once under load; an
-    immediate one waits.
+    """Use immediate transactions, because a deferred transaction that reads and then writes fails
+    under load instead of waiting.
     """
     options = {
         "transaction_mode": "IMMEDIATE",
@@ -41,9 +39,9 @@ def _sqlite(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Connections are checked when they leave the pool, so that a restart of the database fails no
-    later request. The pool gives up soon: its pauses between two attempts double, and what asks
-    for a connection next makes it try at once.
+    """Check connections when they leave the pool, so that a restart of the database fails no later
+    request. The reconnect time-out is short, because the pool doubles its pauses between attempts
+    and the next request for a connection makes it try at once.
     """
     pool = {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
     options = parsed.get("OPTIONS", {}) | {"pool": pool}
@@ -51,10 +49,12 @@ def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:
-    """Short time-outs, so that a dead broker never holds a request; and for Redis a sweep of
-    unacknowledged messages that runs every few seconds (its default is every 100) over a
-    visibility time that outlasts a lease. RabbitMQ's client sleeps before it tries a host again,
-    so each is tried once.
+    """Return the transport options of a broker. Time-outs are short, so that a dead broker delays
+    no request.
+
+    Redis: unacknowledged messages are restored every 2 s (the default is every 100), after a
+    visibility time-out longer than a lease. RabbitMQ: each host is tried once, because the client
+    sleeps before it tries a host again.
     """
     if url.startswith(("redis", "rediss")):
         return {

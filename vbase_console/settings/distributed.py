@@ -1,6 +1,4 @@
-"""Many machines: every secret and address must be given, and the web speaks HTTPS behind a
-proxy.
-"""
+"""Settings for many machines: secrets and addresses are required, and a proxy serves HTTPS."""
 
 from __future__ import annotations
 

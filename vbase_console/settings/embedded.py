@@ -1,4 +1,4 @@
-"""One machine, one command, no configuration: everything lives in the data directory."""
+"""Settings for one machine without configuration. All data is stored in the data directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _broker_url() -> str:
         return given
     if BROKER_URL_FILE.exists():
         return BROKER_URL_FILE.read_text().strip()
-    return "redis://127.0.0.1:1/0"  # nothing listens there: no broker has been started yet
+    return "redis://127.0.0.1:1/0"  # an address without a listener, until the broker is started
 
 
 CELERY_BROKER_URL = _broker_url()

@@ -1,7 +1,7 @@
-"""Typed readers of the environment: what is wrong stops the start and is named.
+"""Typed readers of environment variables. An invalid value stops the start with an error.
 
-Every variable that the console reads is read through here and listed in docs/operations.md; a test
-holds the two together.
+The console reads every variable through this module. A test compares them with the list in
+docs/operations.md.
 """
 
 from __future__ import annotations
@@ -79,37 +79,38 @@ def env_list(name: str, default: list[str]) -> list[str]:
 
 
 def env_secret(name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is
-    given.
-    """
+    """Read a secret from NAME or from the file NAME_FILE. Returns None if neither is set."""
     value = os.environ.get(name, "").strip()
     file = os.environ.get(f"{name}_FILE", "").strip()
     if value and file:
-        raise ImproperlyConfigured(f"{name} and {name}_FILE are both given; give one of them.")
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Set one of them.")
     return value or (_secret_file(name, Path(file)) if file else None)
 
 
 def repeated(*names: str) -> list[str]:
-    """Assignments for a shell that choose the same values as this process's environment. A secret
-    that was given by value is not shown: the shell takes it from its own environment, or refuses.
+    """Return shell assignments that repeat these variables of this process.
+
+    The value of a secret is not shown: the shell expands it from its own environment, or fails.
     """
-    found = []
+    assignments = []
     for name in names:
         if file := os.environ.get(f"{name}_FILE", "").strip():
-            found.append(f"{name}_FILE={shlex.quote(file)}")
+            assignments.append(f"{name}_FILE={shlex.quote(file)}")
         elif os.environ.get(name, "").strip():
-            found.append(f'{name}="${{{name}:?}}"')
-    return found
+            assignments.append(f'{name}="${{{name}:?}}"')
+    return assignments
 
 
 def required(name: str, value: T | None) -> T:
     if value is None:
-        raise ImproperlyConfigured(f"{name} (or {name}_FILE) is needed here and not given.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. Set it, or {name}_FILE to a file that contains it."
+        )
     return value
 
 
 def generated_secret(path: Path) -> str:
-    """The secret kept in `path`, made on the first call; several processes may call at once."""
+    """Read the secret in `path`. The first call creates it; processes may call concurrently."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
@@ -117,24 +118,24 @@ def generated_secret(path: Path) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"{error}. Give a directory of your own in VBASE_DATA_DIR."
+            f"{error}. Set VBASE_DATA_DIR to a directory that you can write to."
         ) from error
 
 
 def _create_exclusively(path: Path, value: str) -> None:
-    """Write beside, then link into place: no reader ever meets an empty file, and the first
-    writer wins.
+    """Write a temporary file and link it to `path`, so that no reader sees an empty file and the
+    first writer wins.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(value)
     try:
-        os.link(beside, path)
+        os.link(temporary, path)
     except FileExistsError:
         pass
     finally:
-        beside.unlink()
+        temporary.unlink()
 
 
 def _secret_file(name: str, path: Path) -> str:
@@ -144,14 +145,14 @@ def _secret_file(name: str, path: Path) -> str:
         raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read.") from error
 
 
-def _read(name: str, default: T, convert: Callable[[str], T], wanted: str) -> T:
+def _read(name: str, default: T, convert: Callable[[str], T], expected: str) -> T:
     value = os.environ.get(name, "").strip()
     if not value:
         return default
     try:
         return convert(value)
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {wanted}.") from error
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {expected}.") from error
 
 
 def _as_bool(value: str) -> bool:
@@ -162,5 +163,5 @@ def _as_bool(value: str) -> bool:
 
 def _bounded(name: str, value: T, least: T, most: T) -> T:
     if not least <= value <= most:  # type: ignore[operator]
-        raise ImproperlyConfigured(f"{name} is {value}; it must lie between {least} and {most}.")
+        raise ImproperlyConfigured(f"{name} is {value}; it must be between {least} and {most}.")
     return value

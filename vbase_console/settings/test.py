@@ -1,4 +1,4 @@
-"""The embedded settings on a throw-away data directory, with short leases and the memory driver."""
+"""Embedded settings with a temporary data directory, short leases and the memory driver."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ os.environ.setdefault("VBASE_CLUSTER_DRIVER", "memory")
 
 from vbase_console.settings.embedded import *
 
-# Threads on an in-memory database fail at random; a file behaves as in production.
+# Concurrent threads on an in-memory database fail at random; a file behaves as in production.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(Path(DATA_DIR) / "test.sqlite3")}
-    # No test pulls the plug.
+    # Tests do not need data to survive a power failure.
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
 else:
     # The pool outlives a test and keeps the database from being dropped.

@@ -1,6 +1,4 @@
-"""The process group behind `make run`: broker, web, workers and beat, started together, kept alive
-and stopped together, clusters included.
-"""
+"""Process group of `make run`: start, watch and stop broker, web, workers, beat and clusters."""
 
 from __future__ import annotations
 
@@ -37,34 +35,30 @@ from vbase_console.supervisor.startup import (
 PROGRAMS_SECONDS = 5.0
 CLUSTERS_SECONDS = 6.0
 BROKER_SECONDS = 1.5
-"""Together with the rest they stay below the 15 seconds in which everything has to be gone."""
+"""Time-outs of a stop. Their sum is below the 15 seconds in which all processes must end."""
 FORCED_STOP_TIMEOUT_SECONDS = 1.5
 
 
 def main() -> int:
     os.umask(0o077)
     try:
-        _carry_the_data_directory()
-        return _run_alone()
+        _mark_own_process()
+        make_directories(settings.DATA_DIR)
+        with only_console(settings.DATA_DIR, ready_message.address()):
+            return Supervisor().run()
     except (StartRefused, ImproperlyConfigured) as refusal:
         print(f"The console was not started. {refusal}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
 
 
-def _carry_the_data_directory() -> None:
-    """Every process tells whose it is, this one too: others see the environment that a program
-    began with, so it begins again.
+def _mark_own_process() -> None:
+    """Restart this program with VBASE_DATA_DIR set, because other processes identify it by the
+    environment that it was started with.
     """
-    ours = str(settings.DATA_DIR)
-    if os.environ.get("VBASE_DATA_DIR") != ours:
-        again = [sys.executable, "-m", "vbase_console.supervisor"]
-        os.execve(sys.executable, again, {**os.environ, "VBASE_DATA_DIR": ours})  # noqa: S606
-
-
-def _run_alone() -> int:
-    make_directories(settings.DATA_DIR)
-    with only_console(settings.DATA_DIR, ready_message.address()):
-        return Supervisor().run()
+    data_dir = str(settings.DATA_DIR)
+    if os.environ.get("VBASE_DATA_DIR") != data_dir:
+        command = [sys.executable, "-m", "vbase_console.supervisor"]
+        os.execve(sys.executable, command, {**os.environ, "VBASE_DATA_DIR": data_dir})  # noqa: S606
 
 
 def make_directories(data_dir: Path) -> None:
@@ -73,19 +67,21 @@ def make_directories(data_dir: Path) -> None:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         data_dir.chmod(0o700)
     except OSError as error:
-        raise StartRefused(f"{error}. Give a directory of your own in VBASE_DATA_DIR.") from error
+        raise StartRefused(
+            f"{error}. Set VBASE_DATA_DIR to a directory that you can write to."
+        ) from error
 
 
 class Supervisor:
     def __init__(self) -> None:
         self._data_dir: Path = settings.DATA_DIR
         self._run_directory = self._data_dir / "run"
-        self._interruption = StopRequest()
+        self._stop_request = StopRequest()
         self._group = Group(self._run_directory, self._data_dir / "logs", say)
         self._own_environment = dict(os.environ)
 
     def run(self) -> int:
-        self._interruption.listen()
+        self._stop_request.listen()
         processes.adopt_orphans()
         self._end_leftovers()
         require_free(settings.HOST, settings.PORT)
@@ -98,7 +94,7 @@ class Supervisor:
     def _end_leftovers(self) -> None:
         ended = startup.end_recorded(self._run_directory / "sessions.json", self._data_dir)
         if ended:
-            say(f"Ended {ended} processes that a console which was killed had left behind.")
+            say(f"Ended {ended} processes left behind by a killed console.")
 
     def _start_and_watch(self) -> None:
         if not env_secret("VBASE_BROKER_URL"):
@@ -108,20 +104,20 @@ class Supervisor:
         is_up = False
         try:
             is_up = self._bring_up()
-        finally:  # a password that was made is shown now or never
+        finally:  # a generated password can be shown only now
             say(ready_message.ready(sign_in) if is_up else sign_in.strip())
         self._watch(until=lambda: False)
 
     def _bring_up(self) -> bool:
-        """Whether it came up before anybody asked for a stop."""
-        if not self._interruption.requested:
+        """Start the programs. Returns False if a stop was requested before the web answered."""
+        if not self._stop_request.requested:
             self._group.start(console_programs(self._own_environment))
             say(f"Started {', '.join(self._group.names)}.")
             self._watch(until=_web_answers)
-        return not self._interruption.requested
+        return not self._stop_request.requested
 
     def _prepare(self) -> str:
-        """What `prepare` says about signing in; a generated password is in there once."""
+        """Run `prepare`. Returns sign-in instructions, which may show a generated password."""
         process = subprocess.Popen(  # noqa: S603 - our own command
             prepare_command(),
             stdout=subprocess.PIPE,
@@ -131,14 +127,14 @@ class Supervisor:
             text=True,
             start_new_session=True,
         )
-        said = self._heard(process)
-        if process.returncode != 0 and not self._interruption.requested:
-            raise StartRefused("The database could not be prepared; the reason stands above.")
-        return said
+        output = self._read_output(process)
+        if process.returncode != 0 and not self._stop_request.requested:
+            raise StartRefused("The database could not be prepared. See the error above.")
+        return output
 
-    def _heard(self, process: subprocess.Popen[str]) -> str:
-        """All that it says; who wants a stop waits for it no longer than for the other programs."""
-        while not self._interruption.requested:
+    def _read_output(self, process: subprocess.Popen[str]) -> str:
+        """Read all output. A requested stop waits for the process as long as for other programs."""
+        while not self._stop_request.requested:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.communicate(timeout=TICK_SECONDS)[0]
         try:
@@ -148,7 +144,7 @@ class Supervisor:
             return process.communicate()[0]
 
     def _broker(self) -> Program:
-        """Its port is new at every start of the console and stays while the console runs."""
+        """Return the broker with a new port, which stays the same while the console runs."""
         password = generated_secret(settings.BROKER_PASSWORD_FILE)
         port = free_port()
         write_url(settings.BROKER_URL_FILE, port=port, password=password)
@@ -156,17 +152,17 @@ class Supervisor:
         return broker_program(directory, port=port, password=password, data_dir=self._data_dir)
 
     def _watch(self, *, until: Callable[[], bool]) -> None:
-        while not self._interruption.requested and not until():
+        while not self._stop_request.requested and not until():
             self._group.look()
             time.sleep(TICK_SECONDS)
 
     def _stop(self) -> None:
         say("Stopping.")
-        rest = [name for name in self._group.names if name != "broker"]
-        self._stop_programs(rest, PROGRAMS_SECONDS)
+        programs = [name for name in self._group.names if name != "broker"]
+        self._stop_programs(programs, PROGRAMS_SECONDS)
         stopped = stop_all(self._data_dir, self._patience(CLUSTERS_SECONDS))
         if stopped:
-            say(f"Clusters stopped: {len(stopped)}. The next start brings them back.")
+            say(f"Clusters stopped: {len(stopped)}. The next start of the console starts them.")
         self._stop_programs(["broker"], BROKER_SECONDS)
         self._group.kill_rest()
         say("Stopped.")
@@ -175,16 +171,16 @@ class Supervisor:
         self._group.stop(
             names,
             timeout_seconds=self._patience(seconds),
-            hurried=lambda: self._interruption.hurried,
+            hurried=lambda: self._stop_request.hurried,
         )
 
     def _patience(self, seconds: float) -> float:
-        return min(seconds, FORCED_STOP_TIMEOUT_SECONDS) if self._interruption.hurried else seconds
+        return min(seconds, FORCED_STOP_TIMEOUT_SECONDS) if self._stop_request.hurried else seconds
 
 
 def say(text: str) -> None:
-    """At once, also through a pipe: people and scripts wait for these lines."""
-    print(text, flush=True)  # noqa: T201 - this is what the terminal is for
+    """Print and flush, because users and scripts wait for these lines."""
+    print(text, flush=True)  # noqa: T201 - the interface of this program is the terminal
 
 
 def _web_answers() -> bool:

@@ -1,6 +1,4 @@
-"""Beat with a handful of static entries: it only wakes sweeps, and the database decides
-which work is due.
-"""
+"""Beat scheduler with static entries that wake sweeps. The database decides which work is due."""
 
 from __future__ import annotations
 
@@ -27,12 +25,13 @@ logger = logging.getLogger(__name__)
 NO_DATABASE = (OperationalError, InterfaceError)
 CLOCK_SLACK = timedelta(seconds=1)
 PAUSE_SECONDS = 5.0
-"""Between two attempts to reach a database that is away."""
+"""Pause between two attempts to reach the database during an outage."""
 
 
 class BeatEntry(ModelEntry):  # type: ignore[misc]
-    """An entry whose interval may be shorter than a second, which the stock one stores as 0; an
-    hour in microseconds is more than PostgreSQL's integer holds.
+    """Schedule entry whose interval may be shorter than a second, which the base class stores as 0.
+
+    Only such intervals use microseconds, because an hour of them exceeds PostgreSQL's integer.
     """
 
     @classmethod
@@ -49,31 +48,30 @@ class BeatEntry(ModelEntry):  # type: ignore[misc]
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
-    """The stock scheduler, but with only our own static entries in its memory, and with a pulse for
-    the health answer.
+    """Database scheduler that loads only the console's static entries and records a heartbeat.
 
-    The stock query for crontab rows cannot be run on SQLite beyond a thousand of them and slows
-    with their number.
+    The query of the base class for crontab rows slows down with their number and fails on SQLite
+    above a thousand.
     """
 
     BeatEntry = BeatEntry
     producer = None
-    """Every message takes one from the pool, which connects anew; the stock one stays with the
-    channel that it once opened, and sends nothing more after RabbitMQ was away.
+    """None: each message takes a producer from the pool, which reconnects. The base class keeps its
+    first channel and sends nothing after RabbitMQ was unavailable.
     """
-    _pulse_at = 0.0
+    _heartbeat_at = 0.0
 
     def enabled_models(self) -> QuerySet[PeriodicTask]:
-        ours: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(
+        entries: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(
             enabled=True, name__startswith="vbase."
         )
-        return ours.select_related("interval", "crontab", "solar", "clocked")
+        return entries.select_related("interval", "crontab", "solar", "clocked")
 
     def install_default_entries(self, data: Any) -> None:
-        """The stock one adds a clean-up of results, and we keep none."""
+        """Install nothing: the default entry deletes results, and the console stores none."""
 
     def setup_schedule(self) -> None:
-        """Wait for a database that is away, instead of ending and being started over and over."""
+        """Load the entries. Waits during a database outage, so that beat is not restarted."""
         while True:
             try:
                 close_old_connections()
@@ -84,19 +82,19 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def tick(self, *arguments: Any, **options: Any) -> Any:
         try:
-            if time.monotonic() - self._pulse_at > HEARTBEAT_INTERVAL_SECONDS:
-                self._pulse_at = time.monotonic()
+            if time.monotonic() - self._heartbeat_at > HEARTBEAT_INTERVAL_SECONDS:
+                self._heartbeat_at = time.monotonic()
                 beat_of("beat")
-            self._forget_the_future()
+            self._correct_future_times()
             return super().tick(*arguments, **options)
         except NO_DATABASE as error:
             self._note(error)
             return PAUSE_SECONDS
 
-    def _forget_the_future(self) -> None:
-        """Have entries that were sent "later than now" count from now: after a clock was set back
-        they were due only when the old time came again. The row tells when an entry was sent last;
-        the entries in memory are older than those in the heap.
+    def _correct_future_times(self) -> None:
+        """Set last runs in the future to now, because after a clock was set back the entries would
+        not be due until the old time. Reads the rows, because the entries in memory are older than
+        those in the heap.
         """
         for entry in (self._schedule or {}).values():
             now = entry._default_now()
@@ -115,9 +113,10 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
 
 class Beat(beat.Beat):
-    """Celery's handler of signals writes to the database in the middle of whatever it interrupts.
-    Where that is a query, one of the two fails, or both wait for each other for ever. Here beat
-    leaves its loop first, and writes once more behind it.
+    """Beat program that leaves its loop on a signal, and then writes to the database.
+
+    Celery's signal handler writes inside the interrupted code. If that is a query, one of the two
+    fails, or both wait for each other for ever.
     """
 
     def install_sync_handler(self, service: Service) -> None:

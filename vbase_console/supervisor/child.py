@@ -1,4 +1,4 @@
-"""One child of the console: how it is started, watched, started again and ended."""
+"""One child process of the console: start, observe, restart and stop."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to run, and nothing secret in its command line."""
+    """Command of a child process. The command line contains no secret."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
     orphan_signal: signal.Signals = signal.SIGTERM
-    """What the kernel sends it when the supervisor is killed: something it obeys at once, although
-    the broker goes at the same moment. SIGKILL for what has no processes of its own.
+    """Signal from the kernel when the supervisor is killed. The program must end at once, although
+    the broker ends at the same moment. SIGKILL for programs without child processes.
     """
     standard_input: str = dataclasses.field(default="", repr=False)
 
 
 class Child:
-    """A program that should run until it is told to stop."""
+    """Process of one program, restarted with backoff until it is asked to stop."""
 
     def __init__(self, program: Program, logs: Path) -> None:
         self.program = program
@@ -55,7 +55,10 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> int:
-        """Start it in a session of its own: Ctrl-C in a terminal reaches the supervisor alone."""
+        """Start the program in its own session, so that Ctrl-C reaches only the supervisor.
+
+        Returns the process id.
+        """
         self._started_at, self.restart_at = time.monotonic(), None
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs
@@ -68,16 +71,13 @@ class Child:
                 start_new_session=True,
                 preexec_fn=processes.dies_with_parent(self.program.orphan_signal),
             )
-        self._hand_over(self._process)
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was requested
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(self.program.standard_input.encode())
         return self._process.pid
 
-    def _hand_over(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None  # noqa: S101 - asked for a pipe
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(self.program.standard_input.encode())
-
     def ended(self) -> int | None:
-        """Its exit code, once; None while it runs, or while it waits to be started again."""
+        """Return the exit code once, and None while the process runs or waits for its restart."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
         processes.kill_all(processes.session_members(self._process.pid))
@@ -85,7 +85,7 @@ class Child:
         return code
 
     def plan_restart(self) -> float:
-        """When to start it again, in seconds from now: soon, later each time it does not last."""
+        """Return the seconds until the restart, with exponential backoff after short runs."""
         now = time.monotonic()
         lasted = now - self._started_at > BACKOFF_RESET_SECONDS
         self._failures = 0 if lasted else self._failures
@@ -112,9 +112,9 @@ class Child:
             self._process = None
 
     def trim_log(self) -> None:
-        """Keep at most one full log besides the one that is written: it is open for appending,
-        so what follows lands at the new beginning. Raises `OSError` where there is no room for the
-        copy; both logs are as they were then.
+        """Move a full log to one older file and truncate it; the child keeps it open for appending.
+
+        Raises OSError if there is no space for the copy; both logs are unchanged then.
         """
         if not self.log.exists() or self.log.stat().st_size <= LOG_LIMIT_BYTES:
             return

@@ -1,4 +1,4 @@
-"""The children as one group: started together, kept alive, stopped in order."""
+"""Group of child processes: start, restart and stop them in order."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Group:
             self._start(child)
 
     def look(self) -> None:
-        """Called all the time: start again what ended, and say so."""
+        """Report and restart children that have ended. Called on every tick."""
         for child in self._children:
             if (code := child.ended()) is not None:
                 pause = child.plan_restart()
                 self._say(
-                    f"{child.name} ended ({_in_words(code)}); it is started again in {pause:g} s. "
-                    f"Why stands in {child.log}."
+                    f"{child.name} ended ({_in_words(code)}), restart in {pause:g} s. "
+                    f"See {child.log}."
                 )
             if child.is_due():
                 self._start_again(child)
@@ -48,7 +48,7 @@ class Group:
     def stop(
         self, names: Iterable[str], *, timeout_seconds: float, hurried: Callable[[], bool]
     ) -> None:
-        """Ask all the named ones at once, insist after the time-out."""
+        """Ask the named children to stop, and kill the remaining ones after the time-out."""
         chosen = [child for child in self._children if child.name in set(names)]
         for child in chosen:
             child.ask_to_stop()
@@ -62,7 +62,7 @@ class Group:
             child.kill()
 
     def kill_rest(self) -> None:
-        """Whatever any child of ours has left behind."""
+        """Kill all remaining descendants, also those of ended children."""
         processes.kill_all(processes.descendants())
         processes.reap_adopted(())
 
@@ -72,7 +72,7 @@ class Group:
 
     def _start(self, child: Child) -> int:
         pid = child.start()
-        with self._going_on(f"That {child.name} is process {pid} could not be written down"):
+        with self._reporting(f"Process {pid} of {child.name} was not recorded"):
             startup.record(self._record, self._pids())
         return pid
 
@@ -81,11 +81,11 @@ class Group:
             self._say(f"{child.name} runs again (process {self._start(child)}).")
         except OSError as error:
             pause = child.plan_restart()
-            self._say(f"{child.name} was not started: {error}. It is tried again in {pause:g} s.")
+            self._say(f"{child.name} was not started: {error}. Next attempt in {pause:g} s.")
 
     @contextmanager
-    def _going_on(self, problem: str) -> Iterator[None]:
-        """A disk that is full, or no process that is free, must not end what still runs."""
+    def _reporting(self, problem: str) -> Iterator[None]:
+        """Report an OSError and continue, because a full disk must not end running children."""
         try:
             yield
         except OSError as error:
@@ -99,7 +99,7 @@ class Group:
             return
         self._trimmed_at = time.monotonic()
         for child in self._children:
-            with self._going_on(f"The log of {child.name} grows on"):
+            with self._reporting(f"The log of {child.name} was not rotated"):
                 child.trim_log()
 
 

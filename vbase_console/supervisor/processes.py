@@ -1,4 +1,4 @@
-"""What the kernel is asked about processes, so that none of ours is left behind."""
+"""Kernel calls for processes: subreaper, parent-death signal, sessions and kill."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
-    """What a dead child of ours leaves behind becomes our child, and is found when we stop."""
+    """Make this process the parent of orphaned descendants, so that a stop finds them."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def dies_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """For a process about to be: the kernel sends it this signal when the supervisor ends, however
-    that happens.
-    """
+    """Return a `preexec_fn`. The kernel sends the signal to the new process when this one ends."""
     parent = os.getpid()
     return lambda: die_with(parent, number)
 
 
 def die_with(parent: int, number: signal.Signals) -> None:
-    """Have the kernel send this process the signal when its parent ends; end at once if that is
-    over. In the background of a script some are ignored, and that would be inherited.
+    """Have the kernel send this process the signal when its parent ends. Ends the process if the
+    parent has already ended. Resets the signal, because background jobs inherit ignored signals.
     """
-    if number != signal.SIGKILL:  # which nobody can ignore, nor ask not to
+    if number != signal.SIGKILL:  # SIGKILL cannot be ignored or blocked
         signal.signal(number, signal.SIG_DFL)
     _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
@@ -41,7 +39,7 @@ def die_with(parent: int, number: signal.Signals) -> None:
 
 
 def reap_adopted(own: Iterable[int]) -> None:
-    """Let go of ended processes that were adopted; those in `own` have somebody who waits."""
+    """Reap ended processes that were adopted. The caller waits for those in `own` itself."""
     keep = set(own)
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
@@ -69,8 +67,8 @@ def kill_all(processes: Iterable[psutil.Process], *, timeout_seconds: float = 2)
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie without threads has ended; only its parent has not looked yet. One with threads
-    still holds its files and its port.
+    """Return False for ended processes and for zombies without threads. A zombie with threads still
+    holds its files and its port.
     """
     try:
         ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1

@@ -1,4 +1,4 @@
-"""Which processes make up a console, with their command lines; no secret stands in any."""
+"""Command lines of web, worker, sweeper and beat. No command line contains a secret."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from vbase_console.supervisor.startup import address_of
 WEB_WORKERS = 2
 WEB_THREADS = 8
 WEB_CONNECTIONS = 500
-"""Of each web process; beyond it the oldest one that has not sent its request is closed."""
+"""Limit of each web process. Above it the oldest connection without a full request is closed."""
 KEEP_ALIVE_SECONDS = 75
 ONLY_FOR_PREPARE = ("VBASE_OWNER_EMAIL", "VBASE_OWNER_PASSWORD", "VBASE_OWNER_PASSWORD_FILE")
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """What `prepare` gets. The data directory is always named: so a process tells whose it is."""
+    """Return the environment of `prepare`. VBASE_DATA_DIR is always set, because it identifies the
+    processes of a console.
+    """
     return {
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         **own,
@@ -33,12 +35,13 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def console_programs(own: Mapping[str, str]) -> list[Program]:
-    kept = {name: value for name, value in environment(own).items() if name not in ONLY_FOR_PREPARE}
+    variables = environment(own).items()
+    shared = {name: value for name, value in variables if name not in ONLY_FOR_PREPARE}
     return [
-        _program("web", _web(), kept, orphan_signal=signal.SIGQUIT),
-        _program("worker", _worker(), kept, orphan_signal=signal.SIGQUIT),
-        _program("sweeper", _sweeper(), kept, orphan_signal=signal.SIGKILL),
-        _program("beat", _celery("beat", "--pidfile="), kept, orphan_signal=signal.SIGKILL),
+        _program("web", _web(), shared, orphan_signal=signal.SIGQUIT),
+        _program("worker", _worker(), shared, orphan_signal=signal.SIGQUIT),
+        _program("sweeper", _sweeper(), shared, orphan_signal=signal.SIGKILL),
+        _program("beat", _celery("beat", "--pidfile="), shared, orphan_signal=signal.SIGKILL),
     ]
 
 
@@ -77,28 +80,26 @@ def _web() -> tuple[str, ...]:
 
 
 def _worker() -> tuple[str, ...]:
-    """Long tasks, each in a process of its own."""
     concurrency = str(settings.WORKER_CONCURRENCY)
     return _celery("worker", "-Q", "tasks", "-c", concurrency, *_node("tasks"), *_QUIET)
 
 
 def _sweeper() -> tuple[str, ...]:
-    """Sweeps have a worker of their own: long tasks in every process of the other one must not
-    keep the dead ones' work from being found. One of its threads may be busy with the janitor, and
-    one with the inventory scan.
+    """Sweeps have their own worker, so that long tasks do not delay the takeover of dead workers'
+    tasks. One of its threads may be busy with the janitor and one with the inventory scan.
     """
     queues = "sweeps,inventory"
     return _celery("worker", "-Q", queues, "-P", "threads", "-c", "4", *_node("sweeps"), *_QUIET)
 
 
 def _node(name: str) -> tuple[str, str]:
-    """A node name of its own for every worker: any number of consoles and units share a host."""
+    """Return a unique node name, so that any number of consoles and units can share a host."""
     return "-n", f"{name}-{uuid.uuid4()}@%h"
 
 
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-"""Workers need nothing of each other. Celery's heartbeat would also keep a worker from ending for
-ever where its broker ends first: who sends one waits for the broker, and who stops waits for that.
+"""Options that stop messages among workers. With Celery's heartbeat a worker never ends if its
+broker ends first: the heartbeat waits for the broker, and the stop waits for the heartbeat.
 """
 
 

@@ -1,4 +1,4 @@
-"""What a person at the terminal is told when the console is up."""
+"""Message at the terminal when the console is ready."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ready(sign_in: str) -> str:
         "",
         f"VBase Console is ready: {address()}",
         sign_in.strip(),
-        "For the API issue a key, and send it as 'Authorization: Bearer <key>':",
+        "To use the API, issue a key and send it as 'Authorization: Bearer <key>':",
         f"    {manage('issue_api_key --organization demo --name ci')}",
         f"Logs are in {settings.DATA_DIR / 'logs'}; Ctrl-C stops everything, clusters included.",
         "",
@@ -30,16 +30,16 @@ def ready(sign_in: str) -> str:
 
 
 def manage(command: str) -> str:
-    """The command line as it can be pasted into another terminal, for the same console: with its
-    settings, data directory, database, broker and secret key.
+    """Return a command line that can be pasted into another terminal: it uses the settings, data
+    directory, database, broker and secret key of this console.
     """
-    chosen = []
+    assignments = []
     if settings.SETTINGS_MODULE != "vbase_console.settings.embedded":
-        chosen.append(f"DJANGO_SETTINGS_MODULE={settings.SETTINGS_MODULE}")
+        assignments.append(f"DJANGO_SETTINGS_MODULE={settings.SETTINGS_MODULE}")
     if Path(settings.BASE_DIR) / "var" != settings.DATA_DIR:
-        chosen.append(f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))}")
-    chosen += repeated("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
-    return " ".join([*chosen, _short(Path(sys.executable)), "manage.py", command])
+        assignments.append(f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))}")
+    assignments += repeated("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
+    return " ".join([*assignments, _short(Path(sys.executable)), "manage.py", command])
 
 
 def _short(path: Path) -> str:

@@ -13,8 +13,9 @@ _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 
 class StopRequest:
-    """Once means stop; again, a second or more later, means hurry. (`make` passes a signal on
-    that reached us already.)
+    """Stop requested by a signal. A second signal, at least a second later, forces the stop.
+
+    The delay ignores the copy of a signal that `make` forwards.
     """
 
     def __init__(self) -> None:
@@ -41,8 +42,8 @@ class StopRequest:
 
 
 def _is_interrupted(make: int) -> bool:
-    """`make` that got a SIGINT for itself alone tells nobody and waits for us with the signal
-    blocked, which the kernel shows.
+    """Return True if only `make` received SIGINT. It then waits with the signal blocked, which the
+    kernel shows, and forwards nothing.
     """
     for line in _status_of(make):
         if line.startswith("SigBlk:"):

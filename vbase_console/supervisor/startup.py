@@ -1,6 +1,4 @@
-"""Conditions of a start: one console for each data directory, free ports, and the end of
-processes that a killed console left behind.
-"""
+"""Conditions of a start: one console per data directory, free ports, no leftover processes."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ from vbase_console.supervisor import processes
 
 
 class StartRefused(Exception):
-    """The console cannot start here and now; the message says why and what to do."""
+    """The console cannot be started. The message contains the reason and a remedy."""
 
 
 @contextlib.contextmanager
 def only_console(data_dir: Path, address: str) -> Iterator[None]:
-    """Hold the data directory until the block ends; the kernel lets go of it when we die."""
+    """Lock the data directory until the block ends. The kernel unlocks it if the process dies."""
     descriptor = os.open(data_dir / "run" / "console.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _take(descriptor, data_dir)
@@ -41,7 +39,7 @@ def _take(descriptor: int, data_dir: Path) -> None:
         pid, _, address = os.pread(descriptor, 200, 0).decode().partition(" ")
         raise StartRefused(
             f"A console already runs on {data_dir}: process {pid or '(starting)'}, {address}. "
-            "Stop it first, or give this one another VBASE_DATA_DIR and VBASE_PORT."
+            "Stop it first, or set another VBASE_DATA_DIR and VBASE_PORT for this one."
         ) from error
 
 
@@ -61,7 +59,7 @@ def require_free(host: str, port: int) -> None:
     except OSError as error:
         raise StartRefused(
             f"{address_of(host, port)} cannot be used: {error.strerror or error}. "
-            "Choose another VBASE_PORT (or VBASE_HOST), or stop what uses it."
+            "Choose another VBASE_PORT or VBASE_HOST, or stop the program that uses it."
         ) from error
 
 
@@ -76,27 +74,27 @@ def address_of(host: str, port: int) -> str:
 
 
 def reachable(host: str) -> str:
-    """Where a program on this machine reaches what is bound to `host`."""
+    """Return the address at which this machine reaches a server that is bound to `host`."""
     return EVERYWHERE.get(host, host)
 
 
 def record(file: Path, sessions: list[int]) -> None:
-    """Write down which sessions are ours, whole or not at all."""
+    """Record the session ids of the children atomically."""
     new = file.with_suffix(".new")
     new.write_text(json.dumps(sessions))
     new.replace(file)
 
 
 def end_recorded(file: Path, data_dir: Path) -> int:
-    """End what lives of the recorded sessions; answers how many processes that were."""
-    found = [
+    """Kill the processes of the recorded sessions. Returns their number."""
+    leftovers = [
         process
         for session in _recorded(file)
         for process in processes.session_members(session)
         if _belongs_to(process, data_dir)
     ]
-    processes.kill_all(found)
-    return len(found)
+    processes.kill_all(leftovers)
+    return len(leftovers)
 
 
 def _recorded(file: Path) -> list[int]:
@@ -107,7 +105,7 @@ def _recorded(file: Path) -> list[int]:
 
 
 def _belongs_to(process: psutil.Process, data_dir: Path) -> bool:
-    """A number comes again after a while; our data directory in its environment tells."""
+    """Compare VBASE_DATA_DIR, because the kernel reuses session ids."""
     with contextlib.suppress(psutil.Error):
         return process.environ().get("VBASE_DATA_DIR") == str(data_dir)
     return False

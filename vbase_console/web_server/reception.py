@@ -1,7 +1,7 @@
-"""Decide when a request has arrived: bytes and times in, decisions out; no socket, no thread.
+"""Decide from bytes and times when a request has arrived. Uses no socket and no thread.
 
-Only completeness is decided here. The bytes are parsed by gunicorn, which alone knows where a
-request ends and the next one begins.
+This module decides only whether a request is complete. gunicorn parses the bytes and finds the
+boundary to the next request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body that the console accepts (DATA_UPLOAD_MAX_MEMORY_SIZE)."""
 CHUNK_OVERHEAD_BYTES = 128 * 1024
-"""What the size lines of a chunked body may add before it counts as too large."""
+"""Size lines of a chunked body that are tolerated above MAX_BODY_BYTES."""
 GRACE_SECONDS = 20.0
 MIN_BYTES_PER_SECOND = 500
 """A request must arrive within the grace period, which every 500 bytes extend by a second."""
@@ -26,11 +26,11 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNOREC
 
 
 class Reception:
-    """One request while it arrives.
+    """One request that is being received.
 
-    `is_ready`: it can be answered, because it is complete or because more of it would change
-    nothing. `is_cut`: it is ready without its whole body, so the connection cannot be used again.
-    `wants_continue`: the client waits for a word before it sends the body.
+    `is_ready`: the request can be answered, because it is complete or will be refused anyway.
+    `is_cut`: the request is ready without its whole body, so the connection cannot be reused.
+    `wants_continue`: the client waits for "100 Continue" before it sends the body.
     """
 
     def __init__(self, now: float) -> None:
@@ -80,12 +80,12 @@ class Reception:
         self.is_ready = self.is_ready or self.is_cut
 
     def _has_last_chunk(self) -> bool:
-        """Advance from chunk to chunk; each byte is looked at once."""
+        """Advance from chunk to chunk, reading each byte once."""
         while self._chunk_at is not None and self._chunk_at < len(self.data):
             size = _CHUNK_SIZE.match(self.data, self._chunk_at)
             if size is None:
                 line = self.data.find(b"\r\n", self._chunk_at)
-                return line >= 0  # no chunk: the parser refuses it
+                return line >= 0  # not a chunk: the parser refuses it
             if int(size[1], 16) == 0:
                 ends_here = self.data.startswith(b"\r\n", size.end())
                 return ends_here or self.data.find(HEAD_END, size.end()) >= 0

@@ -1,9 +1,9 @@
-"""A gunicorn worker whose threads meet complete requests only.
+"""Gunicorn worker whose threads handle complete requests only.
 
-The stock `gthread` worker hands a connection to a thread as soon as a byte has arrived, and the
-thread waits for the rest: as many slow clients as threads stop the web. Here the event loop
-receives requests, with a time limit and bounds on connections and bytes; it also waits for the
-clients of closed connections. See docs/adr/0016-requests-are-received-before-a-thread.md.
+The `gthread` worker passes a connection to a thread after its first byte, and the thread waits for
+the rest, so that a few slow clients block the web. In this worker the event loop receives requests,
+with limits on time, connections and bytes. It also waits for the clients of closed connections.
+See docs/adr/0016-requests-are-received-before-a-thread.md.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from vbase_console.web_server.reception import Reception
 
 RECEIVE_BYTES = 64 * 1024
 MAX_RECEIVED_BYTES = 64 * 1024 * 1024
-"""Of all requests that arrive, wait for a thread or are answered, per process."""
+"""Limit per process, for all requests that are received, waiting or being answered."""
 SEND_STALL_SECONDS = 10
-"""A thread gives up an answer of which the client takes nothing for so long."""
+"""Time after which a thread gives up a response that the client does not read."""
 LINGER_SECONDS = 5.0
 MAX_LINGER_BYTES = 32 * 1024 * 1024
-"""A client that still sends cannot read its answer: so long and so much is discarded first."""
+"""Limits for discarding input after a response, because a sending client cannot read it yet."""
 CHECK_INTERVAL_SECONDS = 0.5
 LOG_INTERVAL_SECONDS = 60.0
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -50,7 +50,7 @@ class ReceivedRequestParser(RequestParser):  # type: ignore[misc]
 
     def __next__(self) -> Any:
         request = super().__next__()
-        request._expected_100_continue = False  # answered while the body arrived
+        request._expected_100_continue = False  # sent while the body was received
         if self._is_cut:
             request.force_close()
         return request
@@ -103,7 +103,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._evict()
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
-        """A connection that was kept alive brings its next request."""
+        """Receive the next request of a connection that was kept alive."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._receive(conn)
@@ -116,7 +116,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         if first:
             self._feed(conn, first)
         else:
-            self._on_readable(conn, conn.sock)  # most clients have sent by now
+            self._on_readable(conn, conn.sock)  # most clients have already sent data
 
     def _on_readable(self, conn: Connection, sock: socket.socket) -> None:
         try:
@@ -174,8 +174,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
     # -- ending ------------------------------------------------------------------------------------
 
     def _linger(self, conn: Connection) -> None:
-        """Say that nothing follows, and wait in the event loop until the client has read that:
-        closing a socket with unread bytes resets the connection and loses the answer.
+        """Shut down sending and wait in the event loop until the client closes, because closing a
+        socket with unread bytes resets the connection and loses the response.
         """
         try:
             conn.sock.setblocking(False)
@@ -204,7 +204,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def murder_pending(self) -> None:
-        """Called in every round of the event loop: end connections whose time is over."""
+        """End connections past their deadline. Called in every round of the event loop."""
         now = time.monotonic()
         if now - self._checked_at < CHECK_INTERVAL_SECONDS:
             return
@@ -221,7 +221,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._logged_at, self._given_up = now, 0
 
     def _evict(self) -> None:
-        """Make room: of those that keep the web waiting, the oldest one goes."""
+        """Close the oldest connection that is lingering, receiving or idle, in this order."""
         if self._lingering:
             self._end_lingering(next(iter(self._lingering)))
         elif self._receiving:
@@ -252,7 +252,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
 
 def closing_unread(application: Application) -> Application:
-    """Close the connection after an answer that was given without reading the request's body."""
+    """Close the connection after a response to a request whose body was not read."""
 
     def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(*args: Any) -> Any:
@@ -272,6 +272,6 @@ def _is_unread(reader: object) -> bool:
 
 
 def _send(conn: Connection, data: bytes) -> None:
-    """A few bytes, which fit into the socket's buffer or are not worth waiting for."""
+    """Send a few bytes without waiting. They are dropped if the socket buffer is full."""
     with contextlib.suppress(OSError):
         conn.sock.send(data)

@@ -1,5 +1,5 @@
-"""How Django writes times where nobody chose a format, which is in the admin: as the console's own
-pages do, so that support and a tenant can name the same second.
+"""Date formats of the admin, equal to those of the pages, so that support and tenants see the same
+times.
 """
 
 from __future__ import annotations

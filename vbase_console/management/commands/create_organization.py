@@ -14,12 +14,14 @@ from vbase_console.supervisor.ready_message import manage
 
 
 class Command(BaseCommand):
-    help = "Make an organization with its first owner; prints its id, alone, on standard output."
+    help = "Create an organization with its first owner. Prints only its id on standard output."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--name", required=True)
-        parser.add_argument("--owner", required=True, help="an e-mail address; made if unknown")
+        parser.add_argument(
+            "--owner", required=True, help="e-mail address; an unknown user is created"
+        )
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         require_database()
@@ -33,8 +35,8 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(preparation_hint(error)) from error
         if not owner.has_usable_password():
-            how = manage(f"changepassword {email}")
-            self.stderr.write(f"{email} cannot sign in yet. This sets a password:\n    {how}")
+            command = manage(f"changepassword {email}")
+            self.stderr.write(f"{email} cannot sign in yet. Set a password with:\n    {command}")
         self.stdout.write(str(organization.pk))
 
 
@@ -42,5 +44,5 @@ def _email(text: str) -> str:
     try:
         validate_email(text)
     except ValidationError as error:
-        raise CommandError(f"--owner must be an e-mail address, and '{text}' is none.") from error
+        raise CommandError(f"--owner is '{text}'; it must be an e-mail address.") from error
     return text.strip().lower()

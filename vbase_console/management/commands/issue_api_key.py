@@ -14,12 +14,14 @@ from vbase_console.organizations.services import issue_api_key
 
 
 class Command(BaseCommand):
-    help = "Issue an API key and print it, alone, on standard output; it cannot be shown again."
+    help = "Issue an API key. Prints only the key on standard output; it cannot be shown again."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--organization", required=True, help="its name, for example demo")
-        parser.add_argument("--name", required=True, help="what the key is for, for example ci")
+        parser.add_argument(
+            "--organization", required=True, help="name of the organization, for example demo"
+        )
+        parser.add_argument("--name", required=True, help="purpose of the key, for example ci")
         parser.add_argument(
             "--scopes",
             default="all",
@@ -41,10 +43,10 @@ class Command(BaseCommand):
 
 @transaction.atomic
 def _issued(organization: Organization, name: str, scopes: list[str]) -> str:
-    """The key, and the row that says so: both, or neither."""
+    """Issue the key and write its audit row in one transaction."""
     key, text = issue_api_key(organization, name=name, scopes=scopes, created_by=COMMAND)
-    said = "scopes: " + ", ".join(key.scopes)
-    record_command(organization.pk, action="IssueApiKey", object_id=key.prefix, detail=said)
+    detail = "scopes: " + ", ".join(key.scopes)
+    record_command(organization.pk, action="IssueApiKey", object_id=key.prefix, detail=detail)
     return text
 
 
@@ -52,7 +54,7 @@ def _named(name: str) -> Organization:
     organization = Organization.objects.filter(name=name).first()
     if organization is None:
         names = ", ".join(Organization.objects.values_list("name", flat=True)[:20]) or "none yet"
-        raise CommandError(f"There is no organization '{name}'. There is: {names}.")
+        raise CommandError(f"Organization '{name}' not found. Existing organizations: {names}.")
     return organization
 
 

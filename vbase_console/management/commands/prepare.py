@@ -1,5 +1,3 @@
-"""Bring the database and the static files to where this version of the console needs them."""
-
 from __future__ import annotations
 
 import secrets
@@ -21,14 +19,14 @@ from vbase_console.settings.env import env_email, env_secret
 from vbase_console.supervisor.ready_message import manage
 
 FIRST_ORGANIZATION = "demo"
-WantedOwner = tuple[str, str | None]
-"""E-mail, and the password where one is given."""
+FirstOwner = tuple[str, str | None]
+"""E-mail address, and the password if one is configured."""
 
 
 class Command(BaseCommand):
     help = (
-        "Prepare the database and the static files: migrate, and on the first start make the "
-        f"organization '{FIRST_ORGANIZATION}' with its owner. It can be run again at any time."
+        "Prepare the database and the static files: migrate, and on the first start create the "
+        f"organization '{FIRST_ORGANIZATION}' with its owner. Safe to run again at any time."
     )
     requires_system_checks = ()
 
@@ -40,27 +38,27 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         require_known_migrations()
-        # What is wrong with the first owner is said before anything is made; a secret may come
-        # from a pipe, which can be read only once.
-        owner = wanted_owner() if is_first_start() else None
+        # Errors in the owner's settings are reported before anything is created. The password is
+        # read once, because it may come from a pipe.
+        owner = configured_owner() if is_first_start() else None
         write_ahead()
         call_command("migrate", interactive=False, verbosity=0)
         collect_static_files()
-        # Clusters may have stopped with the machine: what the first visitor reads is true already.
+        # Clusters may have stopped with the machine. The first page shows their current status.
         sweep_clusters()
         self.stdout.write(first_owner(owner))
         if not Cluster.objects.exists():
-            self.stdout.write("Next: create your first cluster on the page.")
+            self.stdout.write("Next: sign in and create your first cluster.")
 
 
 def is_first_start() -> bool:
-    made = Organization._meta.db_table in connection.introspection.table_names()
-    return not (made and Organization.objects.exists())
+    has_table = Organization._meta.db_table in connection.introspection.table_names()
+    return not (has_table and Organization.objects.exists())
 
 
 def write_ahead() -> None:
-    """SQLite remembers its journal mode; several processes that switch it at once lock each other
-    out, so it is done here and nowhere else.
+    """Set SQLite's journal mode, which the file keeps. Only this command sets it, because processes
+    that switch it concurrently lock each other out.
     """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
@@ -68,23 +66,23 @@ def write_ahead() -> None:
 
 
 @transaction.atomic
-def first_owner(wanted: WantedOwner | None) -> str:
-    """How to sign in, in words; makes the first organization where there is none."""
-    if wanted is None or Organization.objects.exists():
+def first_owner(configured: FirstOwner | None) -> str:
+    """Create the first organization if there is none. Returns instructions for signing in."""
+    if configured is None or Organization.objects.exists():
         return _known_owner()
-    email, given = wanted
-    password = given or secrets.token_urlsafe(12)
+    email, chosen = configured
+    password = chosen or secrets.token_urlsafe(12)
     created(FIRST_ORGANIZATION, person(email=email, password=password))
-    if given:
-        return f"Sign in as {email} with the password that you gave."
+    if chosen:
+        return f"Sign in as {email} with the password that you configured."
     return (
         f"Sign in as {email} with the password {password}\n"
-        "It is shown only now; this sets another one:\n"
+        "The password is shown only once. Set another one with:\n"
         f"    {manage(f'changepassword {email}')}"
     )
 
 
-def wanted_owner() -> WantedOwner:
+def configured_owner() -> FirstOwner:
     email = env_email("VBASE_OWNER_EMAIL", "owner@example.com")
     return email, env_secret("VBASE_OWNER_PASSWORD")
 
@@ -93,7 +91,7 @@ def _known_owner() -> str:
     owners = Membership.objects.filter(role=Role.OWNER).select_related("user").order_by("pk")
     owner = owners.first()
     if owner is None:
-        return "Nobody owns an organization; `manage.py create_organization` makes one."
+        return "No organization has an owner. Create one with `manage.py create_organization`."
     email = owner.user.get_username()
-    how = manage(f"changepassword {email}")
-    return f"Sign in as {email}. This sets a new password:\n    {how}"
+    command = manage(f"changepassword {email}")
+    return f"Sign in as {email}. Set a new password with:\n    {command}"

@@ -9,7 +9,7 @@ from vbase_console.supervisor.__main__ import main
 
 
 class Command(BaseCommand):
-    help = "Run the whole console on this machine until Ctrl-C; `make run` does the same."
+    help = "Run the whole console on this machine until Ctrl-C, like `make run`."
     requires_system_checks = ()
 
     def handle(self, *arguments: Any, **options: Any) -> None:
