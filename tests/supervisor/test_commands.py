@@ -74,7 +74,7 @@ def test_it_issues_a_key_with_chosen_scopes(organization: Organization) -> None:
         ),
         (["--organization", "acme", "--name", "ci", "--scopes", "Fly"], "Unknown scopes: Fly"),
         (["--organization", "acme", "--name", "ci", "--scopes", ","], "at least one scope"),
-        (["--organization", "acme", "--name", " "], "Give the key a name"),
+        (["--organization", "acme", "--name", " "], "name: Use a name of 1 to 50 characters"),
     ],
 )
 def test_it_says_why_it_issues_no_key(
@@ -111,7 +111,7 @@ def test_an_owner_who_can_sign_in_is_told_nothing(organization: Organization) ->
 @pytest.mark.parametrize(
     ("name", "owner", "message"),
     [
-        ("acme", "alice@example.com", "exists already"),
+        ("acme", "alice@example.com", "already exists"),
         ("", "alice@example.com", "name"),
         ("other", "somebody", "--owner is 'somebody'; it must be an e-mail"),
     ],
