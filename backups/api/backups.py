@@ -59,6 +59,7 @@ class Backups(BackupView):
     operations = {
         "POST": Operation(
             name="CreateBackup",
+            summary="Create a backup",
             tag=TAG,
             scope=CREATE_BACKUP,
             body=CreateBackupRequest,
@@ -70,6 +71,7 @@ class Backups(BackupView):
         ),
         "GET": Operation(
             name="ListBackups",
+            summary="List the backup jobs of a service",
             tag=TAG,
             scope=LIST_BACKUPS,
             query=ListBackupsQuery,
@@ -98,6 +100,7 @@ class RestoreBackup(BackupView):
     operations = {
         "POST": Operation(
             name="RestoreBackup",
+            summary="Restore a backup",
             tag=TAG,
             scope=RESTORE_BACKUP,
             body=RestoreBackupRequest,
@@ -139,6 +142,7 @@ class OneBackup(BackupView):
     operations = {
         "GET": Operation(
             name="GetBackup",
+            summary="Read a backup",
             tag=TAG,
             scope=LIST_BACKUPS,
             answer=BackupResponse,
@@ -146,6 +150,7 @@ class OneBackup(BackupView):
         ),
         "DELETE": Operation(
             name="DeleteBackup",
+            summary="Delete a backup",
             tag=TAG,
             scope=DELETE_BACKUP,
             body=BackupBody,
@@ -173,6 +178,7 @@ class VerifyBackup(BackupView):
     operations = {
         "POST": Operation(
             name="VerifyBackup",
+            summary="Verify a backup",
             tag=TAG,
             scope=CREATE_BACKUP,
             body=BackupBody,
@@ -199,10 +205,11 @@ class Pinning(BackupView):
         return self.backup_changed(set_pinned(backup, pinned=self.pinned))
 
 
-def keeping(name: str, example: dict[str, Any]) -> dict[str, Operation]:
+def keeping(name: str, summary: str, example: dict[str, Any]) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
+            summary=summary,
             tag=TAG,
             scope=CREATE_BACKUP,
             body=BackupBody,
@@ -216,12 +223,12 @@ def keeping(name: str, example: dict[str, Any]) -> dict[str, Operation]:
 class PinBackup(Pinning):
     """Keep a backup: neither a person nor a policy deletes it until it is unpinned."""
 
-    operations = keeping("PinBackup", examples.PIN_ANSWER)
+    operations = keeping("PinBackup", "Pin a backup", examples.PIN_ANSWER)
     pinned = True
 
 
 class UnpinBackup(Pinning):
     """Let a pinned backup be deleted again."""
 
-    operations = keeping("UnpinBackup", examples.BACKUP_ANSWER)
+    operations = keeping("UnpinBackup", "Unpin a backup", examples.BACKUP_ANSWER)
     pinned = False

@@ -29,6 +29,7 @@ class ListBackupByOrg(BackupView):
     operations = {
         "POST": Operation(
             name="ListBackupByOrg",
+            summary="List the backup jobs of an organization",
             tag=TAG,
             scope=LIST_BACKUPS,
             body=ListBackupByOrgRequest,
@@ -48,6 +49,7 @@ class OneJob(BackupView):
     operations = {
         "GET": Operation(
             name="GetJob",
+            summary="Read a backup job",
             tag=TAG,
             scope=LIST_BACKUPS,
             answer=JobDetailResponse,
@@ -74,10 +76,11 @@ class JobRequest(BackupView):
         raise NotImplementedError
 
 
-def request_operation(name: str) -> dict[str, Operation]:
+def request_operation(name: str, summary: str) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
+            summary=summary,
             tag=TAG,
             scope_rule="that of what is asked for",
             body=JobBody,
@@ -94,7 +97,7 @@ class CancelJob(JobRequest):
     had begun is removed. A deletion only goes forward.
     """
 
-    operations = request_operation("CancelJob")
+    operations = request_operation("CancelJob", "Cancel a backup job")
 
     def ask(self, job: JobRow) -> JobRow:
         return cancel_job(job, by=self.principal.label)
@@ -103,7 +106,7 @@ class CancelJob(JobRequest):
 class RetryJob(JobRequest):
     """Ask again for what a failed or cancelled job should have done; the answer is a new job."""
 
-    operations = request_operation("RetryJob")
+    operations = request_operation("RetryJob", "Retry a backup job")
 
     def ask(self, job: JobRow) -> JobRow:
         return retry_job(job, by=self.principal.label)

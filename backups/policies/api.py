@@ -55,6 +55,7 @@ class Policies(PolicyView):
     operations = {
         "POST": Operation(
             name="CreateBackupPolicy",
+            summary="Create a backup policy",
             tag=TAG,
             scope=CREATE_BACKUP_POLICY,
             body=CreateBackupPolicyRequest,
@@ -65,6 +66,7 @@ class Policies(PolicyView):
         ),
         "GET": Operation(
             name="ListBackupPolicies",
+            summary="List the backup policies of a service",
             tag=TAG,
             scope=LIST_BACKUPS,
             query=Paging,
@@ -99,6 +101,7 @@ class OnePolicy(PolicyView):
     operations = {
         "GET": Operation(
             name="GetBackupPolicy",
+            summary="Read a backup policy",
             tag=TAG,
             scope=LIST_BACKUPS,
             answer=PolicyResponse,
@@ -106,6 +109,7 @@ class OnePolicy(PolicyView):
         ),
         "POST": Operation(
             name="UpdateBackupPolicy",
+            summary="Update a backup policy",
             tag=TAG,
             scope=UPDATE_BACKUP_POLICY,
             body=UpdateBackupPolicyRequest,
@@ -116,6 +120,7 @@ class OnePolicy(PolicyView):
         ),
         "DELETE": Operation(
             name="DeleteBackupPolicy",
+            summary="Delete a backup policy",
             tag=TAG,
             scope=DELETE_BACKUP_POLICY,
             body=PolicyBody,
@@ -154,6 +159,7 @@ class RunPolicy(PolicyView):
     operations = {
         "POST": Operation(
             name="RunBackupPolicy",
+            summary="Run a backup policy now",
             tag=TAG,
             scope=CREATE_BACKUP_POLICY,
             body=PolicyBody,
@@ -175,6 +181,7 @@ class PreviewPolicy(PolicyView):
     operations = {
         "POST": Operation(
             name="PreviewBackupPolicy",
+            summary="Preview a backup policy",
             tag=TAG,
             scope=LIST_BACKUPS,
             body=PreviewBackupPolicyRequest,
@@ -196,7 +203,9 @@ class PreviewPolicy(PolicyView):
 
 
 class ReleaseBackup(BackupView):
-    operations = keeping("ReleaseBackup", examples.BACKUP_ANSWER)
+    operations = keeping(
+        "ReleaseBackup", "Release a backup from its retention hold", examples.BACKUP_ANSWER
+    )
 
     def post(self, request: Request, service_id: str, backup_name: str) -> Response:
         """Let its policy's retention treat a backup like any other, although the next one holds

@@ -54,6 +54,7 @@ class CreateCluster(ClusterView):
     operations = {
         "POST": Operation(
             name="CreateCluster",
+            summary="Create a cluster",
             tag=TAG,
             scope=CREATE_CLUSTER,
             body=CreateClusterRequest,
@@ -83,6 +84,7 @@ class GetCluster(ClusterView):
     operations = {
         "GET": Operation(
             name="GetCluster",
+            summary="Read a cluster with its configuration",
             tag=TAG,
             scope=GET_CLUSTER,
             answer=GetClusterResponse,
@@ -104,6 +106,7 @@ class OneCluster(ClusterView):
     operations = {
         "PATCH": Operation(
             name="UpdateCluster",
+            summary="Update a cluster",
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=UpdateClusterRequest,
@@ -114,6 +117,7 @@ class OneCluster(ClusterView):
         ),
         "DELETE": Operation(
             name="DeleteCluster",
+            summary="Delete a cluster",
             tag=TAG,
             scope=DELETE_CLUSTER,
             body=ClusterRequest,
@@ -147,6 +151,7 @@ class ScaleCluster(ClusterView):
     operations = {
         "POST": Operation(
             name="ScaleCluster",
+            summary="Scale a cluster",
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=ScaleClusterRequest,
@@ -177,10 +182,11 @@ class SimpleActionView(ClusterView):
         return self.task_accepted(cluster, type(self).ask(cluster, by=self.principal.label))
 
 
-def plain(name: str, kind: str) -> dict[str, Operation]:
+def plain(name: str, summary: str, kind: str) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
+            summary=summary,
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=ClusterRequest,
@@ -195,21 +201,21 @@ def plain(name: str, kind: str) -> dict[str, Operation]:
 class RestartCluster(SimpleActionView):
     """Ask for a stop and a start in one."""
 
-    operations = plain("RestartCluster", "RESTART")
+    operations = plain("RestartCluster", "Restart a cluster", "RESTART")
     ask = staticmethod(services.restart_cluster)
 
 
 class StopCluster(SimpleActionView):
     """Ask for the cluster to stand still; data, endpoint and token stay for the next start."""
 
-    operations = plain("StopCluster", "STOP")
+    operations = plain("StopCluster", "Stop a cluster", "STOP")
     ask = staticmethod(services.stop_cluster)
 
 
 class StartCluster(SimpleActionView):
     """Ask for a stopped cluster to run again."""
 
-    operations = plain("StartCluster", "START")
+    operations = plain("StartCluster", "Start a cluster", "START")
     ask = staticmethod(services.start_cluster)
 
 

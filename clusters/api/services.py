@@ -35,6 +35,7 @@ class ListServices(ClusterView):
     operations = {
         "GET": Operation(
             name="ListServices",
+            summary="List the services of an organization",
             tag=TAG,
             scope=LIST_SERVICES,
             query=ListServicesQuery,
@@ -63,6 +64,7 @@ class GetService(ClusterView):
     operations = {
         "GET": Operation(
             name="GetService",
+            summary="Read a service",
             tag=TAG,
             scope=GET_SERVICE,
             answer=ServiceResponse,
@@ -79,6 +81,7 @@ class GetServiceAccess(ClusterView):
     operations = {
         "GET": Operation(
             name="GetServiceAccess",
+            summary="Read the endpoint and token of a service",
             tag=TAG,
             scope=GET_SERVICE_ACCESS,
             answer=ServiceAccessResponse,
@@ -98,6 +101,7 @@ class RotateServiceAccess(ClusterView):
     operations = {
         "POST": Operation(
             name="RotateServiceAccess",
+            summary="Replace the token of a service",
             tag=TAG,
             scope=SCALE_CLUSTER,
             body=ServiceRequest,

@@ -32,6 +32,7 @@ class InProgressTasks(ClusterView):
     operations = {
         "GET": Operation(
             name="GetClusterInProgressTasks",
+            summary="List the unfinished tasks of a cluster",
             tag=TAG,
             scope=GET_CLUSTER,
             answer=InProgressTasksResponse,
@@ -51,6 +52,7 @@ class TaskHistory(ClusterView):
     operations = {
         "GET": Operation(
             name="ListClusterTasks",
+            summary="List the tasks of a cluster",
             tag=TAG,
             scope=GET_CLUSTER,
             query=Paging,
@@ -70,6 +72,7 @@ class OneTask(ClusterView):
     operations = {
         "GET": Operation(
             name="GetClusterTask",
+            summary="Read a task of a cluster",
             tag=TAG,
             scope=GET_CLUSTER,
             answer=TaskDetailResponse,
@@ -101,10 +104,11 @@ class TaskRequest(ClusterView):
         raise NotImplementedError
 
 
-def request_operation(name: str) -> dict[str, Operation]:
+def request_operation(name: str, summary: str) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
+            summary=summary,
             tag=TAG,
             scope_rule="that of what is asked for",
             body=TaskBody,
@@ -119,7 +123,7 @@ def request_operation(name: str) -> dict[str, Operation]:
 class CancelTask(TaskRequest):
     """Stop a task: a waiting one ends at once, a running one at its next safe point."""
 
-    operations = request_operation("CancelTask")
+    operations = request_operation("CancelTask", "Cancel a task")
 
     def ask(self, cluster: Cluster, task: Task) -> Task:
         return services.cancel_task(task, by=self.principal.label)
@@ -128,7 +132,7 @@ class CancelTask(TaskRequest):
 class RetryTask(TaskRequest):
     """Ask again for what a failed or cancelled task should have done; the answer is a new task."""
 
-    operations = request_operation("RetryTask")
+    operations = request_operation("RetryTask", "Retry a task")
 
     def ask(self, cluster: Cluster, task: Task) -> Task:
         return services.retry_task(cluster, task, by=self.principal.label)

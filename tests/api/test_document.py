@@ -44,6 +44,26 @@ def test_it_describes_errors_and_who_may(document: dict[str, Any], one: Served) 
 
 
 @pytest.mark.parametrize("one", EVERY, ids=IDS)
+def test_it_summarizes_every_operation_in_words(document: dict[str, Any], one: Served) -> None:
+    described = document["paths"][one.path][one.method.lower()]
+    assert re.fullmatch(r"[A-Z][a-z]+( [A-Za-z]+)+", described["summary"])
+    explanation = described["description"].partition(" Scope: ")[0]
+    assert len(explanation.split()) > 3
+    assert one.operation.name not in (described["summary"], explanation)
+
+
+def test_summaries_differ() -> None:
+    summaries = [one.operation.summary for one in EVERY]
+    assert len(set(summaries)) == len(summaries)
+
+
+def test_components_have_the_names_of_their_classes(document: dict[str, Any]) -> None:
+    components = document["components"]["schemas"]
+    odd = re.compile(r"RequestRequest|^Patched|BodyRequest$|Serializer|Out$")
+    assert [name for name in components if odd.search(name)] == []
+
+
+@pytest.mark.parametrize("one", EVERY, ids=IDS)
 def test_its_examples_fit_its_schemas(document: dict[str, Any], one: Served) -> None:
     described = document["paths"][one.path][one.method.lower()]
     answer = described["responses"]["200"]["content"]["application/json"]

@@ -172,7 +172,7 @@ class HealthComponentSerializer(Output):
     last_seen_at = serializers.DateTimeField(allow_null=True)
 
 
-class ConfinementOut(HealthComponentSerializer):
+class ConfinementHealthSerializer(HealthComponentSerializer):
     status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
     level = serializers.ChoiceField(
         choices=["full", "files", "none"],
@@ -186,7 +186,7 @@ class HealthComponentsSerializer(Output):
     broker = HealthComponentSerializer()
     worker = HealthComponentSerializer()
     beat = HealthComponentSerializer()
-    confinement = ConfinementOut(
+    confinement = ConfinementHealthSerializer(
         allow_null=True, help_text="Null where the clusters are not processes of this console."
     )
     oldest_overdue_policy = serializers.DateTimeField(
@@ -209,6 +209,7 @@ class HealthCheck(ApiView):
     operations = {
         "GET": Operation(
             name="HealthCheck",
+            summary="Check the health of the console",
             tag="Console",
             answer=HealthResponse,
             is_public=True,
@@ -230,7 +231,13 @@ class MeResponse(ApiResponse):
 
 class Me(ApiView):
     operations = {
-        "GET": Operation(name="GetMe", tag="Console", answer=MeResponse, answer_example=ME)
+        "GET": Operation(
+            name="GetMe",
+            summary="Read the API key in use",
+            tag="Console",
+            answer=MeResponse,
+            answer_example=ME,
+        )
     }
 
     def get(self, request: Request) -> Response:

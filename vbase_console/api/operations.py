@@ -15,7 +15,9 @@ from vbase_console.organizations.scopes import ANY_MEMBER
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Operation:
     name: str
-    """The RPC's name, under which history and the OpenAPI document know it."""
+    """Name of the RPC in the audit and in the OpenAPI document."""
+    summary: str
+    """Verb and object, for the OpenAPI document. Its description is the handler's docstring."""
     answer: type[Output]
     tag: str
     scope: str = ANY_MEMBER

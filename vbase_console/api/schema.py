@@ -47,11 +47,19 @@ class WireSchema(AutoSchema):
         return [self._its.tag]
 
     def get_summary(self) -> str:
-        return self._its.name
+        return self._its.summary
 
     def get_description(self) -> str:  # type: ignore[override]
         said = " ".join(str(super().get_description()).split())
         return f"{said} Scope: {self._its.scope_in_words}."
+
+    def _get_serializer_name(
+        self, serializer: Any, direction: str, bypass_extensions: bool = False
+    ) -> str:
+        """Return the name of the class: requests and answers have classes of their own, so requests
+        need no prefix and no suffix.
+        """
+        return str(super()._get_serializer_name(serializer, "response", bypass_extensions))
 
     def get_auth(self) -> list[dict[str, Any]]:
         return [] if self._its.is_public else [{"ApiKey": []}]
