@@ -74,7 +74,7 @@ def test_support_sees_policies_and_runs(
 ) -> None:
     services.run_now(policy, by="alice")
     for model in ("backuppolicy", "policyrun"):
-        page = signed_in(sam).get(f"/admin/backups/{model}/")
+        page = signed_in(sam).get(f"/admin/policies/{model}/")
         assert policy.policy_id in page.content.decode()
 
 

@@ -36,8 +36,11 @@ class Broker:
         except Exception as error:
             # Every broker's client has errors of its own, and none of them may undo what the row
             # has accepted.
+            logger.warning(
+                "%s: wake-up not sent (%s), the next sweep will find the task", task_id, error
+            )
+            # After the log line, because its first use may import for longer than the pause.
             self._ask_again_at = time.monotonic() + self._silence()
-            logger.warning("The broker took no message for %s (%s); a sweep will.", task_id, error)
             return False
         outages.broker.end()
         return True
