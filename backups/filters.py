@@ -28,12 +28,12 @@ class BackupFilter(FilterForm):
         ],
     )
 
-    SEARCHED = ("name__icontains",)
-    SORTS = ("name", "cluster__name", "status", "row_count", "size_bytes", "created_at")
-    TIES = ("-backup_id",)
-    ABSENT_LAST = frozenset({"row_count", "size_bytes"})
+    SEARCH_LOOKUPS = ("name__icontains",)
+    SORT_FIELDS = ("name", "cluster__name", "status", "row_count", "size_bytes", "created_at")
+    TIE_BREAKERS = ("-backup_id",)
+    NULLS_LAST = frozenset({"row_count", "size_bytes"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if status := self.given.get("status"):
             conditions = {BackupStatus.AVAILABLE: is_good(), DAMAGED: is_damaged()}
             rows = rows.filter(conditions.get(status, Q(status=status)))
@@ -56,8 +56,8 @@ class JobFilter(FilterForm):
         required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
-    SEARCHED = ("backup__name__icontains", "task__task_id__icontains")
-    SORTS = (
+    SEARCH_LOOKUPS = ("backup__name__icontains", "task__task_id__icontains")
+    SORT_FIELDS = (
         "job_type",
         "backup__name",
         "cluster__name",
@@ -65,10 +65,10 @@ class JobFilter(FilterForm):
         "task__requested_by",
         "task_id",
     )
-    FIRST = "-task_id"
-    TIES = ("-task_id",)
+    DEFAULT_ORDER = "-task_id"
+    TIE_BREAKERS = ("-task_id",)
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if "kind" in self.given:
             rows = rows.filter(job_type=self.given["kind"])
         if "state" in self.given:

@@ -28,11 +28,11 @@ class ClusterFilter(FilterForm):
         widget=forms.TextInput(attrs={"placeholder": "key=value or key"}),
     )
 
-    SEARCHED = ("name__icontains", "cluster_id__icontains", "service_id__icontains")
-    SORTS = ("name", "status", "version", "compute_units", "created_at")
-    TIES = ("-cluster_id",)
+    SEARCH_LOOKUPS = ("name__icontains", "cluster_id__icontains", "service_id__icontains")
+    SORT_FIELDS = ("name", "status", "version", "compute_units", "created_at")
+    TIE_BREAKERS = ("-cluster_id",)
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Deleted clusters are history: they are listed when asked for."""
         status = self.given.get("status")
         deleted = ServiceStatus.DELETED
@@ -54,15 +54,15 @@ class TaskFilter(FilterForm):
         required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
 
-    SEARCHED = (
+    SEARCH_LOOKUPS = (
         "task_id__icontains",
         "subject_id__icontains",
         "cluster_name__icontains",
         "requested_by__icontains",
     )
-    SORTS = ("kind", "cluster_name", "state", "requested_by", "pk")
-    FIRST = "-pk"
+    SORT_FIELDS = ("kind", "cluster_name", "state", "requested_by", "pk")
+    DEFAULT_ORDER = "-pk"
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         wanted = {name: self.given[name] for name in ("kind", "state") if name in self.given}
         return rows.filter(**wanted)

@@ -118,7 +118,7 @@ class RestoreBackup(BackupView):
         target = self.service(self.kwargs["service_id"])
         given = self.given()
         named = BackupRow.objects.present().select_related("cluster")
-        backup = named.found(self.principal, name=given.pop("backup_name"))
+        backup = named.get_visible(self.principal, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
             self.looked = self._look(look_ahead(backup, target, **given), target)
         else:

@@ -19,12 +19,12 @@ from vbase_console.organizations.tenancy import TenantQuerySet
 
 class BackupView(ApiView):
     def service(self, service_id: str) -> Cluster:
-        return Cluster.objects.all().found(self.principal, "service", service_id=service_id)
+        return Cluster.objects.all().get_visible(self.principal, "service", service_id=service_id)
 
     def backup(self, service_id: str, backup_name: str) -> Backup:
         """Under the service that it was taken from, also when that is deleted."""
         rows = Backup.objects.present().select_related("cluster")
-        return rows.found(self.principal, name=backup_name, cluster__service_id=service_id)
+        return rows.get_visible(self.principal, name=backup_name, cluster__service_id=service_id)
 
     def jobs(self) -> TenantQuerySet[JobRow]:
         rows = JobRow.objects.select_related("task", "backup", "cluster")

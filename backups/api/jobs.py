@@ -59,7 +59,7 @@ class OneJob(BackupView):
 
     def get(self, request: Request, job_id: str) -> Response:
         """One job with its events."""
-        job = self.jobs().found(self.principal, task__task_id=job_id)
+        job = self.jobs().get_visible(self.principal, task__task_id=job_id)
         return Response(answer(job=BackupJobDetailSerializer.of(job)))
 
 
@@ -67,7 +67,7 @@ class JobRequest(BackupView):
     """What is asked of a job by whoever may ask for such a job."""
 
     def post(self, request: Request, job_id: str) -> Response:
-        job = self.jobs().found(self.principal, task__task_id=job_id)
+        job = self.jobs().get_visible(self.principal, task__task_id=job_id)
         self.call.require(job_for(job.job_type).scope)
         self.given()
         return self.job_accepted(self.ask(job))

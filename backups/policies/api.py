@@ -44,7 +44,7 @@ class PolicyView(BackupView):
     def policy(self, service_id: str, policy_id: str) -> PolicyRow:
         """Under its own service, also when that is deleted."""
         rows = PolicyRow.objects.with_last_run()
-        return rows.found(self.principal, policy_id=policy_id, cluster__service_id=service_id)
+        return rows.get_visible(self.principal, policy_id=policy_id, cluster__service_id=service_id)
 
     def policy_changed(self, policy: PolicyRow) -> Response:
         address = reverse("api-policy", args=[policy.cluster.service_id, policy.policy_id])

@@ -21,19 +21,19 @@ class PolicyFilter(FilterForm):
         label="State", required=False, choices=[*ANY_CHOICE, *PolicyHealth.choices]
     )
 
-    SEARCHED = (
+    SEARCH_LOOKUPS = (
         "cluster__name__icontains",
         "schedule_cron__icontains",
         "cluster__cluster_id",
         "cluster__service_id",
         "policy_id",
     )
-    SORTS = ("severity", "cluster__name", "next_run_at")
-    FIRST = "severity"  # failing ones first
-    TIES = (F("next_run_at").asc(nulls_last=True), "-pk")
-    ABSENT_LAST = frozenset({"next_run_at"})
+    SORT_FIELDS = ("severity", "cluster__name", "next_run_at")
+    DEFAULT_ORDER = "severity"  # failing ones first
+    TIE_BREAKERS = (F("next_run_at").asc(nulls_last=True), "-pk")
+    NULLS_LAST = frozenset({"next_run_at"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if "standing" in self.given:
             rows = rows.filter(health=self.given["standing"])
         if text := self.text("collection"):
@@ -54,8 +54,8 @@ class JudgedFilter(FilterForm):
         label="Retention", required=False, choices=[*ANY_CHOICE, *RetentionOutcome.choices]
     )
 
-    SEARCHED = ("name__icontains",)
-    SORTS = ("name", "row_count", "size_bytes", "created_at")
+    SEARCH_LOOKUPS = ("name__icontains",)
+    SORT_FIELDS = ("name", "row_count", "size_bytes", "created_at")
 
 
 class RunFilter(FilterForm):
@@ -69,16 +69,16 @@ class RunFilter(FilterForm):
         ],
     )
 
-    SEARCHED = (
+    SEARCH_LOOKUPS = (
         "job__backup__name__icontains",
         "job__task__message__icontains",
         "skip_reason__icontains",
     )
-    SORTS = ("planned_at", "job__task__state", "job__backup__name")
-    FIRST = "-planned_at"
-    ABSENT_LAST = frozenset({"job__task__state", "job__backup__name"})
+    SORT_FIELDS = ("planned_at", "job__task__state", "job__backup__name")
+    DEFAULT_ORDER = "-planned_at"
+    NULLS_LAST = frozenset({"job__task__state", "job__backup__name"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         status = self.given.get("status")
         if status is None:
             return rows

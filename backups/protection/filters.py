@@ -18,17 +18,17 @@ class ProtectionFilter(FilterForm):
     db_name = forms.CharField(label="Database", required=False, max_length=255)
     state = forms.ChoiceField(required=False, choices=[*ANY_CHOICE, *STATES.items()])
 
-    SEARCHED = ("name__icontains",)
-    SORTS = ("severity", "name", "cluster__name", "newest_backup__created_at")
-    FIRST = "severity"  # uncovered, then stale, then covered
-    TIES = ("cluster__name", "db_name", "name", "pk")
+    SEARCH_LOOKUPS = ("name__icontains",)
+    SORT_FIELDS = ("severity", "name", "cluster__name", "newest_backup__created_at")
+    DEFAULT_ORDER = "severity"  # uncovered, then stale, then covered
+    TIE_BREAKERS = ("cluster__name", "db_name", "name", "pk")
 
     @property
     def searches(self) -> bool:
         """True if the list is filtered by more than the state."""
         return bool(self.given.keys() & {"q", "cluster", "db_name"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         now = timezone.now()
         if state := self.given.get("state"):
             querysets = {"uncovered": rows.uncovered, "covered": rows.covered}  # type: ignore[attr-defined]

@@ -28,5 +28,5 @@ class ProtectionView(ListPage):
     def context(self) -> dict[str, Any]:
         return super().context() | coverage_figures(self.principal, timezone.now())
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"collections": collection_rows(self.principal, rows)}

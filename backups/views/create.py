@@ -86,10 +86,10 @@ class TakeView(FormPage, ClusterPage):
         self.object_id, self.operation_id = job.backup.name, job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         """Also a collection that is gone meanwhile is something to mend in the form."""
         if isinstance(error, PermissionDenied) or "cluster" not in self.__dict__:
-            return super().refused(error)
+            return super().error_response(error)
         bound = getattr(self, "bound", None)
         if bound is not None:
             show_refusal(bound, error)

@@ -38,7 +38,7 @@ class BackupPage(Page):
     @cached_property
     def backup(self) -> Backup:
         backups = Backup.objects.present().select_related("cluster")
-        return backups.found(self.principal, name=self.kwargs["backup_name"])
+        return backups.get_visible(self.principal, name=self.kwargs["backup_name"])
 
     def context(self) -> dict[str, Any]:
         return {"backup": self.backup, "cluster": self.backup.cluster, "back": self.own_address}

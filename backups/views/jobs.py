@@ -35,7 +35,7 @@ class JobListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         return jobs_of(self.principal)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = job_rows(self.principal, rows)
         return {"jobs": listed, "reload": any(row.task.is_active for row in listed)}
 
@@ -57,7 +57,7 @@ class JobPage(Page):
     @cached_property
     def job(self) -> BackupJob:
         jobs = BackupJob.objects.select_related("task", "backup", "cluster")
-        return jobs.found(self.principal, task__task_id=self.kwargs["job_id"])
+        return jobs.get_visible(self.principal, task__task_id=self.kwargs["job_id"])
 
     def context(self) -> dict[str, Any]:
         return {

@@ -30,7 +30,7 @@ class BackupListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         return Backup.objects.present().visible_to(self.principal).select_related("cluster")
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = backup_rows(self.principal, rows)
         return {"backups": listed, "reload": any(row.job for row in listed)}
 
@@ -42,8 +42,8 @@ class ClusterBackupListView(BackupListView, ClusterPage):
     def rows(self) -> QuerySet[Any]:
         return super().rows().filter(cluster=self.cluster)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
-        return super().shown(rows) | {"cluster": self.cluster}
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
+        return super().table_context(rows) | {"cluster": self.cluster}
 
 
 class NewestBackupsView(ClusterPage):

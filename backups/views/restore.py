@@ -62,7 +62,9 @@ class RestoreView(FormPage, BackupPage):
 
     @property
     def target(self) -> Cluster:
-        return Cluster.objects.found(self.principal, cluster_id=self.bound.cleaned_data["target"])
+        return Cluster.objects.get_visible(
+            self.principal, cluster_id=self.bound.cleaned_data["target"]
+        )
 
     def prepare(self) -> None:
         """The target is asked here, before anything is locked."""
@@ -85,13 +87,13 @@ class RestoreView(FormPage, BackupPage):
             back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
         )
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         """Also a collection that is gone meanwhile is something to mend in the form."""
         if isinstance(error, PermissionDenied) or "backup" not in self.__dict__:
-            return super().refused(error)
+            return super().error_response(error)
         bound = getattr(self, "bound", None)
         if bound is None:
-            return FormPage.refused(self, error)
+            return FormPage.error_response(self, error)
         show_refusal(bound, error)
         return self.page(form=bound, status=status_of(error))
 

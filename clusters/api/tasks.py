@@ -83,7 +83,7 @@ class OneTask(ClusterView):
     def get(self, request: Request, cluster_id: str, task_id: str) -> Response:
         """One task with its events."""
         cluster = self.cluster(cluster_id)
-        task = self.tasks_of(cluster).found(self.principal, task_id=task_id)
+        task = self.tasks_of(cluster).get_visible(self.principal, task_id=task_id)
         return Response(
             answer(task=ServiceTaskDetailSerializer.of(TaskOfCluster(cluster=cluster, task=task)))
         )
@@ -94,7 +94,7 @@ class TaskRequest(ClusterView):
 
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
-        task = self.tasks_of(cluster).found(self.principal, task_id=task_id)
+        task = self.tasks_of(cluster).get_visible(self.principal, task_id=task_id)
         self.call.require(job_for(task.kind).scope)
         self.given()
         done = self.ask(cluster, task)

@@ -34,12 +34,12 @@ class ClusterPage(Page):
 
     @cached_property
     def cluster(self) -> Cluster:
-        return Cluster.objects.found(self.principal, cluster_id=self.kwargs["cluster_id"])
+        return Cluster.objects.get_visible(self.principal, cluster_id=self.kwargs["cluster_id"])
 
     def context(self) -> dict[str, Any]:
         return {"cluster": self.cluster, "back": self.address("cluster-detail")}
 
-    def in_words(self, message: str) -> str:
+    def name_objects(self, message: str) -> str:
         if "cluster" not in self.__dict__:  # it was not found
             return message
         for key in (self.cluster.cluster_id, self.cluster.service_id):
@@ -131,7 +131,7 @@ class ClusterTokenView(ClusterDetailView):
             return self.fragment("clusters/partials/cluster_access.html", **context)
         return self.page(token=token, reload=False)
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or self.request.htmx:
-            return super().refused(error)
+            return super().error_response(error)
         return self.page(status=status_of(error), refusal=error.message, reload=False)

@@ -22,5 +22,5 @@ class ClusterListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         return Cluster.objects.visible_to(self.principal)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"reload": any(cluster.status in BUSY for cluster in rows)}

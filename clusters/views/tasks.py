@@ -40,7 +40,7 @@ class TaskListView(ListPage):
         tasks = Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
         return tasks.alias(cluster_name=Subquery(about.values("name")))
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = task_rows(self.principal, rows)
         return {"tasks": listed, "reload": any(row.task.is_active for row in listed)}
 
@@ -60,13 +60,13 @@ class TaskPage(Page):
 
     @cached_property
     def task(self) -> Task:
-        return Task.objects.filter(kind__in=KINDS).found(
+        return Task.objects.filter(kind__in=KINDS).get_visible(
             self.principal, task_id=self.kwargs["task_id"]
         )
 
     @cached_property
     def cluster(self) -> Cluster:
-        return Cluster.objects.found(self.principal, cluster_id=self.task.subject_id)
+        return Cluster.objects.get_visible(self.principal, cluster_id=self.task.subject_id)
 
     @property
     def row(self) -> TaskRow:

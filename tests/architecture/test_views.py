@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
-FOUND_BY_THE_RULE = {"visible_to", "found", "none"}
+FOUND_BY_THE_RULE = {"visible_to", "get_visible", "none"}
 MINE = "asks for the memberships of whoever is signed in"
 OWN_ORGANIZATION = "the organization itself, by the principal's own id"
 # File: expression → why it is asked for otherwise.
@@ -104,7 +104,7 @@ def test_it_notices_a_view_that_fetches_by_key_alone() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "return Cluster.objects.found(principal, pk=pk)",
+        "return Cluster.objects.get_visible(principal, pk=pk)",
         "return Cluster.objects.alive().visible_to(me).first()",
         "rows = Cluster.objects.alive(); return rows.visible_to(me)",
     ],

@@ -28,7 +28,7 @@ def test_it_shows_an_organization_its_own_rows(
     make_cluster: MakeCluster, principal: Principal
 ) -> None:
     cluster = make_cluster()
-    assert Cluster.objects.found(principal, cluster_id=cluster.pk) == cluster
+    assert Cluster.objects.get_visible(principal, cluster_id=cluster.pk) == cluster
 
 
 def test_it_shows_a_stranger_nothing(make_cluster: MakeCluster, stranger: Principal) -> None:
@@ -46,9 +46,9 @@ def test_it_answers_a_stranger_as_if_the_row_had_never_been(
 ) -> None:
     cluster = make_cluster()
     with pytest.raises(NotFound) as foreign:
-        Cluster.objects.found(stranger, cluster_id=cluster.pk)
+        Cluster.objects.get_visible(stranger, cluster_id=cluster.pk)
     with pytest.raises(NotFound) as absent:
-        Cluster.objects.found(stranger, cluster_id="vc-never")
+        Cluster.objects.get_visible(stranger, cluster_id="vc-never")
     assert str(foreign.value).replace(cluster.pk, "vc-never") == str(absent.value)
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_found_by_a_name_that_no_database_could_hold(
     alice: User, principal: Principal
 ) -> None:
     with pytest.raises(NotFound):
-        Cluster.objects.found(principal, cluster_id="vc-\x00")
+        Cluster.objects.get_visible(principal, cluster_id="vc-\x00")
     with pytest.raises(NotFound):
         principal_of_member(alice, "acme\x00")
 

@@ -55,7 +55,7 @@ class ActivityListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         return AuditEntry.objects.visible_to(self.principal)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"activity": activity_rows(self.principal, list(rows))}
 
 

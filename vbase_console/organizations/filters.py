@@ -21,11 +21,11 @@ class ActivityFilter(FilterForm):
         label="Source", choices=[*ANY_CHOICE, *Interface.choices], required=False
     )
 
-    SEARCHED = ("principal__icontains", "action__icontains", "object_id__icontains")
-    SORTS = ("at", "principal", "action", "outcome", "interface")
-    FIRST = "-at"
+    SEARCH_LOOKUPS = ("principal__icontains", "action__icontains", "object_id__icontains")
+    SORT_FIELDS = ("at", "principal", "action", "outcome", "interface")
+    DEFAULT_ORDER = "-at"
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         names = self.given.keys() & {"outcome", "interface"}
         return rows.filter(**{name: self.given[name] for name in names})
 
@@ -37,13 +37,13 @@ class MembershipFilter(FilterForm):
         required=False,
     )
 
-    SEARCHED = ("user__username__icontains",)
-    SORTS = ("user__username", "role", "created_at", "user__last_login")
-    FIRST = "user__username"
-    TIES = ("pk",)
-    ABSENT_LAST = frozenset({"user__last_login"})
+    SEARCH_LOOKUPS = ("user__username__icontains",)
+    SORT_FIELDS = ("user__username", "role", "created_at", "user__last_login")
+    DEFAULT_ORDER = "user__username"
+    TIE_BREAKERS = ("pk",)
+    NULLS_LAST = frozenset({"user__last_login"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(role=self.given["role"]) if "role" in self.given else rows
 
 
@@ -54,13 +54,13 @@ class ApiKeyFilter(FilterForm):
         required=False,
     )
 
-    SEARCHED = ("name__icontains", "prefix__istartswith")
-    SORTS = ("name", "created", "last_used_at", "expiry_date")
-    FIRST = "revoked"
-    TIES = ("-created", "-pk")
-    ABSENT_LAST = frozenset({"last_used_at", "expiry_date"})
+    SEARCH_LOOKUPS = ("name__icontains", "prefix__istartswith")
+    SORT_FIELDS = ("name", "created", "last_used_at", "expiry_date")
+    DEFAULT_ORDER = "revoked"
+    TIE_BREAKERS = ("-created", "-pk")
+    NULLS_LAST = frozenset({"last_used_at", "expiry_date"})
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         expired = Q(expiry_date__lte=timezone.now())
         conditions = {
             "open": Q(revoked=False) & ~expired,
@@ -73,6 +73,6 @@ class ApiKeyFilter(FilterForm):
 class OrganizationFilter(FilterForm):
     q = forms.CharField(label="Name", required=False, max_length=63)
 
-    SEARCHED = ("organization__name__icontains",)
-    SORTS = ("organization__name", "role", "members")
-    FIRST = "organization__name"
+    SEARCH_LOOKUPS = ("organization__name__icontains",)
+    SORT_FIELDS = ("organization__name", "role", "members")
+    DEFAULT_ORDER = "organization__name"

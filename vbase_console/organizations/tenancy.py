@@ -52,7 +52,7 @@ class TenantQuerySet(models.QuerySet[M_co]):
             return self.none()
         return self.filter(organization_id=principal.organization_id)
 
-    def found(self, principal: Principal | None, noun: str = "", **key: object) -> M_co:
+    def get_visible(self, principal: Principal | None, noun: str = "", **key: object) -> M_co:
         """Return the visible row with this key.
 
         Raises NotFound with the same message for a missing row and for a row of another

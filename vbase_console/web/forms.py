@@ -46,18 +46,18 @@ class FormPage(Page):
         """Call one service and return the response."""
         raise NotImplementedError
 
-    def in_history(self, error: ConsoleError) -> str:
+    def audit_detail(self, error: ConsoleError) -> str:
         """Name the fields by their labels on the page."""
         if not isinstance(error, InvalidArgument) or not error.field_errors:
-            return super().in_history(error)
+            return super().audit_detail(error)
         return " ".join(
             f"{_label(self.bound, name)}{' '.join(texts)}"
             for name, texts in error.field_errors.items()
         )
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
-            return super().refused(error)
+            return super().error_response(error)
         show_refusal(self.bound, error)
         return self.page(form=self.bound, status=status_of(error))
 

@@ -27,32 +27,34 @@ class FilterForm(forms.Form):
     use_required_attribute = False
     sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    SEARCHED: ClassVar[tuple[str, ...]] = ()
+    SEARCH_LOOKUPS: ClassVar[tuple[str, ...]] = ()
     """Lookups for the text `q`, combined with OR."""
-    SORTS: ClassVar[tuple[str, ...]] = ()
+    SORT_FIELDS: ClassVar[tuple[str, ...]] = ()
     """Fields by which the table headings sort, in both directions."""
-    FIRST: ClassVar[str] = "-created_at"
+    DEFAULT_ORDER: ClassVar[str] = "-created_at"
     """Default order."""
-    TIES: ClassVar[tuple[str | OrderBy, ...]] = ("-pk",)
+    TIE_BREAKERS: ClassVar[tuple[str | OrderBy, ...]] = ("-pk",)
     """Secondary order, so that no row is repeated or lost between pages."""
-    ABSENT_LAST: ClassVar[frozenset[str]] = frozenset()
+    NULLS_LAST: ClassVar[frozenset[str]] = frozenset()
     """Nullable sort fields. Rows without a value are last in both directions, on every database."""
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return self.searched(self.chosen(rows)).order_by(self.ordering(), *self.TIES)
+        return self.search_rows(self.filter_rows(rows)).order_by(
+            self.ordering(), *self.TIE_BREAKERS
+        )
 
-    def chosen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Filter by the fields other than `q`."""
         return rows
 
-    def searched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def search_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         text = self.text("q")
-        conditions = [Q((lookup, text)) for lookup in self.SEARCHED]
+        conditions = [Q((lookup, text)) for lookup in self.SEARCH_LOOKUPS]
         return rows.filter(reduce(operator.or_, conditions)) if text else rows
 
     def ordering(self) -> str | OrderBy:
         name = self.order.removeprefix("-")
-        if name not in self.ABSENT_LAST:
+        if name not in self.NULLS_LAST:
             return self.order
         field, descending = F(name), self.order.startswith("-")
         return field.desc(nulls_last=True) if descending else field.asc(nulls_last=True)
@@ -60,7 +62,7 @@ class FilterForm(forms.Form):
     @property
     def order(self) -> str:
         order = str(self._cleaned.get("sort", ""))
-        return order if order.removeprefix("-") in self.SORTS else self.FIRST
+        return order if order.removeprefix("-") in self.SORT_FIELDS else self.DEFAULT_ORDER
 
     @property
     def given(self) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class ListPage(Page):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.filter_form = self.filter_class(request.GET)
         rows = page_of(self.filter_form, self.rows(), request)
-        context = self.shown(rows) | {"rows": rows, "filter": self.filter_form}
+        context = self.table_context(rows) | {"rows": rows, "filter": self.filter_form}
         if wants_fragment(self.request):
             return self.fragment(self.table_name, **context)
         return self.page(**context)
@@ -96,6 +98,6 @@ class ListPage(Page):
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         """Return additional template context of the table."""
         return {}

@@ -83,17 +83,17 @@ class ConsoleView(View):
         lock is held while they answer.
         """
 
-    def in_words(self, message: str) -> str:
+    def name_objects(self, message: str) -> str:
         """Return an error message with object names in place of ids."""
         return message
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         """Render an error. An htmx request reloads the whole page, which shows the error."""
         if self.request.htmx:
             return HttpResponseClientRefresh()
         return refusal_page(self.request, error)
 
-    def in_history(self, error: ConsoleError) -> str:
+    def audit_detail(self, error: ConsoleError) -> str:
         """Return the error message for the audit entry."""
         return error.message
 
@@ -121,9 +121,9 @@ class ConsoleView(View):
                 response = self._served("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)
         except ConfirmationRequired as error:
-            return self.refused(error)
+            return self.error_response(error)
         except ConsoleError as error:
-            self._record(Outcome.REFUSED, f"{error.code}: {self.in_history(error)}")
+            self._record(Outcome.REFUSED, f"{error.code}: {self.audit_detail(error)}")
             return self._refused(error)
         except Exception as error:
             self._record(Outcome.FAILED, type(error).__name__)
@@ -131,8 +131,8 @@ class ConsoleView(View):
         return response
 
     def _refused(self, error: ConsoleError) -> HttpResponseBase:
-        error.message = self.in_words(error.message)
-        return self.refused(error)
+        error.message = self.name_objects(error.message)
+        return self.error_response(error)
 
     def _record(self, outcome: Outcome, detail: str) -> None:
         if not self.changes:

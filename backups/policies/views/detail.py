@@ -38,7 +38,7 @@ class PolicyPage(Page):
     @cached_property
     def policy(self) -> BackupPolicy:
         policies = listed_policies(self.principal)
-        return policies.found(self.principal, policy_id=self.kwargs["policy_id"])
+        return policies.get_visible(self.principal, policy_id=self.kwargs["policy_id"])
 
     def context(self) -> dict[str, Any]:
         cluster = self.policy.cluster

@@ -94,10 +94,10 @@ class PolicyFormPage(FormPage):
             "zones": zones(),
         }
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, WouldLose):
             return self.page(form=self.bound, status=409, **error.shown())
-        return super().refused(error)
+        return super().error_response(error)
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
         if "mark" not in more and "there" not in more:

@@ -37,7 +37,7 @@ class PolicyListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         return listed_policies(self.principal)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = policy_rows(self.principal, rows)
         return {"policies": listed, "reload": any(_is_going(row.policy.last_run) for row in listed)}
 
@@ -53,8 +53,8 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
     def rows(self) -> QuerySet[Any]:
         return super().rows().filter(cluster=self.cluster)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
-        return super().shown(rows) | {"cluster": self.cluster}
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
+        return super().table_context(rows) | {"cluster": self.cluster}
 
 
 class PolicyNewView(ListPage):
@@ -78,7 +78,7 @@ class PolicyRunListView(ListPage, PolicyPage):
     def rows(self) -> QuerySet[Any]:
         return runs_of(self.principal).filter(policy=self.policy)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         reload = any(_is_going(run) for run in rows)
         return {"policy": self.policy, "words": words_of(self.policy), "reload": reload}
 
@@ -101,6 +101,6 @@ class PolicyBackupListView(ListPage, PolicyPage):
         chosen = [pk for pk, each in self.judged.items() if fate in (None, each.fate)]
         return Backup.objects.visible_to(self.principal).filter(pk__in=chosen)
 
-    def shown(self, rows: Rows[Any]) -> dict[str, Any]:
+    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         judged = [self.judged[backup.pk] for backup in rows]
         return {"policy": self.policy, "words": words_of(self.policy), "judged": judged}

@@ -61,9 +61,9 @@ class ApiKeyCreateView(FormPage):
             raise SelectScopesView
         super().prepare()
 
-    def refused(self, error: ConsoleError) -> HttpResponseBase:
+    def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if not isinstance(error, SelectScopesView):
-            return super().refused(error)
+            return super().error_response(error)
         data = self.request.POST
         initial: dict[str, Any] = {name: data.get(name) for name in ("name", "expires_at")}
         initial["scopes"] = SCOPE_PRESETS[data["tick"]]
@@ -88,7 +88,7 @@ class ApiKeyRevokeView(FormPage):
 
     @cached_property
     def key(self) -> ApiKey:
-        key: ApiKey = ApiKey.objects.found(self.principal, prefix=self.kwargs["prefix"])
+        key: ApiKey = ApiKey.objects.get_visible(self.principal, prefix=self.kwargs["prefix"])
         return key
 
     def context(self) -> dict[str, Any]:

@@ -41,12 +41,9 @@ class OrganizationListView(LoginRequiredMixin, View):
 
     def get(self, request: PageRequest) -> HttpResponse:
         filter_form = self.filter_class(request.GET)
-        memberships = (
-            Membership.objects.filter(user=request.user.pk)
-            .select_related("organization")
-            .annotate(members=Count("organization__membership"))
-        )
-        rows = page_of(filter_form, memberships, request)
+        memberships = Membership.objects.filter(user=request.user.pk).select_related("organization")
+        counted = memberships.annotate(members=Count("organization__membership"))
+        rows = page_of(filter_form, counted, request)
         template = self.table_name if wants_fragment(request) else self.template_name
         return render(request, template, {"rows": rows, "filter": filter_form})
 

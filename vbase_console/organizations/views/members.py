@@ -52,7 +52,7 @@ class MembershipPage(FormPage):
     @cached_property
     def membership(self) -> Membership:
         memberships = Membership.objects.select_related("user")
-        return memberships.found(self.principal, pk=self.kwargs["membership_id"])
+        return memberships.get_visible(self.principal, pk=self.kwargs["membership_id"])
 
     def context(self) -> dict[str, Any]:
         back = reverse("membership-list", args=[self.principal.organization_name])
