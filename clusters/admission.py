@@ -1,4 +1,4 @@
-"""Whether a request is taken now, and what will hold after everything that was taken before it."""
+"""Admission of requests on a cluster, and the state that its accepted tasks lead to."""
 
 from __future__ import annotations
 
@@ -26,40 +26,36 @@ RETRY_AFTER_SECONDS = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExpectedState:
-    """A cluster as it will be when all its accepted tasks have succeeded."""
+    """State of a cluster after all its accepted tasks have succeeded."""
 
     resources: Resources
     runs: bool
     last_task: Task | None
 
     @property
-    def because(self) -> str:
-        """Which task makes it so, for a refusal that names what is in the way."""
-        return f" ({self.last_task.task_id} sees to that)" if self.last_task else ""
+    def cause(self) -> str:
+        """Suffix for a refusal that names the task which leads to this state."""
+        return f" after {self.last_task.task_id}" if self.last_task else ""
 
 
 def unfinished(cluster: Cluster) -> list[Task]:
-    """The changes of the cluster that are under way or wait, in turn order."""
+    """The cluster's own tasks that are running or waiting, in queue order."""
     changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
     return list(changes.active().in_queue_order())
 
 
-def others_on(cluster: Cluster) -> list[Task]:
-    """What other apps do, or are going to do, under the cluster's lock."""
+def unfinished_of_other_apps(cluster: Cluster) -> list[Task]:
+    """Tasks of other apps, such as backups, that use or wait for the cluster's lock."""
     return list(Task.objects.filter(lock=cluster.lock).active().exclude(kind__in=TaskKind.values))
 
 
-def is_being_stopped(task: Task) -> bool:
-    return task.cancel_requested_at is not None
+def _not_cancelled(waiting: Sequence[Task]) -> list[Task]:
+    return [task for task in waiting if task.cancel_requested_at is None]
 
 
-def _live(waiting: Sequence[Task]) -> list[Task]:
-    return [task for task in waiting if not is_being_stopped(task)]
-
-
-def outlook(cluster: Cluster, waiting: Sequence[Task]) -> ExpectedState:
+def expected_state(cluster: Cluster, waiting: Sequence[Task]) -> ExpectedState:
     resources, runs, last = resources_of(cluster), cluster.wanted_running, None
-    for task in _live(waiting):
+    for task in _not_cancelled(waiting):
         resources = resources.changed(task.arguments.get("changes", {}))
         runs = RUNS_AFTER.get(TaskKind(task.kind), runs)
         last = task
@@ -67,64 +63,67 @@ def outlook(cluster: Cluster, waiting: Sequence[Task]) -> ExpectedState:
 
 
 def admit(cluster: Cluster, requested: TaskKind, waiting: Sequence[Task]) -> list[Task]:
-    """The unfinished tasks that `requested` overtakes; raises where it is not taken now."""
+    """Return the unfinished tasks that `requested` overtakes. Raises Aborted if one of them blocks
+    the request.
+    """
     refuse_deleted(cluster)
-    answers = [(task, admission(requested, TaskKind(task.kind))) for task in waiting]
-    for task, answer in answers:
+    overtaken = []
+    for task in waiting:
+        answer = admission(requested, TaskKind(task.kind))
         if answer is Admission.ABORT:
-            raise _in_the_way(task, requested)
-    return [task for task, answer in answers if answer is Admission.OVERTAKE]
+            raise _blocked_by(task, requested)
+        if answer is Admission.OVERTAKE:
+            overtaken.append(task)
+    return overtaken
 
 
 def refuse_ending(cluster: Cluster, requested: str, waiting: Sequence[Task]) -> None:
-    """For what other apps do with a cluster: nothing begins on one that is on its way out."""
+    """Raise an error if the cluster is deleted or being deleted. For requests of other apps."""
     refuse_deleted(cluster)
     for task in waiting:
         if task.kind == TaskKind.DELETION:
-            raise _in_the_way(task, requested)
+            raise _blocked_by(task, requested)
 
 
 def require_running(cluster: Cluster, requested: str) -> None:
-    """For what needs a cluster that runs, or will when everything accepted before has ended."""
+    """Raise an error unless the cluster runs, or will run after its accepted tasks."""
     waiting = unfinished(cluster)
     refuse_ending(cluster, requested, waiting)
     refuse_undeployed(cluster, waiting)
-    ahead = outlook(cluster, waiting)
-    # Whatever is changed on a cluster that should run brings it up, if it is broken.
-    comes_up = ahead.last_task is not None
-    answers = cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
-    if not (ahead.runs and (answers or comes_up)):
+    expected = expected_state(cluster, waiting)
+    # Every task of a broken cluster that should run also starts it.
+    is_repaired = expected.last_task is not None
+    is_up = cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
+    if not (expected.runs and (is_up or is_repaired)):
         raise FailedPrecondition(
-            f"{cluster.service_id} is {cluster.status}{ahead.because}; it must be RUNNING. "
+            f"{cluster.service_id} is {cluster.status}{expected.cause}. It must be RUNNING. "
             "Start it first."
         )
 
 
-def _in_the_way(task: Task, requested: str) -> Aborted:
+def _blocked_by(task: Task, requested: str) -> Aborted:
     return Aborted(
-        f"{task.task_id} ({task.kind}) is in the way of {requested}; wait for its end.",
+        f"{task.task_id} ({task.kind}) blocks {requested}. Wait until it has finished.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 
 
 def refuse_deleted(cluster: Cluster) -> None:
     if cluster.status == ServiceStatus.DELETED:
-        raise FailedPrecondition(f"{cluster.cluster_id} is DELETED; it can be read, not changed.")
+        raise FailedPrecondition(f"{cluster.cluster_id} is DELETED. It cannot be changed.")
 
 
 def refuse_undeployed(cluster: Cluster, waiting: Sequence[Task]) -> None:
-    """A cluster that was never made, and is not being made, can only be tried again or deleted."""
-    deploying = any(task.kind == TaskKind.DEPLOYMENT for task in _live(waiting))
+    """Raise FailedPrecondition if the cluster is not deployed and not being deployed."""
+    deploying = any(task.kind == TaskKind.DEPLOYMENT for task in _not_cancelled(waiting))
     if cluster.condition == Condition.ABSENT and not deploying:
         raise FailedPrecondition(
-            f"{cluster.cluster_id} was never deployed; retry its DEPLOYMENT task or delete it."
+            f"{cluster.cluster_id} was never deployed. Retry its DEPLOYMENT task or delete it."
         )
 
 
 def refresh_status(cluster: Cluster, message: str | None = None) -> None:
-    """Store what `status_of` derives; called wherever a task of the cluster begins to wait or
-    ends.
-    """
+    """Store the derived status. Must be called when a task of the cluster is enqueued or ends."""
     kinds = [task.kind for task in unfinished(cluster)]
     cluster.status = status_of(cluster.condition, kinds, change_failed=cluster.change_failed)
     if message is not None:
@@ -143,7 +142,7 @@ def enqueue_task(
     retry_of: str = "",
     reason: str = "",
 ) -> Task:
-    """Leave a task for a cluster whose row the caller holds, and show at once what is under way."""
+    """Enqueue a task and update the status. The caller must have locked the cluster's row."""
     task = tasks.enqueue(
         organization_id=cluster.organization_id,
         kind=kind,

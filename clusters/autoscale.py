@@ -1,4 +1,4 @@
-"""Load against bounds: a pure decision on samples, and the sweep that takes them and acts on it."""
+"""Autoscaling: a pure decision on load samples, and the sweep that samples and applies it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SCALE_DOWN_THRESHOLD = 0.30
 SCALE_DOWN_WINDOW = timedelta(minutes=5)
 COOLDOWN = timedelta(minutes=2)
 MIN_USAGE_GAIN = 1.05
-"""A step up was worth it if at least 5 % more CPU was used after it than before."""
+"""A step up was useful if it raised the CPU use by at least 5 %."""
 SAMPLE_RETENTION = SCALE_DOWN_WINDOW + timedelta(minutes=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """CPU seconds used since the process began, at an instant, and the cores it could use then."""
+    """CPU seconds used since the process started, and the cores available at that time."""
 
     at: datetime
     cpu_seconds: float
@@ -44,9 +44,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScalingStep:
-    """The last step that autoscaling took: when, from and to how many units, and the cores in
-    use before it.
-    """
+    """Latest step of autoscaling, and the cores in use before it."""
 
     at: datetime
     from_units: int
@@ -65,30 +63,29 @@ def decide(
     samples: Sequence[Sample],
     *,
     units: int,
-    least_units: int,
-    most_units: int,
+    min_units: int,
+    max_units: int,
     last_step: ScalingStep | None,
     now: datetime,
 ) -> Decision | None:
-    """One unit up, one down, or None: nothing to do, or nothing known for long enough.
+    """Decide on one unit up or down. Returns None if nothing is to do or too little is known.
 
-    `samples` are in order of time. Pure: the same load gives the same answer, so it is tested on
-    recorded load.
+    `samples` are in order of time. The function is pure, so that it is tested on recorded load.
     """
     if last_step and abs(now - last_step.at) < COOLDOWN:
         return None
-    busy = _use(samples, SCALE_UP_WINDOW, now)
+    busy = _usage(samples, SCALE_UP_WINDOW, now)
     if (
         busy
         and busy.ratio > SCALE_UP_THRESHOLD
-        and units < most_units
+        and units < max_units
         and not _was_useless(last_step, units, busy)
     ):
         return _decision(
             units + 1, busy, f"above {SCALE_UP_THRESHOLD:.0%} for {SCALE_UP_WINDOW.seconds} s"
         )
-    idle = _use(samples, SCALE_DOWN_WINDOW, now)
-    if idle and idle.ratio < SCALE_DOWN_THRESHOLD and units > least_units:
+    idle = _usage(samples, SCALE_DOWN_WINDOW, now)
+    if idle and idle.ratio < SCALE_DOWN_THRESHOLD and units > min_units:
         return _decision(
             units - 1, idle, f"below {SCALE_DOWN_THRESHOLD:.0%} for {SCALE_DOWN_WINDOW.seconds} s"
         )
@@ -101,9 +98,9 @@ class _Usage:
     ratio: float
 
 
-def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Usage | None:
-    """Mean use over the window; None where the samples do not span it, or the process or its
-    cores changed in it.
+def _usage(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Usage | None:
+    """Mean use over the window. Returns None if the samples do not span the window, or if the
+    process or its cores changed within it.
     """
     begin = [sample for sample in samples if sample.at <= now - window]
     inside = [sample for sample in samples if now - window < sample.at <= now]
@@ -111,16 +108,16 @@ def _use(samples: Sequence[Sample], window: timedelta, now: datetime) -> _Usage 
         return None
     spanned = [begin[-1], *inside]
     steady = len({sample.cores for sample in spanned}) == 1
-    falls = any(b.cpu_seconds < a.cpu_seconds for a, b in zip(spanned, inside, strict=False))
+    restarted = any(b.cpu_seconds < a.cpu_seconds for a, b in zip(spanned, inside, strict=False))
     seconds = (spanned[-1].at - spanned[0].at).total_seconds()
-    if not steady or falls or seconds <= 0 or spanned[0].at < now - 2 * window:
+    if not steady or restarted or seconds <= 0 or spanned[0].at < now - 2 * window:
         return None
     used = (spanned[-1].cpu_seconds - spanned[0].cpu_seconds) / seconds
     return _Usage(cores_used=used, ratio=used / spanned[-1].cores)
 
 
 def _was_useless(last_step: ScalingStep | None, units: int, busy: _Usage) -> bool:
-    """The last step up brought no more use: another one would not either."""
+    """True if the latest step up did not raise the use, so that another one would not either."""
     if (
         last_step is None
         or last_step.to_units <= last_step.from_units
@@ -130,32 +127,30 @@ def _was_useless(last_step: ScalingStep | None, units: int, busy: _Usage) -> boo
     return busy.cores_used < last_step.cores_used_before * MIN_USAGE_GAIN
 
 
-def _decision(units: int, use: _Usage, why: str) -> Decision:
-    share = f"{use.cores_used:.2f} cores in use, {use.ratio:.0%} of what it has"
-    reason = f"Autoscaling to {units}: {share}, {why}."
-    return Decision(units=units, reason=reason, cores_used=use.cores_used)
+def _decision(units: int, usage: _Usage, threshold: str) -> Decision:
+    share = f"{usage.cores_used:.2f} cores in use, {usage.ratio:.0%} of the available ones"
+    reason = f"Autoscaling to {units}: {share}, {threshold}."
+    return Decision(units=units, reason=reason, cores_used=usage.cores_used)
 
 
 # -- the sweep -------------------------------------------------------------------------------------
 
 
 def autoscale_all() -> int:
-    """Sample every running cluster that scales by itself and act on it; answers how many steps
-    were asked for.
-    """
+    """Sample and scale every running cluster with autoscaling. Returns the number of steps."""
     now = timezone.now()
     LoadSample.objects.filter(at__lt=now - SAMPLE_RETENTION).delete()
     clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
-    measured = [cluster for cluster in clusters if _measure(cluster)]
-    samples = _samples(measured)
-    return sum(_look_at(cluster, samples[cluster.pk]) for cluster in measured)
+    measured = [cluster for cluster in clusters if _store_sample(cluster)]
+    samples = _samples_of(measured)
+    return sum(_scale_by_load(cluster, samples[cluster.pk]) for cluster in measured)
 
 
-def _measure(cluster: Cluster) -> bool:
+def _store_sample(cluster: Cluster) -> bool:
     try:
         load = driver_of(cluster).load(cluster.cluster_id)
     except DriverError as error:
-        logger.warning("%s: its load could not be measured: %s", cluster.cluster_id, error)
+        logger.warning("%s: load not measured: %s", cluster.cluster_id, error)
         return False
     if load is None:
         return False
@@ -165,36 +160,35 @@ def _measure(cluster: Cluster) -> bool:
     return True
 
 
-def _samples(clusters: Sequence[Cluster]) -> dict[str, list[Sample]]:
-    found: dict[str, list[Sample]] = defaultdict(list)
+def _samples_of(clusters: Sequence[Cluster]) -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = defaultdict(list)
     for row in LoadSample.objects.filter(cluster__in=clusters).order_by("at", "pk"):
         sample = Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores)
-        found[row.cluster_id].append(sample)
-    return found
+        samples[row.cluster_id].append(sample)
+    return samples
 
 
-def _look_at(cluster: Cluster, samples: Sequence[Sample]) -> bool:
-    """Nothing is decided while a change is under way: its load says nothing about what follows."""
+AT_REST = (ServiceStatus.RUNNING, ServiceStatus.UPDATE_FAILED)
+
+
+def _scale_by_load(cluster: Cluster, samples: Sequence[Sample]) -> bool:
+    """Decide and enqueue a step. Returns False during a change, because the load of a change says
+    nothing about the time after it, and if the step is refused.
+    """
     if cluster.status not in AT_REST:
         return False
     resources = resources_of(cluster)
     decision = decide(
         samples,
         units=resources.units,
-        least_units=resources.compute_units,
-        most_units=_most_units(cluster, resources),
+        min_units=resources.compute_units,
+        max_units=_max_useful_units(cluster, resources),
         last_step=_last_step(cluster),
         now=timezone.now(),
     )
-    return decision is not None and _act(cluster, decision, resources.units)
-
-
-AT_REST = (ServiceStatus.RUNNING, ServiceStatus.UPDATE_FAILED)
-
-
-def _act(cluster: Cluster, decision: Decision, from_units: int) -> bool:
-    """A refusal means that somebody else is changing the cluster: the next sweep looks again."""
-    facts = {"from_units": from_units, "cores_used": decision.cores_used}
+    if decision is None:
+        return False
+    facts = {"from_units": resources.units, "cores_used": decision.cores_used}
     try:
         scale_cluster(
             cluster,
@@ -208,14 +202,14 @@ def _act(cluster: Cluster, decision: Decision, from_units: int) -> bool:
     return True
 
 
-def _most_units(cluster: Cluster, resources: Resources) -> int:
+def _max_useful_units(cluster: Cluster, resources: Resources) -> int:
     """Upper bound of units, because units beyond the driver's cores have no effect."""
     limit = driver_of(cluster).capabilities.max_effective_cores
     return min(resources.max_compute_units, limit or resources.max_compute_units)
 
 
 def _last_step(cluster: Cluster) -> ScalingStep | None:
-    """The last one that ended, however it ended: one that failed is not tried again at once."""
+    """The latest finished step, also a failed one, so that a failure is not repeated at once."""
     steps = Task.objects.about(cluster.cluster_id).filter(
         kind=TaskKind.SCALING, requested_by=AUTOSCALER, state__in=FINISHED
     )

@@ -1,8 +1,7 @@
-"""One short function per task kind: drive the driver, report what it did, note what is seen
-afterwards.
+"""Jobs of clusters, one function per task kind: call the driver, report its progress, and store
+the observation afterwards.
 
-What the end of a task means for the cluster's row is decided in `outcomes`. A job that is cancelled
-brings back what was before.
+A cancelled job restores the previous state. `outcomes` changes the cluster's row at the task's end.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def register_all() -> None:
             Job(
                 kind=kind,
                 scope=scope,
-                handler=_looking_afterwards(run),
+                handler=_observing_a_failure(run),
                 settled=settle,
                 hold=_hold,
                 cancellable=kind is not TaskKind.DELETION,
@@ -51,40 +50,40 @@ def register_all() -> None:
 
 
 def deploy(attempt: Attempt) -> None:
-    """Make the cluster; a deployment that is cancelled leaves nothing behind."""
-    cluster = _cluster(attempt)
+    """Create the cluster. A cancelled deployment leaves nothing."""
+    cluster = _read_cluster(attempt)
     driver = driver_of(cluster)
     try:
         _drive(attempt, driver.create(spec_of(cluster), attempt.guard))
     except JobCancelled:
         _undo(attempt, driver.delete(cluster.cluster_id, attempt.guard))
         raise
-    _note_running(attempt, cluster)
+    _store_running(attempt, cluster)
 
 
 def scale(attempt: Attempt) -> None:
-    """Bring a running cluster to its new resources; a stopped one takes them when it starts."""
-    cluster = _made(attempt)
+    """Scale a running cluster. A stopped one gets the new resources at its next start."""
+    cluster = _read_deployed_cluster(attempt)
     _change_resources(attempt, cluster, driver_of(cluster).scale)
 
 
 def upgrade(attempt: Attempt) -> None:
-    cluster = _made(attempt)
+    cluster = _read_deployed_cluster(attempt)
     _change_resources(attempt, cluster, driver_of(cluster).upgrade)
 
 
 def restart(attempt: Attempt) -> None:
-    cluster = _made(attempt)
+    cluster = _read_deployed_cluster(attempt)
     _bring_up(attempt, cluster, driver_of(cluster).restart)
 
 
 def start(attempt: Attempt) -> None:
-    cluster = _made(attempt)
+    cluster = _read_deployed_cluster(attempt)
     _bring_up(attempt, cluster, driver_of(cluster).start)
 
 
 def stop(attempt: Attempt) -> None:
-    cluster = _made(attempt)
+    cluster = _read_deployed_cluster(attempt)
     driver = driver_of(cluster)
     try:
         _drive(attempt, driver.stop(cluster.cluster_id, attempt.guard))
@@ -94,7 +93,7 @@ def stop(attempt: Attempt) -> None:
 
 
 def delete(attempt: Attempt) -> None:
-    cluster = _cluster(attempt)
+    cluster = _read_cluster(attempt)
     _drive(attempt, driver_of(cluster).delete(cluster.cluster_id, attempt.guard))
 
 
@@ -120,11 +119,11 @@ def _bring_up(attempt: Attempt, cluster: Cluster, change: Change) -> None:
         else:
             _undo(attempt, driver.stop(cluster.cluster_id, attempt.guard))
         raise
-    _note_running(attempt, cluster)
+    _store_running(attempt, cluster)
 
 
 def _change_resources(attempt: Attempt, cluster: Cluster, change: Change) -> None:
-    target = _target(attempt, cluster)
+    target = _target_resources(attempt, cluster)
     if not cluster.wanted_running:
         return
     try:
@@ -132,32 +131,31 @@ def _change_resources(attempt: Attempt, cluster: Cluster, change: Change) -> Non
     except JobCancelled:
         _undo(attempt, change(spec_of(cluster), attempt.guard))
         raise
-    _note_running(attempt, cluster)
+    _store_running(attempt, cluster)
 
 
-def _cluster(attempt: Attempt) -> Cluster:
-    """Read while nobody changes it: whoever rotates its token has ended, or waits for this job."""
+def _read_cluster(attempt: Attempt) -> Cluster:
+    """Read the row under its lock, so that no rotation of the token is in progress."""
     with attempt.fenced():
         return Cluster.objects.get(pk=attempt.task.subject_id)
 
 
-def _made(attempt: Attempt) -> Cluster:
-    """A cluster that there is: no job but DEPLOYMENT may bring up an empty one in its place."""
-    cluster = _cluster(attempt)
+def _read_deployed_cluster(attempt: Attempt) -> Cluster:
+    """Read a cluster that exists. Only a DEPLOYMENT may start one without data."""
+    cluster = _read_cluster(attempt)
     if cluster.condition in (Condition.ABSENT, Condition.GONE):
         raise JobFailed(f"{cluster.cluster_id} is not deployed.", permanent=True)
     if observe(cluster).presence is Presence.MISSING:
         raise JobFailed(
-            f"The data of {cluster.cluster_id} is missing; bring it back, or delete the cluster.",
+            f"The data of {cluster.cluster_id} is missing. "
+            "Restore the data directory or delete the cluster.",
             permanent=False,
         )
     return cluster
 
 
-def _target(attempt: Attempt, cluster: Cluster) -> Resources:
-    """What the cluster should become; checked again, because tasks before this one may have
-    ended otherwise.
-    """
+def _target_resources(attempt: Attempt, cluster: Cluster) -> Resources:
+    """Return the new resources. Checks them again, because an earlier task may have failed."""
     target = resources_of(cluster).changed(attempt.task.arguments["changes"])
     try:
         check_resources(target, driver_of(cluster).capabilities)
@@ -167,9 +165,7 @@ def _target(attempt: Attempt, cluster: Cluster) -> Resources:
 
 
 def _drive(attempt: Attempt, steps: Iterator[Progress]) -> None:
-    """Report every step; before the first and between two is the safe point where a request to
-    stop is met.
-    """
+    """Report every step. Safe points for a cancellation are before the first and between steps."""
     attempt.safe_point()
     try:
         for step in steps:
@@ -179,38 +175,34 @@ def _drive(attempt: Attempt, steps: Iterator[Progress]) -> None:
 
 
 def _undo(attempt: Attempt, steps: Iterator[Progress]) -> None:
-    """Clean up without reporting, because the progress of a task never goes backwards; and only
-    for as long as nobody waits to remove everything anyway.
+    """Restore the previous state, unless a deletion waits. Reports no steps, because the progress
+    of a task never decreases.
     """
+    tasks = Task.objects.about(attempt.task.subject_id)
+    deletions = tasks.active().filter(kind=TaskKind.DELETION)
     try:
-        while not _deletion_waits(attempt.task) and next(steps, None):
+        while not deletions.exists() and next(steps, None):
             pass
     except DriverError as error:
-        raise JobFailed(f"cleaning up: {error}", permanent=error.permanent) from error
+        raise JobFailed(f"Undo failed: {error}", permanent=error.permanent) from error
 
 
-def _deletion_waits(task: Task) -> bool:
-    return Task.objects.about(task.subject_id).active().filter(kind=TaskKind.DELETION).exists()
-
-
-def _looking_afterwards(run: Handler) -> Handler:
-    """A job that did not reach its end leaves something else than what the row says: look, so
-    that the status is true at once.
-    """
+def _observing_a_failure(run: Handler) -> Handler:
+    """Observe the cluster when the job fails or is cancelled, because its row may be wrong then."""
 
     @functools.wraps(run)
-    def looking(attempt: Attempt) -> None:
+    def handler(attempt: Attempt) -> None:
         try:
             run(attempt)
         except (JobFailed, JobCancelled):
-            _note_seen(attempt)
+            _store_observation(attempt)
             raise
 
-    return looking
+    return handler
 
 
-def _note_seen(attempt: Attempt) -> None:
-    cluster = _cluster(attempt)
+def _store_observation(attempt: Attempt) -> None:
+    cluster = _read_cluster(attempt)
     if cluster.condition == Condition.ABSENT:
         return
     try:
@@ -221,14 +213,13 @@ def _note_seen(attempt: Attempt) -> None:
         Cluster.objects.filter(pk=cluster.pk).update(**changes)
 
 
-def _note_running(attempt: Attempt, cluster: Cluster) -> None:
-    """The driver had it answer a moment ago; if it has ended since, the job has not done its
-    work.
-    """
-    seen = observe(cluster)
-    if seen.presence not in (Presence.RUNNING, Presence.STARTING):
-        raise JobFailed(f"It ended right after it was up. {seen.message}".strip(), permanent=False)
-    changes = columns_of(seen) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}
+def _store_running(attempt: Attempt, cluster: Cluster) -> None:
+    """Store the running cluster. Raises JobFailed if its process has exited since it answered."""
+    observation = observe(cluster)
+    if observation.presence not in (Presence.RUNNING, Presence.STARTING):
+        message = f"The Milvus process exited right after startup. {observation.message}"
+        raise JobFailed(message.strip(), permanent=False)
+    changes = columns_of(observation) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}
     with attempt.fenced():
         Cluster.objects.filter(pk=cluster.pk).update(**changes)
 

@@ -1,7 +1,7 @@
-"""Labels in a query: the same answer for every key, on SQLite and on PostgreSQL.
+"""Database lookup for labels, with equal results on SQLite and PostgreSQL for every key.
 
-Django's own lookups read a key of digits as a place in a list, and a quote in a key breaks the path
-that they write for SQLite.
+Django's own lookups treat a key of digits as a list index, and a quote in a key breaks the path
+that they generate for SQLite.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.db.models import BooleanField, F, Func
 
 
 class HasLabel(Func):
-    """Whether the labels hold `key`; with a `value`, whether they hold it with that one."""
+    """True if the labels contain `key`, and if `value` is given, with this value."""
 
     output_field = BooleanField()
 
@@ -37,6 +37,6 @@ class HasLabel(Func):
 
 
 def parse_label(text: str) -> tuple[str, str | None]:
-    """`key=value` or `key` alone, for any value."""
+    """Split `key=value`. The value of a `key` alone is None and matches any value."""
     key, equals, value = text.partition("=")
     return key.strip(), value.strip() if equals else None

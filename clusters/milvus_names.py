@@ -1,11 +1,9 @@
-"""Rules for names inside Milvus.
+"""Rules for names inside Milvus. Pure, used by the gateway, services, policies and pages.
 
 The embedded engine uses names as names of files and directories. A name is data, never a path: it
-holds no separator and no control character, is neither `.` nor `..`, and leaves room for the
-suffixes of the engine's files. Every other server decides about its names itself; there, only what
-no server can hold is refused.
-
-Pure: the gateway of a cluster, the services, the policies and the pages all ask here.
+contains no separator and no control character, is neither `.` nor `..`, and is short enough for the
+suffixes of the engine's files. Other servers decide about their names themselves, so that only
+names that no server accepts are refused there.
 """
 
 from __future__ import annotations
@@ -15,33 +13,31 @@ import re
 import unicodedata
 
 MAX_NAME_BYTES = 255
-"""Of one file name, on every file system that is in question, and of a name in Milvus."""
+"""Limit of a file name on common file systems, and of a name in Milvus."""
 MAX_INDEX_TYPE_BYTES = 32
 MAX_SNAPSHOT_BYTES = 201
 
 INDEX_FILE_AROUND_FIELD = (
     len(f"data_{2**63 - 1}_{2**63 - 1}") + len(".") + len(".") + MAX_INDEX_TYPE_BYTES + len(".sidx")
 )
-"""An index file is called `data_<first>_<last>.<field>.<index type>.sidx`; this is the longest rest
-beside the field's name."""
+"""Longest part beside the field's name in `data_<first>_<last>.<field>.<index type>.sidx`."""
 MAX_FIELD_BYTES = MAX_NAME_BYTES - INDEX_FILE_AROUND_FIELD
 
 RESERVED_PREFIX = "_vbase_"
-"""Collections whose names begin so are the console's own."""
+"""Prefix of the console's own collections."""
 ALL_PARTITIONS = "_all"
-"""The engine's word for every partition: rows that are written to one of that name are lost."""
+"""The engine's word for all partitions. Rows in a partition of this name are lost."""
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
-"""Every Milvus gives such a name."""
+"""Names that every Milvus accepts for databases and collections."""
 SEPARATORS = frozenset("/\\\0")
-"""The last one ends a path."""
 INDEX_TYPE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 SNAPSHOT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", re.ASCII)
 SHOWN_CHARACTERS = 80
 
 
 class Kind(enum.StrEnum):
-    """What a name is given to; the value is the word for it in a sentence."""
+    """Kind of a named object. The value is its word in messages."""
 
     DATABASE = "database"
     COLLECTION = "collection"
@@ -62,9 +58,9 @@ MAX_BYTES = {
 
 
 def refusal_of_any_server(kind: Kind, name: str) -> str:
-    """The reason why no Milvus can hold this name; empty where one may."""
+    """Return the reason why no Milvus accepts this name, or an empty text."""
     reason = (
-        _unless_said(name)
+        _unless_empty(name)
         or _unless_fits(name, MAX_NAME_BYTES)
         or _unless_no_path(name)
         or (_unless_header(name) if kind is Kind.DATABASE else "")
@@ -73,9 +69,9 @@ def refusal_of_any_server(kind: Kind, name: str) -> str:
 
 
 def refusal_of_use(kind: Kind, name: str) -> str:
-    """The reason why the embedded engine must not see this name in a call; empty where it may.
+    """Return the reason why the embedded engine must not receive this name, or an empty text.
 
-    Names that older versions gave and that are no paths stay usable. An empty one names nothing.
+    Names from older versions stay usable unless they are paths. An empty name refers to nothing.
     """
     if name and kind in (Kind.INDEX_TYPE, Kind.SNAPSHOT):
         return refusal_of_new(kind, name)
@@ -83,9 +79,9 @@ def refusal_of_use(kind: Kind, name: str) -> str:
 
 
 def refusal_of_new(kind: Kind, name: str) -> str:
-    """The reason why the embedded engine cannot give this name; empty where it can."""
+    """Return the reason why the embedded engine cannot create this name, or an empty text."""
     reason = (
-        _unless_said(name)
+        _unless_empty(name)
         or _unless_fits(name, MAX_BYTES.get(kind, MAX_NAME_BYTES))
         or _unless_no_path(name)
         or _unless_printable(name)
@@ -95,7 +91,6 @@ def refusal_of_new(kind: Kind, name: str) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """True where every Milvus lets a database or a collection be called so."""
     return PLAIN.fullmatch(name) is not None
 
 
@@ -104,14 +99,16 @@ def is_reserved(name: str) -> bool:
 
 
 def shortened(name: str, max_bytes: int) -> str:
-    """The beginning of a name that fits, cut between two characters."""
+    """Cut a name to `max_bytes`, between two characters."""
     return name.encode()[: max(max_bytes, 0)].decode(errors="ignore")
 
 
 def shown(name: str) -> str:
-    """The name as a message can hold it: quoted, one line, not too long."""
+    """Quote a name for a message, on one line and of limited length."""
     cut = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}…"
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in f"'{cut}'")
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in f"'{cut}'"
+    )
 
 
 def _unless_no_path(name: str) -> str:
@@ -134,35 +131,39 @@ def _unless_of_its_kind(kind: Kind, name: str) -> str:
     return ""
 
 
-def _unless_said(name: str) -> str:
+def _unless_empty(name: str) -> str:
     return "" if name else "it is empty"
 
 
 def _unless_fits(name: str, max_bytes: int) -> str:
-    """Asked first, so that the other questions are about few characters."""
+    """Check the length first, so that the other checks read few characters."""
     length = len(name.encode(errors="surrogatepass"))
     return f"it has {length} bytes, and {max_bytes} are the most" if length > max_bytes else ""
 
 
 def _unless_text(name: str) -> str:
-    """Half a surrogate pair is a character of Python's, and of no file system and no protocol."""
-    return "it is no valid UTF-8" if any("\ud800" <= each <= "\udfff" for each in name) else ""
+    """Refuse half a surrogate pair, which Python allows but no file system and no protocol."""
+    return (
+        "it is no valid UTF-8"
+        if any("\ud800" <= character <= "\udfff" for character in name)
+        else ""
+    )
 
 
 def _unless_free_of(characters: frozenset[str], name: str) -> str:
-    found = sorted(characters & set(name))
-    return f"it holds {' and '.join(map(ascii, found))}" if found else ""
+    refused = sorted(characters & set(name))
+    return f"it holds {' and '.join(map(ascii, refused))}" if refused else ""
 
 
 def _unless_printable(name: str) -> str:
-    held = any(unicodedata.category(each) == "Cc" for each in name)
-    return "it holds a control character" if held else ""
+    is_control = any(unicodedata.category(character) == "Cc" for character in name)
+    return "it holds a control character" if is_control else ""
 
 
 def _unless_header(name: str) -> str:
-    """A database's name travels with every call as a header of HTTP/2."""
-    travels = name.isascii() and name.isprintable() and name == name.strip()
-    return "" if travels else "it holds more than printable ASCII, or a space at an end"
+    """Refuse names that are no HTTP/2 header, because every call sends the database as one."""
+    is_header = name.isascii() and name.isprintable() and name == name.strip()
+    return "" if is_header else "it holds more than printable ASCII, or a space at an end"
 
 
 def _sentence(kind: Kind, name: str, reason: str) -> str:

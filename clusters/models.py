@@ -32,9 +32,7 @@ class ClusterQuerySet(TenantQuerySet["Cluster"]):
         return self.exclude(status=ServiceStatus.DELETED)
 
     def should_run(self) -> Self:
-        """Clusters that are expected to answer: deployed once, not stopped, not on their way
-        out.
-        """
+        """Clusters that are expected to answer: neither stopped nor being deleted."""
         return self.filter(wanted_running=True).exclude(
             status__in=[ServiceStatus.DELETING, ServiceStatus.DELETED]
         )
@@ -47,11 +45,10 @@ class ClusterQuerySet(TenantQuerySet["Cluster"]):
 
 
 class Cluster(models.Model):
-    """A dedicated Milvus, and the service as which its tenant sees it.
+    """A dedicated Milvus, which is a service for its tenant.
 
-    `condition` is what was seen, `wanted_running` what was asked for; `status` is derived from them
-    and from the unfinished tasks by `clusters.states.status_of`, and stored so that lists can
-    filter by it.
+    `condition` is the last observation, `wanted_running` the desired state. `status` is derived by
+    `clusters.states.status_of` and stored, so that lists can filter by it.
     """
 
     cluster_id = models.CharField(primary_key=True, max_length=24, default=new_cluster_id)
@@ -68,7 +65,7 @@ class Cluster(models.Model):
     enable_auto_scaling = models.BooleanField(default=False)
     max_compute_units = models.PositiveSmallIntegerField(default=1, validators=UNITS)
     autoscaled_units = models.PositiveSmallIntegerField(default=0)
-    """What autoscaling chose, above what was asked for; 0: nothing yet."""
+    """Units chosen by autoscaling, above the requested ones; 0: none yet."""
     enable_replicas = models.BooleanField(default=False)
     replicas = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
 
@@ -83,7 +80,7 @@ class Cluster(models.Model):
     port = models.PositiveIntegerField(null=True)
     effective_cores = models.PositiveIntegerField(null=True)
     confinement = models.CharField(max_length=8, blank=True)
-    """Level that the running process reports; empty where the driver confines nothing."""
+    """Level that the running process reports; empty if the driver does not confine clusters."""
     seen_at = models.DateTimeField(null=True)
     sealed_token = models.TextField()
 
@@ -141,9 +138,7 @@ class Cluster(models.Model):
 
 
 class LoadSample(models.Model):
-    """CPU seconds that a cluster had used at an instant, and the cores it had: what autoscaling
-    looks at.
-    """
+    """CPU seconds that a cluster had used, and its cores at that time, for autoscaling."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="load_samples")
     at = models.DateTimeField()

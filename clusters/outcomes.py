@@ -1,6 +1,4 @@
-"""What the end of a task means for the cluster's row: it becomes true in the transaction that ends
-the task, or not at all.
-"""
+"""Effects of a finished task on the cluster's row, in the transaction that ends the task."""
 
 from __future__ import annotations
 
@@ -15,14 +13,13 @@ from vbase_console.tasks.states import TaskState
 
 
 def settle(task: Task) -> None:
-    """What was asked for holds now, or is known not to."""
     cluster = Cluster.objects.get(pk=task.subject_id)
     message = _SETTLE[TaskState(task.state)](cluster, task)
     refresh_status(cluster, message)
 
 
-def failure(task: Task) -> str:
-    """How a cluster's status message tells of a change that failed."""
+def failure_message(task: Task) -> str:
+    """Status message of a cluster whose task has failed."""
     return f"{task.kind} failed ({task.task_id}): {task.message}"
 
 
@@ -45,18 +42,18 @@ def _success(cluster: Cluster, task: Task) -> str:
 
 def _failure(cluster: Cluster, task: Task) -> str:
     cluster.change_failed = True
-    return failure(task)
+    return failure_message(task)
 
 
 def _cancellation(cluster: Cluster, task: Task) -> str | None:
-    """What was there before is there again, and what was said of it holds; a deployment leaves
-    nothing.
+    """Keep the status message, because the job restored the previous state. A cancelled deployment
+    leaves nothing.
     """
     if task.kind != TaskKind.DEPLOYMENT:
         return None
     cluster.condition = Condition.ABSENT
     cluster.port, cluster.effective_cores, cluster.confinement = None, None, ""
-    return f"DEPLOYMENT was cancelled ({task.task_id}); retry it or delete the cluster."
+    return f"DEPLOYMENT was cancelled ({task.task_id}). Retry it or delete the cluster."
 
 
 _SETTLE = {

@@ -1,6 +1,8 @@
-"""What clusters ask of whoever looks after their data, without knowing who that is.
+"""Registry through which clusters query backup status and announce deletion, without importing
+backups.
 
-A higher app registers a `Guardian` in its `AppConfig.ready`. Nobody registered: empty answers.
+A higher app registers a `ClusterProtection` in its `AppConfig.ready`. Without a registration the
+answers are empty.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from clusters.models import Cluster
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Protection:
-    """How well one cluster is looked after, as GetCluster's `configuration.backup` shows it."""
+    """Backup summary of one cluster, shown as `configuration.backup` by GetCluster."""
 
     policy_count: int = 0
     last_backup_at: datetime | None = None
@@ -25,36 +27,36 @@ class Protection:
 
 class ClusterProtection(Protocol):
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
-        """One answer for many clusters, in a constant number of queries."""
+        """Return the summaries of many clusters, in a constant number of queries."""
 
     def before_delete(self, cluster: Cluster, *, by: str, delete_backups: bool) -> str:
-        """Called in the transaction that accepts a deletion; answers in words what is kept and
-        what goes.
+        """Prepare the deletion, in the transaction that accepts it. Returns a message about the
+        backups that are kept and deleted.
         """
 
 
-_guardians: list[ClusterProtection] = []
+_registered: list[ClusterProtection] = []
 
 
-def register(guardian: ClusterProtection) -> None:
-    _guardians.append(guardian)
+def register(protection: ClusterProtection) -> None:
+    _registered.append(protection)
 
 
 def is_registered() -> bool:
-    """Whether the answers below mean anything: nobody registered is not "no policies"."""
-    return bool(_guardians)
+    """Return False if an empty answer means that backups are not installed."""
+    return bool(_registered)
 
 
 def protection_of(cluster_ids: Sequence[str]) -> dict[str, Protection]:
     answer = dict.fromkeys(cluster_ids, Protection())
-    for guardian in _guardians:
-        answer |= guardian.protection_of(cluster_ids)
+    for protection in _registered:
+        answer |= protection.protection_of(cluster_ids)
     return answer
 
 
 def before_delete(cluster: Cluster, *, by: str, delete_backups: bool) -> str:
-    said = [
-        guardian.before_delete(cluster, by=by, delete_backups=delete_backups)
-        for guardian in _guardians
+    messages = [
+        protection.before_delete(cluster, by=by, delete_backups=delete_backups)
+        for protection in _registered
     ]
-    return " ".join(said)
+    return " ".join(messages)

@@ -1,7 +1,8 @@
-"""Observed against wanted: every sweep looks at all clusters in one call and says what it sees.
+"""Compare observed with desired state, for all clusters of a driver in one call, and heal
+differences.
 
-It heals only what nobody is working on: a cluster with an unfinished task is left to that task.
-What it does about a difference is a task like any other, in the history with its reason.
+A cluster with an unfinished task is left to that task. Healing is a task like any other, with its
+reason in the history.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from clusters.admission import enqueue_task, refresh_status, unfinished
 from clusters.driver import CONDITION_OF, columns_of, get_driver
 from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster, configured_driver
-from clusters.outcomes import failure
+from clusters.outcomes import failure_message
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import FINISHED, TaskState
@@ -27,15 +28,13 @@ logger = logging.getLogger(__name__)
 
 CONSOLE = "console"
 HEALING_PRIORITY = 50
-"""Healing goes before what waits: a restore that waits for a broken cluster would wait for ever."""
+"""Above waiting tasks, because a restore would wait forever for a broken cluster."""
 UNRESPONSIVE_GRACE = timedelta(seconds=30)
-"""A process that is there may be too busy to answer for so long before it is said."""
+"""A running process may be too busy to answer for this long without being reported."""
 RESTART_AFTER = timedelta(minutes=5)
-"""A process that is there and does not answer for so long is restarted: it may be busy, or it
-hangs for ever.
-"""
+"""A running process that has not answered for this long is restarted, because it may hang."""
 UNKNOWN_AFTER = timedelta(minutes=1)
-"""The driver could not look for so long before it is said."""
+"""The driver may fail to observe a cluster for this long without being reported."""
 CRASH_WINDOW = timedelta(minutes=10)
 MAX_HEALING_BACKOFF_SECONDS = 300
 CLOCK_SLACK = timedelta(seconds=1)
@@ -56,127 +55,133 @@ def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int
         observations = driver.observe([cluster.cluster_id for cluster in clusters])
         existing_ids = driver.cluster_ids()
     except DriverError as error:
-        return sum(_say_unseen(cluster, error) for cluster in clusters)
+        return sum(_record_unseen(cluster, error) for cluster in clusters)
     _report_orphans(driver_name, existing_ids)
-    good = [each.pk for each in clusters if _as_expected(each, observations[each.cluster_id])]
+    good = [each.pk for each in clusters if _is_as_stored(each, observations[each.cluster_id])]
     Cluster.objects.filter(pk__in=good).update(seen_at=timezone.now())
     others = [cluster for cluster in clusters if cluster.pk not in set(good)]
     return sum(_reconcile(cluster, observations[cluster.cluster_id]) for cluster in others)
 
 
 @transaction.atomic
-def _reconcile(cluster: Cluster, seen: Observation) -> bool:
-    """What was seen is acted on only if nothing has happened to the cluster since it was read."""
+def _reconcile(cluster: Cluster, observation: Observation) -> bool:
+    """Act on an observation, unless the cluster has changed since its row was read."""
     row = Cluster.objects.locked(cluster.pk)
-    if row.updated_at != cluster.updated_at or _is_worked_on(row):
+    if row.updated_at != cluster.updated_at or _is_in_use(row):
         return False
-    return _differs(row, seen)
+    return _apply(row, observation)
 
 
 @transaction.atomic
-def _say_unseen(cluster: Cluster, error: DriverError) -> bool:
+def _record_unseen(cluster: Cluster, error: DriverError) -> bool:
     row = Cluster.objects.locked(cluster.pk)
-    lately = row.seen_at is not None and abs(timezone.now() - row.seen_at) < UNKNOWN_AFTER
-    if lately or row.condition == Condition.UNSEEN or _is_worked_on(row):
+    if not _is_silent(row, UNKNOWN_AFTER) or row.condition == Condition.UNSEEN or _is_in_use(row):
         return False
     row.condition = Condition.UNSEEN
-    refresh_status(row, f"Nobody could look at it: {error}")
+    refresh_status(row, f"The status could not be read: {error}")
     return True
 
 
-def _is_worked_on(cluster: Cluster) -> bool:
+def _is_in_use(cluster: Cluster) -> bool:
     if cluster.status == ServiceStatus.DELETED or unfinished(cluster):
         return True
     return Task.objects.filter(lock=cluster.lock, holds_lock=True).exists()
 
 
-def _as_expected(cluster: Cluster, seen: Observation) -> bool:
-    wanted = Presence.RUNNING if cluster.wanted_running else Presence.STOPPED
-    if seen.presence is not wanted:
-        return False
-    now = columns_of(seen)
-    same = ("condition", "host", "port", "effective_cores", "confinement")
-    return all(now.get(field, getattr(cluster, field)) == getattr(cluster, field) for field in same)
+def _is_as_stored(cluster: Cluster, observation: Observation) -> bool:
+    """True if the cluster is as desired and its row needs no change except `seen_at`."""
+    desired = Presence.RUNNING if cluster.wanted_running else Presence.STOPPED
+    observed = {
+        field: value for field, value in columns_of(observation).items() if field != "seen_at"
+    }
+    return observation.presence is desired and all(
+        getattr(cluster, field) == value for field, value in observed.items()
+    )
 
 
-def _differs(cluster: Cluster, seen: Observation) -> bool:
-    """The row is held and nobody works on the cluster: note what is seen, and heal what differs
-    from what is wanted.
+def _apply(cluster: Cluster, observation: Observation) -> bool:
+    """Store the observation in the locked row and heal a difference. Returns True if anything
+    changed.
     """
-    if seen.presence is Presence.STARTING and not _is_silent(cluster, UNRESPONSIVE_GRACE):
+    if observation.presence is Presence.STARTING and not _is_silent(cluster, UNRESPONSIVE_GRACE):
         return False
     before = (cluster.condition, cluster.status_message)
-    for field, value in columns_of(seen).items():
+    for field, value in columns_of(observation).items():
         setattr(cluster, field, value)
-    remedy = _remedy(cluster, seen)
-    wait = _pause_left(cluster) if remedy else 0
-    if remedy and wait <= 0:
+    remedy = _remedy_for(cluster, observation)
+    backoff_seconds = _healing_backoff(cluster) if remedy else 0
+    if remedy and backoff_seconds <= 0:
         _heal(cluster, *remedy)
         return True
-    refresh_status(cluster, _message(cluster, seen, wait))
+    refresh_status(cluster, _status_message(cluster, observation, backoff_seconds))
     return before != (cluster.condition, cluster.status_message)
 
 
-def _remedy(cluster: Cluster, seen: Observation) -> tuple[TaskKind, str] | None:
-    """Which task brings the cluster to what is wanted, and why; None where nothing differs or
-    nothing would help.
+def _remedy_for(cluster: Cluster, observation: Observation) -> tuple[TaskKind, str] | None:
+    """Return the task that brings the cluster to its desired state, and the reason. Returns None
+    if nothing differs or no task would help.
     """
-    if not cluster.wanted_running:
-        runs = seen.presence in (Presence.RUNNING, Presence.STARTING)
-        found = (TaskKind.STOP, "It runs and should not.") if runs else None
+    presence = observation.presence
+    if cluster.wanted_running:
+        remedy = _REMEDIES.get(presence)
+    elif presence in (Presence.RUNNING, Presence.STARTING):
+        remedy = (TaskKind.STOP, "The cluster is running although it was stopped.")
     else:
-        found = _REMEDIES.get(seen.presence)
-    if seen.presence is Presence.STARTING and not _is_silent(cluster, RESTART_AFTER):
+        remedy = None
+    if presence is Presence.STARTING and not _is_silent(cluster, RESTART_AFTER):
         return None
-    return None if found is None or _deletion_failed(cluster) else found
+    return None if remedy is None or _deletion_failed(cluster) else remedy
 
 
 _REMEDIES: dict[Presence, tuple[TaskKind, str]] = {
-    Presence.CRASHED: (TaskKind.RESTART, "Its process ended without being asked to."),
-    Presence.STARTING: (TaskKind.RESTART, "Its process does not answer."),
-    Presence.STOPPED: (TaskKind.START, "It stood still while the console did."),
+    Presence.CRASHED: (TaskKind.RESTART, "The Milvus process crashed."),
+    Presence.STARTING: (TaskKind.RESTART, "The Milvus process does not answer."),
+    Presence.STOPPED: (TaskKind.START, "Stopped while the console was down."),
 }
 
 
-def _message(cluster: Cluster, seen: Observation, wait: float) -> str | None:
-    """What the status needs to be understood; None where what was said still holds."""
-    if CONDITION_OF[seen.presence] is Condition.BROKEN and not _deletion_failed(cluster):
-        next_try = f"Next try in less than {_minutes(wait)} min." if wait else ""
-        return " ".join(text for text in (_BROKEN[seen.presence], seen.message, next_try) if text)
+def _status_message(
+    cluster: Cluster, observation: Observation, backoff_seconds: float
+) -> str | None:
+    """Explain the status. Returns None if the present message is still true."""
+    presence = observation.presence
+    if CONDITION_OF[presence] is Condition.BROKEN and not _deletion_failed(cluster):
+        # Rounded up to minutes, so that the message does not change with every sweep.
+        minutes = int(backoff_seconds // 60) + 1
+        next_restart = f"Next try in less than {minutes} min." if backoff_seconds else ""
+        parts = (_BROKEN[presence], observation.message, next_restart)
+        return " ".join(part for part in parts if part)
     if not cluster.change_failed:
         return ""
-    failed = _ended(cluster).filter(state=TaskState.FAILED).first()
-    return failure(failed) if failed else None
+    failed = _ended_changes(cluster).filter(state=TaskState.FAILED).first()
+    return failure_message(failed) if failed else None
 
 
 _BROKEN: dict[Presence, str] = {
-    Presence.CRASHED: "Its process ended without being asked to.",
-    Presence.STARTING: "Its process does not answer.",
-    Presence.MISSING: "Its data is missing, and no empty cluster is started in its place. "
-    "Bring the data back, or delete the cluster.",
+    Presence.CRASHED: "The Milvus process crashed.",
+    Presence.STARTING: "The Milvus process does not answer.",
+    Presence.MISSING: "The cluster's data is missing, and no empty cluster is started instead. "
+    "Restore the data directory or delete the cluster.",
 }
 
 
-def _minutes(seconds: float) -> int:
-    """Rounded up, so that the message does not change with every sweep."""
-    return int(seconds // 60) + 1
-
-
 def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
-    logger.warning("%s: %s %s", cluster.cluster_id, reason, kind)
+    logger.warning("%s: %s enqueued, because: %s", cluster.cluster_id, kind, reason)
     cluster.status_message = reason
     enqueue_task(cluster, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False)
 
 
-def _pause_left(cluster: Cluster) -> float:
-    """The first remedy comes at once, the next ones after pauses that double: a cluster that
-    crashes at every start must not keep the machine busy. It pauses without a task, so that what
-    people ask for meanwhile does not wait.
+def _healing_backoff(cluster: Cluster) -> float:
+    """Return the seconds until the next healing task may be enqueued.
+
+    The first one is enqueued at once, the next ones after pauses that double, so that a cluster
+    that crashes at every start does not keep the machine busy. No task exists during a pause, so
+    that requests of users do not wait.
     """
     since = timezone.now() - CRASH_WINDOW
-    # What ended "in the future" did so before the clock was set back.
+    # A task that ended "in the future" did so before the clock was set back.
     until = timezone.now() + CLOCK_SLACK
-    ended = _ended(cluster).filter(requested_by=CONSOLE)
+    ended = _ended_changes(cluster).filter(requested_by=CONSOLE)
     recent = list(ended.filter(finished_at__gt=since, finished_at__lte=until)[:10])
     if not recent or recent[0].finished_at is None:
         return 0
@@ -184,17 +189,17 @@ def _pause_left(cluster: Cluster) -> float:
     return (recent[0].finished_at + pause - timezone.now()).total_seconds()
 
 
-def _ended(cluster: Cluster) -> TaskQuerySet:
-    """The cluster's changes that have ended, the last one first."""
+def _ended_changes(cluster: Cluster) -> TaskQuerySet:
+    """The cluster's finished tasks, the latest first."""
     changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
     return changes.filter(state__in=FINISHED).order_by("-finished_at", "-pk")
 
 
 def _deletion_failed(cluster: Cluster) -> bool:
-    """Nobody knows what a failed deletion left: it is neither started nor stopped, until somebody
-    asks for something else.
+    """True if the latest task is a failed deletion. Its remains are neither started nor stopped
+    until another task is requested.
     """
-    last = _ended(cluster).exclude(state=TaskState.CANCELLED).first()
+    last = _ended_changes(cluster).exclude(state=TaskState.CANCELLED).first()
     return last is not None and (last.kind, last.state) == (TaskKind.DELETION, TaskState.FAILED)
 
 

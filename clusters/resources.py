@@ -1,6 +1,4 @@
-"""A cluster's resources as a value, and the rules that hold for it whichever door it came
-through.
-"""
+"""A cluster's resources as a value, and their rules for every interface."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ from vbase_console.core.errors import InvalidArgument
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What people ask for, and what autoscaling made of it within those bounds.
+    """Requested resources, and the units that autoscaling has chosen within their bounds.
 
-    `compute_units` is always what a person last asked for; with autoscaling it is the least, and
-    `max_compute_units` the most, that the cluster may have.
+    `compute_units` is always the last requested number. With autoscaling it is the lower bound, and
+    `max_compute_units` the upper bound.
     """
 
     version: str
@@ -31,14 +29,15 @@ class Resources:
 
     @property
     def units(self) -> int:
-        """The compute units that the cluster is to have now."""
+        """Compute units that the cluster should have now."""
         if not self.enable_auto_scaling:
             return self.compute_units
         return max(self.compute_units, self.autoscaled_units)
 
     def changed(self, changes: Mapping[str, Any]) -> Resources:
-        """These resources with `changes`; what is None or left out stays, and the upper bound is
-        lifted to a larger `compute_units` unless it was named itself.
+        """Return a copy with `changes`, except those that are None.
+
+        A larger `compute_units` raises the upper bound, unless `changes` contain one.
         """
         given = {field: value for field, value in changes.items() if value is not None}
         units = given.get("compute_units", self.compute_units)
@@ -47,9 +46,7 @@ class Resources:
         return dataclasses.replace(self, **given)._within_bounds()
 
     def _within_bounds(self) -> Resources:
-        """What autoscaling chose is forgotten with it, and never comes back above a bound that
-        was lowered meanwhile.
-        """
+        """Drop the units chosen by autoscaling if it is off, and limit them to the upper bound."""
         most = self.max_compute_units if self.enable_auto_scaling else 0
         return dataclasses.replace(self, autoscaled_units=min(self.autoscaled_units, most))
 
@@ -66,13 +63,7 @@ def resources_of(cluster: Cluster) -> Resources:
 
 
 def check_resources(resources: Resources, capabilities: Capabilities) -> None:
-    """Raise `InvalidArgument` naming every field that cannot be, with what there is instead."""
-    errors = _unit_errors(resources) | _offer_errors(resources, capabilities)
-    if errors:
-        raise InvalidArgument(field_errors=errors)
-
-
-def _unit_errors(resources: Resources) -> dict[str, list[str]]:
+    """Raise InvalidArgument with every invalid field and its valid values."""
     errors: dict[str, list[str]] = {}
     if not 1 <= resources.compute_units <= MAX_COMPUTE_UNITS:
         errors["compute_units"] = [UNITS_RANGE]
@@ -82,15 +73,10 @@ def _unit_errors(resources: Resources) -> dict[str, list[str]]:
         errors["max_compute_units"] = [
             f"The upper bound must be at least {resources.compute_units}, the compute units."
         ]
-    return errors
-
-
-def _offer_errors(resources: Resources, capabilities: Capabilities) -> dict[str, list[str]]:
-    errors: dict[str, list[str]] = {}
     if resources.version not in capabilities.versions:
         offered = ", ".join(capabilities.versions)
         errors["version"] = [
-            f"There is no version '{resources.version}' here; there is: {offered}."
+            f"Version '{resources.version}' is not available. Available versions: {offered}."
         ]
     if not 1 <= resources.replicas <= capabilities.max_replicas:
         errors["replicas"] = [
@@ -98,6 +84,7 @@ def _offer_errors(resources: Resources, capabilities: Capabilities) -> dict[str,
         ]
     if resources.enable_auto_scaling and not capabilities.supports_load:
         errors["enable_auto_scaling"] = [
-            f"The {capabilities.name} driver measures no load, so it cannot scale by it."
+            f"The {capabilities.name} driver measures no load. Autoscaling is not available."
         ]
-    return errors
+    if errors:
+        raise InvalidArgument(field_errors=errors)

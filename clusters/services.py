@@ -1,7 +1,7 @@
-"""What can be asked of clusters: one domain sentence each. HTML, API and admin all call these.
+"""Operations on clusters, for API, pages and admin.
 
-Each takes the cluster's row first, so that requests on one cluster are accepted one after another;
-each leaves a task and answers at once.
+Each service locks the cluster's row first, so that requests on one cluster are accepted one after
+another. It enqueues a task and returns at once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from clusters.admission import (
     RETRY_AFTER_SECONDS,
     admit,
     enqueue_task,
-    others_on,
-    outlook,
+    expected_state,
     refuse_deleted,
     refuse_undeployed,
     unfinished,
+    unfinished_of_other_apps,
 )
 from clusters.driver import default_driver, driver_of, spec_of
 from clusters.drivers.base import DriverError
@@ -47,7 +47,7 @@ def create_cluster(
     labels: Mapping[str, object] | None = None,
     deletion_protection: bool = False,
 ) -> tuple[Cluster, Task]:
-    """Ask for a new cluster; the returned DEPLOYMENT task reports how it comes up."""
+    """Create a cluster. The returned DEPLOYMENT task reports the progress."""
     capabilities = default_driver().capabilities
     wanted = Resources(version=capabilities.versions[0]).changed(resources or {})
     check_resources(wanted, capabilities)
@@ -72,7 +72,7 @@ def update_cluster(
     labels: Mapping[str, object] | None = None,
     deletion_protection: bool | None = None,
 ) -> Cluster:
-    """Change what is only the console's knowledge; nothing is asked of the running Milvus."""
+    """Change name, labels or deletion protection. The running Milvus is not affected."""
     cluster = Cluster.objects.locked(cluster.pk)
     admit(cluster, TaskKind.SCALING, unfinished(cluster))
     given: dict[str, object] = {
@@ -102,13 +102,14 @@ def scale_cluster(
     facts: Mapping[str, Any] | None = None,
     retry_of: str = "",
 ) -> Task:
-    """Ask for other resources; another version makes it a VERSION_UPGRADE, anything else a
-    SCALING. `facts` are kept with the task for whoever asked.
+    """Change the resources. A new version makes the task a VERSION_UPGRADE, otherwise a SCALING.
+
+    `facts` are stored with the task, for the caller.
     """
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     given = {field: value for field, value in changes.items() if value is not None}
-    before = outlook(cluster, waiting)
+    before = expected_state(cluster, waiting)
     after = before.resources.changed(given)
     kind = TaskKind.SCALING
     if after.version != before.resources.version:
@@ -118,7 +119,7 @@ def scale_cluster(
     check_resources(after, driver_of(cluster).capabilities)
     if after == before.resources:
         raise FailedPrecondition(
-            f"{cluster.cluster_id} has these resources, or will have them{before.because}."
+            f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
         )
     arguments = {"changes": given, **(facts or {})}
     return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
@@ -126,7 +127,7 @@ def scale_cluster(
 
 @transaction.atomic
 def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
-    """Ask for a new process; a cluster that is stopped by then is started."""
+    """Restart the process. A cluster that is stopped when the task runs is started."""
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
@@ -136,14 +137,16 @@ def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 
 @transaction.atomic
 def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
-    """Ask for the process to end; data, endpoint and token stay for the next start."""
+    """Stop the process. Data, endpoint and token are kept for the next start."""
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.STOP, waiting)
     refuse_undeployed(cluster, waiting)
-    ahead = outlook(cluster, waiting)
-    if not ahead.runs:
-        raise FailedPrecondition(f"{cluster.cluster_id} is stopped, or will be{ahead.because}.")
+    expected = expected_state(cluster, waiting)
+    if not expected.runs:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is already stopped, or will be{expected.cause}."
+        )
     return enqueue_task(cluster, TaskKind.STOP, by=by, retry_of=retry_of)
 
 
@@ -153,10 +156,12 @@ def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     refuse_undeployed(cluster, waiting)
-    ahead = outlook(cluster, waiting)
-    answers = cluster.condition == Condition.RUNNING or ahead.last_task is not None
-    if ahead.runs and answers:
-        raise FailedPrecondition(f"{cluster.cluster_id} runs, or will run{ahead.because}.")
+    expected = expected_state(cluster, waiting)
+    is_up = cluster.condition == Condition.RUNNING or expected.last_task is not None
+    if expected.runs and is_up:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is already running, or will be{expected.cause}."
+        )
     return enqueue_task(cluster, TaskKind.START, by=by, retry_of=retry_of)
 
 
@@ -164,18 +169,18 @@ def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 def delete_cluster(
     cluster: Cluster, *, by: str, delete_backups: bool = False, retry_of: str = ""
 ) -> tuple[Task, str]:
-    """Ask for the end of a cluster: what runs on it is asked to stop, and the deletion goes next.
+    """Delete a cluster. Its other tasks are cancelled and the deletion is the next to run.
 
-    Answers the task and, in words, what becomes of the backups.
+    Returns the task and a message about the backups.
     """
     cluster = Cluster.objects.locked(cluster.pk)
     overtaken = admit(cluster, TaskKind.DELETION, unfinished(cluster))
     if cluster.deletion_protection:
         raise FailedPrecondition(
-            f"{cluster.cluster_id} is protected; switch deletionProtection off first."
+            f"{cluster.cluster_id} is protected. Switch deletion protection off first."
         )
-    said = before_delete(cluster, by=by, delete_backups=delete_backups)
-    for task in [*overtaken, *others_on(cluster)]:
+    message = before_delete(cluster, by=by, delete_backups=delete_backups)
+    for task in [*overtaken, *unfinished_of_other_apps(cluster)]:
         if tasks.can_be_cancelled(task):
             tasks.request_cancel(task, by=by, clean_up=False)
     cluster.refresh_from_db()
@@ -188,14 +193,16 @@ def delete_cluster(
         limited=False,
         retry_of=retry_of,
     )
-    return task, said
+    return task, message
 
 
 @transaction.atomic
 def rotate_token(cluster: Cluster) -> Cluster:
-    """A new token, valid at once and alone. The running cluster takes it first: if that fails,
-    nothing has changed. A job that has read the old token must have ended before, and none may
-    begin until the new one is stored: that is why the row is held over the call.
+    """Replace the token. Only the new token is valid afterwards.
+
+    The cluster's row stays locked during the driver's call, so that no job starts with the old
+    token. Raises Aborted while a job that has read the old token is running, and Unavailable if the
+    cluster does not accept the new one.
     """
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
@@ -203,28 +210,29 @@ def rotate_token(cluster: Cluster) -> Cluster:
     for task in waiting:
         if task.state in LEASED:
             raise Aborted(
-                f"{task.task_id} ({task.kind}) is at work with the token; rotate it afterwards.",
+                f"{task.task_id} ({task.kind}) uses the token. "
+                "Rotate the token after this task has finished.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
     refuse_undeployed(cluster, [])
     cluster.token = secrets.token_urlsafe(32)
     try:
-        driver_of(cluster).rotate(spec_of(cluster), _always)
+        driver_of(cluster).rotate(spec_of(cluster), _permit)
     except DriverError as error:
         raise Unavailable(
-            f"The token was not rotated: {error}. Should the old one open nothing any more, rotate "
-            "it again: the cluster may have taken the new one without saying so."
+            f"The token was not rotated: {error}. If the cluster refuses the old token, rotate it "
+            "again, because the cluster may have accepted the new one without confirming it."
         ) from error
     cluster.save(update_fields=["sealed_token", "updated_at"])
     return cluster
 
 
 def require_access(cluster: Cluster) -> None:
-    """Raise `FailedPrecondition` while there is nothing yet, or nothing any more, to connect to."""
+    """Raise FailedPrecondition if the cluster has no endpoint."""
     refuse_deleted(cluster)
     if not cluster.port:
         raise FailedPrecondition(
-            f"{cluster.service_id} has no endpoint yet; wait until its status is RUNNING."
+            f"{cluster.service_id} has no endpoint yet. Wait until its status is RUNNING."
         )
 
 
@@ -234,35 +242,33 @@ def cancel_task(task: Task, *, by: str) -> Task:
 
 @transaction.atomic
 def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
-    """Ask again for what a failed or cancelled task should have done; the same rules hold as for
-    a new request.
-    """
+    """Repeat a failed or cancelled task as a new one, by the rules of a new request."""
     cluster = Cluster.objects.locked(cluster.pk)
     task.refresh_from_db()
     tasks.check_retryable(task)
-    again = task.task_id
+    retry_of = task.task_id
     kind = TaskKind(task.kind)
     if kind in (TaskKind.SCALING, TaskKind.VERSION_UPGRADE):
-        return scale_cluster(cluster, changes=task.arguments["changes"], by=by, retry_of=again)
+        return scale_cluster(cluster, changes=task.arguments["changes"], by=by, retry_of=retry_of)
     if kind is TaskKind.DELETION:
-        too = bool(task.arguments.get("delete_backups"))
-        return delete_cluster(cluster, by=by, delete_backups=too, retry_of=again)[0]
+        delete_backups = bool(task.arguments.get("delete_backups"))
+        return delete_cluster(cluster, by=by, delete_backups=delete_backups, retry_of=retry_of)[0]
     if kind is TaskKind.DEPLOYMENT:
-        return _deploy_again(cluster, by=by, retry_of=again)
+        return _retry_deployment(cluster, by=by, retry_of=retry_of)
     requests = {
         TaskKind.RESTART: restart_cluster,
         TaskKind.STOP: stop_cluster,
         TaskKind.START: start_cluster,
     }
-    return requests[kind](cluster, by=by, retry_of=again)
+    return requests[kind](cluster, by=by, retry_of=retry_of)
 
 
-def _deploy_again(cluster: Cluster, *, by: str, retry_of: str) -> Task:
+def _retry_deployment(cluster: Cluster, *, by: str, retry_of: str) -> Task:
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     if cluster.condition != Condition.ABSENT or waiting:
-        raise FailedPrecondition(f"{cluster.cluster_id} is deployed, or is being deployed.")
+        raise FailedPrecondition(f"{cluster.cluster_id} is already deployed or being deployed.")
     return enqueue_task(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
 
 
@@ -272,9 +278,9 @@ def _save_named(cluster: Cluster) -> None:
             cluster.save()
     except IntegrityError as error:
         raise AlreadyExists(
-            f"A cluster named '{cluster.name}' exists in this organization; choose another name."
+            f"A cluster named '{cluster.name}' exists in this organization. Choose another name."
         ) from error
 
 
-def _always() -> None:
-    """The guard of whoever holds the cluster's row."""
+def _permit() -> None:
+    """Guard of a caller that has locked the cluster's row: permits every effect."""

@@ -1,8 +1,6 @@
-"""What a cluster's status means, which task kind shows as which status, and which request waits or
-is refused: data.
+"""States, task kinds and admission of clusters, as data.
 
-`status_of` derives a cluster's status from what is observed and what is under way; nothing else
-decides it.
+`status_of` derives a cluster's status from the last observation and the unfinished tasks.
 """
 
 from __future__ import annotations
@@ -15,21 +13,21 @@ from django.db import models
 
 class ServiceStatus(models.TextChoices):
     UNKNOWN = "UNKNOWN"
-    """Nobody could look for a while."""
+    """The driver could not observe the cluster."""
     CREATING = "CREATING"
     RUNNING = "RUNNING"
     """A health call over the wire succeeded."""
     UPDATING = "UPDATING"
-    """Restarting, starting, or changing its version."""
+    """Restarting, starting or changing the version."""
     RESIZING = "RESIZING"
     STOPPING = "STOPPING"
     STOPPED = "STOPPED"
     DELETING = "DELETING"
     DELETED = "DELETED"
     UPDATE_FAILED = "UPDATE_FAILED"
-    """It answers, but its last change failed; the status message says how."""
+    """The cluster answers, but its last change failed. The status message names the reason."""
     ERROR = "ERROR"
-    """It does not answer and nothing is under way that would change that."""
+    """The cluster does not answer, and no task is unfinished that would change this."""
 
 
 class TaskKind(models.TextChoices):
@@ -43,18 +41,18 @@ class TaskKind(models.TextChoices):
 
 
 class Condition(models.TextChoices):
-    """What was last seen of a cluster, by a job or by the reconciler."""
+    """Last observation of a cluster, by a job or by the reconciler."""
 
     ABSENT = "ABSENT"
-    """Not made yet."""
+    """Not deployed yet."""
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
     BROKEN = "BROKEN"
-    """It should answer and does not."""
+    """The cluster should answer and does not."""
     GONE = "GONE"
     """Process, data and port are removed."""
     UNSEEN = "UNSEEN"
-    """The driver could not look."""
+    """The driver could not observe the cluster."""
 
 
 S, K, C = ServiceStatus, TaskKind, Condition
@@ -81,8 +79,9 @@ ENDED = frozenset({S.DELETING, S.DELETED})
 
 
 def status_of(condition: str, active: Sequence[str], *, change_failed: bool) -> ServiceStatus:
-    """The status of a cluster in `condition` whose unfinished tasks, in turn order, are of the
-    kinds `active`. What others do with it (backups) is no change of it and does not show.
+    """Derive the status from the condition and the kinds of unfinished tasks, in queue order.
+
+    Tasks of other apps, such as backups, do not affect the status.
     """
     if C(condition) is C.GONE:
         return S.DELETED
@@ -96,14 +95,14 @@ def status_of(condition: str, active: Sequence[str], *, change_failed: bool) -> 
 
 
 class Admission(enum.StrEnum):
-    """What happens to a request that finds a task of some kind unfinished on the same cluster."""
+    """Effect of an unfinished task on a new request for the same cluster."""
 
     WAIT = "waits its turn"
     ABORT = "is refused: ABORTED"
     OVERTAKE = "asks the other to stop and goes next"
 
 
-# requested kind → unfinished kind → answer. A kind that is not named waits.
+# requested kind → unfinished kind → admission; WAIT if the kind is missing
 ADMISSION: dict[TaskKind, dict[TaskKind, Admission]] = {
     K.SCALING: {K.DELETION: Admission.ABORT},
     K.VERSION_UPGRADE: {K.DELETION: Admission.ABORT},
@@ -119,7 +118,6 @@ def admission(requested: TaskKind, unfinished: TaskKind) -> Admission:
     return ADMISSION.get(requested, {}).get(unfinished, Admission.WAIT)
 
 
-# After which tasks a cluster is expected to run or to stand still, whatever it does now.
 RUNS_AFTER: dict[TaskKind, bool] = {
     K.DEPLOYMENT: True,
     K.RESTART: True,
@@ -127,3 +125,4 @@ RUNS_AFTER: dict[TaskKind, bool] = {
     K.STOP: False,
     K.DELETION: False,
 }
+"""Desired state after a task has succeeded. Other kinds do not change it."""

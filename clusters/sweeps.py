@@ -1,4 +1,4 @@
-"""Sweeps over the clusters: reconcile, and scale by load."""
+"""Celery sweeps over the clusters: reconcile and autoscale."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from clusters import autoscale, reconcile
 
 @shared_task(name="vbase.sweep.clusters")
 def sweep_clusters() -> int:
-    """Observe every cluster and heal differences; answers how many changed."""
+    """Observe every cluster and heal differences. Returns the number of changed clusters."""
     return reconcile.reconcile_all()
 
 
 @shared_task(name="vbase.sweep.load")
 def sweep_load() -> int:
-    """Measure the load of clusters that scale by it; answers how many steps were asked for."""
+    """Measure load and autoscale. Returns the number of requested steps."""
     return autoscale.autoscale_all()

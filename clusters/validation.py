@@ -1,4 +1,4 @@
-"""Rules for what people type about a cluster: its name and its labels."""
+"""Rules for the name and the labels of a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LABEL_VALUE_LENGTH = 255
 
 
 def check_name(name: str) -> str:
-    """The name without outer spaces; `InvalidArgument` where it cannot be one."""
+    """Return the name without outer spaces. Raises InvalidArgument if it is not valid."""
     trimmed = name.strip()
     try:
         NAME(trimmed)
@@ -25,9 +25,7 @@ def check_name(name: str) -> str:
 
 
 def check_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Labels are data: keys and values are kept as they are, within bounds that a list page can
-    show.
-    """
+    """Return the labels unchanged. Raises InvalidArgument if a list page could not show them."""
     problems = [text for text in map(_label_problem, labels.items()) if text]
     if len(labels) > MAX_LABELS:
         problems.append(f"Give at most {MAX_LABELS} labels.")
@@ -40,14 +38,14 @@ def _label_problem(label: tuple[str, object]) -> str:
     key, value = label
     shown = key[:80].encode(errors="backslashreplace").decode()
     if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
-        return f"'{shown}': a key has 1 to {MAX_LABEL_KEY_LENGTH} characters."
+        return f"'{shown}': a key must have 1 to {MAX_LABEL_KEY_LENGTH} characters."
     if not isinstance(value, str) or len(value) > MAX_LABEL_VALUE_LENGTH:
-        return f"'{shown}': a value is a text of at most {MAX_LABEL_VALUE_LENGTH} characters."
+        return f"'{shown}': a value must be a text of at most {MAX_LABEL_VALUE_LENGTH} characters."
     if not _can_be_stored(key + value):
-        return f"'{shown}': a label cannot hold a NUL character or half a surrogate pair."
+        return f"'{shown}': a label cannot contain a NUL character or half a surrogate pair."
     return ""
 
 
 def _can_be_stored(text: str) -> bool:
-    """JSON can spell texts that no database takes."""
+    """Return False for texts that JSON can encode but no database can store."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""What can be asked of clusters on pages: each view is a form and one service."""
+"""Pages that change a cluster. Each view is a form and one service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import forms, services
-from clusters.admission import others_on, outlook, unfinished
+from clusters.admission import expected_state, unfinished, unfinished_of_other_apps
 from clusters.driver import default_driver, driver_of
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
@@ -54,7 +54,7 @@ class ClusterCreateView(FormPage):
 
 
 class ClusterChange(FormPage, ClusterPage):
-    """One thing to ask of one cluster; its page then shows how it goes."""
+    """Change of one cluster. The cluster's page then shows the progress."""
 
     scopes = SCALING
     template_name: ClassVar[str] = "clusters/cluster_confirm.html"
@@ -111,9 +111,9 @@ class ClusterUpgradeView(ClusterChange):
         return super().context() | {"offered": self.offered()}
 
     def offered(self) -> list[str]:
-        ahead = outlook(self.cluster, unfinished(self.cluster)).resources.version
+        expected = expected_state(self.cluster, unfinished(self.cluster)).resources.version
         versions = driver_of(self.cluster).capabilities.versions
-        return [version for version in versions if version != ahead]
+        return [version for version in versions if version != expected]
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         return self.accepted(services.scale_cluster(self.cluster, changes=given, by=self.by))
@@ -149,7 +149,7 @@ class ClusterRotateView(ClusterChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.rotate_token(self.cluster)
-        messages.success(self.request, "The token is new. Show it below, and give it to clients.")
+        messages.success(self.request, "Token rotated. Update your clients.")
         return self.to_cluster()
 
 
@@ -168,17 +168,20 @@ class ClusterDeleteView(ClusterChange):
         return {"name": self.cluster.name, "has_backups": has_backups}
 
     def context(self) -> dict[str, Any]:
-        """What a deletion takes with it, and what it leaves."""
         endpoint = address_of(self.cluster) if connectable(self.cluster) else ""
-        stopped = [*unfinished(self.cluster), *others_on(self.cluster)]
-        about = {"endpoint": endpoint, "overtaken": stopped}
-        return super().context() | about | {"protection": self.protection}
+        stopped = [*unfinished(self.cluster), *unfinished_of_other_apps(self.cluster)]
+        return super().context() | {
+            "endpoint": endpoint,
+            "overtaken": stopped,
+            "protection": self.protection,
+        }
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        too = given.get("delete_backups", False)
-        if too:
+        delete_backups = given.get("delete_backups", False)
+        if delete_backups:
             self.principal.require(DELETE_BACKUP)
-        task, said = services.delete_cluster(self.cluster, by=self.by, delete_backups=too)
-        accepted = f"{self.cluster.name} is being deleted."
-        messages.info(self.request, f"{accepted} {said}".strip())
+        task, message = services.delete_cluster(
+            self.cluster, by=self.by, delete_backups=delete_backups
+        )
+        messages.info(self.request, f"{self.cluster.name} is being deleted. {message}".strip())
         return self.accepted(task)

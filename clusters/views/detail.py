@@ -1,4 +1,4 @@
-"""One cluster: what it is, what is under way, how to connect."""
+"""Page of one cluster: details, unfinished tasks and connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECENT_COUNT = 5
 
 
 class ClusterPage(Page):
-    """A page about one cluster of the organization."""
+    """Base of pages about one cluster of the organization."""
 
     scopes = {"GET": GET_CLUSTER}
     nav = "clusters"
@@ -40,7 +40,7 @@ class ClusterPage(Page):
         return {"cluster": self.cluster, "back": self.address("cluster-detail")}
 
     def name_objects(self, message: str) -> str:
-        if "cluster" not in self.__dict__:  # it was not found
+        if "cluster" not in self.__dict__:  # not found
             return message
         for key in (self.cluster.cluster_id, self.cluster.service_id):
             message = message.replace(key, self.cluster.name)
@@ -60,7 +60,7 @@ class ClusterDetailView(ClusterPage):
         return super().context() | self.live() | self.access()
 
     def live(self) -> dict[str, Any]:
-        """What changes while a task runs; the page shows it first and the poll refreshes it."""
+        """Part that changes while a task runs. The page renders it first, polls refresh it."""
         tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=presenters.KINDS)
         waiting = list(tasks.active().in_queue_order().visible_to(self.principal))
         ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT_COUNT]
@@ -92,7 +92,7 @@ class ClusterDetailView(ClusterPage):
         }
 
     def protection(self) -> dict[str, Any]:
-        """Nothing where nobody looks after data: an empty answer would read as a fact."""
+        """Return nothing without backups, because an empty summary would read as a fact."""
         if not is_registered():
             return {}
         key = self.cluster.cluster_id
@@ -100,7 +100,7 @@ class ClusterDetailView(ClusterPage):
 
 
 class ClusterProgressView(ClusterDetailView):
-    """What the detail page polls: the running tasks, and beside them only what has changed."""
+    """Answer to a poll of the detail page: unfinished tasks, and other parts if they changed."""
 
     template_name = "clusters/partials/cluster_progress_answer.html"
 
@@ -114,13 +114,13 @@ class ClusterProgressView(ClusterDetailView):
 
 
 class ClusterTokenView(ClusterDetailView):
-    """The token is put on the page when a person asks for it, and the asking is on record."""
+    """Show the token on request. Each request is audited."""
 
     scopes = {"GET": GET_SERVICE_ACCESS, "POST": GET_SERVICE_ACCESS}
     action = "GetServiceAccess"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Where a reload of the page with the token leads: back to the page without it."""
+        """Redirect a reload of the page with the token to the page without it."""
         return self.to_cluster()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What pages show of clusters and tasks, worked out from rows: values in, values out."""
+"""Values that pages show of clusters and tasks, computed from rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from clusters.admission import outlook
+from clusters.admission import expected_state
 from clusters.forms import ResourcesForm
 from clusters.models import Cluster
 from clusters.states import Condition, ServiceStatus, TaskKind
@@ -22,7 +22,7 @@ KINDS = TaskKind.values
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A task, the cluster it is about, and what the person may do about it."""
+    """A task with its cluster, and the actions that the principal may take."""
 
     task: Task
     cluster: Cluster | None
@@ -35,17 +35,16 @@ class TaskRow:
 
     @property
     def changes(self) -> list[str]:
-        """What it changes, in the words of the form; the number of replicas says that there are
-        any.
-        """
-        changes = self.task.arguments.get("changes", {})
-        said = [name for name in changes if name != "enable_replicas" or "replicas" not in changes]
-        return [f"{_label(name)}: {_value(changes[name])}" for name in said]
+        """Requested changes, labelled as in the form. `enable_replicas` follows from `replicas`."""
+        changes = dict(self.task.arguments.get("changes", {}))
+        if "replicas" in changes:
+            changes.pop("enable_replicas", None)
+        return [f"{_label(name)}: {_value(value)}" for name, value in changes.items()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterActions:
-    """What can be asked of a cluster now, by this person; no control leads to a certain refusal."""
+    """Actions that the principal may take now. An action that would be refused is not shown."""
 
     scale: bool
     restart: bool
@@ -70,7 +69,7 @@ def _value(value: object) -> str:
 def task_rows(
     principal: Principal, tasks: Iterable[Task], clusters: Iterable[Cluster] | None = None
 ) -> list[TaskRow]:
-    """The tasks with their clusters, which are fetched at once unless they are given."""
+    """Combine tasks with their clusters, which are read in one query unless they are given."""
     listed = list(tasks)
     if clusters is None:
         subjects = {task.subject_id for task in listed}
@@ -95,25 +94,25 @@ def task_row(principal: Principal, task: Task, cluster: Cluster | None) -> TaskR
 def actions_of(
     principal: Principal, cluster: Cluster, waiting: Sequence[Task], versions: Sequence[str]
 ) -> ClusterActions:
-    ahead = outlook(cluster, waiting)
+    expected = expected_state(cluster, waiting)
     ending = cluster.status in (ServiceStatus.DELETING, ServiceStatus.DELETED)
     deploying = any(task.kind == TaskKind.DEPLOYMENT for task in waiting)
     may_change = principal.may(SCALE_CLUSTER) and not ending
-    made = may_change and (deploying or cluster.condition != Condition.ABSENT)
-    answers = cluster.condition == Condition.RUNNING or ahead.last_task is not None
+    is_deployed = may_change and (deploying or cluster.condition != Condition.ABSENT)
+    is_up = cluster.condition == Condition.RUNNING or expected.last_task is not None
     return ClusterActions(
-        scale=made,
-        restart=made and ahead.runs,
-        stop=made and ahead.runs,
-        start=made and not (ahead.runs and answers),
-        upgrade=made and bool(set(versions) - {ahead.resources.version}),
+        scale=is_deployed,
+        restart=is_deployed and expected.runs,
+        stop=is_deployed and expected.runs,
+        start=is_deployed and not (expected.runs and is_up),
+        upgrade=is_deployed and bool(set(versions) - {expected.resources.version}),
         edit=may_change,
         delete=principal.may(DELETE_CLUSTER) and not ending,
     )
 
 
 def connectable(cluster: Cluster) -> bool:
-    """Whether there is an endpoint to show: not before the first deployment, not after the end."""
+    """True if the cluster has an endpoint: after its deployment and until its deletion."""
     return cluster.port is not None and cluster.status != ServiceStatus.DELETED
 
 
@@ -123,7 +122,7 @@ def address_of(cluster: Cluster) -> str:
 
 
 def digest(*seen: object) -> str:
-    """A mark for what a page shows; a poll sends it back, and what has not changed stays there."""
+    """Hash shown values. A poll sends it back, so that unchanged parts are not sent again."""
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""What was asked of clusters, how it goes and how it went."""
+"""Pages of tasks: list, progress, cancel, retry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TaskListView(ListPage):
     nav = "tasks"
 
     def rows(self) -> QuerySet[Any]:
-        """With the names of their clusters to search and sort by: tasks know but the ids."""
+        """Tasks with the names of their clusters, for search and sorting."""
         about = Cluster.objects.visible_to(self.principal).filter(pk=OuterRef("subject_id"))
         tasks = Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
         return tasks.alias(cluster_name=Subquery(about.values("name")))
@@ -53,7 +53,7 @@ class ClusterTaskListView(TaskListView, ClusterPage):
 
 
 class TaskPage(Page):
-    """A page about one task of the organization."""
+    """Base of pages about one task of the organization."""
 
     scopes = READING_TASKS
     nav = "tasks"
@@ -92,7 +92,7 @@ class TaskDetailView(TaskPage):
 
 
 class TaskProgressView(TaskPage):
-    """What the task's page polls; its events ride along."""
+    """Answer to a poll of the task's page, with its events if they changed."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):

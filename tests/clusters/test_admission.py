@@ -101,7 +101,7 @@ def test_a_stopped_cluster_is_not_stopped_again(make_cluster: MakeCluster, work:
     cluster = make_cluster()
     services.stop_cluster(cluster, by="alice")
     work()
-    with pytest.raises(FailedPrecondition, match="is stopped"):
+    with pytest.raises(FailedPrecondition, match="is already stopped"):
         services.stop_cluster(cluster, by="alice")
 
 
@@ -145,7 +145,7 @@ def test_a_cluster_on_its_way_out_takes_nothing_of_other_apps(make_cluster: Make
     cluster = make_cluster()
     deletion, _ = services.delete_cluster(cluster, by="alice")
     cluster.refresh_from_db()
-    with pytest.raises(Aborted, match=f"{deletion.task_id} .DELETION. is in the way of BACKUP"):
+    with pytest.raises(Aborted, match=f"{deletion.task_id} .DELETION. blocks BACKUP"):
         require_running(cluster, "BACKUP")
 
 
@@ -173,7 +173,7 @@ def test_nothing_can_count_on_a_cluster_that_was_never_made(
 
 
 def test_a_running_cluster_is_not_started(make_cluster: MakeCluster) -> None:
-    with pytest.raises(FailedPrecondition, match="runs"):
+    with pytest.raises(FailedPrecondition, match="is already running"):
         services.start_cluster(make_cluster(), by="alice")
 
 
@@ -211,7 +211,7 @@ def test_a_protected_cluster_is_not_deleted_until_protection_is_off(
     make_cluster: MakeCluster,
 ) -> None:
     cluster = make_cluster(deletion_protection=True)
-    with pytest.raises(FailedPrecondition, match="deletionProtection"):
+    with pytest.raises(FailedPrecondition, match="Switch deletion protection off"):
         services.delete_cluster(cluster, by="alice")
     services.update_cluster(cluster, deletion_protection=False)
     assert services.delete_cluster(cluster, by="alice")[0].kind == "DELETION"

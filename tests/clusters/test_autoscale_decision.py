@@ -39,8 +39,8 @@ def decision(
     return decide(
         samples,
         units=units,
-        least_units=least,
-        most_units=most,
+        min_units=least,
+        max_units=most,
         last_step=last_step,
         now=samples[-1].at,
     )
@@ -66,7 +66,7 @@ def test_it_goes_up_after_a_minute_above_the_mark_and_says_why() -> None:
     assert answer is not None
     assert answer.units == 2
     assert answer.reason == (
-        "Autoscaling to 2: 0.90 cores in use, 90% of what it has, above 85% for 60 s."
+        "Autoscaling to 2: 0.90 cores in use, 90% of the available ones, above 85% for 60 s."
     )
 
 
@@ -136,7 +136,7 @@ def test_two_samples_of_one_instant_do_no_harm() -> None:
 
 def test_nothing_is_known_without_samples() -> None:
     now = START
-    assert decide([], units=2, least_units=1, most_units=4, last_step=None, now=now) is None
+    assert decide([], units=2, min_units=1, max_units=4, last_step=None, now=now) is None
 
 
 # -- a recorded load -------------------------------------------------------------------------------
@@ -165,9 +165,7 @@ def replayed(samples: Sequence[Sample], least: int, most: int) -> list[tuple[int
     units, last, steps, since = least, None, [], 0
     for end in range(1, len(samples)):
         now, window = samples[end].at, samples[since : end + 1]
-        said = decide(
-            window, units=units, least_units=least, most_units=most, last_step=last, now=now
-        )
+        said = decide(window, units=units, min_units=least, max_units=most, last_step=last, now=now)
         if said:
             last = ScalingStep(
                 at=now, from_units=units, to_units=said.units, cores_used_before=said.cores_used

@@ -64,7 +64,7 @@ def test_a_cancelled_deployment_leaves_nothing(
     assert Task.objects.get().state == "CANCELLED"
     assert driver.cluster_ids() == []
     assert (cluster.status, cluster.condition, cluster.port) == ("ERROR", "ABSENT", None)
-    assert "retry it or delete the cluster" in cluster.status_message
+    assert "Retry it or delete the cluster" in cluster.status_message
 
 
 def test_a_cancelled_deployment_can_be_tried_again(make_cluster: MakeCluster, work: Work) -> None:

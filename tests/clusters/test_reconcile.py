@@ -71,8 +71,8 @@ def test_it_restarts_a_crashed_cluster_and_says_why(
     task = healing()
     assert task is not None
     assert (task.kind, now(cluster).status) == ("RESTART", "UPDATING")
-    assert "ended without being asked to" in history(task)[0]
-    assert "ended without being asked to" in now(cluster).status_message
+    assert "process crashed" in history(task)[0]
+    assert "process crashed" in now(cluster).status_message
     work()
     assert (now(cluster).status, now(cluster).status_message) == ("RUNNING", "")
 
@@ -87,7 +87,7 @@ def test_it_starts_what_stood_still_while_the_console_did(
     assert task is not None
     assert (task.kind, task.arguments["reason"]) == (
         "START",
-        "It stood still while the console did.",
+        "Stopped while the console was down.",
     )
     work()
     assert now(cluster).status == "RUNNING"
@@ -224,7 +224,7 @@ def test_a_cluster_that_crashes_at_every_start_gets_longer_and_longer_pauses(
         sweep_clusters()
         work()
     driver.crash(cluster.pk)
-    assert 6 < reconcile._pause_left(now(cluster)) <= 8
+    assert 6 < reconcile._healing_backoff(now(cluster)) <= 8
     sweep_clusters()
     assert Task.objects.active().count() == 0
     assert now(cluster).status == "ERROR"
@@ -242,9 +242,9 @@ def test_the_pauses_are_bounded_and_end(
     for number in range(20):
         row.pk, row.task_id = None, f"task-{number}"
         row.save(force_insert=True)
-    assert 250 < reconcile._pause_left(now(cluster)) <= reconcile.MAX_HEALING_BACKOFF_SECONDS
+    assert 250 < reconcile._healing_backoff(now(cluster)) <= reconcile.MAX_HEALING_BACKOFF_SECONDS
     Task.objects.update(finished_at=F("finished_at") - reconcile.CRASH_WINDOW)
-    assert reconcile._pause_left(now(cluster)) == 0
+    assert reconcile._healing_backoff(now(cluster)) == 0
 
 
 def test_nobody_waits_for_a_pause(
@@ -273,7 +273,8 @@ def test_a_process_that_does_not_answer_is_first_given_time(
     sweep_clusters()
     task = healing()
     assert task is not None
-    assert (task.kind, task.arguments["reason"]) == ("RESTART", "Its process does not answer.")
+    reason = "The Milvus process does not answer."
+    assert (task.kind, task.arguments["reason"]) == ("RESTART", reason)
 
 
 def test_a_process_that_is_silent_for_four_minutes_is_not_restarted_yet(
@@ -417,7 +418,7 @@ def test_a_deployed_cluster_that_is_gone_at_the_end_of_its_job_is_tried_again(
     observe_as(monkeypatch, driver, Presence.CRASHED)
     work()
     task = Task.objects.get()
-    assert (task.state, "ended right after it was up" in task.message) == ("PENDING", True)
+    assert (task.state, "exited right after startup" in task.message) == ("PENDING", True)
     assert claim(task.task_id, worker="w") is None
 
 

@@ -41,7 +41,7 @@ def test_labels_are_replaced_as_a_whole(make_cluster: MakeCluster) -> None:
 
 def test_a_name_that_another_one_has_is_refused(make_cluster: MakeCluster) -> None:
     make_cluster("first")
-    with pytest.raises(AlreadyExists, match="choose another name"):
+    with pytest.raises(AlreadyExists, match="Choose another name"):
         services.update_cluster(make_cluster("second"), name=" first ")
 
 

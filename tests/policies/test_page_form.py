@@ -173,7 +173,7 @@ def test_a_stopped_cluster_can_have_a_policy_already(
 ) -> None:
     stop_cluster(cluster, by="alice")
     work()  # type: ignore[operator]
-    assert "it must be RUNNING" in shown(alices.open("policy-create", cluster.pk))
+    assert "It must be RUNNING" in shown(alices.open("policy-create", cluster.pk))
     assert alices.send("policy-create", cluster.pk, **TYPED).status_code == 302
 
 
@@ -306,7 +306,7 @@ def test_a_deleted_clusters_policies_are_changed_no_more(
     Cluster.objects.update(status="DELETED")
     answer = alices.send("policy-edit", policy.pk, **TYPED)
     assert answer.status_code == 400
-    assert "it can be read, not changed" in shown(answer)
+    assert "It cannot be changed" in shown(answer)
 
 
 def know(policy: BackupPolicy, *names: str) -> None:

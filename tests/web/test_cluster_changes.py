@@ -51,7 +51,7 @@ def test_a_refusal_is_shown_on_the_page_that_asked(
     cluster = make_cluster()
     answer = alices.send("cluster-start", cluster.pk)
     assert answer.status_code == 400
-    assert b"runs, or will run" in answer.content
+    assert b"is already running, or will be" in answer.content
 
 
 def test_a_task_in_the_way_is_named(make_cluster: MakeCluster, alices: Browser) -> None:
@@ -65,7 +65,7 @@ def test_a_task_in_the_way_is_named(make_cluster: MakeCluster, alices: Browser) 
 def test_scaling_to_what_there_is_says_so(make_cluster: MakeCluster, alices: Browser) -> None:
     cluster = make_cluster()
     answer = alices.send("cluster-scale", cluster.pk, compute_units="1", replicas="1")
-    assert b"vectors has these resources" in answer.content
+    assert b"vectors has these resources already" in answer.content
     assert AuditEntry.objects.get().detail.startswith(f"FAILED_PRECONDITION: {cluster.pk} has")
 
 

@@ -131,7 +131,7 @@ def test_there_is_no_token_before_there_is_an_endpoint(
     cluster = make_cluster(running=False)
     answer = alices.send("cluster-token", cluster.pk)
     assert answer.status_code == 400
-    assert b"wait until its status is RUNNING" in answer.content
+    assert b"Wait until its status is RUNNING" in answer.content
 
 
 def test_the_snippet_is_complete_and_right_for_this_cluster(
@@ -209,7 +209,7 @@ def test_it_says_nothing_of_backups_where_nobody_keeps_any(
     make_cluster: MakeCluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = make_cluster()
-    monkeypatch.setattr(protection, "_guardians", [])
+    monkeypatch.setattr(protection, "_registered", [])
     assert b"cluster-backups" not in alices.open("cluster-detail", cluster.pk).content
 
 
@@ -217,7 +217,7 @@ def test_it_says_who_is_backed_up_and_who_is_not(
     make_cluster: MakeCluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, bare = make_cluster("kept"), make_cluster("bare")
-    monkeypatch.setattr(protection, "_guardians", [Guardian(kept)])
+    monkeypatch.setattr(protection, "_registered", [Guardian(kept)])
     assert b"the last one" in alices.open("cluster-detail", kept.pk).content
     assert b"none yet" in alices.open("cluster-detail", bare.pk).content
     assert b"cannot be brought back" in alices.open("cluster-delete", bare.pk).content

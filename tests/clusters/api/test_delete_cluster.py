@@ -28,7 +28,7 @@ class Recorder:
 @pytest.fixture
 def guardian(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    monkeypatch.setattr(protection, "_guardians", [recorder])
+    monkeypatch.setattr(protection, "_registered", [recorder])
     return recorder
 
 

@@ -138,7 +138,7 @@ def test_every_reading_costs_the_same_with_a_thousand_as_with_ten(
 def test_but_for_its_backups_a_cluster_is_read_with_two_queries(
     api: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protection, "_guardians", [])
+    monkeypatch.setattr(protection, "_registered", [])
     (one,) = [one for one in READS if one.operation.name == "GetCluster"]
     api.get("/me")
     assert queries(api, one, cluster) == 2
