@@ -136,8 +136,8 @@ class RestoreForm(CollectionsForm):
             self.add_error("suffix", "Say how the other name ends, as in _restored.")
         return given
 
-    def wish(self) -> dict[str, Any]:
-        """As the services want it."""
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of `plan_restore`."""
         given = self.cleaned_data
         return {
             "db_name": given["db_name"],

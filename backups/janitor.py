@@ -20,7 +20,7 @@ from backups.archive.layout import MANIFEST_NAME, delete_archive
 from backups.connections import get_store, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob, BackupQuerySet
-from backups.services.backups import delete_again, verify_backup
+from backups.services.backups import retry_deletion, verify_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError
 from clusters.drivers.base import DriverError
@@ -119,7 +119,7 @@ def _stuck() -> list[Backup]:
 
 def _deleted_again(backup: Backup) -> bool:
     try:
-        delete_again(backup, by=REQUESTED_BY)
+        retry_deletion(backup, by=REQUESTED_BY)
     except ConsoleError:
         return False  # somebody else was at it first
     return True

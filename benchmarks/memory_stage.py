@@ -16,8 +16,8 @@ from backups.archive.columns import arrow_schema
 from backups.connections import connect
 from backups.milvus.insert import Inserter
 from backups.milvus.schema import describe
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from benchmarks.embedded_cluster import embedded_cluster
 from clusters.models import Cluster
 from vbase_console.tasks.worker import run_task
@@ -67,12 +67,12 @@ def _batches(schema: pa.Schema, rows: int, dim: int) -> Iterator[pa.RecordBatch]
 
 
 def _measured(kind: str, cluster: Cluster) -> int:
-    job = take_backup(cluster, collection_names=[_COLLECTION], by="bench")
+    job = plan_backup(cluster, collection_names=[_COLLECTION]).submit(by="bench")
     if kind == "BACKUP":
         return _in_a_process_of_its_own(job.task.task_id)
     run_task(job.task.task_id)
     job.backup.refresh_from_db()
-    restore = restore_backup(job.backup, cluster, on_conflict="REPLACE", by="bench")
+    restore = plan_restore(job.backup, cluster, on_conflict="REPLACE").submit(by="bench")
     return _in_a_process_of_its_own(restore.task.task_id)
 
 

@@ -15,8 +15,8 @@ from backups.milvus.client import Client
 from backups.milvus.create import create
 from backups.milvus.schema import describe
 from backups.models import BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from benchmarks.backup import SOURCE, columnar_loop, generated, make_source
 from benchmarks.embedded_cluster import embedded_cluster
 from clusters.models import Cluster
@@ -34,7 +34,7 @@ def main(rows: str, dim: str, index: str) -> None:
         params = tenant.prepare_index_params()
         params.add_index("vector", index_type=index, metric_type="COSINE")
         tenant.create_index(SOURCE, params)
-        backup = _done(take_backup(cluster, collection_names=[SOURCE], by="bench"))
+        backup = _done(plan_backup(cluster, collection_names=[SOURCE]).submit(by="bench"))
         loop = _loop(client, int(rows), int(dim))
         print(
             json.dumps({"columns of 10000, one after another": loop} | _restored(cluster, backup))
@@ -54,7 +54,9 @@ def _loop(client: Client, rows: int, dim: int) -> float:
 
 
 def _restored(cluster: Cluster, backup: BackupJob) -> dict[str, float]:
-    job = restore_backup(backup.backup, cluster, on_conflict="RENAME", suffix="_again", by="bench")
+    job = plan_restore(backup.backup, cluster, on_conflict="RENAME", suffix="_again").submit(
+        by="bench"
+    )
     started = time.perf_counter()
     task = _done(job).task
     whole = time.perf_counter() - started

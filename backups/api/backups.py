@@ -29,18 +29,16 @@ from backups.models import Backup as BackupRow
 from backups.restore.preflight import Preflight as Found
 from backups.services.backups import (
     BackupRequest,
-    accept_backup,
     delete_backup,
-    prepare_backup,
+    plan_backup,
     set_pinned,
     verify_backup,
 )
 from backups.services.restores import (
     RestoreRequest,
-    accept_restore,
-    ahead_of_a_restore,
-    look_ahead,
-    prepare_restore,
+    plan_restore,
+    preview_restore,
+    tasks_before,
 )
 from clusters.models import Cluster
 from vbase_console.api.operations import Operation
@@ -79,16 +77,16 @@ class Backups(BackupView):
             answer_example=examples.JOBS_ANSWER,
         ),
     }
-    request_made: BackupRequest
+    planned: BackupRequest
 
     def prepare(self) -> None:
         cluster = self.service(self.kwargs["service_id"])
-        self.request_made = prepare_backup(cluster, **self.given())
-        self.call.object_id = self.request_made.backup.name
+        self.planned = plan_backup(cluster, **self.given())
+        self.call.object_id = self.planned.backup.name
 
     def post(self, request: Request, service_id: str) -> Response:
         """Ask for a backup: all its collections as they are at one instant soon after now."""
-        return self.job_accepted(accept_backup(self.request_made, by=self.principal.label))
+        return self.job_accepted(self.planned.submit(by=self.principal.label))
 
     def get(self, request: Request, service_id: str) -> Response:
         """The jobs about backups of a service, newest first; a restore is listed at its target."""
@@ -112,7 +110,7 @@ class RestoreBackup(BackupView):
         )
     }
     looked: dict[str, Any] | None = None
-    request_made: RestoreRequest
+    planned: RestoreRequest
 
     def prepare(self) -> None:
         target = self.service(self.kwargs["service_id"])
@@ -120,9 +118,9 @@ class RestoreBackup(BackupView):
         named = BackupRow.objects.present().select_related("cluster")
         backup = named.get_visible(self.principal, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
-            self.looked = self._look(look_ahead(backup, target, **given), target)
+            self.looked = self._look(preview_restore(backup, target, **given), target)
         else:
-            self.request_made = prepare_restore(backup, target, **given)
+            self.planned = plan_restore(backup, target, **given)
 
     def post(self, request: Request, service_id: str) -> Response:
         """Bring collections of a backup back into this service. What is there stays as it was until
@@ -131,10 +129,10 @@ class RestoreBackup(BackupView):
         if self.looked is not None:
             self.call.detail = "dryRun"
             return Response(answer(preflight=self.looked))
-        return self.job_accepted(accept_restore(self.request_made, by=self.principal.label))
+        return self.job_accepted(self.planned.submit(by=self.principal.label))
 
     def _look(self, found: Found, target: Cluster) -> dict[str, Any]:
-        before = ahead_of_a_restore(target).visible_to(self.principal)
+        before = tasks_before(target).visible_to(self.principal)
         return PreflightSerializer.of(PreflightResult(found=found, waits_for=before))
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.models import Backup, BackupJob
 from backups.policies import beat_mirror
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.services.backups import BackupRequest, accept_backup, default_name
+from backups.services.backups import BackupRequest, default_name
 from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.models import Cluster
@@ -99,10 +99,9 @@ def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
         check_capacity(policy.organization_id, policy.cluster_id)
     except ResourceExhausted as error:
         return None, error.message
-    job = accept_backup(
-        _request(policy),
+    job = _request(policy).submit(
         by=by,
-        held=policy.cluster,
+        locked=policy.cluster,
         options={"on_missing": policy.on_missing},
         limited=False,
     )

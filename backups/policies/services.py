@@ -19,7 +19,7 @@ from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.states import OnMissing
-from backups.services.locks import hold_backup, require_available
+from backups.services.locks import lock_backup, require_available
 from clusters.admission import refuse_ending, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
@@ -185,7 +185,7 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
 @transaction.atomic
 def release_backup(backup: Backup) -> Backup:
     """Let retention treat it like any other, although its successor holds less."""
-    held = hold_backup(backup)
+    held = lock_backup(backup)
     require_available(held)
     held.retention_hold = False
     held.save(update_fields=["retention_hold"])

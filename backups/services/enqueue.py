@@ -1,8 +1,6 @@
-"""A job left for a worker: the task, and what it is about."""
+"""Enqueue a job: its task and its row."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from backups.models import Backup, BackupJob
 from backups.states import BackupStatus, JobKind
@@ -13,6 +11,7 @@ from vbase_console.tasks import services as tasks
 def enqueue_job_about(
     kind: JobKind, backup: Backup, *, by: str, retry_of: str = "", limited: bool = True
 ) -> BackupJob:
+    """Enqueue a job that needs the backup and not its cluster."""
     return enqueue_job(
         kind,
         backup=backup,
@@ -49,6 +48,15 @@ def enqueue_job(
         requested_by=by,
         retry_of=retry_of,
     )
+    row_count = size_bytes = None
+    if backup.status != BackupStatus.CREATING:  # a job that writes a backup counts while it copies
+        chosen = [
+            collection
+            for collection in backup.collections
+            if not collection_names or collection["name"] in collection_names
+        ]
+        row_count = sum(collection["rowCount"] for collection in chosen)
+        size_bytes = sum(collection["sizeBytes"] for collection in chosen)
     return BackupJob.objects.create(
         task=task,
         organization_id=backup.organization_id,
@@ -58,17 +66,7 @@ def enqueue_job(
         db_name=db_name,
         collection_names=collection_names,
         options=options or {},
+        row_count=row_count,
+        size_bytes=size_bytes,
         policy_id=backup.policy_id,
-        **_extent(backup, collection_names),
     )
-
-
-def _extent(backup: Backup, names: Sequence[str]) -> dict[str, int | None]:
-    """How much a job is about. What is still to be written is counted as it is written."""
-    if backup.status == BackupStatus.CREATING:
-        return {"row_count": None, "size_bytes": None}
-    chosen = [each for each in backup.collections if not names or each["name"] in names]
-    return {
-        "row_count": sum(each["rowCount"] for each in chosen),
-        "size_bytes": sum(each["sizeBytes"] for each in chosen),
-    }

@@ -1,4 +1,4 @@
-"""Jobs that were asked for: cancelled, or asked for once more."""
+"""Services of jobs: cancel and retry one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from django.db import transaction
 
 from backups import observers
 from backups.models import Backup, BackupJob
-from backups.services.backups import BackupRequest, accept_backup, delete_again, verify_backup
-from backups.services.restores import RestoreRequest, accept_restore, wish_for
+from backups.services.backups import BackupRequest, retry_deletion, verify_backup
+from backups.services.restores import RestoreRequest, restore_options
 from backups.states import JobKind, OnConflict
 from clusters.models import Cluster
 from vbase_console.core.errors import Aborted
@@ -24,19 +24,20 @@ def cancel_job(job: BackupJob, *, by: str) -> BackupJob:
 
 @transaction.atomic
 def retry_job(job: BackupJob, *, by: str) -> BackupJob:
-    """Ask again for what a failed or cancelled job should have done; the same rules hold. What a
-    cluster itself would say is left to the job: nobody waits for a server with rows locked.
+    """Enqueue a new job for the same work as a failed or cancelled one, under the same rules.
+
+    The cluster is queried by the new job only, because no call waits for a server with rows locked.
     """
     Cluster.objects.locked(job.cluster_id)
     job.task.refresh_from_db()
     tasks.check_retryable(job.task)
-    again = _RETRY[JobKind(job.job_type)](job, by)
-    observers.job_retried(job, again)
-    return again
+    new = _RETRY[JobKind(job.job_type)](job, by)
+    observers.job_retried(job, new)
+    return new
 
 
-def _back_up_again(job: BackupJob, by: str) -> BackupJob:
-    """Of a policy's job the names stay as given: none, where it takes all that there are."""
+def _retry_backup(job: BackupJob, by: str) -> BackupJob:
+    """A policy has one unfinished backup at a time. Its selection is resolved by the new job."""
     if active := observers.active_run_of(job.policy_id):
         raise Aborted(
             f"{active} of the same policy is still running. Wait until it has finished.",
@@ -52,27 +53,27 @@ def _back_up_again(job: BackupJob, by: str) -> BackupJob:
     )
     request = BackupRequest(backup=backup, collection_names=job.collection_names)
     options = {name: job.options[name] for name in job.options if name == "on_missing"}
-    return accept_backup(request, by=by, retry_of=job.task.task_id, options=options)
+    return request.submit(by=by, retry_of=job.task.task_id, options=options)
 
 
-def _restore_again(job: BackupJob, by: str) -> BackupJob:
-    options = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
-    wish = wish_for(job.backup, job.db_name, job.collection_names, **options)
-    request = RestoreRequest(backup=job.backup, target=job.cluster, wish=wish)
-    return accept_restore(request, by=by, retry_of=job.task.task_id)
+def _retry_restore(job: BackupJob, by: str) -> BackupJob:
+    given = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
+    options = restore_options(job.backup, job.db_name, job.collection_names, **given)
+    request = RestoreRequest(backup=job.backup, target=job.cluster, options=options)
+    return request.submit(by=by, retry_of=job.task.task_id)
 
 
-def _verify_again(job: BackupJob, by: str) -> BackupJob:
+def _retry_verification(job: BackupJob, by: str) -> BackupJob:
     return verify_backup(job.backup, by=by, retry_of=job.task.task_id)
 
 
-def _delete_again(job: BackupJob, by: str) -> BackupJob:
-    return delete_again(job.backup, by=by, retry_of=job.task.task_id)
+def _retry_deletion(job: BackupJob, by: str) -> BackupJob:
+    return retry_deletion(job.backup, by=by, retry_of=job.task.task_id)
 
 
 _RETRY: dict[JobKind, Callable[[BackupJob, str], BackupJob]] = {
-    JobKind.BACKUP: _back_up_again,
-    JobKind.RESTORE: _restore_again,
-    JobKind.VERIFY: _verify_again,
-    JobKind.DELETE: _delete_again,
+    JobKind.BACKUP: _retry_backup,
+    JobKind.RESTORE: _retry_restore,
+    JobKind.VERIFY: _retry_verification,
+    JobKind.DELETE: _retry_deletion,
 }

@@ -1,4 +1,4 @@
-"""Whether backups and clusters allow what is asked now: their rows are held, then looked at."""
+"""Locks and preconditions of backups."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vbase_console.tasks.models import Task
 RETRY_AFTER_SECONDS = 5
 
 
-def hold_backup(backup: Backup) -> Backup:
-    """The cluster's row first, as everybody does: a job's row names both."""
+def lock_backup(backup: Backup) -> Backup:
+    """Lock the cluster's row and then the backup's row. This order avoids deadlocks."""
     Cluster.objects.locked(backup.cluster_id)
     locked = Backup.objects.select_for_update(of=("self",)).select_related("cluster")
     return locked.get(pk=backup.pk)
@@ -20,34 +20,34 @@ def hold_backup(backup: Backup) -> Backup:
 
 def require_available(backup: Backup) -> None:
     if backup.status == BackupStatus.CREATING:
-        raise Aborted(_still_written(backup), retry_after_seconds=RETRY_AFTER_SECONDS)
+        task = user_of(backup)
+        by = f" by {task.task_id}" if task else ""
+        raise Aborted(
+            f"{backup.name} is still being written{by}. Wait until it is AVAILABLE.",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
     if backup.status == BackupStatus.DELETING:
         raise FailedPrecondition(f"{backup.name} is being deleted.")
     if backup.status == BackupStatus.GONE:
-        raise FailedPrecondition(f"{backup.name} is deleted, or was never finished.")
+        raise FailedPrecondition(f"{backup.name} is deleted, or its job did not finish.")
 
 
 def refuse_while_used(backup: Backup) -> None:
-    """A backup that is written or restored from stays; a refusal names the job in the way."""
+    """Raise Aborted if a job writes the backup or restores from it."""
     if backup.status in (BackupStatus.DELETING, BackupStatus.GONE):
         raise FailedPrecondition(f"{backup.name} is being deleted.")
     task = user_of(backup)
     if task is not None:
         raise Aborted(
-            f"{task.task_id} ({task.kind}) uses {backup.name}; wait for its end or cancel it.",
+            f"{task.task_id} ({task.kind}) uses {backup.name}. Wait until it has finished, or "
+            "cancel it.",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 
 
 def user_of(backup: Backup) -> Task | None:
-    """The job that writes it or restores from it, and has not ended."""
+    """Return the unfinished job that writes the backup or restores from it."""
     users = Task.objects.active().filter(
         backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
     )
     return users.first()
-
-
-def _still_written(backup: Backup) -> str:
-    task = user_of(backup)
-    by = f" by {task.task_id}" if task else ""
-    return f"{backup.name} is still being written{by}; wait until it is AVAILABLE."

@@ -13,7 +13,8 @@ from django.shortcuts import redirect
 from backups import observers
 from backups.discovery import DiscoveredCollection, collections_of, databases_of
 from backups.forms import MAX_CHECKBOXES, TakeForm
-from backups.services.backups import DEFAULT_DATABASE, accept_backup, prepare_backup
+from backups.names import DEFAULT_DATABASE
+from backups.services.backups import plan_backup
 from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.views.detail import ClusterPage
@@ -74,7 +75,7 @@ class TakeView(FormPage, ClusterPage):
             raise self.look.problem
         super().prepare()
         given = self.bound.cleaned_data
-        self.asked = prepare_backup(
+        self.planned = plan_backup(
             self.cluster,
             db_name=given["db_name"],
             collection_names=self.bound.chosen,  # type: ignore[attr-defined]
@@ -82,7 +83,7 @@ class TakeView(FormPage, ClusterPage):
         )
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        job = accept_backup(self.asked, by=self.principal.label)
+        job = self.planned.submit(by=self.principal.label)
         self.object_id, self.operation_id = job.backup.name, job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
 

@@ -16,10 +16,9 @@ from backups.forms import RestoreForm, offered_by
 from backups.restore.preflight import Preflight
 from backups.services.locks import require_available
 from backups.services.restores import (
-    accept_restore,
-    ahead_of_a_restore,
-    look_ahead,
-    prepare_restore,
+    plan_restore,
+    preview_restore,
+    tasks_before,
 )
 from backups.views.detail import BackupPage
 from clusters.models import Cluster
@@ -73,17 +72,17 @@ class RestoreView(FormPage, BackupPage):
         self.ask(self.target)
 
     def ask(self, target: Cluster) -> None:
-        self.found = look_ahead(self.backup, target, **self.bound.wish())
+        self.preflight = preview_restore(self.backup, target, **self.bound.options())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         kept = {name: given[name] for name in KEPT_FIELDS if given[name]}
         return self.page(
             form=self.bound,
-            preflight=self.found,
+            preflight=self.preflight,
             target=self.target,
-            total=_total(self.found),
-            replaced=sum(step.replaces for step in self.found.steps),
-            waits_for=ahead_of_a_restore(self.target).visible_to(self.principal)[:1],
+            total=_total(self.preflight),
+            replaced=sum(step.replaces for step in self.preflight.steps),
+            waits_for=tasks_before(self.target).visible_to(self.principal)[:1],
             back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
         )
 
@@ -115,10 +114,10 @@ class RestoreConfirmView(RestoreView):
 
     def ask(self, target: Cluster) -> None:
         self.object_id = target.service_id
-        self.asked = prepare_restore(self.backup, target, **self.bound.wish())
+        self.planned = plan_restore(self.backup, target, **self.bound.options())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        job = accept_restore(self.asked, by=self.principal.label)
+        job = self.planned.submit(by=self.principal.label)
         self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
 

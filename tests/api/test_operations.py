@@ -54,7 +54,7 @@ def test_every_scope_is_one_that_a_key_can_carry() -> None:
     assert {one.operation.scope for one in EVERY} <= {*ALL_SCOPES, ANY_MEMBER}
 
 
-def test_what_is_not_a_get_is_a_change_but_for_a_list_and_a_look_ahead() -> None:
+def test_what_is_not_a_get_is_a_change_but_for_a_list_and_a_preview_restore() -> None:
     reads = [one for one in EVERY if not one.operation.changes and one.method != "GET"]
     assert sorted(names(reads)) == ["ListBackupByOrg", "PreviewBackupPolicy"]
 

@@ -15,8 +15,8 @@ from backups.connections import connect, snapshots_of
 from backups.milvus import pinned
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -83,7 +83,7 @@ def test_a_backup(
     fill(milvus, rows=ROWS)
     before = world(cluster, milvus)
     canceller.phase = phase
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     run_task(job.task.task_id)
     assert (canceller.asked, canceller.batches_since <= 1) == (True, True)
     assert ended(job) == ("CANCELLED", "GONE")
@@ -104,7 +104,7 @@ def test_a_restore(
     milvus.delete("images", filter="id < 20")
     before = world(cluster, milvus)
     canceller.phase = phase
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     run_task(job.task.task_id)
     assert (canceller.asked, canceller.batches_since <= 1) == (True, True)
     assert ended(job) == ("CANCELLED", "AVAILABLE")
@@ -120,7 +120,7 @@ def test_what_was_cancelled_can_be_asked_again(
     milvus.delete("images", filter="id < 20")
     canceller.phase = "comparing"
     for state in ("CANCELLED", "SUCCEEDED"):
-        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
         run_task(job.task.task_id)
         assert ended(job) == (state, "AVAILABLE")
     assert rows_of(milvus) == promised
@@ -129,7 +129,7 @@ def test_what_was_cancelled_can_be_asked_again(
 def a_backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=ROWS)
     milvus.create_alias("images", "pictures")
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 

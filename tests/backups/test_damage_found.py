@@ -14,8 +14,8 @@ from backups.archive.damage import ArchiveDamaged, Finding
 from backups.archive.parts import sha256_of
 from backups.connections import open_archive
 from backups.models import FOUND_BY_READING, Backup, BackupJob
-from backups.services.backups import read_archive, take_backup, verify_backup
-from backups.services.restores import look_ahead, restore_backup
+from backups.services.backups import plan_backup, read_archive, verify_backup
+from backups.services.restores import plan_restore, preview_restore
 from backups.stores.base import put
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
@@ -34,7 +34,7 @@ def take(cluster: Cluster, milvus: MilvusClient, work: Work) -> Callable[[str], 
     fill(milvus, rows=20)
 
     def take(name: str) -> Backup:
-        take_backup(cluster, collection_names=["images"], backup_name=name, by="alice")
+        plan_backup(cluster, collection_names=["images"], backup_name=name).submit(by="alice")
         work()
         now = timezone.now()
         Backup.objects.filter(name=name).update(verified_at=now, proven_at=now)
@@ -52,7 +52,7 @@ def backup(take: Callable[[str], Backup]) -> Backup:
 def asks(backup: Backup, cluster: Cluster) -> dict[str, Ask]:
     return {
         "VERIFY": lambda: verify_backup(backup, by="alice"),
-        "RESTORE": lambda: restore_backup(backup, cluster, db_name="other", by="alice"),
+        "RESTORE": lambda: plan_restore(backup, cluster, db_name="other").submit(by="alice"),
     }
 
 
@@ -124,7 +124,7 @@ def test_what_is_whole_of_a_damaged_backup_is_restored_and_the_rest_refused(
 ) -> None:
     fill(milvus, "whole", rows=5)
     fill(milvus, "broken", rows=6)
-    take_backup(cluster, collection_names=["whole", "broken"], backup_name="two", by="alice")
+    plan_backup(cluster, collection_names=["whole", "broken"], backup_name="two").submit(by="alice")
     work()
     backup = Backup.objects.get(name="two")
     (part,) = open_archive(backup).manifest.collection("broken").parts
@@ -134,9 +134,9 @@ def test_what_is_whole_of_a_damaged_backup_is_restored_and_the_rest_refused(
     backup.refresh_from_db()
     assert backup.findings == [Finding(part.name, "it is missing")]
     with pytest.raises(FailedPrecondition, match=f"of 'broken' {part.name}: it is missing"):
-        restore_backup(backup, cluster, db_name="all", by="alice")
+        plan_restore(backup, cluster, db_name="all").submit(by="alice")
     whole = ["whole"]
-    job = restore_backup(backup, cluster, db_name="some", collection_names=whole, by="alice")
+    job = plan_restore(backup, cluster, db_name="some", collection_names=whole).submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -150,7 +150,7 @@ def test_a_dry_run_that_finds_the_manifest_gone_notes_it(
 ) -> None:
     Path(store.root, backup.directory, "manifest.json").unlink()
     with pytest.raises(FailedPrecondition, match=r"manifest\.json: it is missing"):
-        look_ahead(backup, cluster, db_name="other")
+        preview_restore(backup, cluster, db_name="other")
     assert trust_in(backup) == (False, None, None, FOUND_BY_READING)
 
 
@@ -186,7 +186,7 @@ def test_a_store_that_is_away_is_no_damage(
     job, root = asks[kind](), Path(store.root)
     root.rename(f"{root}-elsewhere")
     root.mkdir()
-    assert "Is its directory there and mounted?" in taken_over(job.task).message
+    assert "Check that its directory exists and is mounted." in taken_over(job.task).message
     is_good, verified_at, _, _ = trust_in(backup)
     assert (is_good, verified_at is not None) == (True, True)
 

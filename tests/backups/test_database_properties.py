@@ -12,8 +12,8 @@ from backups.milvus import database
 from backups.milvus.client import Client
 from backups.milvus.errors import Refused
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import dies, taken_over
@@ -45,13 +45,13 @@ def source(milvus: MilvusClient) -> MilvusClient:
 
 @pytest.fixture
 def backup(cluster: Cluster, source: MilvusClient, work: Work) -> Backup:
-    job = take_backup(cluster, collection_names=["times"], db_name="source", by="alice")
+    job = plan_backup(cluster, collection_names=["times"], db_name="source").submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
 
 def restored(backup: Backup, cluster: Cluster, work: Work, **options: str) -> BackupJob:
-    job = restore_backup(backup, cluster, by="alice", **options)
+    job = plan_restore(backup, cluster, **options).submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -172,7 +172,7 @@ def test_a_death_at_any_effect_leaves_a_database_with_all_of_them(
 ) -> None:
     for effect in range(1, 100):
         name = f"after_{effect}"
-        job = restore_backup(backup, cluster, db_name=name, by="alice")
+        job = plan_restore(backup, cluster, db_name=name).submit(by="alice")
         if not dies(job.task, at=effect):
             break
         assert taken_over(job.task).state == "SUCCEEDED"
@@ -184,7 +184,7 @@ def test_a_collection_of_a_database_without_properties_loses_none(
     cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
     fill(milvus, rows=3)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     assert open_archive(backup).manifest.capture.database_properties == {}

@@ -18,4 +18,4 @@ class Uncountable:
 
 @pytest.mark.parametrize("error", [NotLoaded, MilvusNotFound])
 def test_what_cannot_be_counted_is_listed_all_the_same(error: type[MilvusError]) -> None:
-    assert discovery._rows_in(Uncountable(error("no", permanent=True)), "images") is None  # type: ignore[arg-type]
+    assert discovery._row_count(Uncountable(error("no", permanent=True)), "images") is None  # type: ignore[arg-type]

@@ -14,9 +14,9 @@ from pymilvus import MilvusClient
 
 from backups import connections
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
+from backups.services.backups import plan_backup
 from backups.services.jobs import retry_job
-from backups.services.restores import restore_backup
+from backups.services.restores import plan_restore
 from backups.stores import local
 from backups.stores.local import LocalStore
 from backups.sweeps import sweep_janitor
@@ -63,8 +63,8 @@ def test_a_backup_that_fills_its_store_leaves_nothing_and_can_be_asked_for_again
     full_after_two_parts: pytest.MonkeyPatch,
 ) -> None:
     fill(milvus, rows=ROWS)
-    wanted = {"collection_names": ["images"], "backup_name": "nightly", "by": "alice"}
-    job = take_backup(cluster, **wanted)
+    wanted = {"collection_names": ["images"], "backup_name": "nightly"}
+    job = plan_backup(cluster, **wanted).submit(by="alice")
     assert ended(job, work) == "FAILED"
     assert "The backup store is full" in job.task.message
     assert "ask again" in job.task.message
@@ -72,7 +72,7 @@ def test_a_backup_that_fills_its_store_leaves_nothing_and_can_be_asked_for_again
     assert list(store.list(job.backup.directory)) == []
     assert connections.snapshots_of(cluster).names() == []
     full_after_two_parts.undo()
-    assert ended(take_backup(cluster, **wanted), work) == "SUCCEEDED"
+    assert ended(plan_backup(cluster, **wanted).submit(by="alice"), work) == "SUCCEEDED"
 
 
 def test_what_filled_the_store_does_not_name_its_place(
@@ -84,7 +84,7 @@ def test_what_filled_the_store_does_not_name_its_place(
     full_after_two_parts: pytest.MonkeyPatch,
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     assert ended(job, work) == "FAILED"
     assert store.root not in job.task.message
 
@@ -113,11 +113,11 @@ def test_a_restore_into_a_full_cluster_leaves_it_as_it_was_and_can_be_asked_for_
     how: dict[str, str],
 ) -> None:
     fill(milvus, rows=ROWS)
-    taken = take_backup(cluster, collection_names=["images"], by="alice")
+    taken = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     assert ended(taken, work) == "SUCCEEDED"
     backup = Backup.objects.get()
     before = rows_of(milvus)
-    job = restore_backup(backup, cluster, **how, by="alice")
+    job = plan_restore(backup, cluster, **how).submit(by="alice")
     no_room(True)
     assert ended(job, work) == "FAILED"
     assert "The cluster's disk is full" in job.task.message

@@ -15,8 +15,8 @@ from pymilvus import MilvusClient
 from backups.connections import connect, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.stories import Story, nasty_keys, stories, with_rows
 from tests.milvus.rooms import by_partition, checksum
@@ -60,14 +60,14 @@ def drop(milvus: MilvusClient, name: str) -> None:
 def comes_back(story: Story, cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
     story.live(milvus, name := f"c_{uuid.uuid4().hex[:12]}")
     before = seen(cluster, name)
-    job = take_backup(cluster, collection_names=[name], by="alice")
+    job = plan_backup(cluster, collection_names=[name]).submit(by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     if not story.has_auto_ids:
         expected = checksum(story.kept(before[0]))
         assert open_archive(backup).manifest.collection(name).row_checksum == expected
     drop(milvus, name)
-    restore = restore_backup(backup, cluster, by="alice")
+    restore = plan_restore(backup, cluster).submit(by="alice")
     work()
     task = Task.objects.get(pk=restore.pk)
     assert task.state == "SUCCEEDED", task.message

@@ -13,8 +13,8 @@ from backups.capture import job as capture_job
 from backups.connections import snapshots_of
 from backups.models import Backup, SealedPart
 from backups.restore import job as restore_job
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from backups.stores.local import LocalStore, _StagedFile
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -33,7 +33,7 @@ FEWEST_EFFECTS = 5
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=ROWS)
     milvus.create_alias("images", "pictures")
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -53,7 +53,7 @@ def test_a_backup_survives_a_death_before_any_effect(
 ) -> None:
     fill(milvus, rows=ROWS)
     for effect in range(1, 100):
-        job = take_backup(cluster, collection_names=["images"], by="alice")
+        job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
         died = dies(job.task, at=effect)
         taken_over(job.task)
         job.backup.refresh_from_db()
@@ -69,7 +69,7 @@ def test_sealed_parts_are_not_read_again(
     cluster: Cluster, milvus: MilvusClient, small_parts: None
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     assert dies(job.task, at=5)
     sealed = list(SealedPart.objects.order_by("number").values_list("pk", flat=True))
     assert sealed
@@ -92,7 +92,7 @@ def test_nobody_can_take_over_while_a_part_appears(
 
     monkeypatch.setattr(_StagedFile, "publish", watched)
     fill(milvus, rows=ROWS)
-    run_task(take_backup(cluster, collection_names=["images"], by="alice").task.task_id)
+    run_task(plan_backup(cluster, collection_names=["images"]).submit(by="alice").task.task_id)
     assert (len(seen) >= 2, all(seen)) == (True, True)
 
 
@@ -100,7 +100,7 @@ def test_a_cancelled_backup_leaves_nothing(
     cluster: Cluster, milvus: MilvusClient, store: LocalStore, small_parts: None
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     assert dies(job.task, at=5)
     tasks.request_cancel(job.task, by="alice")
     assert taken_over(job.task).state == "CANCELLED"
@@ -114,7 +114,7 @@ def test_a_restore_survives_a_death_before_any_effect(
     promised = rows_of(milvus)
     for effect in range(1, 100):
         milvus.delete("images", filter=f"id < {effect}")
-        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
         died = dies(job.task, at=effect)
         assert taken_over(job.task).state == "SUCCEEDED", job.task.message
         assert rows_of(milvus, "pictures") == promised, effect
@@ -131,7 +131,7 @@ def test_a_restore_that_dies_and_is_cancelled_leaves_the_target_as_it_was(
     for effect in range(1, 100):
         milvus.delete("images", filter=f"id < {effect}")
         before = rows_of(milvus)
-        job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
         if not dies(job.task, at=effect):
             break
         tasks.request_cancel(job.task, by="alice")
@@ -146,7 +146,7 @@ def test_an_undo_that_fails_is_gone_on_with_and_nothing_else_happens(
 ) -> None:
     milvus.delete("images", filter="id < 20")
     before = rows_of(milvus)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     monkeypatch.setattr(restore_job, "_swap", fail_for_good)
     monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
     run_task(job.task.task_id)
@@ -162,7 +162,7 @@ def test_what_the_tenant_makes_after_an_undo_is_left_alone(
 ) -> None:
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    job = restore_backup(backup, cluster, by="alice")
+    job = plan_restore(backup, cluster).submit(by="alice")
     swap = restore_job._swap
     monkeypatch.setattr(restore_job, "_swap", lambda *a: (swap_first(swap, *a), fail_for_good()))
     monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
@@ -177,7 +177,7 @@ def test_a_sealed_backup_is_kept_whatever_becomes_of_its_cluster(
     cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(milvus, rows=ROWS)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     monkeypatch.setattr(capture_job, "_tidy_if_possible", die)
     with pytest.raises(Dead):
         run_task(job.task.task_id)

@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 from backups.connections import snapshots_of
 from backups.janitor import look_through_the_store
 from backups.models import Backup, BackupJob
-from backups.services.backups import delete_backup, take_backup
+from backups.services.backups import delete_backup, plan_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import put
 from backups.stores.local import LocalStore
@@ -26,7 +26,7 @@ Work = Callable[[], int]
 @pytest.fixture
 def job(cluster: Cluster, milvus: MilvusClient, work: Work) -> BackupJob:
     fill(milvus, rows=20)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     job.backup.refresh_from_db()
     return job

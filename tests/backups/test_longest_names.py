@@ -8,8 +8,8 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.milvus_names import MAX_FIELD_BYTES, MAX_NAME_BYTES, Kind, refusal_of_new
 from clusters.models import Cluster
 from clusters.services import restart_cluster
@@ -62,13 +62,13 @@ def test_the_longest_names_live_as_long_as_their_collection(
     restarted()
     assert numbers(milvus, alias, number) == set(range(ROWS + 1))
 
-    job = take_backup(cluster, collection_names=[name], db_name=database, by="alice")
+    job = plan_backup(cluster, collection_names=[name], db_name=database).submit(by="alice")
     state, refused_names = finished(job, work)
     assert (state.split()[0], refused_names) == (TaskState.SUCCEEDED, []), state
     renamed = longest(Kind.COLLECTION, character, "r")
     milvus.rename_collection(name, renamed)
     milvus.drop_alias(alias)
-    back = restore_backup(Backup.objects.get(), cluster, by="alice")
+    back = plan_restore(Backup.objects.get(), cluster).submit(by="alice")
     state, _ = finished(back, work)
     assert state.startswith(TaskState.SUCCEEDED), state
 
@@ -81,7 +81,7 @@ def test_the_longest_names_live_as_long_as_their_collection(
         name, filter="id >= 0", output_fields=["count(*)"], partition_names=[partition]
     )
     assert held[0]["count(*)"] == ROWS
-    replaced = restore_backup(Backup.objects.get(), cluster, on_conflict="REPLACE", by="alice")
+    replaced = plan_restore(Backup.objects.get(), cluster, on_conflict="REPLACE").submit(by="alice")
     state, _ = finished(replaced, work)
     assert state.startswith(TaskState.SUCCEEDED), state
     milvus.release_collection(name)

@@ -15,8 +15,8 @@ from backups.connections import connect
 from backups.milvus.client import Client
 from backups.models import Backup
 from backups.restore import inserting
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.driver import spec_of
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
@@ -44,7 +44,7 @@ def bring_back(driver: EmbeddedDriver, cluster: Cluster) -> None:
 @pytest.fixture
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=100)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -56,7 +56,7 @@ def test_a_backup_goes_on_when_its_cluster_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(milvus, rows=100)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     pin = capture_job.pin
     monkeypatch.setattr(capture_job, "pin", lambda *a: (kill(cluster), pin(*a))[1])
     run_task(job.task.task_id)
@@ -75,7 +75,7 @@ def test_a_restore_goes_on_when_its_cluster_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = rows_of(milvus)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     compare = inserting.CollectionRestore.compare
     monkeypatch.setattr(
         inserting.CollectionRestore, "compare", lambda *a: (kill(cluster), compare(*a))[1]
@@ -119,7 +119,7 @@ def test_a_restore_ends_as_promised_wherever_its_cluster_was_killed(
 ) -> None:
     promised = rows_of(milvus)
     milvus.delete("images", filter="id < 20")
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     with killed_before(method, number, cluster):
         run_task(job.task.task_id)
     assert Task.objects.get(pk=job.pk).state == "PENDING"
@@ -139,7 +139,7 @@ def test_cancelled_meanwhile_it_leaves_the_target_as_it_was(
 ) -> None:
     milvus.delete("images", filter="id < 20")
     before = rows_of(milvus)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     with killed_before(method, number, cluster):
         run_task(job.task.task_id)
     tasks.request_cancel(Task.objects.get(pk=job.pk), by="alice")

@@ -23,8 +23,8 @@ from backups.connections import connect, open_archive
 from backups.milvus import keys, wire
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from backups.stores.local import LocalStore
 from clusters.drivers.base import Endpoint
 from clusters.drivers.embedded.driver import EmbeddedDriver
@@ -80,7 +80,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(cluster: Cluster, front: Front, *names: str) -> BackupJob:
-    job = take_backup(cluster, collection_names=names, by="alice")
+    job = plan_backup(cluster, collection_names=names).submit(by="alice")
     front.forget()
     return job
 
@@ -328,7 +328,7 @@ def test_indexes_that_are_built_before_rows_are_compared_are_counted(
     backup = backed_up(cluster, front, "images").backup
     said.clear()
     front.indexed, front.loaded = [0.25, 0.75], [40]
-    job = restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="RENAME", suffix="_b").submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message

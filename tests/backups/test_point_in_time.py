@@ -17,7 +17,7 @@ from pymilvus import MilvusClient
 from backups.connections import open_archive
 from backups.milvus.pinned import PinnedScan
 from backups.models import Backup
-from backups.services.backups import take_backup
+from backups.services.backups import plan_backup
 from clusters import services as cluster_services
 from clusters.models import Cluster
 from tests.backups.conftest import fill
@@ -104,7 +104,7 @@ def test_all_collections_are_of_one_instant(
     writer = Writer(milvus)
     with writer.running():
         wait_until(lambda: len(writer.changes) >= changes_before, "it has written that much")
-        backup = take_backup(cluster, collection_names=NAMES, by="alice").backup
+        backup = plan_backup(cluster, collection_names=NAMES).submit(by="alice").backup
         work()
     backup.refresh_from_db()
     assert len(instants(writer.changes, keys_of(backup))) == 1
@@ -137,7 +137,7 @@ def test_it_has_the_cluster_for_itself_only_while_it_pins(
     cluster: Cluster, milvus: MilvusClient, in_phase: dict[str, Callable[[Attempt], None]]
 ) -> None:
     fill(milvus, rows=100)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     waiting = cluster_services.restart_cluster(cluster, by="alice")
     seen = {}
     for phase in ("pinning", "copying"):
@@ -166,7 +166,7 @@ def test_writers_go_on_while_it_copies_and_what_they_write_is_not_in_it(
             yield each
 
     monkeypatch.setattr(PinnedScan, "batches", writing)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     run_task(job.task.task_id)
     job.backup.refresh_from_db()
     assert job.backup.row_count == 100

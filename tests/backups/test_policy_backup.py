@@ -10,7 +10,7 @@ from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import create_policy, run_now
 from backups.services.jobs import retry_job
-from backups.services.restores import restore_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 
@@ -94,6 +94,6 @@ def test_what_a_policy_names_by_an_alias_comes_back_by_the_same_name(
     _, backup = run(policy, work)
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    restore_backup(backup, cluster, collection_names=policy.collection_names, by="alice")
+    plan_restore(backup, cluster, collection_names=policy.collection_names).submit(by="alice")
     work()
     assert milvus.list_aliases("images")["aliases"] == ["pictures"]

@@ -8,8 +8,8 @@ from pymilvus import MilvusClient
 from backups.models import Backup
 from backups.restore import job as restore_job
 from backups.services import restores
-from backups.services.backups import take_backup
-from backups.services.restores import look_ahead, restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore, preview_restore
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -24,7 +24,7 @@ Patch = pytest.MonkeyPatch
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=300)
     milvus.create_alias("images", "pictures")
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -35,7 +35,7 @@ def test_it_brings_back_every_row_after_a_drop(
     before = rows_of(milvus)
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    job = restore_backup(backup, cluster, by="alice")
+    job = plan_restore(backup, cluster).submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -45,7 +45,7 @@ def test_it_brings_back_every_row_after_a_drop(
 
 def test_it_refuses_a_name_that_is_taken(backup: Backup, cluster: Cluster) -> None:
     with pytest.raises(AlreadyExists, match="images"):
-        restore_backup(backup, cluster, by="alice")
+        plan_restore(backup, cluster).submit(by="alice")
 
 
 def test_it_refuses_what_there_is_no_room_for(
@@ -53,14 +53,14 @@ def test_it_refuses_what_there_is_no_room_for(
 ) -> None:
     monkeypatch.setattr(restores, "free_bytes_of", lambda cluster: 10 * 2**20)
     with pytest.raises(FailedPrecondition, match=r"10\.0 MB of free space"):
-        restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+        plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
 
 
 def test_room_that_is_gone_when_it_begins_fails_the_job_before_anything_is_written(
     backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(restore_job, "free_bytes_of", lambda cluster: 10 * 2**20)
-    job = restore_backup(backup, cluster, db_name="elsewhere", by="alice")
+    job = plan_restore(backup, cluster, db_name="elsewhere").submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert (job.task.state, milvus.list_databases()) == ("FAILED", ["default"])
@@ -72,7 +72,7 @@ def test_it_replaces_what_is_there(
 ) -> None:
     before = rows_of(milvus)
     milvus.delete("images", filter="id < 100")
-    restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
     assert rows_of(milvus) == before
     assert milvus.list_collections() == ["images"]
@@ -81,7 +81,7 @@ def test_it_replaces_what_is_there(
 def test_it_restores_beside_what_is_there(
     backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
-    restore_backup(backup, cluster, on_conflict="RENAME", suffix="_copy", by="alice")
+    plan_restore(backup, cluster, on_conflict="RENAME", suffix="_copy").submit(by="alice")
     work()
     assert rows_of(milvus, "images_copy") == rows_of(milvus)
 
@@ -89,7 +89,7 @@ def test_it_restores_beside_what_is_there(
 def test_it_makes_the_target_database(
     backup: Backup, cluster: Cluster, milvus: MilvusClient, work: Work
 ) -> None:
-    restore_backup(backup, cluster, db_name="elsewhere", by="alice")
+    plan_restore(backup, cluster, db_name="elsewhere").submit(by="alice")
     work()
     milvus.use_database("elsewhere")
     assert len(rows_of(milvus)) == 300
@@ -100,7 +100,7 @@ def test_rows_of_a_full_milvus_are_compared_by_what_they_say(
 ) -> None:
     before = rows_of(milvus)
     as_of_a_full_milvus(backup, store)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
@@ -109,7 +109,7 @@ def test_rows_of_a_full_milvus_are_compared_by_what_they_say(
 
 
 def test_a_restore_proves_the_backup(backup: Backup, cluster: Cluster, work: Work) -> None:
-    restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
     backup.refresh_from_db()
     assert backup.proven_at is not None
@@ -131,7 +131,7 @@ def test_a_restore_that_fails_leaves_the_target_as_it_was(
     milvus.delete("images", filter="id < 100")
     before = rows_of(milvus)
     monkeypatch.setattr(Swap, "forward", fail)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert job.task.state == "FAILED"
@@ -144,12 +144,12 @@ def test_the_names_that_a_backup_was_asked_for_by_bring_it_back(
     fill(milvus, rows=5)
     milvus.create_alias("images", "pictures")
     asked = ["pictures"]
-    job = take_backup(cluster, collection_names=asked, by="alice")
+    job = plan_backup(cluster, collection_names=asked).submit(by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     milvus.drop_alias("pictures")
     milvus.drop_collection("images")
-    restored = restore_backup(backup, cluster, collection_names=asked, by="alice")
+    restored = plan_restore(backup, cluster, collection_names=asked).submit(by="alice")
     work()
     restored.task.refresh_from_db()
     assert restored.task.state == "SUCCEEDED", restored.task.message
@@ -158,7 +158,7 @@ def test_the_names_that_a_backup_was_asked_for_by_bring_it_back(
 
 
 def test_a_name_and_its_alias_are_one_collection(backup: Backup, cluster: Cluster) -> None:
-    found = look_ahead(
+    found = preview_restore(
         backup, cluster, db_name="elsewhere", collection_names=["pictures", "images"]
     )
     assert [step.source for step in found.steps] == ["images"]
@@ -171,6 +171,6 @@ def test_a_backup_that_was_sealed_before_aliases_were_noted_knows_its_collection
         del collection["aliases"]
     backup.save()
     names = {"collection_names": ["images"], "db_name": "elsewhere"}
-    assert look_ahead(backup, cluster, **names).is_clear  # type: ignore[arg-type]
-    with pytest.raises(NotFound, match="holds no collection pictures"):
-        look_ahead(backup, cluster, collection_names=["pictures"])
+    assert preview_restore(backup, cluster, **names).is_clear  # type: ignore[arg-type]
+    with pytest.raises(NotFound, match="does not contain collection pictures"):
+        preview_restore(backup, cluster, collection_names=["pictures"])

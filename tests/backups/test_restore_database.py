@@ -10,8 +10,8 @@ from pymilvus import MilvusClient
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
 from backups.restore import database
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import Dead, dies, taken_over
@@ -25,14 +25,14 @@ NAME = "elsewhere"
 @pytest.fixture
 def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     fill(milvus, rows=20)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
 
 @pytest.fixture
 def job(backup: Backup, cluster: Cluster) -> BackupJob:
-    return restore_backup(backup, cluster, db_name=NAME, by="alice")
+    return plan_restore(backup, cluster, db_name=NAME).submit(by="alice")
 
 
 def dies_when_it_is_made(
@@ -102,7 +102,7 @@ def test_a_death_before_any_effect_and_a_cancel_leave_no_database(
     backup: Backup, cluster: Cluster, milvus: MilvusClient
 ) -> None:
     for effect in range(1, 100):
-        job = restore_backup(backup, cluster, db_name=NAME, by="alice")
+        job = plan_restore(backup, cluster, db_name=NAME).submit(by="alice")
         if not dies(job.task, at=effect):
             break
         ended = cancelled(job)

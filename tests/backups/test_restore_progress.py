@@ -23,8 +23,8 @@ from backups.restore.progress import (
     WEIGHTS,
     RestoreProgress,
 )
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
 from tests.backups.interruption import Dead, taken_over
@@ -115,7 +115,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
 
 
 def taken(cluster: Cluster, work: Work, *names: str) -> Backup:
-    job = take_backup(cluster, collection_names=names, by="alice")
+    job = plan_backup(cluster, collection_names=names).submit(by="alice")
     work()
     return Backup.objects.get(pk=job.backup_id)
 
@@ -127,7 +127,7 @@ def test_three_collections_move_on_together(
         fill(milvus, name, rows=400)
     backup = taken(cluster, work, "one", "two", "three")
     said.clear()
-    restore_backup(backup, cluster, on_conflict="RENAME", suffix="_b", by="alice")
+    plan_restore(backup, cluster, on_conflict="RENAME", suffix="_b").submit(by="alice")
     work()
     percents, phases = [percent for percent, _ in said], [phase for _, phase in said]
     assert percents == sorted(percents)
@@ -164,7 +164,7 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
 
     monkeypatch.setattr(CollectionRestore, "_say_indexed", cancelled_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
     job.task.refresh_from_db()
     assert (job.task.state, len(counted)) == ("CANCELLED", 1)
@@ -183,7 +183,7 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
 
     monkeypatch.setattr(CollectionRestore, "_say_indexed", die_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
-    job = restore_backup(backup, cluster, on_conflict="REPLACE", by="alice")
+    job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     with pytest.raises(Dead):
         run_task(job.task.task_id)
     monkeypatch.undo()

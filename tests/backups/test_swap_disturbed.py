@@ -12,8 +12,8 @@ from backups.connections import connect
 from backups.milvus.client import Client
 from backups.models import Backup, BackupJob
 from backups.restore.swap import Swap
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from backups.stores.local import LocalStore
 from clusters.milvus_names import MAX_NAME_BYTES
 from clusters.models import Cluster
@@ -36,12 +36,12 @@ def restoring(cluster: Cluster, milvus: MilvusClient, work: Work) -> Callable[..
     def make(name: str = "images", **options: str) -> BackupJob:
         fill(milvus, name, rows=60)
         milvus.create_alias(name, "pictures")
-        backup = take_backup(cluster, collection_names=[name], by="alice").backup
+        backup = plan_backup(cluster, collection_names=[name]).submit(by="alice").backup
         work()
         milvus.delete(name, filter="id < 20")
         backup = Backup.objects.get(pk=backup.pk)
         how = options or {"on_conflict": "REPLACE"}
-        return restore_backup(backup, cluster, by="alice", **how)
+        return plan_restore(backup, cluster, **how).submit(by="alice")
 
     return make
 

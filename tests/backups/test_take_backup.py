@@ -8,7 +8,7 @@ from pymilvus import MilvusClient
 
 from backups.archive.verify import findings
 from backups.models import Backup
-from backups.services.backups import delete_backup, take_backup, verify_backup
+from backups.services.backups import delete_backup, plan_backup, verify_backup
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
@@ -21,7 +21,7 @@ def test_it_writes_an_archive_that_is_whole(
     cluster: Cluster, milvus: MilvusClient, work: Work, store: LocalStore
 ) -> None:
     fill(milvus, rows=500)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     backup = Backup.objects.get(pk=job.backup_id)
     assert (backup.status, backup.row_count) == ("AVAILABLE", 500)
@@ -32,33 +32,33 @@ def test_it_leaves_no_snapshot_behind(cluster: Cluster, milvus: MilvusClient, wo
     from backups.connections import snapshots_of
 
     fill(milvus)
-    take_backup(cluster, collection_names=["images"], by="alice")
+    plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     assert snapshots_of(cluster).names() == []
 
 
 def test_it_names_collections_that_are_not_there(cluster: Cluster) -> None:
     with pytest.raises(NotFound, match="nothing_here"):
-        take_backup(cluster, collection_names=["nothing_here"], by="alice")
+        plan_backup(cluster, collection_names=["nothing_here"]).submit(by="alice")
 
 
 def test_it_wants_at_least_one_collection(cluster: Cluster) -> None:
     with pytest.raises(InvalidArgument, match="at least one"):
-        take_backup(cluster, collection_names=[], by="alice")
+        plan_backup(cluster, collection_names=[]).submit(by="alice")
 
 
 def test_it_refuses_a_name_that_is_taken(cluster: Cluster, milvus: MilvusClient) -> None:
     fill(milvus)
-    take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
+    plan_backup(cluster, collection_names=["images"], backup_name="one").submit(by="alice")
     with pytest.raises(AlreadyExists, match="one"):
-        take_backup(cluster, collection_names=["images"], backup_name="one", by="alice")
+        plan_backup(cluster, collection_names=["images"], backup_name="one").submit(by="alice")
 
 
 def test_it_verifies_and_deletes(
     cluster: Cluster, milvus: MilvusClient, work: Work, store: LocalStore, tmp_path: Path
 ) -> None:
     fill(milvus)
-    backup = take_backup(cluster, collection_names=["images"], by="alice").backup
+    backup = plan_backup(cluster, collection_names=["images"]).submit(by="alice").backup
     work()
     verify_backup(backup, by="alice")
     work()

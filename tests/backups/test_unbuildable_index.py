@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pymilvus import MilvusClient
 
 from backups.models import Backup
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from vbase_console.tasks.models import Task
@@ -28,11 +28,11 @@ def test_it_comes_back_without_it_and_that_is_said(
     milvus.create_index("images", index)
     rows = [{"id": n, "vector": [float("nan")] * 8, "title": ""} for n in range(20)]
     milvus.insert("images", rows)
-    job = take_backup(cluster, collection_names=["images"], by="alice")
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     milvus.drop_collection("images")
     backup = Backup.objects.get(pk=job.backup_id)
-    task = restore_backup(backup, cluster, by="alice").task
+    task = plan_restore(backup, cluster).submit(by="alice").task
     work()
     task = Task.objects.get(pk=task.pk)
     assert task.state == "SUCCEEDED", task.message

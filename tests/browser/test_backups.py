@@ -41,7 +41,7 @@ def take(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
 
-def look_ahead(page: Page, how: str) -> None:
+def preview_restore(page: Page, how: str) -> None:
     page.get_by_role("link", name="Open the backup").click()
     page.get_by_role("link", name="Restore", exact=True).click()
     page.get_by_label(how).check()
@@ -57,7 +57,7 @@ def test_a_backup_is_taken_and_replaces_what_was_lost(
     page = alices_page(java_script_enabled=javascript)
     take(page, "one")
     milvus.delete("images", filter="id < 100")
-    look_ahead(page, "Replace it")
+    preview_restore(page, "Replace it")
     page.get_by_role("button", name="Replace and restore").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
     assert rows_of(milvus) == before
@@ -69,7 +69,7 @@ def test_a_conflict_is_seen_before_anything_is_asked_for(
     fill(milvus, rows=20)
     page = alices_page()
     take(page, "one")
-    look_ahead(page, "Restore nothing")
+    preview_restore(page, "Restore nothing")
     expect(page.get_by_role("alert")).to_contain_text("'images' exists already")
     assert [*serious(page), *overflow(page)] == []
     page.get_by_role("link", name="Choose again").click()

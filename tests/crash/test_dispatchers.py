@@ -21,6 +21,7 @@ from django_celery_beat.models import PeriodicTask
 from backups.models import Backup
 from backups.policies import beat_mirror, dispatch, runs, sweeps
 from backups.policies.models import BackupPolicy, PolicyRun
+from backups.services.backups import BackupRequest
 from clusters.models import Cluster
 from tests.crash.processes import Points, exit_code
 from tests.policies.conftest import MakePolicy
@@ -44,7 +45,7 @@ def started(tick: Tick, *, line: Barrier, die_at: int = 0) -> ForkProcess:
         points = Points(die_at)
         points.before(dispatch, "next_run_after")
         points.before(dispatch, "start_run")
-        points.before(runs, "accept_backup")
+        points.before(BackupRequest, "submit")
         points.before(beat_mirror, "copy_last_run")
         points.before(task_services, "wake")
         line.wait()

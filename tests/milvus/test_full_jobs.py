@@ -15,9 +15,9 @@ from backups import connections
 from backups.milvus.client import Client
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
+from backups.services.backups import plan_backup
 from backups.services.jobs import cancel_job
-from backups.services.restores import restore_backup
+from backups.services.restores import plan_restore
 from clusters.drivers.base import ConsoleAccess, Endpoint
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -98,13 +98,13 @@ def _row(partition: str, number: int) -> dict[str, Any]:
 
 
 def backed_up(cluster: Cluster, work: Work, *names: str) -> BackupJob:
-    job = take_backup(cluster, collection_names=names, by="alice")
+    job = plan_backup(cluster, collection_names=names).submit(by="alice")
     work()
     return BackupJob.objects.select_related("task", "backup").get(pk=job.pk)
 
 
 def restored(backup: Backup, cluster: Cluster, work: Work, **options: str) -> Task:
-    job = restore_backup(backup, cluster, by="alice", **options)
+    job = plan_restore(backup, cluster, **options).submit(by="alice")
     work()
     return Task.objects.get(pk=job.pk)
 
@@ -197,7 +197,7 @@ def test_a_cancelled_backup_releases_what_it_loaded(
 ) -> None:
     released(tenant, name := make(tenant))
     before = describe(milvus, name)
-    job = take_backup(cluster, collection_names=[name], by="alice")
+    job = plan_backup(cluster, collection_names=[name]).submit(by="alice")
     cancel_job(job, by="alice")
     work()
     assert describe(milvus, name) == before

@@ -9,7 +9,7 @@ import pytest
 from backups.capture import job as capture_job
 from backups.models import Backup, BackupJob
 from backups.services import backups
-from backups.services.backups import take_backup
+from backups.services.backups import plan_backup
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -87,6 +87,6 @@ def test_one_that_is_sealed_at_that_moment_goes_or_stays_as_the_others_do(
 
     monkeypatch.setattr(capture_job, "capture", seal)
     monkeypatch.setattr(backups, "require_collections", lambda *_: None)
-    take_backup(cluster, collection_names=["images"], by="alice")
+    plan_backup(cluster, collection_names=["images"]).submit(by="alice")
     work()
     assert Backup.objects.get().status == status

@@ -78,7 +78,7 @@ def test_a_suffix_is_asked_for_where_it_counts_and_only_there(
     needed = api.post(restore, backupName=backup.name, onConflict="RENAME").field_errors
     idle = api.post(restore, backupName=backup.name, suffix="_b").field_errors
     assert "RENAME needs a suffix" in needed["suffix"][0]
-    assert idle == {"suffix": ["Leave it out: FAIL renames nothing. It belongs to RENAME."]}
+    assert idle == {"suffix": ["A suffix requires RENAME. Leave it out for FAIL."]}
 
 
 def test_the_database_of_the_backup_can_be_named_whatever_it_is_called(

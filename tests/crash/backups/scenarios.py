@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from backups.connections import connect
 from backups.models import Backup
-from backups.services.backups import delete_backup, take_backup, verify_backup
+from backups.services.backups import delete_backup, plan_backup, verify_backup
 from tests.backups.handing_on import drop_all
 from tests.crash.backups.stage import ROWS, Stage
 
@@ -65,7 +65,7 @@ def _verify(stage: Stage) -> None:
 SCENARIOS = {
     "BACKUP": Scenario(
         prepare=_whole,
-        ask=lambda stage: take_backup(stage.cluster, collection_names=[*ROWS], by="alice"),
+        ask=lambda stage: plan_backup(stage.cluster, collection_names=[*ROWS]).submit(by="alice"),
         dies_at=(3, "publish"),
     ),
     "RESTORE FAIL": Scenario(

@@ -13,8 +13,8 @@ from backups.archive.verify import findings
 from backups.connections import connect, open_archive, snapshots_of
 from backups.milvus.schema import describe
 from backups.models import Backup, BackupJob
-from backups.services.backups import take_backup
-from backups.services.restores import restore_backup
+from backups.services.backups import plan_backup
+from backups.services.restores import plan_restore
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from vbase_console.tasks.models import Task
@@ -56,13 +56,13 @@ class Stage:
         self.milvus.insert("notes", [_row(1_000)])
 
     def back_up(self) -> Backup:
-        job = take_backup(self.cluster, collection_names=[*ROWS], by="alice")
+        job = plan_backup(self.cluster, collection_names=[*ROWS]).submit(by="alice")
         run_task(job.task.task_id)
         return Backup.objects.get(pk=job.backup_id)
 
     def restore(self, **options: str) -> BackupJob:
         backup = Backup.objects.get(pk=self.backup.pk if self.backup else None)
-        return restore_backup(backup, self.cluster, by="alice", **options)
+        return plan_restore(backup, self.cluster, **options).submit(by="alice")
 
     # how to look
 

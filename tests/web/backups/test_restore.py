@@ -43,7 +43,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
             "steps": steps or (STEP,),
         }
         found = Preflight(**{**nothing, **about, **fields})
-        monkeypatch.setattr(restores, "_look", lambda *_: found)
+        monkeypatch.setattr(restores, "_run_preflight", lambda *_: found)
 
     return find
 
@@ -122,7 +122,7 @@ def test_the_confirmation_asks_for_what_was_looked_at(
     assert (job.collection_names, job.db_name) == (["images"], "default")
 
 
-def test_history_names_the_target_as_the_api_does_and_not_the_look_ahead(
+def test_history_names_the_target_as_the_api_does_and_not_the_preview_restore(
     backup: Backup, alices: Browser, find: Find
 ) -> None:
     find()
@@ -217,7 +217,7 @@ def test_a_damaged_backup_is_said_in_the_form(
     put(store, "another/backup", b"the store is there")
     answer = alices.send("backup-restore", backup.name, **wish(backup.cluster))
     assert answer.status_code == 400
-    assert b"The backup is damaged, verify it" in answer.content
+    assert b"Verify it" in answer.content
 
 
 def test_a_cluster_of_others_is_no_target(

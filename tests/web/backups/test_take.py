@@ -104,7 +104,7 @@ def test_a_name_that_is_taken_is_said_in_the_form(
     given = {"collection_names": ["images"], "db_name": "default", "backup_name": "one"}
     answer = alices.send("backup-take", cluster.pk, **given)
     assert answer.status_code == 409
-    assert b"choose another name" in answer.content
+    assert b"Choose another name" in answer.content
 
 
 def test_a_collection_that_is_gone_meanwhile_is_said_in_the_form(
