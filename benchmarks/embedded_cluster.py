@@ -14,7 +14,7 @@ from clusters.models import Cluster
 from clusters.services import create_cluster
 from vbase_console.management.commands.prepare import write_ahead
 from vbase_console.organizations.authentication import principal_of_member
-from vbase_console.organizations.services import create_organization, person
+from vbase_console.organizations.services import create_organization, get_or_create_user
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.worker import run_task
@@ -38,6 +38,6 @@ def embedded_cluster() -> Iterator[Cluster]:
 def _owner() -> Principal:
     write_ahead()
     call_command("migrate", interactive=False, verbosity=0)
-    owner = person(email="owner@example.com")
+    owner = get_or_create_user(email="owner@example.com")
     create_organization(name="bench", owner=owner)
     return principal_of_member(owner, "bench")

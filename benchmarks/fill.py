@@ -16,11 +16,17 @@ def fill() -> dict[str, str]:
     from clusters.models import Cluster
     from vbase_console.management.commands.prepare import write_ahead
     from vbase_console.organizations.scopes import ALL_SCOPES
-    from vbase_console.organizations.services import create_organization, issue_api_key, person
+    from vbase_console.organizations.services import (
+        create_organization,
+        get_or_create_user,
+        issue_api_key,
+    )
 
     write_ahead()
     call_command("migrate", interactive=False, verbosity=0)
-    organization = create_organization(name="bench", owner=person(email="owner@example.com"))
+    organization = create_organization(
+        name="bench", owner=get_or_create_user(email="owner@example.com")
+    )
     _, key = issue_api_key(organization, name="bench", scopes=ALL_SCOPES)
     clusters = [
         Cluster(organization=organization, name=f"cluster {number}", version="2.1.0")

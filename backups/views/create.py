@@ -21,7 +21,7 @@ from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
 from vbase_console.web.errors import status_of
-from vbase_console.web.forms import FormPage, SelectAllMixin, show_refusal
+from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class TakeView(FormPage, ClusterPage):
             return super().error_response(error)
         bound = getattr(self, "bound", None)
         if bound is not None:
-            show_refusal(bound, error)
+            add_errors(bound, error)
         return self.page(form=bound, status=status_of(error))
 
 

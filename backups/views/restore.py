@@ -26,7 +26,7 @@ from clusters.states import Condition
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
 from vbase_console.web.errors import status_of
-from vbase_console.web.forms import FormPage, SelectAllMixin, show_refusal
+from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 MAX_TARGETS = 500
 KEPT_FIELDS = ("target", "db_name", "on_conflict", "suffix")
@@ -93,7 +93,7 @@ class RestoreView(FormPage, BackupPage):
         bound = getattr(self, "bound", None)
         if bound is None:
             return FormPage.error_response(self, error)
-        show_refusal(bound, error)
+        add_errors(bound, error)
         return self.page(form=bound, status=status_of(error))
 
 

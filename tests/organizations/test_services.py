@@ -12,8 +12,8 @@ from vbase_console.organizations.services import (
     add_member,
     change_role,
     create_organization,
+    get_or_create_user,
     invitation_obstacle,
-    person,
     remove_member,
 )
 
@@ -67,17 +67,19 @@ def test_a_member_changes_role(organization: Organization, bob: User) -> None:
 
 
 def test_a_person_is_one_however_the_address_is_written(db: None) -> None:
-    assert person(email="New@Example.com ") == person(email="new@example.com")
+    assert get_or_create_user(email="New@Example.com ") == get_or_create_user(
+        email="new@example.com"
+    )
 
 
 def test_a_person_made_without_a_password_cannot_sign_in(db: None) -> None:
-    assert not person(email="new@example.com").has_usable_password()
+    assert not get_or_create_user(email="new@example.com").has_usable_password()
 
 
 def test_a_person_nobody_knew_may_be_given_a_link_to_choose_a_password(
     organization: Organization,
 ) -> None:
-    user = person(email="new@example.com")
+    user = get_or_create_user(email="new@example.com")
     add_member(organization, user=user, role=Role.VIEWER)
     assert not invitation_obstacle(user)
 
@@ -85,7 +87,7 @@ def test_a_person_nobody_knew_may_be_given_a_link_to_choose_a_password(
 def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
     organization: Organization, charlie: User
 ) -> None:
-    user = person(email="new@example.com")
+    user = get_or_create_user(email="new@example.com")
     add_member(organization, user=user, role=Role.ADMIN)
     add_member(Organization.objects.get(name="other"), user=user, role=Role.VIEWER)
     assert invitation_obstacle(user)
@@ -93,7 +95,7 @@ def test_nobody_gets_a_link_to_an_account_that_another_organization_added(
 
 @pytest.mark.parametrize("rank", ["is_staff", "is_superuser"])
 def test_nobody_gets_a_link_to_an_account_of_support(organization: Organization, rank: str) -> None:
-    user = person(email="support@example.com")
+    user = get_or_create_user(email="support@example.com")
     setattr(user, rank, True)
     user.save()
     add_member(organization, user=user, role=Role.VIEWER)

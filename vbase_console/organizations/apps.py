@@ -10,4 +10,4 @@ class OrganizationsConfig(AppConfig):
     def ready(self) -> None:
         from vbase_console.organizations import sessions
 
-        sessions.listen()
+        sessions.connect_signals()

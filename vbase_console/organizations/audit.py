@@ -43,7 +43,7 @@ def record(
     )
 
 
-def record_of_person(
+def record_account_action(
     user: User,
     *,
     action: str,

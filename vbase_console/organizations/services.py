@@ -33,7 +33,7 @@ def create_organization(*, name: str, owner: User) -> Organization:
     return organization
 
 
-def person(*, email: str, password: str | None = None) -> User:
+def get_or_create_user(*, email: str, password: str | None = None) -> User:
     """Get or create the user with this e-mail. `password` is set for a new user only."""
     address = email.strip().lower()
     user, created = get_user_model().objects.get_or_create(

@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from vbase_console.core.client_address import source_of
-from vbase_console.organizations.audit import Interface, record_of_person
+from vbase_console.organizations.audit import Interface, record_account_action
 
 
-def listen() -> None:
+def connect_signals() -> None:
     user_logged_in.connect(_record_sign_in)
     user_logged_out.connect(_record_sign_out)
 
@@ -31,4 +31,4 @@ def _record(action: str, request: HttpRequest, user: User) -> None:
     if request.method is not None:  # test clients and shells sign in with a request without method
         is_admin = request.path.startswith(reverse("admin:index"))
         interface = Interface.ADMIN if is_admin else Interface.PAGES
-        record_of_person(user, action=action, source=source_of(request), interface=interface)
+        record_account_action(user, action=action, source=source_of(request), interface=interface)

@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from vbase_console.organizations.views import api_keys, home, members, sign_in
 
-of_one_organization = [
+organization_urlpatterns = [
     path("members", members.MembershipListView.as_view(), name="membership-list"),
     path("members/add", members.MembershipCreateView.as_view(), name="membership-create"),
     path(
@@ -39,5 +39,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("welcome/<uidb64>/<token>", sign_in.PasswordSetView.as_view(), name="password-set"),
     path("appearance", home.AppearanceView.as_view(), name="appearance"),
     path("organizations", home.OrganizationListView.as_view(), name="organization-list"),
-    path("o/<slug:organization>/", include(of_one_organization)),
+    path("o/<slug:organization>/", include(organization_urlpatterns)),
 ]

@@ -58,11 +58,11 @@ class FormPage(Page):
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
             return super().error_response(error)
-        show_refusal(self.bound, error)
+        add_errors(self.bound, error)
         return self.page(form=self.bound, status=status_of(error))
 
 
-def show_refusal(form: forms.Form, error: ConsoleError) -> None:
+def add_errors(form: forms.Form, error: ConsoleError) -> None:
     """Add a service's error to the fields that it names, or to the form."""
     if form.errors:
         return
@@ -94,14 +94,14 @@ class SelectAllMixin(FormPage):
         """Skip the validation of the form."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        initial = typed(self.form_class, self.request.POST)
+        initial = raw_values(self.form_class, self.request.POST)
         del initial["collection_names"]
         ticked = self.request.POST.get("tick") != "none"
         arguments = self.form_arguments() | {"initial": initial, "ticked": ticked}
         return self.page(form=self.form_class(**arguments))
 
 
-def typed(form_class: type[forms.Form], data: QueryDict) -> dict[str, Any]:
+def raw_values(form_class: type[forms.Form], data: QueryDict) -> dict[str, Any]:
     """Return the submitted values as typed, without validation."""
     fields = form_class.base_fields.items()
     return {

@@ -137,11 +137,13 @@ class ConsoleView(View):
     def _record(self, outcome: Outcome, detail: str) -> None:
         if not self.changes:
             return
+        keys = (str(value) for name, value in self.kwargs.items() if name != "organization")
+        object_in_address = next(keys, "")
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
             action=self.action,
-            object_id=self.object_id or _key_in(self.kwargs),
+            object_id=self.object_id or object_in_address,
             source=source_of(self.request),
             interface=audit.Interface.PAGES,
             outcome=outcome,
@@ -198,8 +200,3 @@ def remember_organization(request: HttpRequest, response: HttpResponseBase, name
         samesite="Lax",
         secure=settings.SESSION_COOKIE_SECURE,
     )
-
-
-def _key_in(kwargs: Mapping[str, Any]) -> str:
-    """Return the object's key from the address."""
-    return next((str(value) for name, value in kwargs.items() if name != "organization"), "")

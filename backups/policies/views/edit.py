@@ -26,7 +26,7 @@ from clusters.views.presenters import digest
 from vbase_console.core.errors import ConsoleError, InvalidArgument, NotFound
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, UPDATE_BACKUP_POLICY
 from vbase_console.web.errors import ConfirmationRequired
-from vbase_console.web.forms import FormPage, typed
+from vbase_console.web.forms import FormPage, raw_values
 from vbase_console.web.views import wants_fragment
 
 
@@ -202,7 +202,7 @@ class Previewing(PolicyFormPage):
         return self.fragment("policies/partials/ahead_answer.html", **about)
 
     def prepare(self) -> None:
-        self.again = PolicyForm(initial=typed(PolicyForm, self.request.POST))
+        self.again = PolicyForm(initial=raw_values(PolicyForm, self.request.POST))
         self.around = self.dressed(self.again)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -18,7 +18,7 @@ from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.models import Cluster
 from vbase_console.core.errors import ConsoleError, InvalidArgument
-from vbase_console.web.forms import show_refusal
+from vbase_console.web.forms import add_errors
 
 PREVIEW_RUNS = 6
 REACH_SAMPLE_RUNS = 30
@@ -92,7 +92,7 @@ def ahead_of(typed: Mapping[str, Any], policy: BackupPolicy | None = None) -> Sc
     try:
         seen = preview(**given, policy=policy, count=REACH_SAMPLE_RUNS)
     except InvalidArgument as error:
-        show_refusal(form, error)
+        add_errors(form, error)
         return SchedulePreview(form=form)
     return SchedulePreview(
         form=form, seen=seen, zone=given["timezone"], count=given["retention_count"]

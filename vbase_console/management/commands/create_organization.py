@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 
 from vbase_console.core.errors import ConsoleError
 from vbase_console.management.preparation import created, preparation_hint, require_database
-from vbase_console.organizations.services import person
+from vbase_console.organizations.services import get_or_create_user
 from vbase_console.supervisor.ready_message import manage
 
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         email = _email(options["owner"])
         try:
             with transaction.atomic():
-                owner = person(email=email)
+                owner = get_or_create_user(email=email)
                 organization = created(options["name"], owner)
         except ConsoleError as error:
             raise CommandError(str(error)) from error

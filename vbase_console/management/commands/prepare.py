@@ -14,7 +14,7 @@ from vbase_console.core.static_files import collect_static_files
 from vbase_console.management.preparation import created, require_known_migrations
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
-from vbase_console.organizations.services import person
+from vbase_console.organizations.services import get_or_create_user
 from vbase_console.settings.env import env_email, env_secret
 from vbase_console.supervisor.ready_message import manage
 
@@ -72,7 +72,7 @@ def first_owner(configured: FirstOwner | None) -> str:
         return _known_owner()
     email, chosen = configured
     password = chosen or secrets.token_urlsafe(12)
-    created(FIRST_ORGANIZATION, person(email=email, password=password))
+    created(FIRST_ORGANIZATION, get_or_create_user(email=email, password=password))
     if chosen:
         return f"Sign in as {email} with the password that you configured."
     return (

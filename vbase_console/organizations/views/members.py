@@ -73,7 +73,7 @@ class MembershipCreateView(FormPage):
     def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         organization = Organization.objects.get(pk=self.principal.organization_id)
         self.object_id = cleaned_data["email"].strip().lower()
-        user = services.person(email=cleaned_data["email"])
+        user = services.get_or_create_user(email=cleaned_data["email"])
         services.add_member(organization, user=user, role=cleaned_data["role"])
         if services.invitation_obstacle(user):
             messages.success(

@@ -15,7 +15,7 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 
 from vbase_console.core.client_address import source_of
-from vbase_console.organizations.audit import Interface, record_of_person
+from vbase_console.organizations.audit import Interface, record_account_action
 from vbase_console.organizations.forms import SignInForm
 from vbase_console.organizations.lockout import locked_until
 from vbase_console.organizations.models import Outcome
@@ -71,7 +71,7 @@ class AuditedFormMixin:
         return response
 
     def _record(self, user: User, outcome: Outcome, detail: str = "") -> None:
-        record_of_person(
+        record_account_action(
             user,
             action=self.action,
             source=source_of(self.request),

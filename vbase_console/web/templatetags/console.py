@@ -86,13 +86,15 @@ def may(principal: Principal, scope: str) -> bool:
 
 
 @register.inclusion_tag("web/partials/column.html", takes_context=True)
-def column(context: template.Context, title: str, field: str, look: str = "") -> dict[str, object]:
+def column(
+    context: template.Context, title: str, field: str, css_class: str = ""
+) -> dict[str, object]:
     """Render a table heading that sorts by `field`. The second click reverses the order."""
     current = context["filter"].order
     descending = current == f"-{field}"
     return {
         "title": title,
-        "look": look,
+        "css_class": css_class,
         "sort": field if descending or current != field else f"-{field}",
         "direction": {field: "ascending", f"-{field}": "descending"}.get(current, "none"),
         "request": context["request"],
