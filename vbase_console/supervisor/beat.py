@@ -54,7 +54,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     above a thousand.
     """
 
-    BeatEntry = BeatEntry
+    Entry = BeatEntry
     producer = None
     """None: each message takes a producer from the pool, which reconnects. The base class keeps its
     first channel and sends nothing after RabbitMQ was unavailable.
