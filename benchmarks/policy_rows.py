@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from django.core.management import call_command
 from django.utils import timezone
 
+from vbase_console.core.ids import new_id
+
 if TYPE_CHECKING:
     from backups.policies.models import BackupPolicy
     from clusters.models import Cluster
@@ -82,6 +84,7 @@ def _policy(cluster: Cluster, schedule_cron: str, next_run_at: datetime) -> Back
     return BackupPolicy(
         organization_id=cluster.organization_id,
         cluster=cluster,
+        name=new_id("policy"),
         schedule_cron=schedule_cron,
         retention_count=7,
         next_run_at=next_run_at,

@@ -21,6 +21,7 @@ from vbase_console.web.templatetags.console import words
 class BackupPolicyAdmin(ReadOnlyAdmin):
     list_display = [
         "policy_id",
+        "name",
         "organization",
         "cluster",
         "schedule_cron",
@@ -33,8 +34,8 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["organization", "cluster", "last_run__job__task"]
     list_filter = ["is_active", "organization"]
-    search_fields = ["^policy_id", "^cluster__cluster_id", "organization__name"]
-    search_help_text = "Policy id, cluster id, organization name"
+    search_fields = ["^policy_id", "name", "^cluster__cluster_id", "organization__name"]
+    search_help_text = "Policy id, policy name, cluster id, organization name"
 
     @admin.display(description="last status")
     def last_state(self, policy: BackupPolicy) -> str:

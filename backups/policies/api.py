@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +25,7 @@ from backups.policies.api_serializers import (
 from backups.policies.models import BackupPolicy as PolicyRow
 from backups.policies.preview import preview
 from backups.policies.services import release_backup
+from backups.policies.validation import PolicyChanges, PolicySpec
 from vbase_console.api.operations import Operation
 from vbase_console.api.paging import Paging, page_of
 from vbase_console.api.serializers import answer
@@ -74,17 +73,17 @@ class Policies(PolicyView):
             answer_example=api_serializers.POLICIES_ANSWER,
         ),
     }
-    wish: dict[str, Any]
+    spec: PolicySpec
 
     def prepare(self) -> None:
         cluster = self.service(self.kwargs["service_id"])
-        self.wish = self.given()
-        services.check_wishes(**self.wish)
-        services.look_for_database(cluster, self.wish.get("db_name", ""))
+        self.spec = PolicySpec(**self.given()).with_defaults()
+        self.spec.check()
+        services.look_for_database(cluster, self.spec.db_name)
 
     def post(self, request: Request, service_id: str) -> Response:
         """Back this service up by a schedule from now on, and keep so many of the backups."""
-        policy = services.create_policy(self.service(service_id), **self.wish)
+        policy = services.create_policy(self.service(service_id), self.spec)
         self.call.object_id = policy.policy_id
         return self.policy_changed(policy)
 
@@ -129,13 +128,13 @@ class OnePolicy(PolicyView):
             answer_example=api_serializers.POLICY_ANSWER,
         ),
     }
-    wish: dict[str, Any]
+    changes: PolicyChanges
 
     def prepare(self) -> None:
         policy = self.policy(**self.kwargs)
-        self.wish = self.given()
-        if self.wish.get("db_name", policy.db_name) != policy.db_name:
-            services.look_for_database(policy.cluster, self.wish["db_name"])
+        self.changes = PolicyChanges(**self.given())  # type: ignore[typeddict-item]
+        if self.changes.get("db_name", policy.db_name) != policy.db_name:
+            services.look_for_database(policy.cluster, self.changes["db_name"])
 
     def get(self, request: Request, service_id: str, policy_id: str) -> Response:
         """One policy, with its next run and how the last one ended."""
@@ -146,7 +145,7 @@ class OnePolicy(PolicyView):
     def post(self, request: Request, service_id: str, policy_id: str) -> Response:
         """Change what is given and leave the rest; the schedule follows within seconds."""
         policy = self.policy(service_id, policy_id)
-        return self.policy_changed(services.update_policy(policy, **self.wish))
+        return self.policy_changed(services.update_policy(policy, **self.changes))
 
     def delete(self, request: Request, service_id: str, policy_id: str) -> Response:
         """Delete a policy. Its backups stay, and no retention deletes them any more."""
@@ -199,7 +198,9 @@ class PreviewPolicy(PolicyView):
         given = self.given()
         policy_id = given.pop("policy_id", "")
         policy = self.policy(service_id, policy_id) if policy_id else None
-        return Response(answer(**PolicyPreviewSerializer.of(preview(policy=policy, **given))))
+        sample = {name: given.pop(name) for name in ("start_at", "count") if name in given}
+        seen = preview(PolicySpec(**given), policy=policy, **sample)
+        return Response(answer(**PolicyPreviewSerializer.of(seen)))
 
 
 class ReleaseBackup(BackupView):

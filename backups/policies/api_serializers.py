@@ -11,6 +11,7 @@ from backups.api.examples import BACKUP, BACKUP_JOB
 from backups.api.requests import IN_ADDRESS, Names, ServiceBody
 from backups.policies.preview import MAX_PREVIEW_RUNS
 from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
+from backups.policies.validation import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH
 from clusters.api.examples import OK, ORGANIZATION, SERVICE
 from vbase_console.api.fields import Flag, Instant, LocalInstant, Text, WholeNumber
 from vbase_console.api.paging import PagedResponse
@@ -22,6 +23,8 @@ BACKUP_POLICY: dict[str, Any] = {
     "policyId": POLICY,
     "serviceId": SERVICE,
     "organizationId": ORGANIZATION,
+    "name": "nightly",
+    "description": "Offsite copy; see the recovery plan.",
     "scheduleCron": "30 3 * * MON-FRI",
     "timezone": "Europe/Berlin",
     "retentionCount": 7,
@@ -36,6 +39,8 @@ BACKUP_POLICY: dict[str, Any] = {
     "updatedAt": "2026-11-02T10:00:00Z",
 }
 CREATE_POLICY: dict[str, Any] = {
+    "name": "nightly",
+    "description": "Offsite copy; see the recovery plan.",
     "scheduleCron": "30 3 * * MON-FRI",
     "timezone": "Europe/Berlin",
     "retentionCount": 7,
@@ -51,7 +56,9 @@ RUN_ANSWER: dict[str, Any] = {
     "job": BACKUP_JOB | {"collectionNames": [], "policyId": POLICY},
     "response": OK,
 }
-PREVIEW_REQUEST: dict[str, Any] = CREATE_POLICY | {
+PREVIEW_REQUEST: dict[str, Any] = {
+    "scheduleCron": "30 3 * * MON-FRI",
+    "timezone": "Europe/Berlin",
     "retentionCount": 1,
     "policyId": POLICY,
     "startAt": "2026-11-22T09:15:00Z",
@@ -100,6 +107,11 @@ SCHEDULE: dict[str, Any] = {
     "help_text": "Five fields of cron(8), or one of @hourly @daily @midnight @weekly @monthly "
     "@yearly @annually."
 }
+NAME = (
+    "Unique among the policies of the service. Blank or left out at creation: the schedule in "
+    "words, numbered where taken."
+)
+DESCRIPTION = "Free text for readers."
 ZONE = "A zone of the IANA database, such as Europe/Berlin."
 RETAINED = "How many complete backups stay at least."
 EVERY_COLLECTION = "Empty: every collection that is there when it runs."
@@ -107,6 +119,10 @@ ON_MISSING = "What a run does where a chosen collection is not there."
 
 
 class CreateBackupPolicyRequest(ServiceBody):
+    name = Text(required=False, allow_blank=True, max_length=MAX_NAME_LENGTH, help_text=NAME)
+    description = Text(
+        required=False, allow_blank=True, max_length=MAX_DESCRIPTION_LENGTH, help_text=DESCRIPTION
+    )
     schedule_cron = Text(allow_blank=True, **SCHEDULE)
     timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
     retention_count = RetentionCount(help_text=RETAINED)
@@ -123,6 +139,10 @@ class PolicyBody(ServiceBody):
 class UpdateBackupPolicyRequest(PolicyBody):
     """What is left out stays."""
 
+    name = Text(required=False, allow_blank=True, max_length=MAX_NAME_LENGTH, help_text=NAME)
+    description = Text(
+        required=False, allow_blank=True, max_length=MAX_DESCRIPTION_LENGTH, help_text=DESCRIPTION
+    )
     schedule_cron = Text(required=False, allow_blank=True, **SCHEDULE)
     timezone = Text(required=False, allow_blank=True, help_text=ZONE)
     retention_count = RetentionCount(required=False, help_text=RETAINED)
@@ -149,6 +169,10 @@ class BackupPolicySerializer(Output):
     policy_id = serializers.CharField()
     service_id = serializers.CharField(source="cluster.service_id")
     organization_id = serializers.CharField()
+    name = serializers.CharField(
+        max_length=MAX_NAME_LENGTH, help_text="Unique among the policies of the service."
+    )
+    description = serializers.CharField(max_length=MAX_DESCRIPTION_LENGTH)
     schedule_cron = serializers.CharField(help_text="As it was given.")
     timezone = serializers.CharField()
     retention_count = serializers.IntegerField(min_value=1, max_value=MAX_RETENTION_COUNT)

@@ -245,6 +245,14 @@ def describe(cron: Cron) -> str:
     return re.sub(r"\b(\d+)th\b", lambda found: ordinal(int(found[1])), text)
 
 
+def in_words(text: str) -> str:
+    """Describe an expression. Returns the text itself if it is not valid."""
+    try:
+        return describe(parse(text))
+    except BadCron:
+        return text
+
+
 def _shortly(cron: Cron) -> str:
     """An expression of the same meaning that is as short as can be, for reading."""
     parts = cron.expression.split()

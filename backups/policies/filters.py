@@ -15,13 +15,14 @@ from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
 class PolicyFilter(FilterForm):
-    q = forms.CharField(label="Cluster or schedule", required=False, max_length=100)
+    q = forms.CharField(label="Policy, cluster or schedule", required=False, max_length=100)
     collection = forms.CharField(label="Database or collection", required=False, max_length=255)
     standing = forms.ChoiceField(
         label="State", required=False, choices=[*ANY_CHOICE, *PolicyHealth.choices]
     )
 
     SEARCH_LOOKUPS = (
+        "name__icontains",
         "cluster__name__icontains",
         "schedule_cron__icontains",
         "cluster__cluster_id",
@@ -43,7 +44,7 @@ class PolicyFilter(FilterForm):
 
 
 class OneClustersPolicyFilter(PolicyFilter):
-    q = forms.CharField(label="Schedule or id", required=False, max_length=100)
+    q = forms.CharField(label="Policy, schedule or id", required=False, max_length=100)
 
 
 class JudgedFilter(FilterForm):

@@ -13,8 +13,10 @@ from backups.discovery import DiscoveredCollection
 from backups.forms import MAX_CHECKBOXES, counted
 from backups.policies.models import BackupPolicy
 from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
+from backups.policies.validation import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, SPEC_FIELDS
 
 ALL, CHOSEN = "all", "chosen"
+ABOUT = ("name", "description")
 SCHEDULE = ("schedule_cron", "timezone", "retention_count")
 TYPED = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
@@ -65,6 +67,18 @@ class NamesField(forms.MultipleChoiceField):
 
 
 class PolicyForm(ScheduleForm):
+    name = forms.CharField(
+        label="Name",
+        required=False,
+        max_length=MAX_NAME_LENGTH,
+        widget=forms.TextInput(attrs=TYPED),
+        help_text="Leave blank to use the schedule in words.",
+    )
+    description = forms.CharField(
+        label="Description",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "maxlength": MAX_DESCRIPTION_LENGTH}),
+    )
     db_name = forms.CharField(
         label="Database", max_length=255, initial="default", widget=forms.TextInput(attrs=TYPED)
     )
@@ -102,12 +116,16 @@ class PolicyForm(ScheduleForm):
             self.add_error("which", "Choose at least one collection, or all of them.")
         return given
 
-    def wish(self) -> dict[str, Any]:
-        """As the services want it: no names mean every collection."""
+    @property
+    def about(self) -> list[forms.BoundField]:
+        return [self[name] for name in ABOUT]
+
+    def spec_fields(self) -> dict[str, Any]:
+        """Return the fields of a `PolicySpec`, without `is_active`. No names: all collections."""
         given = self.cleaned_data
-        named = {name: given[name] for name in (*SCHEDULE, "db_name", "on_missing")}
         names = self._chosen(given) if given["which"] == CHOSEN else []
-        return named | {"collection_names": names}
+        shared = {name: given[name] for name in SPEC_FIELDS if name in given}
+        return shared | {"collection_names": names}
 
     def offer(
         self, databases: Sequence[str], collections: Sequence[DiscoveredCollection] | None
@@ -135,15 +153,10 @@ class PolicyForm(ScheduleForm):
 
 def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
     names = policy.collection_names
-    return {
-        "schedule_cron": policy.schedule_cron,
-        "timezone": policy.timezone,
-        "retention_count": policy.retention_count,
-        "db_name": policy.db_name,
+    return vars(policy.spec) | {
         "which": CHOSEN if names else ALL,
         "collection_names": names[:MAX_CHECKBOXES],
         "others": "\n".join(names[MAX_CHECKBOXES:]),
-        "on_missing": policy.on_missing,
     }
 
 

@@ -14,6 +14,12 @@ from django.utils import timezone
 from backups.observers import PolicySummary
 from backups.policies.health import health, severity
 from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
+from backups.policies.validation import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_NAME_LENGTH,
+    SPEC_FIELDS,
+    PolicySpec,
+)
 from clusters.models import Cluster
 from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import Organization
@@ -70,6 +76,8 @@ class BackupPolicy(models.Model):
     policy_id = models.CharField(primary_key=True, max_length=24, default=new_policy_id)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="policies")
+    name = models.CharField(max_length=MAX_NAME_LENGTH)
+    description = models.CharField(max_length=MAX_DESCRIPTION_LENGTH, blank=True, default="")
     schedule_cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")
     retention_count = models.PositiveSmallIntegerField(
@@ -94,6 +102,8 @@ class BackupPolicy(models.Model):
         verbose_name_plural = "backup policies"
         ordering = ["-created_at", "-policy_id"]
         constraints = [
+            models.UniqueConstraint(fields=["cluster", "name"], name="policy_cluster_name_unique"),
+            models.CheckConstraint(condition=~Q(name=""), name="policy_name_check"),
             models.CheckConstraint(
                 condition=Q(retention_count__gte=1) & Q(retention_count__lte=MAX_RETENTION_COUNT),
                 name="policy_retention_count_check",
@@ -123,7 +133,11 @@ class BackupPolicy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.policy_id
+        return f"{self.name} ({self.policy_id})"
+
+    @property
+    def spec(self) -> PolicySpec:
+        return PolicySpec(**{name: getattr(self, name) for name in SPEC_FIELDS})
 
     @property
     def last_run_at(self) -> datetime | None:

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from django.utils import timezone as clock
 
-from backups.policies import validation
 from backups.policies.cron import describe, runs, zone_of
 from backups.policies.models import BackupPolicy
 from backups.policies.pruning import backups_of, verdicts_on
+from backups.policies.validation import PolicySpec
 from vbase_console.core.errors import InvalidArgument
 
 MAX_PREVIEW_RUNS = 100
@@ -38,23 +38,18 @@ class Preview:
 
 
 def preview(
+    spec: PolicySpec,
     *,
-    schedule_cron: str,
-    timezone: str = "UTC",
-    retention_count: int,
     policy: BackupPolicy | None = None,
     start_at: datetime | None = None,
     count: int = 10,
 ) -> Preview:
-    """For an existing policy also what the count would mean for the backups that it has now."""
-    timezone = timezone or "UTC"
-    cron = validation.check(
-        schedule_cron=schedule_cron, timezone=timezone, retention_count=retention_count
-    )
+    """Preview a spec, and what its retention would do to the backups of an existing policy."""
+    spec = spec.with_defaults()
+    cron, zone = spec.check(), zone_of(spec.timezone)
     _check_range(start_at, count)
-    zone = zone_of(timezone)
     instants = runs(cron, zone, start_at or clock.now(), count)
-    kept, expired = _judged(policy, retention_count) if policy else ([], [])
+    kept, expired = _judged(policy, spec.retention_count) if policy else ([], [])
     return Preview(
         description=describe(cron),
         runs=instants,

@@ -6,29 +6,44 @@ Each takes the cluster's row first and the policy's next.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import dataclasses
 from datetime import datetime
+from itertools import count
+from typing import Unpack
 
 from django.db import transaction
 from django.utils import timezone as clock
 
 from backups.discovery import require_database
 from backups.models import Backup, BackupJob
-from backups.policies import beat_mirror, observers, validation
+from backups.policies import beat_mirror, observers
 from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
-from backups.policies.states import OnMissing
+from backups.policies.validation import (
+    DEFAULT_DATABASE,
+    SPEC_FIELDS,
+    PolicyChanges,
+    PolicySpec,
+    default_name,
+    has_default_name,
+)
 from backups.services.locks import lock_backup, require_available
 from clusters.admission import refuse_ending, unfinished
 from clusters.milvus_names import Kind, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.core.errors import Aborted, FailedPrecondition, NotFound, Unavailable
+from vbase_console.core.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    Unavailable,
+)
 from vbase_console.tasks.limits import require_capacity
 
-DEFAULT_DATABASE = "default"
-DEFAULT_ZONE = "UTC"
+REPLANNING_FIELDS = frozenset({"schedule_cron", "timezone", "is_active"})
+"""A change of one of these plans the next run anew."""
 
 
 def look_for_database(cluster: Cluster, db_name: str) -> None:
@@ -44,54 +59,14 @@ def look_for_database(cluster: Cluster, db_name: str) -> None:
             require_database(cluster, db_name)
 
 
-def check_wishes(
-    *,
-    schedule_cron: str,
-    retention_count: int,
-    timezone: str = "",
-    db_name: str = "",
-    collection_names: Sequence[str] = (),
-    on_missing: str = OnMissing.FAIL,
-    **_: object,
-) -> None:
-    """Raise `InvalidArgument` naming all that no policy may say; called before a server is asked
-    for what it has.
-    """
-    validation.check(
-        schedule_cron=schedule_cron,
-        timezone=timezone or DEFAULT_ZONE,
-        retention_count=retention_count,
-        db_name=db_name or DEFAULT_DATABASE,
-        collection_names=_distinct(collection_names),
-        on_missing=on_missing,
-    )
-
-
 @transaction.atomic
-def create_policy(
-    cluster: Cluster,
-    *,
-    schedule_cron: str,
-    retention_count: int,
-    timezone: str = DEFAULT_ZONE,
-    is_active: bool = True,
-    db_name: str = "",
-    collection_names: Sequence[str] = (),
-    on_missing: str = OnMissing.FAIL,
-) -> BackupPolicy:
-    """From now on its runs are taken; the first one at the next instant that the schedule names."""
-    policy = BackupPolicy(
-        cluster=_hold_living(cluster),
-        organization_id=cluster.organization_id,
-        schedule_cron=schedule_cron,
-        timezone=timezone or DEFAULT_ZONE,
-        retention_count=retention_count,
-        is_active=is_active,
-        db_name=db_name or DEFAULT_DATABASE,
-        collection_names=_distinct(collection_names),
-        on_missing=on_missing,
-    )
-    policy.next_run_at = _next_run_at(policy, _checked(policy))
+def create_policy(cluster: Cluster, spec: PolicySpec) -> BackupPolicy:
+    """Create a policy. Its first run is planned for the next instant of its schedule."""
+    policy = BackupPolicy(cluster=_hold_living(cluster), organization_id=cluster.organization_id)
+    spec = spec.with_defaults()
+    cron = spec.check()
+    _apply(policy, _with_unique_name(policy, spec))
+    policy.next_run_at = _next_run_at(policy, cron)
     policy.save(force_insert=True)
     beat_mirror.mirror(policy)
     observers.policy_changed(policy.cluster_id)
@@ -99,36 +74,21 @@ def create_policy(
 
 
 @transaction.atomic
-def update_policy(
-    policy: BackupPolicy,
-    *,
-    schedule_cron: str | None = None,
-    timezone: str | None = None,
-    retention_count: int | None = None,
-    is_active: bool | None = None,
-    db_name: str | None = None,
-    collection_names: Sequence[str] | None = None,
-    on_missing: str | None = None,
-) -> BackupPolicy:
-    """Change what is given and leave the rest; the dispatcher sees it at its next tick."""
-    names = None if collection_names is None else _distinct(collection_names)
-    given = {
-        "schedule_cron": schedule_cron,
-        "timezone": timezone,
-        "retention_count": retention_count,
-        "is_active": is_active,
-        "db_name": db_name,
-        "collection_names": names,
-        "on_missing": on_missing,
-    }
+def update_policy(policy: BackupPolicy, **changes: Unpack[PolicyChanges]) -> BackupPolicy:
+    """Change the given fields. The dispatcher follows at its next round.
+
+    A default name follows the schedule.
+    """
     policy = _hold(policy)
     _hold_living(policy.cluster)
-    changed: dict[str, object] = {
-        name: value
-        for name, value in given.items()
-        if value is not None and value != getattr(policy, name)
-    }
-    return _change(policy, changed) if changed else policy
+    before = policy.spec
+    spec = dataclasses.replace(before, **changes)
+    changed = spec.changed_from(before)
+    if "schedule_cron" in changed and has_default_name(before) and "name" not in changed:
+        spec.name = ""
+    if spec.name != before.name:
+        spec = _with_unique_name(policy, spec)
+    return _change(policy, spec) if changed else policy
 
 
 def pause_policy(policy: BackupPolicy) -> BackupPolicy:
@@ -161,7 +121,7 @@ def deactivate_policies_of(cluster: Cluster) -> str:
         cluster=cluster, is_active=True
     )
     for policy in policies:
-        _change(policy, {"is_active": False})
+        _change(policy, dataclasses.replace(policy.spec, is_active=False))
     if not policies:
         return ""
     return f"{len(policies)} of its policies are paused and stay listed."
@@ -193,13 +153,36 @@ def release_backup(backup: Backup) -> Backup:
     return held
 
 
-def _change(policy: BackupPolicy, changed: dict[str, object]) -> BackupPolicy:
-    for name, value in changed.items():
-        setattr(policy, name, value)
-    if changed.keys() <= {"is_active"} and not policy.is_active:
+def _with_unique_name(policy: BackupPolicy, spec: PolicySpec) -> PolicySpec:
+    """Give a nameless spec the default name. Raises AlreadyExists if its own name is taken.
+
+    The caller holds the cluster's row.
+    """
+    others = BackupPolicy.objects.filter(cluster=policy.cluster_id).exclude(pk=policy.pk)
+    taken = set(others.values_list("name", flat=True))
+    if spec.name in taken:
+        raise AlreadyExists(
+            f"{policy.cluster.service_id} already has a policy named '{spec.name}'. "
+            "Choose another name."
+        )
+    if spec.name:
+        return spec
+    defaults = (default_name(spec.schedule_cron, number) for number in count(1))
+    return dataclasses.replace(spec, name=next(name for name in defaults if name not in taken))
+
+
+def _apply(policy: BackupPolicy, spec: PolicySpec) -> None:
+    for name in SPEC_FIELDS:
+        setattr(policy, name, getattr(spec, name))
+
+
+def _change(policy: BackupPolicy, spec: PolicySpec) -> BackupPolicy:
+    changed = spec.changed_from(policy.spec)
+    _apply(policy, spec)
+    if changed <= {"is_active"} and not policy.is_active:
         _pause(policy)
     else:
-        _plan(policy, anew=bool(changed.keys() & {"schedule_cron", "timezone", "is_active"}))
+        _plan(policy, anew=bool(changed & REPLANNING_FIELDS))
     observers.policy_changed(policy.cluster_id)
     if "retention_count" in changed:
         PolicyRun.objects.request_retention(policy.policy_id)
@@ -216,22 +199,11 @@ def _pause(policy: BackupPolicy) -> None:
 
 
 def _plan(policy: BackupPolicy, *, anew: bool) -> None:
-    cron = _checked(policy)
+    cron = policy.spec.check()
     if anew:
         policy.next_run_at = _next_run_at(policy, cron)
     policy.save()
     beat_mirror.mirror(policy)
-
-
-def _checked(policy: BackupPolicy) -> Cron:
-    return validation.check(
-        schedule_cron=policy.schedule_cron,
-        timezone=policy.timezone,
-        retention_count=policy.retention_count,
-        db_name=policy.db_name,
-        collection_names=policy.collection_names,
-        on_missing=policy.on_missing,
-    )
 
 
 def _next_run_at(policy: BackupPolicy, cron: Cron) -> datetime | None:
@@ -242,10 +214,6 @@ def _next_run_at(policy: BackupPolicy, cron: Cron) -> datetime | None:
 
 def next_run_after(policy: BackupPolicy, after: datetime) -> datetime:
     return next_after(parse(policy.schedule_cron), zone_of(policy.timezone), after)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(name for name in names if name))
 
 
 def _hold_living(cluster: Cluster) -> Cluster:

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.operations import Served, served
@@ -26,7 +27,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
     cluster = make_cluster()
     backup = seed_backup(cluster)
     job = seed_job(backup)
-    policy = create_policy(cluster, schedule_cron="@daily", retention_count=1)
+    policy = create_policy(cluster, PolicySpec(schedule_cron="@daily", retention_count=1))
 
     def fill(one: Served) -> str:
         return one.path.format(

@@ -11,6 +11,7 @@ from django.test import Client
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from backups.services.backups import verify_backup
 from backups.states import BackupStatus
 from clusters.models import Cluster
@@ -71,7 +72,7 @@ def make_tenant(organization: Organization, owner: User, work: Callable[[], int]
         manifest_sha256="0" * 64,
     )
     job = verify_backup(backup, by=owner.username)
-    policy = create_policy(cluster, schedule_cron="0 3 * * *", retention_count=7)
+    policy = create_policy(cluster, PolicySpec(schedule_cron="0 3 * * *", retention_count=7))
     return Tenant(
         organization,
         cluster,

@@ -9,6 +9,7 @@ from pymilvus import MilvusClient
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import create_policy, run_now
+from backups.policies.validation import PolicySpec
 from backups.services.jobs import retry_job
 from backups.services.restores import plan_restore
 from clusters.models import Cluster
@@ -20,10 +21,9 @@ Work = Callable[[], int]
 def make_policy(cluster: Cluster, *names: str, on_missing: str = "FAIL") -> BackupPolicy:
     return create_policy(
         cluster,
-        schedule_cron="@daily",
-        retention_count=3,
-        collection_names=names,
-        on_missing=on_missing,
+        PolicySpec(
+            schedule_cron="@daily", retention_count=3, collection_names=names, on_missing=on_missing
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from backups.states import JobKind
 from clusters import services
 from clusters.models import Cluster
@@ -74,7 +75,7 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     backup = seed_backup(cluster, "b" * 128, warnings=["It forgets names."])
     job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING).task
     Task.objects.filter(pk=job.pk).update(progress=40, phase="inserting")
-    policy = create_policy(cluster, schedule_cron="0 3 * * *", retention_count=7)
+    policy = create_policy(cluster, PolicySpec(schedule_cron="0 3 * * *", retention_count=7))
     for state in ("SUCCEEDED", "FAILED", "CANCELLED"):
         back_up(policy, state=state)
     skip(policy)

@@ -11,6 +11,7 @@ from pymilvus import MilvusClient
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from clusters.models import Cluster
 from tests.backups.conftest import cluster, driver, fill, machine, milvus, store
 from tests.browser.test_accessibility import overflow, serious
@@ -25,7 +26,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def policy(cluster: Cluster) -> BackupPolicy:
-    return create_policy(cluster, schedule_cron="0 3 * * *", retention_count=3)
+    return create_policy(cluster, PolicySpec(schedule_cron="0 3 * * *", retention_count=3))
 
 
 def open_form(page: Page) -> None:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from backups.policies.models import BackupPolicy
 from backups.policies.runs import start_run
 from backups.policies.services import create_policy, run_now
+from backups.policies.validation import PolicySpec
 from clusters import services
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
@@ -41,7 +42,7 @@ def full(make_cluster: MakeCluster, settings: Any) -> Cluster:
 
 @pytest.fixture
 def policy(full: Cluster) -> BackupPolicy:
-    return create_policy(full, schedule_cron="0 3 * * *", retention_count=2)
+    return create_policy(full, PolicySpec(schedule_cron="0 3 * * *", retention_count=2))
 
 
 def test_a_change_beyond_the_limit_of_its_cluster_is_refused(full: Cluster) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from backups.models import Backup
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
@@ -74,7 +75,8 @@ def test_deleting_a_cluster_says_which_jobs_are_stopped_and_that_policies_are_pa
     Task.objects.filter(pk=job.task_id).update(lock=backup.cluster.lock)
     for is_active in (True, False):
         create_policy(
-            backup.cluster, schedule_cron="@daily", retention_count=2, is_active=is_active
+            backup.cluster,
+            PolicySpec(schedule_cron="@daily", retention_count=2, is_active=is_active),
         )
     content = alices.open("cluster-delete", backup.cluster.pk).content.decode()
     assert f"{job.task.task_id}</code>, which is asked to stop" in content
@@ -151,7 +153,7 @@ def test_running_and_failed_jobs_are_on_the_overview(backup: Backup, alices: Bro
 def test_a_run_that_was_skipped_is_no_failure_on_the_overview(
     backup: Backup, alices: Browser
 ) -> None:
-    policy = create_policy(backup.cluster, schedule_cron="@daily", retention_count=2)
+    policy = create_policy(backup.cluster, PolicySpec(schedule_cron="@daily", retention_count=2))
     back_up(policy, state="FAILED")
     assert len(alices.open("overview").context["failed"]) == 1
     policy.runs.update(skip_reason="There is nothing to back up.")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from clusters.models import Cluster
 from vbase_console.tasks.models import Task
 
@@ -26,7 +27,7 @@ def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
 def make_policy(cluster: Cluster) -> MakePolicy:
     def make(**given: Any) -> BackupPolicy:
         wish = {"schedule_cron": "0 3 * * *", "retention_count": 2} | given
-        return create_policy(wish.pop("cluster", cluster), **wish)
+        return create_policy(wish.pop("cluster", cluster), PolicySpec(**wish))
 
     return make
 

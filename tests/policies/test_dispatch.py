@@ -173,11 +173,12 @@ def test_a_tick_with_nothing_due_costs_the_same_with_thousands(make_policy: Make
         BackupPolicy(
             organization_id=policy.organization_id,
             cluster=policy.cluster,
+            name=f"copy {number}",
             schedule_cron="0 3 * * *",
             retention_count=1,
             next_run_at=datetime(2100, 1, 1, tzinfo=UTC),
         )
-        for _ in range(1000)
+        for number in range(1000)
     ]
     BackupPolicy.objects.bulk_create(copies)
     assert queries_of_a_tick() == few == 1

@@ -191,6 +191,7 @@ def time_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
 def copied(policy: BackupPolicy, number: int) -> BackupPolicy:
     return BackupPolicy(
         policy_id=f"pol-{number}",
+        name=f"copy {number}",
         organization_id=policy.organization_id,
         cluster_id=policy.cluster_id,
         schedule_cron="@daily",

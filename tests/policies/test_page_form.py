@@ -49,6 +49,39 @@ def test_it_creates_what_was_typed(cluster: Cluster, alices: Browser) -> None:
     assert last_entry() == ("CreateBackupPolicy", "ACCEPTED", policy.pk)
 
 
+def test_it_creates_the_typed_name_and_description(cluster: Cluster, alices: Browser) -> None:
+    about = {"name": "nightly", "description": "For the auditors.\r\nKeep it."}
+    alices.send("policy-create", cluster.pk, **TYPED | about)
+    policy = BackupPolicy.objects.get()
+    assert (policy.name, policy.description) == ("nightly", "For the auditors.\nKeep it.")
+
+
+def test_the_form_of_a_policy_shows_its_name_and_description(
+    make_policy: MakePolicy, alices: Browser
+) -> None:
+    policy = make_policy(name="nightly", description="For the auditors.")
+    content = shown(alices.open("policy-edit", policy.pk))
+    assert 'value="nightly"' in content
+    assert "For the auditors.</textarea>" in content
+
+
+def test_a_taken_name_is_refused_in_the_form(
+    cluster: Cluster, make_policy: MakePolicy, alices: Browser
+) -> None:
+    make_policy(name="nightly")
+    answer = alices.send("policy-create", cluster.pk, **TYPED | {"name": "nightly"})
+    assert answer.status_code == 409
+    assert "Choose another name." in shown(answer)
+
+
+def test_a_description_that_is_too_long_is_refused_at_its_field(
+    cluster: Cluster, alices: Browser
+) -> None:
+    answer = alices.send("policy-create", cluster.pk, **TYPED | {"description": "d" * 501})
+    assert answer.status_code == 422
+    assert 'id="id_description_error"' in shown(answer)
+
+
 def test_chosen_collections_and_what_becomes_of_missing_ones_are_kept(
     cluster: Cluster, alices: Browser
 ) -> None:

@@ -17,6 +17,7 @@ from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy, end
 from tests.policies.pages import back_up, newest_run, skip, skip_often
 from tests.web.conftest import Browser, alices, bobs, browser_of, charlies
+from vbase_console.core.ids import new_id
 
 __all__ = ["alices", "bobs", "browser_of", "charlies"]
 LONG = timedelta(minutes=2)
@@ -267,6 +268,7 @@ def fill(cluster: Cluster, count: int) -> None:
         BackupPolicy(
             organization_id=cluster.organization_id,
             cluster=cluster,
+            name=new_id("daily"),
             schedule_cron="0 3 * * *",
             retention_count=7,
             next_run_at=timezone.now(),

@@ -12,6 +12,7 @@ from backups.policies import beat_mirror, services
 from backups.policies.cron import parse
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.preview import preview
+from backups.policies.validation import PolicySpec
 from backups.services.jobs import retry_job
 from backups.states import JobKind
 from clusters.models import Cluster
@@ -179,16 +180,14 @@ def test_a_preview_says_what_a_lower_count_would_cost(policy: BackupPolicy) -> N
     for _ in range(2):
         services.run_now(policy, by="alice")
         end(PolicyRun.objects.first())  # type: ignore[arg-type]
-    seen = preview(schedule_cron="0 3 * * *", retention_count=1, policy=policy)
+    seen = preview(PolicySpec(schedule_cron="0 3 * * *", retention_count=1), policy=policy)
     assert [judged.reason for judged in seen.would_expire] == ["expired: 2nd newest"]
     assert [judged.reason for judged in seen.would_keep] == ["kept: newest 1"]
 
 
 def test_a_preview_shows_the_runs_in_both_zones() -> None:
     seen = preview(
-        schedule_cron="0 3 * * *",
-        timezone="Asia/Kolkata",
-        retention_count=1,
+        PolicySpec(schedule_cron="0 3 * * *", timezone="Asia/Kolkata", retention_count=1),
         start_at=NOON,
         count=1,
     )
@@ -200,16 +199,22 @@ def test_a_preview_shows_the_runs_in_both_zones() -> None:
 
 
 def test_a_preview_shows_at_most_a_hundred_runs() -> None:
-    assert len(preview(schedule_cron="@daily", retention_count=1, count=100).runs) == 100
+    assert (
+        len(preview(PolicySpec(schedule_cron="@daily", retention_count=1), count=100).runs) == 100
+    )
     with pytest.raises(InvalidArgument, match="100"):
-        preview(schedule_cron="@daily", retention_count=1, count=101)
+        preview(PolicySpec(schedule_cron="@daily", retention_count=1), count=101)
 
 
 def test_a_preview_begins_behind_its_start_even_where_that_is_an_instant_of_the_schedule() -> None:
-    seen = preview(schedule_cron="0 12 * * *", retention_count=1, start_at=NOON, count=1)
+    seen = preview(
+        PolicySpec(schedule_cron="0 12 * * *", retention_count=1), start_at=NOON, count=1
+    )
     assert seen.runs == [NOON + timedelta(days=1)]
     just_before = NOON - timedelta(microseconds=1)
-    seen = preview(schedule_cron="0 12 * * *", retention_count=1, start_at=just_before, count=1)
+    seen = preview(
+        PolicySpec(schedule_cron="0 12 * * *", retention_count=1), start_at=just_before, count=1
+    )
     assert seen.runs == [NOON]
 
 

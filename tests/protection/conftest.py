@@ -12,6 +12,7 @@ from django.utils import timezone
 from backups.models import Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from backups.protection import discovery_scan
 from backups.protection.coverage import update_coverage
 from backups.protection.discovery_scan import Listing
@@ -37,7 +38,7 @@ def cover(cluster: Cluster) -> Cover:
 
     def make(*names: str, **given: Any) -> BackupPolicy:
         wish = {"schedule_cron": "0 3 * * *", "retention_count": 2, "collection_names": names}
-        return create_policy(given.pop("cluster", cluster), **wish | given)
+        return create_policy(given.pop("cluster", cluster), PolicySpec(**wish | given))
 
     return make
 

@@ -15,6 +15,7 @@ from clusters.models import Cluster
 from clusters.states import Condition, ServiceStatus
 from tests.architecture.cast import Tenant
 from tests.backups.seeds import IMAGES
+from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership
 from vbase_console.organizations.scopes import Role
 from vbase_console.tasks.models import Task, TaskEvent
@@ -133,7 +134,8 @@ class Crowd:
         plan = {"schedule_cron": "@daily", "retention_count": 1, "next_run_at": timezone.now()}
         clusters = [*self._others, *([self._tenant.cluster] * self._count)]
         policies = BackupPolicy.objects.bulk_create(
-            BackupPolicy(**self._own, cluster=cluster, **plan) for cluster in clusters
+            BackupPolicy(**self._own, cluster=cluster, name=new_id("daily"), **plan)
+            for cluster in clusters
         )
         fired = [*policies, *([self._tenant.policy] * self._count)]
         at = timezone.now() - timedelta(minutes=PolicyRun.objects.count())

@@ -19,6 +19,8 @@ class Migration(migrations.Migration):
             name='BackupPolicy',
             fields=[
                 ('policy_id', models.CharField(default=backups.policies.models.new_policy_id, max_length=24, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=63)),
+                ('description', models.CharField(blank=True, default='', max_length=500)),
                 ('schedule_cron', models.CharField(max_length=200)),
                 ('timezone', models.CharField(default='UTC', max_length=64)),
                 ('retention_count', models.PositiveSmallIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
@@ -89,6 +91,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='backuppolicy',
             index=models.Index(fields=['cluster', '-created_at'], name='policy_by_cluster'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.UniqueConstraint(fields=('cluster', 'name'), name='policy_cluster_name_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='backuppolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='policy_name_check'),
         ),
         migrations.AddConstraint(
             model_name='backuppolicy',

@@ -12,7 +12,7 @@ from backups.models import Backup
 from backups.policies import services
 from backups.policies.services import release_backup
 from backups.policies.views.detail import PolicyPage
-from backups.policies.views.presenters import retention_status_of, words_of
+from backups.policies.views.presenters import retention_status_of
 from backups.views.actions import BackupChange
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP_POLICY,
@@ -33,7 +33,7 @@ class PolicyChange(FormPage, PolicyPage):
     says: ClassVar[str]
 
     def context(self) -> dict[str, Any]:
-        about = {"does": self.title, "says": self.says, "words": words_of(self.policy)}
+        about = {"does": self.title, "says": self.says}
         return super().context() | about
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,8 +18,8 @@ from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
 from backups.policies.models import BackupPolicy
 from backups.policies.observers import CollectionKey
 from backups.policies.preview import RetentionPreview, preview
+from backups.policies.validation import PolicySpec
 from backups.policies.views.detail import PolicyPage
-from backups.policies.views.presenters import words_of
 from backups.policies.views.preview import MAX_NAMES, SCHEDULES, ahead_of, look_at, zones
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
@@ -129,7 +130,7 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
         }
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        policy = services.create_policy(self.cluster, **self.bound.wish())
+        policy = services.create_policy(self.cluster, PolicySpec(**self.bound.spec_fields()))
         self.object_id = policy.policy_id
         return redirect("policy-detail", self.principal.organization_name, policy.policy_id)
 
@@ -156,23 +157,22 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
 
     def context(self) -> dict[str, Any]:
         return super().context() | {
-            "words": words_of(self.policy),
             "save_address": reverse("policy-edit", args=self.address),
             "preview_address": reverse("policy-preview", args=self.address),
         }
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        wish = self.bound.wish()
-        self.ask_first(wish)
-        services.update_policy(self.policy, **wish)
+        changes = self.bound.spec_fields()
+        self.ask_first(changes)
+        services.update_policy(self.policy, **changes)
         messages.success(self.request, "Saved.")
         return self.to_policy()
 
-    def ask_first(self, wish: dict[str, Any]) -> None:
+    def ask_first(self, changes: dict[str, Any]) -> None:
         """What is lost by it is shown before, with the reasons."""
-        going = self.going({name: wish[name] for name in SCHEDULE})
+        going = self.going({name: changes[name] for name in SCHEDULE})
         bare = observers.coverage_lost(
-            self.policy, db_name=wish["db_name"], collection_names=wish["collection_names"]
+            self.policy, db_name=changes["db_name"], collection_names=changes["collection_names"]
         )
         asked = WouldLose(going, bare)
         if (going or bare) and self.request.POST.get("confirmed") != asked.mark:
@@ -180,12 +180,13 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
 
     def going(self, schedule: dict[str, Any]) -> list[RetentionPreview]:
         """Backups that stay as it is and would go then."""
-        would = preview(**schedule, policy=self.policy).would_expire
-        as_it_is = schedule | {"retention_count": self.policy.retention_count}
-        going_anyway = {
-            each.backup_id for each in preview(**as_it_is, policy=self.policy).would_expire
-        }
-        return [each for each in would if each.backup_id not in going_anyway]
+        after = PolicySpec(**schedule)
+        before = dataclasses.replace(after, retention_count=self.policy.retention_count)
+        expired_before, expired_after = (
+            preview(spec, policy=self.policy).would_expire for spec in (before, after)
+        )
+        expired_anyway = {backup.backup_id for backup in expired_before}
+        return [backup for backup in expired_after if backup.backup_id not in expired_anyway]
 
 
 class Previewing(PolicyFormPage):

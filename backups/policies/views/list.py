@@ -17,7 +17,6 @@ from backups.policies.views.presenters import (
     listed_policies,
     policy_rows,
     runs_of,
-    words_of,
 )
 from clusters.filters import ClusterFilter
 from clusters.models import Cluster
@@ -80,7 +79,7 @@ class PolicyRunListView(ListPage, PolicyPage):
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         reload = any(_is_going(run) for run in rows)
-        return {"policy": self.policy, "words": words_of(self.policy), "reload": reload}
+        return {"policy": self.policy, "reload": reload}
 
 
 class PolicyBackupListView(ListPage, PolicyPage):
@@ -103,4 +102,4 @@ class PolicyBackupListView(ListPage, PolicyPage):
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         judged = [self.judged[backup.pk] for backup in rows]
-        return {"policy": self.policy, "words": words_of(self.policy), "judged": judged}
+        return {"policy": self.policy, "judged": judged}

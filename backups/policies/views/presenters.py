@@ -16,7 +16,7 @@ from django.db.models import Count, F, Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.models import Backup
-from backups.policies.cron import BadCron, BadZone, describe, parse, runs, zone_of
+from backups.policies.cron import BadCron, BadZone, in_words, parse, runs, zone_of
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, candidate, verdicts_on
 from backups.policies.retention import RetentionDecision, decide
@@ -55,8 +55,8 @@ class PolicyRow:
     now: datetime
 
     @property
-    def words(self) -> str:
-        return words_of(self.policy)
+    def schedule_in_words(self) -> str:
+        return in_words(self.policy.schedule_cron)
 
     @property
     def ended(self) -> PolicyRun | None:
@@ -208,14 +208,6 @@ def schedule_error(policy: BackupPolicy) -> str:
     except (BadCron, BadZone) as error:
         return str(error)
     return ""
-
-
-def words_of(policy: BackupPolicy) -> str:
-    """A schedule that cannot be understood any more is shown as it stands there."""
-    try:
-        return describe(parse(policy.schedule_cron))
-    except BadCron:
-        return policy.schedule_cron
 
 
 def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:

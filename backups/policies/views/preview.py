@@ -14,6 +14,7 @@ from backups.policies.cron import EXCLUDED_ZONES
 from backups.policies.forms import ScheduleForm
 from backups.policies.models import BackupPolicy
 from backups.policies.preview import Preview, RetentionPreview, preview
+from backups.policies.validation import PolicySpec
 from backups.states import JobKind
 from clusters.admission import require_running
 from clusters.models import Cluster
@@ -90,7 +91,7 @@ def ahead_of(typed: Mapping[str, Any], policy: BackupPolicy | None = None) -> Sc
         return SchedulePreview(form=form)
     given = form.cleaned_data
     try:
-        seen = preview(**given, policy=policy, count=REACH_SAMPLE_RUNS)
+        seen = preview(PolicySpec(**given), policy=policy, count=REACH_SAMPLE_RUNS)
     except InvalidArgument as error:
         add_errors(form, error)
         return SchedulePreview(form=form)

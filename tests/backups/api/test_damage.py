@@ -11,6 +11,7 @@ from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.policies.pruning import backups_of, verdicts_on
 from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from backups.services.backups import delete_backup
 from backups.states import JobKind
 from clusters.models import Cluster
@@ -81,7 +82,7 @@ def test_it_is_not_the_last_backup_of_its_cluster(
 def test_a_preview_of_a_policy_gives_damage_as_the_reason(
     api: Api, of: str, cluster: Cluster
 ) -> None:
-    policy = create_policy(cluster, schedule_cron="@daily", retention_count=1)
+    policy = create_policy(cluster, PolicySpec(schedule_cron="@daily", retention_count=1))
     backup = seed_backup(cluster, policy_id=policy.pk)
     Backup.objects.filter(pk=backup.pk).mark_damaged(by="job-1", findings=[FINDING])
     wish = {"scheduleCron": "@daily", "retentionCount": 1, "policyId": policy.pk}
@@ -90,7 +91,9 @@ def test_a_preview_of_a_policy_gives_damage_as_the_reason(
 
 
 def test_a_damaged_backup_expires_as_such(cluster: Cluster) -> None:
-    policy: BackupPolicy = create_policy(cluster, schedule_cron="@daily", retention_count=1)
+    policy: BackupPolicy = create_policy(
+        cluster, PolicySpec(schedule_cron="@daily", retention_count=1)
+    )
     damaged = seed_backup(cluster, policy_id=policy.pk)
     seed_backup(cluster, policy_id=policy.pk)
     Backup.objects.filter(pk=damaged.pk).mark_damaged(by="job-1", findings=[FINDING])

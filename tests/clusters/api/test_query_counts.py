@@ -11,12 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
-from backups.policies.api_serializers import CREATE_POLICY
+from backups.policies.api_serializers import PREVIEW_REQUEST
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters import protection
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.operations import Served, served
+from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task, TaskEvent
 
@@ -93,7 +94,7 @@ def grow_policies(cluster: Cluster, count: int) -> None:
     of = {"organization_id": cluster.organization_id}
     daily = {"schedule_cron": "@daily", "retention_count": 1, "next_run_at": timezone.now()}
     policies = BackupPolicy.objects.bulk_create(
-        BackupPolicy(cluster=cluster, **daily, **of) for _ in range(count)
+        BackupPolicy(cluster=cluster, name=new_id("daily"), **daily, **of) for _ in range(count)
     )
     runs = PolicyRun.objects.bulk_create(
         PolicyRun(policy=policy, planned_at=timezone.now(), skip_reason="Stopped.", **of)
@@ -116,7 +117,7 @@ def queries(api: Api, one: Served, cluster: Cluster) -> int:
     )
     asked = {"pageSize": 200} if one.operation.name.startswith("List") else {}
     if one.operation.name == "PreviewBackupPolicy":
-        asked = CREATE_POLICY | {"policyId": BackupPolicy.objects.order_by("pk")[0].policy_id}
+        asked = PREVIEW_REQUEST | {"policyId": BackupPolicy.objects.order_by("pk")[0].policy_id}
     where = {"query" if one.method == "GET" else "body": asked}
     with CaptureQueriesContext(connection) as captured:
         assert api.send(one.method, path, **where).status == 200

@@ -25,12 +25,14 @@ from vbase_console.organizations.scopes import (
 )
 
 FIELDS = {
-    *("policyId", "serviceId", "organizationId", "scheduleCron", "timezone", "retentionCount"),
-    *("isActive", "dbName", "collectionNames", "onMissing", "nextRunAt", "lastRunAt"),
-    *("lastStatus", "createdAt", "updatedAt"),
+    *("policyId", "serviceId", "organizationId", "name", "description", "scheduleCron"),
+    *("timezone", "retentionCount", "isActive", "dbName", "collectionNames", "onMissing"),
+    *("nextRunAt", "lastRunAt", "lastStatus", "createdAt", "updatedAt"),
 }
 LEAST = {"scheduleCron": "30 3 * * *", "retentionCount": 3}
 ALL = LEAST | {
+    "name": "nightly",
+    "description": "For the auditors.",
     "timezone": "Europe/Berlin",
     "isActive": False,
     "dbName": "default",
@@ -62,10 +64,28 @@ def test_it_answers_the_policy_and_says_where_it_is(api: Api, policies: str) -> 
     assert api.get(str(said.header("Location")))["policy"] == policy
 
 
+def test_a_taken_name_is_already_exists(api: Api, policies: str, one: str) -> None:
+    api.post(policies, **LEAST, name="nightly")
+    for said in (api.post(policies, **LEAST, name="nightly"), api.post(one, name="nightly")):
+        assert (said.status, said["response"]["code"]) == (409, "ALREADY_EXISTS")
+
+
+@pytest.mark.parametrize(("field", "length"), [("name", 64), ("description", 501)])
+def test_names_and_descriptions_have_a_longest(
+    api: Api, policies: str, one: str, field: str, length: int
+) -> None:
+    for said in (
+        api.post(policies, **LEAST, **{field: "n" * length}),
+        api.post(one, **{field: "n" * length}),
+    ):
+        assert (said.status, list(said["response"]["fieldErrors"])) == (400, [field])
+
+
 def test_what_is_left_out_has_a_default(api: Api, policies: str, cluster: Cluster) -> None:
     policy = api.post(policies, **LEAST)["policy"]
     shown = {name: policy[name] for name in ("timezone", "isActive", "dbName", "collectionNames")}
     assert list(shown.values()) == ["UTC", True, "default", []]
+    assert (policy["name"], policy["description"]) == ("At 03:30 every day", "")
     assert (policy["onMissing"], policy["serviceId"]) == ("FAIL", cluster.service_id)
     assert policy["nextRunAt"].endswith("T03:30:00Z")
     assert (policy["lastRunAt"], policy["lastStatus"]) == (None, None)

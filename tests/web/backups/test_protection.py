@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backups.discovery import DiscoveredCollection
 from backups.policies import services
+from backups.policies.validation import PolicySpec
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.views import create
@@ -160,7 +161,7 @@ def fill(cluster: Cluster, count: int) -> None:
         for name in ("images", "texts")
     )
     for each in made[:60]:
-        services.create_policy(each, schedule_cron="@daily", retention_count=2)
+        services.create_policy(each, PolicySpec(schedule_cron="@daily", retention_count=2))
         taken(each, LONG, proven_at=timezone.now())
         update_coverage(each.pk)
 
