@@ -92,7 +92,7 @@ def test_the_longest_index_file_has_exactly_the_longest_name() -> None:
 def test_the_longest_name_is_the_last_that_is_taken(kind: Kind) -> None:
     most = MAX_BYTES.get(kind, MAX_NAME_BYTES)
     assert not refusal_of_new(kind, "n" * most)
-    assert f"{most} are the most" in refusal_of_new(kind, "n" * (most + 1))
+    assert f"the limit is {most}" in refusal_of_new(kind, "n" * (most + 1))
 
 
 def test_a_long_name_is_counted_in_bytes() -> None:
@@ -103,19 +103,19 @@ def test_a_long_name_is_counted_in_bytes() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "reason"),
     [
-        (Kind.PARTITION, "../../etc", "it holds '/'"),
-        (Kind.PARTITION, "..", "it means a directory"),
-        (Kind.PARTITION, "_all", "the engine calls all partitions so"),
-        (Kind.COLLECTION, "a\\b", r"it holds '\\'"),
-        (Kind.COLLECTION, "a\x00b", r"it holds '\x00'"),
-        (Kind.ALIAS, "a\nb", "it holds a control character"),
-        (Kind.FIELD, "", "it is empty"),
-        (Kind.FIELD, "\ud800", "it is no valid UTF-8"),
+        (Kind.PARTITION, "../../etc", "the name contains '/'"),
+        (Kind.PARTITION, "..", "the name means a directory"),
+        (Kind.PARTITION, "_all", "the engine uses this name for all partitions"),
+        (Kind.COLLECTION, "a\\b", r"the name contains '\\'"),
+        (Kind.COLLECTION, "a\x00b", r"the name contains '\x00'"),
+        (Kind.ALIAS, "a\nb", "the name contains a control character"),
+        (Kind.FIELD, "", "the name is empty"),
+        (Kind.FIELD, "\ud800", "the name is not valid UTF-8"),
         (Kind.DATABASE, "日本", "printable ASCII"),
-        (Kind.DATABASE, " db", "a space at an end"),
-        (Kind.INDEX_TYPE, "../HNSW", "it holds '/'"),
-        (Kind.INDEX_TYPE, "HN.SW", "more than letters"),
-        (Kind.SNAPSHOT, ".hidden", "or begins with '.'"),
+        (Kind.DATABASE, " db", "a space at either end"),
+        (Kind.INDEX_TYPE, "../HNSW", "the name contains '/'"),
+        (Kind.INDEX_TYPE, "HN.SW", "only letters, digits and '_'"),
+        (Kind.SNAPSHOT, ".hidden", "the first must not be '.'"),
     ],
 )
 def test_a_refusal_says_why(kind: Kind, name: str, reason: str) -> None:
