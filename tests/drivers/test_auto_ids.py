@@ -27,7 +27,7 @@ def test_the_largest_free_range_holds_no_key_and_is_the_largest(keys: list[int])
 def test_ids_stand_above_every_key_while_there_is_room(first: int, keys: list[int]) -> None:
     free = FreeIds(first).without(keys)
     assert free.first == max([first, *(key + 1 for key in keys)])
-    assert free.hold(1) == (LARGEST_ID not in keys)
+    assert free.has(1) == (LARGEST_ID not in keys)
 
 
 @given(st.integers(1, LARGEST_ID - 1), st.integers(1, LARGEST_ID - 1), KEYS)
@@ -51,7 +51,7 @@ def test_no_history_of_given_and_generated_keys_gives_one_twice(
             free = free.without(step)
             known.update(step)
             continue
-        if not free.hold(step):
+        if not free.has(step):
             free = largest_free_ids(known)
         generated = set(range(free.first, free.first + step))
         assert not generated & known

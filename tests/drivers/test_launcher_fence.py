@@ -30,7 +30,7 @@ def test_an_older_attempt_changes_nothing_once_a_newer_one_was_there(server: Lau
     with client(server, "job-a-1") as older, client(server, "job-a-2") as newer:
         older.create_database("first")
         newer.server()
-        with pytest.raises(MilvusError, match="Attempt 1 of job-a is over") as caught:
+        with pytest.raises(MilvusError, match="Attempt 1 of job-a was superseded") as caught:
             older.create_database("second")
         assert caught.value.permanent
         assert "second" not in newer.databases()
@@ -54,7 +54,7 @@ def test_an_older_attempt_pins_nothing(server: Launched) -> None:
     control = ControlClient(server.port, CONTROL)
     wanted = {"database": "default", "collections": []}
     control.call("CreateSnapshot", name="newer", attempt="job-a-2", **wanted)
-    with pytest.raises(Unreachable, match="is over"):
+    with pytest.raises(Unreachable, match="was superseded"):
         control.call("CreateSnapshot", name="older", attempt="job-a-1", **wanted)
     assert control.call("ListSnapshots")["names"] == ["newer"]
 

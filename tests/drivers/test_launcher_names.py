@@ -55,19 +55,19 @@ def test_the_console_works_with_them(console: MilvusClient, reserved: str) -> No
 
 
 def test_tenants_may_not_create_such_a_name(client: MilvusClient) -> None:
-    with pytest.raises(MilvusException, match="kept for the console"):
+    with pytest.raises(MilvusException, match="reserved for the console"):
         make_collection(client, "_vbase_mine")
 
 
 def test_tenants_may_not_rename_to_such_a_name(client: MilvusClient, collection: str) -> None:
     make_collection(client, collection)
-    with pytest.raises(MilvusException, match="kept for the console"):
+    with pytest.raises(MilvusException, match="reserved for the console"):
         client.rename_collection(collection, "_vbase_mine")
 
 
 def test_tenants_may_not_give_such_an_alias(client: MilvusClient, collection: str) -> None:
     make_collection(client, collection)
-    with pytest.raises(MilvusException, match="kept for the console"):
+    with pytest.raises(MilvusException, match="reserved for the console"):
         client.create_alias(collection, "_vbase_mine")
 
 

@@ -249,7 +249,7 @@ def test_a_schema_that_cannot_be_read_is_refused(server: Launched) -> None:
     with Raw(server) as raw:
         code, reason = raw.answer("CreateCollection", request)
     assert code
-    assert "no valid message" in reason
+    assert "not a valid protobuf message" in reason
 
 
 def test_bytes_that_are_no_text_are_refused_on_the_wire(server: Launched) -> None:

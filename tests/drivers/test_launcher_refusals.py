@@ -53,7 +53,7 @@ def test_it_is_refused_at_once(server: Launched, name: str) -> None:
 
 
 def test_the_sdk_shows_the_sentence(client: MilvusClient) -> None:
-    with pytest.raises(MilvusException, match="Its token opens all of it"):
+    with pytest.raises(MilvusException, match="Its token grants full access"):
         client.create_user("eve", "a password")
 
 

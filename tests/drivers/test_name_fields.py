@@ -11,7 +11,7 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from clusters.drivers.embedded.server.name_fields import (
     GIVEN,
-    GIVEN_IF_SAID,
+    GIVEN_UNLESS_EMPTY,
     NAMES,
     NOT_NAMES,
     NOT_OFFERED,
@@ -71,7 +71,7 @@ def test_no_text_is_listed_twice() -> None:
 def test_the_tables_name_nothing_that_the_protocol_lacks() -> None:
     fields = {field.name for field in FIELDS.values()}
     assert LISTED.keys() <= TEXTS
-    assert set(GIVEN | GIVEN_IF_SAID | SERIALIZED.keys()) <= TEXTS
+    assert set(GIVEN | GIVEN_UNLESS_EMPTY | SERIALIZED.keys()) <= TEXTS
     assert {key for key in NAMES if "." in key} <= TEXTS
     assert {key for key in NAMES if "." not in key} <= fields
 

@@ -1,4 +1,4 @@
-"""Who is calling: the tenant, the console, or nobody. Every call passes here first."""
+"""Authentication of every call as the tenant or the console, before any other interceptor."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ CONTROL_SERVICE = "vbase.launcher.Control"
 
 _REFUSAL = (
     "The credential is missing or wrong. Connect with the cluster's own token: "
-    "MilvusClient(uri, token=...). It stands on the cluster's access card."
+    "MilvusClient(uri, token=...). The console shows the token on the cluster's access card."
 )
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
 class CallerRole(enum.Enum):
-    """What a credential opens: Milvus for a tenant, the control service too for the console."""
+    """Owner of a credential. Only the console may also call the control service."""
 
     TENANT = "tenant"
     CONSOLE = "console"
 
 
 def fingerprint(credential: str) -> str:
-    """The only form in which a credential enters this process or stays in it."""
+    """Return the SHA-256 of a credential, the only form in which a cluster's process stores it."""
     return hashlib.sha256(credential.encode()).hexdigest()
 
 
 def control_credential(control_key: bytes, cluster_id: str) -> str:
-    """The console's own credential for one cluster; derived, so that nobody has to store it."""
+    """Derive the console's credential for one cluster, so that no copy has to be stored."""
     message = f"vbase launcher control {cluster_id}".encode()
     return hmac.new(control_key, message, hashlib.sha256).hexdigest()
 
 
 def authorization(credential: str) -> tuple[tuple[str, str], ...]:
-    """The call metadata that carries a credential, as pymilvus sends it."""
+    """Return the call metadata of a credential in the format of pymilvus."""
     return (("authorization", base64.b64encode(credential.encode()).decode()),)
 
 
 class Credentials:
-    """The fingerprints that are valid now; the tenant's changes while calls come in."""
+    """Fingerprints of the two valid credentials."""
 
     def __init__(self, *, token_sha256: str, control_sha256: str) -> None:
         self._token_sha256 = _checked(token_sha256, "token_sha256")
         self._control_sha256 = _checked(control_sha256, "control_sha256")
 
     def rotate(self, token_sha256: str) -> None:
-        """Make another token the tenant's only one, from the next call on."""
+        """Replace the tenant's token, effective from the next call."""
         self._token_sha256 = _checked(token_sha256, "token_sha256")
 
     def role_of(self, metadata: Metadata) -> CallerRole | None:
-        """Both comparisons always run and take the same time, whatever was sent."""
+        """Run both comparisons in constant time, independent of the credential that was sent."""
         offered = fingerprint(_credential(metadata))
         is_tenant = hmac.compare_digest(offered, self._token_sha256)
         is_console = hmac.compare_digest(offered, self._control_sha256)
@@ -85,13 +85,14 @@ def _credential(metadata: Metadata) -> str:
 
 
 class AuthenticationInterceptor(Interceptor):
-    """Refuse whoever has no valid credential, for known, unknown and streaming methods alike."""
+    """Refuse calls without a valid credential, also calls of unknown and of streaming methods."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._refuse = answer_with(grpc.StatusCode.UNAUTHENTICATED, _REFUSAL)
         self._forbid = answer_with(
-            grpc.StatusCode.PERMISSION_DENIED, "Only the console may call the control service."
+            grpc.StatusCode.PERMISSION_DENIED,
+            "Only the console may call the control service. Use the Milvus API.",
         )
 
     def intercept_service(
@@ -110,10 +111,10 @@ _refusals = futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="refuse
 
 
 def answer_with(code: grpc.StatusCode, message: str) -> Handler:
-    """A handler that ends every call at once.
+    """Return a handler that ends every call at once.
 
-    It is a streaming one, because that kind does not wait for a first message, and it has threads
-    of its own, so that strangers take none from the tenant.
+    The handler is a streaming one, because streaming handlers do not wait for a first message. Its
+    threads are its own, so that calls without a credential take no thread from the tenant.
     """
 
     def refuse(_requests: Any, context: grpc.ServicerContext) -> Any:

@@ -1,6 +1,6 @@
-"""Generated ids never equal an existing key, so that an insert never overwrites a row.
+"""Keep generated ids above all client-supplied keys, so that an insert never overwrites a row.
 
-The engine counts its generated ids without reading the keys that clients gave.
+The engine counts its generated ids without reading the keys that clients supply.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ LARGEST_ID = 2**63 - 1
 
 @dataclasses.dataclass(frozen=True)
 class FreeIds:
-    """Consecutive ids, both ends included, none of which is a key."""
+    """Range of unused ids, both ends included."""
 
     first: int
     last: int = LARGEST_ID
 
-    def hold(self, count: int) -> bool:
+    def has(self, count: int) -> bool:
         return self.first + count - 1 <= self.last
 
     def without(self, keys: Iterable[int]) -> FreeIds:
-        """Remove keys: all below the largest one while ids grow without an end, else keep the
-        largest range that is left.
+        """Return the range without these keys: the ids above the largest key if the range is open,
+        otherwise the largest range between them.
         """
         inside = [key for key in keys if self.first <= key <= self.last]
         if self.last == LARGEST_ID:
@@ -35,12 +35,12 @@ class FreeIds:
 
 
 def largest_free_ids(keys: Iterable[int]) -> FreeIds:
-    """Find the largest range of positive ids that holds no key."""
+    """Return the largest range of positive ids without a key."""
     return _largest_between(0, keys, LARGEST_ID + 1)
 
 
 def _largest_between(low: int, keys: Iterable[int], high: int) -> FreeIds:
-    """Both bounds are excluded. uint64 holds 2^63, one more than the largest id."""
+    """Exclude both bounds. uint64 because 2^63 is one above the largest id."""
     between = np.fromiter((key for key in keys if low < key < high), dtype=np.uint64)
     bounds = np.concatenate(([np.uint64(low)], np.unique(between), [np.uint64(high)]))
     widest = int(np.argmax(np.diff(bounds)))
@@ -48,24 +48,24 @@ def _largest_between(low: int, keys: Iterable[int], high: int) -> FreeIds:
 
 
 def furnish(collection: Any) -> None:
-    """Start above every key of the segments and of the replayed log, after opening."""
+    """Start generated ids above every key of the opened collection."""
     if collection._auto_id:
         ids = FreeIds(collection._next_auto_id).without(_keys(collection))
         _continue_with(collection, ids)
 
 
-def make_room(collection: Any, fields: Iterable[Any], count: int) -> None:
-    """Have the next `count` generated ids free, before an insert or upsert with these fields."""
+def reserve_ids(collection: Any, fields: Iterable[Any], count: int) -> None:
+    """Make the next `count` generated ids unused, before an insert or upsert of these fields."""
     if not collection._auto_id:
         return
-    given = [
+    supplied = [
         key
         for field in fields
         if field.field_name == collection.pk_field
         for key in field.scalars.long_data.data
     ]
-    ids = FreeIds(collection._next_auto_id, collection.vbase_last_auto_id).without(given)
-    if not given and not ids.hold(count):
+    ids = FreeIds(collection._next_auto_id, collection.vbase_last_auto_id).without(supplied)
+    if not supplied and not ids.has(count):
         ids = largest_free_ids(_keys(collection))
     _continue_with(collection, ids)
 

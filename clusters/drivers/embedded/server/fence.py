@@ -1,7 +1,7 @@
-"""The console's attempts, as this server has seen them: what an older one asks for is refused.
+"""Fence against stale attempts of the console: calls of superseded attempts are refused.
 
-A worker asks whether it still may act right before it acts. Between the two it may stand still for
-as long as it likes, and wake up when another has finished its work; only the server can tell then.
+A worker checks its lease right before it acts. The worker may be suspended between the two, and
+resume after another attempt has finished the work. Only the server can detect this.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import threading
 from collections.abc import Iterable
 
 ATTEMPT = "vbase-attempt"
-"""In a call's metadata: which task is at work, and in which attempt: `<task id>-<number>`."""
+"""Key in a call's metadata. The value is `<task id>-<epoch>`."""
 
 
 _TASKS_REMEMBERED = 10_000
 
 
 class StaleAttempt(Exception):
-    """A newer attempt at the same task has been here."""
+    """A newer attempt of the same task has called."""
 
 
 class Fence:
-    """The newest attempt of each task. A restart forgets them; whoever comes next tells again."""
+    """Newest epoch seen per task. Not persisted: the next call after a restart sets it again."""
 
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def pass_through(self, attempt: str) -> None:
-        """Raise `Overtaken` where a newer one was here; whoever names none is let through."""
+        """Raise StaleAttempt if a newer attempt has called. An empty attempt passes."""
         task, _, number = attempt.rpartition("-")
         if not task:
             return
@@ -36,7 +36,7 @@ class Fence:
             newest = self._newest.get(task, 0)
             if int(number) < newest:
                 raise StaleAttempt(
-                    f"Attempt {number} of {task} is over: attempt {newest} is at it."
+                    f"Attempt {number} of {task} was superseded by attempt {newest}."
                 )
             self._newest[task] = int(number)
             if len(self._newest) > _TASKS_REMEMBERED:
@@ -44,5 +44,5 @@ class Fence:
 
 
 def attempt_in(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """Empty where the caller names none."""
+    """Return the attempt of a call, or an empty text."""
     return next((str(value) for key, value in metadata if key == ATTEMPT), "")

@@ -1,8 +1,8 @@
-"""The way of every Milvus call to the engine: is the name allowed, whose turn is it, is there room.
+"""Admission of Milvus calls to the engine: names, places, locks and permits.
 
-The rules are read from the protocol itself: a method that is not known to be a reader is a writer,
-and the names that it touches are the fields of its request. What a call waits for, and in which
-order, is described in docs/embedded-calls.md.
+The rules are derived from the protocol: a method that is not listed as a reader is a writer, and
+the names that a call uses are fields of its request. docs/embedded-calls.md describes what a call
+waits for, and in which order.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Call:
         return self.role is CallerRole.CONSOLE
 
     def names(self) -> list[str]:
-        """The collections and aliases that its request names."""
+        """Return the collections and aliases that the request names."""
         known = self.request.DESCRIPTOR.fields_by_name
         values = [getattr(self.request, field) for field in NAME_FIELDS if field in known]
         lists = [[value] if isinstance(value, str) else list(value) for value in values]
@@ -84,7 +84,7 @@ class Call:
 
 
 class Gateway(Interceptor):
-    """Stands behind the authentication, before the servicer."""
+    """Interceptor between the authentication and the servicer."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Gateway(Interceptor):
         )
         self._credentials = credentials
         self._fence = fence
-        self.closed_because: str | None = "The cluster is starting; try again in a moment."
+        self.closed_because: str | None = "The cluster is starting. Try again in a moment."
 
     def intercept_service(
         self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
@@ -141,24 +141,28 @@ class Gateway(Interceptor):
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
         if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
             return _refused(call, illegal, _ILLEGAL_ARGUMENT)
-        if not call.is_consoles and (refusal := self._refusal(call)):
+        if not call.is_consoles and (refusal := self._refusal_of_reserved(call)):
             return refusal
         if not call.is_consoles and (reason := unsupported_in(call.method, call.request)):
             return _refused(call, reason, _ILLEGAL_ARGUMENT)
         try:
             with waiting.on_behalf_of(call.context), self._place(call):
-                return self._answer_in_turn(call, behavior)
+                return self._execute_in_turn(call, behavior)
         except Crowded:
-            reason = f"Too many calls of {call.method} are waiting. Try again later."
+            reason = (
+                f"{call.method} was refused, because too many calls are waiting. Try again later."
+            )
             return _refused(call, reason, _RATE_LIMIT)
         except waiting.CallerGone:
-            call.context.abort(grpc.StatusCode.CANCELLED, "The client left before the call began.")
+            call.context.abort(
+                grpc.StatusCode.CANCELLED, "The client cancelled the call before it was executed."
+            )
 
-    def _answer_in_turn(self, call: Call, behavior: Behavior) -> Any:
+    def _execute_in_turn(self, call: Call, behavior: Behavior) -> Any:
         with self._turn(call) as keys, self._reading(call), self._permit(call):
             if not call.context.is_active():
                 raise waiting.CallerGone
-            self._let_through(call)
+            self._check_attempt(call)
             try:
                 answer = self._answer(call, behavior)
             except MemoryError as error:
@@ -167,8 +171,8 @@ class Gateway(Interceptor):
                 self._remember_load_state(keys)
             return answer
 
-    def _let_through(self, call: Call) -> None:
-        """Asked when it is the call's turn, because attempts are overtaken while they wait, too."""
+    def _check_attempt(self, call: Call) -> None:
+        """Check at the call's turn, because an attempt can be superseded while its call waits."""
         if call.is_consoles:
             try:
                 self._fence.pass_through(attempt_in(call.context.invocation_metadata()))
@@ -178,12 +182,12 @@ class Gateway(Interceptor):
     def _answer(self, call: Call, behavior: Behavior) -> Any:
         if call.method != "ShowCollections":
             return _answered(call, behavior)
-        # A collection that goes while all are listed would fail the whole list.
+        # A collection that is dropped while all are listed would fail the whole list.
         with self._engine.catalogue:
             answer = _answered(call, behavior)
         return answer if call.is_consoles else _without_reserved(answer)
 
-    # Turns: a place first and the permit last, so that no call that waits keeps a permit
+    # A place first and the permit last, so that no waiting call keeps a permit
 
     def _threads(self, method: str, role: CallerRole | None) -> futures.ThreadPoolExecutor:
         return self._greetings if method in UNCOUNTED else self._pool(role).threads
@@ -197,7 +201,7 @@ class Gateway(Interceptor):
         return self._pool(call.role).places.one(self._group(call), call.request_bytes)
 
     def _group(self, call: Call) -> Key | None:
-        """The collection that the call shares its places and permits with."""
+        """Return the collection whose calls share places and permits with this call."""
         name = next(iter(call.names()), None)
         return None if name is None else self._engine.key(name, call.database)
 
@@ -228,17 +232,17 @@ class Gateway(Interceptor):
             if self._engine.has_collection(name, database):
                 load_state.remember(self._engine.get_collection(name, database))
 
-    # What a tenant may name
+    # Names that a tenant may use
 
-    def _refusal(self, call: Call) -> Any:
+    def _refusal_of_reserved(self, call: Call) -> Any:
         reserved = [name for name in call.names() if self._is_reserved(name, call.database)]
         if not reserved:
             return None
         if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
             return _refused(
                 call,
-                f"{reserved[0]!r} cannot be used: names that begin with {RESERVED_PREFIX!r} are "
-                "kept for the console. Choose another name.",
+                f"{reserved[0]!r} cannot be used, because names that begin with "
+                f"{RESERVED_PREFIX!r} are reserved for the console. Choose another name.",
                 _ILLEGAL_ARGUMENT,
             )
         reason = f"collection {reserved[0]!r} does not exist"
@@ -250,7 +254,7 @@ class Gateway(Interceptor):
 
 
 def _refusing(method: str, reason: str, handler: Handler) -> Handler:
-    """Answer at once: a refused call waits for no lock and no core."""
+    """Return a handler that answers at once, without a lock or a permit."""
 
     def refuse(_request: Any, context: grpc.ServicerContext) -> Any:
         if (answer := refused(method, reason)) is None:
@@ -275,7 +279,7 @@ def _refusing(method: str, reason: str, handler: Handler) -> Handler:
 
 
 def _answered(call: Call, behavior: Behavior) -> Any:
-    """An error outside the protocol would have pymilvus repeat the call for minutes."""
+    """Return an unexpected error as a status, because pymilvus retries gRPC errors for minutes."""
     try:
         return behavior(call.request, call.context)
     except (Crowded, MemoryError, waiting.CallerGone):
@@ -283,8 +287,8 @@ def _answered(call: Call, behavior: Behavior) -> Any:
     except Exception as error:
         logger.exception("%s: failed in the engine", call.method)
         reason = (
-            f"{call.method} failed: {type(error).__name__}: {error}. Try again; the cluster's log "
-            "has the details."
+            f"{call.method} failed: {type(error).__name__}: {error}. Try again. The cluster's log "
+            "contains the details."
         )
         return _refused(call, reason, _UNEXPECTED)
 
@@ -297,17 +301,15 @@ def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
 
 
 def _without_reserved(answer: Any) -> Any:
-    """The lists in this answer run side by side, so an entry leaves all of them."""
-    hidden = [
-        i for i, name in enumerate(answer.collection_names) if name.startswith(RESERVED_PREFIX)
-    ]
+    """Remove an entry from all lists of the answer, because the lists are parallel."""
     lists = (
         answer.collection_names,
         answer.inMemory_percentages,
         answer.query_service_available,
         answer.shards_num,
     )
-    for index in reversed(hidden):
-        for values in lists:
-            del values[index]
+    for index, name in reversed(list(enumerate(answer.collection_names))):
+        if name.startswith(RESERVED_PREFIX):
+            for values in lists:
+                del values[index]
     return answer

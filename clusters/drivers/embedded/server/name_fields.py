@@ -1,7 +1,8 @@
-"""The fields of Milvus' protocol that hold names, and the fields that hold none, as data.
+"""Fields of Milvus' protocol that contain names, and fields that contain none, as data.
 
 A key is the name of a field in every message, or `Message.field` for one message alone, which
-counts first. A test walks all requests of the protocol and fails where a text is in neither table.
+takes precedence. A test visits all requests of the protocol and fails if a text field is in neither
+table.
 """
 
 from __future__ import annotations
@@ -58,33 +59,33 @@ GIVEN = frozenset(
         "CreateSnapshotRequest.name",
     ]
 )
-"""Names that the call gives to something: they are never empty, and all files must hold them."""
+"""Names of new objects. They must not be empty and must be valid as file names."""
 
-GIVEN_IF_SAID = frozenset(
+GIVEN_UNLESS_EMPTY = frozenset(
     [
         "CreateDatabaseRequest.db_name",
         "RestoreSnapshotRequest.target_db_name",
         "RestoreExternalSnapshotRequest.target_collection_name",
     ]
 )
-"""The same, where an empty one means something else."""
+"""Names of new objects that may be empty, with another meaning."""
 
 PROPERTIES: dict[str, Kind] = {"index_type": Kind.INDEX_TYPE}
-"""Keys of a `KeyValuePair` whose values become part of a file's name."""
+"""Keys of a `KeyValuePair` whose values become part of a file name."""
 
 SERIALIZED: dict[str, Any] = {
     "CreateCollectionRequest.schema": schema_pb2.CollectionSchema,
     "AddCollectionFieldRequest.schema": schema_pb2.FieldSchema,
 }
-"""Bytes that are messages themselves."""
+"""Byte fields that contain serialized messages."""
 
 _LOOKED_UP = "looked up among the columns and in the JSON of dynamic fields, whose keys are free"
 _EXPRESSION = "an expression: its words are looked up among the columns"
-_PARAMETER = "a parameter or a property; the engine makes no path of it"
+_PARAMETER = "a parameter or a property; the engine does not use it as a path"
 _ROWS = "content of rows"
-_TEXT = "free text, kept and shown"
-_CONNECTION = "who connects; the engine keeps it nowhere"
-NOT_OFFERED = "of methods that this server does not offer; they end before they read it"
+_TEXT = "free text, stored and returned"
+_CONNECTION = "information about the client; the engine does not store it"
+NOT_OFFERED = "field of a method that this server refuses without reading the field"
 
 NOT_NAMES: dict[str, tuple[str, ...]] = {
     _LOOKED_UP: (
@@ -289,4 +290,4 @@ NOT_NAMES: dict[str, tuple[str, ...]] = {
         "UserInfo.password",
     ),
 }
-"""Why a text is no name, and which texts that is true of."""
+"""Reason why a text field is not a name, and the fields to which the reason applies."""

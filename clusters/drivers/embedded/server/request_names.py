@@ -1,4 +1,4 @@
-"""Every name of a request, checked before the engine sees one."""
+"""Check of all names in a request before the request reaches the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from clusters.drivers.embedded.server.name_fields import (
     GIVEN,
-    GIVEN_IF_SAID,
+    GIVEN_UNLESS_EMPTY,
     NAMES,
     PROPERTIES,
     SERIALIZED,
@@ -23,40 +23,43 @@ PROPERTY = "KeyValuePair"
 
 @dataclasses.dataclass(frozen=True)
 class NameField:
-    """One field of a message that is a name, a list of names, or a message with names in it."""
+    """Field of a message: a name, a list of names, or a message that contains names."""
 
     field: str
     key: str
     kind: Kind | None
-    """None: it is a message."""
+    """None for a message."""
     is_list: bool = False
     is_map: bool = False
 
 
 def refusal_of(request: Message) -> str:
-    """The reason why this request must not reach the engine; empty where it may."""
+    """Return why this request must not reach the engine, or an empty text."""
     try:
         return next(filter(None, refusals(request)), "")
     except DecodeError:
-        return "The schema in this request is no valid message. Send it as Milvus' clients do."
+        return (
+            "The schema in this request is not a valid protobuf message. Send the request with a "
+            "Milvus SDK."
+        )
 
 
 def refusals(message: Message) -> Iterator[str]:
-    """One text for each name, empty where it is legal."""
+    """Yield one text for each name, empty for a valid name."""
     if message.DESCRIPTOR.name == PROPERTY:
-        yield _of_property(message)
-    for each in name_fields(message.DESCRIPTOR):
-        for value in _values(message, each):
-            yield from refusals(value) if each.kind is None else [_of_name(each, each.kind, value)]
+        pair: Any = message
+        kind = PROPERTIES.get(pair.key)
+        yield refusal_of_use(kind, pair.value) if kind else ""
+    for field in name_fields(message.DESCRIPTOR):
+        for value in _values(message, field):
+            if field.kind is None:
+                yield from refusals(value)
+            else:
+                yield _refusal_of_name(field, field.kind, value)
 
 
-def _of_property(pair: Any) -> str:
-    kind = PROPERTIES.get(pair.key)
-    return refusal_of_use(kind, pair.value) if kind else ""
-
-
-def _of_name(field: NameField, kind: Kind, name: str) -> str:
-    is_given = field.key in GIVEN or (field.key in GIVEN_IF_SAID and name)
+def _refusal_of_name(field: NameField, kind: Kind, name: str) -> str:
+    is_given = field.key in GIVEN or (field.key in GIVEN_UNLESS_EMPTY and name)
     return (refusal_of_new if is_given else refusal_of_use)(kind, name)
 
 
@@ -73,7 +76,7 @@ def _values(message: Any, field: NameField) -> Iterable[Any]:
 
 @cache
 def name_fields(descriptor: Any) -> tuple[NameField, ...]:
-    """The fields of a message in which names can be, found once for each kind of message."""
+    """Return the fields that can contain names. Cached for each message type."""
     return tuple(_name_fields(descriptor))
 
 
@@ -83,31 +86,31 @@ def _name_fields(descriptor: Any) -> Iterator[NameField]:
         kind = kind_of(field)
         if kind is not None or key in SERIALIZED:
             yield NameField(field.name, key, kind, is_list=field.is_repeated)
-        elif field.message_type is not None and holds_names(field.message_type):
+        elif field.message_type is not None and contains_names(field.message_type):
             is_map = field.message_type.GetOptions().map_entry
             yield NameField(field.name, key, None, is_list=field.is_repeated, is_map=is_map)
 
 
-def holds_names(descriptor: Any, above: frozenset[str] = frozenset()) -> bool:
-    """In itself or in a message below; messages may hold themselves."""
+def contains_names(descriptor: Any, above: frozenset[str] = frozenset()) -> bool:
+    """Search the message and the messages below it; message types may be recursive."""
     if descriptor.full_name in above:
         return False
     below = above | {descriptor.full_name}
     return descriptor.name == PROPERTY or any(
         kind_of(field) is not None
         or key_of(field) in SERIALIZED
-        or (field.message_type is not None and holds_names(field.message_type, below))
+        or (field.message_type is not None and contains_names(field.message_type, below))
         for field in descriptor.fields
     )
 
 
 def kind_of(field: Any) -> Kind | None:
-    """None: it is no name."""
+    """Return None for a field that is not a name."""
     is_text = field.type == field.TYPE_STRING
     return NAMES.get(key_of(field), NAMES.get(field.name)) if is_text else None
 
 
 def key_of(field: Any) -> str:
-    """`Message.field`, the message without its package."""
+    """Return `Message.field`, without the package of the message."""
     message = field.containing_type
     return f"{message.full_name.removeprefix(message.file.package + '.')}.{field.name}"

@@ -1,4 +1,4 @@
-"""The engine's own servicer, with what it leaves to a server: auto ids and snapshots."""
+"""Milvus servicer with auto ids, filter templates, automatic index types and snapshots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ILLEGAL_ARGUMENT = 6
 
 
 class Servicer(MaintenanceServicer):
-    """Locks, names and rights are the gateway's; here is only what the methods do."""
+    """Implementation of the methods. The gateway has checked names, locks and permissions."""
 
     def __init__(self, engine: Engine, locks: CollectionLocks, snapshots: TenantSnapshots) -> None:
         super().__init__(engine, locks)
@@ -40,25 +40,25 @@ class Servicer(MaintenanceServicer):
         )
 
     def GetLoadingProgress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """A loaded collection serves every row that was written, so a refresh is done at once."""
+        """Report a refresh as finished, because a loaded collection serves every written row."""
         answer = super().GetLoadingProgress(request, context)
         answer.refresh_progress = answer.progress
         return answer
 
     def Insert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        self._make_room_for_ids(request, context)
+        self._reserve_ids(request, context)
         return super().Insert(request, context)
 
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Replace whole rows; only a partial update keeps the fields that it does not name."""
-        self._make_room_for_ids(request, context)
+        """Replace whole rows. Only a partial update keeps the fields that the request omits."""
+        self._reserve_ids(request, context)
         if request.partial_update:
             return super().Upsert(request, context)
         answer = super().Insert(request, context)
         answer.upsert_cnt, answer.insert_cnt = answer.insert_cnt, 0
         return answer
 
-    # Filters, with the values of their templates
+    # Filters with template values
 
     def Query(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         if refusal := self._prepare_filter("Query", request, "expr"):
@@ -102,7 +102,7 @@ class Servicer(MaintenanceServicer):
 
     def CreateIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         self._choose_index(request, context)
-        with self._while_somebody_waits(request, context):
+        with self._while_client_waits(request, context):
             return super().CreateIndex(request, context)
 
     def _choose_index(self, request: Any, context: grpc.ServicerContext) -> None:
@@ -118,7 +118,7 @@ class Servicer(MaintenanceServicer):
             request.extra_params.add(key="index_type", value=index_type)
 
     def DescribeIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """The engine calls every index finished, because it answered nothing during a build."""
+        """Report index builds in progress, which the engine reports as finished."""
         answer = super().DescribeIndex(request, context)
         collection = self._db.opened(request.collection_name, self._database_name(request, context))
         for index in answer.index_descriptions if collection is not None else ():
@@ -129,37 +129,35 @@ class Servicer(MaintenanceServicer):
         return answer
 
     def LoadCollection(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        with self._while_somebody_waits(request, context):
+        with self._while_client_waits(request, context):
             return super().LoadCollection(request, context)
 
-    def _while_somebody_waits(
+    def _while_client_waits(
         self, request: Any, context: grpc.ServicerContext
     ) -> AbstractContextManager[None]:
-        """What a restore builds is worth nothing without it; a tenant's index is built to its end,
-        as a server would.
-        """
+        """Cancel index builds of a restore when the client leaves. Builds of tenants continue."""
         name, database = request.collection_name, self._database_name(request, context)
         collection = self._db.opened(name, database) if name.startswith(RESERVED_PREFIX) else None
         if collection is None:
             return nullcontext()
         return indexing.wanted_while(collection, context.is_active)
 
-    def _make_room_for_ids(self, request: Any, context: grpc.ServicerContext) -> None:
+    def _reserve_ids(self, request: Any, context: grpc.ServicerContext) -> None:
         database = self._database_name(request, context)
         if self._db.has_database(database) and self._db.has_collection(
             request.collection_name, database
         ):
             collection = self._db.get_collection(request.collection_name, database)
-            auto_ids.make_room(collection, request.fields_data, request.num_rows)
+            auto_ids.reserve_ids(collection, request.fields_data, request.num_rows)
 
     def RenameCollection(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         database = self._database_name(request, context)
         if request.newDBName not in ("", database):
             return refused(
                 "RenameCollection",
-                "A collection stays in its database when it is renamed. Create it in "
-                f"{request.newDBName!r} and insert the rows there, or restore a backup into that "
-                "database.",
+                "Moving a collection to another database is not available in an embedded cluster. "
+                f"Create the collection in {request.newDBName!r} and insert the rows there, or "
+                "restore a backup into that database.",
             )
         old = self._db.key(request.oldName, database)
         status = super().RenameCollection(request, context)
@@ -167,7 +165,7 @@ class Servicer(MaintenanceServicer):
             self._snapshots.follow_rename(old, (old[0], request.newName))
         return status
 
-    # Snapshots: of one collection, with names of the tenant's own
+    # Snapshots of one collection
 
     def CreateSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         def create() -> None:
@@ -199,22 +197,24 @@ class Servicer(MaintenanceServicer):
         answer = milvus_pb2.DescribeSnapshotResponse()
 
         def describe() -> None:
-            found = self._snapshots.find(
+            snapshot = self._snapshots.find(
                 request.name,
                 database=self._database_name(request, context),
                 collection=request.collection_name,
             )
-            (collection,) = found["collections"]
-            answer.name, answer.description = found["title"], found["description"]
+            (collection,) = snapshot["collections"]
+            answer.name, answer.description = snapshot["title"], snapshot["description"]
             answer.collection_name = collection["name"]
             answer.partition_names.extend(collection["partitions"])
-            answer.create_ts = _milliseconds(found["created_at"])
+            answer.create_ts = int(
+                datetime.fromisoformat(snapshot["created_at"]).timestamp() * 1000
+            )
 
         answer.status.CopyFrom(_status_of(describe))
         return answer
 
     def RestoreSnapshot(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Answer when the collection is there: links take moments, whatever its size."""
+        """Answer when the collection is restored. Hard links take moments for any size."""
         answer = milvus_pb2.RestoreSnapshotResponse()
 
         def restore() -> None:
@@ -258,9 +258,9 @@ def _info(job: RestoreJob) -> Any:
     )
 
 
-def _status_of(do: Callable[[], None]) -> Any:
+def _status_of(action: Callable[[], None]) -> Any:
     try:
-        do()
+        action()
     except ControlError as error:
         return common_pb2.Status(
             error_code=_ILLEGAL_ARGUMENT, code=_ILLEGAL_ARGUMENT, reason=str(error)
@@ -268,7 +268,3 @@ def _status_of(do: Callable[[], None]) -> Any:
     except MilvusLiteError as error:
         return common_pb2.Status(**to_status_kwargs(error))
     return common_pb2.Status()
-
-
-def _milliseconds(instant: str) -> int:
-    return int(datetime.fromisoformat(instant).timestamp() * 1000)

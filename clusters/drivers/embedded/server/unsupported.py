@@ -1,4 +1,4 @@
-"""Parts of requests that the engine would take and ignore, and the sentences that refuse them."""
+"""Options of requests that the engine would silently ignore, and the messages of their refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OFFERED_TYPES = frozenset(
 )
 _VECTOR_INDEXES = ("AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
 _WHOLE_NUMBER = re.compile(r"-?\d{1,15}")
-_NO_NUMBER = re.compile(rb"NaN|Infinity")
+_NON_NUMBER = re.compile(rb"NaN|Infinity")
 
 _STRUCTS = (
     "Arrays of structs are not available in an embedded cluster. Use a JSON field, or a "
@@ -48,7 +48,8 @@ _MODELS = (
     "other service. Use RRFRanker, WeightedRanker or a decay function, or rerank in the client."
 )
 _ORDER = (
-    "query does not sort or group rows in an embedded cluster. Sort or group them in the client."
+    "Sorting and grouping the rows of a query is not available in an embedded cluster. Sort or "
+    "group them in the client."
 )
 _AGGREGATION = (
     "Aggregations of a search are not available in an embedded cluster. Use group_by_field, or "
@@ -62,20 +63,18 @@ _OPERATIONS = (
     "Operations on the elements of an array are not available in an embedded cluster. Read the "
     "row, change the array, and upsert it."
 )
-_NUMBERS = (
-    "JSON holds no NaN and no infinity. Leave the key out, or write null or a text in its place."
-)
+_NUMBERS = "JSON values cannot be NaN or infinity. Omit the key, or write null or a text instead."
 _DYNAMIC = (
-    "The dynamic field of a collection is fixed in an embedded cluster. Create the collection with "
-    "enable_dynamic_field=True and insert the rows into it."
+    "The dynamic field of a collection cannot be changed in an embedded cluster. Create the "
+    "collection with enable_dynamic_field=True and insert the rows into it."
 )
 _TTL_FIELD = (
     "A field with the time to live of each row (ttl_field) is not available in an embedded "
     "cluster. Set collection.ttl.seconds, or delete rows with a filter."
 )
 _TTL = (
-    f"{PROPERTY} is no whole number of seconds. Give the seconds after which rows expire, or 0 to "
-    "keep them."
+    f"{PROPERTY} must be a whole number of seconds. Set the seconds after which rows expire, or 0 "
+    "to keep all rows."
 )
 _ANALYZERS = (
     'An embedded cluster offers the tokenizer "standard", which lowercases, with the filters '
@@ -85,12 +84,12 @@ _ANALYZERS = (
 
 
 def unsupported_in(method: str, request: Any) -> str:
-    """Return the sentence that refuses this request, empty if the engine does all of it."""
-    look = _LOOKS.get(method)
-    return next(filter(None, look(request)), "") if look else ""
+    """Return the message that refuses this request, or an empty text if the engine supports it."""
+    check = _CHECKS.get(method)
+    return next(filter(None, check(request)), "") if check else ""
 
 
-def _in_create_collection(request: Any) -> Iterator[str]:
+def _check_create_collection(request: Any) -> Iterator[str]:
     schema = schema_pb2.CollectionSchema.FromString(request.schema)
     if schema.struct_array_fields:
         yield _STRUCTS
@@ -102,11 +101,11 @@ def _in_create_collection(request: Any) -> Iterator[str]:
                 f"Field {field.name!r} has the type {schema_pb2.DataType.Name(field.data_type)}, "
                 f"which is not available in an embedded cluster. It offers {_TYPES}, {_VECTORS}."
             )
-        yield from _in_analyzer(field)
-    yield from _in_properties(request)
+        yield from _check_analyzer(field)
+    yield from _check_properties(request)
 
 
-def _in_analyzer(field: Any) -> Iterator[str]:
+def _check_analyzer(field: Any) -> Iterator[str]:
     parameters = {pair.key: pair.value for pair in field.type_params}
     if "multi_analyzer_params" in parameters:
         yield f"Field {field.name!r} has several analyzers. {_ANALYZERS}"
@@ -115,13 +114,13 @@ def _in_analyzer(field: Any) -> Iterator[str]:
 
 
 def analyzer_refusal(text: str) -> str:
-    """Return why these analyzer parameters are refused, empty if the engine applies all of them."""
+    """Return why these analyzer parameters are refused, or an empty text if all are supported."""
     try:
         parameters = json.loads(text)
     except ValueError:
-        return f"analyzer_params is no JSON. {_ANALYZERS}"
+        return f"analyzer_params is not valid JSON. {_ANALYZERS}"
     if not isinstance(parameters, dict):
-        return f"analyzer_params is no object. {_ANALYZERS}"
+        return f"analyzer_params must be a JSON object. {_ANALYZERS}"
     tokenizer = parameters.get("tokenizer", parameters.get("type", "standard"))
     unknown = [key for key in parameters if key not in ("tokenizer", "type", "filter")]
     if tokenizer not in ("standard", {"type": "standard"}):
@@ -129,20 +128,24 @@ def analyzer_refusal(text: str) -> str:
     if unknown:
         return f"The analyzer parameter {unknown[0]!r} is not available. {_ANALYZERS}"
     filters = parameters.get("filter", [])
-    refused = [each for each in filters if not _is_offered(each)]
-    return f"The filter {json.dumps(refused[0])} is not available. {_ANALYZERS}" if refused else ""
+    for filter_ in filters:
+        if not _is_offered(filter_):
+            return f"The filter {json.dumps(filter_)} is not available. {_ANALYZERS}"
+    return ""
 
 
-def _is_offered(each: Any) -> bool:
-    if each in ("lowercase", {"type": "lowercase"}):
+def _is_offered(filter_: Any) -> bool:
+    if filter_ in ("lowercase", {"type": "lowercase"}):
         return True
-    if not isinstance(each, dict) or set(each) != {"type", "stop_words"} or each["type"] != "stop":
+    if not isinstance(filter_, dict) or set(filter_) != {"type", "stop_words"}:
         return False
-    words = each["stop_words"]
+    if filter_["type"] != "stop":
+        return False
+    words = filter_["stop_words"]
     return isinstance(words, list) and not any(str(word).startswith("_") for word in words)
 
 
-def _in_properties(request: Any) -> Iterator[str]:
+def _check_properties(request: Any) -> Iterator[str]:
     for pair in request.properties:
         if pair.key == "ttl_field":
             yield _TTL_FIELD
@@ -152,7 +155,7 @@ def _in_properties(request: Any) -> Iterator[str]:
             yield _TTL
 
 
-def _in_create_index(request: Any) -> Iterator[str]:
+def _check_create_index(request: Any) -> Iterator[str]:
     parameters = {pair.key: pair.value for pair in request.extra_params}
     index_type = parameters.get("index_type", "").upper()
     if index_type in ("IVF_PQ", "SCANN", "DISKANN", "IVF_RABITQ") or index_type.startswith("GPU_"):
@@ -162,61 +165,61 @@ def _in_create_index(request: Any) -> Iterator[str]:
         )
 
 
-def _in_query(request: Any) -> Iterator[str]:
+def _check_query(request: Any) -> Iterator[str]:
     if {pair.key for pair in request.query_params} & {"order_by_fields", "group_by_fields"}:
         yield _ORDER
 
 
-def _in_search(request: Any) -> Iterator[str]:
+def _check_search(request: Any) -> Iterator[str]:
     if request.HasField("highlighter"):
         yield _HIGHLIGHTER
     if request.HasField("search_aggregation") or any(
         pair.key == "group_by_fields" for pair in request.search_params
     ):
         yield _AGGREGATION
-    yield from _in_rerankers(request.function_score)
+    yield from _check_rerankers(request.function_score)
 
 
-def _in_hybrid_search(request: Any) -> Iterator[str]:
-    yield from _in_rerankers(request.function_score)
+def _check_hybrid_search(request: Any) -> Iterator[str]:
+    yield from _check_rerankers(request.function_score)
     for route in request.requests:
-        yield from _in_search(route)
+        yield from _check_search(route)
 
 
-def _in_rerankers(function_score: Any) -> Iterator[str]:
+def _check_rerankers(function_score: Any) -> Iterator[str]:
     for function in function_score.functions:
         parameters = {pair.key: pair.value for pair in function.params}
         if parameters.get("reranker") == "model":
             yield _MODELS
 
 
-def _in_insert(request: Any) -> Iterator[str]:
+def _check_insert(request: Any) -> Iterator[str]:
     for field in request.fields_data:
-        if any(map(_has_no_number, field.scalars.json_data.data)):
+        if any(map(_has_non_number, field.scalars.json_data.data)):
             yield _NUMBERS
 
 
-def _in_upsert(request: Any) -> Iterator[str]:
+def _check_upsert(request: Any) -> Iterator[str]:
     if request.field_ops:
         yield _OPERATIONS
-    yield from _in_insert(request)
+    yield from _check_insert(request)
 
 
-def _has_no_number(text: bytes) -> bool:
-    if not _NO_NUMBER.search(text):
+def _has_non_number(text: bytes) -> bool:
+    if not _NON_NUMBER.search(text):
         return False
-    found: list[str] = []
-    json.loads(text, parse_constant=found.append)
-    return bool(found)
+    constants: list[str] = []
+    json.loads(text, parse_constant=constants.append)
+    return bool(constants)
 
 
-_LOOKS: dict[str, Callable[[Any], Iterable[str]]] = {
-    "CreateCollection": _in_create_collection,
-    "AlterCollection": _in_properties,
-    "CreateIndex": _in_create_index,
-    "Query": _in_query,
-    "Search": _in_search,
-    "HybridSearch": _in_hybrid_search,
-    "Insert": _in_insert,
-    "Upsert": _in_upsert,
+_CHECKS: dict[str, Callable[[Any], Iterable[str]]] = {
+    "CreateCollection": _check_create_collection,
+    "AlterCollection": _check_properties,
+    "CreateIndex": _check_create_index,
+    "Query": _check_query,
+    "Search": _check_search,
+    "HybridSearch": _check_hybrid_search,
+    "Insert": _check_insert,
+    "Upsert": _check_upsert,
 }
