@@ -177,7 +177,7 @@ def test_a_client_of_a_database_finds_its_snapshots_there(
     ("snapshot", "target", "message"),
     [
         ("none", "fine", r"no snapshot 'none'.*list_snapshots"),
-        ("mine", "_vbase_x", "kept for the console"),
+        ("mine", "_vbase_x", "reserved for the console"),
         ("mine", "{source}", "exists"),
         ("mine", "{source}_alias", "exists"),
         ("mine", "../up", "name"),

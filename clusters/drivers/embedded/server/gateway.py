@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Collection
-from concurrent import futures
 from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any
@@ -40,6 +39,7 @@ from clusters.drivers.embedded.server.places import Crowded, Pool
 from clusters.drivers.embedded.server.read_gate import room_of
 from clusters.drivers.embedded.server.refusals import METHODS, SERVICE, reason_for_refusing, refused
 from clusters.drivers.embedded.server.request_names import refusal_of
+from clusters.drivers.embedded.server.request_threads import RequestThreads
 from clusters.drivers.embedded.server.servicer import Servicer
 from clusters.drivers.embedded.server.unsupported import unsupported_in
 from clusters.drivers.embedded.server.wire import Details, Handler, Interceptor
@@ -54,6 +54,8 @@ _RATE_LIMIT = {"error_code": 49, "code": 8}
 _TENANT_PLACES = 320
 _CONSOLE_PLACES = 64
 _GREETING_THREADS = 4
+
+_refusals = RequestThreads(2, thread_name_prefix="refusal")
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +103,7 @@ class Gateway(Interceptor):
         self._bulk_permits = bulk_permits
         self._tenant = Pool("tenant", _TENANT_PLACES)
         self._console = Pool("console", _CONSOLE_PLACES)
-        self._greetings = futures.ThreadPoolExecutor(
-            _GREETING_THREADS, thread_name_prefix="greeting"
-        )
+        self._greetings = RequestThreads(_GREETING_THREADS, thread_name_prefix="greeting")
         self._credentials = credentials
         self._fence = fence
         self.closed_because: str | None = "The cluster is starting. Try again in a moment."
@@ -189,7 +189,7 @@ class Gateway(Interceptor):
 
     # A place first and the permit last, so that no waiting call keeps a permit
 
-    def _threads(self, method: str, role: CallerRole | None) -> futures.ThreadPoolExecutor:
+    def _threads(self, method: str, role: CallerRole | None) -> RequestThreads:
         return self._greetings if method in UNCOUNTED else self._pool(role).threads
 
     def _pool(self, role: CallerRole | None) -> Pool:
@@ -264,6 +264,9 @@ def _refusing(method: str, reason: str, handler: Handler) -> Handler:
     def refuse_stream(request: Any, context: grpc.ServicerContext) -> Any:
         yield refuse(request, context)
 
+    behavior: Any = refuse_stream if METHODS[method].server_streaming else refuse
+    if not METHODS[method].client_streaming:
+        behavior.experimental_thread_pool = _refusals
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -271,7 +274,7 @@ def _refusing(method: str, reason: str, handler: Handler) -> Handler:
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[METHODS[method].client_streaming, METHODS[method].server_streaming]
     answered: Handler = make(
-        refuse_stream if METHODS[method].server_streaming else refuse,
+        behavior,
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )

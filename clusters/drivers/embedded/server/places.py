@@ -1,27 +1,28 @@
-"""Threads for calls, shared so that calls which wait leave threads to the others."""
+"""Places for calls, shared so that waiting calls of one collection leave places to others."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 from collections.abc import Hashable, Iterator
-from concurrent import futures
 from contextlib import contextmanager
+
+from clusters.drivers.embedded.server.request_threads import RequestThreads
 
 _MAX_REQUEST_BYTES = 512 * 1024 * 1024
 _SPARE_THREADS = 32
-"""Threads for calls that are still received, and for those that are refused."""
+"""Threads for calls that are refused."""
 
 
 class Crowded(Exception):
-    """The call's collection has as many calls as its share of the places allows."""
+    """The calls of the collection occupy its share of the places."""
 
 
 class Places:
     """Shares of a number of places and of bytes.
 
-    A group is admitted while it has less than what is free. A crowded group therefore gets half,
-    and each further one half of the rest. Only nine crowds at once leave no place to others.
+    A group is admitted while it occupies less than is free. A crowded group therefore gets half,
+    and each further crowded group half of the rest. Nine crowded groups leave no place to others.
     """
 
     def __init__(self, count: int, request_bytes: int = _MAX_REQUEST_BYTES) -> None:
@@ -33,7 +34,7 @@ class Places:
 
     @contextmanager
     def one(self, group: Hashable, request_bytes: int) -> Iterator[None]:
-        """Occupy a place until the call is answered. Raises Crowded if the group has its share."""
+        """Occupy a place until the call is answered. Raises Crowded if the share is used up."""
         with self._lock:
             would_take = self._taken_bytes[group] + request_bytes
             if self._taken[group] >= self._free or would_take > self._free_bytes:
@@ -59,4 +60,4 @@ class Pool:
 
     def __init__(self, name: str, places: int) -> None:
         self.places = Places(places)
-        self.threads = futures.ThreadPoolExecutor(places + _SPARE_THREADS, thread_name_prefix=name)
+        self.threads = RequestThreads(places + _SPARE_THREADS, thread_name_prefix=name)
