@@ -38,7 +38,7 @@ def spawn(
     Should the caller die in here, the process reads no credentials from standard input and ends.
     """
     _turn_log_over(directory.log)
-    with open(directory.log, "ab", opener=_private) as log:
+    with open(directory.log, "a+b", opener=_private) as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             _command(directory, state, memory_bytes),
             stdin=subprocess.PIPE,

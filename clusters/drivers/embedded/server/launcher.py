@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clusters.drivers.embedded.record import AlreadyRunning, ProcessRecord
 from clusters.drivers.embedded.server.authentication import Credentials
+from clusters.drivers.embedded.server.bounded_log import BoundedLogHandler
 from clusters.drivers.embedded.server.confinement import UNCONFINED, confine_cluster
 from clusters.drivers.embedded.server.cores import Cores
 from clusters.drivers.embedded.server.protocol import leave_out_the_sdk
@@ -58,7 +59,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     options = parse_arguments(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[BoundedLogHandler()])
     logging.getLogger("faiss").setLevel(logging.WARNING)
     cores = Cores(first=options.port)
     cores.use(options.cores)
