@@ -1,4 +1,4 @@
-"""Drivers: the hands that make clusters. Nothing in here knows Django."""
+"""Cluster drivers. They do not import Django."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from clusters.drivers.base import ClusterDriver
 def load_driver(
     name: str, *, data_dir: Path, control_key: bytes, memory_bytes: int | None = None
 ) -> ClusterDriver:
-    """The driver of that name; only the one that is asked for is imported.
+    """Import and create the driver of this name.
 
-    `memory_bytes` bounds each cluster's process; None: the driver's own default.
+    `memory_bytes` limits the memory of each cluster's process. None: the driver's default.
     """
     if name not in _DRIVERS:
-        raise ValueError(f"There is no cluster driver {name!r}. There is: {', '.join(_DRIVERS)}.")
+        raise ValueError(f"Unknown cluster driver {name!r}. Use one of: {', '.join(_DRIVERS)}.")
     return _DRIVERS[name](data_dir, control_key, memory_bytes)
 
 

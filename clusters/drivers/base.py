@@ -1,8 +1,7 @@
-"""What a cluster driver is: the hands that make, move and remove a Milvus cluster.
+"""Contract of cluster drivers, which create, change and delete Milvus clusters.
 
-A driver takes values and gives values. It knows no row, no request and no task, so it can be tried
-alone (`tests/contracts/test_cluster_driver.py` runs against every one of them) and used from a
-shell.
+A driver takes and returns values. Drivers import no model, request or task, so that they can be
+tested alone and used from a shell. `tests/contracts/test_cluster_driver.py` runs on all drivers.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from clusters.drivers.sandbox.process import Level
 
 
 class Presence(enum.StrEnum):
-    """What a driver sees of a cluster; observation, never intent."""
+    """Observed state of a cluster, independent of the desired state."""
 
     RUNNING = "RUNNING"
-    """It answered a health call over the wire with the right credentials."""
+    """The cluster answered an authenticated health call."""
     STARTING = "STARTING"
-    """Its process is there and does not answer yet."""
+    """The process exists and does not answer yet."""
     STOPPED = "STOPPED"
-    """It was stopped on purpose; its data is there."""
+    """The cluster was stopped on request; its data exists."""
     CRASHED = "CRASHED"
-    """It ended without being asked to; its data is there."""
+    """The process ended without a request; its data exists."""
     MISSING = "MISSING"
-    """There is neither a process nor data."""
+    """Neither a process nor data exists."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
-    """What a cluster should be. `token` is the tenant's credential: drivers keep no copy of it."""
+    """Desired state of a cluster. `token` is the tenant's credential; drivers store no copy."""
 
     cluster_id: str
     version: str
@@ -45,7 +44,7 @@ class ClusterSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where a client connects: a bare host and a TCP port."""
+    """Address for clients: a host without a scheme, and a TCP port."""
 
     host: str
     port: int
@@ -53,7 +52,7 @@ class Endpoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Work done over work to do, in percent (0 to 100), the phase in one word, and what it does."""
+    """Progress of a change: percent (0 to 100), the phase in one word, and the current step."""
 
     percent: int
     phase: str
@@ -62,20 +61,20 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One look at one cluster."""
+    """Result of observing one cluster."""
 
     presence: Presence
     endpoint: Endpoint | None = None
     message: str = ""
     effective_cores: int | None = None
     confinement: Level | None = None
-    """The level that the cluster's process reports; None where the driver confines nothing."""
+    """Level that the cluster's process reports. None if the driver does not confine."""
     started_at: datetime.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Load:
-    """CPU seconds used since the process started, and the cores it may use now."""
+    """CPU seconds since the start of the process, and the cores that the process may use now."""
 
     cpu_seconds: float
     cores: int
@@ -84,42 +83,42 @@ class Load:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What a driver offers, so that nobody has to ask which driver it is."""
+    """Features of a driver, so that callers need not check which driver they have."""
 
     name: str
     versions: Sequence[str]
     """Newest first; the first is the default."""
     max_replicas: int
     max_effective_cores: int | None
-    """Compute units above this are accepted and change nothing more; None: no limit is known."""
+    """Further compute units are accepted without an effect. None: no limit is known."""
     supports_load: bool
-    """Whether `load` measures anything; without it there is no autoscaling."""
+    """True if `load` returns measurements, which autoscaling needs."""
     confinement: Level | None = None
-    """The level that a process started now would have; None where the driver confines nothing."""
+    """Level of a process that is started now. None if the driver does not confine."""
 
 
 class Control(Protocol):
-    """A cluster's own control service, for those who look after its data."""
+    """Client of a cluster's control service, used by backups."""
 
     def call(self, method: str, *, timeout_seconds: float = ..., **arguments: Any) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConsoleAccess:
-    """How the console itself gets at all rows of a running cluster, hidden collections too."""
+    """Access of the console to all rows of a running cluster, including hidden collections."""
 
     endpoint: Endpoint
     credential: str = dataclasses.field(repr=False)
     control: Control | None
-    """None where the server has no control service of ours."""
+    """None if the server has no control service."""
     snapshots: Path | None = None
-    """Directory of the console's snapshots; None where the control service makes none."""
+    """Directory of the console's snapshots. None if the control service creates none."""
 
 
 class DriverError(Exception):
-    """What was asked could not be done; the message says what was being done and what to do now.
+    """An operation failed. The message states the problem and the remedy.
 
-    `permanent` errors fail the task now, others are tried again with a backoff.
+    `permanent` errors fail the task at once; other errors are retried with a backoff.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
@@ -128,39 +127,33 @@ class DriverError(Exception):
 
 
 class SpecRefused(DriverError):
-    """The driver cannot make what the spec describes; the message says what there is instead."""
+    """The driver does not support the spec. The message names the supported values."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
 
 
 Guard = Callable[[], None]
-"""Raises when the caller has lost its right to act; a driver calls it right before every effect."""
+"""Raises if the caller has lost its lease. Drivers call the guard right before every effect."""
 
 
 class ClusterDriver(Protocol):
     """The contract of every driver.
 
-    - Every changing method may be called again after a crash at any point, and then finishes what
-      is missing;
-      called when nothing is missing it changes nothing.
-    - Changing methods are generators: each step yields what was done, percent never falls, and the
-      caller may stop
-      between two steps (`GeneratorExit`), after which calling again finishes the work.
-    - `guard` is called right before every effect on the world; what it raises passes through
-      untouched.
-    - `create`, `start`, `restart`, `scale`, `upgrade` end only when a health call over the wire
-      with the spec's token
-      succeeded and what was loaded before answers searches again; they may take minutes and have a
-      deadline of their own, after which they raise a `DriverError` that quotes the end of the
+    - Every changing method may be called again after a crash at any point, and then completes the
+      missing steps. A method with no missing step changes nothing.
+    - Changing methods are generators. Each step yields its progress, and percent never falls. The
+      caller may stop between two steps (`GeneratorExit`); a further call completes the work.
+    - `guard` is called right before every external effect. Its exceptions are not caught.
+    - `create`, `start`, `restart`, `scale`, `upgrade` end only when a health call with the spec's
+      token has succeeded and previously loaded collections answer searches again. They may take
+      minutes and have a deadline. After it they raise a `DriverError` that quotes the end of the
       cluster's log.
-    - `stop` ends when the process is gone and its data is safe on disk; `delete` when process, data
-      and port are gone.
-      Both succeed on what is not there.
-    - `validate` has no effect and raises `SpecRefused`, naming what there is.
-    - `observe` has no effect, never raises for a single cluster, and costs one call for many
-      clusters.
-    - No credential appears in an argument list, an environment, a log or a file.
+    - `stop` ends when the process has ended and its data is on disk; `delete` when process, data
+      and port are removed. Both succeed for a cluster that does not exist.
+    - `validate` has no effect and raises `SpecRefused`, naming the supported values.
+    - `observe` has no effect, never raises for a single cluster, and is one call for many clusters.
+    - Arguments, environment, logs and files contain no credential.
     """
 
     capabilities: Capabilities
@@ -184,21 +177,21 @@ class ClusterDriver(Protocol):
     def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
         """Make `spec.token` the only valid token, at once and without a restart.
 
-        A stopped cluster takes it at its next start. It raises after two seconds without an answer:
-        the caller holds a lock meanwhile, on SQLite that of all writers.
+        A stopped cluster uses the token from its next start. Raises DriverError after two seconds
+        without an answer, because the caller holds a lock meanwhile, on SQLite that of all writers.
         """
 
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
-        """Every asked id is in the answer."""
+        """Return an observation for every given id."""
 
     def console_access(self, cluster_id: str) -> ConsoleAccess | None:
-        """None where there is no server to call, now or at all."""
+        """Return None if no server can be called."""
 
     def load(self, cluster_id: str) -> Load | None:
-        """None where there is nothing to measure."""
+        """Return None if the load cannot be measured."""
 
     def free_bytes(self, cluster_id: str) -> int | None:
-        """How much more the cluster can store now; None where the driver cannot tell."""
+        """Return the free space of the cluster, or None if it is unknown."""
 
     def cluster_ids(self) -> list[str]:
-        """Every cluster in the driver's world, whoever asked for it: this is how orphans show."""
+        """Return all clusters of the driver, including orphans that no row describes."""

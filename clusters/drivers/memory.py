@@ -1,12 +1,12 @@
-"""The memory driver: complete and instant, for tests.
+"""Memory driver: complete and instant, for tests.
 
     driver = MemoryDriver()
-    driver.crash("vc-1")                     # it is seen as CRASHED
+    driver.crash("vc-1")                     # observed as CRASHED
     driver.fail_next("start", DriverError("no disk"))
     driver.set_load("vc-1", cpu_seconds=12)
 
-With a `directory` its clusters are kept there, so that several processes see the same ones and one
-of them may be killed; failures that are planned stay in the object.
+With a `directory` the clusters are stored there, so that several processes see the same clusters
+and one of them may be killed. Planned failures belong to the object.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FIRST_PORT = 40_000
 
 @dataclasses.dataclass(kw_only=True)
 class _Cluster:
-    """A cluster as it is kept: the token only as its hash."""
+    """Stored cluster, with the hash of its token."""
 
     presence: Presence
     port: int
@@ -68,10 +68,10 @@ class MemoryDriver:
         self._step_seconds = step_seconds
         self._failures: dict[str, list[Exception]] = {}
 
-    # What tests do to it
+    # Controls for tests
 
     def fail_next(self, operation: str, error: Exception | None = None) -> None:
-        """The next call of that method raises, after its first step if it has several."""
+        """Make the next call of this method raise, after its first step if it has several."""
         planned = error or DriverError(f"The memory driver was told to fail at {operation}.")
         self._failures.setdefault(operation, []).append(planned)
 
@@ -85,21 +85,22 @@ class MemoryDriver:
         self._change(cluster_id, free_bytes=count)
 
     def accepts(self, cluster_id: str, token: str) -> bool:
-        """Whether a client with this token would get in."""
+        """Return True if the running cluster would accept this token."""
         with self._store.opened() as clusters:
-            found = clusters.get(cluster_id)
-        running = found is not None and found.presence is Presence.RUNNING
-        return running and found is not None and found.token_sha256 == _sha256(token)
+            cluster = clusters.get(cluster_id)
+        if cluster is None or cluster.presence is not Presence.RUNNING:
+            return False
+        return cluster.token_sha256 == _sha256(token)
 
     # The contract
 
     def validate(self, spec: ClusterSpec) -> None:
         if spec.version not in self.capabilities.versions:
-            there_is = ", ".join(self.capabilities.versions)
-            raise SpecRefused(f"There is no version {spec.version!r} here. There is: {there_is}.")
+            versions = ", ".join(self.capabilities.versions)
+            raise SpecRefused(f"Unknown version {spec.version!r}. Use one of: {versions}.")
         if not 1 <= spec.replicas <= self.capabilities.max_replicas:
-            there_is = f"1 to {self.capabilities.max_replicas}"
-            raise SpecRefused(f"{spec.replicas} replicas are not possible. There is: {there_is}.")
+            most = self.capabilities.max_replicas
+            raise SpecRefused(f"{spec.replicas} replicas are not possible. Use 1 to {most}.")
         if spec.compute_units < 1:
             raise SpecRefused("A cluster needs at least 1 compute unit.")
         if not spec.token:
@@ -158,32 +159,34 @@ class MemoryDriver:
     def observe(self, cluster_ids: Sequence[str]) -> dict[str, Observation]:
         self._fail_if_planned("observe")
         with self._store.opened() as clusters:
-            return {each: _observation(clusters.get(each)) for each in cluster_ids}
+            return {
+                cluster_id: _observation(clusters.get(cluster_id)) for cluster_id in cluster_ids
+            }
 
     def console_access(self, cluster_id: str) -> None:
-        """Its clusters hold no rows, so there is nobody to call."""
+        """Return None, because clusters of this driver store no rows."""
 
     def load(self, cluster_id: str) -> Load | None:
         with self._store.opened() as clusters:
-            found = clusters.get(cluster_id)
-        if found is None or found.presence is not Presence.RUNNING:
+            cluster = clusters.get(cluster_id)
+        if cluster is None or cluster.presence is not Presence.RUNNING:
             return None
-        cores = _effective_cores(found)
-        return Load(cpu_seconds=found.cpu_seconds, cores=cores, measured_at=_now())
+        cores = _effective_cores(cluster)
+        return Load(cpu_seconds=cluster.cpu_seconds, cores=cores, measured_at=_now())
 
     def free_bytes(self, cluster_id: str) -> int | None:
         with self._store.opened() as clusters:
-            found = clusters.get(cluster_id)
-        return found.free_bytes if found is not None else None
+            cluster = clusters.get(cluster_id)
+        return cluster.free_bytes if cluster is not None else None
 
     def cluster_ids(self) -> list[str]:
         with self._store.opened() as clusters:
             return sorted(clusters)
 
-    # Inside
+    # Internals
 
     def _run(self, operation: str, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
-        """End with a cluster that runs as the spec says; one that does is left alone."""
+        """End with a cluster that runs as the spec says."""
         yield self._step(60, "starting")
         self._fail_if_planned(operation)
         guard()
@@ -250,7 +253,7 @@ def _now() -> datetime.datetime:
 
 
 class _Store:
-    """Clusters by id, in this object."""
+    """Clusters by id, in memory."""
 
     def __init__(self) -> None:
         self._clusters: dict[str, _Cluster] = {}
@@ -261,7 +264,7 @@ class _Store:
 
 
 class _FileStore(_Store):
-    """The same in one JSON file, for several processes; written whole or not at all."""
+    """Clusters by id, in one JSON file for several processes, replaced atomically."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__()

@@ -105,7 +105,7 @@ def test_bytes_that_are_no_json_are_no_answer(
 ) -> None:
     liar.answer = answer
     assert seen(driver).presence is Presence.STARTING
-    assert "something else than JSON" in seen(driver).message
+    assert "invalid JSON" in seen(driver).message
 
 
 @pytest.mark.usefixtures("running")

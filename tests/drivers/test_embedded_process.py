@@ -247,7 +247,7 @@ def test_whoever_waits_too_long_for_the_lock_is_told(
 ) -> None:
     with (
         directory.locked(),
-        pytest.raises(DriverError, match="try again"),
+        pytest.raises(DriverError, match="Try again"),
         directory.locked(timeout_seconds=0.1),
     ):
         pass
@@ -340,7 +340,7 @@ def test_one_unreadable_cluster_hides_no_other(
     (broken.path / "cluster.json").write_text("{")
     found = driver.observe(["vc-1", "vc-broken", "../../etc"])
     assert found["vc-1"].presence is Presence.RUNNING
-    assert "a start writes it anew" in found["vc-broken"].message
+    assert "A start creates the file anew" in found["vc-broken"].message
     assert "cannot be a cluster's id" in found["../../etc"].message
 
 

@@ -1,7 +1,7 @@
-"""What a cluster's process says, checked before the console keeps it.
+"""Validation of the answers of a cluster's process before the console stores them.
 
-The process is confined because it may be at fault, and its answers reach rows and pages. One that
-no row can hold would end the look at all other clusters as well.
+The process is not trusted, and its answers reach rows and pages. An answer that no row can store
+would end the observation of all other clusters.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _HEALTH = {
 
 
 class Unreachable(DriverError):
-    """The server did not answer, or not us, or not as a cluster does."""
+    """The server gave no valid answer."""
 
 
-def as_text(said: object) -> str:
-    """A text of bounded length that every database can hold."""
-    text = str(said)
+def as_text(value: object) -> str:
+    """Convert to a text of bounded length that every database can store."""
+    text = str(value)
     cut = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
     return cut.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def checked_health(answer: Any) -> Health:
-    """Raises Unreachable for an answer that no cluster gives."""
+    """Validate the answer of a health call. Raises Unreachable if it is invalid."""
     if not _is_health(answer):
         raise Unreachable(
-            "It answers its health call in a way that the console does not understand. Restart it; "
-            "if this stays, its process is at fault."
+            "The console does not understand the cluster's answer to a health call. Restart the "
+            "cluster. If this persists, its process is faulty."
         )
     failures = {as_text(name): as_text(why) for name, why in answer["failures"].items()}
     return {
@@ -63,7 +63,7 @@ def _is_health(answer: Any) -> bool:
     )
 
 
-def _level(said: Any) -> Level:
-    """A process of an earlier release knows no confinement, and has none."""
-    level = said.get("level") if isinstance(said, dict) else None
+def _level(confinement: Any) -> Level:
+    """Return NONE for processes of earlier releases, which report no confinement."""
+    level = confinement.get("level") if isinstance(confinement, dict) else None
     return Level(level) if level in list(Level) else Level.NONE

@@ -1,4 +1,4 @@
-"""The embedded driver: a milvus-lite server process for each cluster, on this machine."""
+"""Embedded driver: one milvus-lite server process per cluster, on this machine."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from clusters.drivers.embedded.server.authentication import fingerprint
 from clusters.drivers.sandbox.process import offered
 
 _WATCHERS = 16
-_SHORTEST_KEY_BYTES = 16
+_MIN_KEY_BYTES = 16
 
 
 class EmbeddedDriver:
-    """Implements `clusters.drivers.base.ClusterDriver`; the contract is there."""
+    """Implements `clusters.drivers.base.ClusterDriver`."""
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class EmbeddedDriver:
         start_timeout_seconds: float = 60,
         memory_bytes: int | None = None,
     ) -> None:
-        if len(control_key) < _SHORTEST_KEY_BYTES:
-            raise ValueError(f"control_key needs at least {_SHORTEST_KEY_BYTES} random bytes.")
+        if len(control_key) < _MIN_KEY_BYTES:
+            raise ValueError(f"control_key needs at least {_MIN_KEY_BYTES} random bytes.")
         self._data_dir = data_dir.absolute()
         self._lifecycle = Lifecycle(
             self._data_dir, control_key, start_timeout_seconds, memory_bytes
@@ -60,10 +60,10 @@ class EmbeddedDriver:
     def validate(self, spec: ClusterSpec) -> None:
         self._directory(spec.cluster_id)
         if spec.version not in self.capabilities.versions:
-            there_is = ", ".join(self.capabilities.versions)
-            raise SpecRefused(f"There is no version {spec.version!r} here. There is: {there_is}.")
+            versions = ", ".join(self.capabilities.versions)
+            raise SpecRefused(f"Unknown version {spec.version!r}. Use one of: {versions}.")
         if spec.replicas != 1:
-            raise SpecRefused(f"{spec.replicas} replicas are not possible here. There is: 1.")
+            raise SpecRefused(f"{spec.replicas} replicas are not possible. Use 1 replica.")
         if spec.compute_units < 1:
             raise SpecRefused("A cluster needs at least 1 compute unit.")
         if not spec.token:
@@ -75,7 +75,7 @@ class EmbeddedDriver:
         with directory.locked():
             guard()
             state = self._lifecycle.settle_state(directory, spec)
-        message = f"Its directory is there; its port is {state.port}."
+        message = f"Directory created; the port is {state.port}."
         yield Progress(percent=10, phase="preparing", message=message)
         yield from self._lifecycle.bring_up(directory, spec, guard, begin=10)
 
@@ -87,7 +87,7 @@ class EmbeddedDriver:
     def stop(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
         directory = self._directory(cluster_id)
         yield from self._lifecycle.bring_down(directory, guard, begin=0, end=95)
-        yield Progress(percent=100, phase="stopped", message="It is stopped; its data is safe.")
+        yield Progress(percent=100, phase="stopped", message="Stopped; all data is on disk.")
 
     def restart(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
         self.validate(spec)
@@ -96,7 +96,7 @@ class EmbeddedDriver:
         yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
 
     def scale(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
-        """Live. A stopped cluster stays stopped and takes its new size at its next start."""
+        """Scale without a restart. A stopped cluster gets its new size at its next start."""
         self.validate(spec)
         directory = self._directory(spec.cluster_id)
         if not self._is_stopped(directory):
@@ -105,10 +105,12 @@ class EmbeddedDriver:
         with directory.locked():
             guard()
             self._lifecycle.settle_state(directory, spec)
-        yield Progress(percent=100, phase="scaling", message="It takes effect at the next start.")
+        yield Progress(
+            percent=100, phase="scaling", message="The new size takes effect at the next start."
+        )
 
     def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
-        """A process keeps the version it was started with, so a new version is a restart."""
+        """Restart the cluster if its process has another version."""
         self.validate(spec)
         directory = self._directory(spec.cluster_id)
         if self._runs_another_version(directory, spec):
@@ -121,7 +123,7 @@ class EmbeddedDriver:
         with directory.locked():
             guard()
             directory.remove()
-        yield Progress(percent=100, phase="deleting", message="Its data and its port are gone.")
+        yield Progress(percent=100, phase="deleting", message="Data and port removed.")
 
     def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
         identity = self._directory(spec.cluster_id).process()
@@ -153,7 +155,7 @@ class EmbeddedDriver:
         return observe.load(self._directory(cluster_id))
 
     def free_bytes(self, cluster_id: str) -> int | None:
-        """Of the disk that its data is on, whoever else writes there."""
+        """Return the free space of the disk, which is shared with other writers."""
         try:
             return shutil.disk_usage(self._directory(cluster_id).path).free
         except FileNotFoundError:
@@ -166,7 +168,7 @@ class EmbeddedDriver:
         try:
             return observe.observe(self._directory(cluster_id), self._lifecycle)
         except (DriverError, OSError) as error:
-            # One cluster that cannot be looked at must not hide all the others.
+            # A cluster that cannot be observed must not hide the others.
             return Observation(presence=Presence.MISSING, message=str(error))
 
     def _directory(self, cluster_id: str) -> ClusterDirectory:

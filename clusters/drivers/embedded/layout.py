@@ -1,4 +1,4 @@
-"""What lies where for one cluster, and who may change it now.
+"""Files of a cluster, their locks, and the choice of its port.
 
 <data dir>/clusters/<cluster id>/           data/, milvus.log, cluster.json, process.json
 <data dir>/clusters/<cluster id>.lock       held while a driver changes something
@@ -26,9 +26,9 @@ from clusters.drivers.embedded.record import ProcessIdentity
 HOST = "127.0.0.1"
 CONSOLE_SNAPSHOTS = Path("snapshots", "console")
 TENANT_SNAPSHOTS = Path("snapshots", "tenant")
-"""Below the data directory."""
+"""Relative to the data directory of the cluster."""
 _PORTS = range(20_000, 32_000)
-"""Below those that systems give to outgoing connections: a stopped cluster finds its own again."""
+"""Below the ports of outgoing connections, so that a stopped cluster finds its port free again."""
 _LOCK_TIMEOUT_SECONDS = 15.0
 _LOG_END_BYTES = 64 * 1024
 _CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -36,13 +36,13 @@ _CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterState:
-    """What must outlive every process of the cluster; nothing secret."""
+    """Persistent state of a cluster, without secrets."""
 
     port: int
     version: str
     compute_units: int
     should_run: bool = False
-    """Tells a cluster that was stopped from one that crashed."""
+    """Distinguishes a crashed cluster from a stopped one."""
 
 
 class ClusterDirectory:
@@ -51,7 +51,7 @@ class ClusterDirectory:
     def __init__(self, data_dir: Path, cluster_id: str) -> None:
         if not _CLUSTER_ID.fullmatch(cluster_id):
             raise SpecRefused(
-                f"{cluster_id!r} cannot be a cluster's id: use letters, digits, '-' and '_'."
+                f"{cluster_id!r} cannot be a cluster's id. Use letters, digits, '-' and '_'."
             )
         self.cluster_id = cluster_id
         self.root = data_dir / "clusters"
@@ -67,7 +67,7 @@ class ClusterDirectory:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def state(self) -> ClusterState | None:
-        """None: there is none, or none that can be read; a start writes it anew."""
+        """Return None if the file is missing or unreadable. A start creates it anew."""
         try:
             return ClusterState(**json.loads(self._state.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -77,31 +77,31 @@ class ClusterDirectory:
         _write(self._state, json.dumps(dataclasses.asdict(state)))
 
     def process(self) -> ProcessIdentity | None:
-        """The process that serves this cluster, if it lives."""
+        """Return the running process of this cluster, or None."""
         identity = ProcessIdentity.read(self.path)
         return identity if identity is not None and identity.is_alive() else None
 
     def log_end(self, lines: int = 15) -> str:
-        """The last lines, as far as they fit."""
+        """Return the last lines of the log, bounded in length."""
         if not self.log.exists():
             return "(there is no log)"
         with self.log.open("rb") as log:
-            # The cluster's process decides how long it is.
+            # The cluster's process decides how long the log is.
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
             end = log.read(_LOG_END_BYTES).decode(errors="replace")
         return as_text("\n".join(end.splitlines()[-lines:])[-MAX_CHARACTERS:])
 
     def remove(self) -> None:
-        """The state goes last, so that a removal cut short is seen and finished."""
+        """Remove the state last, so that an interrupted removal is observed and completed."""
         shutil.rmtree(self.data, ignore_errors=True)
         self.log.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
         if self.path.exists():
-            raise DriverError(f"{self.path} could not be removed; check its permissions.")
+            raise DriverError(f"{self.path} could not be removed. Check its permissions.")
 
     @contextmanager
     def locked(self, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-        """Alone among all processes; for moments only, never while waiting for the cluster."""
+        """Lock the cluster among all processes. Hold the lock for moments, never while waiting."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file_lock(self._lock, timeout_seconds):
             yield
@@ -115,8 +115,8 @@ def file_lock(path: Path, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Ite
     while (descriptor := _try_lock(path)) is None:
         if time.monotonic() > deadline:
             raise DriverError(
-                f"Another process has been changing {path.stem} for {timeout_seconds:.0f} s; "
-                "try again."
+                f"Another process has been changing {path.stem} for {timeout_seconds:.0f} s. "
+                "Try again."
             )
         time.sleep(0.02)
     try:
@@ -126,7 +126,7 @@ def file_lock(path: Path, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Ite
 
 
 def _try_lock(path: Path) -> int | None:
-    """None: somebody holds it, or removed the file while we took it."""
+    """Return None if the lock is held, or if its file was removed meanwhile."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,12 +140,12 @@ def _try_lock(path: Path) -> int | None:
 
 def cluster_ids(data_dir: Path) -> list[str]:
     root = data_dir / "clusters"
-    found = (path for path in root.iterdir() if path.is_dir()) if root.exists() else ()
-    return sorted(path.name for path in found if _CLUSTER_ID.fullmatch(path.name))
+    directories = (path for path in root.iterdir() if path.is_dir()) if root.exists() else ()
+    return sorted(path.name for path in directories if _CLUSTER_ID.fullmatch(path.name))
 
 
 def choose_port(data_dir: Path) -> int:
-    """A port that nothing uses and that no other cluster, running or stopped, calls its own."""
+    """Choose a free port that no other running or stopped cluster has."""
     known = (ClusterDirectory(data_dir, cluster_id).state() for cluster_id in cluster_ids(data_dir))
     taken = {state.port for state in known if state is not None}
     free = [port for port in _PORTS if port not in taken]
@@ -153,7 +153,10 @@ def choose_port(data_dir: Path) -> int:
     for port in free:
         if is_free(port):
             return port
-    raise DriverError(f"No port between {_PORTS.start} and {_PORTS.stop - 1} is free.")
+    raise DriverError(
+        f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free. Delete a cluster or end "
+        "the programs that use these ports."
+    )
 
 
 def is_free(port: int) -> bool:
@@ -167,7 +170,7 @@ def is_free(port: int) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, for whoever reads meanwhile."""
+    """Replace the file atomically for concurrent readers."""
     new = path.with_suffix(".new")
     new.touch(mode=0o600)
     new.write_text(text)

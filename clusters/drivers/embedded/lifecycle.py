@@ -1,4 +1,4 @@
-"""From what there is to what was asked: bring a cluster up or down, wherever it stands."""
+"""Bring a cluster up or down from any state."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ HEALTH_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
 _MAX_START_EXTENSIONS = 20
-"""How many time-outs a start that shows signs of life may last."""
+"""Maximum duration of a start with progress, in multiples of the time-out."""
 
 
 class Lifecycle:
-    """Locks are held for moments, never while waiting: whoever holds one may be stopped midway."""
+    """Locks are held for moments, never while waiting, because a caller may be stopped midway."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Lifecycle:
         return checked_health(client.call("Health", timeout_seconds=HEALTH_SECONDS))
 
     def settle_state(self, directory: ClusterDirectory, spec: ClusterSpec) -> ClusterState:
-        """Write down what the spec says; the port is chosen once. Needs the directory's lock."""
+        """Save the state of the spec; the port is chosen once. The caller holds the lock."""
         known = directory.state()
         with file_lock(directory.root / "ports.lock"):
             directory.make()
@@ -73,23 +73,20 @@ class Lifecycle:
     def bring_up(
         self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard, *, begin: int
     ) -> Iterator[Progress]:
-        """Do whatever is missing until the cluster answers with the spec's token."""
+        """Complete all missing steps until the cluster answers with the spec's token."""
         message = self._ensure_process(directory, spec, guard)
         yield between(begin, 100, 0.05, "starting", message)
         for share, message in self._until_ready(directory, spec, guard):
             yield between(begin, 100, 0.1 + 0.75 * share, "opening", message)
         identity = _living(directory)
         guard()
-        cores = self._hand_over_settings(spec, identity)
-        yield between(begin, 100, 0.9, "health", f"It works on {cores} cores.")
-        check_token(identity.port, spec.token)
-        yield Progress(percent=100, phase="health", message="It answers with its token.")
-
-    def _hand_over_settings(self, spec: ClusterSpec, identity: ProcessIdentity) -> int:
-        """A process that was found running may have another token or size than the spec."""
         client = self.client(spec.cluster_id, identity)
+        # A process that was already running may have another token or size than the spec.
         client.call("Rotate", token_sha256=fingerprint(spec.token))
-        return int(client.call("SetCores", cores=spec.compute_units)["cores"])
+        cores = int(client.call("SetCores", cores=spec.compute_units)["cores"])
+        yield between(begin, 100, 0.9, "health", f"The cluster uses {cores} cores.")
+        check_token(identity.port, spec.token)
+        yield Progress(percent=100, phase="health", message="The cluster answers with its token.")
 
     def _ensure_process(self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard) -> str:
         with directory.locked():
@@ -97,22 +94,19 @@ class Lifecycle:
             state = self.settle_state(directory, spec)
             if directory.process() is not None:
                 directory.save(dataclasses.replace(state, should_run=True))
-                return "Its process runs already."
+                return "The process is running already."
             state = self._with_free_port(directory, state)
             directory.save(dataclasses.replace(state, should_run=True))
             guard()
-            self._spawn(directory, state, spec)
-        return "Started its process."
-
-    def _spawn(self, directory: ClusterDirectory, state: ClusterState, spec: ClusterSpec) -> None:
-        process.spawn(
-            directory,
-            state,
-            data_dir=self._data_dir,
-            token=spec.token,
-            control_credential=control_credential(self._control_key, spec.cluster_id),
-            memory_bytes=self._memory_bytes,
-        )
+            process.spawn(
+                directory,
+                state,
+                data_dir=self._data_dir,
+                token=spec.token,
+                control_credential=self.credential(spec.cluster_id),
+                memory_bytes=self._memory_bytes,
+            )
+        return "Process started."
 
     def _with_free_port(self, directory: ClusterDirectory, state: ClusterState) -> ClusterState:
         if is_free(state.port):
@@ -125,21 +119,21 @@ class Lifecycle:
     def _until_ready(
         self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard
     ) -> Iterator[tuple[float, str]]:
-        """The share of collections that are open, about once a second, until all are."""
-        patience = _Deadline(self._start_timeout_seconds)
+        """Yield the share of opened collections about once a second until all are open."""
+        deadline = _Deadline(self._start_timeout_seconds)
         while not (health := self._health_or_none(directory)).get("ready"):
-            message = str(health.get("message") or "Waiting for its first answer.")
+            message = str(health.get("message") or "Waiting for the first answer.")
             if directory.process() is None:
                 self._start_again(directory, spec, guard)
-            if patience.is_over(f"{message} {health.get('cpu_seconds')}"):
+            if deadline.is_over(f"{message} {health.get('cpu_seconds')}"):
                 raise DriverError(_quoting(directory, f"did not answer in time ({message})"))
-            if patience.is_time_to_report():
+            if deadline.is_report_due():
                 yield health.get("opened", 0) / max(1, health.get("collections", 0)), message
             time.sleep(_POLL_SECONDS)
         _check_failures(directory, health)
 
     def _start_again(self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard) -> None:
-        """It ended; if it lost its port to another program, that can be helped."""
+        """Start again if another program took the port. Raises DriverError otherwise."""
         state = directory.state()
         if state is None or is_free(state.port):
             raise DriverError(_quoting(directory, "ended while it was starting"))
@@ -165,17 +159,17 @@ class Lifecycle:
             identity = directory.process()
         if identity is None:
             return
-        yield between(begin, end, 0.05, "stopping", "Asking it to flush and end.")
+        yield between(begin, end, 0.05, "stopping", "Requesting flush and exit.")
         guard()
         for second, _ in enumerate(process.end(identity, timeout_seconds=_STOP_SECONDS), start=1):
             share = 0.1 + 0.8 * min(1, second / _STOP_SECONDS)
-            message = f"It finishes what it has begun ({second} s)."
+            message = f"Waiting for running calls ({second} s)."
             yield between(begin, end, share, "stopping", message)
-        yield between(begin, end, 1, "stopping", "Its process is gone.")
+        yield between(begin, end, 1, "stopping", "The process has ended.")
 
 
 class _Deadline:
-    """A deadline that moves with every sign of life up to a last one, and a second hand."""
+    """Deadline that each sign of progress extends up to a limit, and the interval of reports."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
@@ -190,7 +184,7 @@ class _Deadline:
             self._seen, self._deadline = sign, now + self._timeout_seconds
         return now > min(self._deadline, self._last_deadline)
 
-    def is_time_to_report(self) -> bool:
+    def is_report_due(self) -> bool:
         now = time.monotonic()
         if now < self._next_report:
             return False
@@ -199,7 +193,7 @@ class _Deadline:
 
 
 def mark_stopped(directory: ClusterDirectory) -> None:
-    """From now on its absence is what was asked for, not a crash."""
+    """Record the stop request, so that the missing process is not observed as a crash."""
     state = directory.state()
     if state is not None and state.should_run:
         directory.save(dataclasses.replace(state, should_run=False))
@@ -213,16 +207,16 @@ def between(begin: int, end: int, share: float, phase: str, message: str) -> Pro
 def _living(directory: ClusterDirectory) -> ProcessIdentity:
     identity = directory.process()
     if identity is None:
-        raise DriverError(_quoting(directory, "ended right after it was up"))
+        raise DriverError(_quoting(directory, "ended right after its start"))
     return identity
 
 
 def _check_failures(directory: ClusterDirectory, health: Health) -> None:
-    """It serves the rest, but what was there before does not all answer: that is no success."""
+    """Raise DriverError if a collection cannot be opened or loaded."""
     if failures := health["failures"]:
         name, why = next(iter(failures.items()))
-        raise DriverError(_quoting(directory, f"is up without collection {name}. {why}"))
+        raise DriverError(_quoting(directory, f"is running without collection {name}. {why}"))
 
 
-def _quoting(directory: ClusterDirectory, what: str) -> str:
-    return f"Cluster {directory.cluster_id} {what}. Its log ends:\n{directory.log_end()}"
+def _quoting(directory: ClusterDirectory, problem: str) -> str:
+    return f"Cluster {directory.cluster_id} {problem}. Its log ends:\n{directory.log_end()}"

@@ -1,4 +1,4 @@
-"""What can be seen of a cluster without changing anything."""
+"""Read-only observation of a cluster."""
 
 from __future__ import annotations
 
@@ -18,43 +18,35 @@ def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
     identity = directory.process()
     if identity is None:
         return _without_process(directory)
-    seen = _starting(identity)
-    try:
-        return _with_health(seen, lifecycle.health(directory.cluster_id, identity))
-    except Unreachable as error:
-        return dataclasses.replace(seen, message=str(error))
-
-
-def _without_process(directory: ClusterDirectory) -> Observation:
-    state = directory.state()
-    if state is None:
-        return _without_state(directory)
-    endpoint = Endpoint(host=HOST, port=state.port)
-    if not state.should_run:
-        return Observation(presence=Presence.STOPPED, endpoint=endpoint)
-    message = f"Its process ended without being asked to. Its log ends:\n{directory.log_end(5)}"
-    return Observation(presence=Presence.CRASHED, endpoint=endpoint, message=message)
-
-
-def _without_state(directory: ClusterDirectory) -> Observation:
-    if not directory.data.exists():
-        return Observation(presence=Presence.MISSING)
-    message = "Its data is there and cluster.json cannot be read; a start writes it anew."
-    return Observation(presence=Presence.CRASHED, message=message)
-
-
-def _starting(identity: ProcessIdentity) -> Observation:
-    return Observation(
+    starting = Observation(
         presence=Presence.STARTING,
         endpoint=Endpoint(host=HOST, port=identity.port),
         started_at=_started_at(identity),
     )
+    try:
+        return _with_health(starting, lifecycle.health(directory.cluster_id, identity))
+    except Unreachable as error:
+        return dataclasses.replace(starting, message=str(error))
 
 
-def _with_health(seen: Observation, health: Health) -> Observation:
-    failures = [f"{name}: {why}" for name, why in health["failures"].items()]
+def _without_process(directory: ClusterDirectory) -> Observation:
+    state = directory.state()
+    if state is None and not directory.data.exists():
+        return Observation(presence=Presence.MISSING)
+    if state is None:
+        message = "cluster.json cannot be read, and the data exists. A start creates the file anew."
+        return Observation(presence=Presence.CRASHED, message=message)
+    endpoint = Endpoint(host=HOST, port=state.port)
+    if not state.should_run:
+        return Observation(presence=Presence.STOPPED, endpoint=endpoint)
+    message = f"The process ended unexpectedly. Its log ends:\n{directory.log_end(5)}"
+    return Observation(presence=Presence.CRASHED, endpoint=endpoint, message=message)
+
+
+def _with_health(observation: Observation, health: Health) -> Observation:
+    failures = [f"{name}: {reason}" for name, reason in health["failures"].items()]
     return dataclasses.replace(
-        seen,
+        observation,
         presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
         message=as_text("; ".join([health["message"], *failures]).strip("; ")),
         effective_cores=health["cores"],

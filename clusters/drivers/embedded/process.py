@@ -1,7 +1,8 @@
-"""Start, find and end the process of a cluster. It outlives whoever started it."""
+"""Start, find and end the process of a cluster, which outlives the process that started it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -33,11 +34,11 @@ def spawn(
     control_credential: str,
     memory_bytes: int | None,
 ) -> ProcessIdentity:
-    """Start the launcher; ends when the process stands on record.
+    """Start the launcher and wait until the process has written its record.
 
-    Should the caller die in here, the process reads no credentials from standard input and ends.
+    If the caller dies meanwhile, the process receives no credentials and ends.
     """
-    _turn_log_over(directory.log)
+    _rotate_log(directory.log)
     with open(directory.log, "a+b", opener=_private) as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             _command(directory, state, memory_bytes),
@@ -48,11 +49,14 @@ def spawn(
             cwd=directory.path,
             start_new_session=True,
         )
-    given = {
+    fingerprints = {
         "token_sha256": fingerprint(token),
         "control_sha256": fingerprint(control_credential),
     }
-    _hand_over(process, json.dumps(given))
+    assert process.stdin is not None  # noqa: S101 - a pipe was requested
+    # A process that has ended already explains the end in its log.
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(f"{json.dumps(fingerprints)}\n".encode())
     return _await_record(directory, process)
 
 
@@ -68,7 +72,7 @@ def _command(
 
 
 def environment(own: Mapping[str, str], data_dir: Path) -> dict[str, str]:
-    """Named variables only: a cluster's process must not know the console's secrets, old or new."""
+    """Select named variables only, so that the process never receives secrets of the console."""
     kept = {
         name: value
         for name, value in own.items()
@@ -77,21 +81,12 @@ def environment(own: Mapping[str, str], data_dir: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_PROJECT), "VBASE_DATA_DIR": str(data_dir)}
 
 
-def _hand_over(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdin is not None  # noqa: S101 - asked for a pipe
-    try:
-        with process.stdin as pipe:
-            pipe.write(f"{line}\n".encode())
-    except BrokenPipeError:
-        return  # it ended already; the log says why
-
-
 def _await_record(directory: ClusterDirectory, process: subprocess.Popen[bytes]) -> ProcessIdentity:
     deadline = time.monotonic() + _RECORD_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         identity = ProcessIdentity.read(directory.path)
         if identity is not None and identity.pid == process.pid:
-            process.returncode = 0  # it is not ours to wait for any more
+            process.returncode = 0  # no wait for a process that outlives its parent
             return identity
         time.sleep(0.02)
     raise DriverError(
@@ -101,9 +96,9 @@ def _await_record(directory: ClusterDirectory, process: subprocess.Popen[bytes])
 
 
 def end(identity: ProcessIdentity, *, timeout_seconds: float) -> Iterator[None]:
-    """Ask the process to end, insist after the time-out; yields about once a second meanwhile.
+    """Terminate the process, kill it after the time-out. Yields about once a second meanwhile.
 
-    Being killed costs it no row: what was acknowledged stands in its log on disk.
+    A kill loses no acknowledged row, because every row is in the write-ahead log on disk.
     """
     deadline = time.monotonic() + timeout_seconds
     _send(identity, signal.SIGTERM)
@@ -131,7 +126,7 @@ def _send(identity: ProcessIdentity, number: signal.Signals) -> None:
         return
 
 
-def _turn_log_over(log: Path) -> None:
+def _rotate_log(log: Path) -> None:
     if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".log.1"))
 

@@ -1,7 +1,6 @@
-"""Which process serves a cluster: a file that says its pid and when it started, and a lock on it.
+"""Process record of a cluster: a file with pid and start time, and a lock.
 
-A pid alone comes again after a while; together with the instant of its start, and the boot of the
-machine, it names one process.
+Pids are reused. A pid together with the start time and the boot id identifies one process.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class AlreadyRunning(Exception):
-    """Another launcher serves this directory."""
+    """Another launcher is running for this directory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProcessIdentity:
-    """One process, told apart from every other that had or will have its pid."""
+    """Identity of one process, unique also if its pid is reused."""
 
     pid: int
     start: str
@@ -39,7 +38,7 @@ class ProcessIdentity:
             return None
 
     def is_alive(self) -> bool:
-        """A zombie has ended; only its parent has not looked yet."""
+        """Return False for an ended process, also for a zombie."""
         state, start = _state_and_start(self.pid)
         if start != self.start:
             return False
@@ -52,14 +51,14 @@ _ENDED = ("Z", "X")
 
 
 def start_of(pid: int) -> str:
-    """When a process started, in the kernel's own ticks, and since which boot."""
+    """Return the boot id and the start time of a process in kernel ticks."""
     return _state_and_start(pid)[1]
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
-    """Of no process: an end, and a start that no process has."""
+    """Return the state X and an empty start if there is no such process."""
     try:
-        # The command's name, in parentheses, may hold anything; what follows it may not.
+        # The command name in parentheses can contain any character; the fields follow it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return "X", ""
@@ -67,7 +66,7 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 def _reap(pid: int) -> None:
-    """If it is a child of ours, let it go."""
+    """Collect the exit status if the process is a child of this one."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -75,7 +74,7 @@ def _reap(pid: int) -> None:
 
 
 class ProcessRecord:
-    """The claim of a running launcher on its directory, held until it ends."""
+    """Lock of a running launcher on its directory, held until the launcher ends."""
 
     def __init__(self, lock: int) -> None:
         self._lock = lock
@@ -88,7 +87,7 @@ class ProcessRecord:
         except BlockingIOError as error:
             os.close(lock)
             raise AlreadyRunning(
-                f"Another launcher already serves {directory}; stop it first."
+                f"Another launcher is running for {directory}. Stop it first."
             ) from error
         identity = ProcessIdentity(pid=os.getpid(), start=start_of(os.getpid()), port=port)
         _write(directory / _RECORD, json.dumps(dataclasses.asdict(identity)))
@@ -107,7 +106,7 @@ class ProcessRecord:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, for whoever reads meanwhile."""
+    """Replace the file atomically for concurrent readers."""
     new = path.with_suffix(".new")
     new.write_text(text)
     new.replace(path)

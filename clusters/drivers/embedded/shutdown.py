@@ -1,4 +1,4 @@
-"""Stop every cluster under a data directory at once: for a console that ends."""
+"""Stop all clusters of a data directory in parallel, when the console stops."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _LOCK_SECONDS = 1.0
 
 
 def stop_all(data_dir: Path, timeout_seconds: float) -> list[str]:
-    """Clean ends for all that can end in time, a kill for the rest; returns who was running.
+    """Stop all clusters, kill those that exceed the time-out. Returns the ids that were running.
 
-    Afterwards they are observed as STOPPED. Which of them should run again is for the console to
-    know.
+    The clusters are observed as STOPPED afterwards. The console decides which of them to start.
     """
     directories = [ClusterDirectory(data_dir, cluster_id) for cluster_id in cluster_ids(data_dir)]
     if not directories:
         return []
     deadline = time.monotonic() + timeout_seconds - _KILL_MARGIN_SECONDS
     with futures.ThreadPoolExecutor(len(directories)) as stoppers:
-        was_running = list(stoppers.map(lambda each: _stop(each, deadline), directories))
+        was_running = list(stoppers.map(lambda directory: _stop(directory, deadline), directories))
     pairs = zip(directories, was_running, strict=True)
     return [directory.cluster_id for directory, running in pairs if running]
 
@@ -36,7 +35,7 @@ def _stop(directory: ClusterDirectory, deadline: float) -> bool:
         with directory.locked(_LOCK_SECONDS):
             mark_stopped(directory)
     except DriverError:
-        mark_stopped(directory)  # whoever holds the lock ends with the console; the mark must stand
+        mark_stopped(directory)  # the process that holds the lock ends with the console
     identity = directory.process()
     if identity is None:
         return False
