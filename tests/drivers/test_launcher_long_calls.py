@@ -17,7 +17,7 @@ from backups.milvus.client import Client, MilvusAddress, Pending, pairs
 from clusters.drivers.embedded.client import ControlClient, check_token
 from clusters.drivers.embedded.server import methods
 from clusters.drivers.embedded.server.places import Places
-from clusters.drivers.embedded.server.read_gate import room_of
+from clusters.drivers.embedded.server.read_gate import gate_of
 from clusters.drivers.embedded.server.server import MilvusServer
 from tests.drivers.conftest import Serve
 from tests.drivers.launched import (
@@ -243,7 +243,7 @@ def test_a_crowd_is_refused_with_the_code_that_sdks_retry(
 @contextmanager
 def flush_that_waits(server: MilvusServer, call: Callable[[], Any]) -> Iterator[None]:
     """A reader stays in the collection, and the call's flush waits for it."""
-    room = room_of(server._engine.get_collection("busy"))
+    room = gate_of(server._engine.get_collection("busy"))
     with futures.ThreadPoolExecutor(1) as thread:
         with room.reading():
             flush = thread.submit(call)

@@ -57,6 +57,6 @@ def _call(port: int, method: str, request: bytes, credential: str, timeout_secon
             )
         except grpc.RpcError as error:
             name = method.rpartition("/")[2]
-            details = error.details() if isinstance(error, grpc.Call) else error
+            details = error.details() if hasattr(error, "details") else error
             raise Unreachable(f"{HOST}:{port} did not answer {name}: {as_text(details)}") from error
     return bytes(answer)

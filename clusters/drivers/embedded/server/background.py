@@ -1,7 +1,7 @@
-"""A collection's background work, on a thread that lives only while there is some.
+"""Background work of a collection, on a thread that exists only while work is queued.
 
-The engine keeps one thread for each collection that ever had something to do in the background, so
-that some thousand collections use up the threads, and the memory for their stacks, of a process.
+The engine keeps a thread for each collection that ever had background work, so that some thousand
+collections exhaust the threads of a process and the memory for their stacks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Work = tuple["Future[Any]", Callable[[], Any]]
 
 
 class SerialExecutor:
-    """As much of `ThreadPoolExecutor(max_workers=1)` as a collection uses."""
+    """The part of `ThreadPoolExecutor(max_workers=1)` that collections use."""
 
     def __init__(self, max_workers: int = 1, thread_name_prefix: str = "bg") -> None:
         self._name = thread_name_prefix
@@ -27,12 +27,12 @@ class SerialExecutor:
         self._is_closed = False
         self._change = threading.Condition()
 
-    def submit(self, do: Callable[[], Any]) -> Future[Any]:
+    def submit(self, action: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         with self._change:
             if self._is_closed:
                 raise RuntimeError("The collection is closed.")
-            self._waiting.append((future, do))
+            self._waiting.append((future, action))
             if self._is_running:
                 return future
             self._is_running = True
@@ -46,7 +46,7 @@ class SerialExecutor:
                 self._change.wait_for(lambda: not self._is_running)
 
     def _begin(self) -> None:
-        """Where no thread can be had, the work is done at once rather than not at all."""
+        """Start a thread. If none can be started, execute the work in this thread."""
         try:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
         except RuntimeError:
@@ -54,12 +54,12 @@ class SerialExecutor:
 
     def _run(self) -> None:
         while work := self._next():
-            future, do = work
+            future, action = work
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(do())
-            except BaseException as error:  # the one who waits for the future is told
+                future.set_result(action())
+            except BaseException as error:  # raised where the future is awaited
                 future.set_exception(error)
 
     def _next(self) -> Work | None:
@@ -72,5 +72,5 @@ class SerialExecutor:
 
 
 def install() -> None:
-    """For every collection that is opened from now on; a second time changes nothing."""
+    """Replace the executor of all collections that are opened from now on. Idempotent."""
     engine.ThreadPoolExecutor = SerialExecutor

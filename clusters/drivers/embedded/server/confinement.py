@@ -1,6 +1,6 @@
-"""Confinement of a cluster's process: its own data, its own port, a bounded amount of memory.
+"""Confinement of a cluster's process to its data, its port and a limit of memory.
 
-Applied before the engine is imported, because that starts threads.
+Applied before the import of the engine, which starts threads.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ _TEMPORARY = ".tmp"
 _CODE = Path(clusters.__path__[0]).resolve()
 _ENGINE = "milvus_lite"
 
-UNCONFINED = Confinement(level=Level.NONE, problems=["It was started without confinement."])
+UNCONFINED = Confinement(
+    level=Level.NONE, problems=["The process was started without confinement."]
+)
 
 
 def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> Confinement:
     """Confine this process to `data_dir` and `port`; by default to half of the machine's memory."""
     _write_bytecode()
     _use_own_temporary_directory(data_dir)
-    _leave_attributes_out_of_copies()
+    _disable_copied_attributes()
     memory = memory_bytes or machine_bytes() // 2
     done = confine(
         Sandbox(
@@ -54,7 +56,7 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
 
 
 def _write_bytecode() -> None:
-    """Confined, the process cannot write it, and would compile all code again at every start."""
+    """Compile now, because the confined process cannot write bytecode for the next start."""
     engine = importlib.util.find_spec(_ENGINE)
     for directory in (
         *(engine.submodule_search_locations or () if engine else ()),
@@ -70,6 +72,6 @@ def _use_own_temporary_directory(data_dir: Path) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
 
 
-def _leave_attributes_out_of_copies() -> None:
-    """The engine copies files with `shutil.copy2`, which would change modes and times by path."""
+def _disable_copied_attributes() -> None:
+    """Disable `shutil.copystat`, through which the engine changes modes and times by path."""
     shutil.copystat = lambda *arguments, **options: None

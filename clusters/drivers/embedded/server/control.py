@@ -1,4 +1,4 @@
-"""The console's own service on the cluster's port: JSON in, JSON out, for its credential only."""
+"""Control service of the console on the cluster's port, with JSON requests and responses."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Method = Callable[..., Answer]
 
 
 class ControlError(Exception):
-    """What was asked cannot be done; the message says why and what to do."""
+    """A request cannot be executed. The message states the problem and the remedy."""
 
 
 def control_handlers(methods: Mapping[str, Method]) -> GenericHandler:
-    """Serve each method under its name; a request's JSON object becomes its keyword arguments.
+    """Serve each method under its name, with the JSON object of the request as keyword arguments.
 
-    Each has threads of its own: health answers while the tenant keeps all others busy, and while a
-    snapshot waits for its locks.
+    Each method has its own threads, so that health answers while the tenant occupies all others and
+    while a snapshot waits for its locks.
     """
     handlers = {name: _handler(name, method) for name, method in methods.items()}
     return grpc.method_handlers_generic_handler(CONTROL_SERVICE, handlers)
@@ -39,11 +39,13 @@ def _handler(name: str, method: Method) -> Handler:
             with waiting.on_behalf_of(context):
                 return json.dumps(method(**json.loads(request or b"{}"))).encode()
         except waiting.CallerGone:
-            context.abort(grpc.StatusCode.CANCELLED, "The console left before the call began.")
-            raise  # abort raises already; this is for the type checker
+            context.abort(
+                grpc.StatusCode.CANCELLED, "The console cancelled the call before it was executed."
+            )
+            raise  # for the type checker, because abort always raises
         except (ControlError, ValueError, TypeError) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            raise  # abort raises already; this is for the type checker
+            raise  # for the type checker, because abort always raises
 
     threads = futures.ThreadPoolExecutor(_THREADS_EACH, thread_name_prefix=name)
     answer.experimental_thread_pool = threads  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Compute units as CPU cores: where the process's threads may run, changed while they do."""
+"""Compute units as CPU cores: affinity of all threads, and permits of calls."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _Wait = Callable[[threading.Condition, Callable[[], bool]], object]
 
 
 class Cores:
-    """The share of the machine that this process may use.
+    """CPU cores of this process.
 
-    Made before anything narrows the affinity, so that it knows all the cores there are.
+    Create the object before the affinity is restricted, because it reads the available cores.
     """
 
     def __init__(self, *, first: int = 0) -> None:
@@ -32,9 +32,9 @@ class Cores:
         return len(self._available)
 
     def use(self, wanted: int) -> int:
-        """Move every thread onto that many cores, at most what there is; returns how many."""
+        """Move every thread onto this number of cores, at most all. Returns the number."""
         chosen = set(self._available[: max(1, wanted)])
-        # A thread started meanwhile takes over its parent's old set, so look until none is new.
+        # A new thread inherits the old affinity of its parent, so repeat until no thread is new.
         moved: set[str] = set()
         while remaining := set(os.listdir(_TASKS)) - moved:
             for task in remaining:
@@ -51,7 +51,7 @@ def _move(thread_id: int, cores: set[int]) -> None:
 
 
 class _Claim:
-    """A call that waits for a permit."""
+    """Request of a call for a permit."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self.is_granted = False
@@ -59,9 +59,9 @@ class _Claim:
 
 
 class CallPermits:
-    """The number of Milvus calls that may compute at the same time; it changes while they do.
+    """Limit of the Milvus calls that compute at the same time.
 
-    Groups of calls are served in turn, so that a crowd delays each other group by one call.
+    Groups of calls are served in turn, so that a crowded group delays another by one call.
     """
 
     def __init__(self, count: int) -> None:
@@ -73,29 +73,29 @@ class CallPermits:
     def resize(self, count: int) -> None:
         with self._lock:
             self._count = count
-            self._hand_out()
+            self._grant()
 
     @contextmanager
     def one(self, group: Hashable = None) -> Iterator[None]:
-        """Compute with a permit. Raises CallerGone if the client leaves before there is one."""
+        """Compute with a permit. Raises CallerGone if the client leaves before it is granted."""
         self._take(group, waiting.wait_for)
         with waiting.with_permit(_Permit(self, group)):
             yield
 
     def take_again(self, group: Hashable) -> None:
-        """Wait until there is one, whether or not the client stays: the engine has begun."""
+        """Wait for a permit, also if the client leaves, because the call is being executed."""
         self._take(group, lambda changed, is_granted: changed.wait_for(is_granted))
 
     def give_back(self) -> None:
         with self._lock:
             self._taken -= 1
-            self._hand_out()
+            self._grant()
 
     def _take(self, group: Hashable, wait: _Wait) -> None:
         with self._lock:
             claim = _Claim(self._lock)
             self._waiting.setdefault(group, deque()).append(claim)
-            self._hand_out()
+            self._grant()
             try:
                 wait(claim.changed, lambda: claim.is_granted)
             except waiting.CallerGone:
@@ -104,7 +104,7 @@ class CallPermits:
                     del self._waiting[group]
                 raise
 
-    def _hand_out(self) -> None:
+    def _grant(self) -> None:
         while self._waiting and self._taken < self._count:
             group = next(iter(self._waiting))
             claims = self._waiting.pop(group)

@@ -1,4 +1,4 @@
-"""The database that a call means, as the engine's own servicer finds it."""
+"""Database of a call, chosen as in the engine's servicer."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Acknowledged rows outlive a write that the disk refused.
+"""Preserve acknowledged rows when a write fails, for example on a full disk.
 
-The engine empties its memory before the flush that may fail, and later removes the log that held
-those rows; and it writes on behind a record that is in the log only half. Here a flush that failed
-before its commit gives the memory back, and after a refused write the next one flushes first, into
-a fresh log.
+The engine clears its memtable before the flush, which may fail, and later removes the log with
+these rows. The engine also appends to a log that ends with an incomplete record. Here a flush that
+fails before its commit restores the memtable, and after a failed write the next write first flushes
+into a new log.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ logger = logging.getLogger(__name__)
 
 
 def furnish(collection: Any) -> None:
-    """Before the readers' room, so that nobody reads while the memory is away."""
+    """Call it before the read gate, so that no reader sees the cleared memtable."""
     collection.vbase_log_is_torn = False
-    _keep_what_no_flush_took(collection)
-    _write_behind_whole_records(collection)
+    _restore_memtable_after_failed_flush(collection)
+    _flush_after_failed_write(collection)
 
 
-def _keep_what_no_flush_took(collection: Any) -> None:
+def _restore_memtable_after_failed_flush(collection: Any) -> None:
     flush = collection._trigger_flush
 
-    def flush_or_keep() -> None:
+    def flush_or_restore() -> None:
         memory, log = collection._memtable, collection._wal
         known = collection._manifest.active_wal_number
         try:
@@ -34,35 +34,35 @@ def _keep_what_no_flush_took(collection: Any) -> None:
             if collection._manifest.active_wal_number == known:
                 collection._memtable, collection._wal = memory, log
                 raise
-            _show_files(collection)
+            _refresh_segments(collection)
             if not log._closed:
-                _let_go(log)
+                _close_log(log)
                 raise
-            # All is committed, and only the old log could not be closed as it should.
-            logger.warning("the log of %s ended torn", collection.name, exc_info=True)
+            # The flush is committed; only closing the old log failed.
+            logger.warning("%s: old log not closed", collection.name, exc_info=True)
             collection._schedule_bg_maintenance()
 
-    collection._trigger_flush = flush_or_keep
+    collection._trigger_flush = flush_or_restore
 
 
-def _show_files(collection: Any) -> None:
-    """The rows are in files that the catalogue names; the next write of it lists them for good."""
+def _refresh_segments(collection: Any) -> None:
+    """Read the files of the committed manifest into the segment cache."""
     with collection._maintenance_lock:
         collection._refresh_segment_cache()
 
 
-def _let_go(log: Any) -> None:
-    """Its files stay until a catalogue that lists the rows is on disk."""
+def _close_log(log: Any) -> None:
+    """Close the log. Its files stay until a manifest that lists the rows is on disk."""
     for sink in (log._data_sink, log._delta_sink):
         if sink is not None:
             with contextlib.suppress(OSError):
                 sink.close()
 
 
-def _write_behind_whole_records(collection: Any) -> None:
+def _flush_after_failed_write(collection: Any) -> None:
     apply = collection._apply
 
-    def apply_whole(operation: Any) -> None:
+    def apply_after_flush(operation: Any) -> None:
         if collection.vbase_log_is_torn:
             collection._trigger_flush()
             collection.vbase_log_is_torn = False
@@ -72,4 +72,4 @@ def _write_behind_whole_records(collection: Any) -> None:
             collection.vbase_log_is_torn = True
             raise
 
-    collection._apply = apply_whole
+    collection._apply = apply_after_flush

@@ -1,9 +1,8 @@
-"""The engine, made safe for a server: opened once, remembered, changed without holes.
+"""Engine of a cluster: milvus-lite made safe for concurrent calls and for kills.
 
-`MilvusLite` is written for one caller in one process. This subclass keeps its methods and closes
-what a server meets: a directory opened twice by two first callers, load state and auto ids
-forgotten at a restart or a rename, and changes that leave a broken collection when the process is
-killed midway.
+`MilvusLite` is written for one caller in one process. This subclass keeps its methods and prevents
+the faults of a server: directories opened twice by concurrent callers, load states and auto ids
+lost at a restart or a rename, and broken collections after a kill during a change.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _STAGING = ".staging"
 
 
 def _in_catalogue(name: str) -> Callable[..., Any]:
-    """The engine's method of that name, under the lock of the catalogue."""
+    """Return the engine's method of this name, executed under the lock of the catalogue."""
 
     def method(self: Engine, *arguments: Any, **options: Any) -> Any:
         with self.catalogue:
@@ -54,7 +53,7 @@ def _in_catalogue(name: str) -> Callable[..., Any]:
 class Engine(MilvusLite):  # type: ignore[misc]
     """`catalogue` guards the opening of collections and the list of names, never the rows.
 
-    Whoever changes a collection holds that collection's write lock already; it is taken first.
+    Callers that change a collection hold its write lock, which is always taken first.
     """
 
     def __init__(self, data_dir: Path, *, guarded: bool = True) -> None:
@@ -78,12 +77,12 @@ class Engine(MilvusLite):  # type: ignore[misc]
     drop_alias = _in_catalogue("drop_alias")
 
     def _aliases(self, database_name: str) -> Any:
-        """In one step, because names are looked up without a lock."""
+        """Insert atomically, because names are looked up without a lock."""
         known = self._aliases_by_db.get(database_name)
         if known is not None:
             return known
         if database_name not in self.list_databases():
-            return {}  # a client may ask for any name; it must lead to no path and fill no memory
+            return {}  # an unknown name must reach no path and occupy no memory
         return self._aliases_by_db.setdefault(database_name, self._load_aliases(database_name))
 
     def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
@@ -92,7 +91,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
     # Opening
 
     def prepare(self) -> None:
-        """Tidy up what a killed process left, and read all aliases: lookups take no lock."""
+        """Remove leftovers of a killed process, and read all aliases for lookups without a lock."""
         for database in self.list_databases():
             self._remove_directories_without_schema(database)
             self._remove_aliases_of_nothing(database)
@@ -105,15 +104,15 @@ class Engine(MilvusLite):  # type: ignore[misc]
         ]
 
     def open_all(self) -> Iterator[Key]:
-        """Open and load everything; one broken collection does not keep the others away."""
+        """Open and load all collections, also if some are broken."""
         for key in self.keys():
             yield key
             database, name = key
             try:
                 self.get_collection(name, database)
-            except Exception as error:  # whatever the engine raises, the others must open
-                logger.exception("collection %s/%s could not be opened", database, name)
-                self.failures[key] = f"It could not be opened: {error}"
+            except Exception as error:  # an error of any type must not prevent the others
+                logger.exception("%s/%s: collection not opened", database, name)
+                self.failures[key] = f"The collection could not be opened: {error}"
 
     def key(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Key:
         database: str = self._normalize_database_name(database_name)
@@ -121,11 +120,11 @@ class Engine(MilvusLite):  # type: ignore[misc]
         return database, real_name
 
     def opened(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any | None:
-        """The collection if it is open and answers; costs no lock."""
+        """Return the collection if it is open. Takes no lock."""
         return self._settled.get(self.key(name, database_name))
 
     def settled(self) -> list[tuple[Key, Any]]:
-        """All open collections, without a lock."""
+        """Return all open collections. Takes no lock."""
         return list(self._settled.items())
 
     def get_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> Any:
@@ -143,7 +142,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             return self._settle(super().create_collection(*arguments, **options))
 
     def add_collection(self, key: Key, fill: Callable[[Path], None]) -> None:
-        """Have `fill` write a collection's files, then show all of it in one step.
+        """Let `fill` write the files of a collection, then publish the collection in one step.
 
         Raises CollectionAlreadyExistsError if a collection or an alias has the name.
         """
@@ -162,7 +161,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             shutil.rmtree(staged, ignore_errors=True)
 
     def _settle(self, collection: Any) -> Any:
-        """Readers see a collection only once it answers as it did before."""
+        """Publish a collection to readers after its load state has been restored."""
         key = self._key_of(collection)
         if key not in self._settled:
             locking.furnish(collection)
@@ -179,18 +178,18 @@ class Engine(MilvusLite):  # type: ignore[misc]
         self.failures.pop(key, None)
         try:
             load_state.restore(collection)
-        except Exception as error:  # whatever an index raises, its rows stay reachable
-            logger.exception("collection %s/%s could not be loaded", *key)
-            self.failures[key] = f"It could not be loaded: {error}"
+        except Exception as error:  # index errors of any type must not hide the rows
+            logger.exception("%s/%s: collection not loaded", *key)
+            self.failures[key] = f"The collection could not be loaded: {error}"
 
     def _key_of(self, collection: Any) -> Key:
-        found: Key = next(k for k, value in self._collections.items() if value is collection)
-        return found
+        key: Key = next(key for key, value in self._collections.items() if value is collection)
+        return key
 
-    # Changing names and contents so that a kill at any point leaves a whole collection or none
+    # Changes that leave a complete collection or none if they are killed at any point
 
     def drop_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
-        """Nothing is written before room is freed: on a full disk this is the way out."""
+        """Free disk space before anything is written, so that a drop succeeds on a full disk."""
         key = self.key(name, database_name)
         self._end_background_work(key)
         with self.catalogue:
@@ -215,7 +214,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self.get_collection(new_name, database_name)
 
     def truncate_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
-        """Commit a manifest that lists no files; recovery then clears what it does not list."""
+        """Commit a manifest without files. Recovery removes all files that it does not list."""
         key = self.key(name, database_name)
         manifest = self.get_collection(name, database_name)._manifest
         self._finish_background_work(key)
@@ -225,14 +224,14 @@ class Engine(MilvusLite):  # type: ignore[misc]
             self.get_collection(*reversed(key))
 
     def _end_background_work(self, key: Key) -> None:
-        """Of what is dropped; its index builds end where they are."""
+        """Cancel the index builds of a dropped collection and wait for their end."""
         collection = self._settled.get(key)
         if collection is not None:
             indexing.building_of(collection).is_dropped = True
             collection._wait_for_bg()
 
     def _retire(self, key: Key) -> Any | None:
-        """The collection, out of reach and without a background; nothing of it is flushed."""
+        """Withdraw a collection and end its background thread, without a flush."""
         self._settled.pop(key, None)
         self.failures.pop(key, None)
         collection = self._collections.pop(key, None)
@@ -242,7 +241,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         return collection
 
     def _finish_background_work(self, key: Key) -> None:
-        """Index builds take minutes; wait for them before anybody else has to wait for us."""
+        """Wait for index builds before the catalogue is locked, because they take minutes."""
         collection = self._settled.get(key)
         if collection is not None:
             collection.flush()
@@ -262,9 +261,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
     # Files
 
     def _collection_dir(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> str:
-        """Every way to a collection's files leads through here; the gateway is the first guard of
-        names, this one the last.
-        """
+        """Check the name again, because every path of a collection is built here."""
         _require_no_path(Kind.COLLECTION, name)
         return str(super()._collection_dir(name, database_name))
 
@@ -277,7 +274,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         return Path(self._collection_dir(name, database))
 
     def _discard(self, directory: Path) -> None:
-        """Out of sight in one step; deleting file by file could be cut short halfway."""
+        """Move to the trash in one step, because deletion file by file can be interrupted."""
         trash = self._root / _TRASH
         trash.mkdir(exist_ok=True)
         directory.rename(trash / uuid.uuid4().hex)
@@ -289,12 +286,18 @@ class Engine(MilvusLite):  # type: ignore[misc]
         root = Path(self._collections_root(database))
         for directory in root.iterdir() if root.exists() else ():
             if directory.is_dir() and not (directory / SCHEMA_FILENAME).exists():
-                logger.warning("removed %s: it has no schema, so it holds no rows", directory)
+                logger.warning(
+                    "%s: directory without schema removed, it contains no rows", directory
+                )
                 shutil.rmtree(directory)
 
     def _remove_aliases_of_nothing(self, database: str) -> None:
         aliases = self._aliases(database)
-        lost = [a for a, name in aliases.items() if not self._directory((database, name)).exists()]
+        lost = [
+            alias
+            for alias, name in aliases.items()
+            if not self._directory((database, name)).exists()
+        ]
         for alias in lost:
             del aliases[alias]
         if lost:
@@ -307,15 +310,15 @@ def _require_no_path(kind: Kind, name: str) -> None:
 
 
 def _close_log(collection: Any) -> None:
-    """Its file is gone already; what is left is a handle, and a buffer that no disk must take."""
+    """Close the handle of a removed log. Its buffer need not reach the disk."""
     try:
         collection._wal.close_and_delete()
     except (OSError, pa.ArrowException) as error:
-        logger.info("the log of a dropped collection was left as it was: %s", error)
+        logger.info("%s: log of the dropped collection not closed: %s", collection.name, error)
 
 
 def _emptied(manifest: Any) -> Any:
-    """The same partitions and indexes, and the same sequence, so that no auto id comes twice."""
+    """Keep partitions, indexes and the sequence, so that no auto id is generated twice."""
     empty = Manifest(manifest.data_dir)
     for partition in manifest.list_partitions():
         if not empty.has_partition(partition):

@@ -1,8 +1,8 @@
-"""Rows of collections with `collection.ttl.seconds` are deleted when their time has passed.
+"""Deletion of expired rows in collections with `collection.ttl.seconds`.
 
-The engine keeps no time of a row, but numbers every write. A sweep marks which number was reached
-when. A row has expired when a mark that is old enough has reached its number: never before its
-time, and at most two marks after it.
+The engine stores no time of a row, but numbers every write. Each sweep marks the number that was
+reached. A row has expired if a mark of sufficient age has reached its number, so that rows are
+never deleted early, and at most two marks late.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _RETRY_SECONDS = 60.0
 _BATCH_SIZE = 10_000
 
 Mark = tuple[float, int]
-"""When all writes up to which number had been done."""
+"""Time, and the number of the last write before it."""
 
 
 class Expiry:
-    """Sweeps the collections that have a time to live."""
+    """Sweeps of the collections with a time to live."""
 
     def __init__(self, engine: Engine, locks: CollectionLocks) -> None:
         self._engine = engine
@@ -54,7 +54,7 @@ class Expiry:
             self._due[key] = now + _interval(life)
             try:
                 self._sweep(key, life, now)
-            except Exception:  # as of a full disk; the other collections are swept
+            except Exception:  # for example a full disk; the other collections are swept
                 logger.exception("%s/%s: expired rows not deleted, will be retried", *key)
                 self._due[key] = now + _RETRY_SECONDS
 
@@ -89,7 +89,7 @@ def _interval(life: float) -> float:
 
 
 def _expired_keys(collection: Any, reached: int) -> list[Any]:
-    """Keys whose newest row is not above that number. All such rows are in segments."""
+    """Return the keys whose newest row is not above this number. All such rows are in segments."""
     segments, deletions = collection._read_snapshot()
     newest: dict[Any, int] = {}
     for segment in segments:
@@ -110,7 +110,7 @@ def _expired_keys(collection: Any, reached: int) -> list[Any]:
 
 
 def _read(path: Path) -> list[Mark]:
-    """Return no marks if there are none, so that rows of an unknown age live on from now."""
+    """Return no marks if the file is missing or invalid, so that its rows are kept from now on."""
     try:
         return [(float(at), int(number)) for at, number in json.loads(path.read_text())]
     except (FileNotFoundError, ValueError, TypeError):

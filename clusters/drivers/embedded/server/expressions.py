@@ -1,4 +1,4 @@
-"""Filter expressions of SDKs, made into what the engine's parser reads as they were meant."""
+"""Conversion of SDKs' filter expressions to the syntax of the engine's parser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BEHIND_CURSOR = '" and ('
 
 
 class NoSuchValue(ValueError):
-    """A placeholder without a value."""
+    """A placeholder of a filter has no value."""
 
 
 def quoted(text: str) -> str:
@@ -21,19 +21,19 @@ def quoted(text: str) -> str:
 
 
 def with_values(expression: str, values: Mapping[str, Any]) -> str:
-    """Put the template values of a request in the place of `{name}`, outside of texts.
+    """Replace `{name}` outside of string literals by the template values of a request.
 
-    Raises NoSuchValue if a placeholder has none.
+    Raises NoSuchValue if a placeholder has no value.
     """
 
-    def literal(found: re.Match[str]) -> str:
-        text, name = found.groups()
+    def literal(match: re.Match[str]) -> str:
+        text, name = match.groups()
         if text is not None:
             return str(text)
         if name not in values:
             raise NoSuchValue(
-                f"The filter has {{{name}}} and filter_params has no such value. Add it, or write "
-                "the value into the filter."
+                f"The filter contains {{{name}}}, and filter_params has no such value. Add the "
+                "value, or write it into the filter."
             )
         return _literal(values[name])
 
@@ -56,24 +56,23 @@ def _scalar(value: Any) -> str:
 
 
 def with_quoted_cursor(expression: str, key: str, is_key: Callable[[str], bool]) -> str:
-    """Escape the cursor of a query iterator, which the SDK writes as it is.
+    """Escape the cursor of a query iterator, which SDKs do not escape.
 
-    The SDK sends `key > "<last key>"`, or that and ` and (<filter>)`. A key may hold quotes, so the
-    cursor is the reading that is a key of the collection.
+    SDKs send `key > "<last key>"`, or `key > "<last key>" and (<filter>)`. A key can contain
+    quotes, so the cursor is the candidate that is a key of the collection.
     """
     start = f'{key} > "'
     if not expression.startswith(start):
         return expression
-    readings = list(_readings(expression.removeprefix(start)))
-    for cursor, rest in readings:
+    for cursor, rest in _cursor_candidates(expression.removeprefix(start)):
         if is_key(cursor):
             return f"{key} > {quoted(cursor)}{rest}"
     return expression
 
 
-def _readings(text: str) -> Iterator[tuple[str, str]]:
+def _cursor_candidates(text: str) -> Iterator[tuple[str, str]]:
     if text.endswith('"'):
         yield text[:-1], ""
     if text.endswith(")"):
-        for found in re.finditer(re.escape(_BEHIND_CURSOR), text):
-            yield text[: found.start()], text[found.start() + 1 :]
+        for match in re.finditer(re.escape(_BEHIND_CURSOR), text):
+            yield text[: match.start()], text[match.start() + 1 :]

@@ -36,7 +36,7 @@ from clusters.drivers.embedded.server.methods import (
     WRITE_ROWS,
 )
 from clusters.drivers.embedded.server.places import Crowded, Pool
-from clusters.drivers.embedded.server.read_gate import room_of
+from clusters.drivers.embedded.server.read_gate import gate_of
 from clusters.drivers.embedded.server.refusals import METHODS, SERVICE, reason_for_refusing, refused
 from clusters.drivers.embedded.server.request_names import refusal_of
 from clusters.drivers.embedded.server.request_threads import RequestThreads
@@ -225,7 +225,7 @@ class Gateway(Interceptor):
     def _reading(self, call: Call) -> AbstractContextManager[None]:
         opened = map(self._engine.opened, call.names(), repeat(call.database))
         collection = next(opened, None) if call.method in READ_ROWS else None
-        return nullcontext() if collection is None else room_of(collection).reading()
+        return nullcontext() if collection is None else gate_of(collection).reading()
 
     def _remember_load_state(self, keys: Collection[Key]) -> None:
         for database, name in keys:

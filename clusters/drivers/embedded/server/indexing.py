@@ -1,7 +1,7 @@
-"""Index builds that can be watched and left.
+"""Index builds with progress and cancellation.
 
-The engine hands the rows of a segment to faiss in one call, which takes minutes. Here they go in
-small steps: between two of them the count moves on, and a build that nobody wants any more ends.
+The engine passes the rows of a segment to faiss in one call, which takes minutes. Here the rows are
+added in small steps. Each step updates the progress and ends a cancelled build.
 """
 
 from __future__ import annotations
@@ -27,64 +27,64 @@ _MADE_IN_STEPS: tuple[Any, ...] = (
 
 
 class BuildCancelled(Exception):
-    """Nobody wants this index any more."""
+    """The index build was cancelled."""
 
 
 @dataclasses.dataclass
 class IndexBuildState:
-    """What is being built of one collection's indexes."""
+    """Running index builds of a collection."""
 
     is_wanted: Callable[[], bool] = lambda: True
     is_dropped: bool = False
-    under_way: dict[int, int] = dataclasses.field(default_factory=dict)
-    """Rows that each thread has added to an index that is not whole yet."""
+    added_rows: dict[int, int] = dataclasses.field(default_factory=dict)
+    """Rows that each thread has added to its incomplete index."""
     fields: dict[int, str] = dataclasses.field(default_factory=dict)
-    """Field whose index each thread builds."""
+    """Field of the index that each thread builds."""
     awaited: frozenset[str] = frozenset()
-    """Fields whose indexes a call builds."""
+    """Fields of the indexes that a call builds."""
 
     def step(self, rows: int) -> None:
         if self.is_dropped or not self.is_wanted():
-            raise BuildCancelled("The index is not built any further: nobody wants it any more.")
-        self.under_way[threading.get_ident()] += rows
+            raise BuildCancelled("Index build cancelled, because the requesting job has ended.")
+        self.added_rows[threading.get_ident()] += rows
 
 
 _here = threading.local()
 
 
 _SPEED_OF_SPARSE_SEARCH = ("drop_ratio_build", "drop_ratio_search", "inverted_index_algo")
-"""Parameters that give up exactness for speed. The engine's search is exact without them."""
+"""Parameters that trade exactness for speed. The engine's search is exact without them."""
 
 
-def _take_any_speed(collection: Any) -> None:
+def _accept_speed_parameters(collection: Any) -> None:
     validate = collection._validate_sparse_tuning
 
-    def validate_the_rest(field_name: str, metric_type: str, parameters: dict[str, Any]) -> None:
+    def validate_other(field_name: str, metric_type: str, parameters: dict[str, Any]) -> None:
         rest = {k: v for k, v in parameters.items() if k not in _SPEED_OF_SPARSE_SEARCH}
         validate(field_name, metric_type, rest)
 
-    collection._validate_sparse_tuning = validate_the_rest
+    collection._validate_sparse_tuning = validate_other
 
 
 def furnish(collection: Any) -> None:
-    """Let the collection's own builds be counted, whoever begins them."""
-    _take_any_speed(collection)
+    """Track all index builds of the collection."""
+    _accept_speed_parameters(collection)
     building = IndexBuildState()
     build = collection._build_or_load_segment_index
 
-    def build_in_sight(segment: Any, spec: Any) -> None:
+    def build_with_progress(segment: Any, spec: Any) -> None:
         if getattr(_here, "is_deferring", False):
             return
         building.fields[threading.get_ident()] = spec.field_name
-        building.under_way[threading.get_ident()] = 0
+        building.added_rows[threading.get_ident()] = 0
         _here.building = building
         try:
             build(segment, spec)
         finally:
             _here.building = None
-            del building.under_way[threading.get_ident()], building.fields[threading.get_ident()]
+            del building.added_rows[threading.get_ident()], building.fields[threading.get_ident()]
 
-    collection._build_or_load_segment_index = build_in_sight
+    collection._build_or_load_segment_index = build_with_progress
     collection.vbase_building = building
     build_in_background(collection)
 
@@ -92,8 +92,8 @@ def furnish(collection: Any) -> None:
 def build_in_background(collection: Any) -> None:
     """Replace the engine's builds under the maintenance lock, which all readers take.
 
-    The collection's background thread builds instead. It builds what a flush leaves, too, so
-    nothing is built twice. The caller holds the collection's write lock, as before.
+    The collection's background thread builds instead. The same thread builds the indexes of flushed
+    rows, so that no index is built twice. The caller holds the collection's write lock.
     """
     create_index = collection.create_index
 
@@ -148,8 +148,9 @@ def building_of(collection: Any) -> IndexBuildState:
 
 @contextmanager
 def wanted_while(collection: Any, is_wanted: Callable[[], bool]) -> Iterator[None]:
-    """Builds of this collection end once `is_wanted` says no; work that others have left to the
-    background is finished first, so that nothing is built twice.
+    """Cancel builds of this collection once `is_wanted` returns False.
+
+    Queued background work is finished first, so that no index is built twice.
     """
     collection._wait_for_bg()
     building = building_of(collection)
@@ -161,14 +162,14 @@ def wanted_while(collection: Any, is_wanted: Callable[[], bool]) -> Iterator[Non
 
 
 def progress(collection: Any) -> tuple[int, int]:
-    """Rows indexed and rows to index, over all indexes; takes no lock, a build holds them."""
-    specs = [each for each in list(collection._index_specs.values()) if _is_built(collection, each)]
+    """Return rows indexed and rows to index over all indexes. Takes no lock of a build."""
+    specs = [spec for spec in list(collection._index_specs.values()) if _is_built(collection, spec)]
     counts = [_progress(collection, spec) for spec in specs]
     return sum(done for done, _ in counts), sum(total for _, total in counts)
 
 
 def awaited_progress(collection: Any, field_name: str) -> tuple[int, int] | None:
-    """The same of one index that a call is building. Returns None for all others."""
+    """Return the progress of an index that a call is building, or None for other indexes."""
     spec = collection._index_specs.get(field_name)
     if spec is None or field_name not in building_of(collection).awaited:
         return None
@@ -177,18 +178,20 @@ def awaited_progress(collection: Any, field_name: str) -> tuple[int, int] | None
 
 def _progress(collection: Any, spec: Any) -> tuple[int, int]:
     building = building_of(collection)
-    segments = [each for each in list(collection._segment_cache.values()) if each.num_rows]
+    cached = list(collection._segment_cache.values())
+    segments = [segment for segment in cached if segment.num_rows]
     total = sum(segment.num_rows for segment in segments)
     done = sum(segment.num_rows for segment in segments if _has_index(segment, spec))
-    for thread, rows in list(building.under_way.items()):
+    for thread, rows in list(building.added_rows.items()):
         if building.fields.get(thread) == spec.field_name:
             done += rows
     return min(done, total), total
 
 
 def automatic_type(collection: Any, field_name: str) -> str:
-    """Return the index that AUTOINDEX means for a field, because the engine has AUTOINDEX for dense
-    vectors alone. Empty: a dense vector, or no field of the collection.
+    """Return the index type of AUTOINDEX for a field.
+
+    Empty for a dense vector, whose AUTOINDEX the engine supports, and for an unknown field.
     """
     types = {field.name: field.dtype for field in collection.schema.fields}
     match types.get(field_name, DataType.FLOAT_VECTOR):
@@ -201,7 +204,7 @@ def automatic_type(collection: Any, field_name: str) -> str:
 
 
 def _is_built(collection: Any, spec: Any) -> bool:
-    """Sparse ones are made while they are searched."""
+    """Return False for sparse indexes, which are built during the search."""
     types = {field.name: field.dtype for field in collection.schema.fields}
     return types.get(spec.field_name) is not DataType.SPARSE_FLOAT_VECTOR
 
@@ -212,7 +215,7 @@ def _has_index(segment: Any, spec: Any) -> bool:
 
 
 def install() -> None:
-    """Of faiss as this process uses it; a second time changes nothing."""
+    """Replace `add` of the index classes of faiss. Idempotent."""
     for kind in _MADE_IN_STEPS:
         if not hasattr(kind.add, "in_steps"):
             kind.add = _in_steps(kind.add)
@@ -224,8 +227,8 @@ def _in_steps(add: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         if building is None:
             add(index, vectors)
             return
-        # faiss counted the machine's cores when it was loaded: more threads than this process may
-        # use wait for each other without rest.
+        # faiss counts the cores of the machine when it is loaded. More threads than cores of this
+        # process would wait for each other actively.
         faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
         for start in range(0, len(vectors), _ROWS_PER_STEP):
             rows = vectors[start : start + _ROWS_PER_STEP]

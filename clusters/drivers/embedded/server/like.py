@@ -1,7 +1,7 @@
 """LIKE on fields of JSON without backtracking.
 
-The engine makes `.*` of each `%`, and one filter with twenty of them on one row kept the whole
-process busy for hours: Python's matching of expressions lets no other thread run.
+The engine converts each `%` to `.*`. One filter with twenty of them on one row occupied the whole
+process for hours, because regular expressions in Python let no other thread run.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from milvus_lite.search.filter.eval import python_backend
 
 
 def install() -> None:
-    """Replace the engine's translation of patterns; a second time changes nothing."""
+    """Replace the engine's translation of patterns. Idempotent."""
     python_backend._like_to_regex = expression_for
 
 
 def expression_for(pattern: str) -> re.Pattern[str]:
-    """The expression that matches the same texts as the SQL pattern.
+    """Return the regular expression that matches the same texts as the SQL pattern.
 
-    The leftmost place of a part leaves the most room to the parts behind it, so that no other place
-    has to be tried: the groups are atomic.
+    The groups are atomic, because the leftmost match of a part leaves the longest rest for the
+    parts behind it, so that no other match has to be tried.
     """
     first, *others = map(_literal, pattern.split("%"))
     between = "".join(f"(?>.*?{part})" for part in others[:-1])
@@ -29,4 +29,4 @@ def expression_for(pattern: str) -> re.Pattern[str]:
 
 
 def _literal(part: str) -> str:
-    return "".join("." if each == "_" else re.escape(each) for each in part)
+    return "".join("." if character == "_" else re.escape(character) for character in part)

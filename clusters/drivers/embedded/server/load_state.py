@@ -1,8 +1,8 @@
-"""Whether a collection is loaded, kept on disk.
+"""Load state of collections, stored on disk.
 
-The engine forgets it at every restart and rename. The mark is a file inside the collection's own
-directory, so it moves with a rename and goes with a drop. It says *released*: what has no mark is
-loaded.
+The engine loses the load state at every restart and rename. A mark file in the collection's
+directory is renamed and deleted with the collection. The mark means *released*; a collection
+without a mark is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARK = "vbase_released"
 
 
 def remember(collection: Any) -> None:
-    """Call it after whatever may have loaded or released the collection."""
+    """Store the load state. Call it after every operation that may have changed the state."""
     if collection.load_state == "released":
         mark_released(Path(collection.data_dir))
     else:
@@ -33,10 +33,10 @@ def mark_released(directory: Path) -> None:
 
 
 def restore(collection: Any) -> None:
-    """Make the collection what it was when its process ended, in moments.
+    """Restore the load state of the last process, in moments.
 
-    Indexes that were built are read. The others are built in the background, as after any flush;
-    until then their rows are searched one by one, as they were before the end.
+    Existing index files are read. Missing ones are built in the background, as after a flush. Until
+    then their rows are searched without an index, as before the restart.
     """
     if not _mark(collection).exists():
         with collection._maintenance_lock:
@@ -47,7 +47,7 @@ def restore(collection: Any) -> None:
 
 
 def rebuild_broken_indexes(collection: Any) -> None:
-    """The same for a client's own load, which reads index files, too."""
+    """Let a load by a client rebuild index files that cannot be read."""
     load = collection.load
 
     def load_or_rebuild() -> None:
@@ -56,7 +56,7 @@ def rebuild_broken_indexes(collection: Any) -> None:
         except BuildCancelled:
             raise
         except Exception:  # each kind of index has errors of its own
-            logger.warning("the indexes of %s are built anew", collection.name, exc_info=True)
+            logger.warning("%s: indexes not readable, rebuilding", collection.name, exc_info=True)
             for segment, spec in _built(collection):
                 _index_file(collection, segment, spec).unlink()
             load()
@@ -65,11 +65,11 @@ def rebuild_broken_indexes(collection: Any) -> None:
 
 
 def _attach(collection: Any, segment: Any, spec: Any) -> None:
-    """The engine writes index files in place, so a kill can leave half of one."""
+    """Read an index, or remove its file, because a kill can leave an incomplete index file."""
     try:
         collection._build_or_load_segment_index(segment, spec)
     except Exception:  # each kind of index has errors of its own
-        logger.warning("an index of %s is built anew", collection.name, exc_info=True)
+        logger.warning("%s: index not readable, rebuilding", collection.name, exc_info=True)
         _index_file(collection, segment, spec).unlink()
 
 

@@ -1,7 +1,7 @@
 """One writer at a time for each collection.
 
-The engine has no write lock of its own: without this one, four writers lose acknowledged rows at
-the first flush.
+The engine has no write lock. Without this one, four writers lose acknowledged rows at the first
+flush.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Key = tuple[str, str]
 
 
 class _Claim:
-    """A call's claim to the locks of some collections."""
+    """Request of a call for the locks of some collections."""
 
     def __init__(self, keys: frozenset[Key], is_build: bool, lock: threading.Lock) -> None:
         self.keys = keys
@@ -28,11 +28,12 @@ class _Claim:
 
 
 class CollectionLocks:
-    """Locks by name. `enabled=False` is for the one test that shows what is lost without them.
+    """Locks by name. `enabled=False` is for the one test that shows the rows lost without locks.
 
     Claims are granted in the order of arrival, each for all of its collections at once. A claim
-    that waits for an index build lets later ones pass, so that writers of a collection do not wait
-    for the build of another one. Only other builds cannot pass, so that the claim has an end.
+    that waits for an index build lets later claims pass, so that writers of a collection do not
+    wait for the build of another one. Further builds do not pass, so that the claim is granted in
+    the end.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
@@ -46,10 +47,10 @@ class CollectionLocks:
     def held(
         self, resolve: Callable[[], Collection[Key]], *, is_build: bool = False
     ) -> Iterator[Collection[Key]]:
-        """Hold the locks of all the collections that `resolve` names.
+        """Hold the locks of all collections that `resolve` returns.
 
-        Names are resolved again once the locks are held, because an alias may have moved
-        meanwhile. A thread may hold a lock more than once. Raises CallerGone.
+        Names are resolved again under the locks, because an alias may have changed meanwhile. A
+        thread may hold a lock more than once. Raises CallerGone.
         """
         while True:
             keys = resolve()
@@ -108,7 +109,7 @@ class CollectionLocks:
 
 
 class YieldingLock:
-    """A reentrant lock. A thread that waits for it gives its permit to other calls."""
+    """Reentrant lock. Waiting threads return their permits meanwhile."""
 
     def __init__(self, lock: Any = None) -> None:
         self._lock = threading.RLock() if lock is None else lock
@@ -123,5 +124,5 @@ class YieldingLock:
 
 
 def furnish(collection: Any) -> None:
-    """Let calls that wait for the collection's flush or compaction take no permit meanwhile."""
+    """Let calls that wait for a flush or compaction of the collection keep no permit."""
     collection._maintenance_lock = YieldingLock(collection._maintenance_lock)

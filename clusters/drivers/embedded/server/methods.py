@@ -1,4 +1,4 @@
-"""What the gateway must know of Milvus' methods, as data. Whatever is not listed is a writer."""
+"""Properties of Milvus' methods for the gateway, as data. Methods not listed are writers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NEW_NAMES = {
     "AlterAlias": "alias",
     "RestoreSnapshot": "target_collection_name",
 }
-"""Methods that give a name, and the field that it stands in."""
+"""Methods that create a name, and the field of the name."""
 
 UNCOUNTED = frozenset(["Connect", "GetVersion", "CheckHealth", "AllocTimestamp"])
-"""Too small to wait for a core."""
+"""Small methods that need no permit."""
 
 BUILDS = frozenset(
     [
@@ -36,7 +36,7 @@ BUILDS = frozenset(
         "TruncateCollection",
     ]
 )
-"""Methods that build indexes, or that wait until the collection's background has built them."""
+"""Methods that build indexes, or wait for index builds in the background."""
 
 LONG = BUILDS | frozenset(
     [
@@ -51,7 +51,7 @@ LONG = BUILDS | frozenset(
         "RestoreSnapshot",
     ]
 )
-"""Methods that may take longer than a short call may wait. They need no permit."""
+"""Methods that can take long. They need no permit."""
 
 WRITE_ROWS = frozenset(["Insert", "Upsert", "Delete"])
 BULK_BYTES = 256 * 1024
@@ -62,7 +62,7 @@ CHANGE_LOAD_STATE = frozenset(["LoadCollection", "ReleaseCollection", "DropIndex
 READ_ROWS = frozenset(
     ["Query", "Search", "HybridSearch", "GetCollectionStatistics", "GetPartitionStatistics"]
 )
-"""Readers that must not see a flush halfway."""
+"""Readers that pass the read gate."""
 
 READERS = frozenset(
     [

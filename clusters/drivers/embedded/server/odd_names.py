@@ -1,7 +1,7 @@
-"""Names that older versions let in, taken out of the engine's reach before it opens them.
+"""Removal of invalid names that older versions accepted, before the engine opens them.
 
-A partition could be called like a path, so that its rows lay outside of its collection; an alias
-could mean one. Files outside are left as they are: they may belong to somebody else.
+The name of a partition could be a path, with rows outside the collection's directory, and an alias
+could refer to a path. Files outside are left unchanged, because they may have other owners.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PARTITIONS = "partitions"
 
 
 def without_odd_aliases(aliases: dict[str, str]) -> dict[str, str]:
-    """The aliases that are names themselves and mean one."""
+    """Return the aliases with a valid name and a valid target."""
     return {
         alias: target
         for alias, target in aliases.items()
@@ -35,9 +35,9 @@ def without_odd_aliases(aliases: dict[str, str]) -> dict[str, str]:
 
 
 def detach(directory: Path) -> None:
-    """Before the collection in `directory` is opened: partitions whose rows lie elsewhere are no
-    longer its own, and indexes whose files cannot be named are none. Partitions inside stay
-    readable, however odd their names.
+    """Remove partitions outside the collection's directory and indexes with invalid file names.
+
+    Call it before the collection is opened. Partitions inside stay readable with any name.
     """
     manifest = Manifest.load(str(directory))
     outside = [name for name in manifest.list_partitions() if leads_outside(name)]
@@ -45,17 +45,17 @@ def detach(directory: Path) -> None:
     for name in outside:
         manifest.remove_partition(name)
         logger.warning(
-            "partition %r of %s is detached: its name leads out of the collection; the files "
-            "there are left as they are",
-            name,
+            "%s: partition %r is detached, because its name is a path out of the collection; its "
+            "files are left unchanged",
             directory,
+            name,
         )
     for spec in unnamable:
         manifest.remove_index_spec(spec.field_name)
         logger.warning(
-            "the index of field %r of %s is dropped: no file can be called so",
-            spec.field_name,
+            "%s: index of field %r is dropped, because its name is no valid file name",
             directory,
+            spec.field_name,
         )
     if outside or unnamable:
         manifest.save()
@@ -63,21 +63,19 @@ def detach(directory: Path) -> None:
 
 def _can_name_its_files(spec: IndexSpec) -> bool:
     field, index_type = spec.field_name, spec.index_type
-    room = MAX_FIELD_BYTES + MAX_INDEX_TYPE_BYTES - len(index_type.encode())
+    max_bytes = MAX_FIELD_BYTES + MAX_INDEX_TYPE_BYTES - len(index_type.encode())
     is_odd = refusal_of_use(Kind.FIELD, field) or refusal_of_use(Kind.INDEX_TYPE, index_type)
-    return not is_odd and len(field.encode()) <= room
+    return not is_odd and len(field.encode()) <= max_bytes
 
 
 def leads_outside(partition: str) -> bool:
-    """A way that is not strictly below the directory of all partitions."""
-    way = os.path.normpath(os.path.join(_PARTITIONS, partition))
-    return "\0" in partition or not way.startswith(f"{_PARTITIONS}{os.sep}")
+    """Return True if the path is not strictly below the directory of partitions."""
+    path = os.path.normpath(os.path.join(_PARTITIONS, partition))
+    return "\0" in partition or not path.startswith(f"{_PARTITIONS}{os.sep}")
 
 
 def install() -> None:
-    """Rows in a log that went to a partition outside come back in the default one; a second time
-    changes nothing.
-    """
+    """Recover rows of partitions outside into the default partition. Idempotent."""
     replay = recovery.replay_wal_operations
     if hasattr(replay, "keeps_inside"):
         return
@@ -93,7 +91,7 @@ def _inside(operation: Operation) -> Operation:
     if operation.partition == ALL_PARTITIONS or not leads_outside(operation.partition):
         return operation
     logger.warning(
-        "rows of partition %r go to the default partition: its name leads out of the collection",
+        "partition %r: rows go to the default partition, because the name is a path",
         operation.partition,
     )
     kind = InsertOp if isinstance(operation, InsertOp) else DeleteOp

@@ -1,8 +1,8 @@
-"""Readers see every row also while a flush moves rows from memory to files.
+"""Gate between readers and flushes, so that readers see rows while a flush moves them to files.
 
-The engine's readers look at the files first and at the memory later, without a lock over both: rows
-that a flush moves in between were seen in neither. So a flush waits for the readers that run, and
-readers wait for the flush.
+The engine's readers read the files first and the memtable later, without a lock over both, and miss
+the rows that a flush moves in between. Here a flush waits for running readers, and readers wait for
+a flush.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clusters.drivers.embedded.server import waiting
 
 
 class ReadGate:
-    """Many readers or one flush; a flush that waits lets no new reader in before it."""
+    """Admits many readers or one flush. New readers wait for a waiting flush."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -52,18 +52,18 @@ class ReadGate:
 
 
 def furnish(collection: Any) -> None:
-    """Give the collection a reading room that its flushes respect."""
-    room = ReadGate()
+    """Give the collection a read gate that its flushes pass."""
+    gate = ReadGate()
     flush = collection._trigger_flush
 
     def flush_alone() -> None:
-        with waiting.without_permit(), room.flushing():
+        with waiting.without_permit(), gate.flushing():
             flush()
 
     collection._trigger_flush = flush_alone
-    collection.vbase_reading_room = room
+    collection.vbase_read_gate = gate
 
 
-def room_of(collection: Any) -> ReadGate:
-    room: ReadGate = collection.vbase_reading_room
-    return room
+def gate_of(collection: Any) -> ReadGate:
+    gate: ReadGate = collection.vbase_read_gate
+    return gate

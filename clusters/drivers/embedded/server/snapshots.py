@@ -1,8 +1,7 @@
-"""Several collections as they were at one instant, pinned as files that nobody changes any more.
+"""Snapshots of several collections at one instant, as hard links to their files.
 
-Parquet files of the engine are never written twice, so a hard link keeps one whatever happens to
-its collection. A snapshot is a directory of such links and `snapshot.json`, which says what they
-are:
+Parquet files of the engine are never changed, so a hard link preserves one independently of its
+collection. A snapshot is a directory of such links and `snapshot.json`, which describes them:
 
     live rows = of every key the row with the largest `_seq` over all data files,
                 unless a delta file has the same key with a larger `_seq`
@@ -39,7 +38,7 @@ _UNFINISHED = ".unfinished-"
 
 
 class SnapshotStore:
-    """The snapshots in one directory; the console's and the tenant's lie in two."""
+    """Snapshots in one directory. The console and the tenant have separate directories."""
 
     def __init__(self, engine: Engine, locks: CollectionLocks, root: Path) -> None:
         self._engine = engine
@@ -48,7 +47,7 @@ class SnapshotStore:
         root.mkdir(parents=True, exist_ok=True)
         for leftover in root.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
-        self._remove_those_of_paths()
+        self._remove_snapshots_with_paths()
 
     def create(
         self,
@@ -59,13 +58,11 @@ class SnapshotStore:
         description: str = "",
         title: str = "",
     ) -> Description:
-        """All writers of these collections wait until all are flushed and pinned, and no longer.
+        """Create a snapshot, or return the existing one of this name.
 
-        `created_at` is taken while they wait: what was acknowledged before it is in, what is asked
-        for after it is not.
-
-        No collections named: all of the database but the console's own. The same name again gives
-        the snapshot that is there.
+        Writers of the collections wait until all are flushed and pinned. `created_at` is read
+        meanwhile: writes acknowledged before it are contained, calls made after it are not.
+        Without `collections` the snapshot contains all of the database except the console's.
         """
         directory = self._directory(name)
         if directory.exists():
@@ -93,19 +90,21 @@ class SnapshotStore:
     def describe(self, name: str) -> Description:
         directory = self._directory(name)
         if not directory.exists():
-            raise ControlError(f"There is no snapshot {name!r}.")
+            raise ControlError(
+                f"Snapshot {name!r} does not exist. ListSnapshots returns all names."
+            )
         described: Description = json.loads((directory / _DESCRIPTION).read_text())
         return {**described, "directory": str(directory)}
 
     def amend(self, name: str, **changes: Any) -> None:
-        """Change the description, whole or not at all."""
+        """Replace fields of the description atomically."""
         path = self._directory(name) / _DESCRIPTION
         new = path.with_suffix(".new")
         write_durably(new, json.dumps({**json.loads(path.read_text()), **changes}))
         new.replace(path)
 
     def drop(self, name: str) -> None:
-        """What is gone already is dropped, too."""
+        """Drop the snapshot. A missing snapshot is not an error."""
         directory = self._directory(name)
         if directory.exists():
             doomed = self._root / f"{_UNFINISHED}{uuid.uuid4().hex}"
@@ -115,19 +114,19 @@ class SnapshotStore:
     def names(self) -> list[str]:
         return sorted(path.parent.name for path in self._root.glob(f"[!.]*/{_DESCRIPTION}"))
 
-    def _remove_those_of_paths(self) -> None:
-        """Older versions pinned partitions that were called like paths, by their names."""
+    def _remove_snapshots_with_paths(self) -> None:
+        """Remove snapshots of older versions that contain partitions whose names are paths."""
         for name in self.names():
             if self._holds_path(name):
-                logger.warning("removed snapshot %s: a partition in it is called like a path", name)
+                logger.warning("%s: snapshot removed, the name of a partition is a path", name)
                 self.drop(name)
 
     def _holds_path(self, name: str) -> bool:
         try:
             pinned = self.describe(name)["collections"]
-        except ValueError:  # what cannot be read leads nowhere, and must not keep the cluster down
+        except ValueError:  # an unreadable description must not prevent the start
             return False
-        partitions = (partition for each in pinned for partition in each["partitions"])
+        partitions = (name for collection in pinned for name in collection["partitions"])
         return any(refusal_of_use(Kind.PARTITION, partition) for partition in partitions)
 
     def _directory(self, name: str) -> Path:
@@ -137,7 +136,7 @@ class SnapshotStore:
 
     def _chosen(self, database: str, collections: Iterable[str]) -> list[Key]:
         if not self._engine.has_database(database):
-            raise ControlError(f"There is no database {database!r}.")
+            raise ControlError(f"Database {database!r} does not exist.")
         names = list(collections) or [
             name
             for name in self._engine.list_collections(database)
@@ -150,7 +149,7 @@ class SnapshotStore:
         return list(keys)
 
     def _pin_all(self, keys: Collection[Key], directory: Path) -> list[Description]:
-        """Flush all before pinning any: compaction may go on, and changes no row."""
+        """Flush all collections before the first is pinned. Compaction changes no row."""
         opened = [(key, self._engine.get_collection(key[1], key[0])) for key in keys]
         for _, collection in opened:
             collection.flush()
@@ -186,7 +185,7 @@ class SnapshotStore:
 def _link_all(
     collection: Any, files: dict[str, list[str]], root: Path, directory: str
 ) -> Iterator[Description]:
-    """Rows of a partition whose name no partition may have any more count as the default one's."""
+    """Assign rows of partitions with invalid names to the default partition."""
     for number, (partition, names) in enumerate(sorted(files.items())):
         for name in dict.fromkeys(names):
             source = Path(collection.data_dir) / "partitions" / partition / name
@@ -202,12 +201,12 @@ def _link_all(
 
 
 def _is_odd(partition: str) -> bool:
-    """Older versions let such names in; no restore could give them again."""
+    """Return True for names that older versions accepted and no restore can create."""
     return bool(refusal_of_new(Kind.PARTITION, partition))
 
 
 def _sized(collections: list[Description], root: Path) -> list[Description]:
-    """Sizes are read now that writers go on."""
+    """Add sizes, which are read after the writers continue."""
     for collection in collections:
         for file in (*collection["data_files"], *collection["delta_files"]):
             path = root / file["path"]

@@ -1,7 +1,7 @@
-"""Snapshots that a tenant takes, lists, restores and drops with an SDK.
+"""Snapshots that a tenant creates, lists, restores and drops with an SDK.
 
-A snapshot belongs to a collection, follows its renames and outlives its drop. Names are unique for
-each collection. A restore makes a new collection from hard links to the pinned files.
+A snapshot belongs to a collection, is renamed with the collection and kept after its drop. Names
+are unique per collection. A restore creates a collection from hard links to the pinned files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_JOBS = 1_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RestoreJob:
-    """A finished restore. Jobs are forgotten when the cluster is restarted."""
+    """Finished restore. Jobs are not kept over a restart of the cluster."""
 
     number: int
     snapshot: str
@@ -47,7 +47,7 @@ class RestoreJob:
 
 
 class TenantSnapshots:
-    """Callers hold the write lock of the collection that a snapshot belongs to."""
+    """Callers hold the write lock of the collection of the snapshot."""
 
     def __init__(self, engine: Engine, files: SnapshotStore) -> None:
         self._engine = engine
@@ -57,7 +57,9 @@ class TenantSnapshots:
 
     def create(self, name: str, *, database: str, collection: str, description: str) -> None:
         if not _NAME.fullmatch(name):
-            raise ControlError(f"{name!r} cannot name a snapshot: use letters, digits, . _ and -.")
+            raise ControlError(
+                f"{name!r} cannot be the name of a snapshot. Use letters, digits, '.', '_' and '-'."
+            )
         owner = self._engine.key(collection, database)
         if self._of(owner, name):
             raise ControlError(
@@ -73,16 +75,16 @@ class TenantSnapshots:
         )
 
     def find(self, name: str, *, database: str, collection: str) -> Description:
-        found = self._of(self._engine.key(collection, database), name)
-        if not found:
+        snapshots = self._of(self._engine.key(collection, database), name)
+        if not snapshots:
             raise ControlError(
-                f"Collection {collection!r} has no snapshot {name!r}. list_snapshots names those "
-                "that it has."
+                f"Collection {collection!r} has no snapshot {name!r}. Call list_snapshots for its "
+                "snapshots."
             )
-        return max(found, key=lambda described: str(described["created_at"]))
+        return max(snapshots, key=lambda snapshot: str(snapshot["created_at"]))
 
     def titles(self, *, database: str, collection: str = "") -> list[str]:
-        """Name the snapshots of one collection, or of all in the database."""
+        """Return the names of the snapshots of one collection, or of the whole database."""
         key = self._engine.key(collection, database)
         return sorted(
             {
@@ -93,8 +95,8 @@ class TenantSnapshots:
         )
 
     def drop(self, name: str, *, database: str, collection: str) -> None:
-        found = self.find(name, database=database, collection=collection)
-        self._files.drop(found["name"])
+        snapshot = self.find(name, database=database, collection=collection)
+        self._files.drop(snapshot["name"])
 
     def follow_rename(self, old: Key, new: Key) -> None:
         for described in self._all():
@@ -103,11 +105,11 @@ class TenantSnapshots:
                 self._files.amend(described["name"], collections=[{**pinned, "name": new[1]}])
 
     def restore(self, name: str, *, source: Key, target: Key) -> RestoreJob:
-        """Make the target from the snapshot. Its indexes are built by load_collection."""
+        """Create the target from the snapshot. load_collection builds its indexes."""
         started_at = time.time()
-        found = self.find(name, database=source[0], collection=source[1])
-        (pinned,) = found["collections"]
-        root = Path(found["directory"])
+        snapshot = self.find(name, database=source[0], collection=source[1])
+        (pinned,) = snapshot["collections"]
+        root = Path(snapshot["directory"])
         self._engine.add_collection(target, lambda path: _fill(path, root, pinned, target[1]))
         job = RestoreJob(
             number=time.time_ns() // 1_000,
@@ -132,8 +134,9 @@ class TenantSnapshots:
         job = self._jobs.get(number)
         if job is None:
             raise ControlError(
-                f"There is no restore job {number} since the cluster was started. Ask with the "
-                "number that restore_snapshot returned, or look for the collection itself."
+                f"Restore job {number} does not exist: no restore job has this number since the "
+                "cluster was started. Use the number that restore_snapshot returned, or check the "
+                "collection."
             )
         return job
 
@@ -145,7 +148,11 @@ class TenantSnapshots:
         ]
 
     def _of(self, owner: Key, name: str) -> list[Description]:
-        return [each for each in self._all() if _owner(each) == owner and each["title"] == name]
+        return [
+            snapshot
+            for snapshot in self._all()
+            if _owner(snapshot) == owner and snapshot["title"] == name
+        ]
 
     def _all(self) -> list[Description]:
         return [self._files.describe(name) for name in self._files.names()]
@@ -157,7 +164,7 @@ def _owner(described: Description) -> Key:
 
 
 def _fill(directory: Path, root: Path, pinned: Description, name: str) -> None:
-    """Write a whole collection of that name into an empty directory."""
+    """Write a complete collection of this name into an empty directory."""
     manifest = Manifest(str(directory))
     for partition in pinned["partitions"]:
         (directory / "partitions" / partition).mkdir(parents=True)

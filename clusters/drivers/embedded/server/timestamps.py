@@ -1,4 +1,4 @@
-"""Hybrid timestamps as Milvus gives them: milliseconds since 1970, then an 18 bit counter."""
+"""Hybrid timestamps of Milvus: milliseconds since 1970, then an 18 bit counter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _COUNTER_BITS = 18
 
 
 class HybridClock:
-    """Timestamps that only rise, also where the machine's clock is set back."""
+    """Strictly rising timestamps, also if the machine's clock is set back."""
 
     def __init__(self) -> None:
         self._last = 0

@@ -1,4 +1,4 @@
-"""Rules for threads that wait on behalf of a call: leave with the client, keep no permit."""
+"""Waiting of threads for a call: a wait ends with the client and keeps no permit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class CallerGone(Exception):
 
 
 class Caller(Protocol):
-    """The part of gRPC's server context that tells about the client."""
+    """Part of gRPC's server context."""
 
     def is_active(self) -> bool: ...
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        """Call back when the call ends. Returns False if the call has ended already."""
+        """Register a callback for the end of the call. Returns False if the call has ended."""
 
 
 class Permit(Protocol):
-    """The right of one call to compute."""
+    """Permission of one call to compute."""
 
     def give_back(self) -> None: ...
 
@@ -30,7 +30,7 @@ class Permit(Protocol):
 
 
 class _Thread(threading.local):
-    """The call that a thread answers. The engine's own locks have no parameter for it."""
+    """Call of a thread. Thread-local, because the engine's locks have no parameter for it."""
 
     caller: Caller | None = None
     permit: Permit | None = None
@@ -41,7 +41,7 @@ _thread = _Thread()
 
 @contextmanager
 def on_behalf_of(caller: Caller) -> Iterator[None]:
-    """Answer a call in this thread."""
+    """Answer the call of this caller in this thread."""
     _thread.caller = caller
     try:
         yield
@@ -50,7 +50,7 @@ def on_behalf_of(caller: Caller) -> Iterator[None]:
 
 
 def wait_for(changed: threading.Condition, is_granted: Callable[[], bool]) -> None:
-    """Wait under `changed`, which is held. Raises CallerGone if this thread's client leaves."""
+    """Wait on `changed`, whose lock is held. Raises CallerGone if the thread's client leaves."""
     caller = _thread.caller
     if caller is None or is_granted():
         changed.wait_for(is_granted)
@@ -68,7 +68,7 @@ def wait_for(changed: threading.Condition, is_granted: Callable[[], bool]) -> No
 
 @contextmanager
 def with_permit(permit: Permit) -> Iterator[None]:
-    """Compute with a permit that has been taken, and give it back."""
+    """Compute with a permit that has been taken, and return it."""
     _thread.permit = permit
     try:
         yield
@@ -79,7 +79,7 @@ def with_permit(permit: Permit) -> Iterator[None]:
 
 @contextmanager
 def without_permit() -> Iterator[None]:
-    """Wait, or do long work, while other calls use the permit of this thread's call."""
+    """Return the permit of this thread's call during a wait or long work, then take it again."""
     permit = _thread.permit
     if permit is None:
         yield

@@ -1,4 +1,4 @@
-"""gRPC's own classes under types: its stubs make them generic, the classes themselves are not."""
+"""Type aliases of gRPC classes, which are generic only in the type stubs."""
 
 from __future__ import annotations
 
