@@ -122,8 +122,8 @@ def test_create_goes_on_from_wherever_it_was_left(driver: ClusterDriver, spec: C
 @pytest.mark.parametrize(
     ("change", "there_is"),
     [
-        ({"version": "0.0.1"}, "There is"),
-        ({"replicas": 99}, "There is"),
+        ({"version": "0.0.1"}, "Use one of"),
+        ({"replicas": 99}, "Use 1"),
         ({"compute_units": 0}, "at least 1"),
         ({"token": ""}, "token"),
     ],

@@ -60,7 +60,7 @@ def test_an_acknowledged_row_outlives_a_snapshot_and_a_kill_only_with_the_locks(
 ) -> None:
     server, client = serve(guarded)
     with in_the_middle_of_an_insert(server, client):
-        server._of_console.create("s", database="default")
+        server._console_snapshots.create("s", database="default")
     assert rows_after_kill(server, tmp_path / "copy") == kept
 
 

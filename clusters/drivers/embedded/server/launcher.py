@@ -1,7 +1,7 @@
-"""A Milvus server for one cluster: `python -m clusters.drivers.embedded.server.launcher --help`.
+"""Entry point of a cluster's server: `python -m clusters.drivers.embedded.server.launcher --help`.
 
-The fingerprints of the two credentials come as one line of JSON on standard input, so that no
-argument, environment variable or file of the process holds anything secret.
+The fingerprints of the two credentials are read as one line of JSON from standard input, so that
+arguments, environment and files of the process contain no secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from clusters.drivers.embedded.server.authentication import Credentials
 from clusters.drivers.embedded.server.bounded_log import BoundedLogHandler
 from clusters.drivers.embedded.server.confinement import UNCONFINED, confine_cluster
 from clusters.drivers.embedded.server.cores import Cores
-from clusters.drivers.embedded.server.protocol import leave_out_the_sdk
+from clusters.drivers.embedded.server.protocol import exclude_sdk
 from clusters.drivers.sandbox.process import Confinement
 
 logger = logging.getLogger("launcher")
@@ -29,8 +29,8 @@ EXIT_PORT_TAKEN = 3
 EXIT_ALREADY_RUNNING = 4
 
 _STACK_BYTES = 2 * 1024**2
-"""The default of 8 MiB for each of the threads that calls may wait in would fill the memory limit,
-which counts stacks as a whole.
+"""Stack size of a thread. The default of 8 MiB would exceed the memory limit, which counts reserved
+stacks.
 """
 
 
@@ -39,19 +39,27 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="clusters.drivers.embedded.server.launcher", description=__doc__
     )
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--record-dir", type=Path, help="where its pid stands; default: the data's")
+    parser.add_argument(
+        "--record-dir",
+        type=Path,
+        help="directory of the process record; default: the data directory",
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument(
-        "--memory-bytes", type=int, help="most memory of its own; default: half of the machine's"
+        "--memory-bytes",
+        type=int,
+        help="limit of private memory; default: half of the machine's",
     )
     parser.add_argument(
-        "--unconfined", action="store_true", help="for the comparison in benchmarks/confinement.py"
+        "--unconfined",
+        action="store_true",
+        help="start unconfined, for benchmarks/confinement.py",
     )
     parser.add_argument(
         "--unsafe-without-locks",
         action="store_true",
-        help="for the test that shows what the locks are good for: loses rows",
+        help="start without write locks, which loses rows; for a test",
     )
     return parser.parse_args(arguments)
 
@@ -76,13 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _credentials(line: str) -> Credentials:
     try:
-        given = json.loads(line)
+        fingerprints = json.loads(line)
         return Credentials(
-            token_sha256=given["token_sha256"], control_sha256=given["control_sha256"]
+            token_sha256=fingerprints["token_sha256"],
+            control_sha256=fingerprints["control_sha256"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise SystemExit(
-            "Standard input must begin with one line of JSON that has token_sha256 and "
+            "Standard input must begin with one line of JSON that contains token_sha256 and "
             f"control_sha256: {error}"
         ) from error
 
@@ -99,14 +108,14 @@ def _serve(
     cores: Cores,
     confinement: Confinement,
 ) -> int:
-    # The engine takes its time to import and starts threads; by now the process is on record, on
-    # its cores and confined.
-    leave_out_the_sdk()
+    # The import of the engine is slow and starts threads. Before it the process is recorded, moved
+    # to its cores and confined.
+    exclude_sdk()
     threading.stack_size(_STACK_BYTES)
     from clusters.drivers.embedded.server.server import MilvusServer, PortTaken
 
     stopping = threading.Event()
-    _stop_when_told(stopping)
+    _stop_on_signals(stopping)
     try:
         server = MilvusServer(
             options.data_dir,
@@ -125,19 +134,20 @@ def _serve(
     return 0
 
 
-def _stop_when_told(stopping: threading.Event) -> None:
-    """A handler would run in the main thread, which waits: a signal that comes while it is falling
-    asleep does not wake it, and one that comes while it holds the event's own lock would have it
-    wait for itself. The byte is written at once, whoever sleeps, and another thread reads it.
+def _stop_on_signals(stopping: threading.Event) -> None:
+    """Set the event on SIGTERM and SIGINT, through a pipe that another thread reads.
+
+    A signal handler would run in the main thread, which waits for the event. A signal right before
+    the wait would not end it, and a signal that interrupts `Event.wait` would deadlock on its lock.
     """
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
 
     def listen() -> None:
-        os.read(told, 1)
+        os.read(reader, 1)
         stopping.set()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
@@ -146,5 +156,5 @@ def _stop_when_told(stopping: threading.Event) -> None:
 if __name__ == "__main__":
     code = main()
     logging.shutdown()
-    # Index builds that still run hold no row back, and Python would wait for their threads.
+    # Python would wait for the threads of running index builds, which contain no unsaved row.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Flush, compaction, index state and analyzers: calls of SDKs that the engine's servicer lacks."""
+"""Flush, compaction, index state and analyzers: methods that the engine's servicer lacks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ILLEGAL_ARGUMENT = {"code": 6, "error_code": 6}
 
 
 class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
-    """Answers for one engine. Compactions of the last start are forgotten."""
+    """Methods for one engine. Compactions are not kept over a restart."""
 
     def __init__(self, engine: Engine, locks: CollectionLocks) -> None:
         super().__init__(engine)
@@ -49,7 +49,7 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
     # Flush
 
     def FlushAll(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Lock one collection at a time, so that writers of the others go on."""
+        """Lock one collection at a time, so that writers of the others continue."""
         keys: list[Key] = self._db.keys()
         for key in keys:
             self._flush(key)
@@ -62,13 +62,13 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
                 self._db.get_collection(name, database).flush()
 
     def GetFlushAllState(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """FlushAll answers when all is flushed."""
+        """Report True, because FlushAll answers after the flush."""
         return milvus_pb2.GetFlushAllStateResponse(status=common_pb2.Status(), flushed=True)
 
     # Compaction
 
     def ManualCompaction(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Start compaction and index builds behind whatever the background does already."""
+        """Queue a compaction and index builds behind the running background work."""
         try:
             collection = self._get_collection(request, context)
         except MilvusLiteError as error:
@@ -89,8 +89,8 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
         if compaction is None:
             return refused(
                 "GetCompactionState",
-                f"There is no compaction {request.compactionID} since the cluster was started. Ask "
-                "with the number that compact() returned.",
+                f"Compaction {request.compactionID} does not exist since the cluster was started. "
+                "Use the number that compact() returned.",
                 **_ILLEGAL_ARGUMENT,
             )
         is_done = compaction.done()
@@ -123,12 +123,12 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
         )
 
     def _described_index(self, request: Any, context: grpc.ServicerContext) -> Any:
-        wanted = milvus_pb2.DescribeIndexRequest(
+        description = milvus_pb2.DescribeIndexRequest(
             db_name=request.db_name,
             collection_name=request.collection_name,
             index_name=request.index_name,
         )
-        return self.DescribeIndex(wanted, context)
+        return self.DescribeIndex(description, context)
 
     # Analyzers
 
@@ -153,14 +153,14 @@ class MaintenanceServicer(MilvusServicer):  # type: ignore[misc]
         return answer
 
     def _analyzer_parameters(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Those of the request, else those of the field that it names."""
+        """Return the parameters of the request, or of the field that the request names."""
         if not request.collection_name:
             return json.loads(request.analyzer_params or "null")
         fields = self._get_collection(request, context).schema.fields
         named = [field for field in fields if field.name == request.field_name]
         if not named or not named[0].enable_analyzer:
             raise ValueError(
-                f"{request.field_name!r} is no field with an analyzer. Name a VARCHAR field that "
-                "was created with enable_analyzer=True."
+                f"Field {request.field_name!r} has no analyzer. Name a VARCHAR field that was "
+                "created with enable_analyzer=True."
             )
         return named[0].analyzer_params

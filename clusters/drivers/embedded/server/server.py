@@ -1,4 +1,4 @@
-"""The server of one cluster: engine, doors and control service, from first byte to clean end."""
+"""Server of one cluster: engine, gateway and control service, from start to clean stop."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ logger = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _OTHER_THREADS = 8
-"""For calls of methods that no service has; the gateway and the control service have their own."""
+"""Threads for streaming methods, which are refused. All others have pools of their own."""
 _DRAIN_SECONDS = 3.0
 _FLUSH_SECONDS = 7.0
-"""Together below the time a stopping console has; what is not flushed by then is in the log."""
+"""Both are below the time-out of a stopping console. Unflushed rows are in the log on disk."""
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # pymilvus pings every 10 s, idle connections included; a default server calls that too many.
+    # pymilvus pings every 10 s, also on idle connections; the default limit is 5 minutes.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Even so an idle client was once sent away; a client that pings too often does no harm here.
+    # Idle clients were disconnected even so. Frequent pings do no harm.
     ("grpc.http2.max_ping_strikes", 0),
-    # Two servers on one port would share its calls; the second must fail instead.
+    # Two servers on one port would share its calls. The second must fail instead.
     ("grpc.so_reuseport", 0),
 ]
 
 
 class PortTaken(Exception):
-    """Something else listens on the port."""
+    """Another program listens on the port."""
 
 
 class MilvusServer:
-    """Listens at once, so that progress can be watched; serves Milvus once everything is open."""
+    """Listens at once, so that the start can be observed. Serves Milvus when all is opened."""
 
     def __init__(
         self,
@@ -81,8 +81,10 @@ class MilvusServer:
         self._effective = cores.use(wanted_cores)
         self._permits = CallPermits(self._effective)
         self._bulk_permits = CallPermits(self._effective)
-        self._of_console = SnapshotStore(self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS)
-        self._of_tenant = TenantSnapshots(
+        self._console_snapshots = SnapshotStore(
+            self._engine, self._locks, data_dir / CONSOLE_SNAPSHOTS
+        )
+        self._tenant_snapshots = TenantSnapshots(
             self._engine, SnapshotStore(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
         )
         self._fence = Fence()
@@ -104,13 +106,15 @@ class MilvusServer:
         )
         out_of_memory.install()
         milvus_pb2_grpc.add_MilvusServiceServicer_to_server(
-            Servicer(self._engine, self._locks, self._of_tenant), server
+            Servicer(self._engine, self._locks, self._tenant_snapshots), server
         )
         server.add_generic_rpc_handlers((control_handlers(self._control_methods()),))
         try:
             server.add_insecure_port(f"{_HOST}:{port}")
         except RuntimeError as error:
-            raise PortTaken(f"Port {port} of {_HOST} is taken by another program.") from error
+            raise PortTaken(
+                f"Port {port} of {_HOST} is used by another program. End that program."
+            ) from error
         server.start()
         if self._confinement.level is Level.FULL:
             for problem in forbid_listening():
@@ -126,7 +130,7 @@ class MilvusServer:
             "SetCores": self.set_cores,
             "Stop": self.stop,
             "CreateSnapshot": self.create_snapshot,
-            "DescribeSnapshot": self._of_console.describe,
+            "DescribeSnapshot": self._console_snapshots.describe,
             "DropSnapshot": self.drop_snapshot,
             "ListSnapshots": self.list_snapshots,
             "IndexProgress": self.index_progress,
@@ -147,7 +151,7 @@ class MilvusServer:
                 "level": self._confinement.level,
                 "message": self._confinement.message,
             },
-            "failures": {"/".join(key): why for key, why in self._engine.failures.items()},
+            "failures": {"/".join(key): reason for key, reason in self._engine.failures.items()},
         }
 
     def rotate(self, token_sha256: str) -> Answer:
@@ -164,26 +168,26 @@ class MilvusServer:
         self._stopping.set()
         return {}
 
-    def create_snapshot(self, attempt: str = "", **wanted: Any) -> Answer:
+    def create_snapshot(self, attempt: str = "", **options: Any) -> Answer:
         try:
             self._fence.pass_through(attempt)
         except StaleAttempt as error:
             raise ControlError(str(error)) from error
-        return self._of_console.create(**wanted)
+        return self._console_snapshots.create(**options)
 
     def drop_snapshot(self, name: str) -> Answer:
-        self._of_console.drop(name)
+        self._console_snapshots.drop(name)
         return {}
 
     def list_snapshots(self) -> Answer:
-        return {"names": self._of_console.names()}
+        return {"names": self._console_snapshots.names()}
 
     def index_progress(self, database: str, collection: str) -> Answer:
-        found = self._engine.opened(collection, database)
-        indexed, total = indexing.progress(found) if found is not None else (0, 0)
+        opened = self._engine.opened(collection, database)
+        indexed, total = indexing.progress(opened) if opened is not None else (0, 0)
         return {"indexed": indexed, "total": total}
 
-    # Life
+    # Start and stop
 
     def run(self) -> None:
         threading.Thread(target=self._open, name="open", daemon=True).start()
@@ -196,8 +200,8 @@ class MilvusServer:
         self._opened = (0, total)
         for number, (database, name) in enumerate(self._engine.open_all(), start=1):
             self._gateway.closed_because = (
-                f"Opening collection {number} of {total} ({database}/{name}); "
-                "try again in a moment."
+                f"Opening collection {number} of {total} ({database}/{name}). "
+                "Try again in a moment."
             )
             self._opened = (number - 1, total)
         self._opened = (total, total)
@@ -209,15 +213,17 @@ class MilvusServer:
         logger.info("serving on %s with %d collections", _HOST, total)
 
     def _close(self) -> None:
-        """Finish the calls that run, flush, leave. A kill at any point of this loses nothing."""
-        self._gateway.closed_because = "The cluster is stopping."
+        """Finish running calls and flush. A kill at any point loses no acknowledged row."""
+        self._gateway.closed_because = "The cluster is stopping. Try again after its next start."
         self._server.stop(_DRAIN_SECONDS).wait()
         flushing = threading.Thread(target=self._flush, name="flush", daemon=True)
         flushing.start()
         flushing.join(_FLUSH_SECONDS)
-        logger.info("stopped%s", "; the rest is in the log on disk" if flushing.is_alive() else "")
+        logger.info(
+            "stopped%s", ", unflushed rows are in the log on disk" if flushing.is_alive() else ""
+        )
 
     def _flush(self) -> None:
-        """Index builds are not waited for: a start goes on with them."""
+        """Flush without waiting for index builds, which continue at the next start."""
         with self._locks.held(self._engine.keys):
             self._engine.flush_all()
