@@ -189,8 +189,14 @@ def test_a_whole_confinement_is_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("landlock.version = lambda: 0", "none The kernel offers Landlock 0, and 2 is needed"),
-        ("landlock.version = lambda: 1", "none The kernel offers Landlock 1, and 2 is needed"),
+        (
+            "landlock.version = lambda: 0",
+            "none The kernel offers Landlock 0, but version 2 is needed",
+        ),
+        (
+            "landlock.version = lambda: 1",
+            "none The kernel offers Landlock 1, but version 2 is needed",
+        ),
         ("landlock.restrict = fail", "none Landlock failed: [Errno 1] refused by this test."),
         ("seccomp.install = fail", "files The seccomp filter failed: [Errno 1] refused"),
         (
@@ -202,7 +208,7 @@ def test_a_whole_confinement_is_full(tmp_path: Path) -> None:
         ("seccomp.install = lambda *a, **b: None", "files Connections, signals and programs are"),
         (
             "threading.Thread(target=threading.Event().wait, daemon=True).start()",
-            "none 2 threads were running already, and Landlock binds only one. Files are not",
+            "none Landlock confines only one of the 2 threads that were already running. Files are",
         ),
     ],
 )

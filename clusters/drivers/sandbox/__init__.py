@@ -1,5 +1,5 @@
-"""Confinement of a whole process by the Linux kernel, without Django, cluster or backup.
+"""Confinement of a process by the Linux kernel. Imports neither Django nor clusters nor backups.
 
-Below both `clusters.drivers.embedded` and the archive command, so that the two share one
-implementation. See docs/adr/0015-confinement.md.
+`clusters.drivers.embedded` and the archive command share this implementation. See
+docs/adr/0015-confinement.md.
 """

@@ -1,6 +1,6 @@
-"""Landlock: the files that a process can reach, and the ports that it can listen on.
+"""Landlock: restriction of the files that a process can access and of the ports to listen on.
 
-The newest rights that the kernel knows are used. What each version adds: docs/operations.md.
+All rights that the kernel supports are used. docs/operations.md lists the rights of each version.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from clusters.drivers.sandbox import kernel
 
 MIN_VERSION = 2
-"""Version 1 refuses every link and rename between directories, which snapshots need."""
+"""Version 1 refuses all links and renames between directories, which snapshots need."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
@@ -55,7 +55,7 @@ WRITE = (
     | Access.REMOVE_DIR
     | Access.REFER
 )
-"""Regular files and directories only: a symbolic link could lead a reader of them elsewhere."""
+"""Regular files and directories only, because a symbolic link could refer to other files."""
 _OF_A_FILE = (
     Access.EXECUTE | Access.WRITE_FILE | Access.READ_FILE | Access.TRUNCATE | Access.IOCTL_DEV
 )
@@ -65,7 +65,7 @@ _SCOPE_SINCE, _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 6, 1 << 0, 1 << 1
 
 
 def version() -> int:
-    """The kernel's Landlock version; 0 where it has none or where it is switched off."""
+    """Return the kernel's Landlock version, or 0 if Landlock is missing or disabled."""
     try:
         return kernel.call(_CREATE_RULESET, 0, 0, _ASK_VERSION)
     except OSError:
@@ -75,9 +75,9 @@ def version() -> int:
 def restrict(
     read: Iterable[Path], write: Iterable[Path], *, ports: Iterable[int], version: int
 ) -> None:
-    """Restrict the calling thread, and every thread and process that it starts, for ever.
+    """Restrict the calling thread, and all threads and processes that it starts, irrevocably.
 
-    Paths that do not exist are left out. Raises OSError; then nothing is restricted.
+    Missing paths are skipped. Raises OSError; then nothing is restricted.
     """
     known = _known(version)
     ruleset = kernel.call(_CREATE_RULESET, *_ruleset_attribute(known, version), 0)
@@ -95,7 +95,7 @@ def restrict(
 
 
 def _known(version: int) -> Access:
-    """Every right that the kernel can refuse."""
+    """Return all rights that the kernel can refuse."""
     known = Access((Access.MAKE_SYM << 1) - 1)
     for since, added in _ADDED.items():
         if version >= since:

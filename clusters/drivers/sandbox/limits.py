@@ -1,4 +1,4 @@
-"""Memory of the machine or container, from which limits of a process are derived."""
+"""Memory of the machine or container, for limits of a process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 UNTOUCHED_BYTES = 3 * 1024**3
-"""Memory that RLIMIT_DATA counts and that is never used: stacks of the threads, Arrow's arena."""
+"""Memory that RLIMIT_DATA counts but that is never used: thread stacks and Arrow's arena."""
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -14,7 +14,7 @@ _CGROUP_LIMITS = (
 
 
 def machine_bytes() -> int:
-    """Memory of the machine, or of the container where that is less."""
+    """Return the memory of the machine, or of the container if that is less."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = [limit for file in _CGROUP_LIMITS if (limit := _limit_in(file)) is not None]
     return min([machine, *limits])

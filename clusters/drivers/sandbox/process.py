@@ -1,4 +1,4 @@
-"""Confine this process, and report what the kernel really does refuse afterwards."""
+"""Confinement of this process, with a check of the calls that the kernel refuses afterwards."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _SYSTEM = (
 
 
 class Level(enum.StrEnum):
-    """How far a process is confined."""
+    """Degree of confinement of a process."""
 
     FULL = "full"
-    """Files by Landlock; connections, signals, tracing and programs by seccomp."""
+    """Files confined by Landlock; connections, signals, tracing and programs by seccomp."""
     FILES = "files"
-    """Files only."""
+    """Files confined by Landlock only."""
     NONE = "none"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """Everything that a process may still do."""
+    """Permissions of a confined process."""
 
     read: Sequence[Path]
     write: Sequence[Path]
@@ -50,7 +50,7 @@ class Sandbox:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """The level of a process, and the reason for everything below `FULL`."""
+    """Level of a process, and the reasons for a level below `FULL`."""
 
     level: Level
     problems: Sequence[str] = ()
@@ -61,18 +61,18 @@ class Confinement:
 
 
 def offered() -> Level:
-    """The level that this kernel offers to a new process. Changes nothing."""
+    """Return the level that this kernel offers to a new process. Changes nothing."""
     if landlock.version() < landlock.MIN_VERSION:
         return Level.NONE
     return Level.FULL if seccomp.is_available() else Level.FILES
 
 
 def confine(sandbox: Sandbox) -> Confinement:
-    """Confine this process for ever. Call it while the process has a single thread, because
-    Landlock binds the calling thread and those that it starts.
+    """Confine this process irrevocably, while the process has a single thread.
 
-    A step that the kernel refuses is left out and reported. The level follows from trying what must
-    be refused, not from the answers of the steps. Raises no OSError.
+    Landlock restricts the calling thread and the threads that it starts. A step that fails is
+    reported and skipped. The level is determined by calls that must be refused, not by the results
+    of the steps. Raises no OSError.
     """
     version, threads = landlock.version(), len(os.listdir("/proc/self/task"))
     problems = [
@@ -86,7 +86,9 @@ def confine(sandbox: Sandbox) -> Confinement:
     is_files = threads == 1 and _is_refused(_list_root)
     is_calls = _is_refused(_make_unix_socket)
     if threads > 1:
-        problems.append(f"{threads} threads were running already, and Landlock binds only one.")
+        problems.append(
+            f"Landlock confines only one of the {threads} threads that were already running."
+        )
     if not is_files:
         problems.append("Files are not confined.")
     if not is_calls:
@@ -96,10 +98,10 @@ def confine(sandbox: Sandbox) -> Confinement:
 
 
 def forbid_listening() -> list[str]:
-    """Forbid all threads any further listening socket. Returns the problems that it met.
+    """Forbid further listening sockets to all threads. Returns the problems.
 
-    One that listens without being bound gets a port of the kernel's choice on every address, and
-    Landlock is not asked about it. A server calls this when it listens already.
+    A socket that listens without being bound gets a port of the kernel's choice on all addresses,
+    which Landlock does not check. A server calls this function when it is listening.
     """
     try:
         kernel.forbid_new_privileges()
@@ -110,26 +112,26 @@ def forbid_listening() -> list[str]:
 
 
 def interpreter_paths() -> list[Path]:
-    """Files that Python and the libraries of this environment are loaded from, late imports too."""
+    """Return the paths from which Python and its libraries are loaded, including late imports."""
     own = sysconfig.get_paths()
     paths = {own[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths |= {each for each in sys.path if each.endswith(("site-packages", "dist-packages"))}
+    paths |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
     if sys.base_prefix not in ("/usr", "/usr/local"):
         paths.add(f"{sys.base_prefix}/lib")
     paths |= set(filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")))
     return [Path(path) for path in (*sorted(paths), *_SYSTEM)]
 
 
-# Steps; each returns the problems that it met
+# Steps, which yield their problems
 
 
 def _limit(sandbox: Sandbox) -> Iterator[str]:
-    wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: _MAX_OPEN_FILES}
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: _MAX_OPEN_FILES}
     if sandbox.data_bytes is not None:
-        wanted[resource.RLIMIT_DATA] = sandbox.data_bytes
-    for kind, most in wanted.items():
+        limits[resource.RLIMIT_DATA] = sandbox.data_bytes
+    for kind, maximum in limits.items():
         _, hard = resource.getrlimit(kind)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        limit = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
         try:
             resource.setrlimit(kind, (limit, limit))
         except (OSError, ValueError) as error:
@@ -137,8 +139,8 @@ def _limit(sandbox: Sandbox) -> Iterator[str]:
 
 
 def _give_up_capabilities() -> Iterator[str]:
-    """Root could still change the network or a whole file system. Files of other users in its own
-    directory stay reachable.
+    """Drop root's rights to the network and to file systems. Files of other users in its own
+    directory stay accessible.
     """
     try:
         kernel.keep_capabilities(kernel.CAP_DAC_OVERRIDE)
@@ -149,7 +151,7 @@ def _give_up_capabilities() -> Iterator[str]:
 def _restrict_files(sandbox: Sandbox, version: int) -> Iterator[str]:
     if version < landlock.MIN_VERSION:
         yield (
-            f"The kernel offers Landlock {version}, and {landlock.MIN_VERSION} is needed "
+            f"The kernel offers Landlock {version}, but version {landlock.MIN_VERSION} is needed "
             "(Linux 5.19 with lsm=landlock)."
         )
         return
@@ -163,7 +165,7 @@ def _restrict_files(sandbox: Sandbox, version: int) -> Iterator[str]:
 
 
 def _holds_one_of(path: Path, others: Sequence[Path]) -> bool:
-    """A library directory above the data of all clusters would open all of them for reading."""
+    """Return True for a directory above one of the others, which would make that one readable."""
     resolved = path.resolve()
     return any(resolved in other.resolve().parents for other in others)
 
@@ -176,7 +178,7 @@ def _filter_calls(landlock_version: int) -> Iterator[str]:
         yield f"The seccomp filter failed: {error}."
 
 
-# Proofs
+# Calls that must be refused
 
 
 def _is_refused(attempt: Callable[[], object]) -> bool:

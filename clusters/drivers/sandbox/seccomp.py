@@ -1,9 +1,8 @@
-"""A seccomp filter against what a server of files and one port never does.
+"""Seccomp filter that refuses system calls which a server of files and one port never needs.
 
-Refused calls fail with EPERM, so that a library that tries one goes on without it. The filter
-lists what is refused: interpreter, gRPC, Arrow and the C library choose their own calls, and a list
-of what is allowed would break with their next release. Calls that are newer than this list are
-unknown to the filter and answer ENOSYS.
+Refused calls fail with EPERM, so that libraries continue without them. The filter lists refused
+calls, because the interpreter, gRPC, Arrow and the C library choose their own calls, and a list of
+allowed calls would break with their next release. Calls newer than this list fail with ENOSYS.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from clusters.drivers.sandbox import kernel
 
 _SET_MODE_FILTER, _ACTION_AVAILABLE = 1, 2
 _ALL_THREADS, _KEEP_SPECULATION = 1 << 0, 1 << 2
-"""Older kernels otherwise slow the whole process down against attacks of code that it runs."""
+"""Older kernels otherwise enable slow mitigations of speculative execution."""
 
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT, _AND, _RETURN = (
@@ -32,7 +31,7 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _LISTEN = {"x86_64": 50, "aarch64": 201}
 
-# Numbers on x86_64 and aarch64; None where there is no such call.
+# Numbers on x86_64 and aarch64; None if the call does not exist.
 _Numbers = dict[str, tuple[int, int | None]]
 
 _OTHER_PROCESSES: _Numbers = {
@@ -80,7 +79,7 @@ _CONNECTIONS: _Numbers = {
     "mq_unlink": (241, 181),
 }
 _ATTRIBUTES_OF_FILES: _Numbers = {
-    # Landlock does not guard them, and a file that can be read can be spoiled by them.
+    # Landlock does not restrict these calls, which can damage readable files.
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -186,10 +185,10 @@ _TRUNCATING: _Numbers = {
 }
 
 _FAST_OPEN = 0x20000000
-"""Sends the first bytes of a new connection without a call of `connect`."""
+"""MSG_FASTOPEN opens a connection without a call of `connect`."""
 _THREAD, _NEW_NAMESPACES = 0x00010000, 0x7E020080
 _SIGNAL_OWNERS = (8, 10, 15, 1024)
-"""F_SETOWN, F_SETSIG, F_SETOWN_EX and F_SETLEASE: they have the kernel signal a process."""
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX and F_SETLEASE, which let the kernel signal a process."""
 _STRANGE_REQUESTS = (0x8901, 0x8902, 0x5412, 0x541C, 0x40086602, 0x401C5820)
 """FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR."""
 _INET, _INET6, _STREAM, _TYPE_BITS, _TCP = 2, 10, 1, 0xF, 6
@@ -199,7 +198,7 @@ _Instruction = tuple[int, int, int, int]
 
 
 class Unsupported(OSError):
-    """The system call numbers of this machine are not known here."""
+    """The system call numbers of this machine are unknown."""
 
 
 def is_available() -> bool:
@@ -215,17 +214,17 @@ def is_available() -> bool:
 
 
 def install(pid: int, *, guards_truncation: bool) -> None:
-    """Filter all calls of all threads of this process, whose id is `pid`, for ever.
+    """Filter all calls of all threads of this process, whose id is `pid`, irrevocably.
 
-    With `guards_truncation` the filter refuses to empty files that are open for reading, which
-    Landlock does not do before version 3. Raises OSError.
+    With `guards_truncation` the filter refuses the truncation of read-only files, which Landlock
+    does not before version 3. Raises OSError.
     """
     machine = _known_machine()
     _install(machine, list(_program(machine, pid, guards_truncation)))
 
 
 def forbid_listening() -> None:
-    """Add a filter that refuses `listen` to all threads of this process, for ever.
+    """Add a filter that refuses `listen` to all threads of this process, irrevocably.
 
     Raises OSError.
     """
@@ -242,7 +241,7 @@ def _known_machine() -> str:
 
 
 def _install(machine: str, instructions: Sequence[_Instruction]) -> None:
-    packed = b"".join(struct.pack("=HBBI", *each) for each in instructions)
+    packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
     code = ctypes.create_string_buffer(packed, len(packed))
     program = _Program(len(instructions), ctypes.cast(code, ctypes.c_void_p))
     flags = _ALL_THREADS | _KEEP_SPECULATION
@@ -254,7 +253,7 @@ class _Program(ctypes.Structure):
 
 
 def _program(machine: str, pid: int, guards_truncation: bool) -> Iterator[_Instruction]:
-    """The rules with arguments come first: the kernel remembers the verdict on all other calls."""
+    """Put the rules on arguments first, because the kernel caches the result of all other calls."""
     yield _load(_ARCHITECTURE)
     yield _EQUAL, 1, 0, _ARCHITECTURES[machine]
     yield _answer(_KILL_PROCESS)
@@ -288,7 +287,7 @@ def _rules(
         "rt_sigqueueinfo": _only_if(0, pid),
         "rt_tgsigqueueinfo": _only_if(0, pid),
         "clone": [*_no_bits(0, _NEW_NAMESPACES), *_only_threads()],
-        # Its flags are in memory, where a filter cannot look; libraries fall back on clone.
+        # A filter cannot read its flags, which are in memory. Libraries fall back on clone.
         "clone3": _refusal(errno.ENOSYS),
         "prlimit64": [*_only_if(2, 0, high=False), *_only_if(2, 0, high=True)],
         "fcntl": _none_of(1, _SIGNAL_OWNERS),
@@ -313,7 +312,7 @@ def _against_truncation(column: int) -> Iterator[tuple[int, list[_Instruction]]]
             yield number, [*rule, _answer(_ALLOW)]
 
 
-# Each piece falls through where its condition holds, and refuses where it does not.
+# Each piece continues if its condition is true, and refuses otherwise.
 
 
 def _only_if(argument: int, value: int, *, high: bool = False) -> list[_Instruction]:
@@ -359,7 +358,7 @@ def _only_tcp() -> list[_Instruction]:
 
 
 def _if(test: int, value: int, then: list[_Instruction]) -> list[_Instruction]:
-    """`then` must not fall through into the next test, because it may load something else."""
+    """`then` must end with an answer, because it may load another value."""
     return [(test, 0, len(then), value), *then]
 
 
@@ -376,5 +375,5 @@ def _load(offset: int) -> _Instruction:
 
 
 def _load_argument(index: int, *, high: bool = False) -> _Instruction:
-    """Half of an argument, as both machines order the two."""
+    """Load the low or the high half of an argument, in the byte order of both machines."""
     return _load(_ARGUMENTS + 8 * index + (4 if high else 0))
