@@ -31,16 +31,16 @@ class Cores:
     def most(self) -> int:
         return len(self._available)
 
-    def use(self, wanted: int) -> int:
+    def use(self, count: int) -> int:
         """Move every thread onto this number of cores, at most all. Returns the number."""
-        chosen = set(self._available[: max(1, wanted)])
+        cores = set(self._available[: max(1, count)])
         # A new thread inherits the old affinity of its parent, so repeat until no thread is new.
         moved: set[str] = set()
         while remaining := set(os.listdir(_TASKS)) - moved:
             for task in remaining:
-                _move(int(task), chosen)
+                _move(int(task), cores)
             moved |= remaining
-        return len(chosen)
+        return len(cores)
 
 
 def _move(thread_id: int, cores: set[int]) -> None:

@@ -212,7 +212,7 @@ class Gateway(Interceptor):
         if target := getattr(call.request, "target_collection_name", ""):
             named.append((target, target_database_of(call.request, call.context)))
         return self._locks.held(
-            lambda: [self._engine.key(*each) for each in named],
+            lambda: [self._engine.key(name, database) for name, database in named],
             is_build=call.method in BUILDS,
         )
 

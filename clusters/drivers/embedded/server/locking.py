@@ -62,13 +62,13 @@ class CollectionLocks:
     @contextmanager
     def _claimed(self, keys: frozenset[Key], is_build: bool) -> Iterator[None]:
         before: frozenset[Key] = getattr(self._thread, "keys", frozenset())
-        wanted = keys - before
-        if not wanted or not self._enabled:
+        missing = keys - before
+        if not missing or not self._enabled:
             yield
             return
-        claim = _Claim(wanted, is_build, self._lock)
+        claim = _Claim(missing, is_build, self._lock)
         self._wait(claim)
-        self._thread.keys = before | wanted
+        self._thread.keys = before | missing
         try:
             yield
         finally:

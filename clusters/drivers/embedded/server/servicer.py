@@ -108,12 +108,12 @@ class Servicer(MaintenanceServicer):
     def _choose_index(self, request: Any, context: grpc.ServicerContext) -> None:
         database = self._database_name(request, context)
         collection = self._db.opened(request.collection_name, database)
-        given = [pair for pair in request.extra_params if pair.key == "index_type"]
-        is_automatic = not given or given[0].value.upper() in ("", "AUTOINDEX", "SPARSE_WAND")
+        pairs = [pair for pair in request.extra_params if pair.key == "index_type"]
+        is_automatic = not pairs or pairs[0].value.upper() in ("", "AUTOINDEX", "SPARSE_WAND")
         if collection is None or not is_automatic:
             return
         if index_type := indexing.automatic_type(collection, request.field_name):
-            for pair in given:
+            for pair in pairs:
                 request.extra_params.remove(pair)
             request.extra_params.add(key="index_type", value=index_type)
 
