@@ -222,7 +222,7 @@ def test_what_was_cut_short_is_removed_at_the_next_start(launch: Callable[..., L
         ("../up", {}, "cannot be the name of a snapshot"),
         ("", {}, "cannot be the name of a snapshot"),
         ("fine", {"collections": ["nothing"]}, "no collection nothing"),
-        ("fine", {"database": "nowhere"}, "no database 'nowhere'"),
+        ("fine", {"database": "nowhere"}, "'nowhere' does not exist"),
         ("fine", {"colour": "red"}, "colour"),
     ],
 )
