@@ -148,7 +148,7 @@ class RestoreForm(CollectionsForm):
 
 
 class DeleteForm(TypedNameForm):
-    what = "backup"
+    object_kind = "backup"
 
 
 def offered_by(backup: Backup) -> list[tuple[str, int | None]]:

@@ -12,7 +12,7 @@ from vbase_console.core.admin import ReadOnlyAdmin
 
 @admin.register(Cluster)
 class ClusterAdmin(ReadOnlyAdmin):
-    """Fields are named one by one: the sealed token is not among them."""
+    """Read-only page of clusters. The fields are listed, so that the sealed token is not shown."""
 
     list_display = [
         "cluster_id",
@@ -97,7 +97,7 @@ class ClusterAdmin(ReadOnlyAdmin):
     def tasks(self, cluster: Cluster) -> str:
         address = reverse("admin:tasks_task_changelist")
         query = urlencode({"q": cluster.cluster_id})
-        return format_html('<a href="{}?{}">What happened to this cluster</a>', address, query)
+        return format_html('<a href="{}?{}">Tasks of this cluster</a>', address, query)
 
 
 @admin.register(LoadSample)

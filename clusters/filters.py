@@ -33,7 +33,7 @@ class ClusterFilter(FilterForm):
     TIE_BREAKERS = ("-cluster_id",)
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Deleted clusters are history: they are listed when asked for."""
+        """List deleted clusters only if the filter asks for them."""
         status = self.given.get("status")
         deleted = ServiceStatus.DELETED
         rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
@@ -42,7 +42,7 @@ class ClusterFilter(FilterForm):
 
 
 class TaskFilter(FilterForm):
-    q = forms.CharField(label="Task, cluster or person", required=False, max_length=100)
+    q = forms.CharField(label="Task, cluster or requester", required=False, max_length=100)
     kind = forms.ChoiceField(
         required=False,
         choices=[
@@ -64,5 +64,5 @@ class TaskFilter(FilterForm):
     DEFAULT_ORDER = "-pk"
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        wanted = {name: self.given[name] for name in ("kind", "state") if name in self.given}
-        return rows.filter(**wanted)
+        values = {name: self.given[name] for name in ("kind", "state") if name in self.given}
+        return rows.filter(**values)

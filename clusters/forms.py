@@ -1,4 +1,4 @@
-"""What people type about clusters, translated; what may be is decided by the services."""
+"""Forms of clusters. The services validate the values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clusters.models import MAX_COMPUTE_UNITS, Cluster
 
 
 class LabelsField(forms.CharField):
-    """One `key=value` a line."""
+    """Labels as lines of `key=value`."""
 
     widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"})
 
@@ -26,29 +26,29 @@ class LabelsField(forms.CharField):
         pairs = [line.partition("=") for line in lines]
         labels = {key.strip(): text.strip() for key, _, text in pairs}
         if not all(equals for _, equals, _ in pairs):
-            raise forms.ValidationError("Write one label a line, as key=value.")
+            raise forms.ValidationError("Write one label per line, as key=value.")
         if len(labels) < len(pairs):
-            raise forms.ValidationError("A key can stand there once.")
+            raise forms.ValidationError("Use each label key only once.")
         return labels
 
 
 class ResourcesForm(forms.Form):
-    """The fields that this console's driver can honour; others are left out, not switched off."""
+    """Resources that the driver supports. Other fields are left out."""
 
     compute_units = forms.IntegerField(
         min_value=1, max_value=MAX_COMPUTE_UNITS, initial=1, label="Compute units"
     )
     enable_auto_scaling = forms.BooleanField(
         required=False,
-        label="Scale by load",
-        help_text="Adds a unit above 85 % CPU for a minute, takes one back below 30 % for five.",
+        label="Autoscaling",
+        help_text="Adds a unit after 1 min above 85% CPU; removes one after 5 min below 30%.",
     )
     max_compute_units = forms.IntegerField(
         min_value=1,
         max_value=MAX_COMPUTE_UNITS,
         required=False,
-        label="At most",
-        help_text="Compute units; counts only where it scales by load.",
+        label="Maximum units",
+        help_text="Used only with autoscaling.",
     )
     replicas = forms.IntegerField(min_value=1, initial=1)
 
@@ -58,10 +58,16 @@ class ResourcesForm(forms.Form):
             del self.fields["enable_auto_scaling"], self.fields["max_compute_units"]
         if capabilities.max_replicas == 1:
             del self.fields["replicas"]
-        self.fields["compute_units"].help_text = _cores(capabilities)
+        text = f"CPU cores, 1 to {MAX_COMPUTE_UNITS}."
+        if cores := capabilities.max_effective_cores:
+            text += (
+                f" This host has {cores} core{'s' if cores > 1 else ''}; extra units take effect "
+            )
+            text += "when more are available."
+        self.fields["compute_units"].help_text = text
 
     def changes(self) -> dict[str, Any]:
-        """As the services want it: the upper bound only where it counts."""
+        """Changes for the services. The upper bound is included only with autoscaling."""
         given = {name: self.cleaned_data.get(name) for name in RESOURCE_FIELDS}
         if not given["enable_auto_scaling"]:
             given["max_compute_units"] = None
@@ -74,14 +80,16 @@ RESOURCE_FIELDS = ("compute_units", "enable_auto_scaling", "max_compute_units", 
 
 
 class IdentityForm(forms.Form):
-    """What is only the console's knowledge."""
+    """Fields that do not affect the running Milvus."""
 
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, spaces, _ and -.")
-    labels = LabelsField(required=False, help_text="One key=value a line; lists filter by them.")
+    labels = LabelsField(
+        required=False, help_text="One key=value per line. You can filter lists by label."
+    )
     deletion_protection = forms.BooleanField(
         required=False,
         label="Deletion protection",
-        help_text="While it is on, nobody can delete the cluster.",
+        help_text="Prevents the cluster from being deleted.",
     )
 
 
@@ -105,9 +113,9 @@ class UpgradeForm(forms.Form):
 
 
 class TypedNameForm(forms.Form):
-    """What cannot be undone is asked for by typing the name of what goes."""
+    """Confirmation of an irreversible action by typing the object's name."""
 
-    what = "cluster"
+    object_kind = "cluster"
     typed_name = forms.CharField(
         max_length=200,
         strip=False,
@@ -117,20 +125,20 @@ class TypedNameForm(forms.Form):
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = name
-        self.fields["typed_name"].label = f"Name of the {self.what}"
+        self.fields["typed_name"].label = f"Name of the {self.object_kind}"
 
     def clean_typed_name(self) -> str:
         typed: str = self.cleaned_data["typed_name"]
         if typed.strip() != self.name:
-            raise forms.ValidationError(f"Type the name as it is written above: {self.name}")
+            raise forms.ValidationError(f"Type the name exactly as shown above: {self.name}")
         return typed
 
 
 class DeleteForm(TypedNameForm):
     delete_backups = forms.BooleanField(
         required=False,
-        label="Delete its backups, too",
-        help_text="Pinned ones, and those that somebody restores from, stay.",
+        label="Also delete its backups",
+        help_text="Pinned backups and backups being restored are kept.",
     )
     field_order = ("typed_name", "delete_backups")
 
@@ -140,22 +148,14 @@ class DeleteForm(TypedNameForm):
             del self.fields["delete_backups"]
 
 
-def resources_shown(cluster: Cluster) -> dict[str, Any]:
-    """The upper bound only where somebody asked for one."""
-    shown = {name: getattr(cluster, name) for name in RESOURCE_FIELDS}
+def initial_resources(cluster: Cluster) -> dict[str, Any]:
+    """Initial values of the form. The upper bound is included only with autoscaling."""
+    values = {name: getattr(cluster, name) for name in RESOURCE_FIELDS}
     if not cluster.enable_auto_scaling:
-        del shown["max_compute_units"]
-    return shown
+        del values["max_compute_units"]
+    return values
 
 
 def _version_field(versions: Any) -> forms.ChoiceField:
     choices = [(version, version) for version in versions]
     return forms.ChoiceField(choices=choices, initial=choices[0][0] if choices else None)
-
-
-def _cores(capabilities: Capabilities) -> str:
-    text = f"CPU cores, 1 to {MAX_COMPUTE_UNITS}."
-    if capabilities.max_effective_cores is None:
-        return text
-    here = capabilities.max_effective_cores
-    return f"{text} This console has {here}; more is kept and used when there are more."

@@ -1,4 +1,4 @@
-"""What the endpoints of clusters share: finding, and saying what was accepted."""
+"""Base of the endpoints of clusters."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class ClusterView(ApiView):
         return Cluster.objects.all().get_visible(self.principal, "service", service_id=service_id)
 
     def tasks_of(self, cluster: Cluster) -> TaskQuerySet:
-        """Only what is done to the cluster itself: backups of it are jobs and listed as such."""
+        """Tasks that change the cluster itself. Its backups are listed as jobs."""
         visible = Task.objects.visible_to(self.principal)
         return visible.filter(subject_id=cluster.cluster_id, kind__in=TaskKind.values)
 
     def task_accepted(
         self, cluster: Cluster, task: Task, body: dict[str, Any] | None = None, more: str = ""
     ) -> Response:
-        said = f"{task.task_id} ({task.kind}) was accepted. {more}".strip()
+        message = f"{task.task_id} ({task.kind}) was accepted. {more}".strip()
         return self.accepted(
-            body or accepted(said),
+            body or accepted(message),
             operation_id=task.task_id,
             location=reverse("api-task", args=[cluster.cluster_id, task.task_id]),
         )
 
 
-def shown(cluster: Cluster, tasks: Iterable[Task]) -> list[dict[str, Any]]:
+def serialize_tasks(cluster: Cluster, tasks: Iterable[Task]) -> list[dict[str, Any]]:
     return [ServiceTaskSerializer.of(TaskOfCluster(cluster=cluster, task=task)) for task in tasks]

@@ -1,4 +1,4 @@
-"""Clusters: create, read, change, scale, delete; restart, stop and start."""
+"""Clusters: create, read, update, scale, delete, restart, stop and start."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TAG = "Clusters"
 
 
 class ClusterService(Protocol):
-    """A service that asks for one thing of a cluster."""
+    """Service that needs no arguments beside the cluster."""
 
     def __call__(self, cluster: Cluster, *, by: str) -> Task: ...
 
@@ -67,7 +67,7 @@ class CreateCluster(ClusterView):
     }
 
     def post(self, request: Request) -> Response:
-        """Ask for a new cluster. It is CREATING until its DEPLOYMENT task has succeeded."""
+        """Create a cluster. Its status is CREATING until its DEPLOYMENT task has succeeded."""
         given = self.given()
         cluster, task = services.create_cluster(
             self.principal,
@@ -93,7 +93,7 @@ class GetCluster(ClusterView):
     }
 
     def get(self, request: Request, organization_id: str, cluster_id: str) -> Response:
-        """A cluster as a service, and how it is configured and looked after."""
+        """Read a cluster with its resources, backup summary and settings."""
         self.require_organization(organization_id)
         cluster = self.cluster(cluster_id)
         configuration = ClusterConfigurationSerializer.of(configuration_of(cluster))
@@ -130,21 +130,21 @@ class OneCluster(ClusterView):
     }
 
     def patch(self, request: Request, cluster_id: str) -> Response:
-        """Change a cluster's name, labels or deletion protection; what is left out stays."""
+        """Update name, labels or deletion protection. Fields that are left out do not change."""
         cluster = services.update_cluster(self.cluster(cluster_id), **self.given())
         address = reverse("api-cluster", args=[cluster.organization_id, cluster_id])
         return self.accepted(answer(cluster=ServiceInfoSerializer.of(cluster)), location=address)
 
     def delete(self, request: Request, cluster_id: str) -> Response:
-        """Ask for the end of a cluster. What runs on it is asked to stop; backups stay."""
+        """Delete a cluster. Its other tasks are cancelled. Backups are kept by default."""
         cluster = self.cluster(cluster_id)
         self.given()
         if self.asked["delete_backups"]:
             self.call.require(DELETE_BACKUP)
-        task, said = services.delete_cluster(
+        task, message = services.delete_cluster(
             cluster, by=self.principal.label, delete_backups=self.asked["delete_backups"]
         )
-        return self.task_accepted(cluster, task, more=said)
+        return self.task_accepted(cluster, task, more=message)
 
 
 class ScaleCluster(ClusterView):
@@ -164,7 +164,7 @@ class ScaleCluster(ClusterView):
     }
 
     def post(self, request: Request, cluster_id: str) -> Response:
-        """Ask for other resources; another version makes it a VERSION_UPGRADE."""
+        """Change the resources. A new version makes the task a VERSION_UPGRADE."""
         cluster = self.cluster(cluster_id)
         changes = self.given()["resource_config"]
         task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
@@ -172,7 +172,7 @@ class ScaleCluster(ClusterView):
 
 
 class SimpleActionView(ClusterView):
-    """What asks for one thing and says nothing more."""
+    """Base of requests without arguments beside the cluster."""
 
     ask: ClassVar[ClusterService]
 
@@ -182,7 +182,7 @@ class SimpleActionView(ClusterView):
         return self.task_accepted(cluster, type(self).ask(cluster, by=self.principal.label))
 
 
-def plain(name: str, summary: str, kind: str) -> dict[str, Operation]:
+def simple_operation(name: str, summary: str, kind: str) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
@@ -199,23 +199,23 @@ def plain(name: str, summary: str, kind: str) -> dict[str, Operation]:
 
 
 class RestartCluster(SimpleActionView):
-    """Ask for a stop and a start in one."""
+    """Restart a cluster. A stopped cluster is started."""
 
-    operations = plain("RestartCluster", "Restart a cluster", "RESTART")
+    operations = simple_operation("RestartCluster", "Restart a cluster", "RESTART")
     ask = staticmethod(services.restart_cluster)
 
 
 class StopCluster(SimpleActionView):
-    """Ask for the cluster to stand still; data, endpoint and token stay for the next start."""
+    """Stop a cluster. Data, endpoint and token are kept for the next start."""
 
-    operations = plain("StopCluster", "Stop a cluster", "STOP")
+    operations = simple_operation("StopCluster", "Stop a cluster", "STOP")
     ask = staticmethod(services.stop_cluster)
 
 
 class StartCluster(SimpleActionView):
-    """Ask for a stopped cluster to run again."""
+    """Start a stopped cluster."""
 
-    operations = plain("StartCluster", "Start a cluster", "START")
+    operations = simple_operation("StartCluster", "Start a cluster", "START")
     ask = staticmethod(services.start_cluster)
 
 

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document; a test holds them against the schemas they stand in."""
+"""Examples of the OpenAPI document. A test checks them against their schemas."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ ACCESS_ANSWER: dict[str, Any] = {
     "endpoint": "127.0.0.1",
     "port": 40123,
     "dbName": "default",
-    "token": "vB3rYl0ngAndS3cr3tT0k3nThatNobodyGu3ss3s",
+    "token": "vB3rYl0ngAndS3cr3tT0k3nForThe3xample",
     "response": OK,
 }

@@ -1,4 +1,4 @@
-"""What goes in: one class per request, named as in the documented API."""
+"""Requests about clusters, named as in the documented API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNITS: dict[str, Any] = {
     "error_messages": {"min_value": UNITS_RANGE, "max_value": UNITS_RANGE},
 }
 UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
-"""How generated clients say that they name no status."""
+"""Values that generated clients send if they name no status."""
 
 
 @extend_schema_field(
@@ -31,16 +31,16 @@ UNSPECIFIED = ("", "0", "UNSPECIFIED", "SERVICE_STATUS_UNSPECIFIED")
     }
 )
 class Name(Text):
-    """Checked where clusters are made; the pattern is for readers of the OpenAPI document."""
+    """Name of a cluster. The services check it; the pattern is for the OpenAPI document."""
 
 
 class ClusterResourceConfigRequest(Input):
     version = Text(required=False, help_text="One of GetCluster's availableVersions.")
-    compute_units = WholeNumber(**UNITS, help_text="CPU cores; 1 unless named.")
+    compute_units = WholeNumber(**UNITS, help_text="CPU cores. Default: 1.")
     enable_auto_scaling = Flag(required=False)
     max_compute_units = WholeNumber(**UNITS, help_text="At least computeUnits.")
     enable_replicas = Flag(required=False)
-    replicas = WholeNumber(required=False, min_value=1, help_text="Needs enableReplicas.")
+    replicas = WholeNumber(required=False, min_value=1, help_text="Requires enableReplicas.")
 
 
 class CreateClusterRequest(Body):
@@ -51,32 +51,36 @@ class CreateClusterRequest(Body):
 
 
 class ClusterRequest(Body):
-    """A body of a request about one cluster, whose id the address has already."""
+    """Body of a request about one cluster. The id is also in the URL."""
 
-    cluster_id = Text(required=False, help_text="Left out: as in the address.")
+    cluster_id = Text(required=False, help_text="Default: the id in the URL.")
 
 
 class UpdateClusterRequest(ClusterRequest):
     name = Name(required=False)
-    labels = Labels(required=False, help_text="All labels; those left out are removed.")
+    labels = Labels(required=False, help_text="All labels. Labels that are left out are removed.")
     deletion_protection = Flag(required=False)
 
 
 class ScaleClusterRequest(ClusterRequest):
-    resource_config = ClusterResourceConfigRequest(help_text="What is left out stays.")
+    resource_config = ClusterResourceConfigRequest(
+        help_text="Fields that are left out do not change."
+    )
 
 
 class TaskBody(ClusterRequest):
-    task_id = Text(required=False, help_text="Left out: as in the address.")
+    task_id = Text(required=False, help_text="Default: the id in the URL.")
 
 
 class ServiceRequest(Body):
-    service_id = Text(required=False, help_text="Left out: as in the address.")
+    service_id = Text(required=False, help_text="Default: the id in the URL.")
 
 
 class DeleteClusterQuery(Input):
     delete_backups = QueryFlag(
-        required=False, default=False, help_text="Also delete its backups; they stay otherwise."
+        required=False,
+        default=False,
+        help_text="Also delete the backups of the cluster. Default: keep them.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What goes out: the shapes of the documented API, every field always present."""
+"""Answers about clusters, as in the documented API. Every field is always present."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BackupConfigSerializer(Output):
 class ClusterSettingsSerializer(Output):
     driver = serializers.CharField()
     effective_cores = serializers.IntegerField(
-        allow_null=True, help_text="Cores that it really has; null until it was first seen."
+        allow_null=True, help_text="Cores that the cluster has; null until its first observation."
     )
     available_versions = serializers.ListField(child=serializers.CharField())
 
@@ -73,8 +73,6 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What `ClusterConfiguration` shows."""
-
     resources: Resources
     backup: Protection
     settings: Settings
@@ -82,7 +80,7 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskOfCluster:
-    """What `ServiceTask` shows: a task knows its subject only as text."""
+    """A task with its cluster, because a task knows its subject only as text."""
 
     cluster: Cluster
     task: Task
@@ -136,7 +134,7 @@ class ServiceAccessSerializer(Output):
     endpoint = serializers.CharField(source="host", help_text="A host, without scheme or port.")
     port = serializers.IntegerField()
     db_name = Constant("default")
-    token = serializers.CharField(help_text="The Milvus token; show it to nobody else.")
+    token = serializers.CharField(help_text="The Milvus token. Keep it secret.")
 
 
 class ServiceAccessResponse(ApiResponse, ServiceAccessSerializer):

@@ -1,4 +1,4 @@
-"""Clusters as their tenants see them: services, and how to connect to one."""
+"""Clusters as services of their tenants, and their connection details."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clusters.api.responses import (
     ServiceInfoSerializer,
     ServiceResponse,
 )
-from clusters.models import Cluster, ClusterQuerySet
+from clusters.models import Cluster
 from vbase_console.api.operations import Operation
 from vbase_console.api.paging import page_of
 from vbase_console.api.serializers import answer
@@ -45,19 +45,18 @@ class ListServices(ClusterView):
     }
 
     def get(self, request: Request, organization_id: str) -> Response:
-        """An organization's services, newest first."""
+        """List the services of an organization, newest first."""
         self.require_organization(organization_id)
-        rows, total = page_of(self._chosen(), self.asked)
-        return Response(
-            answer(services=[ServiceInfoSerializer.of(row) for row in rows], total=total)
-        )
-
-    def _chosen(self) -> ClusterQuerySet:
         rows = Cluster.objects.visible_to(self.principal)
         status = self.asked.get("status_filter", "")
         if status not in UNSPECIFIED:
-            return rows.filter(status=status)
-        return rows if self.asked["include_deleted"] else rows.alive()
+            rows = rows.filter(status=status)
+        elif not self.asked["include_deleted"]:
+            rows = rows.alive()
+        page, total = page_of(rows, self.asked)
+        return Response(
+            answer(services=[ServiceInfoSerializer.of(row) for row in page], total=total)
+        )
 
 
 class GetService(ClusterView):
@@ -73,7 +72,7 @@ class GetService(ClusterView):
     }
 
     def get(self, request: Request, service_id: str) -> Response:
-        """One service, also when it is DELETED."""
+        """Read one service. DELETED services are included."""
         return Response(answer(service=ServiceInfoSerializer.of(self.service(service_id))))
 
 
@@ -91,7 +90,7 @@ class GetServiceAccess(ClusterView):
     }
 
     def get(self, request: Request, service_id: str) -> Response:
-        """Where to connect with a Milvus client, and the token that it needs."""
+        """Read the endpoint and the token for a Milvus client."""
         cluster = self.service(service_id)
         services.require_access(cluster)
         return Response(answer(**ServiceAccessSerializer.of(cluster)))
@@ -113,7 +112,7 @@ class RotateServiceAccess(ClusterView):
     }
 
     def post(self, request: Request, service_id: str) -> Response:
-        """A new token, valid at once and alone; the cluster goes on without a restart."""
+        """Replace the token. Only the new one is valid afterwards. The cluster is not restarted."""
         cluster = self.service(service_id)
         self.given()
         services.require_access(cluster)

@@ -1,4 +1,4 @@
-"""A cluster's tasks: what is in progress, what was, and stopping or repeating one."""
+"""Tasks of a cluster: list, read, cancel and retry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from clusters import services
 from clusters.api import examples
-from clusters.api.base import ClusterView, shown
+from clusters.api.base import ClusterView, serialize_tasks
 from clusters.api.requests import TaskBody
 from clusters.api.responses import (
     InProgressTasksResponse,
@@ -41,10 +41,10 @@ class InProgressTasks(ClusterView):
     }
 
     def get(self, request: Request, cluster_id: str) -> Response:
-        """What runs on a cluster or waits for its turn, in the order in which it is done."""
+        """List the running and waiting tasks of a cluster, in queue order."""
         cluster = self.cluster(cluster_id)
         return Response(
-            answer(tasks=shown(cluster, self.tasks_of(cluster).active().in_queue_order()))
+            answer(tasks=serialize_tasks(cluster, self.tasks_of(cluster).active().in_queue_order()))
         )
 
 
@@ -62,10 +62,10 @@ class TaskHistory(ClusterView):
     }
 
     def get(self, request: Request, cluster_id: str) -> Response:
-        """Everything that was ever done to a cluster, newest first."""
+        """List all tasks of a cluster, newest first."""
         cluster = self.cluster(cluster_id)
         rows, total = page_of(self.tasks_of(cluster).order_by("-pk"), self.asked)
-        return Response(answer(tasks=shown(cluster, rows), total=total))
+        return Response(answer(tasks=serialize_tasks(cluster, rows), total=total))
 
 
 class OneTask(ClusterView):
@@ -81,7 +81,7 @@ class OneTask(ClusterView):
     }
 
     def get(self, request: Request, cluster_id: str, task_id: str) -> Response:
-        """One task with its events."""
+        """Read one task with its events."""
         cluster = self.cluster(cluster_id)
         task = self.tasks_of(cluster).get_visible(self.principal, task_id=task_id)
         return Response(
@@ -90,15 +90,17 @@ class OneTask(ClusterView):
 
 
 class TaskRequest(ClusterView):
-    """What is asked of a task by whoever may ask for such a task."""
+    """Base of requests about a task. They need the scope of the task's kind."""
 
     def post(self, request: Request, cluster_id: str, task_id: str) -> Response:
         cluster = self.cluster(cluster_id)
         task = self.tasks_of(cluster).get_visible(self.principal, task_id=task_id)
         self.call.require(job_for(task.kind).scope)
         self.given()
-        done = self.ask(cluster, task)
-        return self.task_accepted(cluster, done, answer(task=shown(cluster, [done])[0]))
+        result = self.ask(cluster, task)
+        return self.task_accepted(
+            cluster, result, answer(task=serialize_tasks(cluster, [result])[0])
+        )
 
     def ask(self, cluster: Cluster, task: Task) -> Task:
         raise NotImplementedError
@@ -121,7 +123,7 @@ def request_operation(name: str, summary: str) -> dict[str, Operation]:
 
 
 class CancelTask(TaskRequest):
-    """Stop a task: a waiting one ends at once, a running one at its next safe point."""
+    """Cancel a task. A waiting task ends at once, a running one at its next safe point."""
 
     operations = request_operation("CancelTask", "Cancel a task")
 
@@ -130,7 +132,7 @@ class CancelTask(TaskRequest):
 
 
 class RetryTask(TaskRequest):
-    """Ask again for what a failed or cancelled task should have done; the answer is a new task."""
+    """Repeat a failed or cancelled task. The answer contains the new task."""
 
     operations = request_operation("RetryTask", "Retry a task")
 

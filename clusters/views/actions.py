@@ -91,7 +91,7 @@ class ClusterScaleView(ClusterChange):
     def form_arguments(self) -> dict[str, Any]:
         return {
             "capabilities": driver_of(self.cluster).capabilities,
-            "initial": forms.resources_shown(self.cluster),
+            "initial": forms.initial_resources(self.cluster),
         }
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

@@ -111,7 +111,7 @@ class TaskChange(FormPage, TaskPage):
         return super().get(request, *args, **kwargs)
 
     def permit(self) -> None:
-        """Cancelling and retrying need the scope of what is cancelled or tried again."""
+        """Require the scope of the task's kind."""
         self.principal.require(job_for(self.task.kind).scope)
 
 

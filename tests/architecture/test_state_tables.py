@@ -41,21 +41,21 @@ def test_the_diagram_draws_every_move() -> None:
 
 def test_the_ends_are_named() -> None:
     ends = [state for state in TaskState if not TRANSITIONS[state]]
-    assert f"{ends[0]}, {ends[1]} and {ends[2]} are ends." in TEXT
+    assert f"{ends[0]}, {ends[1]} and {ends[2]} are final." in TEXT
 
 
 def test_every_kind_of_task_shows_as_a_status() -> None:
-    told = {TaskKind(row[0]): ServiceStatus(row[1]) for row in rows("while this runs or waits")}
+    told = {TaskKind(row[0]): ServiceStatus(row[1]) for row in rows("unfinished task")}
     assert told == STATUS_WHILE
 
 
 def test_every_condition_shows_as_a_status() -> None:
-    told = {Condition(row[0]): ServiceStatus(row[1]) for row in rows("last seen, at rest")}
+    told = {Condition(row[0]): ServiceStatus(row[1]) for row in rows("last observation, without unfinished tasks")}
     assert told == STATUS_AT_REST
 
 
 def test_what_waits_and_what_is_refused_is_told_for_every_pair() -> None:
-    told = {row[0]: row[1:] for row in rows("asked for")}
+    told = {row[0]: row[1:] for row in rows("requested")}
     asked_for = [kind for kind in TaskKind if kind is not TaskKind.DEPLOYMENT]
     assert told == {
         kind: [WORDS[admission(kind, unfinished)] for unfinished in TaskKind] for kind in asked_for

@@ -65,7 +65,7 @@ def test_deleting_a_cluster_says_which_backups_stay(backup: Backup, alices: Brow
     content = alices.open("cluster-delete", backup.cluster.pk).content
     assert b"nightly" in content
     assert b"pinned" in content
-    assert b"Delete its backups, too" in content
+    assert b"Also delete its backups" in content
 
 
 def test_deleting_a_cluster_says_which_jobs_are_stopped_and_that_policies_are_paused(
@@ -79,7 +79,7 @@ def test_deleting_a_cluster_says_which_jobs_are_stopped_and_that_policies_are_pa
             PolicySpec(schedule_cron="@daily", retention_count=2, is_active=is_active),
         )
     content = alices.open("cluster-delete", backup.cluster.pk).content.decode()
-    assert f"{job.task.task_id}</code>, which is asked to stop" in content
+    assert f"{job.task.task_id}</code>, which will be cancelled" in content
     assert "1 active backup policy</a>, paused" in content
 
 
@@ -93,7 +93,7 @@ def test_the_overview_leads_to_the_lists_that_hold_its_failures(
 
 
 def test_a_cluster_without_backups_offers_to_delete_none(cluster: Cluster, alices: Browser) -> None:
-    assert b"Delete its backups" not in alices.open("cluster-delete", cluster.pk).content
+    assert b"Also delete its backups" not in alices.open("cluster-delete", cluster.pk).content
 
 
 def test_a_deletion_begins_with_what_was_accepted(backup: Backup, alices: Browser) -> None:

@@ -76,7 +76,7 @@ def test_a_scaling_is_told_in_the_words_of_its_form(
     alices.send("cluster-scale", cluster.pk, compute_units="2", replicas="1")
     content = alices.open("cluster-detail", cluster.pk).content.decode()
     assert ">Compute units: 2<" in content
-    assert ">Scale by load: no<" in content
+    assert ">Autoscaling: no<" in content
     assert "Enable" not in content
 
 
@@ -142,14 +142,14 @@ def test_deleting_says_what_goes_and_what_stays(make_cluster: MakeCluster, alice
     content = alices.open("cluster-delete", cluster.pk).content.decode()
     assert f"http://memory.invalid:{cluster.port}" in content
     assert task.task_id in content
-    assert "cannot be brought back" in content
+    assert "Deleted data cannot be recovered" in content
 
 
 def test_a_protected_cluster_says_how_to_lift_the_protection(
     make_cluster: MakeCluster, alices: Browser
 ) -> None:
     cluster = make_cluster(deletion_protection=True)
-    assert b"Switch the protection off" in alices.open("cluster-delete", cluster.pk).content
+    assert b"Switch deletion protection off" in alices.open("cluster-delete", cluster.pk).content
     assert alices.send("cluster-delete", cluster.pk, typed_name="vectors").status_code == 400
 
 

@@ -61,7 +61,7 @@ def test_it_says_that_a_name_is_taken(alices: Browser) -> None:
     alices.send("cluster-create", **FORM)
     answer = alices.send("cluster-create", **FORM)
     assert answer.status_code == 409
-    assert b"choose another name" in answer.content
+    assert b"Choose another name" in answer.content
 
 
 def test_what_was_refused_is_on_record(alices: Browser) -> None:

@@ -152,7 +152,7 @@ def test_it_is_pinned_and_unpinned(sealed: Backup, alices: Browser) -> None:
 def test_deleting_wants_the_name_typed(backup: Backup, alices: Browser) -> None:
     answer = alices.send("backup-delete", backup.name, typed_name="nightl")
     assert answer.status_code == 422
-    assert b"Type the name as it is written above" in answer.content
+    assert b"Type the name exactly as shown above" in answer.content
     backup.refresh_from_db()
     assert backup.status == BackupStatus.AVAILABLE
 

@@ -103,7 +103,7 @@ def test_a_cluster_with_nothing_but_damage_is_deleted_with_a_warning(
     damaged: Backup, cluster: Cluster, alices: Browser
 ) -> None:
     content = alices.open("cluster-delete", cluster.pk).content.decode()
-    assert "There is no backup of it that is whole" in content
+    assert "There is no complete backup of" in content
 
 
 def test_its_policy_stands_among_the_troubled(
