@@ -50,7 +50,10 @@ def test_every_kind_of_task_shows_as_a_status() -> None:
 
 
 def test_every_condition_shows_as_a_status() -> None:
-    told = {Condition(row[0]): ServiceStatus(row[1]) for row in rows("last observation, without unfinished tasks")}
+    told = {
+        Condition(row[0]): ServiceStatus(row[1])
+        for row in rows("last observation, without unfinished tasks")
+    }
     assert told == STATUS_AT_REST
 
 
