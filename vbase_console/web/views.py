@@ -30,6 +30,7 @@ from vbase_console.web.errors import ConfirmationRequired, refusal_page
 
 ORGANIZATION_COOKIE = "organization"
 """Cookie with the name of the last visited organization. Checked against the memberships."""
+ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
 class PageRequest(HttpRequest):
@@ -42,9 +43,6 @@ class PageRequest(HttpRequest):
 def wants_fragment(request: PageRequest) -> bool:
     """Return True if htmx requests a fragment. Navigation in the browser history needs the page."""
     return bool(request.htmx) and not request.htmx.history_restore_request
-
-
-ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
 class ConsoleView(View):
@@ -72,7 +70,7 @@ class ConsoleView(View):
             self.principal = principal_of_member(request.user, kwargs["organization"])
         except NotFound as error:
             return refusal_page(request, error)
-        response = self._answered()
+        response = self._respond()
         remember_organization(request, response, self.principal.organization_name)
         add_never_cache_headers(response)
         patch_vary_headers(response, ["HX-Request"])
@@ -97,40 +95,40 @@ class ConsoleView(View):
         """Return the error message for the audit entry."""
         return error.message
 
-    def _answered(self) -> HttpResponseBase:
+    def _respond(self) -> HttpResponseBase:
         method = "GET" if self.request.method == "HEAD" else str(self.request.method)
         if method not in self.scopes:
             return self.http_method_not_allowed(self.request)
         if method == "POST":
-            return self._audited()
+            return self._serve_audited()
         try:
-            return self._served(method)
+            return self._serve(method)
         except ConsoleError as error:
-            return self._refused(error)
+            return self._render_error(error)
 
-    def _served(self, method: str) -> HttpResponseBase:
+    def _serve(self, method: str) -> HttpResponseBase:
         self.principal.require(self.scopes[method])
         return super().dispatch(self.request, *self.args, **self.kwargs)
 
-    def _audited(self) -> HttpResponseBase:
+    def _serve_audited(self) -> HttpResponseBase:
         """Serve a POST and write its audit entry in one transaction."""
         try:
             self.principal.require(self.scopes["POST"])
             self.prepare()
             with transaction.atomic():
-                response = self._served("POST")
+                response = self._serve("POST")
                 self._record(Outcome.ACCEPTED, self.operation_id)
         except ConfirmationRequired as error:
             return self.error_response(error)
         except ConsoleError as error:
             self._record(Outcome.REFUSED, f"{error.code}: {self.audit_detail(error)}")
-            return self._refused(error)
+            return self._render_error(error)
         except Exception as error:
             self._record(Outcome.FAILED, type(error).__name__)
             raise
         return response
 
-    def _refused(self, error: ConsoleError) -> HttpResponseBase:
+    def _render_error(self, error: ConsoleError) -> HttpResponseBase:
         error.message = self.name_objects(error.message)
         return self.error_response(error)
 
