@@ -1,4 +1,4 @@
-"""How fast a collection is read and written, each way beside what a user would write himself.
+"""Speed of reading and writing a collection, compared with the usual way of users.
 
     python -m benchmarks.backup [--rows 200000] [--dim 128] [--index HNSW]
 
@@ -179,7 +179,7 @@ def _indexed(bench: Bench) -> str:
 
 
 def to_parquet(scan: Scan, path: Path) -> None:
-    """What an archive does with a stream: Parquet with zstd, hashed, on disk."""
+    """Write a stream to disk as an archive does: Parquet with zstd, hashed."""
     with pq.ParquetWriter(path, arrow_schema(scan.collection), compression="zstd") as writer:
         for each in scan.batches():
             writer.write_batch(each.batch)
@@ -187,7 +187,7 @@ def to_parquet(scan: Scan, path: Path) -> None:
 
 
 def to_archive(bench: Bench, scan: Scan, name: str) -> None:
-    """What a job writes: parts, hashed, summed up, fsynced, and the manifest."""
+    """Write an archive as a job does: parts with hashes and checksums, fsync, and the manifest."""
     store = LocalStore(bench.work / "store")
     batches = (each.batch for each in scan.batches())
     parts = list(write_parts(store, name, scan.collection, "_default", batches))
@@ -213,7 +213,7 @@ def drain(scan: Scan) -> None:
 
 
 def raw_drain(bench: Bench, rows: int) -> None:
-    """Queries in the order of the key whose answers are thrown away."""
+    """Query all rows in the order of the key, and discard the answers."""
     key = describe(bench.client, SOURCE).primary_key
     expression = keys.every(key)
     while True:
@@ -232,7 +232,7 @@ def raw_drain(bench: Bench, rows: int) -> None:
 
 
 def query_iterator(bench: Bench) -> None:
-    """What a user writes today; needs `pymilvus[bulk_writer]`."""
+    """Read as users do today. Requires `pymilvus[bulk_writer]`."""
     from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
 
     info = bench.tenant.describe_collection(SOURCE)

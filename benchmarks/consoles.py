@@ -1,4 +1,4 @@
-"""A console for one measurement: an empty data directory and a process of its own."""
+"""A console for one measurement, with an empty data directory and its own process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 
 
 def told_by(stage: str, *options: object) -> str:
-    """What `benchmarks.<stage>.main(*options)` prints where nothing was before."""
+    """Run `benchmarks.<stage>.main(*options)` on an empty data directory. Returns its output."""
     with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",

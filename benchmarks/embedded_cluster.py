@@ -1,4 +1,4 @@
-"""One embedded cluster, made by a console that nobody else uses. Needs Django."""
+"""One embedded cluster in a console of its own. Requires Django."""
 
 from __future__ import annotations
 

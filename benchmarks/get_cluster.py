@@ -20,11 +20,11 @@ WARM_UP_SECONDS = 2.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One view, asked for a while."""
+    """Measurement of one view during one turn."""
 
     requests_per_second: float
     cpu_milliseconds: float
-    """Of the server's workers, per request."""
+    """Processor time of the server's workers per request."""
 
 
 Round = tuple[Turn, Turn]

@@ -31,7 +31,7 @@ class Connections:
             opened.close()
 
     def ask(self, path: str, seconds: float) -> tuple[int, float]:
-        """How many requests were answered with 200, all connections together, and in what time."""
+        """Return the number of 200 responses over all connections, and the elapsed time."""
         request = f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode()
         counts = [0] * len(self._sockets)
         began = time.perf_counter()

@@ -1,9 +1,9 @@
-"""How much memory a worker takes for a whole BACKUP and a whole RESTORE, for few rows and for many.
+"""Memory of a worker during a whole BACKUP and RESTORE, with few rows and with many.
 
     python -m benchmarks.memory [--backup 100000 1000000] [--restore 100000 400000] [--dim 64]
 
-Each job runs in a process of its own, on an embedded cluster of its own, through the task engine as
-in a worker; told is the most memory that the process ever had resident.
+Each job runs in its own process, on its own embedded cluster, through the task engine as in a
+worker. The figure is the peak of the resident memory of the process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backup", type=int, nargs=2, default=[100_000, 1_000_000])
     parser.add_argument("--restore", type=int, nargs=2, default=[100_000, 400_000])
     parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--task", default="", help="do this task here, and tell what it took")
+    parser.add_argument("--task", default="", help="execute this task and print its peak")
     options = parser.parse_args(arguments)
     if options.task:
         _work(options.task)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _peak_of(kind: str, rows: int, dim: int) -> int:
-    """Of the job's process, in KiB; who makes the rest is another process."""
+    """Return the peak of the job's process in KiB. Another process creates the rows."""
     return int(told_by("memory_stage", kind, rows, dim).split()[-1])
 
 
@@ -53,7 +53,7 @@ def _work(task_id: str) -> None:
 
 
 def _peak_kib() -> int:
-    """Of this program alone; what `getrusage` tells begins with whoever started it."""
+    """Read VmHWM, because the figure of `getrusage` includes the parent process."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) if found else 0
 

@@ -1,9 +1,9 @@
-"""What policies cost: a tick with nothing due, the start of a scheduler, and a thousand that are
-due in the same minute; beside the stock scheduler of django-celery-beat on the same rows.
+"""Cost of policies: a tick without due ones, the start of a scheduler, and a thousand policies
+that are due in the same minute, compared with the scheduler of django-celery-beat.
 
     python -m benchmarks.policies [--few 50] [--many 50000]
 
-Each figure is taken in a process and on a database of its own.
+Each measurement has its own process and database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 Address = Callable[[], dict[str, str]]
-"""Of a new database, for the environment."""
+"""Environment variables of a new database."""
 Measure = Callable[..., dict[str, Any]]
 LONGEST_SECONDS = 240
 START_SECONDS = 20

@@ -49,7 +49,7 @@ def measured() -> Iterator[Cost]:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Of processor time, the median of many: other work on the machine shows little in it."""
+    """Return the median processor time of many calls, which other load affects least."""
     work()
     costs = []
     for _ in range(TICKS):
@@ -163,7 +163,7 @@ class Counted:
 
 
 def stock_minute(idle_count: int) -> dict[str, Any]:
-    """What the stock scheduler sends within a minute for a thousand that are due: bare messages."""
+    """Count the messages that the stock scheduler sends within a minute for a thousand due rows."""
     from django.utils import timezone
 
     from benchmarks.policy_rows import make_cluster, make_due, make_idle

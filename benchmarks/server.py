@@ -1,4 +1,4 @@
-"""The console's web server on a throw-away data directory with a few clusters in it."""
+"""The console's web server on a temporary data directory with a few clusters."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ STOP_SECONDS = 15
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Served:
-    """A server that runs: where, and as which process."""
+    """Port and process id of a running server."""
 
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """What all its workers have used until now."""
+        """Return the processor time that all workers have used."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         stats = [Path(f"/proc/{child}/stat").read_text() for child in children]
         ticks = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
@@ -37,7 +37,7 @@ class Served:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Filled:
-    """What the database holds: whose cluster is read, and with which key."""
+    """Ids in the database, and the API key of the requests."""
 
     organization_id: str
     cluster_id: str
@@ -46,7 +46,7 @@ class Filled:
 
 @contextlib.contextmanager
 def served() -> Iterator[tuple[Served, Filled]]:
-    """The server, and what to ask for; all of it is gone afterwards."""
+    """Run a server with data. Both are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
         (Path(directory) / "static").mkdir()
         environment = os.environ | {

@@ -106,7 +106,7 @@ def searched(client: MilvusClient, images: Any) -> list[list[tuple[int, float, i
 
 
 def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
-    """How many digits have a nearest other neighbour that carries the same digit."""
+    """Count the digits whose nearest other neighbour shows the same digit."""
     others = [
         next(digit for number, _, digit in hits if number != own) for own, hits in enumerate(found)
     ]
@@ -114,7 +114,7 @@ def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
 
 
 def stored(client: MilvusClient, count: int) -> dict[int, bytes]:
-    """Every vector that is there, bit for bit."""
+    """Return the bytes of every stored vector."""
     rows = client.query(COLLECTION, filter="id >= 0", output_fields=["vector"], limit=count + 1)
     return {row["id"]: np.asarray(row["vector"], dtype=np.float32).tobytes() for row in rows}
 
