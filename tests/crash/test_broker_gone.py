@@ -38,7 +38,7 @@ def valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
         monkeypatch.setattr(task_services, name, function)
     monkeypatch.setattr("vbase_console.tasks.broker.current_app.send_task", send)
     monkeypatch.setattr(broker, "backlog", lambda: 0)
-    monkeypatch.setattr(broker, "_silence", lambda: 0.0)
+    monkeypatch.setattr("vbase_console.tasks.broker.BROKER_RETRY_INTERVAL_SECONDS", 0.0)
     yield own
     own.kill()
 

@@ -208,6 +208,7 @@ def test_a_closed_door_is_tried_once_and_not_by_every_request(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
+    monkeypatch.setattr(settings, "SWEEP_SECONDS", 60)
 
     def refuse(name: str, arguments: tuple[str], **options: object) -> None:
         tried.append(arguments[0])

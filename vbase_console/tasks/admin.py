@@ -1,4 +1,4 @@
-"""Tasks as support staff see them: why one failed, and the two things that may be done about it."""
+"""Admin pages of tasks and heartbeats, with the actions retry and cancel."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
 
 Service = Callable[..., Task]
 PAGES = {"vc": "admin:clusters_cluster_change", "bak": "admin:backups_backup_change"}
-"""Beginning of a subject's id → its page. By name: tasks know neither clusters nor backups."""
+"""Prefix of a subject's id → name of its admin page, because the engine imports neither app."""
 
 
 class KindFilter(admin.SimpleListFilter):
-    """The kinds that jobs are registered for; asking the table for them would walk all of it."""
+    """Filter by registered kinds. A query for the kinds would read the whole table."""
 
     title = "kind"
     parameter_name = "kind"
@@ -107,32 +107,32 @@ class TaskAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Retry", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
-        self._ask(request, queryset, "RetryTask", services.retry)
+        self._call_for_each(request, queryset, "RetryTask", services.retry)
 
     @admin.action(description="Cancel", permissions=["act"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
-        self._ask(request, queryset, "CancelTask", services.request_cancel)
+        self._call_for_each(request, queryset, "CancelTask", services.request_cancel)
 
-    def _ask(
+    def _call_for_each(
         self, request: HttpRequest, queryset: QuerySet[Task], action: str, service: Service
     ) -> None:
         for task in queryset.order_by("pk"):
             try:
-                said = _ask_and_record(request, task, action, service)
+                changed = _call_and_record(request, task, action, service)
             except ConsoleError as error:
                 _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
                 self.message_user(request, error.message, messages.ERROR)
             else:
-                is_now = said.get_state_display()
-                self.message_user(request, f"{action} {task.task_id}: {said.task_id}: {is_now}.")
+                state = changed.get_state_display()
+                self.message_user(request, f"{action} {task.task_id}: {changed.task_id}: {state}.")
 
 
 @transaction.atomic
-def _ask_and_record(request: HttpRequest, task: Task, action: str, service: Service) -> Task:
-    """What was done and the row that says who did it become true together."""
-    said = service(task, by=support_label(request))
-    _record(request, task, action, Outcome.ACCEPTED, said.task_id)
-    return said
+def _call_and_record(request: HttpRequest, task: Task, action: str, service: Service) -> Task:
+    """Call a service and write its audit row in one transaction."""
+    changed = service(task, by=support_label(request))
+    _record(request, task, action, Outcome.ACCEPTED, changed.task_id)
+    return changed
 
 
 def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, detail: str) -> None:

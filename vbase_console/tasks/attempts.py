@@ -1,5 +1,6 @@
-"""One try of a task: claim, report, and the three ends. Every write says `where epoch = mine and
-the lease lives`.
+"""One attempt at a task: claim, report, and the three ends.
+
+Every write is conditional on the epoch of the attempt and on its lease.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
 REPORT_INTERVAL_SECONDS = 1.0
 ADVANCED = "advanced"
-"""In a checkpoint: the last attempt that noted something."""
+"""Checkpoint key: number of the last attempt that saved a checkpoint."""
 UNDOING = "undoing"
-"""In a checkpoint: that, and why, the task is only being undone."""
+"""Checkpoint key: reason of the undo. Present from the moment that the undo begins."""
 MAX_RETRY_DELAY_SECONDS = 60
-"""A sweep takes a longer one for the work of a clock that was set back."""
+"""A sweep corrects a longer delay, because only a clock that was set back can cause one."""
 
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:
-    """Begin an attempt if the task waits and its turn has come, or if its last attempt is dead;
-    None otherwise, and where this version of the console does not know the kind.
+    """Begin an attempt if the task is next for its lock, or if the lease of its last attempt has
+    expired.
 
-    Whoever reads the same row at the same time loses: the update names the epoch that was read, and
-    the unique index on the lock forbids a second holder even where two different tasks were read as
-    next.
+    Returns None otherwise, and for a kind without a registered job. Of two workers that read the
+    same row one wins, because the update is conditional on the epoch that was read. The unique
+    index on the lock refuses a second holder if two workers read two different tasks as next.
     """
     since = time.monotonic()
     known = Task.objects.select_related("organization").filter(task_id=task_id, kind__in=kinds())
@@ -61,14 +62,12 @@ def _begin(task: Task, worker: str, since: float) -> Attempt | None:
 
 
 def _take(task: Task, worker: str) -> bool:
-    """The compare-and-set. What was asked for between the reading and the writing is seen too: a
-    task that somebody wants stopped goes on as CANCELLING.
-    """
+    """Take the lease by compare-and-set. A task with a cancellation request becomes CANCELLING."""
     waited = task.state == TaskState.PENDING
-    still_dead = Q(state=TaskState.PENDING) | Q(lease_until__lt=Now())
-    asked_to_stop = When(cancel_requested_at__isnull=False, then=Value(TaskState.CANCELLING))
-    moved = Task.objects.filter(still_dead, pk=task.pk, epoch=task.epoch, state=task.state).update(
-        state=Case(asked_to_stop, default=Value(TaskState.RUNNING)),
+    is_free = Q(state=TaskState.PENDING) | Q(lease_until__lt=Now())
+    cancelling = When(cancel_requested_at__isnull=False, then=Value(TaskState.CANCELLING))
+    moved = Task.objects.filter(is_free, pk=task.pk, epoch=task.epoch, state=task.state).update(
+        state=Case(cancelling, default=Value(TaskState.RUNNING)),
         epoch=F("epoch") + 1,
         worker=worker,
         holds_lock=bool(task.lock) if waited else task.holds_lock,
@@ -92,9 +91,7 @@ def note(task: Task, message: str) -> TaskEvent:
 
 
 class Attempt:
-    """What a job holds while it works: the task as it was claimed, and the right to write about
-    it.
-    """
+    """Claimed task and the lease to write about it, as a job receives them."""
 
     def __init__(self, task: Task, *, since: float) -> None:
         self.task = task
@@ -107,13 +104,14 @@ class Attempt:
 
     @property
     def name(self) -> str:
-        """Of all attempts at all tasks this one; a later one at the same task has a larger end."""
+        """Unique name of the attempt. Its number grows with each attempt at the task."""
         return f"{self.task.task_id}-{self.lease.epoch}"
 
     @property
     def attempts_without_progress(self) -> int:
-        """Attempts since the last one that got anywhere, this one included: a long job may outlive
-        any number of deaths, and one that never gets on ends.
+        """Number of attempts since the last recorded progress, including this one.
+
+        A long job may outlive any number of workers; a job without progress is given up.
         """
         return self.task.epoch - int(self.task.checkpoint.get(ADVANCED, 0))
 
@@ -123,11 +121,11 @@ class Attempt:
 
     @property
     def undoing(self) -> str:
-        """Why it is given up; empty where somebody cancelled it."""
+        """Reason of the undo; empty for a cancellation."""
         return str(self.task.checkpoint[UNDOING])
 
     def begin_undoing(self, why: str) -> None:
-        """From here on no attempt does the work any more: it would take half of it for all."""
+        """Record the undo. Later attempts continue it and never run the job again."""
         self.save_checkpoint(**{UNDOING: _storable(why)})
 
     # -- the lease ---------------------------------------------------------------------------------
@@ -144,42 +142,35 @@ class Attempt:
         self.lease.renew()
 
     def guard(self) -> None:
-        """Raise `LeaseLost` if this attempt may no longer act; called right before every effect
-        on the world.
-        """
+        """Raise LeaseLost if the attempt has lost its lease. Call before every external effect."""
         self.lease.require_now()
 
     def safe_point(self) -> None:
-        """Raise `JobCancelled` if somebody asked for a stop: here the job can end with nothing
-        half done.
-        """
+        """Raise JobCancelled if a cancellation was requested. Call where nothing is half done."""
         self.lease.require()
         if self.cancel_requested.is_set() and self.job.cancellable:
             raise JobCancelled(self.task.task_id)
 
     def safe_point_now(self) -> None:
-        """The same, after a look at the row: between two batches that costs nothing, and whoever
-        asked a moment ago need not wait for a heartbeat.
-        """
+        """Like `safe_point`, but read the row first, so that a new request is seen at once."""
         self.lease.require_now()
         self.safe_point()
 
     @contextlib.contextmanager
     def fenced(self) -> Iterator[None]:
-        """A transaction that commits only if this attempt still may write. It takes the row
-        first: nobody can take the task over between the check and the commit.
+        """Open a transaction that commits only if the attempt still has its lease.
+
+        The task's row is locked first, so that no worker can take the task over before the commit.
         """
         with transaction.atomic():
             self.job.hold(self.task)
             self._write()
             yield
 
-    # -- what a job says ---------------------------------------------------------------------------
+    # -- reports -----------------------------------------------------------------------------------
 
     def report(self, percent: int, phase: str, message: str) -> None:
-        """Say what was done and what is being done; written at most once a second, and always
-        when the phase changes.
-        """
+        """Write the progress, at most once a second and whenever the phase changes."""
         self.safe_point()
         due = time.monotonic() - self._reported_at >= REPORT_INTERVAL_SECONDS
         message = _storable(message)
@@ -199,19 +190,19 @@ class Attempt:
             self.safe_point()
 
     def save_checkpoint(self, **facts: Any) -> None:
-        """Note for the next attempt what this one has reached."""
+        """Merge facts into the checkpoint, for the next attempt."""
         self.task.checkpoint |= facts | {ADVANCED: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
 
     def warn(self, text: str) -> None:
-        """Said once, however many attempts come upon it."""
+        """Add a warning to the task, once for all attempts."""
         text = _storable(text)
         if text not in self.task.warnings:
             self.task.warnings.append(text)
             self._write(warnings=self.task.warnings)
 
     def release_lock(self) -> None:
-        """Let the next task of this lock begin while this one goes on."""
+        """Release the lock early, so that the next task of the lock can start."""
         with transaction.atomic():
             self._write(holds_lock=False)
             Task.objects.mark_next_ready(self.task.lock)
@@ -233,8 +224,9 @@ class Attempt:
         self._move(TaskState.CANCELLED, "Cancelled.", finished_at=Now())
 
     def retry_later(self, message: str) -> None:
-        """Try again after a pause that doubles with every attempt, up to a minute, and is never
-        the same twice. The next sweep after it wakes whoever tries.
+        """End the attempt and pause the task, with exponential backoff and jitter up to a minute.
+
+        The next sweep after the pause wakes a worker.
         """
         longest = min(2.0 ** min(self.task.epoch, 10), MAX_RETRY_DELAY_SECONDS)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
@@ -243,12 +235,14 @@ class Attempt:
         again_at = database_time_in(pause)
         with transaction.atomic():
             self.job.hold(self.task)
-            if self.is_undoing or not self._rest(text, again_at):
+            if self.is_undoing or not self._pause_cancelling(text, again_at):
                 self._move(TaskState.PENDING, text, not_before=again_at, woken_at=None)
 
-    def _rest(self, message: str, again_at: Combinable) -> bool:
-        """A task that is being stopped stays so, and keeps its lock: what it began is not cleaned
-        up yet. The lease becomes the pause; who takes over then goes on cleaning.
+    def _pause_cancelling(self, message: str, again_at: Combinable) -> bool:
+        """Pause a CANCELLING task without moving it. Returns False for other tasks.
+
+        The task keeps its lock, because its changes are not undone yet. Its lease expires with the
+        pause, and the next attempt continues the undo.
         """
         stopping = self.lease.rows().filter(state=TaskState.CANCELLING)
         if not stopping.update(lease_until=again_at, message=message, updated_at=Now()):
@@ -285,5 +279,5 @@ class Attempt:
 
 
 def _storable(message: str) -> str:
-    """What a server says may quote a key of its tenant, and PostgreSQL holds no NUL."""
+    """Escape NUL characters, because PostgreSQL cannot store them and servers may quote them."""
     return message.replace("\0", "\\0")

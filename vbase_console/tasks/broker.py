@@ -1,5 +1,7 @@
-"""Messages to the workers. They only wake: what is to be done stands in the rows, so a message may
-be lost, late or doubled, and a broker that does not answer must hold nobody up.
+"""Wake-up messages to the workers.
+
+The rows state what is to be done, so a message may be lost, late or repeated, and a request never
+waits for a broker that does not answer.
 """
 
 from __future__ import annotations
@@ -20,45 +22,42 @@ BROKER_RETRY_INTERVAL_SECONDS = 5.0
 
 
 class Broker:
-    """The broker as this process knows it. After a failure it is left alone for a moment: a request
-    that comes meanwhile does not wait for the same time-out again.
+    """Connection to the broker. After a failure no message is sent for a moment, so that the next
+    request does not wait for the same timeout.
     """
 
     def __init__(self) -> None:
-        self._ask_again_at = 0.0
+        self._retry_at = 0.0
 
     def send(self, task_id: str) -> bool:
-        """False where the message was not taken."""
-        if time.monotonic() < self._ask_again_at:
+        """Send a wake-up. Returns False if the broker did not accept the message."""
+        if time.monotonic() < self._retry_at:
             return False
         try:
             current_app.send_task("vbase.run_task", (task_id,), retry=False)
         except Exception as error:
-            # Every broker's client has errors of its own, and none of them may undo what the row
-            # has accepted.
+            # Each broker's client has its own exceptions, and none may roll the accepted row back.
             logger.warning(
                 "%s: wake-up not sent (%s), the next sweep will find the task", task_id, error
             )
             # After the log line, because its first use may import for longer than the pause.
-            self._ask_again_at = time.monotonic() + self._silence()
+            pause = min(BROKER_RETRY_INTERVAL_SECONDS, float(settings.SWEEP_SECONDS))
+            self._retry_at = time.monotonic() + pause
             return False
         outages.broker.end()
         return True
 
     def backlog(self) -> int:
-        """How many messages wait for a worker; 0 where nobody knows."""
+        """Return the number of messages in the queue, or 0 if it is unknown."""
         queue = Queue(settings.CELERY_TASK_DEFAULT_QUEUE)
         try:
             with current_app.connection_for_write() as connection, connection.channel() as channel:
-                told: Any = queue(channel).queue_declare(passive=True)
-                return int(told.message_count)
+                declared: Any = queue(channel).queue_declare(passive=True)
+                return int(declared.message_count)
         except Exception as error:
-            # An empty queue is an error to some brokers, and one that is away shows in `send`.
-            logger.debug("The length of the queue is not known: %s", error)
+            # Some brokers report an empty queue as an error; `send` reports an outage.
+            logger.debug("queue: length unknown, treated as empty: %s", error)
             return 0
-
-    def _silence(self) -> float:
-        return min(BROKER_RETRY_INTERVAL_SECONDS, float(settings.SWEEP_SECONDS))
 
 
 broker = Broker()

@@ -1,6 +1,6 @@
-"""Worker processes say in a row of their own that they live, and whether they take messages.
+"""Heartbeats of worker processes: each reports in its own row that it takes messages.
 
-A worker whose broker refuses it looks alive from outside: the process runs and reconnects for ever.
+A worker whose broker refuses it looks alive from outside: the process reconnects forever.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", "\\s*In Celery 5.1 we", CPendingDeprecationWarning)
 
 STEADY_AFTER_SECONDS = 2.0
-"""A consumer that the broker cuts earlier takes no messages, however often it comes back."""
+"""A consumer that the broker disconnects earlier takes no messages, even if it reconnects."""
 STALLED_AFTER_SECONDS = 15.0
-"""An event loop that has not turned for so long waits for an answer that never comes."""
+"""An event loop that has not ticked for this time waits for an answer that never comes."""
 CHECK_EVERY_SECONDS = 1.0
 
 
 class Consumption(bootsteps.StartStopStep):
-    """The last step before the event loop: started whenever the worker begins to take messages from
-    its queues, stopped whenever it loses the broker.
+    """Last start-up step of a worker: started when the worker consumes its queues, stopped when the
+    broker is lost.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -60,11 +60,11 @@ class Consumption(bootsteps.StartStopStep):
         if self.ticks is not None:
             self.ticks.cancel()
         if consumer.blueprint.state != bootsteps.RUN:  # type: ignore[attr-defined]
-            self.report.ended.set()  # it is told to stop, and may still work for long
+            self.report.ended.set()  # the worker stops, and may still work for long
 
 
 class Report:
-    """Writes the row of one process until that ends."""
+    """Heartbeat row of one process."""
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -76,7 +76,7 @@ class Report:
         self.consuming_since = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
-        """Called by the event loop as long as it turns."""
+        """Note that the event loop is running; called by the loop."""
         self._ticked_at = time.monotonic()
 
     def is_consuming(self) -> bool:
@@ -86,13 +86,13 @@ class Report:
         return now - since >= STEADY_AFTER_SECONDS
 
     def run(self) -> None:
-        """Write when something has changed, and every few seconds; remove the row at the end."""
+        """Write the row on every change and every few seconds, and remove it at the end."""
         _connect_outside_the_pool()
-        said, next_at = None, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+        written, next_at = None, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
         while not self.ended.wait(CHECK_EVERY_SECONDS):
             is_consuming = self.is_consuming()
-            if is_consuming != bool(said) or time.monotonic() >= next_at:
-                said, next_at = is_consuming, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+            if is_consuming != bool(written) or time.monotonic() >= next_at:
+                written, next_at = is_consuming, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
                 self._write(is_consuming)
         with suppress(DatabaseError):
             Heartbeat.objects.filter(part=self.part).delete()
@@ -108,8 +108,8 @@ class Report:
 
 
 def _connect_outside_the_pool() -> None:
-    """Give this thread a connection of its own. A pool's threads do not survive the fork of the
-    worker's next pool process, which would wait for them.
+    """Give this thread its own connection. Threads of a connection pool do not survive the fork of
+    the worker's next process, which would wait for them.
     """
     own = copy.deepcopy(connections.settings["default"])
     own["OPTIONS"].pop("pool", None)

@@ -1,14 +1,13 @@
-"""How a job ends early. Any other exception is one whose outcome is unknown: the next attempt
-looks, then decides.
+"""Exceptions that end an attempt early.
+
+Any other exception has an unknown outcome: the next attempt reads the actual state first.
 """
 
 from __future__ import annotations
 
 
 class JobFailed(Exception):
-    """The work failed. `permanent`: trying again would not help; otherwise it is tried again
-    after a pause.
-    """
+    """Failure of the work. A permanent one ends the task; other ones are retried after a pause."""
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
@@ -16,8 +15,8 @@ class JobFailed(Exception):
 
 
 class JobCancelled(Exception):
-    """The job met a request to stop at a safe point."""
+    """Cancellation request, met at a safe point."""
 
 
 class LeaseLost(Exception):
-    """Another attempt may have begun: this one writes nothing more and leaves."""
+    """Loss of the lease. Another attempt may have begun, so this one must write nothing more."""

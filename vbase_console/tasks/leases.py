@@ -1,4 +1,4 @@
-"""The right of one attempt to act: it ends unless it is renewed, and everything asks it first."""
+"""Lease of one attempt. It expires unless renewed; every write checks it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vbase_console.tasks.states import LEASED, TaskState
 
 
 class Lease:
-    """Which attempt of which task, and whether it may still act.
+    """Lease of one attempt, measured by the clock of the database.
 
-    The database's clock decides. Our own clock is asked too, because it costs nothing: `since` was
-    read before the database was asked, so it never lasts longer than the truth.
+    The local clock is checked first, because that costs no query. `since` is read before each
+    renewal, so that the local lease never outlasts the one in the database.
     """
 
     def __init__(self, task: Task, *, since: float) -> None:
@@ -27,45 +27,43 @@ class Lease:
         self.lost = threading.Event()
         self.cancel_requested = threading.Event()
         self._renewed_at = since
-        self._learn(task.state)
+        self._note_state(task.state)
 
     def rows(self) -> TaskQuerySet:
-        """The task's row while this attempt may still write to it; empty from the moment it may
-        not.
-        """
+        """Select the task's row if the attempt still has its lease; empty otherwise."""
         return Task.objects.filter(
             pk=self.task_pk, epoch=self.epoch, state__in=LEASED, lease_until__gt=Now()
         )
 
     def renew(self) -> None:
-        """Called by the heartbeat; learns on the way whether somebody asked for a stop."""
+        """Extend the lease, and read a cancellation request from the row."""
         since = time.monotonic()
         if not self.rows().update(lease_until=database_time_in(settings.LEASE_SECONDS)):
             self.lost.set()
             return
         self._renewed_at = since
-        self._look()
+        self._read_state()
 
     def require(self) -> None:
-        """Raise `LeaseLost` where it is known here that the lease has ended."""
+        """Raise LeaseLost if the lease is known to have ended. Costs no query."""
         if time.monotonic() - self._renewed_at > settings.LEASE_SECONDS:
             self.lost.set()
         if self.lost.is_set():
             raise LeaseLost(self.task_id)
 
     def require_now(self) -> None:
-        """The same, after a look at the row: another attempt may have begun a moment ago."""
+        """Raise LeaseLost if the lease has ended, according to the row."""
         self.require()
-        self._look()
+        self._read_state()
         self.require()
 
-    def _look(self) -> None:
+    def _read_state(self) -> None:
         state = self.rows().values_list("state", flat=True).first()
         if state is None:
             self.lost.set()
         else:
-            self._learn(state)
+            self._note_state(state)
 
-    def _learn(self, state: str) -> None:
+    def _note_state(self, state: str) -> None:
         if state == TaskState.CANCELLING:
             self.cancel_requested.set()

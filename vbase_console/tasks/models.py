@@ -1,6 +1,4 @@
-"""The row of a task and its history. Moves live in `attempts` (what a worker does) and
-`services` (what people ask).
-"""
+"""Tasks and their events. `attempts` moves a task for a worker, `services` for a user."""
 
 from __future__ import annotations
 
@@ -20,18 +18,16 @@ from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TaskState
 
 
 def database_time_in(seconds: float) -> Combinable:
-    """An instant by the database's clock, the only one that leases are measured with."""
+    """Return an instant by the clock of the database, which measures all leases."""
     return models.ExpressionWrapper(
         Now() + timedelta(seconds=seconds), output_field=models.DateTimeField()
     )
 
 
 def was_retried(task_id: str) -> Exists:
-    """Whether the task that the column `task_id` names was tried again: what became of that is
-    said by the newer task, unless it was cancelled.
-    """
-    again = Task.objects.exclude(retry_of="").exclude(state=TaskState.CANCELLED)
-    return Exists(again.filter(retry_of=OuterRef(task_id)))
+    """Match rows whose task, named by the column `task_id`, has a retry that was not cancelled."""
+    retries = Task.objects.exclude(retry_of="").exclude(state=TaskState.CANCELLED)
+    return Exists(retries.filter(retry_of=OuterRef(task_id)))
 
 
 class TaskQuerySet(TenantQuerySet["Task"]):
@@ -46,29 +42,28 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         return self.filter(organization=organization_id, finished_at=None).order_by()
 
     def in_queue_order(self) -> Self:
-        """As a lock serves them: what runs, then by priority, then as accepted."""
+        """Order by lock holder, then priority, then creation."""
         return self.order_by("-holds_lock", "-priority", "pk")
 
     def abandoned(self) -> Self:
-        """An attempt's lease ended without the attempt: its worker is dead, or paused and no
-        longer allowed to write.
-        """
+        """Filter to tasks with an expired lease: their workers are dead or may no longer write."""
         return self.filter(state__in=LEASED, lease_until__lt=Now())
 
     def mark_next_ready(self, lock: str) -> None:
-        """`lock` may be free now: whoever is first in line has not been told. Written with what
-        freed it, so that the next sweep tells them even if nobody lives to send the message.
+        """Mark the next task of a lock as not woken, in the transaction that releases the lock.
+
+        The next sweep then wakes the task even if this process ends before its own wake-up.
         """
         if lock:
             first = Task.objects.next_for(lock).values("pk")[:1]
             Task.objects.filter(pk__in=first).update(woken_at=None)
 
     def next_for(self, lock: str) -> Self:
-        """Those that wait for it, the next one first."""
+        """Filter to the pending tasks of a lock, in their order."""
         return self.filter(lock=lock, state=TaskState.PENDING).order_by("-priority", "pk")
 
     def ready(self) -> Self:
-        """Waiting tasks whose time and turn have come."""
+        """Filter to pending tasks that are due and next for their lock."""
         same_lock = Task.objects.filter(lock=OuterRef("lock")).exclude(lock="")
         held = same_lock.filter(holds_lock=True)
         earlier = same_lock.filter(state=TaskState.PENDING).filter(
@@ -76,30 +71,30 @@ class TaskQuerySet(TenantQuerySet["Task"]):
             | Q(priority=OuterRef("priority"), pk__lt=OuterRef("pk"))
         )
         due = self.filter(state=TaskState.PENDING, not_before__lte=Now())
-        # Said first, so that those who wait for nobody are not compared with each other.
+        # The first condition spares tasks without a lock the comparison with each other.
         return due.filter(Q(lock="") | (~Exists(held) & ~Exists(earlier)))
 
 
 class Task(models.Model):
-    """One piece of work. The row is the truth; a message only wakes a worker to look at it."""
+    """One piece of work. A worker claims the row; a message only wakes the worker."""
 
     task_id = models.CharField(max_length=40, unique=True)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     kind = models.CharField(max_length=40)
     subject_id = models.CharField(max_length=64)
-    """What it is about; text, so that the engine knows neither clusters nor backups."""
-    lock = models.CharField(max_length=80, blank=True)
-    """Of the tasks with the same lock one runs at a time, in order; empty: it waits for nobody."""
-    quota_key = models.CharField(max_length=64, blank=True)
-    """Tasks with the same key share one limit of unfinished tasks: the cluster's id. Text, because
-    the engine does not import clusters.
+    """Id of the cluster or backup that the task changes. Text, because the engine imports neither
+    app.
     """
+    lock = models.CharField(max_length=80, blank=True)
+    """Tasks with the same lock run one at a time, in order. A task without a lock never waits."""
+    quota_key = models.CharField(max_length=64, blank=True)
+    """Tasks with the same key share one limit of unfinished tasks. The key is the cluster's id."""
     holds_lock = models.BooleanField(default=False)
     priority = models.SmallIntegerField(default=0)
-    """Higher goes first among the tasks that wait for one lock."""
+    """Of the tasks that wait for one lock, a higher priority starts first."""
     arguments = models.JSONField(default=dict)
     checkpoint = models.JSONField(default=dict)
-    """What an attempt noted for the next one."""
+    """Facts that an attempt saves for the next one."""
 
     state = models.CharField(max_length=16, choices=TaskState.choices, default=TaskState.PENDING)
     progress = models.PositiveSmallIntegerField(default=0)
@@ -108,7 +103,7 @@ class Task(models.Model):
     warnings = models.JSONField(default=list)
 
     epoch = models.PositiveIntegerField(default=0)
-    """The number of the attempt that may write; raised by every claim."""
+    """Number of the attempt that may write; incremented by every claim."""
     worker = models.CharField(max_length=120, blank=True)
     lease_until = models.DateTimeField(null=True)
     not_before = models.DateTimeField(default=timezone.now)
@@ -177,9 +172,7 @@ class Task(models.Model):
 
 
 class TaskEvent(models.Model):
-    """One thing that happened to a task; rows are added and after their time removed, never
-    changed.
-    """
+    """Event in the history of a task. Rows are never changed, and removed when they expire."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(auto_now_add=True)
@@ -205,14 +198,15 @@ HEARTBEAT_INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat(models.Model):
-    """When a part of the console was last seen at work: what the health answer is made of. Every
-    worker and sweeper has a row of its own beside those of the sweeps and of beat.
+    """Last report of a part of the console, for the health answer.
+
+    The sweeps and beat have one row each, and so has every worker and sweeper process.
     """
 
     part = models.CharField(max_length=20, primary_key=True)
     at = models.DateTimeField()
     is_working = models.BooleanField(default=True)
-    """False: the process lives and takes no messages."""
+    """False if the process is running and takes no messages."""
 
     def __str__(self) -> str:
         return f"{self.part} at {self.at}"

@@ -1,6 +1,4 @@
-"""What can be asked of tasks: enqueue, cancel, retry. Each leaves rows first and wakes a worker
-after the commit.
-"""
+"""Services of tasks: enqueue, cancel, retry. Workers are woken after the commit."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import TaskState
 
 _gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
-"""Of whom the workers are told together; None where each is told at once."""
+"""Tasks whose wake-ups are sent together; None outside of `batch_wakeups`."""
 
 
 @transaction.atomic
@@ -46,12 +44,13 @@ def enqueue(
     message: str = "Waiting for a worker.",
     reason: str = "",
 ) -> Task:
-    """Accept a piece of work in the caller's transaction; a worker hears of it when that
-    commits. `reason` is for the history. A delay is at most a minute: a sweep takes a longer one
-    for the work of a clock that was set back.
+    """Create a task in the caller's transaction, and wake a worker after its commit.
 
-    Raises ResourceExhausted if too many tasks are unfinished, unless `limited` is False: for work
-    that the console itself needs, which still counts against the limits.
+    `reason` is added to the first event. A delay is at most a minute, because a sweep corrects a
+    longer one as the result of a clock that was set back.
+
+    Raises ResourceExhausted if too many tasks are unfinished. With `limited=False`, for work of the
+    console itself, the task is created nevertheless and counts against the limits.
     """
     if limited:
         require_capacity(organization_id, quota_key)
@@ -69,7 +68,7 @@ def enqueue(
         message=message,
         not_before=database_time_in(delay_seconds) if delay_seconds else Now(),
     )
-    del task.not_before  # what the database made of it is read by whoever asks
+    del task.not_before  # an expression: the next access reads the value from the database
     note(task, f"Accepted from {requested_by or 'the console'}. {reason}".strip())
     wake_after_commit(task.task_id)
     return task
@@ -77,17 +76,17 @@ def enqueue(
 
 @transaction.atomic
 def request_cancel(task: Task, *, by: str, clean_up: bool = True) -> Task:
-    """A task that never began ends at once; one that runs is asked to stop at its next safe point;
-    one that pauses between two attempts is taken up once more, to clean up what they left.
+    """Cancel a task: at once if it has not started, at its next safe point if it is running.
 
-    Without `clean_up` the last one ends at once too: for a caller who removes everything anyway.
+    A task that pauses between two attempts gets one more attempt, which undoes its changes. Without
+    `clean_up` such a task ends at once, for a caller that removes the changes itself.
     """
     if not can_be_cancelled(task):
         raise FailedPrecondition(f"{task.task_id} cannot be cancelled: it can only go forward.")
     job_for(task.kind).hold(task)
-    if _cancel_waiting(task, by, begun_too=not clean_up):
+    if _cancel_waiting(task, by, even_started=not clean_up):
         return task
-    if _ask_pausing(task, by) or _ask_running(task, by):
+    if _cancel_pausing(task, by) or _cancel_running(task, by):
         return task
     task.refresh_from_db()
     if task.is_active:
@@ -100,9 +99,7 @@ def can_be_cancelled(task: Task) -> bool:
 
 
 def check_retryable(task: Task) -> None:
-    """A retry is a task of its own, asked for where its kind is at home; how the first one ended
-    stays in the history.
-    """
+    """Raise FailedPrecondition unless the task has ended badly and has no successful retry."""
     if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
         raise FailedPrecondition(
             f"{task.task_id} is {task.state}; only a failed or cancelled task can be tried again."
@@ -117,11 +114,11 @@ def check_retryable(task: Task) -> None:
 
 
 def retry(task: Task, *, by: str) -> Task:
-    """Ask anew for a task of any kind; its app decides whether that is taken."""
-    ask_again = job_for(task.kind).retry
-    if ask_again is None:
+    """Create a new task for the work of a failed or cancelled one, by the rules of its app."""
+    request_again = job_for(task.kind).retry
+    if request_again is None:
         raise FailedPrecondition(f"{task.task_id} ({task.kind}) cannot be tried again.")
-    return ask_again(task, by)
+    return request_again(task, by)
 
 
 def wake_after_commit(task_id: str) -> None:
@@ -129,8 +126,8 @@ def wake_after_commit(task_id: str) -> None:
 
 
 def wake(task_id: str) -> bool:
-    """Tell the workers to look at this row. False where the broker does not answer: the sweep
-    will find the row.
+    """Send a wake-up for a task. Returns False if the broker does not answer: a sweep will find
+    the task.
     """
     gathered = _gathered.get()
     if gathered is not None:
@@ -141,8 +138,8 @@ def wake(task_id: str) -> bool:
 
 @contextmanager
 def batch_wakeups() -> Iterator[None]:
-    """For whoever accepts many: workers hear of all that was committed inside in one go, behind
-    it.
+    """Collect wake-ups and send them together after the commit, for callers that enqueue many
+    tasks.
     """
     gathered: list[str] = []
     token = _gathered.set(gathered)
@@ -154,23 +151,23 @@ def batch_wakeups() -> Iterator[None]:
 
 
 def wake_all(task_ids: Sequence[str]) -> int:
-    """The same for many, until the first message that is not taken; answers how many were."""
-    taken = list(takewhile(broker.send, task_ids))
-    if taken:
-        Task.objects.filter(task_id__in=taken).update(woken_at=Now())
-    return len(taken)
+    """Send wake-ups until the first one fails. Returns the number of sent messages."""
+    sent = list(takewhile(broker.send, task_ids))
+    if sent:
+        Task.objects.filter(task_id__in=sent).update(woken_at=Now())
+    return len(sent)
 
 
 def wake_next(lock: str) -> None:
-    """A lock became free: wake whoever is first in line."""
+    """Wake the next task of a lock that became free."""
     following = Task.objects.next_for(lock).first() if lock else None
     if following and following.not_before <= timezone.now():
         wake(following.task_id)
 
 
-def _cancel_waiting(task: Task, by: str, *, begun_too: bool) -> bool:
+def _cancel_waiting(task: Task, by: str, *, even_started: bool) -> bool:
     waiting = Task.objects.filter(pk=task.pk, state=TaskState.PENDING)
-    moved = (waiting if begun_too else waiting.filter(epoch=0)).update(
+    moved = (waiting if even_started else waiting.filter(epoch=0)).update(
         state=TaskState.CANCELLED,
         message=f"Cancelled by {by} before it began.",
         cancel_requested_at=Now(),
@@ -188,7 +185,7 @@ def _cancel_waiting(task: Task, by: str, *, begun_too: bool) -> bool:
     return True
 
 
-def _ask_pausing(task: Task, by: str) -> bool:
+def _cancel_pausing(task: Task, by: str) -> bool:
     pausing = Task.objects.filter(pk=task.pk, state=TaskState.PENDING, cancel_requested_at=None)
     moved = pausing.update(
         cancel_requested_at=Now(), not_before=Now(), woken_at=None, updated_at=Now()
@@ -201,7 +198,7 @@ def _ask_pausing(task: Task, by: str) -> bool:
     return True
 
 
-def _ask_running(task: Task, by: str) -> bool:
+def _cancel_running(task: Task, by: str) -> bool:
     moved = Task.objects.filter(pk=task.pk, state=TaskState.RUNNING).update(
         state=TaskState.CANCELLING,
         cancel_requested_at=Coalesce("cancel_requested_at", Now()),

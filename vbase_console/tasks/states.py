@@ -1,6 +1,4 @@
-"""The states of a task and its legal moves, as data: the code, the diagram in docs/states.md and
-the tests read this.
-"""
+"""States of a task and their legal moves, as data for the code, docs/states.md and the tests."""
 
 from __future__ import annotations
 
@@ -9,11 +7,11 @@ from django.db import models
 
 class TaskState(models.TextChoices):
     PENDING = "PENDING"
-    """Accepted; waits for a worker, for its turn, or for the pause after a passing error."""
+    """Waits for a worker, for its lock, or for the end of the pause after a temporary error."""
     RUNNING = "RUNNING"
     """An attempt holds the lease."""
     CANCELLING = "CANCELLING"
-    """An attempt holds the lease and was asked to stop at its next safe point."""
+    """An attempt holds the lease and must stop at its next safe point."""
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
@@ -21,12 +19,12 @@ class TaskState(models.TextChoices):
 
 S = TaskState
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
-    # RUNNING → RUNNING and CANCELLING → CANCELLING: another worker takes over from a dead one.
-    # PENDING → CANCELLING: somebody wants it stopped in the pause after a passing error; what its
-    # earlier attempts began is cleaned up first.
+    # RUNNING → RUNNING and CANCELLING → CANCELLING: a worker takes over an expired lease.
+    # PENDING → CANCELLING: a cancellation in the pause after a temporary error; the changes of
+    # earlier attempts are undone first.
     S.PENDING: frozenset({S.RUNNING, S.CANCELLING, S.CANCELLED}),
     S.RUNNING: frozenset({S.RUNNING, S.PENDING, S.CANCELLING, S.SUCCEEDED, S.FAILED}),
-    # CANCELLING → PENDING: its cleaning up failed, and is tried again after a pause.
+    # CANCELLING → PENDING: the undo failed and is retried after a pause.
     S.CANCELLING: frozenset({S.CANCELLING, S.PENDING, S.CANCELLED, S.SUCCEEDED, S.FAILED}),
     S.SUCCEEDED: frozenset(),
     S.FAILED: frozenset(),
@@ -39,5 +37,5 @@ FINISHED = (S.SUCCEEDED, S.FAILED, S.CANCELLED)
 
 
 def sources_of(target: TaskState) -> list[TaskState]:
-    """The states from which a task may become `target`."""
-    return [state for state, nexts in TRANSITIONS.items() if target in nexts]
+    """Return the states from which a task may move to `target`."""
+    return [state for state, targets in TRANSITIONS.items() if target in targets]

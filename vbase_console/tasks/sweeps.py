@@ -26,23 +26,23 @@ logger = logging.getLogger(__name__)
 WAKE_BATCH_SIZE = 500
 SILENT_SECONDS = 3600
 CLOCK_SLACK_SECONDS = 1.0
-"""Clocks are nudged by less without being set."""
+"""Time synchronization adjusts a clock by less than this."""
 
 
 @shared_task(name="vbase.sweep.tasks")
 def sweep_tasks() -> int:
-    """Wake every task that waits unheard and every one whose worker died; answers how many."""
+    """Wake tasks that are ready and tasks with an expired lease. Returns the number of wake-ups."""
     beat_of("worker")
     correct_impossible_instants()
-    return services.wake_all(_to_wake())
+    return services.wake_all(_tasks_to_wake())
 
 
 def correct_impossible_instants() -> int:
-    """Bring back what lies further in the future than the console ever writes: the clock was set
-    back, and until the old time came again a dead worker kept its task, a pause lasted, and a
-    message that was lost counted as sent. Returns how many tasks were corrected.
+    """Correct times further in the future than the console ever writes, after the clock was set
+    back. Returns the number of corrected tasks.
 
-    A living worker loses nothing: its lease is never made shorter than a renewal makes it.
+    Otherwise, until the old time, a dead worker would keep its task, a pause would last and a lost
+    message would count as sent. A lease never becomes shorter than a renewal makes it.
     """
     leased = Task.objects.filter(state__in=LEASED, lease_until__gt=_beyond(settings.LEASE_SECONDS))
     paused = Task.objects.filter(
@@ -62,37 +62,36 @@ def _beyond(seconds: float) -> Combinable:
     return database_time_in(seconds + CLOCK_SLACK_SECONDS)
 
 
-def _to_wake() -> list[str]:
-    """Those of whom no message tells yet. Then those whose message is old and may be lost, unless
-    so many messages wait for a worker that theirs probably does too.
+def _tasks_to_wake() -> list[str]:
+    task_ids = [*_without_message(Task.objects.abandoned(), "lease_until")]
+    task_ids += _without_message(Task.objects.ready(), "not_before")
+    task_ids += _with_lost_message(Task.objects.abandoned(), "lease_until")
+    task_ids += _with_lost_message(Task.objects.ready(), "not_before")
+    return task_ids[:WAKE_BATCH_SIZE]
+
+
+def _without_message(tasks: TaskQuerySet, since: str) -> list[str]:
+    """List tasks for which no message was sent since the time in the column `since`."""
+    unsent = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
+    return list(unsent.order_by(since).values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
+
+
+def _with_lost_message(tasks: TaskQuerySet, since: str) -> list[str]:
+    """List tasks that were woken a whole lease ago and are not claimed, the oldest first.
+
+    Returns none while the queue is long, because their messages probably still wait in it.
     """
-    found = [*_unheard(Task.objects.abandoned(), "lease_until")]
-    found += _unheard(Task.objects.ready(), "not_before")
-    found += _forgotten(Task.objects.abandoned(), "lease_until")
-    found += _forgotten(Task.objects.ready(), "not_before")
-    return found[:WAKE_BATCH_SIZE]
-
-
-def _unheard(tasks: TaskQuerySet, since: str) -> list[str]:
-    """Nobody was woken for what is true since then."""
-    unheard = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
-    return list(unheard.order_by(since).values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
-
-
-def _forgotten(tasks: TaskQuerySet, since: str) -> list[str]:
-    """Woken a whole lease ago and still not claimed; the longest first, so that all get their
-    turn.
-    """
-    old = tasks.filter(
+    unclaimed = tasks.filter(
         woken_at__gte=F(since), woken_at__lt=database_time_in(-settings.LEASE_SECONDS)
     )
-    found = list(old.order_by("woken_at").values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
-    return found if found and broker.backlog() < WAKE_BATCH_SIZE else []
+    oldest_first = unclaimed.order_by("woken_at").values_list("task_id", flat=True)
+    task_ids = list(oldest_first[:WAKE_BATCH_SIZE])
+    return task_ids if task_ids and broker.backlog() < WAKE_BATCH_SIZE else []
 
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
-    """Remove task events past their time, and the rows of processes that were killed."""
+    """Remove expired task events and the heartbeats of killed processes."""
     silent = Heartbeat.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
     silent.delete()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
@@ -100,5 +99,5 @@ def sweep_housekeeping() -> int:
 
 
 def beat_of(part: str, *, is_working: bool = True) -> None:
-    """Leave word that a part of the console is at work."""
+    """Write the heartbeat of a part of the console."""
     Heartbeat.objects.update_or_create(part=part, defaults={"at": Now(), "is_working": is_working})

@@ -1,4 +1,4 @@
-"""Claim → job → end: the one way by which work is done, and the one Celery entry point for it."""
+"""Celery entry point that runs one attempt: claim, job, end."""
 
 from __future__ import annotations
 
@@ -24,79 +24,71 @@ UNKNOWN_ERROR_ATTEMPTS = 3
 
 @shared_task(name="vbase.run_task")
 def run_task(task_id: str) -> None:
-    """Look at the row. A message that is late, doubled or for somebody else's turn finds nothing
-    to claim.
+    """Run an attempt at the task, if the task can be claimed.
+
+    A message may be late, repeated or too early: the row decides.
     """
     attempt = claim(task_id, worker=worker_name())
     if attempt is None:
         return
     with heartbeat(attempt):
-        ended = _carry_out(attempt)
-    if ended:
-        services.wake_next(attempt.task.lock)
+        try:
+            _run_attempt(attempt)
+        except LeaseLost:
+            logger.warning("%s: lease lost, another attempt has taken over", task_id)
+            return
+    services.wake_next(attempt.task.lock)
 
 
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _carry_out(attempt: Attempt) -> bool:
-    """False where another attempt has taken over: this one leaves without a trace."""
-    try:
-        _work(attempt)
-    except LeaseLost:
-        logger.warning("%s: another attempt has taken over; this one leaves.", attempt.task.task_id)
-        return False
-    return True
-
-
-def _work(attempt: Attempt) -> None:
+def _run_attempt(attempt: Attempt) -> None:
     if attempt.is_undoing:
         _continue_undo(attempt)
     elif attempt.attempts_without_progress > settings.TASK_ATTEMPTS:
         _fail(attempt, _with_phase(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
     else:
-        _try(attempt)
+        _run_job(attempt)
 
 
-def _try(attempt: Attempt) -> None:
+def _run_job(attempt: Attempt) -> None:
     try:
         attempt.job.run(attempt)
     except JobCancelled:
-        _cancel(attempt)
+        attempt.begin_undoing("")
+        _continue_undo(attempt)
     except JobFailed as error:
-        _failed(attempt, str(error), permanent=error.permanent)
+        _retry_or_fail(attempt, str(error), permanent=error.permanent)
     except LeaseLost:
         raise
     except (OperationalError, InterfaceError) as error:
-        _without_database(attempt, error)
+        _handle_database_error(attempt, error)
     except Exception as error:
-        _unknown(attempt, error)
+        _handle_unexpected_error(attempt, error)
     else:
         attempt.succeed()
 
 
-def _without_database(attempt: Attempt, error: Exception) -> None:
-    """It was locked for too long, or restarted. If it is away for good, the lease ends and the
-    next attempt goes on.
-    """
-    logger.warning("%s: the database did not answer: %s", attempt.task.task_id, error)
+def _handle_database_error(attempt: Attempt, error: Exception) -> None:
+    """Retry later: the database was locked or restarted. If it stays away, the lease expires."""
+    logger.warning("%s: database not available, will be retried: %s", attempt.task.task_id, error)
     connection.close_if_unusable_or_obsolete()
-    _failed(attempt, "The console's database did not answer.", permanent=False)
+    _retry_or_fail(attempt, "The console's database did not answer.", permanent=False)
 
 
-def _unknown(attempt: Attempt, error: Exception) -> None:
-    """Nobody foresaw this error, so nobody knows what it left behind: the next attempt looks at
-    the world anew.
-    """
+def _handle_unexpected_error(attempt: Attempt, error: Exception) -> None:
+    """Retry later: the outcome is unknown, so the next attempt reads the actual state first."""
     logger.exception("%s: unexpected error", attempt.task.task_id)
     text = (
         f"Unexpected {type(error).__name__}; support finds it in the log by {attempt.task.task_id}."
     )
-    _failed(attempt, text, permanent=attempt.attempts_without_progress >= UNKNOWN_ERROR_ATTEMPTS)
+    is_last = attempt.attempts_without_progress >= UNKNOWN_ERROR_ATTEMPTS
+    _retry_or_fail(attempt, text, permanent=is_last)
 
 
-def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
+def _retry_or_fail(attempt: Attempt, message: str, *, permanent: bool) -> None:
     text = _with_phase(attempt, message)
     if permanent or attempt.attempts_without_progress >= settings.TASK_ATTEMPTS:
         _fail(attempt, text)
@@ -105,7 +97,7 @@ def _failed(attempt: Attempt, message: str, *, permanent: bool) -> None:
 
 
 def _fail(attempt: Attempt, message: str) -> None:
-    """Undo and fail; from where there is no way back, go on trying to reach the end."""
+    """Undo and fail. A task past its point of no return is retried until it succeeds."""
     if attempt.job.is_past_return(attempt.task):
         attempt.retry_later(message)
     else:
@@ -113,14 +105,10 @@ def _fail(attempt: Attempt, message: str) -> None:
         _continue_undo(attempt)
 
 
-def _cancel(attempt: Attempt) -> None:
-    attempt.begin_undoing("")
-    _continue_undo(attempt)
-
-
 def _continue_undo(attempt: Attempt) -> None:
-    """Whoever takes the task up from here on only undoes. Nothing that waits for the same lock
-    begins before it is done, but for what heals the cluster.
+    """Undo and end the task. Once undo has begun, every later attempt only continues the undo.
+
+    Tasks that wait for the same lock start after the undo, except tasks that heal the cluster.
     """
     message = attempt.undoing
     try:
@@ -128,21 +116,20 @@ def _continue_undo(attempt: Attempt) -> None:
     except LeaseLost:
         raise
     except Exception as error:
-        logger.warning("%s: not undone yet", attempt.task.task_id, exc_info=True)
+        logger.warning("%s: undo failed, will be retried", attempt.task.task_id, exc_info=True)
         attempt.retry_later(f"{message} Cleaning up failed and is tried again: {error}".strip())
     else:
         attempt.fail(message) if message else attempt.cancel()
 
 
 def _with_phase(attempt: Attempt, message: str) -> str:
-    """An error says what was being done."""
-    doing = attempt.task.phase
-    return f"While {doing}: {message}" if doing else message
+    phase = attempt.task.phase
+    return f"While {phase}: {message}" if phase else message
 
 
 @contextlib.contextmanager
 def heartbeat(attempt: Attempt) -> Iterator[None]:
-    """Renew the lease at a third of its length, from a thread of its own, until the work ends."""
+    """Renew the lease in a thread, at a third of its length, until the work ends."""
     ended = threading.Event()
     thread = threading.Thread(target=_beat, args=(attempt, ended), name="heartbeat", daemon=True)
     thread.start()
@@ -165,6 +152,6 @@ def _renew(attempt: Attempt) -> None:
     try:
         attempt.renew()
     except DatabaseError as error:
-        # The next beat tries again; if none gets through, the lease ends and `guard` says so.
-        logger.warning("%s: the lease was not renewed: %s", attempt.task.task_id, error)
-        connection.close()  # a connection that broke stays broken; the next beat opens another
+        # If no later renewal succeeds, the lease expires and `guard` raises LeaseLost.
+        logger.warning("%s: lease not renewed, will be retried: %s", attempt.task.task_id, error)
+        connection.close()  # the next renewal opens a new connection
