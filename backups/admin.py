@@ -1,4 +1,4 @@
-"""Backups and their jobs for support staff; retry, cancel and history are the task's."""
+"""Admin pages of backups, jobs and sealed parts. Retry, cancel and events are those of the task."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BackupAdmin(ReadOnlyAdmin):
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Backup id or name, cluster id, organization name"
-    readonly_fields = ["is_damaged", "what_happened"]
+    readonly_fields = ["is_damaged", "job_links"]
     actions = ["verify"]
 
     @admin.display(description="damaged", boolean=True, ordering="damage_found_by")
@@ -62,9 +62,9 @@ class BackupAdmin(ReadOnlyAdmin):
         return backup.is_damaged
 
     @admin.display(description="jobs")
-    def what_happened(self, backup: Backup) -> str:
+    def job_links(self, backup: Backup) -> str:
         address, query = reverse("admin:backups_backupjob_changelist"), f"q={backup.backup_id}"
-        return format_html('<a href="{}?{}">What happened to this backup</a>', address, query)
+        return format_html('<a href="{}?{}">Jobs of this backup</a>', address, query)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("backups.change_backup")
@@ -83,7 +83,7 @@ class BackupAdmin(ReadOnlyAdmin):
 
 @transaction.atomic
 def _verify_and_record(request: HttpRequest, backup: Backup) -> BackupJob:
-    """What was done and the row that says who did it become true together."""
+    """Write the job and its audit row in one transaction."""
     job = verify_backup(backup, by=support_label(request))
     _record(request, backup, Outcome.ACCEPTED, job.task.task_id)
     return job
@@ -111,13 +111,13 @@ class BackupJobAdmin(ReadOnlyAdmin):
         "cluster",
         "organization",
         "row_count",
-        "why_and_how",
+        "task_link",
     ]
     list_select_related = ["task", "backup", "cluster", "organization"]
     list_filter = ["job_type", "task__state", "organization"]
     search_fields = ["^task__task_id", "^backup__backup_id", "backup__name"]
     search_help_text = "Job id, backup id or name"
-    readonly_fields = ["why_and_how"]
+    readonly_fields = ["task_link"]
 
     @admin.display(ordering="task__state")
     def state(self, job: BackupJob) -> str:
@@ -127,7 +127,7 @@ class BackupJobAdmin(ReadOnlyAdmin):
         return job.task.message
 
     @admin.display(description="events, retry, cancel")
-    def why_and_how(self, job: BackupJob) -> str:
+    def task_link(self, job: BackupJob) -> str:
         address = reverse("admin:tasks_task_change", args=[job.task.pk])
         return format_html('<a href="{}">The task of this job</a>', address)
 

@@ -29,8 +29,8 @@ from vbase_console.tasks.errors import JobFailed
 
 MOST_NOTED = 1000
 STORE_FULL = (
-    "The backup store is full, and what this job wrote is removed: delete backups that nobody "
-    "needs, or give the store more room, then ask again."
+    "The backup store is full. The files of this job were removed. Delete unused backups or "
+    "enlarge the store, then retry."
 )
 
 
@@ -59,7 +59,7 @@ def undo_bring_back(attempt: Attempt) -> None:
 
 
 def verify(attempt: Attempt) -> None:
-    """Read every byte of the archive; whatever is not as it was sealed is named."""
+    """Compare every byte of the archive with its manifest. The job fails if a file is damaged."""
     job = _job(attempt)
     with translate_errors():
         found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
@@ -85,7 +85,7 @@ def _damage_in(attempt: Attempt, backup: Backup) -> list[Finding]:
 
 
 def _not_the_sealed(backup: Backup) -> list[Finding]:
-    """Whole in itself, and yet another's, or written anew."""
+    """Find an archive that is intact but is not the one that was sealed for this backup."""
     try:
         open_archive(backup)
     except ArchiveDamaged as damage:
@@ -94,8 +94,8 @@ def _not_the_sealed(backup: Backup) -> list[Finding]:
 
 
 def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
-    """Nobody counts on the backup any more, unless the store is away as a whole. More files than a
-    row should hold are noted as all of them.
+    """Record findings in the checkpoint, unless the whole store is unavailable. More than
+    `MOST_NOTED` findings are recorded as one.
     """
     require_store()
     if len(found) > MOST_NOTED:
@@ -104,7 +104,9 @@ def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
 
 
 def delete(attempt: Attempt) -> None:
-    """The manifest goes first: what is half deleted is no backup any more."""
+    """Delete the archive. The manifest is deleted first, so that no incomplete archive looks
+    complete.
+    """
     job = _job(attempt)
     attempt.report(10, "deleting", "Removing the manifest, then the parts.")
     attempt.guard()
@@ -118,7 +120,7 @@ def _job(attempt: Attempt) -> BackupJob:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """What the layers below raise, as the engine understands it."""
+    """Translate errors of Milvus, the store and the archive to failures of the job."""
     try:
         yield
     except StoreFull as error:

@@ -12,7 +12,7 @@ from vbase_console.tasks.states import TaskState
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 DAMAGED = "DAMAGED"
-"""Shown in the place of a status: an available backup that cannot be counted on."""
+"""Filter value for available backups with damage."""
 
 
 class BackupFilter(FilterForm):

@@ -1,4 +1,4 @@
-"""What people type about backups, translated; what may be is decided by the services."""
+"""Forms of backups and restores. Services validate the values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from clusters.forms import TypedNameForm
 from clusters.models import Cluster
 
 MAX_CHECKBOXES = 200
-"""So many collections have a box of their own; others are named."""
+"""Limit of collections with a checkbox. Others are named in a text field."""
 
 
 class TickedNames(forms.MultipleChoiceField):
-    """Names to tick. What is offered counts, however many of them have a box of their own."""
+    """Checkboxes of names. Every offered name is valid, also one without a checkbox."""
 
     offered: frozenset[str] = frozenset()
 
@@ -28,7 +28,7 @@ class TickedNames(forms.MultipleChoiceField):
 
 
 class CollectionsForm(forms.Form):
-    """Which collections: boxes to tick, and lines to write on where there are very many."""
+    """Selection of collections by checkbox, and by name if there are many."""
 
     collection_names = TickedNames(
         label="Collections", required=False, widget=forms.CheckboxSelectMultiple
@@ -90,10 +90,10 @@ class TakeForm(CollectionsForm):
 
 
 class Suffix(forms.CharField):
-    """Needed beside one choice alone, so the form looks for it, and the browser does not."""
+    """Suffix without the browser's check, because only RENAME requires it."""
 
     def validate(self, value: Any) -> None:
-        """Empty is refused by `RestoreForm.clean`, where it counts."""
+        """Accept an empty value here; `RestoreForm.clean` refuses it for RENAME."""
 
 
 class RestoreForm(CollectionsForm):
@@ -128,7 +128,7 @@ class RestoreForm(CollectionsForm):
         self.fields["target"].choices = choices  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """A suffix that counts for nothing is left out rather than complained about."""
+        """Ignore the suffix unless RENAME is chosen."""
         given = super().clean()
         if given.get("on_conflict") != OnConflict.RENAME:
             given["suffix"] = ""
@@ -152,7 +152,7 @@ class DeleteForm(TypedNameForm):
 
 
 def offered_by(backup: Backup) -> list[tuple[str, int | None]]:
-    """The collections of a backup with their rows."""
+    """List the collections of a backup with their row counts."""
     return [(each["name"], each["rowCount"]) for each in backup.collections]
 
 

@@ -35,20 +35,20 @@ def new_backup_id() -> str:
 
 
 FOUND_BY_READING = "reading"
-"""In `damage_found_by`, where no job came upon the damage."""
+"""Value of `damage_found_by` if a request and not a job found the damage."""
 
 
 class BackupQuerySet(TenantQuerySet["Backup"]):
     def present(self) -> Self:
-        """Backups that a tenant sees; what is gone is history."""
+        """Filter to backups that a tenant sees. Rows in GONE are history."""
         return self.exclude(status=BackupStatus.GONE)
 
     def available(self) -> Self:
         return self.filter(status=BackupStatus.AVAILABLE)
 
     def good(self) -> Self:
-        """Backups that can be counted on. Everything that chooses one to restore or counts what is
-        protected reads this, and `available` only to list what is there.
+        """Filter to backups that can be restored completely. Use this to choose or count backups,
+        and `available` only to list them.
         """
         return self.filter(states.is_good())
 
@@ -56,7 +56,7 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
         return self.filter(states.is_damaged())
 
     def mark_damaged(self, *, by: str, findings: Sequence[Finding]) -> int:
-        """Count on them no more. `by` is the job that found it, or `FOUND_BY_READING`."""
+        """Record damage. `by` is the id of the job that found it, or `FOUND_BY_READING`."""
         damage = [dataclasses.asdict(each) for each in findings]
         return self.update(damage_found_by=by, damage=damage, verified_at=None, proven_at=None)
 
@@ -65,15 +65,15 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
 
 
 class Backup(models.Model):
-    """An artefact that can be restored: a directory in the store whose manifest is the truth.
+    """Backup: a directory in the store with a manifest.
 
-    What stands here of its contents is copied from the manifest when it is sealed.
+    The columns about its contents are copied from the manifest when the backup is sealed.
     """
 
     backup_id = models.CharField(primary_key=True, max_length=24, default=new_backup_id)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backups")
-    """Where it was taken from; the row of a deleted cluster stays."""
+    """Source of the backup. The row of a deleted cluster is kept."""
     name = models.CharField(max_length=128, validators=[NAME])
     db_name = models.CharField(max_length=255)
     status = models.CharField(
@@ -82,33 +82,33 @@ class Backup(models.Model):
     policy_id = models.CharField(max_length=24, blank=True)
     pinned = models.BooleanField(default=False)
     retention_hold = models.BooleanField(null=True)
-    """Its policy's next backup held less, so retention keeps it until somebody releases it, which
-    makes this False.
+    """True if retention keeps the backup because the policy's next backup contains less. False
+    after a user has released it.
     """
     requested_collections = models.JSONField(default=list)
-    """The collections that its policy asked for; none: all that there were."""
+    """Collections of the policy's selection. Empty: all collections."""
 
     collections = models.JSONField(default=list)
-    """Of each collection its name, rows, bytes, number of parts and aliases."""
+    """Name, rows, bytes, number of parts and aliases of each collection."""
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     milvus_version = models.CharField(max_length=40, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     warnings = models.JSONField(default=list)
     omissions = models.JSONField(default=list)
-    """What was asked for and is not in it, in words. Only this makes a backup incomplete: a warning
-    may also tell what no backup of its server could hold.
+    """Requested content that the backup does not contain, in words. Only omissions make a backup
+    incomplete; a warning may describe a limit of the server.
     """
 
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
     damage_found_by = models.CharField(max_length=40, blank=True)
-    """What found it damaged, a job or `FOUND_BY_READING`, until a verification finds it whole. Read
-    `is_damaged`, `good()` and `damaged()`, which also look at the status.
+    """Id of the job that found the damage, or `FOUND_BY_READING`; cleared by a successful
+    verification. Read `is_damaged`, `good()` or `damaged()`, which include the status.
     """
     damage = models.JSONField(default=list, blank=True)
-    """Of each damaged file its name and its problem; read `findings`."""
+    """File name and problem of each damaged file; read `findings`."""
     deleted_at = models.DateTimeField(null=True)
 
     objects = BackupQuerySet.as_manager()
@@ -149,12 +149,12 @@ class Backup(models.Model):
 
     @property
     def damaged_by_job(self) -> str:
-        """The id of the job that found it damaged; empty where a look at its manifest did."""
+        """Id of the job that found the damage, empty if a request found it."""
         return self.damage_found_by if self.damage_found_by != FOUND_BY_READING else ""
 
     @property
     def findings(self) -> list[Finding]:
-        """What is damaged of it; of damage that was noted without its files one that names none."""
+        """Damaged files. Damage without recorded files becomes one finding without a name."""
         if not self.is_damaged:
             return []
         found = [Finding(**each) for each in self.damage]
@@ -162,23 +162,23 @@ class Backup(models.Model):
 
     @property
     def damage_text(self) -> str:
-        """In one line; empty for a backup that is not damaged."""
+        """Findings in one line, empty if the backup is not damaged."""
         return told(self.findings)
 
     @property
     def can_be_read(self) -> bool:
-        """Its manifest was there and sound when it was last looked at."""
+        """True unless the manifest was missing or damaged at its last reading."""
         is_there = self.status == BackupStatus.AVAILABLE
         return is_there and all(each.file != MANIFEST_NAME for each in self.findings)
 
     @property
     def directory(self) -> str:
-        """Where its archive lies below the store's root."""
+        """Path of the archive below the store's root."""
         return f"{self.organization_id}/{self.backup_id}"
 
 
 class BackupJob(models.Model):
-    """What a task about backups is about; status, progress and times are the task's alone."""
+    """Object of a task about backups. Status, progress and times are those of the task."""
 
     task = models.OneToOneField(
         Task, primary_key=True, on_delete=models.CASCADE, related_name="backup_job"
@@ -187,17 +187,17 @@ class BackupJob(models.Model):
     job_type = models.CharField(max_length=16, choices=JobKind.choices)
     backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="jobs")
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backup_jobs")
-    """A restore's target; the source of everything else."""
+    """Target of a restore; source of every other job."""
     db_name = models.CharField(max_length=255)
     collection_names = models.JSONField(default=list)
     options = models.JSONField(default=dict)
-    """Of a restore: what to do about conflicts."""
+    """`on_conflict` and `suffix` of a restore, `on_missing` of a policy's backup."""
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     policy_id = models.CharField(max_length=24, blank=True)
     is_cleaned_up = models.BooleanField(default=False)
-    """Nothing of it is left in a cluster: no snapshot, no hidden collection. The janitor sees to
-    those that have ended and are not.
+    """True if the cluster contains no snapshot and no hidden collection of the job. The janitor
+    cleans up finished jobs.
     """
 
     objects = TenantQuerySet.as_manager()
@@ -225,23 +225,21 @@ class BackupJob(models.Model):
 
     @property
     def backup_deleted_at(self) -> datetime | None:
-        """When the backup went that this job made or used. One that its own job did not finish was
-        never there.
-        """
+        """Deletion time of the job's backup. None if the job itself did not finish its backup."""
         unfinished = self.job_type == JobKind.BACKUP and self.task.state != TaskState.SUCCEEDED
         return None if unfinished else self.backup.deleted_at
 
 
 class SealedPart(models.Model):
-    """A part that lies whole in the store: what the next attempt need not read again."""
+    """Part that is complete in the store, so that the next attempt skips it."""
 
     backup = models.ForeignKey(Backup, on_delete=models.CASCADE, related_name="sealed_parts")
     number = models.PositiveIntegerField()
     collection = models.CharField(max_length=255)
     cursor = models.TextField()
-    """Where in the pinned snapshot the next part begins."""
+    """Position of the next part in the pinned snapshot."""
     part_json = models.TextField()
-    """The JSON of its `Part`; text, because a key may hold NUL and PostgreSQL's JSON may not."""
+    """`Part` as JSON. Text, because a key may contain NUL, which PostgreSQL's JSON refuses."""
 
     class Meta:
         ordering = ["number"]

@@ -1,4 +1,4 @@
-"""The effect of a job's end on its backup's row, in the transaction that ends the task."""
+"""Effect of a job's end on the backup's row, in the transaction that ends the task."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ def settle(task: Task) -> None:
         backup.mark_damaged(by=task.task_id, findings=found or [Finding("", task.message)])
     observers.job_finished(job, succeeded=state == TaskState.SUCCEEDED)
     if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
-        _go_with_its_cluster(job)
+        _delete_with_cluster(job)
 
 
-def _go_with_its_cluster(job: BackupJob) -> None:
-    """Whoever deleted its cluster may have asked for the backups, too; this one was still being
-    written then.
-    """
+def _delete_with_cluster(job: BackupJob) -> None:
+    """Delete a backup that was written while its cluster was deleted with its backups."""
     deletions = Task.objects.filter(subject_id=job.cluster_id, kind=TaskKind.DELETION)
     deletion = deletions.filter(arguments__delete_backups=True).first()
     if deletion is not None:

@@ -1,4 +1,4 @@
-"""The states of a backup and of restoring, as data."""
+"""States of backups and kinds of jobs, as data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.db.models import Q
 
 class BackupStatus(models.TextChoices):
     CREATING = "CREATING"
-    """Its job has not sealed the manifest yet."""
+    """The manifest is not sealed yet."""
     AVAILABLE = "AVAILABLE"
-    """The manifest is in the store: it can be restored."""
+    """The backup can be restored."""
     DELETING = "DELETING"
-    """Nobody may restore it any more; its files are being removed."""
+    """The backup cannot be restored any more. Its files are being deleted."""
     GONE = "GONE"
-    """Failed, cancelled or deleted: without files, kept for history, shown nowhere as a backup."""
+    """The backup failed, was cancelled or was deleted. The row is history."""
 
 
 B = BackupStatus
@@ -29,14 +29,14 @@ TRANSITIONS: dict[BackupStatus, frozenset[BackupStatus]] = {
 
 
 def is_good(backup: str = "") -> Q:
-    """The backups that can be counted on: available, and not found damaged. `backup` is the path to
-    them, such as `job__backup__`.
+    """Condition for available backups without damage. `backup` is the lookup path of the backup,
+    such as `job__backup__`.
     """
     return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damage_found_by": ""})
 
 
 def is_damaged(backup: str = "") -> Q:
-    """The available backups of which something was found otherwise than it was sealed."""
+    """Condition for available backups with damage."""
     return Q(**{f"{backup}status": B.AVAILABLE, f"{backup}damage_found_by__gt": ""})
 
 
@@ -48,7 +48,7 @@ class JobKind(models.TextChoices):
 
 
 class OnConflict(enum.StrEnum):
-    """What a restore does about a collection that has the name already."""
+    """Handling of an existing collection by a restore."""
 
     FAIL = "FAIL"
     RENAME = "RENAME"

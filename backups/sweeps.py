@@ -1,4 +1,4 @@
-"""The sweep that runs the janitor."""
+"""Celery sweep of the janitor."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from backups import janitor
 
 @shared_task(name="vbase.janitor")
 def sweep_janitor() -> int:
-    """Run one round of the janitor; answers how many things were cleared."""
+    """Run one round of the janitor. Returns the number of removed leftovers."""
     return janitor.clean_up()

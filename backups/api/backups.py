@@ -1,4 +1,4 @@
-"""Backups: take, restore, read, verify, pin, delete."""
+"""Endpoints of backups: create, restore, get, verify, pin, unpin and delete."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ class OneBackup(BackupView):
         return Response(answer(backup=BackupSerializer.of(self.backup(service_id, backup_name))))
 
     def delete(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """Delete a backup. Nobody can restore it any more; its files are gone when the job, which
-        Operation-Id names, has succeeded.
+        """Delete a backup, which cannot be restored any more from now on. Its files are deleted
+        when the job in Operation-Id has succeeded.
         """
         backup = self.backup(service_id, backup_name)
         self.given()

@@ -1,4 +1,4 @@
-"""What the endpoints of backups share: finding, and saying what was accepted."""
+"""Base view of the endpoints of backups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BackupView(ApiView):
         return Cluster.objects.all().get_visible(self.principal, "service", service_id=service_id)
 
     def backup(self, service_id: str, backup_name: str) -> Backup:
-        """Under the service that it was taken from, also when that is deleted."""
+        """Find a backup by its source service, which may be deleted."""
         rows = Backup.objects.present().select_related("cluster")
         return rows.get_visible(self.principal, name=backup_name, cluster__service_id=service_id)
 

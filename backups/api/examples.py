@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document; a test holds them against the schemas they stand in."""
+"""Examples of the OpenAPI document. A test validates them against their schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs about backups: those of an organization, one with its events, stopping and repeating one."""
+"""Endpoints of jobs: list, get, cancel and retry."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class OneJob(BackupView):
 
 
 class JobRequest(BackupView):
-    """What is asked of a job by whoever may ask for such a job."""
+    """Base of the requests about a job. They require the scope of the job's kind."""
 
     def post(self, request: Request, job_id: str) -> Response:
         job = self.jobs().get_visible(self.principal, task__task_id=job_id)

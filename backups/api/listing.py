@@ -1,4 +1,4 @@
-"""Lists of jobs: the same filters for one service and for the organization."""
+"""Job lists with the same filters for a service and for an organization."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def jobs_page(rows: TenantQuerySet[JobRow], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """One page of what was asked for, newest first."""
+    """Return one page of the filtered jobs, newest first."""
     chosen, total = page_of(_filtered(rows, asked), asked)
     return answer(jobs=[BackupJobSerializer.of(row) for row in chosen], total=total)
 

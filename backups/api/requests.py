@@ -1,4 +1,4 @@
-"""What goes in: one class per request, named as in the documented API."""
+"""Requests of backups, named as in the documented API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
 
 UNSPECIFIED = ("", "0", "UNSPECIFIED")
-"""How clients say that they name no value of an enum; generated ones put the enum's name before."""
+"""Values of an enum that mean none; generated clients add the enum's name as a prefix."""
 NO_STATUS = (*UNSPECIFIED, "STATUS_UNSPECIFIED", "BACKUP_STATUS_UNSPECIFIED")
 NO_JOB_TYPE = (*UNSPECIFIED, "JOB_TYPE_UNSPECIFIED", "BACKUP_JOB_TYPE_UNSPECIFIED")
 IN_ADDRESS = "Left out: as in the address."
@@ -29,7 +29,7 @@ IN_ADDRESS = "Left out: as in the address."
     }
 )
 class BackupName(Text):
-    """Checked where backups are made; the pattern is for readers of the OpenAPI document."""
+    """Name of a backup. The service checks it; the pattern documents it."""
 
 
 class Names(serializers.ListField):
@@ -79,7 +79,7 @@ class JobBody(Body):
 
 
 class JobFilters(Input):
-    """Empty means any."""
+    """Filters of job lists. An empty value means any."""
 
     job_type = Choice(JobKind.values, unnamed=NO_JOB_TYPE, required=False, allow_blank=True)
     status = Choice(TaskState.values, unnamed=NO_STATUS, required=False, allow_blank=True)

@@ -1,4 +1,4 @@
-"""What goes out: the shapes of the documented API, every field always present."""
+"""Responses of backups, as in the documented API. Every field is always present."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class RestoreStepSerializer(Output):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreflightResult:
-    """What `Preflight` shows: what a restore would do, and what runs or waits before it."""
+    """Preflight of a restore with the tasks before it."""
 
     found: Found
     waits_for: Iterable[Task]
@@ -167,7 +167,7 @@ class PreflightSerializer(Output):
     free_bytes = serializers.IntegerField(
         source="found.free_bytes",
         allow_null=True,
-        help_text="What the target can still store; null where nobody can tell.",
+        help_text="What the target can still store; null if unknown.",
     )
     proves = serializers.BooleanField(
         source="found.proves",

@@ -1,4 +1,4 @@
-"""Addresses under /v1/vbase. Those with fixed words stand before those that begin with an id."""
+"""URLs under /v1/vbase. Paths with fixed words precede those that begin with an id."""
 
 from __future__ import annotations
 

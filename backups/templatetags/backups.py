@@ -1,4 +1,4 @@
-"""How backups read on pages."""
+"""Template tags of backups."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ register = template.Library()
 
 @register.simple_tag
 def backup_badge(backup: Backup) -> SafeString:
-    """Its status; of a damaged one that it is damaged, wherever a status stands."""
+    """Badge of the status, or of the damage."""
     return badge("DAMAGED" if backup.is_damaged else backup.status)

@@ -1,4 +1,4 @@
-"""What can be asked of one backup on pages; restoring has a module of its own."""
+"""Pages that verify, pin, unpin and delete a backup."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vbase_console.web.forms import FormPage
 
 
 class BackupChange(FormPage, BackupPage):
-    """One thing to ask of one backup. Without a form of its own it asks for a confirmation, which
-    the buttons of the backup's page give at once.
+    """Action on one backup. GET shows a confirmation; the buttons of the backup's page POST
+    directly.
     """
 
     scopes = {"GET": CREATE_BACKUP, "POST": CREATE_BACKUP}
@@ -45,11 +45,11 @@ class BackupVerifyView(BackupChange):
 class BackupPinView(BackupChange):
     action = "PinBackup"
     title = "Pin"
-    says = "Nobody can delete it while it is pinned."
+    says = "A pinned backup cannot be deleted."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         set_pinned(self.backup, pinned=True)
-        messages.success(self.request, "Pinned: nobody can delete it until it is unpinned.")
+        messages.success(self.request, "Pinned: it cannot be deleted until it is unpinned.")
         return self.to_backup()
 
 
@@ -74,7 +74,7 @@ class BackupDeleteView(FormPage, BackupPage):
         return {"name": self.backup.name}
 
     def context(self) -> dict[str, Any]:
-        """What else of the cluster could be restored once this is gone."""
+        """Add the other backups of the cluster that remain restorable."""
         own = Backup.objects.visible_to(self.principal).filter(cluster=self.backup.cluster_id)
         others = own.good().exclude(pk=self.backup.pk)
         proven = others.filter(proven_at__isnull=False)
@@ -90,6 +90,6 @@ class BackupDeleteView(FormPage, BackupPage):
         return self._to_job(job)
 
     def _to_job(self, job: BackupJob) -> HttpResponseBase:
-        """The backup's own page ends with it; the job's stays."""
+        """Redirect to the job, because the backup's page ends with the deletion."""
         self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)

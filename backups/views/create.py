@@ -1,4 +1,4 @@
-"""Taking a backup: a cluster, a database of it, and the collections that are there now."""
+"""Page that creates a backup: choose a database and collections of a cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiscoveryResult:
-    """What the living cluster has, or why nobody can say."""
+    """Databases and collections of a cluster, or the problem that prevents reading them."""
 
     databases: list[str] = dataclasses.field(default_factory=list)
     collections: list[DiscoveredCollection] = dataclasses.field(default_factory=list)
@@ -70,7 +70,7 @@ class TakeView(FormPage, ClusterPage):
         return super().context() | about
 
     def prepare(self) -> None:
-        """The cluster is asked here, before anything is locked."""
+        """Query the cluster before the transaction begins."""
         if self.look.problem is not None:
             raise self.look.problem
         super().prepare()
@@ -88,7 +88,7 @@ class TakeView(FormPage, ClusterPage):
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
-        """Also a collection that is gone meanwhile is something to mend in the form."""
+        """Show the refusal in the form, also for a collection that was dropped meanwhile."""
         if isinstance(error, PermissionDenied) or "cluster" not in self.__dict__:
             return super().error_response(error)
         bound = getattr(self, "bound", None)

@@ -1,4 +1,4 @@
-"""One backup: what it holds, how far it can be trusted, what is under way with it."""
+"""Page of one backup."""
 
 from __future__ import annotations
 
@@ -59,12 +59,14 @@ class BackupDetailView(BackupPage):
     template_name = "backups/backup_detail.html"
 
     def context(self) -> dict[str, Any]:
-        """The archive is read first: damage that this comes upon is told in everything else."""
+        """Read the archive first, because reading may record damage that the rest of the page
+        shows.
+        """
         contents = self.contents()
         return super().context() | self.live() | contents
 
     def live(self) -> dict[str, Any]:
-        """What changes while a job is at it; the page shows it first and the poll refreshes it."""
+        """Values that change while a job runs. The page and the polled fragment share them."""
         active, ended = history_of(self.principal, self.backup, RECENT_COUNT)
         made_by = jobs_of(self.principal).filter(backup=self.backup, job_type=JobKind.BACKUP)
         return {
@@ -88,7 +90,7 @@ class BackupDetailView(BackupPage):
 
 
 class BackupProgressView(BackupDetailView):
-    """What the page polls. The manifest is read again only when the status has changed."""
+    """Fragment that the page polls. The manifest is read again only if the status has changed."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):

@@ -1,4 +1,4 @@
-"""Backups, restores, verifications and deletions: how they go and how they went."""
+"""Pages of jobs: lists, detail, cancel and retry."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class JobDetailView(JobPage):
 
 
 class JobProgressView(JobPage):
-    """What the job's page polls; its events ride along."""
+    """Fragment that the job's page polls, with the events."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):
@@ -101,7 +101,7 @@ class JobChange(FormPage, JobPage):
         return super().get(request, *args, **kwargs)
 
     def permit(self) -> None:
-        """Cancelling and retrying need the scope of what is cancelled or tried again."""
+        """Require the scope of the job's kind."""
         self.principal.require(job_for(self.job.job_type).scope)
 
 

@@ -1,4 +1,4 @@
-"""The backups of an organization or of one cluster, with what is under way."""
+"""Lists of backups, and the choice of a cluster for a new backup."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ClusterBackupListView(BackupListView, ClusterPage):
 
 
 class NewestBackupsView(ClusterPage):
-    """What a cluster's page polls while one of its backups is under way."""
+    """Fragment that a cluster's page polls while a job is running."""
 
     scopes = {"GET": LIST_BACKUPS}
 
@@ -59,7 +59,7 @@ class NewestBackupsView(ClusterPage):
 
 
 class TakeFromView(ListPage):
-    """The first step of a backup that is taken from the organization's page: of which cluster."""
+    """Choice of the cluster for a new backup."""
 
     scopes = {"GET": CREATE_BACKUP}
     template_name = "backups/take_from.html"

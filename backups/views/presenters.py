@@ -33,13 +33,13 @@ PHASES: dict[str, tuple[str, ...]] = {
     JobKind.VERIFY: ("verifying",),
     JobKind.DELETE: ("deleting",),
 }
-"""In the order in which a job goes through them."""
+"""Phases of each kind in order."""
 NEWEST_COUNT = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JobRow:
-    """A job, and what the person may do about it."""
+    """A job with the actions that the user may take."""
 
     job: BackupJob
     may_cancel: bool
@@ -55,13 +55,13 @@ class JobRow:
 
     @property
     def has_backup(self) -> bool:
-        """Whether there is a page of its backup: what is gone has none."""
+        """True if the backup has a page."""
         return self.job.backup.status != BackupStatus.GONE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupRow:
-    """A backup, and the job that is at it now."""
+    """A backup with its active job."""
 
     backup: Backup
     job: BackupJob | None
@@ -69,12 +69,14 @@ class BackupRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupActions:
-    """What can be asked of a backup now, by this person; no control leads to a certain refusal."""
+    """Actions that the user may take on a backup now. An action that would certainly be refused is
+    left out.
+    """
 
     restore: bool
     verify: bool
     first: str
-    """The one that is offered first: of a damaged backup, to verify it."""
+    """Action that is offered first: verify for a damaged backup, restore otherwise."""
     pin: bool
     unpin: bool
     delete: bool
@@ -82,13 +84,13 @@ class BackupActions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterCoverage:
-    """How well a cluster is protected: its newest backup, and the newest that is proven."""
+    """Newest and newest proven backup of a cluster."""
 
     cluster: Cluster
     newest: Backup | None
     proven: Backup | None
     damaged: int
-    """How many of its backups cannot be counted on."""
+    """Number of damaged backups."""
 
 
 def jobs_of(principal: Principal) -> QuerySet[BackupJob]:
@@ -121,7 +123,7 @@ def _is_still_possible(job: BackupJob) -> bool:
 
 
 def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
-    """With the jobs under way, in one query for all."""
+    """Combine backups with their active jobs, in one query."""
     listed = list(backups)
     jobs = jobs_of(principal).filter(
         backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
@@ -133,7 +135,7 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
 def history_of(
     principal: Principal, backup: Backup, most: int
 ) -> tuple[list[JobRow], list[JobRow]]:
-    """The jobs of a backup that are under way, and those that ended last."""
+    """Return the active jobs and the newest ended jobs of a backup."""
     jobs = jobs_of(principal).filter(backup=backup)
     active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
     ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:most])
@@ -155,12 +157,12 @@ def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -
 
 
 def is_takeable(cluster: Cluster) -> bool:
-    """Whether there is a living Milvus whose collections can be looked at now."""
+    """True if the collections of the cluster can be listed now."""
     return cluster.status not in ENDED and cluster.condition == Condition.RUNNING
 
 
 def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
-    """Living clusters, those first whose newest good backup is oldest or missing."""
+    """Return living clusters; those with the oldest or no good backup come first."""
     of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
     proven = of_cluster.filter(proven_at__isnull=False)
     damaged = Backup.objects.damaged().filter(cluster=OuterRef("pk")).order_by().values("cluster")
@@ -194,7 +196,7 @@ def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[Cluster
 
 
 def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
-    """What a cluster's page shows of its backups."""
+    """Values of the backup section of a cluster's page."""
     own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
     rows = backup_rows(principal, own[:NEWEST_COUNT])
     restoring = jobs_of(principal).filter(
@@ -211,12 +213,12 @@ def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
 
 
 MAX_PARTS = 100
-"""So many parts of a collection are listed; the command lists all."""
+"""Limit of listed parts of a collection. The archive command lists all."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contents:
-    """Without a manifest: what was noted when it was sealed, and the problem."""
+    """Manifest of a backup, or the problem that prevents reading it."""
 
     manifest: Manifest | None = None
     problem: str = ""
@@ -240,7 +242,7 @@ def contents_of(backup: Backup) -> Contents:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShownCollection:
-    """One collection; `content` is None where only the row is left to tell of it."""
+    """One collection. `content` is None if the manifest cannot be read."""
 
     name: str
     rows: int
@@ -287,7 +289,7 @@ def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:
 
 
 def damage_of(principal: Principal, backup: Backup) -> BackupJob | None:
-    """The verification or restore that found it damaged; None where a look at its manifest did."""
+    """Return the job that found the damage, None if a request found it."""
     if not backup.is_damaged:
         return None
     return jobs_of(principal).filter(task__task_id=backup.damaged_by_job).first()

@@ -1,4 +1,4 @@
-"""Bringing a backup back: choose, see what would happen, confirm."""
+"""Pages that restore a backup: choose, preview and confirm."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 MAX_TARGETS = 500
 KEPT_FIELDS = ("target", "db_name", "on_conflict", "suffix")
-"""What the way back to the form remembers."""
+"""Fields that the link back to the form keeps."""
 
 
 class RestoreView(FormPage, BackupPage):
-    """GET asks what to restore and where to; POST looks ahead and shows what would happen."""
+    """GET shows the form of a restore; POST shows its preview."""
 
     scopes = {"GET": RESTORE_BACKUP, "POST": RESTORE_BACKUP}
     changes: ClassVar[bool] = False
@@ -66,7 +66,7 @@ class RestoreView(FormPage, BackupPage):
         )
 
     def prepare(self) -> None:
-        """The target is asked here, before anything is locked."""
+        """Query the target before the transaction begins."""
         require_available(self.backup)
         super().prepare()
         self.ask(self.target)
@@ -87,7 +87,7 @@ class RestoreView(FormPage, BackupPage):
         )
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
-        """Also a collection that is gone meanwhile is something to mend in the form."""
+        """Show the refusal in the form, also for a collection that was dropped meanwhile."""
         if isinstance(error, PermissionDenied) or "backup" not in self.__dict__:
             return super().error_response(error)
         bound = getattr(self, "bound", None)
@@ -104,7 +104,7 @@ class RestoreTickView(SelectAllMixin, RestoreView):
 
 
 class RestoreConfirmView(RestoreView):
-    """What was looked at is asked for; what came in the way since then is refused."""
+    """Submit the previewed restore after checking it again."""
 
     action = "RestoreBackup"
     changes = True

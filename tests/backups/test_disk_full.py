@@ -67,7 +67,7 @@ def test_a_backup_that_fills_its_store_leaves_nothing_and_can_be_asked_for_again
     job = plan_backup(cluster, **wanted).submit(by="alice")
     assert ended(job, work) == "FAILED"
     assert "The backup store is full" in job.task.message
-    assert "ask again" in job.task.message
+    assert "then retry" in job.task.message
     sweep_janitor()
     assert list(store.list(job.backup.directory)) == []
     assert connections.snapshots_of(cluster).names() == []

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pymilvus import MilvusClient
 
 from backups.connections import snapshots_of
-from backups.janitor import look_through_the_store
+from backups.janitor import scan_store
 from backups.models import Backup, BackupJob
 from backups.services.backups import delete_backup, plan_backup
 from backups.states import BackupStatus, JobKind
@@ -58,7 +58,7 @@ def test_it_says_what_no_row_knows(
 ) -> None:
     put(store, "somebody/bak-else/manifest.json", b"{}")
     sweep_janitor()
-    assert "The store holds somebody/bak-else, which no backup of this console" in caplog.text
+    assert "somebody/bak-else: orphaned archive" in caplog.text
 
 
 def test_a_backup_whose_files_are_gone_is_said_and_counted_on_no_more(
@@ -67,7 +67,7 @@ def test_a_backup_whose_files_are_gone_is_said_and_counted_on_no_more(
     store.delete_prefix(job.backup.directory)
     sweep_janitor()
     work()
-    assert f"The manifest of backup {job.backup.name}" in caplog.text
+    assert f"manifest of backup {job.backup.name} is missing" in caplog.text
     (verification,) = BackupJob.objects.filter(job_type=JobKind.VERIFY)
     assert "manifest.json: it is missing" in verification.task.message
     assert (verification.task.requested_by, Backup.objects.good().count()) == ("janitor", 0)
@@ -77,10 +77,10 @@ def test_a_backup_whose_files_are_gone_is_verified_once(
     job: BackupJob, store: LocalStore, work: Work
 ) -> None:
     store.delete_prefix(job.backup.directory)
-    look_through_the_store()
-    look_through_the_store()
+    scan_store()
+    scan_store()
     work()
-    look_through_the_store()
+    scan_store()
     assert BackupJob.objects.filter(job_type=JobKind.VERIFY).count() == 1
 
 
@@ -106,7 +106,7 @@ def test_a_store_that_is_away_condemns_no_backup(
     Path(store.root).rename(f"{store.root}-elsewhere")
     away(Path(store.root))
     sweep_janitor()
-    assert "The backup store was not looked through" in caplog.text
+    assert "backup store not scanned" in caplog.text
     assert job.backup.name not in caplog.text
     assert not BackupJob.objects.filter(job_type=JobKind.VERIFY).exists()
 
@@ -117,7 +117,7 @@ def test_an_organization_without_backups_is_no_orphan(
     delete_backup(job.backup, by="alice")
     work()
     sweep_janitor()
-    assert "no backup of this console knows" not in caplog.text
+    assert "orphaned archive" not in caplog.text
 
 
 def test_it_asks_again_for_a_deletion_that_nobody_is_at(

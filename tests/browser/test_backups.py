@@ -45,7 +45,7 @@ def preview_restore(page: Page, how: str) -> None:
     page.get_by_role("link", name="Open the backup").click()
     page.get_by_role("link", name="Restore", exact=True).click()
     page.get_by_label(how).check()
-    page.get_by_role("button", name="See what would happen").click()
+    page.get_by_role("button", name="Preview restore").click()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -75,7 +75,7 @@ def test_a_conflict_is_seen_before_anything_is_asked_for(
     page.get_by_role("link", name="Choose again").click()
     page.get_by_label("Restore beside it").check()
     page.get_by_label("Suffix").fill("_again")
-    page.get_by_role("button", name="See what would happen").click()
+    page.get_by_role("button", name="Preview restore").click()
     assert [*serious(page), *overflow(page)] == []
     page.get_by_role("button", name="Restore", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")

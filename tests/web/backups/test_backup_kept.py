@@ -58,7 +58,7 @@ def test_a_backup_of_a_deleted_policy_belongs_to_nobodys_retention(
     backup = taken(cluster, policy_id=policy.pk)
     services.delete_policy(policy)
     content = shown(alices, backup)
-    assert "no retention removes it" in content
+    assert "retention does not apply" in content
     assert "(deleted)" in content
 
 

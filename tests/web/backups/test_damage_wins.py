@@ -178,7 +178,7 @@ def test_it_is_remembered_and_told_by_every_list_from_then_on(
 def test_its_restore_says_why_it_cannot_be(beheaded: Backup, alices: Browser) -> None:
     alices.open("backup-detail", beheaded.name)
     content = alices.open("backup-restore", beheaded.name).content.decode()
-    assert "It is damaged and cannot be restored: manifest.json: it is missing" in content
+    assert "The backup is damaged and cannot be restored: manifest.json: it is missing" in content
 
 
 def test_a_store_that_is_away_is_no_damage(sealed: Backup, store: Store, alices: Browser) -> None:

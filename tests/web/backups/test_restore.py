@@ -87,7 +87,7 @@ def test_it_says_when_nothing_runs(
 ) -> None:
     clusters.stop_cluster(backup.cluster, by="alice")
     work()
-    assert b"No cluster of acme runs" in alices.open("backup-restore", backup.name).content
+    assert b"No cluster of acme is running" in alices.open("backup-restore", backup.name).content
 
 
 def test_it_shows_what_would_happen_before_it_asks(
@@ -99,14 +99,14 @@ def test_it_shows_what_would_happen_before_it_asks(
     assert answer.status_code == 200
     assert "What would happen in vectors" in content
     assert "It forgets names." in content
-    assert "is made." in content
+    assert "is created." in content
     assert not BackupJob.objects.exists()
 
 
 def test_it_shows_how_much_room_there_is(backup: Backup, alices: Browser, find: Find) -> None:
     find(free_bytes=5 * 2**30, notes=("It is of another version.",))
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
-    assert "It needs about 300.0\xa0MB while it runs; vectors has 5.0\xa0GB free." in content
+    assert "The restore temporarily needs about 300.0\xa0MB; vectors has 5.0\xa0GB free." in content
     assert "It is of another version." in content
 
 
@@ -137,7 +137,7 @@ def test_a_conflict_is_shown_and_nothing_can_be_confirmed(
 ) -> None:
     find(conflicts=("'images' is a collection.",))
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
-    assert "It cannot be restored like this" in content
+    assert "This restore is not possible" in content
     assert "is a collection." in content
     assert alices.address("backup-restore-confirm", backup.name) not in content
 
@@ -149,7 +149,7 @@ def test_a_conflict_that_came_meanwhile_is_said_in_the_form(
     answer = alices.send("backup-restore-confirm", backup.name, **wish(backup.cluster))
     assert answer.status_code == 409
     assert b"It came meanwhile." in answer.content
-    assert b"See what would happen" in answer.content
+    assert b"Preview restore" in answer.content
 
 
 def test_what_is_replaced_is_said_to_be_lost(backup: Backup, alices: Browser, find: Find) -> None:
@@ -165,7 +165,7 @@ def test_it_says_behind_what_it_waits(backup: Backup, alices: Browser, find: Fin
     task = clusters.restart_cluster(backup.cluster, by="alice")
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
     assert task.task_id in content
-    assert "It does not prove the backup" in content
+    assert "This restore does not prove the backup" in content
 
 
 def test_a_backup_that_only_copies_holds_nobody_up(
@@ -175,7 +175,7 @@ def test_a_backup_that_only_copies_holds_nobody_up(
     job = seed_job(backup, state=TaskState.RUNNING)
     Task.objects.filter(pk=job.pk).update(lock=backup.cluster.lock, holds_lock=False)
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
-    assert "It waits its turn" not in content
+    assert "The restore waits for" not in content
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_target_that_does_not_answer_is_said_in_the_form(sealed: Backup, alice
     answer = alices.send("backup-restore", sealed.name, **wish(sealed.cluster))
     assert answer.status_code == 503
     assert b"has no running server" in answer.content
-    assert b"See what would happen" in answer.content
+    assert b"Preview restore" in answer.content
 
 
 def test_a_damaged_backup_is_said_in_the_form(
@@ -231,7 +231,7 @@ def test_a_cluster_of_others_is_no_target(
 def test_a_backup_that_is_not_there_yet_says_so(backup: Backup, alices: Browser) -> None:
     Backup.objects.update(status=BackupStatus.CREATING)
     answer = alices.open("backup-restore", backup.name)
-    assert b"only an available backup can be restored" in answer.content
+    assert b"Only an available backup can be restored" in answer.content
     assert alices.send("backup-restore", backup.name).status_code == 409
 
 

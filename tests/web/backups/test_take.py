@@ -165,7 +165,7 @@ def test_a_cluster_that_does_not_answer_is_said(cluster: Cluster, alices: Browse
     answer = alices.open("backup-take", cluster.pk)
     assert answer.status_code == 200
     assert b"has no running server" in answer.content
-    assert b"Look again" in answer.content
+    assert b"Retry" in answer.content
     assert alices.send("backup-take", cluster.pk).status_code == 503
 
 
