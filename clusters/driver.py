@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from clusters.drivers import load_driver
 from clusters.drivers.base import (
+    Capabilities,
     ClusterDriver,
     ClusterSpec,
     DriverError,
@@ -22,6 +24,7 @@ from clusters.resources import Resources, resources_of
 from clusters.states import Condition
 from vbase_console.core.component_health import Component, Health
 from vbase_console.core.encryption import derived_key
+from vbase_console.core.errors import FailedPrecondition
 
 
 @lru_cache
@@ -42,18 +45,34 @@ def driver_of(cluster: Cluster) -> ClusterDriver:
     return get_driver(cluster.driver)
 
 
+def capabilities_of(cluster: Cluster) -> Capabilities:
+    """Raises FailedPrecondition if this console does not have the cluster's driver."""
+    try:
+        return driver_of(cluster).capabilities
+    except DriverError as error:
+        raise FailedPrecondition(f"{cluster.service_id} cannot be changed. {error}") from error
+
+
+def versions_of(cluster: Cluster) -> Sequence[str]:
+    """Versions that the driver offers. Empty if this console does not have the driver."""
+    try:
+        return driver_of(cluster).capabilities.versions
+    except DriverError:
+        return ()
+
+
 def default_driver() -> ClusterDriver:
     """Driver of clusters that are created now."""
     return get_driver(configured_driver())
 
 
 def spec_of(cluster: Cluster, resources: Resources | None = None) -> ClusterSpec:
-    wanted = resources or resources_of(cluster)
+    resources = resources or resources_of(cluster)
     return ClusterSpec(
         cluster_id=cluster.cluster_id,
-        version=wanted.version,
-        compute_units=wanted.units,
-        replicas=wanted.replicas if wanted.enable_replicas else 1,
+        version=resources.version,
+        compute_units=resources.units,
+        replicas=resources.replicas if resources.enable_replicas else 1,
         token=cluster.token,
     )
 

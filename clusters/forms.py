@@ -60,20 +60,18 @@ class ResourcesForm(forms.Form):
             del self.fields["replicas"]
         text = f"CPU cores, 1 to {MAX_COMPUTE_UNITS}."
         if cores := capabilities.max_effective_cores:
-            text += (
-                f" This host has {cores} core{'s' if cores > 1 else ''}; extra units take effect "
-            )
-            text += "when more are available."
+            text += f" This host has {cores} core{'' if cores == 1 else 's'}. "
+            text += "Extra units take effect when more are available."
         self.fields["compute_units"].help_text = text
 
     def changes(self) -> dict[str, Any]:
         """Changes for the services. The upper bound is included only with autoscaling."""
-        given = {name: self.cleaned_data.get(name) for name in RESOURCE_FIELDS}
-        if not given["enable_auto_scaling"]:
-            given["max_compute_units"] = None
-        if given["replicas"] is not None:
-            given["enable_replicas"] = given["replicas"] > 1
-        return {name: value for name, value in given.items() if value is not None}
+        values = {name: self.cleaned_data.get(name) for name in RESOURCE_FIELDS}
+        if not values["enable_auto_scaling"]:
+            values["max_compute_units"] = None
+        if values["replicas"] is not None:
+            values["enable_replicas"] = values["replicas"] > 1
+        return {name: value for name, value in values.items() if value is not None}
 
 
 RESOURCE_FIELDS = ("compute_units", "enable_auto_scaling", "max_compute_units", "replicas")

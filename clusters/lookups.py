@@ -18,22 +18,22 @@ class HasLabel(Func):
 
     def __init__(self, key: str, value: str | None = None) -> None:
         super().__init__(F("labels"))
-        self.given = [key] if value is None else [key, value]
+        self.parameters = [key] if value is None else [key, value]
 
     def as_sqlite(
         self, compiler: Any, connection: Any, **context: Any
     ) -> tuple[str, tuple[str | int, ...]]:
         labels, params = compiler.compile(self.source_expressions[0])
-        test = " AND ".join(["key = %s", "value = %s"][: len(self.given)])
+        test = " AND ".join(["key = %s", "value = %s"][: len(self.parameters)])
         sql = f"EXISTS (SELECT 1 FROM json_each({labels}) WHERE {test})"  # noqa: S608
-        return sql, (*params, *self.given)
+        return sql, (*params, *self.parameters)
 
     def as_postgresql(
         self, compiler: Any, connection: Any, **context: Any
     ) -> tuple[str, tuple[str | int, ...]]:
         labels, params = compiler.compile(self.source_expressions[0])
-        test = "= %s" if len(self.given) == 2 else "IS NOT NULL"
-        return f"(jsonb_extract_path_text({labels}, %s) {test})", (*params, *self.given)
+        test = "= %s" if len(self.parameters) == 2 else "IS NOT NULL"
+        return f"(jsonb_extract_path_text({labels}, %s) {test})", (*params, *self.parameters)
 
 
 def parse_label(text: str) -> tuple[str, str | None]:

@@ -57,9 +57,13 @@ def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int
     except DriverError as error:
         return sum(_record_unseen(cluster, error) for cluster in clusters)
     _report_orphans(driver_name, existing_ids)
-    good = [each.pk for each in clusters if _is_as_stored(each, observations[each.cluster_id])]
-    Cluster.objects.filter(pk__in=good).update(seen_at=timezone.now())
-    others = [cluster for cluster in clusters if cluster.pk not in set(good)]
+    unchanged = [
+        cluster.pk
+        for cluster in clusters
+        if _is_as_stored(cluster, observations[cluster.cluster_id])
+    ]
+    Cluster.objects.filter(pk__in=unchanged).update(seen_at=timezone.now())
+    others = [cluster for cluster in clusters if cluster.pk not in set(unchanged)]
     return sum(_reconcile(cluster, observations[cluster.cluster_id]) for cluster in others)
 
 

@@ -39,16 +39,14 @@ class Resources:
 
         A larger `compute_units` raises the upper bound, unless `changes` contain one.
         """
-        given = {field: value for field, value in changes.items() if value is not None}
-        units = given.get("compute_units", self.compute_units)
-        if "max_compute_units" not in given and units > self.max_compute_units:
-            given["max_compute_units"] = units
-        return dataclasses.replace(self, **given)._within_bounds()
-
-    def _within_bounds(self) -> Resources:
-        """Drop the units chosen by autoscaling if it is off, and limit them to the upper bound."""
-        most = self.max_compute_units if self.enable_auto_scaling else 0
-        return dataclasses.replace(self, autoscaled_units=min(self.autoscaled_units, most))
+        values = {field: value for field, value in changes.items() if value is not None}
+        units = values.get("compute_units", self.compute_units)
+        if "max_compute_units" not in values and units > self.max_compute_units:
+            values["max_compute_units"] = units
+        changed = dataclasses.replace(self, **values)
+        # Autoscaling may not exceed a bound that was lowered; without it, its units are dropped.
+        limit = changed.max_compute_units if changed.enable_auto_scaling else 0
+        return dataclasses.replace(changed, autoscaled_units=min(changed.autoscaled_units, limit))
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

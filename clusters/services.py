@@ -22,7 +22,7 @@ from clusters.admission import (
     unfinished,
     unfinished_of_other_apps,
 )
-from clusters.driver import default_driver, driver_of, spec_of
+from clusters.driver import capabilities_of, default_driver, driver_of, spec_of
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
 from clusters.protection import before_delete
@@ -49,15 +49,15 @@ def create_cluster(
 ) -> tuple[Cluster, Task]:
     """Create a cluster. The returned DEPLOYMENT task reports the progress."""
     capabilities = default_driver().capabilities
-    wanted = Resources(version=capabilities.versions[0]).changed(resources or {})
-    check_resources(wanted, capabilities)
+    values = Resources(version=capabilities.versions[0]).changed(resources or {})
+    check_resources(values, capabilities)
     cluster = Cluster(
         organization_id=principal.organization_id,
         name=check_name(name),
         labels=check_labels(labels or {}),
         deletion_protection=deletion_protection,
         status=ServiceStatus.CREATING,
-        **wanted.as_dict(),
+        **values.as_dict(),
     )
     cluster.token = secrets.token_urlsafe(32)
     _save_named(cluster)
@@ -108,20 +108,20 @@ def scale_cluster(
     """
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
-    given = {field: value for field, value in changes.items() if value is not None}
+    requested = {field: value for field, value in changes.items() if value is not None}
     before = expected_state(cluster, waiting)
-    after = before.resources.changed(given)
+    after = before.resources.changed(requested)
     kind = TaskKind.SCALING
     if after.version != before.resources.version:
         kind = TaskKind.VERSION_UPGRADE
     admit(cluster, kind, waiting)
     refuse_undeployed(cluster, waiting)
-    check_resources(after, driver_of(cluster).capabilities)
+    check_resources(after, capabilities_of(cluster))
     if after == before.resources:
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
         )
-    arguments = {"changes": given, **(facts or {})}
+    arguments = {"changes": requested, **(facts or {})}
     return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
 
 

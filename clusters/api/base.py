@@ -18,10 +18,10 @@ from vbase_console.tasks.models import Task, TaskQuerySet
 
 class ClusterView(ApiView):
     def cluster(self, cluster_id: str) -> Cluster:
-        return Cluster.objects.all().get_visible(self.principal, cluster_id=cluster_id)
+        return Cluster.objects.get_visible(self.principal, cluster_id=cluster_id)
 
     def service(self, service_id: str) -> Cluster:
-        return Cluster.objects.all().get_visible(self.principal, "service", service_id=service_id)
+        return Cluster.objects.get_visible(self.principal, "service", service_id=service_id)
 
     def tasks_of(self, cluster: Cluster) -> TaskQuerySet:
         """Tasks that change the cluster itself. Its backups are listed as jobs."""

@@ -26,7 +26,7 @@ from clusters.api.responses import (
     ServiceInfoSerializer,
     Settings,
 )
-from clusters.driver import driver_of
+from clusters.driver import versions_of
 from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.resources import resources_of
@@ -220,13 +220,12 @@ class StartCluster(SimpleActionView):
 
 
 def configuration_of(cluster: Cluster) -> Configuration:
-    capabilities = driver_of(cluster).capabilities
     return Configuration(
         resources=resources_of(cluster),
         backup=protection_of([cluster.cluster_id])[cluster.cluster_id],
         settings=Settings(
             driver=cluster.driver,
             effective_cores=cluster.effective_cores,
-            available_versions=capabilities.versions,
+            available_versions=versions_of(cluster),
         ),
     )

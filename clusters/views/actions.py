@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from clusters import forms, services
 from clusters.admission import expected_state, unfinished, unfinished_of_other_apps
-from clusters.driver import default_driver, driver_of
+from clusters.driver import capabilities_of, default_driver, versions_of
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import address_of, connectable
@@ -90,7 +90,7 @@ class ClusterScaleView(ClusterChange):
 
     def form_arguments(self) -> dict[str, Any]:
         return {
-            "capabilities": driver_of(self.cluster).capabilities,
+            "capabilities": capabilities_of(self.cluster),
             "initial": forms.initial_resources(self.cluster),
         }
 
@@ -112,8 +112,7 @@ class ClusterUpgradeView(ClusterChange):
 
     def offered(self) -> list[str]:
         expected = expected_state(self.cluster, unfinished(self.cluster)).resources.version
-        versions = driver_of(self.cluster).capabilities.versions
-        return [version for version in versions if version != expected]
+        return [version for version in versions_of(self.cluster) if version != expected]
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         return self.accepted(services.scale_cluster(self.cluster, changes=given, by=self.by))

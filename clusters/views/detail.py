@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.driver import driver_of
+from clusters.driver import versions_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
 from clusters.views import presenters
@@ -65,7 +65,7 @@ class ClusterDetailView(ClusterPage):
         waiting = list(tasks.active().in_queue_order().visible_to(self.principal))
         ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT_COUNT]
         rows = presenters.task_rows(self.principal, [*waiting, *ended], [self.cluster])
-        versions = driver_of(self.cluster).capabilities.versions
+        versions = versions_of(self.cluster)
         return {
             "active": rows[: len(waiting)],
             "recent": rows[len(waiting) :],

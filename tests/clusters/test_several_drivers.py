@@ -24,7 +24,7 @@ from clusters.reconcile import UNKNOWN_AFTER
 from clusters.sweeps import sweep_clusters
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with
-from vbase_console.core.errors import InvalidArgument
+from vbase_console.core.errors import FailedPrecondition, InvalidArgument
 from vbase_console.tasks.models import Task
 
 __all__ = ["api", "key_with"]
@@ -129,6 +129,16 @@ def test_a_cluster_of_a_driver_that_is_not_installed_is_unknown_and_says_why(
     assert now(in_memory).status == "UNKNOWN"
     assert "There is no cluster driver 'removed'." in now(in_memory).status_message
     assert now(other).status == "RUNNING"
+
+
+def test_a_cluster_of_a_driver_that_is_not_installed_can_be_read_but_not_scaled(
+    api: Api, in_memory: Cluster
+) -> None:
+    Cluster.objects.filter(pk=in_memory.pk).update(driver="removed")
+    answer = api.get(f"/{in_memory.organization_id}/clusters/{in_memory.pk}")
+    assert answer["configuration"]["settings"]["availableVersions"] == []
+    with pytest.raises(FailedPrecondition, match="There is no cluster driver 'removed'"):
+        services.scale_cluster(in_memory, changes={"compute_units": 2}, by="alice")
 
 
 def test_an_orphan_is_reported_though_the_other_driver_has_a_cluster_of_that_id(
