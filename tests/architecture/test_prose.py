@@ -24,7 +24,6 @@ WORD = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNOREC
 OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b", re.IGNORECASE)
 REMAINING = {
     "vbase_console": 178,
-    "clusters": 129,
     "backups": 299,
     "templates": 19,
 }
