@@ -8,7 +8,7 @@ from vbase_console.core.admin import ReadOnlyAdmin
 
 @admin.register(IdempotentAnswer)
 class IdempotentAnswerAdmin(ReadOnlyAdmin):
-    """That an answer is kept, never the answer: its body may hold an access token."""
+    """Admin page without the body of the answer, which may contain an access token."""
 
     list_display = ["created_at", "organization", "method", "path", "key", "status"]
     list_select_related = ["organization"]

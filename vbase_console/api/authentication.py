@@ -1,6 +1,4 @@
-"""Who calls: an API key in the `Authorization` header, and whether it carries the scope that the
-operation asks for.
-"""
+"""Authentication by an API key in the `Authorization` header, and the check of its scope."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from vbase_console.organizations.rejected_keys import rejected_keys
 from vbase_console.organizations.tenancy import Principal
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # which asks for this module while it is loaded
+    from rest_framework.views import APIView  # imports this module while it is loaded
 
 SCHEME = "Bearer"
 TOO_MANY = (
@@ -28,7 +26,9 @@ TOO_MANY = (
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <key>`; `request.auth` is the principal, and there is no user."""
+    """Authentication by `Authorization: Bearer <key>`. `request.auth` is the principal; there is no
+    user.
+    """
 
     def authenticate(self, request: Request) -> tuple[None, Principal] | None:
         header = get_authorization_header(request)
@@ -37,7 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         try:
             return None, principal_of_key(_bearer(header))
         except Unauthenticated as error:
-            # The framework's own exceptions, so that it remembers the failed authentication.
+            # Exceptions of the framework, so that it does not authenticate a second time.
             wait = rejected_keys.add(network_of(request))
             if wait is not None:
                 raise Throttled(wait, TOO_MANY) from error
@@ -48,7 +48,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """Nobody without a key, and no key without the scope that the operation names."""
+    """Require a valid key that carries the operation's scope."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         principal = request.auth

@@ -1,4 +1,4 @@
-"""camelCase on the wire, snake_case inside; requests may use either, but not both for one field."""
+"""Conversion between camelCase on the wire and snake_case in the code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def camel(name: str) -> str:
 
 
 def in_camel(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """`given` with the spelling that the wire prefers; `names` are the fields in snake_case.
+    """Return `given` with its keys in camelCase; `names` are the fields in snake_case.
 
-    What is null counts as left out. Names that nobody knows and fields that are spelled in both
-    ways are refused by name, rather than ignored.
+    Fields with null are omitted. Raises ValidationError for unknown fields, and for a field that is
+    given in both spellings.
     """
     spelled = {spelling: camel(name) for name in names for spelling in (name, camel(name))}
     errors = _unknown(given, spelled) | _twice(given, spelled)
@@ -31,10 +31,10 @@ def in_camel(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _unknown(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
-    there_is = ", ".join(dict.fromkeys(spelled.values()))
+    fields = ", ".join(dict.fromkeys(spelled.values()))
     unknown = [key for key in given if key not in spelled][:MAX_REPORTED_UNKNOWN]
-    said = f"There is no such field; there is: {there_is}." if there_is else NO_FIELDS_MESSAGE
-    return {_shown(key): [said] for key in unknown}
+    text = f"Unknown field. Known fields: {fields}." if fields else NO_FIELDS_MESSAGE
+    return {_printable(key): [text] for key in unknown}
 
 
 def _twice(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
@@ -44,12 +44,12 @@ def _twice(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, li
         if spelling != name and spelling in given and name in given
     }
     return {
-        name: [f"Given twice, as {name} and as {spelling}; give it once."]
+        name: [f"Sent twice, as {name} and as {spelling}. Send it once."]
         for name, spelling in both.items()
     }
 
 
-def _shown(key: str) -> str:
+def _printable(key: str) -> str:
     printable = "".join(letter if letter.isprintable() else "?" for letter in key)
     return (
         printable

@@ -1,4 +1,4 @@
-"""The OpenAPI document and a page to read it by, without anything from outside."""
+"""OpenAPI document and its page, which loads no file from other hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 
 class Schema(SpectacularAPIView):
-    """In YAML, or in JSON with `?format=json`."""
+    """OpenAPI document in YAML, or in JSON with `?format=json`."""
 
     authentication_classes = []
     permission_classes = []

@@ -1,7 +1,7 @@
-"""Every error of the API in one envelope, with the status that gRPC's codes have in HTTP.
+"""Envelope of every error of the API, and the HTTP status of each error code of gRPC.
 
 `{"response": {"success": false, "code": …, "message": …}}`, and `fieldErrors` with
-INVALID_ARGUMENT. A message says what to do; a traceback stays in the log.
+INVALID_ARGUMENT. A message contains the remedy and never a traceback.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -44,15 +45,16 @@ STATUS_OF: dict[str, int] = {
     "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
 }
-UNEXPECTED = "The console met an error of its own. Try again; if it stays, tell your support when."
+UNEXPECTED = (
+    "The console failed and logged the error. Try again. If it persists, contact support and state "
+    "the time."
+)
 MAX_REPORTED_FIELDS = 50
-"""How many fields one answer names; a hostile body can hold thousands."""
+"""Limit of the fields in one answer, because a hostile body can contain thousands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ErrorResponse:
-    """An error as it goes out."""
-
     code: str
     message: str
     status: int
@@ -67,15 +69,15 @@ class ErrorResponse:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """Answer any exception of a view."""
+    """Answer any exception of a view (the `EXCEPTION_HANDLER` of DRF)."""
     operation = getattr(context["view"], "operation", None)
     if isinstance(error, InvalidArgument) and operation is not None:
         error = with_wire_names(error, operation.body._declared_fields)
     refusal = refusal_of(error)
     if refusal.status >= 500:
-        # What is foreseen needs no traceback: a part is away, and its owner knows the rest.
-        unforeseen = error if refusal.code == "INTERNAL" else None
-        logger.error("%s: %s", context["request"].path, error, exc_info=unforeseen)
+        # Only an unexpected error needs a traceback; the others mean that a part is not available.
+        unexpected = error if refusal.code == "INTERNAL" else None
+        logger.error("%s: %s", context["request"].path, error, exc_info=unexpected)
     headers = dict(refusal.headers)
     if refusal.status == 405:
         headers["Allow"] = ", ".join(context["view"].allowed_methods)
@@ -130,7 +132,7 @@ def _as_console_error(error: Exception) -> ConsoleError | None:
     if isinstance(error, ConsoleError):
         return error
     if isinstance(error, exceptions.ValidationError):
-        return InvalidArgument(field_errors=dict(_first(_flat(error.detail))))
+        return InvalidArgument(field_errors=dict(islice(_flat(error.detail), MAX_REPORTED_FIELDS)))
     if isinstance(error, exceptions.Throttled):
         return _throttled(error)
     for kinds, ours in _SAME_AS:
@@ -149,7 +151,7 @@ _SAME_AS: tuple[tuple[tuple[type[Exception], ...], type[ConsoleError]], ...] = (
 
 
 def _detail(error: Exception) -> str:
-    """What the framework says is for people; what the database says is for the log."""
+    """Return the framework's text for users; errors of the database have none."""
     return str(error.detail) if isinstance(error, exceptions.APIException) else ""
 
 
@@ -160,7 +162,7 @@ def _throttled(error: exceptions.Throttled) -> ResourceExhausted:
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """`{"a": {"b": ["no"]}}` as `a.b: ["no"]`, the way a person writes where something is."""
+    """Flatten nested errors: `{"a": {"b": ["no"]}}` becomes `a.b: ["no"]`."""
     if isinstance(detail, Mapping):
         for key, inner in detail.items():
             yield from _flat(inner, ".".join(part for part in (path, str(key)) if part))
@@ -169,8 +171,3 @@ def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
             yield from _flat(inner, f"{path}[{number}]")
     elif detail:
         yield path, [str(text) for text in (detail if isinstance(detail, list) else [detail])]
-
-
-def _first(errors: Iterator[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
-    for _, error in zip(range(MAX_REPORTED_FIELDS), errors, strict=False):
-        yield error

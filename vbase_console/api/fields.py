@@ -1,4 +1,4 @@
-"""Fields that take what JSON says and guess nothing: "5" is no number, 1 is no boolean."""
+"""Strict JSON field types: "5" is not a number, 1 is not a boolean."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rest_framework import serializers
 
 
 class Text(serializers.CharField):
-    """Kept as it was sent; the services trim what may be trimmed."""
+    """Text with its outer spaces; services trim names."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"trim_whitespace": False} | options))
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise serializers.ValidationError("Give a text.")
+            raise serializers.ValidationError("Send a text.")
         return super().to_internal_value(data)
 
 
@@ -39,7 +39,7 @@ class Flag(serializers.BooleanField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of these words. Those of `unnamed` are as good as none, and nobody is told of them."""
+    """One of the words in `named`. The error message omits `unnamed` words, which mean none."""
 
     def __init__(self, named: Sequence[str], *, unnamed: Sequence[str] = (), **options: Any):
         super().__init__(choices=[*named, *unnamed], **options)
@@ -50,7 +50,7 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d
 
 
 class Instant(serializers.DateTimeField):
-    """RFC 3339, with its offset: a time without one is another instant for every reader."""
+    """Instant in RFC 3339 with its offset; without one the instant would be ambiguous."""
 
     def to_internal_value(self, value: Any) -> datetime:
         text = value.upper() if isinstance(value, str) else ""
@@ -60,14 +60,14 @@ class Instant(serializers.DateTimeField):
 
 
 class LocalInstant(serializers.DateTimeField):
-    """Outgoing: as clocks show it where it was asked for, with its offset."""
+    """Local time of the requested zone, with its offset. Output only."""
 
     def to_representation(self, value: Any) -> str:
         return str(value.isoformat())
 
 
 class QueryFlag(serializers.BooleanField):
-    """true or false, spelled out in an address."""
+    """Boolean in a query: true or false."""
 
     def to_internal_value(self, data: Any) -> bool:
         if data not in ("true", "false"):
@@ -79,7 +79,7 @@ class QueryFlag(serializers.BooleanField):
     {"type": "object", "additionalProperties": {"type": "string", "maxLength": 255}}
 )
 class Labels(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
-    """Data of the tenant's: neither keys nor values are ever re-cased or trimmed."""
+    """Labels of the tenant. Keys and values are neither trimmed nor converted to camelCase."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -91,7 +91,7 @@ class Labels(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
 
 
 class TextOrNull(serializers.CharField):
-    """Outgoing: an empty text is an absent one."""
+    """Text, or null for an empty one. Output only."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
@@ -101,7 +101,7 @@ class TextOrNull(serializers.CharField):
 
 
 class Constant(serializers.ChoiceField):
-    """Outgoing: always the same word."""
+    """Constant word. Output only."""
 
     def __init__(self, value: str) -> None:
         self.value = value

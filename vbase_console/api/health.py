@@ -1,4 +1,4 @@
-"""HealthCheck with its components, and GetMe."""
+"""Endpoints HealthCheck, with the checks of its components, and GetMe."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat, Ta
 from vbase_console.tasks.states import LEASED
 from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
 
-BROKER_SECONDS = 1
-PATIENCE = 3 * HEARTBEAT_INTERVAL_SECONDS
+BROKER_TIMEOUT_SECONDS = 1
+HEARTBEAT_TIMEOUT_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
+NO_BEAT = f"The scheduler (beat) has not reported for {HEARTBEAT_TIMEOUT_SECONDS:.0f} seconds."
 BROKER_CHECK_CACHE_SECONDS = 5.0
 
 
 class CachedCheck:
-    """The last answer of a check that costs a connection; asked often, it is made seldom."""
+    """Cached result of a check that opens a connection."""
 
     def __init__(self, check: Callable[[], bool], holds_seconds: float) -> None:
         self._check, self._holds = check, holds_seconds
@@ -50,28 +51,28 @@ class CachedCheck:
 
 
 def check_health() -> dict[str, Any]:
-    """Every component and the verdict; `Unavailable` where the database does not answer."""
+    """Check all components. Raises Unavailable if the database does not answer."""
     try:
-        pulses = {pulse.part: pulse for pulse in Heartbeat.objects.all().annotate(now=Now())}
+        rows = Heartbeat.objects.all().annotate(now=Now())
+        heartbeats = {heartbeat.part: heartbeat for heartbeat in rows}
         overdue = overdue_since()
         longest = database_time_in(settings.LEASE_SECONDS + CLOCK_SLACK_SECONDS)
         leased = Task.objects.filter(state__in=LEASED, lease_until__gt=Now())
-        working = leased.filter(lease_until__lte=longest).exists()
+        is_lease_held = leased.filter(lease_until__lte=longest).exists()
         confinement = checked("confinement")
     except DatabaseError as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error
     components: dict[str, Component] = {
         "database": Component(status=Health.SERVING),
         "broker": _broker(),
-        "worker": _worker(pulses, working),
-        "beat": _seen(pulses.get("beat"), 3 * HEARTBEAT_INTERVAL_SECONDS, "Nobody beats time."),
+        "worker": _worker(heartbeats, is_lease_held),
+        "beat": _reported(heartbeats.get("beat"), HEARTBEAT_TIMEOUT_SECONDS, NO_BEAT),
     }
     if confinement is not None:
         components["confinement"] = confinement
-    well = all(component.status is Health.SERVING for component in components.values())
-    late = overdue is not None
+    is_serving = all(component.status is Health.SERVING for component in components.values())
     return {
-        "status": Health.SERVING if well and not late else Health.DEGRADED,
+        "status": Health.SERVING if is_serving and overdue is None else Health.DEGRADED,
         "components": {
             "confinement": None,
             **components,
@@ -83,59 +84,71 @@ def check_health() -> dict[str, Any]:
 def _broker() -> Component:
     if broker_answers():
         return Component(status=Health.SERVING)
-    return Component(status=Health.NOT_SERVING, message="It does not answer; sweeps find the work.")
+    return Component(
+        status=Health.NOT_SERVING, message="The broker does not answer. Sweeps find the tasks."
+    )
 
 
-def _worker(pulses: Mapping[str, Heartbeat], working: bool) -> Component:
-    """Sweeps show that sweepers work, rows of their own that workers take messages. All processes
-    of a worker may be busy; leases show that it lives.
+def _worker(heartbeats: Mapping[str, Heartbeat], is_lease_held: bool) -> Component:
+    """Check workers and sweepers.
+
+    The heartbeat of the sweeps shows that a sweeper works; the heartbeat of a process shows that it
+    takes messages. If all processes of a worker are busy, a held lease shows that it is running.
     """
-    swept = pulses.get("worker")
-    living = [each for each in pulses.values() if ":" in each.part and _is_fresh(each, PATIENCE)]
-    refused = sum(not each.is_working for each in living)
-    if refused:
+    last_sweep = heartbeats.get("worker")
+    processes = [
+        heartbeat
+        for heartbeat in heartbeats.values()
+        if ":" in heartbeat.part and _is_recent(heartbeat, HEARTBEAT_TIMEOUT_SECONDS)
+    ]
+    idle = sum(not process.is_working for process in processes)
+    if idle:
         message = (
-            f"{refused} of {len(living)} workers and sweepers take no messages; see their logs."
+            f"{idle} of {len(processes)} workers and sweepers take no messages; see their logs."
         )
-        return _not_serving(message, swept)
-    if working:
-        return Component(status=Health.SERVING, last_seen_at=swept.at if swept else None)
-    if not any(each.part.startswith("worker:") for each in living):
-        return _not_serving("No worker has been seen for a while.", swept)
-    patience = 3 * settings.SWEEP_SECONDS + HEARTBEAT_INTERVAL_SECONDS
-    return _seen(swept, patience, "No sweeper has been seen for a while.")
+        return _not_serving(message, last_sweep)
+    if is_lease_held:
+        return Component(status=Health.SERVING, last_seen_at=last_sweep.at if last_sweep else None)
+    if not any(process.part.startswith("worker:") for process in processes):
+        return _not_serving("No worker has been seen for a while.", last_sweep)
+    timeout = 3 * settings.SWEEP_SECONDS + HEARTBEAT_INTERVAL_SECONDS
+    return _reported(last_sweep, timeout, "No sweeper has been seen for a while.")
 
 
-def _seen(pulse: Heartbeat | None, patience_seconds: float, otherwise: str) -> Component:
-    if pulse is not None and _is_fresh(pulse, patience_seconds):
-        return Component(status=Health.SERVING, last_seen_at=pulse.at)
-    return _not_serving(otherwise, pulse)
+def _reported(heartbeat: Heartbeat | None, timeout_seconds: float, problem: str) -> Component:
+    if heartbeat is not None and _is_recent(heartbeat, timeout_seconds):
+        return Component(status=Health.SERVING, last_seen_at=heartbeat.at)
+    return _not_serving(problem, heartbeat)
 
 
-def _not_serving(message: str, pulse: Heartbeat | None) -> Component:
-    seen_at = pulse.at if pulse else None
+def _not_serving(message: str, heartbeat: Heartbeat | None) -> Component:
+    seen_at = heartbeat.at if heartbeat else None
     return Component(status=Health.NOT_SERVING, message=message, last_seen_at=seen_at)
 
 
-def _is_fresh(pulse: Any, patience_seconds: float) -> bool:  # `now` is annotated
-    """By the database's clock. A pulse from the future is older than a clock that was set back, and
-    says nothing of the present.
+def _is_recent(heartbeat: Any, timeout_seconds: float) -> bool:  # `now` is annotated
+    """Compare with the clock of the database. A time in the future was written before the clock was
+    set back, and proves nothing.
     """
-    return bool(abs(pulse.now - pulse.at) <= timedelta(seconds=patience_seconds))
+    return bool(abs(heartbeat.now - heartbeat.at) <= timedelta(seconds=timeout_seconds))
 
 
 def _reach_broker() -> bool:
     names = ("connect_timeout", "read_timeout")
     if settings.CELERY_BROKER_URL.startswith("redis"):
         names = ("socket_connect_timeout", "socket_timeout")
-    options = dict.fromkeys(names, BROKER_SECONDS)
-    connection = app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=options)
-    # Of RabbitMQ's refusals, such as a wrong password, kombu passes some on as they are.
+    options = dict.fromkeys(names, BROKER_TIMEOUT_SECONDS)
+    connection = app.connection_for_write(
+        connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=options
+    )
+    # kombu does not translate all refusals of RabbitMQ, such as a wrong password.
     refusals = connection.connection_errors + connection.channel_errors
     errors: tuple[type[BaseException], ...] = (KombuError, OSError, *refusals)
     try:
         with connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
+            connection.ensure_connection(
+                max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT_SECONDS
+            )
     except errors:
         return False
     return True
@@ -176,8 +189,8 @@ class ConfinementHealthSerializer(HealthComponentSerializer):
     status = serializers.ChoiceField(choices=["SERVING", "DEGRADED"])
     level = serializers.ChoiceField(
         choices=["full", "files", "none"],
-        help_text="The lowest level of the running clusters' processes, as they report it; while "
-        "none is running, the level that the kernel offers.",
+        help_text="Lowest level that the processes of running clusters report. Without a running "
+        "cluster: the level that the kernel offers.",
     )
 
 
@@ -187,10 +200,10 @@ class HealthComponentsSerializer(Output):
     worker = HealthComponentSerializer()
     beat = HealthComponentSerializer()
     confinement = ConfinementHealthSerializer(
-        allow_null=True, help_text="Null where the clusters are not processes of this console."
+        allow_null=True, help_text="Null if the clusters are not processes of this console."
     )
     oldest_overdue_policy = serializers.DateTimeField(
-        allow_null=True, help_text="Since when the longest waiting policy should have run."
+        allow_null=True, help_text="Planned time of the oldest overdue run."
     )
 
 
@@ -219,7 +232,7 @@ class HealthCheck(ApiView):
     }
 
     def get(self, request: Request) -> Response:
-        """Whether the console and its parts are at work. 200 whenever web and database answer."""
+        """Check the console and its components. The status is 200 if web and database answer."""
         return Response(answer(**HealthSerializer.of(check_health())))
 
 
@@ -241,7 +254,7 @@ class Me(ApiView):
     }
 
     def get(self, request: Request) -> Response:
-        """The organization, the name and the scopes of the key that asks."""
+        """Read the organization, the name and the scopes of the API key in use."""
         return Response(
             answer(
                 organizationId=str(self.principal.organization_id),

@@ -10,22 +10,20 @@ from vbase_console.organizations.models import Organization
 
 
 class IdempotentAnswer(models.Model):
-    """The answer that was given to a request with an `Idempotency-Key`, given again to whoever
-    repeats it.
-    """
+    """Kept answer to a request with an `Idempotency-Key`."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=500)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
-    """SHA-256 of the parsed body."""
+    """SHA-256 of the parsed query and body."""
     status = models.PositiveSmallIntegerField(null=True)
-    """None while the first request is still being answered."""
+    """None while the first request is in progress."""
     headers = models.JSONField(default=dict)
     body = models.JSONField(null=True)
     scopes = models.JSONField(default=list)
-    """What it took beside the operation's own scope; whoever repeats the request needs it, too."""
+    """Scopes beside the operation's own, which a repeated request needs, too."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -42,5 +40,5 @@ class IdempotentAnswer(models.Model):
 
 
 def oldest_kept() -> datetime:
-    """Answers that were given before this instant are past their time."""
+    """Return the instant before which answers have expired."""
     return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)

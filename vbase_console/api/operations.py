@@ -1,6 +1,4 @@
-"""What one method of one address is: its name, its scope, and what goes in and out. Permissions,
-audit, idempotency and the OpenAPI document all read this.
-"""
+"""Operations of the API as data for permissions, audit, idempotency and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -21,19 +19,21 @@ class Operation:
     answer: type[Output]
     tag: str
     scope: str = ANY_MEMBER
-    """Any key may; or the object decides, and the view asks `principal.require`."""
+    """Required scope; ANY_MEMBER accepts any key. A handler requires a scope that depends on the
+    object by `OperationCall.require`.
+    """
     scope_rule: str = ""
-    """How the object decides, in words."""
+    """Rule for a scope that depends on the object, in words."""
     body: type[Input] = Body
     query: type[Input] = Nothing
     changes: bool = False
-    """It changes something: it leaves an audit row and may carry an `Idempotency-Key`."""
+    """True if the operation changes rows: each call writes an audit row."""
     starts_task: bool = False
-    """What it changes is done by a task, which `Operation-Id` names."""
+    """True if a task makes the change; `Operation-Id` is the task's id."""
     is_public: bool = False
-    """No key is asked for."""
+    """True if the operation needs no key."""
     errors: tuple[int, ...] = ()
-    """Statuses beyond those that its other properties imply."""
+    """Error statuses in addition to those that the other fields imply."""
     request_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None
 

@@ -1,6 +1,6 @@
-"""Pages of a list: `page` from 1, `pageSize` 50 unless asked otherwise and never above 200.
+"""Pages of a list: `page` starts at 1, `pageSize` is 50 by default and 200 at most.
 
-0 is what a client sends that knows only numbers and means none: the first page, the usual size.
+Generated clients send 0 for an omitted number, so 0 means the first page and the default size.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ M = TypeVar("M", bound=Model)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
-PAGE_HELP = "The first page is 1, also called 0."
-SIZE_HELP = f"More than {MAX_PAGE_SIZE} gives {MAX_PAGE_SIZE}; 0 gives {DEFAULT_PAGE_SIZE}."
+PAGE_HELP = "Number of the page. 1 and 0 are the first page."
+SIZE_HELP = f"Rows per page, at most {MAX_PAGE_SIZE}. 0 is {DEFAULT_PAGE_SIZE}."
 
 
 class Paging(Input):
@@ -32,13 +32,13 @@ class Paging(Input):
 
 
 class PagedResponse(ApiResponse):
-    total = serializers.IntegerField(help_text="How many there are on all pages.")
+    total = serializers.IntegerField(help_text="Number of rows on all pages.")
 
 
 def page_of(rows: QuerySet[M], asked: Mapping[str, Any]) -> tuple[list[M], int]:
-    """The rows of one page, and how many there are on all of them."""
+    """Return the rows of one page and the number of rows on all pages."""
     size = min(asked["page_size"] or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     offset = ((asked["page"] or 1) - 1) * size
     total = rows.count()
-    # No database counts as far as a page number may be long.
+    # A page number may be larger than any offset that a database accepts.
     return (list(rows[offset : offset + size]) if offset < total else []), total

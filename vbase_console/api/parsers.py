@@ -1,6 +1,4 @@
-"""A request's body: one JSON object, of a size and a depth that people send. Everything else is
-refused before it costs anything.
-"""
+"""Request body: one JSON object of limited size and depth."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ CHUNK = 64 * 1024
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object in the body; an empty body is an empty object."""
+    """Read the JSON object in the body; an empty body is an empty object."""
     raw = _read(request)
     if not raw.strip():
         return {}
@@ -33,8 +31,8 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
 
 
 def _read(request: HttpRequest) -> bytes:
-    """The whole body. One that is declared too large is not read at all: the web server closes
-    its connection.
+    """Read the whole body. A body with a too large Content-Length is not read: the web server then
+    closes the connection.
     """
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     too_large = InvalidArgument(f"The body is too large; send at most {limit} bytes.")
@@ -64,8 +62,8 @@ def _chunks(request: HttpRequest) -> Iterator[bytes]:
 
 
 def _stream(request: HttpRequest) -> Any:
-    """Django gives a chunked body as an empty one: it has no length. A server that ends its stream
-    by itself can be read to the end.
+    """Return the stream to read. Django reads a chunked body, which has no length, as an empty one;
+    the stream of a server that terminates it can be read to the end.
     """
     if "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         return request
@@ -75,7 +73,7 @@ def _stream(request: HttpRequest) -> Any:
 
 
 def _check_type(request: HttpRequest) -> None:
-    """Who names no type means JSON."""
+    """A body without a Content-Type is JSON."""
     kind = (request.content_type or "").lower()
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise UnsupportedMediaType(kind, "Send the body as application/json.")
@@ -105,16 +103,16 @@ def _not_a_number(text: str) -> NoReturn:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in members:
             raise InvalidArgument(f"The body gives '{name[:80]}' twice in one object.")
-        found[name] = value
-    return found
+        members[name] = value
+    return members
 
 
 def _check_inside(value: dict[str, Any]) -> None:
-    """No deeper than anybody needs, and no text that cannot be written down as UTF-8."""
+    """Refuse deep nesting, and text that UTF-8 cannot encode."""
     level: list[Any] = [value]
     for _ in range(MAX_NESTING):
         for text in (item for item in level if isinstance(item, str)):

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the operations that the views name."""
+"""OpenAPI document, generated from the operations of the views."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 class WireSchema(AutoSchema):
-    """What a view says of itself in its `operations`; views without them are left to the stock."""
+    """Schema of a view from its `operations`. Views without operations are excluded."""
 
     @property
     def operation(self) -> Operation | None:
-        found: Operation | None = getattr(self.view, "operations", {}).get(self.method)
-        return found
+        operation: Operation | None = getattr(self.view, "operations", {}).get(self.method)
+        return operation
 
     def is_excluded(self) -> bool:
         return self.operation is None
 
     def get_operation_id(self) -> str:
-        return self._its.name
+        return self._served.name
 
     def get_tags(self) -> list[str]:
-        return [self._its.tag]
+        return [self._served.tag]
 
     def get_summary(self) -> str:
-        return self._its.summary
+        return self._served.summary
 
     def get_description(self) -> str:  # type: ignore[override]
-        said = " ".join(str(super().get_description()).split())
-        return f"{said} Scope: {self._its.scope_in_words}."
+        text = " ".join(str(super().get_description()).split())
+        return f"{text} Scope: {self._served.scope_in_words}."
 
     def _get_serializer_name(
         self, serializer: Any, direction: str, bypass_extensions: bool = False
@@ -62,43 +62,43 @@ class WireSchema(AutoSchema):
         return str(super()._get_serializer_name(serializer, "response", bypass_extensions))
 
     def get_auth(self) -> list[dict[str, Any]]:
-        return [] if self._its.is_public else [{"ApiKey": []}]
+        return [] if self._served.is_public else [{"ApiKey": []}]
 
     def get_request_serializer(self) -> Any:
-        return self._its.body
+        return self._served.body
 
     def get_override_parameters(self) -> list[Any]:
-        its = self._its
-        parameters: list[Any] = [] if its.query is Nothing else [its.query]
+        served = self._served
+        parameters: list[Any] = [] if served.query is Nothing else [served.query]
         if self.method != "GET":
             parameters.append(_KEY)
-        if its.changes:
-            parameters += _headers(its)
+        if served.changes:
+            parameters += _headers(served)
         return parameters
 
     def get_response_serializers(self) -> Any:
-        its = self._its
-        answers: dict[int, Any] = {200: its.answer}
-        for status in sorted(_errors(its, takes_a_body=self.method != "GET")):
+        served = self._served
+        answers: dict[int, Any] = {200: served.answer}
+        for status in sorted(_errors(served, takes_a_body=self.method != "GET")):
             answers[status] = OpenApiResponse(
                 ErrorResponseSerializer, description=HTTPStatus(status).phrase
             )
         return answers
 
     def get_examples(self) -> list[OpenApiExample]:
-        its, made = self._its, []
-        if its.request_example is not None:
-            made.append(OpenApiExample("Request", its.request_example, request_only=True))
-        if its.answer_example is not None:
-            made.append(
+        served, examples = self._served, []
+        if served.request_example is not None:
+            examples.append(OpenApiExample("Request", served.request_example, request_only=True))
+        if served.answer_example is not None:
+            examples.append(
                 OpenApiExample(
-                    "Answer", its.answer_example, response_only=True, status_codes=["200"]
+                    "Answer", served.answer_example, response_only=True, status_codes=["200"]
                 )
             )
-        return made
+        return examples
 
     @property
-    def _its(self) -> Operation:
+    def _served(self) -> Operation:
         if self.operation is None:
             raise LookupError(f"{self.path} does not serve {self.method}.")
         return self.operation
@@ -108,18 +108,18 @@ _KEY = OpenApiParameter(
     idempotency.HEADER,
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
     OpenApiParameter.HEADER,
-    description="The same key and body give the same answer for 24 hours; the work is done once.",
+    description="A repeated request with this key and the same body gets the same answer for 24 "
+    "hours. The change is made once.",
 )
 
 
 def _headers(operation: Operation) -> list[OpenApiParameter]:
-    """Of the answer to a change."""
-    named = {"Location": "Where what was asked for can be read."}
+    headers = {"Location": "Address of the changed object."}
     if operation.starts_task:
-        named["Operation-Id"] = "The task that does what was asked for."
+        headers[idempotency.OPERATION_ID] = "Id of the task that makes the change."
     return [
         OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text, response=[200])
-        for name, text in named.items()
+        for name, text in headers.items()
     ]
 
 

@@ -1,5 +1,5 @@
-"""What every message shares, incoming (`Input`) and outgoing (`Output`): names in camelCase, made
-from the snake_case of the declaration.
+"""Base classes of requests (`Input`) and answers (`Output`). Fields are declared in snake_case and
+sent in camelCase.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Message(serializers.Serializer[Any]):
 
 
 class Input(Message):
-    """A request. Both spellings are taken, null means left out, what is unknown is named."""
+    """Request message. A field may be sent in both spellings; null is like an omitted field."""
 
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
@@ -39,7 +39,7 @@ class Input(Message):
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """The values under their inner names; raises where one cannot be."""
+        """Return the values by their names in snake_case. Raises ValidationError."""
         reader = cls(data=data)
         reader.is_valid(raise_exception=True)
         values: dict[str, Any] = reader.validated_data
@@ -47,14 +47,14 @@ class Input(Message):
 
 
 class Output(Message):
-    """An answer's part. One instance per class serves every request: binding fields costs more
-    than writing them.
+    """Message of an answer. All requests share one instance per class, because binding the fields
+    costs more than their output.
     """
 
     @classmethod
     def of(cls, row: Any) -> dict[str, Any]:
-        shown: dict[str, Any] = _writer(cls).to_representation(row)
-        return shown
+        message: dict[str, Any] = _writer(cls).to_representation(row)
+        return message
 
 
 @cache
@@ -63,13 +63,13 @@ def _writer(cls: type[Output]) -> Output:
 
 
 class Body(Input):
-    """Every body may repeat whose it is."""
+    """Request body, which may repeat the organization."""
 
-    organization_id = Text(required=False, help_text="Left out: the organization of the key.")
+    organization_id = Text(required=False, help_text="Default: the organization of the key.")
 
 
 class Nothing(Input):
-    """An address without parameters."""
+    """Query without parameters."""
 
 
 class SuccessSerializer(Output):
@@ -77,7 +77,7 @@ class SuccessSerializer(Output):
 
 
 class MsgRespSerializer(Output):
-    """The whole body where nothing but the acceptance is answered."""
+    """Answer that contains only the acceptance."""
 
     success = serializers.BooleanField()
     code = serializers.CharField()
@@ -85,7 +85,7 @@ class MsgRespSerializer(Output):
 
 
 class ApiResponse(Output):
-    """What every other answer carries beside its payload."""
+    """Answer with a payload."""
 
     response = SuccessSerializer()
 
@@ -93,11 +93,11 @@ class ApiResponse(Output):
 class ProblemSerializer(Output):
     success = serializers.BooleanField(help_text="Always false here.")
     code = serializers.ChoiceField(choices=list(STATUS_OF))
-    message = serializers.CharField(help_text="What to do now.")
+    message = serializers.CharField(help_text="Problem and remedy.")
     field_errors = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="With INVALID_ARGUMENT: what is wrong, field by field.",
+        help_text="With INVALID_ARGUMENT: field → problems.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers past their time."""
+"""Sweep that removes expired idempotent answers."""
 
 from __future__ import annotations
 
