@@ -38,11 +38,11 @@ check-django: $(VENV)/dev.stamp
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	@$(PYTHON) -m tests.check_deploy
 
-# Also compiles what the tests import, once: several processes would each do so at the same time.
+# Also compiles the imports of the tests once; otherwise several processes compile them concurrently.
 check-tests: $(VENV)/dev.stamp
-	@said=$$($(PYTHON) -m pytest --collect-only -qq tests 2>&1) || { echo "$$said"; exit 1; }
+	@output=$$($(PYTHON) -m pytest --collect-only -qq tests 2>&1) || { echo "$$output"; exit 1; }
 
-bench: $(VENV)/bench.stamp ## measure; docs/benchmarks.md says what
+bench: $(VENV)/bench.stamp ## run the measurements of docs/benchmarks.md
 	$(PYTHON) -m benchmarks
 
 test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
@@ -58,24 +58,24 @@ example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs h
 	@key=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits); \
 	  VBASE_API_KEY=$$key $(PYTHON) examples/digits.py
 
-# A stamp is as new as the lock file that was installed, so that the next call has nothing to do.
+# A stamp is as new as the installed lock file, so that the next call installs nothing.
 $(VENV)/console.stamp: requirements/console.txt | $(PYTHON)
-	@echo "Installing what the console needs."
+	@echo "Installing the dependencies of the console."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# Half of the time would go into compiling what no test imports.
+# --no-compile: half of the time would be spent on modules that no test imports.
 $(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON)
-	@echo "Installing what the console and its tests need."
+	@echo "Installing the dependencies of the console and its tests."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $<
 	@touch $@ $(VENV)/console.stamp
 
 $(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/console.txt | $(PYTHON)
-	@echo "Installing what the comparisons need."
+	@echo "Installing the dependencies of the benchmarks."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/dev.stamp $(VENV)/console.stamp
 
-# The last full Milvus that a wheel brings; its dependencies are no concern of ours.
+# The last full Milvus that is available as a wheel. It has its own environment.
 .venv-milvus/bin/milvus-server:
 	@$(BASE_PYTHON) -m venv .venv-milvus
 	@.venv-milvus/bin/python -m pip install -qq --disable-pip-version-check milvus==2.3.5
@@ -91,6 +91,6 @@ $(PYTHON):
 	  { echo "Python 3.11 or newer is needed as $(BASE_PYTHON) (Debian: apt-get install python3)." >&2; exit 1; }
 	@$(BASE_PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "Python's venv is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	@echo "Making the virtual environment."
+	@echo "Creating the virtual environment."
 	@$(BASE_PYTHON) -m venv $(VENV)
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/pip.txt
