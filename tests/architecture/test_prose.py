@@ -22,10 +22,10 @@ ROOT_FILES = {*("README.md", "CONTRIBUTING.md", "CHANGELOG.md"), "Makefile", "ma
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".txt", ".toml", ".service", ""}
 WORD = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNORECASE)
 OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b", re.IGNORECASE)
-REMAINING = {
-    "vbase_console": 178,
-    "backups": 299,
-    "templates": 19,
+REMAINING: dict[str, int] = {
+    "vbase_console": 2,
+    "backups": 196,
+    "templates": 6,
 }
 """Violations that a folder may still have. A number only goes down."""
 
