@@ -36,6 +36,13 @@ Listing = dict[str, list[str]]
 """Database → names of its collections, without reserved ones."""
 
 SCAN_TIMEOUT_SECONDS = 5.0
+PARALLEL_SCANS = 8
+CLUSTERS_PER_ROUND = 100
+SWEEP_TIMEOUT_SECONDS = 20.0
+CLAIM_TIMEOUT = timedelta(seconds=60)
+"""Time after which a cluster claimed by a killed sweep is due again."""
+
+_scanning = threading.Lock()
 
 
 def list_collections(cluster: Cluster) -> Listing:
@@ -53,15 +60,6 @@ def list_collections(cluster: Cluster) -> Listing:
             names = client.collections(database, seconds=seconds_left)
             listing[database] = [name for name in names if not is_reserved(name)]
         return listing
-
-
-PARALLEL_SCANS = 8
-CLUSTERS_PER_ROUND = 100
-SWEEP_TIMEOUT_SECONDS = 20.0
-CLAIM_TIMEOUT = timedelta(seconds=60)
-"""Time after which a cluster claimed by a killed sweep is due again."""
-
-_scanning = threading.Lock()
 
 
 def scan_due() -> int:

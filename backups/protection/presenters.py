@@ -104,18 +104,29 @@ def figures_of_cluster(principal: Principal, cluster: Cluster) -> dict[str, int]
 
 
 def coverage_figures(principal: Principal, now: datetime) -> dict[str, Any]:
-    """Return the coverage figures of an organization and their limits."""
+    """Return the coverage figures of an organization and, as `unseen`, what they omit: running
+    clusters with repeatedly failed scans, and collections beyond the maximum per cluster.
+    """
     known = KnownCollection.objects.living().visible_to(principal)
-    return {"figures": known.figures(now), "unseen": _unseen(principal)}
+    scans = InventoryScan.objects.visible_to(principal).filter(cluster__wanted_running=True)
+    silent = Q(failures__gt=1, cluster__condition=Condition.RUNNING)
+    unseen = scans.order_by().aggregate(
+        clusters=Count("pk", filter=silent),
+        since=Min("scanned_at", filter=silent),
+        collections=Sum("omitted_count"),
+    )
+    return {"figures": known.figures(now), "unseen": unseen}
 
 
 def protection_summary(principal: Principal) -> dict[str, Any]:
     """Return the protection part of the overview."""
     now = timezone.now()
-    planned, failing = _planned(principal), _failing(principal)
+    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
+    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
+    next_runs, unhealthy = list(planned[:NEXT_RUNS]), _unhealthy_policies(principal)
     late = [
         policy
-        for policy in planned
+        for policy in next_runs
         if policy.next_run_at and policy.next_run_at <= now - OVERDUE_AFTER
     ]
     return coverage_figures(principal, now) | {
@@ -123,20 +134,13 @@ def protection_summary(principal: Principal) -> dict[str, Any]:
         "overdue": next(iter(late), None),
         "late": late,
         "retention_overdue": longest_overdue_retention(principal),
-        "failing": failing[:MAX_FAILING],
-        "more_failing": len(failing) > MAX_FAILING,
-        "next_runs": planned,
+        "failing": unhealthy[:MAX_FAILING],
+        "more_failing": len(unhealthy) > MAX_FAILING,
+        "next_runs": next_runs,
     }
 
 
-def _planned(principal: Principal) -> list[BackupPolicy]:
-    """Return the policies with the earliest next runs, overdue ones first."""
-    policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
-    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
-    return list(planned[:NEXT_RUNS])
-
-
-def _failing(principal: Principal) -> list[UnhealthyPolicy]:
+def _unhealthy_policies(principal: Principal) -> list[UnhealthyPolicy]:
     """Return the policies that are late or whose last finished run made no complete backup, most
     severe first.
     """
@@ -155,16 +159,3 @@ def _failing(principal: Principal) -> list[UnhealthyPolicy]:
         )
         for policy in listed
     ]
-
-
-def _unseen(principal: Principal) -> dict[str, Any]:
-    """Return what the figures omit: running clusters with repeatedly failed scans, and collections
-    beyond the maximum per cluster.
-    """
-    scans = InventoryScan.objects.visible_to(principal).filter(cluster__wanted_running=True)
-    silent = Q(failures__gt=1, cluster__condition=Condition.RUNNING)
-    return scans.order_by().aggregate(
-        clusters=Count("pk", filter=silent),
-        since=Min("scanned_at", filter=silent),
-        collections=Sum("omitted_count"),
-    )

@@ -48,7 +48,7 @@ class OverviewView(Page):
             "active": rows[: len(active)],
             "active_jobs": jobs,
             "failed": _latest(rows[len(active) :], failed_jobs),
-            "lists_of_failed": _lists_of(tasks=failed, jobs=failed_jobs),
+            "lists_of_failed": _failure_lists(tasks=failed, jobs=failed_jobs),
             "reload": bool(active or jobs),
             **self.protection(),
         }
@@ -86,7 +86,7 @@ class OverviewView(Page):
         }
 
 
-def _lists_of(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[str, str]]:
+def _failure_lists(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[str, str]]:
     """Return the list pages of failed tasks and jobs that are not empty."""
     lists = [("task-list", "All failed tasks", tasks), ("job-list", "All failed jobs", jobs)]
     return [(address, title) for address, title, failed in lists if failed]
