@@ -1,4 +1,4 @@
-"""What narrows and sorts lists of policies and of their runs."""
+"""Filters of policies, their runs and their backups."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class OneClustersPolicyFilter(PolicyFilter):
 
 
 class JudgedFilter(FilterForm):
-    """Backups of one policy; what retention does with them is not in the database."""
+    """Filter of the backups of one policy. Retention decisions are computed, not stored."""
 
     q = forms.CharField(label="Backup", required=False, max_length=128)
     fate = forms.ChoiceField(

@@ -1,4 +1,4 @@
-"""What people type about policies, translated; what may be is decided by the services."""
+"""Forms of policies. Services decide which values are valid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TYPED = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
 
 class ScheduleForm(forms.Form):
-    """When it runs and how much stays: what can be looked ahead at while it is typed."""
+    """Schedule and retention: the part that is previewed while the user types."""
 
     schedule_cron = forms.CharField(
         label="Schedule",
         max_length=200,
         initial="0 3 * * *",
-        error_messages={"required": "Write a schedule, for example 0 3 * * * or @daily."},
+        error_messages={"required": "Enter a schedule, for example 0 3 * * * or @daily."},
         widget=forms.TextInput(attrs=TYPED | {"list": "schedules", "class": "code"}),
         help_text="Cron: minute, hour, day of month, month, day of week; or @hourly, @daily, "
         "@weekly, @monthly.",
@@ -37,17 +37,18 @@ class ScheduleForm(forms.Form):
         label="Time zone",
         max_length=64,
         initial="UTC",
-        error_messages={"required": "Name a zone, for example UTC or Europe/Berlin."},
+        error_messages={"required": "Enter a time zone, for example UTC or Europe/Berlin."},
         widget=forms.TextInput(attrs=TYPED | {"list": "zones"}),
-        help_text="The schedule is read on clocks there, summer time included.",
+        help_text="Runs in this time zone, daylight saving included.",
     )
     retention_count = forms.IntegerField(
         label="Backups to keep",
         min_value=1,
         max_value=MAX_RETENTION_COUNT,
         initial=7,
-        error_messages={"required": f"Say how many stay, 1 to {MAX_RETENTION_COUNT}."},
-        help_text="The newest complete ones stay; pinned ones and the last proven one, too.",
+        error_messages={"required": f"Enter a number from 1 to {MAX_RETENTION_COUNT}."},
+        help_text="Keeps the latest complete backups, plus pinned ones and the last "
+        "restore-tested one.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,8 +59,8 @@ class ScheduleForm(forms.Form):
 
 
 class NamesField(forms.MultipleChoiceField):
-    """Names to tick. What is there is seen in the cluster when the form is shown; what is ticked is
-    taken as it is, because a run says what it misses.
+    """Collections to select, listed from the cluster when the form is shown. Any name is valid,
+    because a run reports missing collections.
     """
 
     def valid_value(self, value: Any) -> bool:
@@ -86,7 +87,7 @@ class PolicyForm(ScheduleForm):
         label="Collections",
         widget=forms.RadioSelect,
         initial=ALL,
-        choices=[(ALL, "All, as they are when it fires"), (CHOSEN, "Only these")],
+        choices=[(ALL, "All collections at run time"), (CHOSEN, "Only these")],
     )
     collection_names = NamesField(
         label="Which", required=False, widget=forms.CheckboxSelectMultiple
@@ -94,16 +95,16 @@ class PolicyForm(ScheduleForm):
     others = forms.CharField(
         label="Further collections",
         required=False,
-        help_text="One name a line.",
+        help_text="One name per line.",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
     )
     on_missing = forms.ChoiceField(
-        label="If one of them is not there when it fires",
+        label="If a collection is missing at run time",
         widget=forms.RadioSelect,
         initial=OnMissing.FAIL,
         choices=[
             (OnMissing.FAIL, "The run fails"),
-            (OnMissing.WARN, "Take the others; such a backup counts as incomplete"),
+            (OnMissing.WARN, "Back up the others; the backup counts as incomplete"),
         ],
     )
 
@@ -130,10 +131,11 @@ class PolicyForm(ScheduleForm):
     def offer(
         self, databases: Sequence[str], collections: Sequence[DiscoveredCollection] | None
     ) -> None:
-        """What the cluster has now, and beside it what was chosen and is not there. None: nobody
-        could look.
+        """List the cluster's databases and collections, and chosen ones that do not exist.
+
+        `collections` is None if the cluster could not be read.
         """
-        rows = {each.name: each.rows for each in collections or ()}
+        rows = {collection.name: collection.rows for collection in collections or ()}
         listed = list(rows)[:MAX_CHECKBOXES]
         ticked = [str(name) for name in self["collection_names"].value() or ()]
         choices = [(name, counted(name, rows[name])) for name in listed]
@@ -161,12 +163,12 @@ def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
 
 
 def _unlisted(name: str, *, is_gone: bool) -> SafeString:
-    return format_html('{} <span class="muted">{}</span>', name, "not there now" if is_gone else "")
+    return format_html('{} <span class="muted">{}</span>', name, "not found" if is_gone else "")
 
 
 def _databases(there: Sequence[str], chosen: str) -> forms.Widget:
-    """A choice where the cluster says what there is, a line to write on where it does not."""
+    """Offer a choice of databases, or a text field if they are unknown."""
     if not there:
         return forms.TextInput(attrs=TYPED)
-    gone = [] if chosen in there or not chosen else [(chosen, f"{chosen} (not there)")]
+    gone = [] if chosen in there or not chosen else [(chosen, f"{chosen} (not found)")]
     return forms.Select(choices=[*((name, name) for name in there), *gone])

@@ -128,13 +128,13 @@ def test_a_lower_count_is_asked_first_and_can_be_thought_over(
     page.goto(f"/o/acme/policies/{policy.pk}/edit")
     page.get_by_label("Backups to keep").fill("1")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 backups would go")
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 backups would be deleted")
     expect(page.get_by_role("table")).to_contain_text(names[0])
     assert not javascript or [*serious(page), *overflow(page)] == []
-    page.get_by_role("button", name="Change it again").click()
+    page.get_by_role("button", name="Back to editing").click()
     expect(page.get_by_label("Backups to keep")).to_have_value("1")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("button", name="Save, and let them go").click()
+    page.get_by_role("button", name="Save and delete 2 backups").click()
     expect(page.locator("#policy-live")).to_contain_text("the newest complete backup")
 
 

@@ -18,14 +18,14 @@ from tests.web.conftest import Browser, alices, bobs, browser_of, charlies, olga
 from vbase_console.tasks.models import Task
 
 __all__ = ["alices", "bobs", "browser_of", "charlies", "olgas"]
-VERDICT = re.compile(r'badge-\w+">(Stays|Goes)</span></td>\s*<td>([^<]*)</td>')
+VERDICT = re.compile(r'badge-\w+">(Kept|Will be deleted)</span></td>\s*<td>([^<]*)</td>')
 
 
 def test_it_says_all_that_there_is_to_know(make_policy: MakePolicy, alices: Browser) -> None:
     policy = make_policy(timezone="Europe/Berlin", collection_names=["images"], on_missing="WARN")
     content = shown(alices.open("policy-detail", policy.pk))
     said = ("At 03:00 every day", "0 3 * * *", "Europe/Berlin", "images", "the newest 2 complete")
-    for text in (*said, "such a backup is incomplete", policy.pk, "No good backup yet"):
+    for text in (*said, "the backup is incomplete", policy.pk, "No good backup yet"):
         assert text in content
     assert content.count("<td>") >= 5  # the next runs
 
@@ -49,7 +49,7 @@ def test_each_backup_has_retentions_verdict_and_its_reason(
         back_up(policy)
     set_pinned(pinned, pinned=True)
     newest_first = VERDICT.findall(shown(alices.open("policy-detail", policy.pk)))
-    expected = [("Stays", "newest 2")] * 2 + [("Goes", "3rd newest"), ("Stays", "pinned")]
+    expected = [("Kept", "newest 2")] * 2 + [("Will be deleted", "3rd newest"), ("Kept", "pinned")]
     assert newest_first == expected
 
 
@@ -142,7 +142,7 @@ def test_it_is_paused_and_resumed(policy: BackupPolicy, alices: Browser) -> None
     alices.send("policy-pause", policy.pk)
     assert last_entry() == ("PauseBackupPolicy", "ACCEPTED", policy.pk)
     paused = shown(alices.open("policy-detail", policy.pk))
-    assert "none while it is paused" in paused
+    assert "none while the policy is paused" in paused
     assert 'id="do-resume"' in paused
     alices.send("policy-resume", policy.pk)
     policy.refresh_from_db()
@@ -164,7 +164,7 @@ def test_deleting_says_which_backups_stay_and_they_do(
     backup = back_up(policy)
     asked = shown(alices.open("policy-delete", policy.pk))
     assert backup.name in asked
-    assert "All its backups stay" in asked
+    assert "Existing backups are kept" in asked
     assert alices.send("policy-delete", policy.pk).url == alices.address("policy-list")
     assert not BackupPolicy.objects.exists()
     assert Backup.objects.get().status == "AVAILABLE"
@@ -215,7 +215,7 @@ def test_a_run_whose_backup_is_gone_says_so(policy: BackupPolicy, alices: Browse
     backup = back_up(policy)
     Backup.objects.filter(pk=backup.pk).update(status="GONE")
     content = shown(alices.open("policy-runs", policy.pk))
-    assert f"{backup.name}, deleted since" in content
+    assert f"{backup.name}, since deleted" in content
     assert newest_run(policy).job_id is not None
 
 

@@ -99,7 +99,7 @@ def test_all_means_all_although_some_are_ticked(cluster: Cluster, alices: Browse
     ("given", "said"),
     [
         ({"schedule_cron": "0 25 * * *"}, "is not possible in the field hour"),
-        ({"schedule_cron": ""}, "Write a schedule"),
+        ({"schedule_cron": ""}, "Enter a schedule"),
         ({"timezone": "Mars/Base"}, "is no time zone"),
         ({"retention_count": "0"}, "greater than or equal to 1"),
         ({"retention_count": "many"}, "whole number"),
@@ -148,7 +148,7 @@ def test_typing_shows_words_and_runs_in_the_policys_zone_and_in_the_readers(
     answer = alices.open("policy-create-preview", cluster.pk, htmx=True, **TYPED)
     for text in ("At 02:30 every day", "Tue 2026-06-02 02:30 CEST", "2026-06-02T00:30:00Z"):
         assert text in shown(answer)
-    assert "The newest 5 complete backups stay and reach back about 5 days" in shown(answer)
+    assert "Keeps the 5 latest complete backups (about 5 days)" in shown(answer)
 
 
 def test_typing_something_bad_says_so_at_the_field(cluster: Cluster, alices: Browser) -> None:
@@ -234,7 +234,7 @@ def test_a_collection_that_is_gone_stays_ticked_and_says_so(
     pretend(default=["images"])
     policy = make_policy(collection_names=["images", "texts"])
     content = shown(alices.open("policy-edit", policy.pk))
-    assert 'texts <span class="muted">not there now</span>' in content
+    assert 'texts <span class="muted">not found</span>' in content
     assert content.count("checked") == 4  # both collections, which, and onMissing
 
 
@@ -309,7 +309,7 @@ def test_typing_a_lower_count_names_what_would_go(policy: BackupPolicy, alices: 
     old, _ = back_up(policy), back_up(policy)
     typed = {"schedule_cron": "@daily", "timezone": "UTC", "retention_count": "1"}
     content = shown(alices.open("policy-preview", policy.pk, htmx=True, **typed))
-    assert "1 of the 2 backups that it has would go" in content
+    assert "1 of the 2 backups of this policy would be deleted" in content
     assert old.name in content
 
 

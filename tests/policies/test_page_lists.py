@@ -86,7 +86,7 @@ def test_a_run_in_the_strip_is_told_by_text_and_shape_and_leads_to_its_job(
     back_up(policy, state="FAILED")
     content = alices.open("policy-list").content.decode()
     assert CELL.findall(content) == ["good", "bad"]
-    assert re.search(r'visually-hidden">Failed, [\d-]+ [\d:]+ UTC, by hand', content)
+    assert re.search(r'visually-hidden">Failed, [\d-]+ [\d:]+ UTC, manual', content)
     assert content.count(f'href="{alices.address("job-detail", "job")[:-1]}') >= 2
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_nobody_begins_is_late(policy: BackupPolicy, alices: Browser)
     assert LATE not in alices.open("policy-list").content
     BackupPolicy.objects.update(next_run_at=timezone.now() - LONG)
     assert LATE in alices.open("policy-list").content
-    assert b"nobody has begun it" in alices.open("policy-detail", policy.pk).content
+    assert b"the scheduler has not started it" in alices.open("policy-detail", policy.pk).content
 
 
 def test_a_schedule_that_nobody_understands_any_more_breaks_no_page(

@@ -1,5 +1,3 @@
-"""How policies and their runs read on pages."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,8 +18,7 @@ from backups.policies.states import SKIPPED
 register = template.Library()
 
 LOOKS = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
-"""Of a run's cell in the strip; any other run is under way."""
-
+"""Colour of a cell in the strip of runs; any other run is in progress."""
 
 CELL = (
     '<li class="run run-{}"><a{} href="{}" title="{}">'
@@ -33,9 +30,9 @@ MAX_REASON_LENGTH = 300
 
 @register.simple_tag
 def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) -> SafeString:
-    """Of a strip. Not a template of its own: a page of policies has fifteen hundred of them.
+    """Render the cells of a strip. A template would be slow: a page has up to 1,500 cells.
 
-    Where it is `quiet` they are no stops of the Tab key.
+    The Tab key skips `quiet` cells.
     """
     jobs = reverse("job-detail", args=[organization, "-"]).removesuffix("-")
     texts = [Truncator(said(run)).chars(MAX_REASON_LENGTH) for run in runs]
@@ -53,12 +50,12 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
 
 
 def _name_of(run: PolicyRun) -> SafeString:
-    """By it htmx keeps the focus where it is when the strip comes again."""
+    """Id by which htmx keeps the focus when the strip is swapped."""
     return format_html(' id="cell-{}"', run.pk)
 
 
 def _address(run: PolicyRun, organization: str, jobs: str) -> str:
-    """Its job; of a run without one its place among the runs of its policy."""
+    """Address of the run's job, or of its line among the runs of the policy."""
     if run.job is not None:
         return f"{jobs}{run.job.task.task_id}"
     return f"{reverse('policy-runs', args=[organization, run.policy_id])}#run-{run.pk}"
@@ -75,28 +72,28 @@ def look(run: PolicyRun) -> str:
 
 @register.filter
 def said(run: PolicyRun) -> str:
-    """One run in one line, for whoever cannot see its colour."""
+    """Describe a run in one line, for readers who cannot see its colour."""
     at = f"{run.planned_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    how = (", by hand" if run.is_manual else "") + (", caught up" if run.is_catch_up else "")
+    how = (", manual" if run.is_manual else "") + (", catch-up" if run.is_catch_up else "")
     why = why_of(run)
     return f"{run.status.capitalize()}, {at}{how}{': ' if why else ''}{why}"
 
 
 @register.filter
 def why_of(run: PolicyRun) -> str:
-    """What there is to say of a run that did not simply succeed."""
+    """Reason why a run did not fully succeed."""
     if run.skip_reason or run.job is None:
         return run.skip_reason
     if run.status == "SUCCEEDED":
         backup = run.job.backup
-        damage = [f"Its backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
+        damage = [f"The backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
         return " ".join([*damage, *backup.omissions])
     return run.job.task.message if run.status == "FAILED" else ""
 
 
 @register.filter
 def in_zone(at: datetime | None, zone: str) -> str:
-    """As a clock there shows it; the abbreviation tells when clocks are changed."""
+    """Format an instant in the zone. The abbreviation shows daylight saving."""
     if at is None:
         return "—"
     try:
@@ -126,5 +123,5 @@ def health_tone(name: str) -> str:
 
 @register.filter
 def reason(verdict: RetentionDecision) -> str:
-    """Without the word before it, which the badge says."""
+    """Return the reason without the leading word, which the badge shows."""
     return verdict.reason.partition(": ")[2]

@@ -25,7 +25,7 @@ MAX_NAMES = 10
 
 
 class PolicyChange(FormPage, PolicyPage):
-    """One thing to ask of one policy; the buttons of its page confirm it at once."""
+    """Confirmation page of one action. The buttons of the policy page skip it."""
 
     scopes = {"GET": UPDATE_BACKUP_POLICY, "POST": UPDATE_BACKUP_POLICY}
     template_name: ClassVar[str] = "policies/confirm.html"
@@ -41,23 +41,23 @@ class PolicyPauseView(PolicyChange):
     action = "PauseBackupPolicy"
     title = "Pause"
     says = (
-        "No run is planned until somebody resumes it. What it has made stays under its retention."
+        "No runs are scheduled while the policy is paused. Retention still applies to its backups."
     )
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.pause_policy(self.policy)
-        messages.success(self.request, "Paused: it runs again when somebody resumes it.")
+        messages.success(self.request, "Policy paused.")
         return self.to_policy()
 
 
 class PolicyResumeView(PolicyChange):
     action = "ResumeBackupPolicy"
     title = "Resume"
-    says = "It runs again from the next planned instant on; nothing of the pause is made up for."
+    says = "Runs resume with the next scheduled one. Runs missed during the pause are not made up."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.resume_policy(self.policy)
-        messages.success(self.request, "Resumed: it runs as its schedule says.")
+        messages.success(self.request, "Policy resumed.")
         return self.to_policy()
 
 
@@ -65,7 +65,7 @@ class PolicyRunView(PolicyChange):
     scopes = {"GET": CREATE_BACKUP_POLICY, "POST": CREATE_BACKUP_POLICY}
     action = "RunBackupPolicy"
     title = "Run now"
-    says = "A backup is taken at once; the schedule goes on as it was."
+    says = "Starts a backup now. The schedule does not change."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         job = services.run_now(self.policy, by=self.principal.label)
@@ -81,7 +81,6 @@ class PolicyDeleteView(PolicyChange):
     says = ""
 
     def context(self) -> dict[str, Any]:
-        """Its backups outlive it, and from then on go only by hand."""
         kept = Backup.objects.available().visible_to(self.principal)
         kept = kept.filter(cluster=self.policy.cluster_id, policy_id=self.policy.pk)
         more = max(0, kept.count() - MAX_NAMES)
@@ -89,22 +88,22 @@ class PolicyDeleteView(PolicyChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.delete_policy(self.policy)
-        messages.success(self.request, "Deleted: it runs no more. Its backups stay.")
+        messages.success(self.request, "Policy deleted. Its backups were kept.")
         return redirect("policy-list", self.principal.organization_name)
 
 
 class BackupReleaseView(BackupChange):
-    """Of a backup that retention keeps because its successor holds less."""
+    """Release of a backup that retention holds because its successor contains less."""
 
     action = "ReleaseBackup"
     template_name = "policies/release.html"
     title = "Release"
-    says = "From then on retention treats it like any other backup of its policy."
+    says = "Retention then treats the backup like any other of its policy."
 
     def context(self) -> dict[str, Any]:
         return super().context() | {"kept": retention_status_of(self.principal, self.backup)}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         release_backup(self.backup)
-        messages.success(self.request, "Released: retention treats it like any other from now on.")
+        messages.success(self.request, "Backup released. Retention applies to it again.")
         return self.to_backup()

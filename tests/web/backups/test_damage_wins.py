@@ -112,8 +112,8 @@ def test_its_policy_stands_among_the_troubled(
     failing = alices.open("overview").context["failing"]
     assert [(each.policy.pk, each.policy.health) for each in failing] == [(policy.pk, "DAMAGED")]
     content = alices.open("policy-detail", policy.pk).content.decode()
-    assert "The last run succeeded. Its backup is damaged" in content
-    assert f"Its backup is damaged: {PROBLEM}." in content
+    assert "The last run succeeded. The backup is damaged" in content
+    assert f"The backup is damaged: {PROBLEM}." in content
     assert "No good backup yet" in content
 
 
