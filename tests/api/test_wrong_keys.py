@@ -122,4 +122,4 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_threads_lose_no_count() -> None:
     interval = Interval()
     together(8, lambda _: interval.add(times=50))
-    assert interval.keys._sum == 400
+    assert interval.keys._total == 400

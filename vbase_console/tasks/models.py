@@ -91,7 +91,7 @@ class Task(models.Model):
     """Tasks with the same key share one limit of unfinished tasks. The key is the cluster's id."""
     holds_lock = models.BooleanField(default=False)
     priority = models.SmallIntegerField(default=0)
-    """Of the tasks that wait for one lock, a higher priority starts first."""
+    """Tasks with a higher priority get the lock first."""
     arguments = models.JSONField(default=dict)
     checkpoint = models.JSONField(default=dict)
     """Facts that an attempt saves for the next one."""

@@ -1,6 +1,4 @@
-"""What no message reached, and what the dead left: found in the rows, on every sweep, from
-wherever it is called.
-"""
+"""Celery sweeps of the engine: wake tasks without a message or a worker, remove expired rows."""
 
 from __future__ import annotations
 
