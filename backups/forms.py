@@ -37,7 +37,7 @@ class CollectionsForm(forms.Form):
     others = forms.CharField(
         label="Further collections",
         required=False,
-        help_text="One name a line.",
+        help_text="One name per line.",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
     )
 
@@ -58,12 +58,12 @@ class CollectionsForm(forms.Form):
             boxes.initial = [name for name, _ in shown] if ticked else []
             del self.fields["every"], self.fields["others"]
         else:
-            self.fields["every"].label = f"All {len(offered):,} collections, those not listed, too"
+            self.fields["every"].label = f"All {len(offered):,} collections, also those not listed"
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         if not self.errors and not self._chosen(given):
-            self.add_error("collection_names", "Tick at least one collection.")
+            self.add_error("collection_names", "Select at least one collection.")
         return given
 
     @property
@@ -84,7 +84,7 @@ class TakeForm(CollectionsForm):
         label="Name",
         required=False,
         max_length=128,
-        help_text="Letters, digits, dots, _ and -. Left empty: the database and the time.",
+        help_text="Letters, digits, dots, _ and -. Default: database and time.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -102,7 +102,7 @@ class RestoreForm(CollectionsForm):
     db_name = forms.CharField(
         label="Database",
         max_length=255,
-        help_text="One that does not exist is made.",
+        help_text="Created if it does not exist.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     on_conflict = forms.ChoiceField(
@@ -111,20 +111,20 @@ class RestoreForm(CollectionsForm):
         initial=OnConflict.FAIL,
         choices=[
             (OnConflict.FAIL, "Restore nothing"),
-            (OnConflict.RENAME, "Restore beside it, under another name"),
-            (OnConflict.REPLACE, "Replace it; what it holds now is lost"),
+            (OnConflict.RENAME, "Restore beside it under another name"),
+            (OnConflict.REPLACE, "Replace it; its present rows are lost"),
         ],
     )
     suffix = Suffix(
         max_length=64,
         initial="_restored",
-        help_text="Ends the other name, as in images_restored. Counts only beside what exists.",
+        help_text="Added to the name of an existing collection, as in images_restored.",
     )
     field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")
 
     def __init__(self, *args: Any, targets: Sequence[Cluster], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(each.cluster_id, each.name) for each in targets]
+        choices = [(cluster.cluster_id, cluster.name) for cluster in targets]
         self.fields["target"].choices = choices  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class RestoreForm(CollectionsForm):
         if given.get("on_conflict") != OnConflict.RENAME:
             given["suffix"] = ""
         elif not given.get("suffix") and "suffix" not in self.errors:
-            self.add_error("suffix", "Say how the other name ends, as in _restored.")
+            self.add_error("suffix", "Enter a suffix for the new names, such as _restored.")
         return given
 
     def options(self) -> dict[str, Any]:
@@ -153,9 +153,9 @@ class DeleteForm(TypedNameForm):
 
 def offered_by(backup: Backup) -> list[tuple[str, int | None]]:
     """List the collections of a backup with their row counts."""
-    return [(each["name"], each["rowCount"]) for each in backup.collections]
+    return [(collection["name"], collection["rowCount"]) for collection in backup.collections]
 
 
 def counted(name: str, rows: int | None) -> SafeString:
-    said = "not counted" if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
-    return format_html('{} <span class="muted">{}</span>', name, said)
+    count = "not counted" if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
+    return format_html('{} <span class="muted">{}</span>', name, count)

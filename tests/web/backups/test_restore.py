@@ -181,9 +181,9 @@ def test_a_backup_that_only_copies_holds_nobody_up(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"on_conflict": "RENAME", "suffix": ""}, b"Say how the other name ends"),
+        ({"on_conflict": "RENAME", "suffix": ""}, b"Enter a suffix for the new names"),
         ({"on_conflict": "RENAME", "suffix": "no spaces"}, b"Use 1 to 64 letters"),
-        ({"collection_names": []}, b"Tick at least one collection."),
+        ({"collection_names": []}, b"Select at least one collection."),
         ({"target": "vc-elsewhere"}, b"is not one of the available choices"),
     ],
 )

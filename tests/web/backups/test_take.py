@@ -81,7 +81,7 @@ def test_it_names_a_backup_that_nobody_named(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, b"Tick at least one collection."),
+        ({}, b"Select at least one collection."),
         ({"collection_names": ["images"], "backup_name": "no spaces"}, b"Use 1 to 128 letters"),
         ({"collection_names": ["elsewhere"]}, b"elsewhere is not one of the available choices"),
     ],
