@@ -131,7 +131,8 @@ class MemoryDriver:
 
     def scale(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
         self.validate(spec)
-        if not self._is_stopped(spec.cluster_id):
+        observation = self.observe([spec.cluster_id])[spec.cluster_id]
+        if observation.presence is not Presence.STOPPED:
             yield from self._run("scale", spec, guard)
             return
         self._fail_if_planned("scale")
@@ -201,9 +202,6 @@ class MemoryDriver:
     def _fail_if_planned(self, operation: str) -> None:
         if planned := self._failures.get(operation):
             raise planned.pop(0)
-
-    def _is_stopped(self, cluster_id: str) -> bool:
-        return self.observe([cluster_id])[cluster_id].presence is Presence.STOPPED
 
     def _change(self, cluster_id: str, **changes: Any) -> None:
         with self._store.opened() as clusters:
@@ -287,14 +285,13 @@ class _FileStore(_Store):
             stored = json.loads(self._file.read_text())
         except FileNotFoundError:
             return {}
-        return {key: _Cluster(**_with_presence(value)) for key, value in stored.items()}
+        return {
+            key: _Cluster(**{**fields, "presence": Presence(fields["presence"])})
+            for key, fields in stored.items()
+        }
 
     def _write(self, clusters: dict[str, _Cluster]) -> None:
         new = self._file.with_suffix(".new")
         stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
         new.write_text(json.dumps(stored))
         new.replace(self._file)
-
-
-def _with_presence(stored: dict[str, Any]) -> dict[str, Any]:
-    return {**stored, "presence": Presence(stored["presence"])}

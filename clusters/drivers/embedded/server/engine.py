@@ -162,7 +162,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     def _settle(self, collection: Any) -> Any:
         """Publish a collection to readers after its load state has been restored."""
-        key = self._key_of(collection)
+        key: Key = next(key for key, value in self._collections.items() if value is collection)
         if key not in self._settled:
             locking.furnish(collection)
             disk_full.furnish(collection)
@@ -181,10 +181,6 @@ class Engine(MilvusLite):  # type: ignore[misc]
         except Exception as error:  # index errors of any type must not hide the rows
             logger.exception("%s/%s: collection not loaded", *key)
             self.failures[key] = f"The collection could not be loaded: {error}"
-
-    def _key_of(self, collection: Any) -> Key:
-        key: Key = next(key for key, value in self._collections.items() if value is collection)
-        return key
 
     # Changes that leave a complete collection or none if they are killed at any point
 

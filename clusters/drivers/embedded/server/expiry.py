@@ -51,7 +51,7 @@ class Expiry:
             life = seconds_to_live(collection.schema.properties.get(PROPERTY, ""))
             if life is None or key[1].startswith(RESERVED_PREFIX) or self._due.get(key, 0) > now:
                 continue
-            self._due[key] = now + _interval(life)
+            self._due[key] = now + max(_SWEEP_INTERVAL_SECONDS, life / _MARKS_IN_A_LIFE)
             try:
                 self._sweep(key, life, now)
             except Exception:  # for example a full disk; the other collections are swept
@@ -82,10 +82,6 @@ def seconds_to_live(value: Any) -> float | None:
     except (ValueError, TypeError):
         return None
     return float(seconds) if seconds > 0 else None
-
-
-def _interval(life: float) -> float:
-    return max(_SWEEP_INTERVAL_SECONDS, life / _MARKS_IN_A_LIFE)
 
 
 def _expired_keys(collection: Any, reached: int) -> list[Any]:
