@@ -23,9 +23,7 @@ SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".txt", ".toml", ".service", "
 WORD = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNORECASE)
 OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b", re.IGNORECASE)
 REMAINING: dict[str, int] = {
-    "vbase_console": 2,
-    "backups": 196,
-    "templates": 6,
+    "backups": 184,
 }
 """Violations that a folder may still have. A number only goes down."""
 
