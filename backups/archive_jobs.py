@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from django.utils import timezone
 
 from backups.archive.codec import FormatError
-from backups.archive.damage import ALL_PARTS, ArchiveDamaged, Finding, printable, told
+from backups.archive.damage import ALL_PARTS, ArchiveDamaged, Finding, printable, summarize
 from backups.archive.layout import delete_archive
 from backups.archive.verify import check, listed
 from backups.capture import job as capture_job
@@ -65,7 +65,7 @@ def verify(attempt: Attempt) -> None:
         found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
         if found:
             _note_damage(attempt, found)
-            raise JobFailed(told(found), permanent=True)
+            raise JobFailed(summarize(found), permanent=True)
     with attempt.fenced():
         Backup.objects.filter(pk=job.backup_id).mark_whole(at=timezone.now())
 

@@ -99,9 +99,9 @@ def _clean_job(job: BackupJob) -> bool:
 
 def _release_pins(job: BackupJob) -> None:
     """Import the capture job late, because most rounds find nothing to release."""
-    from backups.capture.job import tidy
+    from backups.capture.job import clean_up
 
-    tidy(job)
+    clean_up(job)
 
 
 def _may_have_pins(job: BackupJob) -> bool:

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from backups import states
 from backups.archive.codec import strict_json
-from backups.archive.damage import Finding, told
+from backups.archive.damage import Finding, summarize
 from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
 from backups.states import BackupStatus, JobKind
@@ -163,7 +163,7 @@ class Backup(models.Model):
     @property
     def damage_text(self) -> str:
         """Findings in one line, empty if the backup is not damaged."""
-        return told(self.findings)
+        return summarize(self.findings)
 
     @property
     def can_be_read(self) -> bool:

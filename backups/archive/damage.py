@@ -16,7 +16,7 @@ class ArchiveDamaged(Exception):
         self.file, self.problem = file, problem
 
 
-MOST_TOLD = 10
+MAX_SUMMARIZED = 10
 ALL_PARTS = "parts"
 """The file of a finding that means every part."""
 
@@ -32,11 +32,11 @@ class Finding:
         return f"{self.file}: {self.problem}" if self.file else self.problem
 
 
-def told(findings: Sequence[Finding]) -> str:
-    """In one line; empty if there are none."""
-    more = len(findings) - MOST_TOLD
+def summarize(findings: Sequence[Finding]) -> str:
+    """Format findings in one line, with the number of those beyond MAX_SUMMARIZED."""
+    more = len(findings) - MAX_SUMMARIZED
     tail = [f"and {more} more"] if more > 0 else []
-    return "; ".join([*map(str, findings[:MOST_TOLD]), *tail])
+    return "; ".join([*map(str, findings[:MAX_SUMMARIZED]), *tail])
 
 
 def printable(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Collections into an archive: pin one instant, copy what is pinned, seal.
+"""Job BACKUP: pin the collections at one instant, copy their rows into an archive, seal it.
 
-Any attempt goes on where the last one was: a part that is sealed stands as a row, with the place in
-the snapshot behind it, and is not read again as long as that snapshot is there.
+Each sealed part is a row with the cursor after it. A later attempt continues after the last sealed
+part as long as the snapshot exists.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ logger = logging.getLogger(__name__)
 
 
 def capture(attempt: Attempt, job: BackupJob) -> None:
-    """Write the archive of `job.backup`; what it holds is noted in the backup's row."""
+    """Write the archive of `job.backup` and record its content in the backup's row."""
     if not must_finish(attempt.task):
         with connect(job.cluster, job.db_name, attempt.name) as client:
             source = pin(attempt, job, client)
             attempt.release_lock()
-            uneven = _copy(attempt, job.backup, source)
-        seal_archive(attempt, job, source, uneven)
-    _tidy_if_possible(job)
+            mismatches = _copy(attempt, job.backup, source)
+        seal_archive(attempt, job, source, mismatches)
+    _clean_up_or_log(job)
 
 
 def must_finish(task: Task) -> bool:
-    """The manifest is in the store: it is a backup, whatever becomes of the cluster."""
+    """Return True once the manifest is in the store, because the backup is complete then."""
     return SEALED in task.checkpoint
 
 
 def undo(job: BackupJob, guard: Guard) -> None:
-    """Leave neither files nor pins behind."""
+    """Delete the archive, the snapshots and the temporary loads of the job."""
     guard()
     delete_archive(get_store(), job.backup.directory)
-    _tidy_if_possible(job)
+    _clean_up_or_log(job)
 
 
-def tidy(job: BackupJob) -> None:
-    """Drop what any attempt of this job has pinned in the cluster, give back what it has loaded."""
+def clean_up(job: BackupJob) -> None:
+    """Drop the snapshots and release the temporary loads of every attempt of this job."""
     snapshots = snapshots_of(job.cluster)
     if snapshots is not None:
         for name in snapshots.names():
@@ -65,12 +65,16 @@ def tidy(job: BackupJob) -> None:
     BackupJob.objects.filter(pk=job.pk).update(is_cleaned_up=True)
 
 
-def _tidy_if_possible(job: BackupJob) -> None:
-    """A pin costs room and nothing else: if the cluster is away, the janitor drops it later."""
+def _clean_up_or_log(job: BackupJob) -> None:
+    """Clean up, or log the problem and leave the cleanup to the janitor, because a snapshot costs
+    only disk space.
+    """
     try:
-        tidy(job)
+        clean_up(job)
     except (MilvusError, DriverError, ConsoleError) as error:
-        logger.warning("%s: its snapshot stays for now: %s", job.task.task_id, error)
+        logger.warning(
+            "%s: snapshot not dropped, the janitor will retry: %s", job.task.task_id, error
+        )
 
 
 # -- copy -----------------------------------------------------------------------------------------
@@ -79,43 +83,43 @@ def _tidy_if_possible(job: BackupJob) -> None:
 def _copy(attempt: Attempt, backup: Backup, source: Source) -> list[RowCountMismatch]:
     total = sum(scan.rows() for scan in source.scans)
     progress = _CopyProgress(attempt, total)
-    uneven = []
+    mismatches = []
     for number, scan in enumerate(source.scans, start=1):
-        where = f"collection {number} of {len(source.scans)} ({scan.collection.name})"
-        given = _copy_collection(attempt, backup, scan, progress, where)
+        name = scan.collection.name
+        label = f"collection {number} of {len(source.scans)} ({name})"
+        given = _copy_collection(attempt, backup, scan, progress, label)
         counted = scan.rows()
         if given != counted:
-            found = RowCountMismatch(collection=scan.collection.name, counted=counted, given=given)
-            uneven.append(found)
-    return uneven
+            mismatches.append(RowCountMismatch(collection=name, counted=counted, given=given))
+    return mismatches
 
 
 def _copy_collection(
-    attempt: Attempt, backup: Backup, scan: Scan, progress: _CopyProgress, where: str
+    attempt: Attempt, backup: Backup, scan: Scan, progress: _CopyProgress, label: str
 ) -> int:
-    """How many rows of it all attempts have read."""
+    """Copy the remaining rows of a collection. Returns the rows read by all attempts."""
     sealed = [row for row in backup.sealed_parts.all() if row.collection == scan.collection.name]
     parts = [row.part for row in sealed]
     rows = sum(part.rows for part in parts)
-    progress.add(rows, where)
-    reading = _CopiedRows(scan.batches(sealed[-1].cursor if sealed else None), progress, where)
-    for partition, batches in itertools.groupby(reading, key=lambda each: each.partition):
+    progress.add(rows, label)
+    copied = _CopiedRows(scan.batches(sealed[-1].cursor if sealed else None), progress, label)
+    for partition, batches in itertools.groupby(copied, key=lambda scanned: scanned.partition):
         written = write_parts(
             get_store(),
             backup.directory,
             scan.collection,
             partition or scan.collection.partitions[0],
-            reading.batches_of(batches),
+            copied.batches_of(batches),
             sealed=parts,
             fenced=attempt.fenced,
         )
         for part in written:
-            _keep(attempt, backup, part, reading.cursor)
+            _record_part(attempt, backup, part, copied.cursor)
             rows += part.rows
     return rows
 
 
-def _keep(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:
+def _record_part(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:
     with attempt.fenced():
         SealedPart.objects.create(
             backup=backup,
@@ -127,39 +131,39 @@ def _keep(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> None:
 
 
 class _CopiedRows:
-    """A scan that counts, can be stopped between two batches, and knows how far it is."""
+    """A scan that reports progress, can be cancelled between two batches, and has a cursor."""
 
-    def __init__(self, scanned: Iterator[Scanned], progress: _CopyProgress, where: str) -> None:
-        self._scanned = scanned
+    def __init__(self, scan: Iterator[Scanned], progress: _CopyProgress, label: str) -> None:
+        self._scan = scan
         self._progress = progress
-        self._where = where
+        self._label = label
         self.cursor = ""
 
     def __iter__(self) -> Iterator[Scanned]:
-        for each in self._scanned:
-            self._progress.add(each.batch.num_rows, self._where)
-            yield each
+        for scanned in self._scan:
+            self._progress.add(scanned.batch.num_rows, self._label)
+            yield scanned
 
     def batches_of(self, group: Iterable[Scanned]) -> Iterator[pa.RecordBatch]:
-        """The cursor moves with what is handed on: to see that a partition has ended, `groupby`
-        reads on into the next one, whose first batch is in no part yet.
+        """Yield the batches and advance the cursor with them. `__iter__` cannot advance it, because
+        `groupby` reads the first batch of the next partition ahead, which is in no part yet.
         """
-        for each in group:
-            self.cursor = each.cursor
-            yield each.batch
+        for scanned in group:
+            self.cursor = scanned.cursor
+            yield scanned.batch
 
 
 class _CopyProgress:
-    """Rows copied over rows to copy; 5 to 95 percent of the whole job."""
+    """Progress of the copy phase: 5 to 95 percent of the job."""
 
     def __init__(self, attempt: Attempt, total: int) -> None:
         self._attempt = attempt
         self._total = total
         self._done = 0
 
-    def add(self, rows: int, where: str) -> None:
+    def add(self, rows: int, label: str) -> None:
         self._done += rows
         percent = 5 + 90 * self._done // max(1, self._total)
-        said = f"Copied {self._done} of {self._total} rows; {where}."
+        message = f"Copied {self._done} of {self._total} rows; {label}."
         self._attempt.safe_point_now()
-        self._attempt.report(percent, "copying", said)
+        self._attempt.report(percent, "copying", message)

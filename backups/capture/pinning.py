@@ -1,9 +1,8 @@
-"""The one instant that a backup is of, held in its cluster."""
+"""Phase *pinning*: fix the instant of a backup in its cluster."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from backups.archive.description import CollectionDescription
@@ -17,18 +16,17 @@ from backups.connections import snapshots_of
 from backups.milvus import losses
 from backups.milvus.client import Client
 from backups.milvus.scan import Scan
-from backups.milvus.snapshot import Snapshot
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 
 NO_INSTANT = "none"
-"""The method of a server that can hold none."""
+"""The method for a server without snapshots and timestamps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is read: the collections at one instant, and how truly."""
+    """The collections to read at one instant, and the limits of reading them."""
 
     scans: Sequence[Scan]
     captured_at: str
@@ -43,23 +41,19 @@ class Source:
 
 
 def pin(attempt: Attempt, job: BackupJob, client: Client) -> Source:
-    attempt.report(1, "pinning", "Holding all collections at one instant.")
+    """Reuse the snapshot or read point of an earlier attempt, or create one."""
+    attempt.report(1, "pinning", "Pinning all collections at one instant.")
     snapshots = snapshots_of(job.cluster, attempt.name)
     version = client.server().version
     if snapshots is None:
         return _over_the_wire(attempt, job, client, version)
-    earlier = attempt.task.checkpoint.get("snapshot", "")
-    found = snapshots.find(earlier) if earlier else None
-    if found is None:
-        name = attempt.name
+    earlier_name = attempt.task.checkpoint.get("snapshot", "")
+    snapshot = snapshots.find(earlier_name) if earlier_name else None
+    if snapshot is None:
         names = select_collections(attempt, job, client)
         attempt.guard()
-        found = snapshots.take(name, database=job.db_name, collections=names)
-        restart_capture(attempt, job, client, snapshot=name)
-    return _of_snapshot(attempt, found, client, version)
-
-
-def _of_snapshot(attempt: Attempt, snapshot: Snapshot, client: Client, version: str) -> Source:
+        snapshot = snapshots.take(attempt.name, database=job.db_name, collections=names)
+        restart_capture(attempt, job, client, snapshot=attempt.name)
     scans = snapshot.scans()
     return Source(
         scans=scans,
@@ -72,18 +66,25 @@ def _of_snapshot(attempt: Attempt, snapshot: Snapshot, client: Client, version: 
 
 
 def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: str) -> Source:
-    held = load_or_create_read_point(attempt, job, client)
+    read_point = load_or_create_read_point(attempt, job, client)
+    timestamp, collections = read_point.timestamp, read_point.collections
     return Source(
-        scans=[WireScan(client, each, read_timestamp=held.timestamp) for each in held.collections],
-        captured_at=held.captured_at,
-        method="timestamp" if held.timestamp else NO_INSTANT,
+        scans=[
+            WireScan(client, collection, read_timestamp=timestamp) for collection in collections
+        ],
+        captured_at=read_point.captured_at,
+        method="timestamp" if timestamp else NO_INSTANT,
         milvus_version=version,
         database_properties=database_properties(attempt),
-        warnings=(*held.warnings, *_losses(client, held.collections)),
+        warnings=(*read_point.warnings, *_losses(client, collections)),
     )
 
 
 def _losses(client: Client, collections: Iterable[CollectionDescription]) -> tuple[str, ...]:
     server = client.server()
-    lost = [(*losses.losses(server, each), *losses.refusals(server, each)) for each in collections]
-    return (*losses.forgotten(server), *itertools.chain.from_iterable(lost))
+    texts = [
+        text
+        for collection in collections
+        for text in (*losses.losses(server, collection), *losses.refusals(server, collection))
+    ]
+    return (*losses.forgotten(server), *texts)

@@ -1,4 +1,4 @@
-"""The end of a backup: its manifest in the store, and what it says in the backup's row."""
+"""Phase *sealing*: write the manifest and record its content in the backup's row."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 
 SEALED = "sealed"
-"""In a checkpoint: the hash of the manifest that is in the store."""
+"""Checkpoint key: SHA-256 of the manifest in the store."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowCountMismatch:
-    """A collection of which the server counts other rows than it gave."""
+    """A collection whose row count on the server differs from the rows that were read."""
 
     collection: str
     counted: int
@@ -29,13 +29,13 @@ class RowCountMismatch:
 
     def __str__(self) -> str:
         return (
-            f"Of collection {self.collection} the server counts {self.counted} rows and gave "
+            f"Collection {self.collection}: the server counts {self.counted} rows and returned "
             f"{self.given}."
         )
 
 
 def seal_archive(
-    attempt: Attempt, job: BackupJob, source: Source, uneven: Sequence[RowCountMismatch] = ()
+    attempt: Attempt, job: BackupJob, source: Source, mismatches: Sequence[RowCountMismatch] = ()
 ) -> None:
     backup = job.backup
     attempt.report(96, "sealing", "Writing the manifest.")
@@ -44,27 +44,27 @@ def seal_archive(
     manifest = Manifest.of(
         backup_id=backup.backup_id,
         organization_id=str(backup.organization_id),
-        capture=_facts(job, source, uneven),
+        capture=_capture_of(job, source, mismatches),
         collections=source.collections,
         parts=parts,
     )
-    _remove_unlisted(attempt, backup, parts)
+    _delete_unlisted_files(attempt, backup, parts)
     with attempt.fenced():
         sha256 = seal(get_store(), backup.directory, manifest, guard=attempt.guard)
-        _note(job, manifest, sha256, uneven)
+        _record_content(job, manifest, sha256, mismatches)
         attempt.save_checkpoint(**{SEALED: sha256})
 
 
-def _remove_unlisted(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
-    """Parts that an attempt published and did not live to write down."""
+def _delete_unlisted_files(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
+    """Delete parts that an attempt published but did not record before it ended."""
     listed = {f"{backup.directory}/{part.name}" for part in parts}
     for entry in list(get_store().list(backup.directory)):
         if entry.key not in listed:
-            with attempt.fenced():  # a worker that was paused here must not delete a part of today
+            with attempt.fenced():  # a worker paused here must not delete a newer part
                 get_store().delete(entry.key)
 
 
-def _facts(job: BackupJob, source: Source, uneven: Sequence[RowCountMismatch]) -> Capture:
+def _capture_of(job: BackupJob, source: Source, mismatches: Sequence[RowCountMismatch]) -> Capture:
     return Capture(
         database=job.db_name,
         captured_at=source.captured_at,
@@ -72,15 +72,15 @@ def _facts(job: BackupJob, source: Source, uneven: Sequence[RowCountMismatch]) -
         milvus_version=source.milvus_version,
         service_id=job.cluster.service_id,
         cluster_id=job.cluster.cluster_id,
-        warnings=(*source.warnings, *omissions_of(job), *map(str, uneven)),
+        warnings=(*source.warnings, *omissions_of(job), *map(str, mismatches)),
         database_properties=source.database_properties,
     )
 
 
-def _note(
-    job: BackupJob, manifest: Manifest, sha256: str, uneven: Sequence[RowCountMismatch]
+def _record_content(
+    job: BackupJob, manifest: Manifest, sha256: str, mismatches: Sequence[RowCountMismatch]
 ) -> None:
-    """Copy from the manifest what lists show; the status follows when the task ends."""
+    """Copy the content shown in lists to the rows. The status changes when the task ends."""
     contents = [
         {
             "name": content.description.name,
@@ -98,17 +98,22 @@ def _note(
         milvus_version=manifest.capture.milvus_version,
         manifest_sha256=sha256,
         warnings=list(manifest.capture.warnings),
-        omissions=_omissions(job, manifest.capture, uneven),
+        omissions=_omissions(job, manifest.capture, mismatches),
     )
     BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
     Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))
 
 
-def _omissions(job: BackupJob, capture: Capture, uneven: Sequence[RowCountMismatch]) -> list[str]:
-    """Collections that had vanished, and rows that the server counts as of the same instant; and
-    the instant, where it could give none: then other rows may be what was written meanwhile. Rows
-    that are more than it counts have expired since they were read.
+def _omissions(
+    job: BackupJob, capture: Capture, mismatches: Sequence[RowCountMismatch]
+) -> list[str]:
+    """List missing collections and rows.
+
+    Without a common instant, row counts prove nothing, because rows may have been written since.
+    The missing instant is listed instead. More rows than counted are no omission: the surplus rows
+    have expired since they were read.
     """
     if capture.method == NO_INSTANT:
-        return [*omissions_of(job), "It is not of one instant."]
-    return [*omissions_of(job), *(str(each) for each in uneven if each.given < each.counted)]
+        return [*omissions_of(job), "The rows are not from one instant."]
+    fewer = (mismatch for mismatch in mismatches if mismatch.given < mismatch.counted)
+    return [*omissions_of(job), *map(str, fewer)]

@@ -1,7 +1,7 @@
-"""Which collections a backup takes, as its cluster has them when it pins its instant.
+"""Selection of the collections of a backup, from those that exist when its instant is pinned.
 
-Whoever names collections is told at once which are not there. A policy names them for years, or
-none for all of them, so its jobs look.
+Requests with missing collections are refused when they are made. Policies name collections long
+before a run, or select all collections, so their jobs compare the selection with the cluster.
 """
 
 from __future__ import annotations
@@ -17,46 +17,39 @@ WARN = "WARN"
 
 
 def select_collections(attempt: Attempt, job: BackupJob, client: Client) -> list[str]:
-    """The names to pin; what is missing is noted in the job's options where its policy goes on
-    without it.
+    """Return the names to pin. Missing collections are stored in the job's options if the policy
+    allows them, and fail the job otherwise.
     """
     if not job.policy_id:
         return list(job.collection_names)
-    there = [name for name in client.collections() if not is_reserved(name)]
-    chosen = job.collection_names or there
-    missing = [name for name in chosen if name not in there and not client.has(name)]
+    existing = [name for name in client.collections() if not is_reserved(name)]
+    requested = job.collection_names or existing
+    missing = [name for name in requested if name not in existing and not client.has(name)]
     if missing and job.options.get("on_missing") != WARN:
-        raise JobFailed(_vanished(job, missing), permanent=True)
-    found = [name for name in chosen if name not in missing]
-    if not found:
+        raise JobFailed(
+            f"Database '{job.db_name}' has no collection {', '.join(missing)}. Change the policy's "
+            "collections, or allow missing collections.",
+            permanent=True,
+        )
+    selected = [name for name in requested if name not in missing]
+    if not selected:
         _skip(attempt, job)
-    _note(attempt, job, missing)
-    return found
+    job.options = {**job.options, "missing": missing}
+    with attempt.fenced():
+        BackupJob.objects.filter(pk=job.pk).update(options=job.options)
+    return selected
 
 
 def omissions_of(job: BackupJob) -> list[str]:
-    """In words, what was asked for and not there."""
+    """Describe the requested collections that did not exist."""
     return [
-        f"Collection {name} was not there, so this backup does not hold it."
+        f"Collection {name} did not exist, so the backup does not contain it."
         for name in job.options.get("missing", [])
     ]
 
 
-def _vanished(job: BackupJob, missing: list[str]) -> str:
-    return (
-        f"Database '{job.db_name}' has no collection {', '.join(missing)}; change the policy's "
-        "collections, or let it take the others."
-    )
-
-
 def _skip(attempt: Attempt, job: BackupJob) -> None:
-    reason = f"There is nothing to back up: database '{job.db_name}' has none of its collections."
+    reason = f"Nothing to back up: database '{job.db_name}' has none of the policy's collections."
     with attempt.fenced():
         observers.nothing_to_back_up(job, reason=reason)
     raise JobFailed(reason, permanent=True)
-
-
-def _note(attempt: Attempt, job: BackupJob, missing: list[str]) -> None:
-    job.options = {**job.options, "missing": missing}
-    with attempt.fenced():
-        BackupJob.objects.filter(pk=job.pk).update(options=job.options)

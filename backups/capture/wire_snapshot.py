@@ -1,12 +1,12 @@
-"""What a backup over the wire reads, and as of when; kept, so that a later attempt goes on where
-the first one was.
+"""Read point of a backup over the wire. It is stored in the checkpoint, so that a later attempt
+continues reading as of the same timestamp.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from django.utils import timezone
 
@@ -23,41 +23,43 @@ from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 
 READ_POINT = "held"
-"""In a checkpoint: the JSON of what is held; text, because a default may hold NUL and PostgreSQL's
-JSON may not.
+"""Checkpoint key: the read point as JSON text. Text, because a default value may contain NUL, which
+PostgreSQL's JSON type refuses.
 """
 DATABASE_PROPERTIES = "database_properties"
-"""In a checkpoint: their JSON as text, for the same reason."""
+"""Checkpoint key: the database's properties as JSON text, for the same reason."""
 _LOGICAL_BITS = 18
-"""Of a read timestamp; above them are milliseconds."""
+"""Width of the counter in a read timestamp. The bits above are milliseconds."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReadPoint(JsonModel):
-    """Where there is no timestamp, every page is of its own instant, so there is nothing that going
-    on could spoil.
+    """Collections and the MVCC timestamp as of which they are read.
+
+    Without a timestamp every page has its own instant, so a later attempt may continue as well.
     """
 
     timestamp: int | None
     captured_at: str
-    """The timestamp's; without one a moment before the first row was read."""
+    """Time of the timestamp, or a time before the first row was read."""
     collections: tuple[CollectionDescription, ...]
     identities: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def load_or_create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
-    """What an earlier attempt held, or something new where the server has that no more."""
-    held = _earlier(attempt)
-    if held is None or not _is_there(attempt, client, held):
-        held = _begin(attempt, job, client)
-        attempt.save_checkpoint(**{READ_POINT: canonical_json(held.to_json()).decode()})
-    return held
+    """Return the read point of an earlier attempt, or a new one if the server lost that one."""
+    text = attempt.task.checkpoint.get(READ_POINT, "")
+    read_point = ReadPoint.from_json(strict_json(text.encode())) if text else None
+    if read_point is None or not _is_readable(attempt, client, read_point):
+        read_point = _create_read_point(attempt, job, client)
+        attempt.save_checkpoint(**{READ_POINT: canonical_json(read_point.to_json()).decode()})
+    return read_point
 
 
 def restart_capture(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -> None:
-    """Parts of another instant are worth nothing in this one; their files go before the seal."""
+    """Forget the sealed parts of another instant. Their files are deleted before the seal."""
     properties = {
         name: value for name, value in client.database_properties().items() if name != MARK
     }
@@ -68,35 +70,34 @@ def restart_capture(attempt: Attempt, job: BackupJob, client: Client, **facts: s
 
 
 def database_properties(attempt: Attempt) -> dict[str, str] | None:
-    """As they were when the first row was read; None for a job that an older console began."""
+    """Return the database's properties from before the first read, or None for a job that an older
+    console started.
+    """
     text = attempt.task.checkpoint.get(DATABASE_PROPERTIES, "")
     return decode(Mapping[str, str], strict_json(text.encode()), "$") if text else None
 
 
-def _earlier(attempt: Attempt) -> ReadPoint | None:
-    text = attempt.task.checkpoint.get(READ_POINT, "")
-    return ReadPoint.from_json(strict_json(text.encode())) if text else None
-
-
-def _is_there(attempt: Attempt, client: Client, held: ReadPoint) -> bool:
-    """Whether the very collections still answer as of that instant."""
+def _is_readable(attempt: Attempt, client: Client, read_point: ReadPoint) -> bool:
+    """Check that the same collections still answer queries as of the read point."""
     try:
-        temporary_load.load_for_backup(attempt, client, held.collections)
-        for collection in held.collections:
-            client.count(collection.name, held.timestamp)
-        return _identities(client, held.collections) == held.identities
+        temporary_load.load_for_backup(attempt, client, read_point.collections)
+        for collection in read_point.collections:
+            client.count(collection.name, read_point.timestamp)
+        return _identities(client, read_point.collections) == read_point.identities
     except MilvusError as error:
         if not error.permanent:
             raise
         return False
 
 
-def _begin(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
+def _create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
     restart_capture(attempt, job, client, **{READ_POINT: ""})
-    collections = _described(client, select_collections(attempt, job, client))
-    collections = temporary_load.load_for_backup(attempt, client, collections)
+    names = select_collections(attempt, job, client)
+    described = (describe(client, name) for name in names)
+    unique = {collection.name: collection for collection in described}  # aliases may repeat one
+    collections = temporary_load.load_for_backup(attempt, client, list(unique.values()))
     identities = _identities(client, collections)
-    lost = [text for each in collections for text in unkept(client, each)]
+    lost = [text for collection in collections for text in unkept(client, collection)]
     now = timezone.now()
     pinned = pin_timestamp(client, collections)
     return ReadPoint(
@@ -108,21 +109,15 @@ def _begin(attempt: Attempt, job: BackupJob, client: Client) -> ReadPoint:
     )
 
 
-def _described(client: Client, names: Iterable[str]) -> list[CollectionDescription]:
-    """Each once: an alias may be named beside what it means."""
-    described = (describe(client, name) for name in names)
-    return list({collection.name: collection for collection in described}.values())
-
-
 def _identities(client: Client, collections: Sequence[CollectionDescription]) -> tuple[str, ...]:
-    """The same as long as nobody drops a collection or partition and makes another of its name."""
+    """Identify collections and partitions, so that a new one of the same name is noticed."""
     return tuple(_identity(client, collection.name) for collection in collections)
 
 
 def _identity(client: Client, name: str) -> str:
-    found, partitions = client.describe(name), client.partitions(name)
+    answer, partitions = client.describe(name), client.partitions(name)
     members = sorted(partitions.partition_names), sorted(partitions.partitionIDs)
-    return f"{found.collectionID} {found.created_timestamp} {members}"
+    return f"{answer.collectionID} {answer.created_timestamp} {members}"
 
 
 def _time_of(timestamp: int) -> datetime.datetime:

@@ -1,4 +1,4 @@
-"""Properties of databases, as a restore sets them."""
+"""Properties of databases that a restore creates."""
 
 from __future__ import annotations
 
@@ -13,33 +13,29 @@ from backups.milvus.server import ServerInfo
 
 _MARKS_SINCE = (2, 5, 0)
 _LIMITS = "database."
-"""Properties whose names begin so limit what may be done in the database, also by a restore:
-quotas, a ban on writing.
-"""
+"""Prefix of properties that limit a database, also for a restore: quotas, a ban on writing."""
 
 
 def takes_marks(server: ServerInfo) -> bool:
     return server.is_embedded or server.number >= _MARKS_SINCE
 
 
-def from_the_beginning(properties: Mapping[str, str]) -> dict[str, str]:
-    """Those that a database can have while it is filled: all but the limits."""
+def initial_properties(properties: Mapping[str, str]) -> dict[str, str]:
+    """Select the properties that a database can have while it is filled: all except limits."""
     return {name: value for name, value in properties.items() if not name.startswith(_LIMITS)}
 
 
 def set_properties(client: Client, wanted: Mapping[str, str]) -> Iterator[str]:
-    """Give the connection's database what it lacks, one by one. Yield, in words, each property that
-    the server does not take.
-    """
-    found = client.database_properties()
+    """Set each missing property of the connected database. Yields a text per refused property."""
+    existing = client.database_properties()
     for name in sorted(wanted):
-        if found.get(name) != wanted[name]:
+        if existing.get(name) != wanted[name]:
             try:
                 _set(client, name, wanted[name])
             except MilvusError as error:
                 if not error.permanent:
                     raise
-                yield f"its property {name} is not {wanted[name]!r} any more: {error}"
+                yield f"property {name} could not be set to {wanted[name]!r}: {error}"
 
 
 def remove_mark(client: Client) -> None:

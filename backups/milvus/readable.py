@@ -57,8 +57,8 @@ def load_for_reading(client: Client, collection: CollectionDescription, say: Say
     _load(client, collection.name, say)
 
 
-def give_back(client: Client, name: str, load: LoadDescription) -> None:
-    """Release what was not loaded before; what is gone meanwhile needs nothing."""
+def restore_load_state(client: Client, name: str, load: LoadDescription) -> None:
+    """Release everything that `load` does not contain. A deleted collection needs nothing."""
     try:
         if load.status is LoadStatus.LOADED:
             _release_others(client, name, load.partitions)
@@ -69,7 +69,7 @@ def give_back(client: Client, name: str, load: LoadDescription) -> None:
 
 
 @contextmanager
-def opened(
+def loaded_for_reading(
     client: Client,
     collection: CollectionDescription,
     name: str,

@@ -1,4 +1,4 @@
-"""What a restore has written down: enough to go on from, and to walk back from, after any death."""
+"""Checkpoint of a restore: the state from which a later attempt continues or undoes the restore."""
 
 from __future__ import annotations
 
@@ -15,58 +15,60 @@ _TUPLES = ("aliases", "aliases_before")
 
 @dataclasses.dataclass(frozen=True)
 class RestoreCheckpoint:
-    """A reading of the task's checkpoint; who adds to it writes it under the epoch first."""
+    """Typed view of the task's checkpoint. Writes go through `Attempt.save_checkpoint`."""
 
     checkpoint: dict[str, Any]
 
     @property
     def steps(self) -> list[CollectionPlan]:
-        kept = self.checkpoint.get("plan", ())
         return [
-            CollectionPlan(**step | {name: tuple(step[name]) for name in _TUPLES}) for step in kept
+            CollectionPlan(**step | {name: tuple(step[name]) for name in _TUPLES})
+            for step in self.checkpoint.get("plan", ())
         ]
 
     @property
     def makes_database(self) -> bool:
-        """It was about to make the target database, which was not there."""
+        """True once the restore may have created the target database."""
         return bool(self.checkpoint.get("makes_database"))
 
     @property
     def database_properties(self) -> dict[str, str]:
-        """Those of the backup's database, for the one that it makes."""
+        """Properties of the backup's database, for the database that the restore creates."""
         text = self.checkpoint.get("database_properties", "{}")
         return decode(Mapping[str, str], strict_json(text.encode()), "$")  # type: ignore[no-any-return]
 
     @property
     def filled(self) -> list[str]:
-        """Collections whose hidden copy is whole and compared."""
+        """Collections whose hidden copy is complete and compared."""
         return list(self.checkpoint.get("filled", ()))
 
     @property
     def begun(self) -> list[str]:
-        """Collections that were about to take their name."""
+        """Collections whose swap has started."""
         return list(self.checkpoint.get("begun", ()))
 
     @property
     def unnamed(self) -> list[str]:
-        """Collections whose name was taken away again, or was never taken."""
+        """Collections whose rename is undone, or was never made."""
         return list(self.checkpoint.get("unnamed", ()))
 
     @property
     def swapped(self) -> bool:
-        """All have their names: from here on there is no way back, only to the end."""
+        """True once all collections have their names. The restore cannot be undone then."""
         return bool(self.checkpoint.get("swapped"))
 
 
-def planned(found: Preflight) -> dict[str, Any]:
+def plan_json(result: Preflight) -> dict[str, Any]:
     return {
-        "plan": [dataclasses.asdict(step) for step in found.steps],
-        "proves": found.proves,
+        "plan": [dataclasses.asdict(step) for step in result.steps],
+        "proves": result.proves,
     }
 
 
 def swaps_of(task_id: str, steps: Sequence[CollectionPlan]) -> list[Swap]:
-    """Hidden names carry the task, so that no two restores meet and the janitor knows whose."""
+    """Derive the hidden names from the task id, so that restores do not collide and the janitor can
+    find the restore of a hidden collection.
+    """
     mark = task_id.replace("-", "_")
     return [
         Swap(

@@ -1,11 +1,11 @@
-"""The database that a restore goes into: made where it is missing, taken back only if it was.
+"""Target database of a restore: created if missing, and dropped by an undo only if created.
 
-That it is about to be made is written down first, and it is born with a mark that names the
-restore. So whoever comes after a death knows whether a database of that name is this restore's or
-somebody else's who was quicker. The mark goes when the restore is done.
+The intention is written to the checkpoint first, and the database is created with a mark that names
+the restore. After a crash the mark shows whether the database was created by this restore or by
+another client. The mark is removed when the restore ends.
 
-A database that the restore makes gets the properties of the backup's: limits at the end, because
-they would limit the restore, too. One that was there keeps its own.
+A created database gets the properties of the backup's database. Limits are set last, because they
+would also limit the restore. An existing database keeps its properties.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from backups.archive.codec import canonical_json
 from backups.milvus.client import Client, pairs
-from backups.milvus.database import from_the_beginning, remove_mark, set_properties, takes_marks
+from backups.milvus.database import initial_properties, remove_mark, set_properties, takes_marks
 from backups.milvus.errors import MilvusError, Refused
-from backups.milvus.losses import MARK as MARK
-from backups.milvus.losses import keeps_database_properties
+from backups.milvus.losses import MARK, keeps_database_properties
 from backups.restore.checkpoint import RestoreCheckpoint
 from vbase_console.tasks.attempts import Attempt
 
 
-def make(attempt: Attempt, client: Client, name: str, properties: Mapping[str, str]) -> None:
-    """`client` is connected to a database that exists; `properties` are the backup's."""
+def create_if_missing(
+    attempt: Attempt, client: Client, name: str, properties: Mapping[str, str]
+) -> None:
+    """Create the database with the backup's properties. `client` uses an existing database."""
     if name in client.databases():
         return
-    text = canonical_json(dict(properties)).decode()  # a value may hold NUL, which a row may not
+    text = canonical_json(dict(properties)).decode()  # text, because a value may contain NUL
     attempt.save_checkpoint(makes_database=True, database_properties=text)
     attempt.guard()
     try:
-        _create(attempt, client, name, from_the_beginning(properties))
+        _create(attempt, client, name, initial_properties(properties))
     except MilvusError:
         if name not in client.databases():
             raise
@@ -40,30 +41,30 @@ def make(attempt: Attempt, client: Client, name: str, properties: Mapping[str, s
             attempt.save_checkpoint(makes_database=False)
 
 
-def take_back(attempt: Attempt, client: Client, name: str) -> None:
-    """Whoever put a collection into it meanwhile keeps both."""
+def drop_if_created(attempt: Attempt, client: Client, name: str) -> None:
+    """Drop the database if this restore created it, unless it contains collections."""
     if not client.collections() and _is_ours(attempt, client):
         attempt.guard()
         client.drop_database(name)
 
 
-def hand_over(attempt: Attempt, client: Client, name: str) -> None:
-    """Complete its properties, and name those that it lacks; it is its tenant's from now on."""
+def complete(attempt: Attempt, client: Client, name: str) -> None:
+    """Set the remaining properties of a created database, warn of refused ones, remove the mark."""
     if not _is_ours(attempt, client):
         return
-    if keeps_database_properties(client.server()):  # without it the pre-flight has said so
-        wanted = RestoreCheckpoint(attempt.task.checkpoint).database_properties
+    if keeps_database_properties(client.server()):  # else the preflight has warned
+        properties = RestoreCheckpoint(attempt.task.checkpoint).database_properties
         attempt.guard()
-        for lost in set_properties(client, wanted):
-            attempt.warn(f"Database '{name}': {lost}")
+        for problem in set_properties(client, properties):
+            attempt.warn(f"Database '{name}': {problem}")
     if takes_marks(client.server()):
         attempt.guard()
         remove_mark(client)
 
 
 def _create(attempt: Attempt, client: Client, name: str, properties: Mapping[str, str]) -> None:
-    """With these properties, or without those that the server does not take at once: they are
-    tried again one by one when it is handed over.
+    """Create the database with all properties, or with none if the server refuses one. `complete`
+    sets the missing ones individually.
     """
     mark = {MARK: attempt.task.task_id} if takes_marks(client.server()) else {}
     request = milvus_pb2.CreateDatabaseRequest(
@@ -79,7 +80,7 @@ def _create(attempt: Attempt, client: Client, name: str, properties: Mapping[str
 
 
 def _is_ours(attempt: Attempt, client: Client) -> bool:
-    """Of a server that takes no marks only the journal tells."""
+    """Check the mark, or only the checkpoint if the server does not support marks."""
     if not RestoreCheckpoint(attempt.task.checkpoint).makes_database:
         return False
     if not takes_marks(client.server()):

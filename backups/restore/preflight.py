@@ -1,17 +1,17 @@
-"""What a restore would do, and what stands in its way: looked up before anything is touched.
+"""Preflight of a restore: its plan, conflicts, refusals and warnings. Changes nothing.
 
-The same look is taken by `dryRun`, by the page, by the request and once more by the job, because a
-collection may appear in between.
+`dryRun`, the page, the request and the job run the same preflight. The job repeats it, because a
+collection may be created in between.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backups.archive.damage import ALL_PARTS, Finding, told
+from backups.archive.damage import ALL_PARTS, Finding, summarize
 from backups.archive.description import CollectionDescription
 from backups.milvus import losses
 from backups.milvus.legal_names import refusal_of_name
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """What is asked for; empty `collection_names` mean all that the backup holds."""
+    """Requested restore. Empty `collection_names` select all collections of the backup."""
 
     db_name: str
     collection_names: Sequence[str] = ()
@@ -38,23 +38,25 @@ class RestoreOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionPlan:
-    """One collection of the backup, and where it goes."""
+    """Plan for one collection of the backup."""
 
     source: str
     target: str
     rows: int
     bytes: int
     replaces: bool
-    """A collection of the target's name is there and gives way."""
+    """True if an existing collection of the target's name is replaced."""
     aliases: tuple[str, ...]
-    """That will mean the restored collection: the backup's, and those of what it replaces."""
+    """Aliases of the restored collection: the backup's and those of the replaced collection."""
     aliases_before: tuple[str, ...] = ()
-    """Of what it replaces."""
+    """Aliases of the replaced collection."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """`conflicts` are names in the way, `refusals` what this server cannot take at all."""
+    """Result of a preflight. `conflicts` are taken names. `refusals` are limits of the server, of
+    the disk space or of a damaged backup.
+    """
 
     db_name: str
     creates_database: bool
@@ -63,12 +65,12 @@ class Preflight:
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    """What is worth knowing and changes nothing."""
+    """Information without effect on the restore."""
     required_bytes: int
     free_bytes: int | None
-    """None: the target does not tell."""
+    """None if the target does not report it."""
     proves: bool
-    """It brings all of the backup back, and can compare every row."""
+    """True if the restore covers the whole backup and can compare every row."""
 
     @property
     def is_clear(self) -> bool:
@@ -77,13 +79,13 @@ class Preflight:
 
 @dataclasses.dataclass(frozen=True)
 class RestoreTarget:
-    """What is in the target database now."""
+    """Present content of the target database."""
 
     exists: bool
     aliases_of: dict[str, tuple[str, ...]]
-    """Of every collection there."""
+    """Aliases of every collection."""
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Of the database itself."""
+    """Properties of the database."""
 
     @property
     def collection_of(self) -> dict[str, str]:
@@ -108,8 +110,10 @@ def preflight(
     free_bytes: int | None,
     findings: Sequence[Finding] = (),
 ) -> Preflight:
-    """Pure: the same backup, wish and target give the same answer. `findings` are what is known to
-    be damaged of the backup: a collection that has such a part is refused, the others are restored.
+    """Plan a restore. A pure function of its arguments.
+
+    `findings` are the known damages of the backup. A collection with a damaged part is refused; the
+    other collections can be restored.
     """
     chosen = _chosen(manifest, wish)
     required = disk_space.required_bytes(chosen)
@@ -121,62 +125,67 @@ def preflight(
         steps=steps,
         conflicts=(
             *(text for step in steps for text in _conflicts(step, wish, target)),
-            *_twins(steps),
+            *_name_collisions(steps),
         ),
         refusals=(
-            *(text for each in chosen for text in _damaged_parts(each, findings)),
-            *_unnamable_database(wish, target, server),
-            *_each(losses.refusals, server, descriptions),
-            *_too_little(required, free_bytes),
+            *(text for content in chosen for text in _damaged_parts(content, findings)),
+            *_refused_database_name(wish, target, server),
+            *(
+                text
+                for description in descriptions
+                for text in losses.refusals(server, description)
+            ),
+            *_insufficient_space(required, free_bytes),
         ),
         warnings=(
             *_damage(findings),
-            *_each(losses.changes, server, descriptions),
-            *(text for each in chosen for text in _respelled(manifest, each, server)),
+            *(text for description in descriptions for text in losses.changes(server, description)),
+            *(text for content in chosen for text in _rewritten_json(manifest, content, server)),
             *_lost_aliases(steps, chosen),
             *_lost_properties(manifest, wish, target, server),
         ),
         notes=(
-            *_of_another_version(manifest, server),
-            *_unknown_room(required, free_bytes),
+            *_version_difference(manifest, server),
+            *_unknown_space(required, free_bytes),
             *_unknown_properties(manifest, wish),
         ),
         required_bytes=required,
         free_bytes=free_bytes,
         proves=len(chosen) == len(manifest.collections)
-        and not any(has_new_keys(server, each) for each in descriptions),
+        and not any(has_new_keys(server, description) for description in descriptions),
     )
 
 
 def _chosen(manifest: Manifest, wish: RestoreOptions) -> list[CollectionContent]:
-    held = {content.description.name: content for content in manifest.collections}
-    missing = [name for name in wish.collection_names if name not in held]
+    contents = {content.description.name: content for content in manifest.collections}
+    missing = [name for name in wish.collection_names if name not in contents]
     if missing:
         raise NotFound(
-            f"The backup holds no collection {', '.join(missing)}, only {', '.join(held)}."
+            f"The backup has no collection {', '.join(missing)}. Choose from {', '.join(contents)}."
         )
-    return [held[name] for name in dict.fromkeys(wish.collection_names or held)]
+    return [contents[name] for name in dict.fromkeys(wish.collection_names or contents)]
 
 
 def _damaged_parts(content: CollectionContent, findings: Sequence[Finding]) -> list[str]:
-    own = {part.name for part in content.parts}
-    found = [each for each in findings if each.file in own or (own and each.file == ALL_PARTS)]
-    if not found:
+    files = {part.name for part in content.parts}
+    affecting = {*files, ALL_PARTS} if files else set()
+    own = [finding for finding in findings if finding.file in affecting]
+    if not own:
         return []
-    more = f" and {len(found) - 1} more of its files" if len(found) > 1 else ""
+    more = f" and {len(own) - 1} more of its files" if len(own) > 1 else ""
     return [
-        f"The backup is damaged: of '{content.description.name}' {found[0]}{more}. Leave the "
-        "collection out, or restore it from another backup."
+        f"The backup is damaged in collection '{content.description.name}': {own[0]}{more}. Leave "
+        "the collection out, or restore it from another backup."
     ]
 
 
 def _damage(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """A restore verifies each part before a row of it is used, so the whole ones can be trusted."""
+    """Warn only, because a restore verifies each part before its rows are used."""
     if not findings:
         return ()
     return (
-        f"The backup is damaged: {told(findings)}. What is whole of it can be restored; count on "
-        "another backup.",
+        f"The backup is damaged: {summarize(findings)}. Its intact collections can be restored. "
+        "Create another backup.",
     )
 
 
@@ -202,131 +211,132 @@ def _step(
 
 
 def _conflicts(step: CollectionPlan, wish: RestoreOptions, target: RestoreTarget) -> list[str]:
-    found = []
+    texts = []
     if target.is_taken(step.target) and not step.replaces:
-        means = target.collection_of.get(step.target)
-        what = f", as an alias of '{means}'" if means else ""
-        found.append(f"'{step.target}' exists already in database '{wish.db_name}'{what}.")
+        owner = target.collection_of.get(step.target)
+        detail = f", as an alias of '{owner}'" if owner else ""
+        texts.append(f"'{step.target}' already exists in database '{wish.db_name}'{detail}.")
     if len(step.target.encode()) > MAX_NAME_BYTES:
-        text = f"'{step.target}' is longer than {MAX_NAME_BYTES} bytes: choose a shorter suffix."
-        found.append(text)
+        texts.append(
+            f"'{step.target}' is longer than {MAX_NAME_BYTES} bytes. Choose a shorter suffix."
+        )
     own = target.aliases_of.get(step.target, ()) if step.replaces else ()
     for alias in step.aliases:
         if target.is_taken(alias) and alias not in own:
-            means = target.collection_of.get(alias, alias)
-            found.append(f"Alias '{alias}' of '{step.source}' is taken by '{means}'.")
-    return found
+            owner = target.collection_of.get(alias, alias)
+            texts.append(f"Alias '{alias}' of '{step.source}' is taken by '{owner}'.")
+    return texts
 
 
-def _twins(steps: Sequence[CollectionPlan]) -> list[str]:
-    """Two collections of the backup that would take one name."""
-    counted = Counter(step.target for step in steps)
-    return [f"Two collections would be called '{name}'." for name, n in counted.items() if n > 1]
-
-
-def has_new_keys(server: ServerInfo, collection: CollectionDescription) -> bool:
-    """The server numbers the rows anew, so that they cannot be compared with the backup's."""
-    return collection.primary_key.auto_id and not losses.keeps_given_keys(server)
-
-
-def respells(manifest: Manifest, server: ServerInfo, collection: CollectionDescription) -> bool:
-    """The embedded engine writes the JSON of dynamic fields in a spelling of its own. What it gave
-    itself is in that spelling already.
-    """
-    from_elsewhere = not ServerInfo(version=manifest.capture.milvus_version).is_embedded
-    return server.is_embedded and from_elsewhere and collection.enable_dynamic_field
-
-
-def _respelled(manifest: Manifest, content: CollectionContent, server: ServerInfo) -> list[str]:
-    if not respells(manifest, server, content.description):
-        return []
+def _name_collisions(steps: Sequence[CollectionPlan]) -> list[str]:
+    counts = Counter(step.target for step in steps)
     return [
-        f"{content.description.name}: this server spells the JSON of dynamic fields anew, keys in "
-        "alphabetical order; their values stay the same, and that is what is compared."
+        f"Two collections of the backup would have the name '{name}'."
+        for name, count in counts.items()
+        if count > 1
     ]
 
 
-def _unnamable_database(
+def has_new_keys(server: ServerInfo, collection: CollectionDescription) -> bool:
+    """Return True if the server generates new keys, so that rows cannot be compared."""
+    return collection.primary_key.auto_id and not losses.keeps_given_keys(server)
+
+
+def rewrites_json(
+    manifest: Manifest, server: ServerInfo, collection: CollectionDescription
+) -> bool:
+    """Return True if the server changes the JSON text of dynamic fields. The embedded engine does,
+    except for backups that it made itself.
+    """
+    from_other_engine = not ServerInfo(version=manifest.capture.milvus_version).is_embedded
+    return server.is_embedded and from_other_engine and collection.enable_dynamic_field
+
+
+def _rewritten_json(
+    manifest: Manifest, content: CollectionContent, server: ServerInfo
+) -> list[str]:
+    if not rewrites_json(manifest, server, content.description):
+        return []
+    return [
+        f"{content.description.name}: this server rewrites the JSON of dynamic fields with keys in "
+        "alphabetical order. The values stay the same and are compared."
+    ]
+
+
+def _refused_database_name(
     wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
 ) -> tuple[str, ...]:
-    """One that is there already needs no name any more."""
+    """Check the name of a database only if the restore creates it."""
     reason = refusal_of_name(server, Kind.DATABASE, wish.db_name)
     return (reason,) if reason and not target.exists else ()
 
 
-def _too_little(required: int, free: int | None) -> tuple[str, ...]:
+def _insufficient_space(required: int, free: int | None) -> tuple[str, ...]:
     if free is None or required <= free:
         return ()
     return (
-        f"The target has {disk_space.in_words(free)} of free space, and the restore needs about "
-        f"{disk_space.in_words(required)} while it runs. Free some, restore fewer collections at "
-        "a time, "
-        "or choose another cluster.",
+        f"The target has {disk_space.in_words(free)} of free space, but the restore temporarily "
+        f"needs about {disk_space.in_words(required)}. Free disk space, restore fewer collections "
+        "at a time, or choose another cluster.",
     )
 
 
-def _unknown_room(required: int, free: int | None) -> tuple[str, ...]:
+def _unknown_space(required: int, free: int | None) -> tuple[str, ...]:
     if free is not None:
         return ()
     return (
-        f"Nobody can tell how much free space the target has; the restore needs about "
-        f"{disk_space.in_words(required)} while it runs.",
+        "The free space of the target is unknown. The restore temporarily needs about "
+        f"{disk_space.in_words(required)}.",
     )
 
 
-def _of_another_version(manifest: Manifest, server: ServerInfo) -> tuple[str, ...]:
-    taken = ServerInfo(version=manifest.capture.milvus_version)
-    if taken.is_embedded == server.is_embedded and taken.number <= server.number:
+def _version_difference(manifest: Manifest, server: ServerInfo) -> tuple[str, ...]:
+    origin = ServerInfo(version=manifest.capture.milvus_version)
+    if origin.is_embedded == server.is_embedded and origin.number <= server.number:
         return ()
-    what = "an older version" if taken.is_embedded == server.is_embedded else "another engine"
+    kind = "an older version" if origin.is_embedded == server.is_embedded else "another engine"
     return (
-        f"The backup is of Milvus {taken.version}, the target is {server.version}, {what}: what it "
-        "cannot take is named here as far as the console knows it.",
+        f"The backup is from Milvus {origin.version}; the target is {kind}, {server.version}. The "
+        "known limits of the target are listed here.",
     )
 
 
 def _lost_aliases(
     steps: Sequence[CollectionPlan], chosen: Sequence[CollectionContent]
 ) -> tuple[str, ...]:
-    """A renamed collection leaves its aliases to whoever has them."""
-    pairs = zip(steps, chosen, strict=True)
-    lost = [(step, set(each.description.aliases) - set(step.aliases)) for step, each in pairs]
+    """Aliases of a renamed collection that other collections have."""
     return tuple(
-        f"{step.target}: without alias {', '.join(sorted(names))}, which is taken."
-        for step, names in lost
-        if names
+        f"{step.target}: restored without alias {', '.join(sorted(names))}, which is taken."
+        for step, content in zip(steps, chosen, strict=True)
+        if (names := set(content.description.aliases) - set(step.aliases))
     )
 
 
 def _lost_properties(
     manifest: Manifest, wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
 ) -> tuple[str, ...]:
-    """A database that is there is changed by no restore."""
+    """Differences of properties. A restore does not change an existing database."""
     wanted = manifest.capture.database_properties
     if wanted is None:
         return ()
     if target.exists:
-        found = list(losses.property_differences(target.properties, wanted))
-        what = "is there already and keeps its own properties"
+        differences = list(losses.property_differences(target.properties, wanted))
+        reason = "exists and keeps its own properties"
     else:
         kept = wanted if losses.keeps_database_properties(server) else {}
-        found = list(losses.property_differences(kept, wanted))
-        what = f"is made without properties, because Milvus {server.version} keeps none"
-    return (f"Database '{wish.db_name}' {what}: {'; '.join(found)}.",) if found else ()
+        differences = list(losses.property_differences(kept, wanted))
+        reason = (
+            f"is created without properties, because Milvus {server.version} does not store any"
+        )
+    if not differences:
+        return ()
+    return (f"Database '{wish.db_name}' {reason}: {'; '.join(differences)}.",)
 
 
 def _unknown_properties(manifest: Manifest, wish: RestoreOptions) -> tuple[str, ...]:
     if manifest.capture.database_properties is not None:
         return ()
     return (
-        f"The backup is older than the keeping of database properties: which ones database "
-        f"'{manifest.capture.database}' had is unknown, and '{wish.db_name}' gets none from it.",
+        f"The properties of database '{manifest.capture.database}' are unknown, because the backup "
+        f"has an older format. Database '{wish.db_name}' gets no properties from the backup.",
     )
-
-
-def _each(
-    tell: Callable[[ServerInfo, CollectionDescription], tuple[str, ...]],
-    server: ServerInfo,
-    descriptions: Sequence[CollectionDescription],
-) -> tuple[str, ...]:
-    return tuple(text for each in descriptions for text in tell(server, each))

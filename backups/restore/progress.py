@@ -1,4 +1,4 @@
-"""How far a restore is: work done over work to do, of all collections and all their phases."""
+"""Progress of a restore over all collections and phases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ INSERTING = "inserting"
 COMPARING = "comparing"
 INDEXING = "indexing"
 WEIGHTS = {INSERTING: 3, COMPARING: 1, INDEXING: 4}
-"""About what a byte of rows costs in each phase, on the embedded engine with an HNSW index."""
+"""Relative cost of a byte of rows per phase, measured on the embedded engine with an HNSW index."""
 BEGIN, END = 2, 95
 
 
 class RestoreProgress:
-    """Counted by the bytes of the rows that a phase is through with."""
+    """Progress weighted by the bytes of the rows and the cost of the phase."""
 
     def __init__(self, attempt: Attempt, contents: Iterable[CollectionContent]) -> None:
         self._attempt = attempt
@@ -29,8 +29,8 @@ class RestoreProgress:
         }
         self._done = dict.fromkeys(self._work, Fraction(0))
 
-    def say(self, name: str, phase: str, done: int, total: int, message: str) -> None:
-        """Raises where the job is to stop."""
+    def report(self, name: str, phase: str, done: int, total: int, message: str) -> None:
+        """Report progress. Raises if the job must stop."""
         self._reach(name, phase, Fraction(done, total) if total else Fraction(0))
         self._attempt.safe_point_now()
         self._attempt.report(self.percent, phase, message)
@@ -41,7 +41,7 @@ class RestoreProgress:
 
     @property
     def percent(self) -> int:
-        done = sum(self._work[each] * part for each, part in self._done.items())
+        done = sum(self._work[step] * part for step, part in self._done.items())
         return BEGIN + int((END - BEGIN) * done / max(1, sum(self._work.values())))
 
     def _reach(self, name: str, phase: str, part: Fraction) -> None:

@@ -1,4 +1,4 @@
-"""What stands in a restored collection against what the archive holds: every row, read back."""
+"""Comparison of restored rows with the archive: every row is read back."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from vbase_console.tasks.attempts import Attempt
 def read_back(
     attempt: Attempt, job: BackupJob, client: Client, collection: CollectionDescription, hidden: str
 ) -> Iterator[pa.RecordBatch]:
-    """All rows of the hidden collection, by the fastest way that its server offers."""
+    """Yield all rows of the hidden collection, from a snapshot if the server has snapshots."""
     snapshots = snapshots_of(job.cluster, attempt.name)
     if snapshots is None:
         yield from _batches(WireScan(client, dataclasses.replace(collection, name=hidden)))
         return
     name = f"{attempt.name}-{hidden}"
-    pinned = snapshots.take(name, database=job.db_name, collections=[hidden])
+    snapshot = snapshots.take(name, database=job.db_name, collections=[hidden])
     try:
-        yield from _batches(pinned.scans()[0])
+        yield from _batches(snapshot.scans()[0])
     finally:
         snapshots.drop(name)
 
@@ -40,8 +40,8 @@ def _batches(scan: Scan) -> Iterator[pa.RecordBatch]:
 
 
 class RowChecksumComparison:
-    """Checksum of rows. With `normalize_json`, equal JSON of dynamic fields has equal checksums,
-    whatever its spelling.
+    """Checksum of rows. With `normalize_json`, equal JSON documents of dynamic fields have equal
+    checksums, regardless of key order and spacing.
     """
 
     def __init__(self, *, normalize_json: bool) -> None:
@@ -49,7 +49,7 @@ class RowChecksumComparison:
         self._normalize_json = normalize_json
 
     def update(self, batch: pa.RecordBatch) -> None:
-        self._checksum.update(_in_one_spelling(batch) if self._normalize_json else batch)
+        self._checksum.update(_normalize_dynamic_field(batch) if self._normalize_json else batch)
 
     def digest(self) -> str:
         return self._checksum.digest()
@@ -59,15 +59,15 @@ class RowChecksumComparison:
         return self._checksum.rows
 
 
-def _in_one_spelling(batch: pa.RecordBatch) -> pa.RecordBatch:
-    at = batch.schema.get_field_index(DYNAMIC_FIELD_NAME)
-    field = batch.schema.field(at)
-    spelled = [_spelled(document) for document in batch.column(at).to_pylist()]
-    return batch.set_column(at, field, pa.array(spelled, field.type))
+def _normalize_dynamic_field(batch: pa.RecordBatch) -> pa.RecordBatch:
+    index = batch.schema.get_field_index(DYNAMIC_FIELD_NAME)
+    field = batch.schema.field(index)
+    documents = [_normalize(document) for document in batch.column(index).to_pylist()]
+    return batch.set_column(index, field, pa.array(documents, field.type))
 
 
-def _spelled(document: bytes | None) -> bytes | None:
+def _normalize(document: bytes | None) -> bytes | None:
     if document is None:
         return None
-    spelled = json.dumps(json.loads(document), sort_keys=True).encode()
-    return None if spelled == NO_DYNAMIC_FIELDS else spelled
+    normalized = json.dumps(json.loads(document), sort_keys=True).encode()
+    return None if normalized == NO_DYNAMIC_FIELDS else normalized

@@ -1,7 +1,7 @@
-"""What a backup store is: named objects that are written once and read many times.
+"""Contract of a backup store: named objects that are written once and read many times.
 
-A store takes values and gives values. It knows no row, no request and no task; one contract suite
-(`tests/contracts/test_backup_store.py`) runs against every one of them.
+A store takes and returns values, and imports no model, request or task. One contract suite
+(`tests/contracts/test_backup_store.py`) runs against every store.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
 class StoreError(Exception):
-    """The store could not do it; the message says what was being done and what to do now.
+    """A store operation failed. The message names the operation, the problem and the remedy.
 
-    `permanent` errors will not go away by trying again.
+    A retry does not help if `permanent` is true.
     """
 
     permanent = False
 
 
 class ObjectMissing(StoreError):
-    """There is no object of that name."""
+    """The store has no object with this key."""
 
     permanent = True
 
 
 class ObjectExists(StoreError):
-    """There is an object of that name, and objects are never overwritten."""
+    """The store has an object with this key. Objects are never overwritten."""
 
     permanent = True
 
 
 class KeyRefused(StoreError):
-    """The name is none that a store accepts."""
+    """The key is not valid."""
 
     permanent = True
 
 
 class StoreFull(StoreError):
-    """There is no room left; nothing half-written stays behind."""
+    """The storage is full. Incomplete objects are removed."""
 
 
 class EntryKind(enum.StrEnum):
@@ -57,7 +57,7 @@ class EntryKind(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoreEntry:
-    """One thing that lies in a store. A key that is not ours may hold anything a file name can."""
+    """One entry of a store. The key of a foreign file may contain any character of a file name."""
 
     key: str
     size: int
@@ -65,17 +65,17 @@ class StoreEntry:
 
 
 class StagedObject(Protocol):
-    """An object that nobody sees yet. Leaving its context without `publish` leaves nothing."""
+    """An invisible object, discarded at the end of its context unless it is published."""
 
     def write(self, data: bytes | memoryview) -> int: ...
 
     def finish(self) -> None:
-        """All is written: do now what takes time, so that `publish` is quick. May be left out."""
+        """Do the slow part of publishing now, so that `publish` is quick. Optional."""
 
     def publish(self, key: str) -> None:
-        """Make it visible under that key, whole and durable, or raise `ObjectExists`.
+        """Make the complete object visible and durable, or raise `ObjectExists`.
 
-        Once only, and nothing can be written afterwards.
+        A published object accepts no further writes and cannot be published again.
         """
 
 
@@ -83,56 +83,57 @@ class Store(Protocol):
     """The contract of every store.
 
     - A key is one or more names joined by `/`; see `checked_key`. A prefix is a key without a
-      slash at its end, and means everything below it, never what merely starts with its letters.
-    - Objects appear whole or not at all, survive a power cut once `publish` has returned, and are
-      never overwritten: of two that publish the same key at once, one gets `ObjectExists`.
-    - The name of an object is given at its end, when its hash is known. A directory moves the
+      trailing slash. It matches the keys below it, not other keys that start with its letters.
+    - Objects become visible completely or not at all, survive a power cut once `publish` has
+      returned, and are never overwritten: of two concurrent calls of `publish` with the same key,
+      one raises `ObjectExists`.
+    - The key of an object is chosen at its end, when its hash is known. A directory moves the
       temporary file into place; an object store stages (a local file, or a temporary key that is
       then copied) and puts with `If-None-Match: *`.
-    - What a killed process left unpublished is not listed, and `sweep` removes it.
-    - `delete` and `delete_prefix` succeed on what is not there, so they can be asked again.
-    - What goes wrong is a `StoreError`, never a bare error of a library.
+    - Unpublished objects of a killed process are not listed, and `sweep` removes them.
+    - `delete` and `delete_prefix` succeed if nothing matches, so that they can be repeated.
+    - Every failure is a `StoreError`, never an error of a library.
     """
 
     def stage(self) -> AbstractContextManager[StagedObject]: ...
 
     def open(self, key: str) -> BinaryIO:
-        """A stream that the caller closes; `ObjectMissing` where there is none."""
+        """Return a stream that the caller closes. Raises `ObjectMissing` if there is no object."""
 
     def read(self, key: str, *, limit: int) -> bytes:
-        """All of it, or its first `limit` bytes: memory stays bounded by what the caller wants."""
+        """Return the object, or its first `limit` bytes, so that the caller bounds the memory."""
 
     def size(self, key: str) -> int | None:
-        """In bytes; None where there is no such object."""
+        """Return the size in bytes, or None if there is no object."""
 
     def list(self, prefix: str) -> Iterator[StoreEntry]:
-        """Everything below the prefix, sorted by key; `""` is the whole store."""
+        """Yield the entries below the prefix, sorted by key. `""` is the whole store."""
 
     def delete(self, key: str) -> None: ...
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove everything below, foreign things included; answers how many objects went."""
+        """Delete all entries below, including foreign ones. Returns the number of objects."""
 
     def sweep(self, older_than: datetime.timedelta) -> int:
-        """Remove temporary objects not written to for that long; answers how many."""
+        """Delete temporary objects whose last write is older. Returns the number of objects."""
 
     def free_bytes(self) -> int | None:
-        """None where nobody can know."""
+        """Return the free space in bytes, or None if the store does not know it."""
 
 
 def checked_key(key: str) -> tuple[str, ...]:
-    """The names of a key, or `KeyRefused`: no empty name, none that starts with a dot or dash."""
+    """Split a key into names. Raises `KeyRefused` if one is empty or starts with a dot or dash."""
     names = tuple(key.split("/"))
     if not all(_SEGMENT.fullmatch(name) for name in names):
         raise KeyRefused(
-            f"{key!r} is no key: use names of letters, digits and _.- (starting with none of . -)"
-            " joined by /."
+            f"{key!r} is not a valid key. Use names of letters, digits and _.- joined by /. "
+            "A name must not start with . or -."
         )
     return names
 
 
 def put(store: Store, key: str, data: bytes) -> None:
-    """Publish these bytes, or raise `ObjectExists`."""
+    """Publish `data`. Raises `ObjectExists` if the key is taken."""
     with store.stage() as staged:
         staged.write(data)
         staged.publish(key)

@@ -1,4 +1,4 @@
-"""Directories held open by descriptor, so that no name on the way can be swapped for a link."""
+"""Access to directories by descriptor, so that no name in a path can be replaced by a link."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ORDINARY = 0o777
 
 
 def make(path: str, mode: int = _PRIVATE) -> None:
-    """The directory and those above it, durable each in the one above; one that is there already
-    may lie in a directory that somebody else alone can read.
+    """Create the directory and its parents durably. The parent of an existing directory may be
+    unreadable.
     """
     parent = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(parent):
@@ -29,7 +29,7 @@ def make(path: str, mode: int = _PRIVATE) -> None:
 
 @contextlib.contextmanager
 def opened(path: str, names: Sequence[str] = (), *, create: bool = False) -> Iterator[int]:
-    """The descriptor of the directory `names` below `path`; only `path` itself may be a link."""
+    """Open the directory `names` below `path`. Only `path` itself may be a link."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in names:
@@ -40,10 +40,10 @@ def opened(path: str, names: Sequence[str] = (), *, create: bool = False) -> Ite
 
 
 def _step(parent: int, name: str, *, create: bool) -> int:
-    """Into a child; the parent's descriptor stays the caller's only while this raises.
+    """Open a child directory and close its parent. The parent stays open if this raises.
 
-    The parent is flushed also where the child is there already: whoever made it may not have come
-    so far, and what is published in it must survive a power cut.
+    The parent is also flushed if the child exists, because the process that created the child may
+    have died before its flush, and published objects must survive a power cut.
     """
     if create:
         with contextlib.suppress(FileExistsError):
@@ -55,18 +55,18 @@ def _step(parent: int, name: str, *, create: bool) -> int:
 
 
 def entries_below(directory: int, prefix: str) -> Iterator[StoreEntry]:
-    """Everything below, sorted by key; links are named and not followed."""
-    with os.scandir(directory) as found:
-        names = [each.name for each in sorted(found, key=_sort_key)]
+    """Yield the entries below, sorted by key. Links are listed and not followed."""
+    with os.scandir(directory) as children:
+        names = [child.name for child in sorted(children, key=_sort_key)]
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             yield from _entries_of(directory, name, f"{prefix}/{name}" if prefix else name)
 
 
-def _sort_key(found: os.DirEntry[str]) -> bytes:
-    """A directory sorts as if its name ended in a slash, which makes the whole walk sorted."""
-    is_directory = found.is_dir(follow_symlinks=False)
-    return os.fsencode(f"{found.name}/" if is_directory else found.name)
+def _sort_key(child: os.DirEntry[str]) -> bytes:
+    """Sort a directory as if its name ended in a slash, so that the whole walk is sorted."""
+    is_directory = child.is_dir(follow_symlinks=False)
+    return os.fsencode(f"{child.name}/" if is_directory else child.name)
 
 
 def _entries_of(directory: int, name: str, key: str) -> Iterator[StoreEntry]:
@@ -92,29 +92,18 @@ def _entries_of_directory(parent: int, name: str, key: str) -> Iterator[StoreEnt
 
 
 def remove(parent: int, name: str) -> int:
-    """A file, or a directory with all that is in it; answers how many files went."""
+    """Delete a file, or a directory and its content. Returns the number of deleted files."""
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(name, dir_fd=parent)
+            return 1
     except FileNotFoundError:
         return 0
-    if not stat.S_ISDIR(status.st_mode):
-        return _unlink(parent, name)
-    removed = _empty(parent, name)
+    directory = os.open(name, _OPEN, dir_fd=parent)
+    try:
+        removed = sum(remove(directory, child) for child in os.listdir(directory))
+    finally:
+        os.close(directory)
     os.rmdir(name, dir_fd=parent)
     return removed
-
-
-def _empty(parent: int, name: str) -> int:
-    child = os.open(name, _OPEN, dir_fd=parent)
-    try:
-        return sum(remove(child, each) for each in os.listdir(child))
-    finally:
-        os.close(child)
-
-
-def _unlink(parent: int, name: str) -> int:
-    try:
-        os.unlink(name, dir_fd=parent)
-    except FileNotFoundError:
-        return 0
-    return 1

@@ -31,21 +31,21 @@ _PRIVATE = 0o600
 
 
 class LocalStore:
-    """Objects are files readable by their owner alone, moved into place by a hard link.
+    """A store whose objects are files that only their owner can read.
 
-    A link is the one way to give a finished file its name that fails if the name is taken. The
-    temporary files lie beside the objects, on the same file system.
+    A finished file gets its name by a hard link, because a link fails if the name is taken. The
+    temporary files are on the same file system.
     """
 
     def __init__(self, root: str | Path, *, lists_temporary: bool = False) -> None:
-        """`lists_temporary` is for looking at a directory that should hold no temporary file."""
+        """`lists_temporary` also lists temporary files, for directories that must not have any."""
         self.root = os.fspath(root)
         self.lists_temporary = lists_temporary
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[_StagedFile]:
         with contextlib.ExitStack() as stack:
-            with _explained("make a temporary file in", self.root):
+            with _translate_errors("create a temporary file in", self.root):
                 directories.make(self.root)
                 opening = directories.opened(self.root, (_INCOMING,), create=True)
                 staged = _StagedFile(self.root, stack.enter_context(opening))
@@ -55,7 +55,7 @@ class LocalStore:
     def open(self, key: str) -> BinaryIO:
         *parents, name = checked_key(key)
         with (
-            _explained("read", key),
+            _translate_errors("read", key),
             directories.opened(self.root, parents) as directory,
         ):
             descriptor = os.open(name, _READ, dir_fd=directory)
@@ -65,13 +65,16 @@ class LocalStore:
             return os.fdopen(descriptor, "rb")
 
     def read(self, key: str, *, limit: int) -> bytes:
-        with _explained("read", key), self.open(key) as stream:
+        with _translate_errors("read", key), self.open(key) as stream:
             return stream.read(limit)
 
     def size(self, key: str) -> int | None:
         *parents, name = checked_key(key)
         try:
-            with _explained("look at", key), directories.opened(self.root, parents) as directory:
+            with (
+                _translate_errors("read the size of", key),
+                directories.opened(self.root, parents) as directory,
+            ):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except ObjectMissing:
             return None
@@ -81,13 +84,12 @@ class LocalStore:
         names = checked_key(prefix) if prefix else ()
         with (
             contextlib.suppress(ObjectMissing),
-            _explained("list", prefix or self.root),
+            _translate_errors("list", prefix or self.root),
             directories.opened(self.root, names) as directory,
         ):
-            yield from filter(self._is_listed, directories.entries_below(directory, prefix))
-
-    def _is_listed(self, entry: StoreEntry) -> bool:
-        return self.lists_temporary or entry.key.split("/")[0] != _INCOMING
+            for entry in directories.entries_below(directory, prefix):
+                if self.lists_temporary or entry.key.split("/")[0] != _INCOMING:
+                    yield entry
 
     def delete(self, key: str) -> None:
         self._remove(key)
@@ -99,10 +101,10 @@ class LocalStore:
         latest = time.time() - older_than.total_seconds()
         with (
             contextlib.suppress(ObjectMissing),
-            _explained("sweep", self.root),
+            _translate_errors("sweep", self.root),
             directories.opened(self.root, (_INCOMING,)) as incoming,
         ):
-            return sum(_sweep(incoming, name, latest) for name in os.listdir(incoming))
+            return sum(_remove_old(incoming, name, latest) for name in os.listdir(incoming))
         return 0
 
     def free_bytes(self) -> int | None:
@@ -116,7 +118,7 @@ class LocalStore:
         *parents, name = checked_key(key)
         with (
             contextlib.suppress(ObjectMissing),
-            _explained("delete", key),
+            _translate_errors("delete", key),
             directories.opened(self.root, parents) as directory,
         ):
             removed = directories.remove(directory, name)
@@ -132,12 +134,12 @@ class _StagedFile:
         self.stream = os.fdopen(os.open(self.name, _CREATE, _PRIVATE, dir_fd=incoming), "wb")
 
     def write(self, data: bytes | memoryview) -> int:
-        with _explained("write to", self.root):
+        with _translate_errors("write to", self.root):
             return self.stream.write(data)
 
     def finish(self) -> None:
         if not self.stream.closed:
-            with _explained("write to", self.root):
+            with _translate_errors("write to", self.root):
                 self.stream.flush()
                 os.fsync(self.stream.fileno())
                 self.stream.close()
@@ -146,30 +148,27 @@ class _StagedFile:
         *parents, name = checked_key(key)
         self.finish()
         with (
-            _explained("publish", key),
+            _translate_errors("publish", key),
             directories.opened(self.root, parents, create=True) as directory,
         ):
-            self._link(name, directory)
+            os.link(
+                self.name,
+                name,
+                src_dir_fd=self.incoming,
+                dst_dir_fd=directory,
+                follow_symlinks=False,
+            )
             os.fsync(directory)
 
-    def _link(self, name: str, directory: int) -> None:
-        os.link(
-            self.name,
-            name,
-            src_dir_fd=self.incoming,
-            dst_dir_fd=directory,
-            follow_symlinks=False,
-        )
-
     def discard(self) -> None:
-        """Close without caring for what is still buffered: a full disk must not stop this."""
+        """Close and remove the file. Write errors are ignored, because a full disk causes them."""
         with contextlib.suppress(OSError):
             self.stream.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name, dir_fd=self.incoming)
 
 
-def _sweep(incoming: int, name: str, latest: float) -> int:
+def _remove_old(incoming: int, name: str, latest: float) -> int:
     with contextlib.suppress(FileNotFoundError):
         if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime <= latest:
             return directories.remove(incoming, name)
@@ -177,24 +176,21 @@ def _sweep(incoming: int, name: str, latest: float) -> int:
 
 
 @contextlib.contextmanager
-def _explained(doing: str, what: str) -> Iterator[None]:
+def _translate_errors(action: str, target: str) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise ObjectExists(f"Could not {doing} {what}: it exists.") from error
+        raise ObjectExists(f"Could not {action} {target}: the object exists.") from error
     except FileNotFoundError as error:
-        raise ObjectMissing(f"Could not {doing} {what}: it is not there.") from error
+        raise ObjectMissing(f"Could not {action} {target}: the object does not exist.") from error
     except OSError as error:
-        raise _error_for(error)(f"Could not {doing} {what}: {_reason(error)}.") from error
-
-
-def _error_for(error: OSError) -> type[StoreError]:
-    return StoreFull if error.errno in _FULL else StoreError
+        error_class = StoreFull if error.errno in _FULL else StoreError
+        raise error_class(f"Could not {action} {target}: {_reason(error)}.") from error
 
 
 def _reason(error: OSError) -> str:
     if error.errno in {errno.EOPNOTSUPP, errno.EPERM}:
-        return f"{error.strerror} (the file system of a backup store needs hard links)"
+        return f"{error.strerror} (the file system of a backup store must support hard links)"
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-        return f"{error.strerror} (a backup store is a directory, and follows no symbolic links)"
+        return f"{error.strerror} (a backup store is a directory without symbolic links)"
     return error.strerror or str(error)

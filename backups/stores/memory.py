@@ -1,4 +1,4 @@
-"""A backup store in memory: complete, and gone with the process. For tests."""
+"""A complete backup store in memory, for tests. It ends with the process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backups.stores.base import ObjectExists, ObjectMissing, StoreEntry, StoreFu
 
 class MemoryStore:
     def __init__(self, *, capacity: int | None = None) -> None:
-        """A `capacity` in bytes makes it a store that can be full."""
+        """`capacity` limits the size in bytes."""
         self.objects: dict[str, bytes] = {}
         self.capacity = capacity
         self.staged: dict[_StagedBytes, float] = {}
@@ -33,7 +33,7 @@ class MemoryStore:
     def open(self, key: str) -> BinaryIO:
         checked_key(key)
         if key not in self.objects:
-            raise ObjectMissing(f"Could not read {key}: it is not there.")
+            raise ObjectMissing(f"Could not read {key}: the object does not exist.")
         return io.BytesIO(self.objects[key])
 
     def read(self, key: str, *, limit: int) -> bytes:
@@ -47,8 +47,8 @@ class MemoryStore:
     def list(self, prefix: str) -> Iterator[StoreEntry]:
         if prefix:
             checked_key(prefix)
-        below = f"{prefix}/" if prefix else ""
-        for key in sorted(key for key in self.objects if key.startswith(below)):
+        start = f"{prefix}/" if prefix else ""
+        for key in sorted(key for key in self.objects if key.startswith(start)):
             yield StoreEntry(key=key, size=len(self.objects[key]))
 
     def delete(self, key: str) -> None:
@@ -57,17 +57,17 @@ class MemoryStore:
 
     def delete_prefix(self, prefix: str) -> int:
         checked_key(prefix)
-        doomed = [entry.key for entry in self.list(prefix)]
-        for key in doomed:
+        keys = [entry.key for entry in self.list(prefix)]
+        for key in keys:
             del self.objects[key]
-        return len(doomed)
+        return len(keys)
 
     def sweep(self, older_than: datetime.timedelta) -> int:
         latest = time.time() - older_than.total_seconds()
-        doomed = [staged for staged, written_at in self.staged.items() if written_at <= latest]
-        for staged in doomed:
+        old = [staged for staged, written_at in self.staged.items() if written_at <= latest]
+        for staged in old:
             del self.staged[staged]
-        return len(doomed)
+        return len(old)
 
     def free_bytes(self) -> int | None:
         if self.capacity is None:
@@ -82,20 +82,20 @@ class _StagedBytes:
         self.data = bytearray()
 
     def write(self, data: bytes | memoryview) -> int:
-        room = self.store.free_bytes()
-        if room is not None and len(data) > room:
-            raise StoreFull("Could not write to the store: it is full.")
+        free_bytes = self.store.free_bytes()
+        if free_bytes is not None and len(data) > free_bytes:
+            raise StoreFull("Could not write to the store: the storage is full.")
         self.data += data
         self.store.staged[self] = time.time()
         return len(data)
 
     def finish(self) -> None:
-        """Memory is quick."""
+        """Do nothing, because publishing is quick."""
 
     def publish(self, key: str) -> None:
         checked_key(key)
         with self.store.publishing:
             if key in self.store.objects:
-                raise ObjectExists(f"Could not publish {key}: it exists.")
+                raise ObjectExists(f"Could not publish {key}: the object exists.")
             self.store.objects[key] = bytes(self.data)
         del self.store.staged[self]

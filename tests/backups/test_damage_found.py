@@ -175,7 +175,7 @@ def test_a_restore_that_fails_for_another_reason_condemns_no_backup(
     milvus.use_database("other")
     fill(milvus, rows=1)
     work()
-    assert "'images' exists already" in message_of(job)
+    assert "'images' already exists" in message_of(job)
     assert trust_in(backup)[0] is True
 
 

@@ -93,7 +93,7 @@ def test_a_database_that_is_there_keeps_its_own_and_each_difference_is_named(
     milvus.alter_database_properties("default", {"timezone": "UTC", "mine": "1"})
     (said,) = restored(backup, cluster, work, db_name="default").task.warnings
     milvus.drop_database_properties("default", ["timezone", "mine"])
-    assert said.startswith("Database 'default' is there already and keeps its own properties: ")
+    assert said.startswith("Database 'default' exists and keeps its own properties: ")
     assert "timezone is 'Asia/Shanghai' in the backup and 'UTC' there" in said
     assert "database.max.collections is '7' in the backup and not set there" in said
     assert "mine is not set in the backup and '1' there" in said
@@ -142,7 +142,7 @@ def test_one_that_the_server_does_not_take_is_named_with_its_value(
     monkeypatch.setattr(database, "_set", refuse)
     job = restored(backup, cluster, work, db_name="elsewhere")
     (said,) = job.task.warnings
-    assert "its property database.max.collections is not '7' any more: not today" in said
+    assert "property database.max.collections could not be set to '7': not today" in said
     assert properties_of(milvus, "elsewhere").keys() == {
         *("timezone", "database.force.deny.writing")
     }

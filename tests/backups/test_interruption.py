@@ -148,7 +148,7 @@ def test_an_undo_that_fails_is_gone_on_with_and_nothing_else_happens(
     before = rows_of(milvus)
     job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     monkeypatch.setattr(restore_job, "_swap", fail_for_good)
-    monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
+    monkeypatch.setattr(restore_job, "clean_up", lambda job: fail_for_now())
     run_task(job.task.task_id)
     monkeypatch.undo()
     job.task.refresh_from_db()
@@ -165,7 +165,7 @@ def test_what_the_tenant_makes_after_an_undo_is_left_alone(
     job = plan_restore(backup, cluster).submit(by="alice")
     swap = restore_job._swap
     monkeypatch.setattr(restore_job, "_swap", lambda *a: (swap_first(swap, *a), fail_for_good()))
-    monkeypatch.setattr(restore_job, "tidy", lambda job: fail_for_now())
+    monkeypatch.setattr(restore_job, "clean_up", lambda job: fail_for_now())
     run_task(job.task.task_id)
     monkeypatch.undo()
     fill(milvus, rows=7)
@@ -178,7 +178,7 @@ def test_a_sealed_backup_is_kept_whatever_becomes_of_its_cluster(
 ) -> None:
     fill(milvus, rows=ROWS)
     job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
-    monkeypatch.setattr(capture_job, "_tidy_if_possible", die)
+    monkeypatch.setattr(capture_job, "_clean_up_or_log", die)
     with pytest.raises(Dead):
         run_task(job.task.task_id)
     monkeypatch.undo()

@@ -136,7 +136,7 @@ def test_without_one_its_time_lies_before_the_first_row_that_was_read(
     capture = manifest_of(job).capture
     assert before < datetime.fromisoformat(capture.captured_at) < front.first_query_at
     assert capture.method == "none"
-    assert job.backup.omissions == ["It is not of one instant."]
+    assert job.backup.omissions == ["The rows are not from one instant."]
 
 
 def test_an_alias_beside_what_it_means_is_one_collection(
@@ -166,10 +166,10 @@ def test_rows_that_are_counted_and_given_to_nobody_are_said(
     fill(milvus, rows=ROWS)
     front.uncounted = 1
     job = backed_up(cluster, front, "images")
-    said = "Of collection images the server counts 101 rows and gave 100."
+    said = "Collection images: the server counts 101 rows and returned 100."
     assert said in job.task.warnings
     assert said in manifest_of(job).capture.warnings
-    assert job.backup.omissions == [said if instant else "It is not of one instant."]
+    assert job.backup.omissions == [said if instant else "The rows are not from one instant."]
 
 
 def test_rows_that_expired_since_they_were_read_are_not_missing(
@@ -178,7 +178,7 @@ def test_rows_that_expired_since_they_were_read_are_not_missing(
     fill(milvus, rows=ROWS)
     front.uncounted = -1
     job = backed_up(cluster, front, "images")
-    assert "Of collection images the server counts 99 rows and gave 100." in job.task.warnings
+    assert "Collection images: the server counts 99 rows and returned 100." in job.task.warnings
     assert job.backup.omissions == []
 
 
@@ -186,7 +186,7 @@ def test_rows_that_expired_since_they_were_read_are_not_missing(
 
 
 def dies_after_some_parts(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep, kept = capture_job._keep, []
+    keep, kept = capture_job._record_part, []
 
     def keep_some(*arguments: Any) -> None:
         if len(kept) == SEALED:
@@ -194,7 +194,7 @@ def dies_after_some_parts(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> No
         kept.append(keep(*arguments))
 
     with monkeypatch.context() as patch:
-        patch.setattr(capture_job, "_keep", keep_some)
+        patch.setattr(capture_job, "_record_part", keep_some)
         with pytest.raises(Dead):
             run_task(job.task.task_id)
 
@@ -293,7 +293,7 @@ def test_nobody_waits_while_a_collection_is_loaded_for_reading(
     front.loaded = [40]
     job = backed_up(cluster, front, "images")
     assert (job.task.state, job.backup.row_count) == ("SUCCEEDED", ROWS)
-    loading = "Loading images, which is not loaded, to read it: 40 percent."
+    loading = "Temporary load of images: 40 percent."
     assert ("pinning", loading, False) in said
     assert said[0][2]
 

@@ -72,7 +72,7 @@ def test_the_preflight_sees_the_target_as_it_is(
     taken = alices.send("backup-restore", "one", **wish(cluster)).content.decode()
     beside = wish(cluster, on_conflict="RENAME", suffix="_again")
     renamed = alices.send("backup-restore", "one", **beside).content.decode()
-    assert "&#x27;images&#x27; exists already in database &#x27;default&#x27;." in taken
+    assert "&#x27;images&#x27; already exists in database &#x27;default&#x27;." in taken
     assert "images_again" in renamed
     assert milvus.list_collections() == ["images"]
 

@@ -54,14 +54,14 @@ def test_a_vanished_collection_fails_the_run_visibly(
     found, backup = run(make_policy(cluster, "images", "gone"), work)
     assert (found.status, backup.status) == ("FAILED", "GONE")
     assert found.job is not None
-    assert "no collection gone;" in found.job.task.message
+    assert "no collection gone." in found.job.task.message
 
 
 def test_or_is_left_out_with_a_warning(cluster: Cluster, milvus: MilvusClient, work: Work) -> None:
     fill(milvus, "images")
     found, backup = run(make_policy(cluster, "images", "gone", on_missing="WARN"), work)
     assert (found.status, names_in(backup)) == ("SUCCEEDED", ["images"])
-    assert backup.omissions == ["Collection gone was not there, so this backup does not hold it."]
+    assert backup.omissions == ["Collection gone did not exist, so the backup does not contain it."]
     assert backup.omissions[0] in backup.warnings
 
 
@@ -70,7 +70,7 @@ def test_a_run_that_finds_nothing_is_skipped(
 ) -> None:
     found, backup = run(make_policy(cluster), work)
     assert (found.status, backup.status) == ("SKIPPED", "GONE")
-    assert "nothing to back up" in found.skip_reason
+    assert "Nothing to back up" in found.skip_reason
 
 
 def test_a_failed_run_can_be_tried_again(

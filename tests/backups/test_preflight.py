@@ -101,7 +101,7 @@ def test_enough_room_is_no_matter() -> None:
 def test_room_that_nobody_can_tell_is_said_and_stops_nothing() -> None:
     found = looked(collection(), of=EMBEDDED, free_bytes=None)
     assert found.is_clear
-    assert "Nobody can tell how much free space" in found.notes[0]
+    assert "The free space of the target is unknown." in found.notes[0]
 
 
 def test_vectors_that_the_archive_packs_well_need_their_room_all_the_same() -> None:
@@ -122,7 +122,7 @@ def test_sizes_are_told_in_words(count: int, words: str) -> None:
 
 def test_an_older_target_is_said() -> None:
     (note,) = looked(collection(), OLD, of=NEW).notes
-    assert "is of Milvus v2.6.3, the target is v2.3.5, an older version" in note
+    assert "is from Milvus v2.6.3; the target is an older version, v2.3.5" in note
 
 
 def test_a_target_of_the_same_version_or_a_newer_one_is_not_worth_a_word() -> None:
@@ -167,7 +167,7 @@ def test_what_the_embedded_engine_does_not_keep_is_said() -> None:
 
 def test_json_that_is_spelled_anew_is_said_and_compared_all_the_same() -> None:
     found = looked(collection(enable_dynamic_field=True))
-    assert "spells the JSON of dynamic fields anew" in found.warnings[0]
+    assert "rewrites the JSON of dynamic fields" in found.warnings[0]
     assert found.proves
 
 
@@ -257,7 +257,7 @@ NO_DATABASE = RestoreTarget(exists=False, aliases_of={})
 def test_a_server_without_properties_of_databases_loses_each_by_name() -> None:
     (said,) = with_properties({"timezone": "Asia/Tokyo"}, NO_DATABASE, OLD).warnings
     assert said == (
-        "Database 'shop' is made without properties, because Milvus v2.3.5 keeps none: "
+        "Database 'shop' is created without properties, because Milvus v2.3.5 does not store any: "
         "timezone is 'Asia/Tokyo' in the backup and not set there."
     )
 
@@ -273,7 +273,7 @@ def test_the_mark_of_a_restore_is_no_difference() -> None:
 
 def test_an_archive_that_did_not_hold_them_says_so() -> None:
     found = with_properties(None, NO_DATABASE, NEW)
-    assert "older than the keeping of database properties" in found.notes[-1]
+    assert "are unknown, because the backup has an older format" in found.notes[-1]
     assert found.warnings == ()
 
 
@@ -340,8 +340,8 @@ def test_a_collection_with_a_damaged_part_is_refused_and_the_file_named() -> Non
     found = with_parts(MISSING)
     (refusal,) = found.refusals
     assert refusal == (
-        f"The backup is damaged: of 'images' {MISSING}. Leave the collection out, or restore it "
-        "from another backup."
+        f"The backup is damaged in collection 'images': {MISSING}. Leave the "
+        "collection out, or restore it from another backup."
     )
 
 

@@ -105,7 +105,7 @@ def test_rows_of_a_full_milvus_are_compared_by_what_they_say(
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED", job.task.message
     assert rows_of(milvus) == before
-    assert any("spells the JSON" in text for text in job.task.warnings)
+    assert any("rewrites the JSON" in text for text in job.task.warnings)
 
 
 def test_a_restore_proves_the_backup(backup: Backup, cluster: Cluster, work: Work) -> None:

@@ -8,8 +8,8 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups.milvus.client import Client
+from backups.milvus.losses import MARK
 from backups.models import Backup, BackupJob
-from backups.restore import database
 from backups.services.backups import plan_backup
 from backups.services.restores import plan_restore
 from clusters.models import Cluster
@@ -95,7 +95,7 @@ def test_after_the_restore_it_is_its_tenants(
     work()
     job.task.refresh_from_db()
     assert job.task.state == "SUCCEEDED"
-    assert database.MARK not in milvus.describe_database(NAME)
+    assert MARK not in milvus.describe_database(NAME)
 
 
 def test_a_death_before_any_effect_and_a_cancel_leave_no_database(

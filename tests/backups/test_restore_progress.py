@@ -153,7 +153,7 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
 ) -> None:
     slow_to_index(milvus)
     backup = taken(cluster, work, "slow")
-    before, say, counted = rows_of(milvus, "slow"), CollectionRestore._say_indexed, []
+    before, say, counted = rows_of(milvus, "slow"), CollectionRestore._report_indexed, []
 
     def cancelled_halfway(self: CollectionRestore, done: int, total: int) -> None:
         if 0 < done < total:
@@ -162,7 +162,7 @@ def test_an_index_is_counted_and_can_be_cancelled_while_it_is_built(
             self._attempt.cancel_requested.set()
         say(self, done, total)
 
-    monkeypatch.setattr(CollectionRestore, "_say_indexed", cancelled_halfway)
+    monkeypatch.setattr(CollectionRestore, "_report_indexed", cancelled_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     work()
@@ -181,7 +181,7 @@ def test_an_index_that_a_dead_worker_began_is_finished_by_the_next_one(
         if 0 < done < total:
             raise Dead
 
-    monkeypatch.setattr(CollectionRestore, "_say_indexed", die_halfway)
+    monkeypatch.setattr(CollectionRestore, "_report_indexed", die_halfway)
     monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.01)
     job = plan_restore(backup, cluster, on_conflict="REPLACE").submit(by="alice")
     with pytest.raises(Dead):

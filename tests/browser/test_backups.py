@@ -70,7 +70,7 @@ def test_a_conflict_is_seen_before_anything_is_asked_for(
     page = alices_page()
     take(page, "one")
     preview_restore(page, "Restore nothing")
-    expect(page.get_by_role("alert")).to_contain_text("'images' exists already")
+    expect(page.get_by_role("alert")).to_contain_text("'images' already exists")
     assert [*serious(page), *overflow(page)] == []
     page.get_by_role("link", name="Choose again").click()
     page.get_by_label("Restore beside it").check()

@@ -179,7 +179,7 @@ def test_a_key_that_it_counts_and_gives_to_no_query_is_not_dropped_silently(
     tenant.create_collection(name := unused_name(), dimension=8, consistency_level="Strong")
     tenant.insert(name, [{"id": number, "vector": [0.5] * 8} for number in (1, 2**63 - 1)])
     job = backed_up(cluster, work, name)
-    assert f"Of collection {name} the server counts 2 rows and gave 1." in job.task.warnings
+    assert f"Collection {name}: the server counts 2 rows and returned 1." in job.task.warnings
 
 
 def test_the_job_names_what_it_has_loaded_and_released_again(

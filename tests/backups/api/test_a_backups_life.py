@@ -106,7 +106,7 @@ def _is_deleted(api: Api, of: str, name: str, work: Work, store: LocalStore) -> 
 def test_a_name_in_the_way_is_shown_and_refused(api: Api, of: str, taken: str) -> None:
     looked = api.post(f"{of}/restore", backupName=taken, dryRun=True)["preflight"]
     assert not looked["isClear"]
-    assert "'images' exists already" in looked["conflicts"][0]
+    assert "'images' already exists" in looked["conflicts"][0]
     said = api.post(f"{of}/restore", backupName=taken)
     assert (said.code, Backup.objects.count()) == ("ALREADY_EXISTS", 1)
     assert "'images'" in said.body["response"]["message"]
@@ -173,7 +173,7 @@ def test_a_name_that_would_be_too_long_is_shown_and_refused(
     work()
     how = {"backupName": "long", "onConflict": "RENAME", "suffix": "_again"}
     looked = api.post(f"{of}/restore", dryRun=True, **how)["preflight"]
-    assert "is longer than 255 bytes: choose a shorter suffix" in looked["conflicts"][0]
+    assert "is longer than 255 bytes. Choose a shorter suffix" in looked["conflicts"][0]
     assert api.post(f"{of}/restore", **how).code == "ALREADY_EXISTS"
 
 
