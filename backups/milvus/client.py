@@ -1,7 +1,7 @@
-"""A thin client over Milvus' own protocol: requests and answers as they are, errors in words.
+"""Thin client of the Milvus protocol, with readable errors and a deadline for every call.
 
-It keeps the columns of the protocol, where pymilvus' public methods would turn every row into a
-dictionary, and every call has a deadline.
+Answers keep the columns of the protocol. The public methods of pymilvus turn every row into a
+dictionary.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _OPTIONS = [
 ]
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
-"""Loads and index builds of large collections; a job's own deadline is shorter or longer."""
+"""Deadline of loads and index builds of large collections, unless a job sets another one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MilvusAddress:
-    """Where a Milvus is, and what opens it: a token, or `user:password`."""
+    """Address and credential of a Milvus. The credential is a token or `user:password`."""
 
     host: str
     port: int
@@ -40,14 +40,14 @@ class MilvusAddress:
     database: str = "default"
     secure: bool = False
     attempt: str = ""
-    """`<task id>-<number>`: servers of ours refuse what an older attempt asks for."""
+    """`<task id>-<epoch>`. Embedded servers refuse calls of a superseded attempt."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
 class Pending:
-    """A call that was sent. Calling this waits for its answer."""
+    """A call that was sent. Calling the object waits for the answer."""
 
     def __init__(self, future: Any, answer: Callable[[], Any]) -> None:
         self._future = future
@@ -59,16 +59,16 @@ class Pending:
         return self._answer()
 
     def wait(self, seconds: float) -> bool:
-        """Return True as soon as there is an answer or a failure, False if that takes longer."""
+        """Wait for an answer or a failure. Returns False if there is none within `seconds`."""
         return self._answered.wait(seconds)
 
     def cancel(self) -> None:
-        """Nobody waits for the answer any more; a server of ours then ends what it builds."""
+        """Cancel the call. An embedded server then ends the index build."""
         self._future.cancel()
 
 
 class Client:
-    """One connection to one database. Safe to share among threads; close it, or use `with`."""
+    """A thread-safe connection to one database. Close it, or use `with`."""
 
     def __init__(
         self,
@@ -102,11 +102,11 @@ class Client:
     # Calls
 
     def call(self, method: str, request: Any, *, seconds: float | None = None) -> Any:
-        """The answer, whose status is a success."""
+        """Return the answer. Raises MilvusError if the call fails."""
         return self.begin(method, request, seconds=seconds)()
 
     def begin(self, method: str, request: Any, *, seconds: float | None = None) -> Pending:
-        """Send now, go on with something else, and call what is returned for the answer."""
+        """Send a call without waiting for its answer."""
         if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
             request.db_name = self.endpoint.database
         deadline = seconds or self.quick_seconds
@@ -120,14 +120,14 @@ class Client:
         try:
             answer = future.result()
         except grpc.RpcError as error:
-            raise errors.of_call(error, where) from error
+            raise errors.error_of_call(error, where) from error
         status = answer if isinstance(answer, common_pb2.Status) else answer.status
-        failure = errors.of_status(status, where)
+        failure = errors.error_of_status(status, where)
         if failure is not None:
             raise failure
         return answer
 
-    # Looking
+    # Reading
 
     def server(self) -> ServerInfo:
         if self._server is None:
@@ -139,8 +139,8 @@ class Client:
         return list(self.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names)
 
     def database_properties(self) -> dict[str, str]:
-        """Of the connection's own database; none where the server has no such call, because its
-        databases have none.
+        """Return the properties of the connected database, or none if the server does not support
+        properties.
         """
         request = milvus_pb2.DescribeDatabaseRequest(db_name=self.endpoint.database)
         try:
@@ -149,13 +149,13 @@ class Client:
             return {}
 
     def collections(self, database: str = "", *, seconds: float | None = None) -> list[str]:
-        """Of the connection's own database, unless another one is named."""
+        """List the collections of `database`, or of the connected database."""
         request = milvus_pb2.ShowCollectionsRequest(db_name=database)
         answer = self.call("ShowCollections", request, seconds=seconds)
         return sorted(answer.collection_names)
 
     def has(self, collection: str) -> bool:
-        """Also true where it is an alias."""
+        """Return True if a collection or an alias has this name."""
         try:
             self.describe(collection)
         except errors.MilvusNotFound:
@@ -188,12 +188,10 @@ class Client:
         return int(self.call("GetLoadState", request).state)
 
     def count(self, collection: str, at: int | None = None) -> int:
-        """Of the whole collection: everything that was acknowledged before, or what there was at
-        that read timestamp.
-        """
+        """Count all acknowledged rows, or the rows as of the read timestamp `at`."""
         params = {"reduce_stop_for_best": "False", "ignore_growing": "False"}
         if at is not None:
-            params["iterator"] = "True"  # for others the timestamp is only the earliest instant
+            params["iterator"] = "True"  # in other queries the timestamp is only a lower bound
         request = milvus_pb2.QueryRequest(
             collection_name=collection,
             output_fields=["count(*)"],
@@ -206,7 +204,7 @@ class Client:
     # Changing
 
     def drop(self, collection: str) -> None:
-        """What is gone already is dropped, too."""
+        """Drop a collection. A missing one is ignored."""
         request = milvus_pb2.DropCollectionRequest(collection_name=collection)
         try:
             self.call("DropCollection", request, seconds=self.long_seconds)
@@ -226,7 +224,7 @@ class Client:
         self.call("CreateAlias", request)
 
     def alter_alias(self, alias: str, collection: str) -> None:
-        """Let an alias that exists mean another collection, in one step."""
+        """Move an existing alias to another collection atomically."""
         request = milvus_pb2.AlterAliasRequest(alias=alias, collection_name=collection)
         self.call("AlterAlias", request)
 
@@ -244,7 +242,7 @@ class Client:
 
 
 def consistency(read_timestamp: int | None) -> dict[str, int]:
-    """Everything that was acknowledged before; or just what was there at that instant."""
+    """Read all acknowledged rows, or the rows as of `read_timestamp`."""
     if read_timestamp is None:
         return {"consistency_level": common_pb2.Strong}
     return {"consistency_level": common_pb2.Customized, "guarantee_timestamp": read_timestamp}
@@ -254,8 +252,8 @@ def pairs(values: dict[str, str]) -> list[Any]:
     return [common_pb2.KeyValuePair(key=key, value=value) for key, value in values.items()]
 
 
-def mapping(found: Iterable[Any]) -> dict[str, str]:
-    return {pair.key: pair.value for pair in found}
+def mapping(values: Iterable[Any]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in values}
 
 
 def _channel(endpoint: MilvusAddress) -> grpc.Channel:

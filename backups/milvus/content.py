@@ -1,8 +1,8 @@
-"""Every field that a server answers about databases, collections, indexes, aliases, partitions and
-load states, and what a backup makes of it.
+"""Inventory of all fields that a server returns about databases, collections, indexes, aliases,
+partitions and load states, and their treatment in a backup.
 
-A field that is not listed here fails the tests: a newer protocol has added content that a restore
-would lose without a word.
+A field that is not listed fails the tests, because a restore would silently lose content that a
+newer protocol has added.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ ANSWERS = (
     "ShowPartitionsResponse",
     "GetLoadStateResponse",
 )
-"""The messages whose fields are walked, with all messages inside of them."""
+"""Messages whose fields are listed, including all nested messages."""
 
 
 class Fate(enum.Enum):
-    RESTORED = "comes back with a restore"
+    RESTORED = "is restored"
     NAMED = "is named by a refusal or a warning of the backup"
     NO_CONTENT = "is no content"
 
@@ -32,29 +32,29 @@ class Fate(enum.Enum):
 class Field:
     fate: Fate
     why: str
-    """Where it is kept, where it is named, or the reason why it is no content."""
+    """Place where the field is stored or named, or the reason why it is no content."""
 
 
-def _restored(where: str) -> Field:
-    return Field(Fate.RESTORED, where)
+def _restored(place: str) -> Field:
+    return Field(Fate.RESTORED, place)
 
 
-def _named(where: str) -> Field:
-    return Field(Fate.NAMED, where)
+def _named(place: str) -> Field:
+    return Field(Fate.NAMED, place)
 
 
 def _no_content(reason: str) -> Field:
     return Field(Fate.NO_CONTENT, reason)
 
 
-_ANSWER = _no_content("says whether the call succeeded")
-_NUMBER = _no_content("a number that each server gives itself; names tell the same")
-_TIME = _no_content("a time of the server that made it; a restored object is made anew")
-_INSIDE = _restored("what it consists of is listed by itself")
-_ASKED = _no_content("repeats what was asked for")
-_EXTERNAL = _named("schema._refuse_what_no_backup_holds: rows that lie elsewhere")
-_STRUCTS = _named("schema._refuse_what_no_backup_holds: arrays of structs")
-_BUILD = _no_content("how far a build is; a restore builds indexes anew")
+_ANSWER = _no_content("result of the call")
+_NUMBER = _no_content("internal number of the server; names identify the same objects")
+_TIME = _no_content("time of the original server; a restored object has its own")
+_INSIDE = _restored("the nested message is listed separately")
+_ASKED = _no_content("repeats the request")
+_EXTERNAL = _named("schema._refuse_unsupported_features: external rows")
+_STRUCTS = _named("schema._refuse_unsupported_features: arrays of structs")
+_BUILD = _no_content("progress of a build; a restore builds new indexes")
 _DEFAULT = _restored("FieldDescription.default")
 _OTHER_TYPE = _named("types.data_type_of: fields of such a type are refused")
 
@@ -70,20 +70,20 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
         "status": _ANSWER,
         "schema": _INSIDE,
         "collectionID": _NUMBER,
-        "virtual_channel_names": _no_content("where its server takes its writes"),
-        "physical_channel_names": _no_content("where its server takes its writes"),
+        "virtual_channel_names": _no_content("write channels of the server"),
+        "physical_channel_names": _no_content("write channels of the server"),
         "created_timestamp": _TIME,
         "created_utc_timestamp": _TIME,
         "shards_num": _restored("CollectionDescription.shards"),
-        "aliases": _no_content("ListAliases answers the same, and is what is read"),
-        "start_positions": _no_content("where its server began to take its writes"),
+        "aliases": _no_content("same as ListAliases, which is read instead"),
+        "start_positions": _no_content("start of the write channels"),
         "consistency_level": _restored("CollectionDescription.consistency_level"),
-        "collection_name": _no_content("the schema's name, and that is what is read"),
+        "collection_name": _no_content("same as the schema's name, which is read instead"),
         "properties": _restored("CollectionDescription.properties"),
         "db_name": _ASKED,
         "num_partitions": _restored("CollectionDescription.num_partitions"),
         "db_id": _NUMBER,
-        "request_time": _no_content("when it was asked"),
+        "request_time": _no_content("time of the request"),
         "update_timestamp": _TIME,
         "update_timestamp_str": _TIME,
     },
@@ -97,12 +97,12 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
         "functions": _INSIDE,
         "dbName": _ASKED,
         "struct_array_fields": _STRUCTS,
-        "version": _no_content("counts changes of the schema on that server"),
+        "version": _no_content("counter of schema changes on the server"),
         "external_source": _EXTERNAL,
         "external_spec": _EXTERNAL,
-        "do_physical_backfill": _no_content("how a change of the schema under way is done"),
+        "do_physical_backfill": _no_content("method of a running schema change"),
         "file_resource_ids": _named("schema.unkept: files of analyzers"),
-        "enable_namespace": _named("schema._refuse_what_no_backup_holds: namespaces"),
+        "enable_namespace": _named("schema._refuse_unsupported_features: namespaces"),
     },
     "FieldSchema": {
         "fieldID": _NUMBER,
@@ -113,7 +113,7 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
         "type_params": _restored("FieldDescription.params"),
         "index_params": _restored("FieldDescription.params"),
         "autoID": _restored("FieldDescription.auto_id"),
-        "state": _no_content("how far a change of the schema is"),
+        "state": _no_content("progress of a schema change"),
         "element_type": _restored("FieldDescription.element_type"),
         "default_value": _INSIDE,
         "is_dynamic": _restored("FieldDescription.is_dynamic"),
@@ -160,8 +160,8 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
         "state": _BUILD,
         "index_state_fail_reason": _BUILD,
         "pending_index_rows": _BUILD,
-        "min_index_version": _no_content("how its server writes index files"),
-        "max_index_version": _no_content("how its server writes index files"),
+        "min_index_version": _no_content("version of the server's index files"),
+        "max_index_version": _no_content("version of the server's index files"),
     },
     "DescribeAliasResponse": {
         "status": _ANSWER,
@@ -175,7 +175,7 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
         "partitionIDs": _NUMBER,
         "created_timestamps": _TIME,
         "created_utc_timestamps": _TIME,
-        "inMemory_percentages": _no_content("GetLoadState answers it, and is what is read"),
+        "inMemory_percentages": _no_content("same as GetLoadState, which is read instead"),
     },
     "GetLoadStateResponse": {"status": _ANSWER, "state": _restored("LoadDescription.status")},
     "KeyValuePair": {
@@ -184,4 +184,4 @@ CONTENT: Mapping[str, Mapping[str, Field]] = {
     },
 }
 WITHOUT_CONTENT = ("Status", "KeyDataPair")
-"""Messages that occur only in fields that are no content."""
+"""Messages that occur only in fields without content."""

@@ -1,4 +1,4 @@
-"""A description as a living collection again, under whatever name."""
+"""Create collections from their descriptions, with indexes and load states."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from backups.archive.description import (
     LoadDescription,
     LoadStatus,
 )
-from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, pairs
 from backups.milvus.errors import Refused
 from backups.milvus.losses import GIVEN_AUTO_IDS, keeps_given_keys
-from backups.milvus.polling import looks
+from backups.milvus.polling import polls
 from backups.milvus.server import ServerInfo
 from backups.milvus.types import NUMBERS
 
 _DEFAULT_PARTITION = "_default"
 _WHOLE = 100
 _INDEX_MEMBERS = frozenset(["index_type", "metric_type", "params", "search_params"])
-"""What the embedded engine reads of an index; the rest has to stand inside `params`."""
+"""Index parameters that the embedded engine reads at the top level. Others belong in `params`."""
 
 _DEFAULT_MEMBERS: dict[DataType, str] = {
     DataType.BOOL: "bool_data",
@@ -49,7 +48,7 @@ _FUNCTION_TYPES = {name.upper(): number for name, number in schema_pb2.FunctionT
 
 
 def create(client: Client, collection: CollectionDescription, name: str) -> None:
-    """The empty collection with its partitions; neither indexes nor aliases, and not loaded."""
+    """Create the empty collection with its partitions, without indexes and aliases, not loaded."""
     request = milvus_pb2.CreateCollectionRequest(
         collection_name=name,
         schema=_schema(collection, name).SerializeToString(),
@@ -73,9 +72,9 @@ def _properties(collection: CollectionDescription, server: ServerInfo) -> dict[s
 
 
 def create_partitions(client: Client, collection: CollectionDescription, name: str) -> None:
-    there = set(client.partitions(name).partition_names)
+    existing = set(client.partitions(name).partition_names)
     for partition in collection.partitions:
-        if partition not in there:
+        if partition not in existing:
             request = milvus_pb2.CreatePartitionRequest(
                 collection_name=name, partition_name=partition
             )
@@ -83,31 +82,30 @@ def create_partitions(client: Client, collection: CollectionDescription, name: s
 
 
 def has_partition_key(collection: CollectionDescription) -> bool:
-    """Then the server chooses the partition of each row."""
+    """Return True if the server chooses the partition of each row."""
     return any(field.is_partition_key for field in collection.fields)
 
 
 def create_indexes(client: Client, collection: CollectionDescription, name: str) -> None:
-    """Ask for all that are not there; a full Milvus builds them in the background."""
-    there = index_names(client, name)
+    """Create the missing indexes. A full Milvus builds them in the background."""
+    existing = index_names(client, name)
     for index in collection.indexes:
-        if index_name(client, index) not in there:
+        if index_name(client, index) not in existing:
             request = index_request(client, index, name)
             client.call("CreateIndex", request, seconds=client.long_seconds)
 
 
 def index_names(client: Client, name: str) -> frozenset[str]:
-    """Those of a collection, each as `index_name` gives it."""
     return frozenset(index_name(client, index) for index in client.indexes(name))
 
 
 def index_name(client: Client, index: Any) -> str:
-    """The embedded engine names indexes after their fields; elsewhere a field may have several."""
+    """Return the index name. The embedded engine names an index after its field."""
     return str(index.field_name if client.server().is_embedded else index.index_name)
 
 
 def index_progress(client: Client, name: str) -> tuple[int, int]:
-    """Rows indexed and rows to index, over all indexes."""
+    """Return the indexed rows and the rows to index, summed over all indexes."""
     indexes = client.indexes(name)
     finished, failed = common_pb2.IndexState.Finished, common_pb2.IndexState.Failed
     for index in indexes:
@@ -120,8 +118,9 @@ def index_progress(client: Client, name: str) -> tuple[int, int]:
 
 
 def load(client: Client, name: str, wanted: LoadDescription) -> LoadDescription:
-    """As it was, loaded or not; `loading` tells how far it is. Return how it is loaded: a server
-    with fewer nodes than it had replicas gives it one.
+    """Start to restore the load state; `loading` reports its progress.
+
+    Returns the actual load state: one replica if the server has too few nodes for all replicas.
     """
     if wanted.status is not LoadStatus.LOADED:
         _keep_unloaded(client, name, wanted)
@@ -153,13 +152,13 @@ def _load(client: Client, name: str, wanted: LoadDescription) -> None:
 
 
 def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]:
-    """Percent loaded, again and again until all is loaded; nothing for what stays unloaded."""
+    """Yield the loaded percentage until the load is complete."""
     if wanted.status is not LoadStatus.LOADED:
         return
     request = milvus_pb2.GetLoadingProgressRequest(
         collection_name=name, partition_names=wanted.partitions
     )
-    for _ in looks():
+    for _ in polls():
         percent = int(client.call("GetLoadingProgress", request).progress)
         yield percent
         if percent >= _WHOLE:
@@ -167,7 +166,7 @@ def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]
 
 
 def _keep_unloaded(client: Client, name: str, wanted: LoadDescription) -> None:
-    """The embedded engine loads what is new by itself."""
+    """Release the collection if needed, because the embedded engine loads new collections."""
     loaded = client.load_state(name) == common_pb2.LoadStateLoaded
     if loaded and wanted.status is LoadStatus.NOT_LOADED:
         release(client, name)
@@ -190,7 +189,7 @@ def _schema(collection: CollectionDescription, name: str) -> Any:
 
 
 def _field(field: FieldDescription) -> Any:
-    made = schema_pb2.FieldSchema(
+    message = schema_pb2.FieldSchema(
         name=field.name,
         description=field.description,
         data_type=NUMBERS[field.data_type],
@@ -203,16 +202,13 @@ def _field(field: FieldDescription) -> Any:
         type_params=pairs(dict(field.params)),
     )
     if field.element_type is not None:
-        made.element_type = NUMBERS[field.element_type]
+        message.element_type = NUMBERS[field.element_type]
     if field.default is not None:
-        setattr(made.default_value, _default_member(field, field.default), field.default.value)
-    return made
-
-
-def _default_member(field: FieldDescription, default: Scalar) -> str:
-    """Servers keep the default of a TIMESTAMPTZ as text or as a number."""
-    is_text = isinstance(default.value, str)
-    return "string_data" if is_text else _DEFAULT_MEMBERS[field.data_type]
+        # servers store the default of a TIMESTAMPTZ as text or as a number
+        is_text = isinstance(field.default.value, str)
+        member = "string_data" if is_text else _DEFAULT_MEMBERS[field.data_type]
+        setattr(message.default_value, member, field.default.value)
+    return message
 
 
 def _function(function: FunctionDescription) -> Any:
@@ -238,7 +234,7 @@ def index_request(client: Client, index: IndexDescription, name: str) -> Any:
 
 
 def _nested(params: Mapping[str, str]) -> dict[str, str]:
-    """A full Milvus tells build parameters one by one; the embedded engine wants them together."""
+    """Nest build parameters in `params`, because the embedded engine reads them only there."""
     known = {key: value for key, value in params.items() if key in _INDEX_MEMBERS}
     loose = {key: _number_or_text(params[key]) for key in sorted(params.keys() - _INDEX_MEMBERS)}
     if loose:

@@ -1,4 +1,4 @@
-"""Columns of the protocol as columns of Arrow; no row becomes a Python object of its own."""
+"""Decode columns of the protocol to Arrow, without a Python object per row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backups.archive.columns import arrow_schema, arrow_type
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 
 NO_DYNAMIC_FIELDS = b"{}"
-"""Servers give this or null for a row without any; a backup holds null for both."""
+"""Server's value, beside null, for a row without dynamic fields. A backup stores null for both."""
 
 _MEMBERS: dict[DataType, str] = {
     DataType.BOOL: "bool_data",
@@ -37,17 +37,17 @@ Decoder = Callable[[Any, pa.DataType], pa.Array]
 
 
 def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) -> pa.RecordBatch:
-    """The rows of an answer in the collection's Arrow schema."""
-    found = {("$meta" if each.is_dynamic else each.field_name): each for each in fields_data}
+    """Return the rows of an answer in the collection's Arrow schema."""
+    data = {("$meta" if item.is_dynamic else item.field_name): item for item in fields_data}
     key = collection.primary_key
-    count = len(_scalars(found[key.name], key.data_type))
-    columns = [_column(field, found[field.name], count) for field in collection.columns]
+    count = len(_scalars(data[key.name], key.data_type))
+    columns = [_column(field, data[field.name], count) for field in collection.columns]
     return pa.record_batch(columns, schema=arrow_schema(collection))
 
 
 def last_key(fields_data: Iterable[Any], key: FieldDescription) -> int | str | None:
-    """The key of the last row; None where there is no row."""
-    column = next(each for each in fields_data if each.field_name == key.name)
+    """Return the key of the last row, or None if there are no rows."""
+    column = next(item for item in fields_data if item.field_name == key.name)
     values = _scalars(column, key.data_type)
     return values[-1] if len(values) else None
 
@@ -64,7 +64,7 @@ def _column(field: FieldDescription, found: Any, count: int) -> pa.Array:
 
 
 def _with_nulls(values: pa.Array, valid_data: Sequence[bool], count: int) -> pa.Array:
-    """Servers send a placeholder for a null, or nothing at all."""
+    """Insert nulls. Servers send a placeholder for a null, or no value."""
     if not valid_data:
         return values
     valid = np.array(valid_data, dtype=bool)
@@ -90,7 +90,7 @@ def _plain(values: Any, type_: pa.DataType) -> pa.Array:
 
 
 def _of_timestamps(found: Any, type_: pa.DataType) -> pa.Array:
-    """As text it may be empty under a null, so it is made a time only after the nulls are in."""
+    """Return times, or texts that are cast after nulls are inserted: text under a null is empty."""
     if found.scalars.HasField("timestamptz_data"):
         micros = np.array(found.scalars.timestamptz_data.data, dtype=np.int64)
         return pa.array(micros).cast(type_)
@@ -109,8 +109,8 @@ def _of_arrays(found: Any, type_: pa.DataType) -> pa.Array:
     rows = found.scalars.array_data.data
     values = [_elements(row) for row in rows]
     offsets = np.zeros(len(values) + 1, dtype=np.int32)
-    np.cumsum([len(each) for each in values], out=offsets[1:])
-    flat = [element for each in values for element in each]
+    np.cumsum([len(elements) for elements in values], out=offsets[1:])
+    flat = [element for elements in values for element in elements]
     return pa.ListArray.from_arrays(offsets, pa.array(flat, type_.value_type), type=type_)
 
 

@@ -1,4 +1,4 @@
-"""Columns of Arrow as columns of the protocol, for inserts; no row becomes a dictionary."""
+"""Encode Arrow columns for inserts, without a Python object per row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BYTE_VECTORS = {
 
 
 def field_data(field: FieldDescription, column: pa.Array, *, embedded: bool) -> Any:
-    """`embedded`: for the engine that spells some types in a way of its own."""
+    """Encode one column. The embedded engine has its own form of some types."""
     data = schema_pb2.FieldData(field_name=field.name, type=NUMBERS[field.data_type])
     if field.is_dynamic:
         data.is_dynamic = True
@@ -66,7 +66,7 @@ def _fill(scalars: Any, data_type: DataType, column: pa.Array) -> None:
 
 
 def _fill_packed(target: Any, column: pa.Array) -> None:
-    """Bytes as they stand on the wire: thousands of times faster than one number after another."""
+    """Write the packed bytes of the wire format, thousands of times faster than single numbers."""
     raw = np.ascontiguousarray(column.to_numpy(zero_copy_only=False)).tobytes()
     if raw:
         target.MergeFromString(_PACKED_FIELD_ONE + _varint(len(raw)) + raw)
@@ -82,8 +82,8 @@ def _varint(number: int) -> bytes:
 
 
 def _json(data: Any, _field: FieldDescription, column: pa.Array, embedded: bool) -> None:
-    """The embedded engine spells JSON objects anew, but keeps the text of a JSON string as it is
-    and serves it as the document; so it gets every document as a string.
+    """Send documents as JSON strings to the embedded engine, because it rewrites JSON objects, but
+    returns the text of a JSON string unchanged as the document.
     """
     values: Sequence[bytes] = column.to_pylist()
     data.scalars.json_data.SetInParent()

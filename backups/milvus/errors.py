@@ -1,4 +1,4 @@
-"""What can go wrong between the console and a Milvus, and whether trying again may help."""
+"""Errors of calls to a Milvus, transient or permanent."""
 
 from __future__ import annotations
 
@@ -18,36 +18,40 @@ _TRANSIENT_CALLS = frozenset(
     ]
 )
 _TRANSIENT_CODES = frozenset([2, 3, 4, 8, 9])
-"""Milvus' own: unavailable, out of memory, too many requests, rate and service limits."""
+"""Milvus codes: unavailable, out of memory, too many requests, rate and service limits."""
 _NOT_FOUND_CODES = frozenset([100, 200, 700, 800, 1600])
 """Collection, partition, index, database, alias."""
 _NOT_LOADED_CODES = frozenset([101])
 _NOT_OFFERED_CODES = frozenset([10])
 _LEGACY_NOT_FOUND = frozenset([4, 25, 28])
-"""`error_code` of servers that do not send `code` yet."""
+"""`error_code` of older servers, which do not send `code`."""
 
 _ADVICE = {
-    grpc.StatusCode.UNAVAILABLE: "It does not answer. Is the cluster running?",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "It did not answer in time; whether it did it is unknown.",
-    grpc.StatusCode.UNAUTHENTICATED: "It refused the credential. Was the token rotated meanwhile?",
-    grpc.StatusCode.PERMISSION_DENIED: "This credential may not do that.",
-    grpc.StatusCode.UNIMPLEMENTED: "This server does not offer it.",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "The message is too large, or the server too busy.",
+    grpc.StatusCode.UNAVAILABLE: "Milvus does not answer. Check that the cluster is running.",
+    grpc.StatusCode.DEADLINE_EXCEEDED: (
+        "Milvus did not answer in time. The result of the call is unknown."
+    ),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        "Milvus refused the credential. Retry if the token was rotated meanwhile."
+    ),
+    grpc.StatusCode.PERMISSION_DENIED: "The credential does not permit this call.",
+    grpc.StatusCode.UNIMPLEMENTED: "This server does not support the call.",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "The message is too large or the server is overloaded.",
 }
 
 
 _FULL = ("no space left on device", "disk quota exceeded", "file too large")
-"""Of systems and of Milvus itself."""
-_NO_ROOM = (
-    "The cluster's disk is full: delete or drop what nobody needs there, or give it a larger one, "
-    "then ask again."
+"""Messages of operating systems and of Milvus."""
+_DISK_FULL = (
+    "The cluster's disk is full. Delete unused entities or collections, or enlarge the disk, then "
+    "retry."
 )
 
 
 class MilvusError(Exception):
-    """A call failed; the message says which, where, and what the server said.
+    """A call failed. The message names the call, the address and the server's reason.
 
-    `permanent` errors stay however often one tries.
+    A retry does not help if `permanent` is true.
     """
 
     def __init__(self, message: str, *, permanent: bool) -> None:
@@ -56,41 +60,41 @@ class MilvusError(Exception):
 
 
 class MilvusNotFound(MilvusError):
-    """The collection, partition, index, alias or database is not there."""
+    """The collection, partition, index, alias or database does not exist."""
 
 
 class NotLoaded(MilvusError):
-    """The collection answers no query before it is loaded."""
+    """The collection must be loaded before a query."""
 
 
 class Refused(MilvusError):
-    """The server has looked at what was asked, and cannot or will not do it."""
+    """The server understood the request and refused it."""
 
 
 class NotOffered(MilvusError):
-    """The server does not know this call."""
+    """The server does not support this call."""
 
 
 class TooLarge(MilvusError):
-    """A request or an answer is above what one message may hold, or the server is too busy."""
+    """A request or an answer exceeds the message size, or the server is overloaded."""
 
 
-class NoRoom(MilvusError):
-    """Its disk, or what it may use of one, is full."""
+class DiskFull(MilvusError):
+    """The disk or the disk quota of the cluster is full."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"{message}. {_NO_ROOM}", permanent=True)
+        super().__init__(f"{message}. {_DISK_FULL}", permanent=True)
 
 
 class Unsupported(MilvusError):
-    """The collection has something that no backup can hold yet; the message names it."""
+    """A collection uses a feature that backups do not support. The message names it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
 
 
-def of_call(error: grpc.RpcError, where: str) -> MilvusError:
-    """The error for a call that got no answer."""
+def error_of_call(error: grpc.RpcError, where: str) -> MilvusError:
+    """Translate the error of a call without an answer."""
     code = error.code()
     details = error.details()
     message = f"{where} failed ({code.name}): {_ADVICE.get(code, '')} {details}".replace("  ", " ")
@@ -101,8 +105,8 @@ def of_call(error: grpc.RpcError, where: str) -> MilvusError:
     return MilvusError(message, permanent=code not in _TRANSIENT_CALLS)
 
 
-def of_status(status: Any, where: str) -> MilvusError | None:
-    """The error for an answer that says it failed; None for success."""
+def error_of_status(status: Any, where: str) -> MilvusError | None:
+    """Translate the status of an answer. Returns None for success."""
     if not status.code and not status.error_code:
         return None
     message = f"{where} was refused: {status.reason or 'no reason given'}"
@@ -113,7 +117,7 @@ def of_status(status: Any, where: str) -> MilvusError | None:
     if status.code in _NOT_OFFERED_CODES:
         return NotOffered(message, permanent=True)
     if any(text in status.reason.lower() for text in _FULL):
-        return NoRoom(message)
+        return DiskFull(message)
     if status.retriable or status.code in _TRANSIENT_CODES:
         return MilvusError(message, permanent=False)
     return Refused(message, permanent=True)

@@ -1,28 +1,28 @@
-"""Indexes of a restored collection: asked for, watched until they are whole, left on demand."""
+"""Phase *indexing*: build the indexes of a restored collection and report progress."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from pymilvus.grpc_gen import milvus_pb2
 
-from backups.archive.description import CollectionDescription, IndexDescription
+from backups.archive.description import CollectionDescription
 from backups.milvus import create
-from backups.milvus.client import Client, Pending
+from backups.milvus.client import Client
 from backups.milvus.errors import Refused
 from backups.milvus.offers import offers_index
-from backups.milvus.polling import looks, pauses
+from backups.milvus.polling import pauses, polls
 from backups.milvus.snapshot import SnapshotControl
 
-_PATIENT_SECONDS = 7 * 24 * 3600.0
-"""Who watches a build sees whether it gets on; a deadline would only begin it anew."""
+_BUILD_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+"""Long, because progress is watched and a deadline would only restart the build."""
 
-Say = Callable[[int, int], None]
-"""Told of rows indexed and rows to index, over all indexes; what it raises ends the wait."""
+ReportIndexed = Callable[[int, int], None]
+"""Called with indexed rows and rows to index, over all indexes. An exception ends the wait."""
 
 
 class IndexBuild:
-    """All indexes of one collection that its server offers."""
+    """Build of all indexes of one collection that the server supports."""
 
     def __init__(
         self,
@@ -36,75 +36,68 @@ class IndexBuild:
         self._collection = collection
         self._name = name
         self.refused: list[str] = []
-        """In words, which of them the server could not build: rows matter more than they do."""
+        """Warnings about indexes that could not be built. They do not fail the restore."""
 
-    def run(self, say: Say) -> None:
-        """Return when all are whole, also those that an attempt before began."""
-        there = create.index_names(self._client, self._name)
+    def run(self, report: ReportIndexed) -> None:
+        """Return when all indexes are built, including those that an earlier attempt started."""
+        existing = create.index_names(self._client, self._name)
         if self._control is None:
-            self._ask(there, say)
-            self._until_whole(say)
+            self._create_missing(existing, report)
+            self._wait_until_built(report)
             return
-        if there and self._is_unfinished():
-            self._go_on(say)
-        self._ask(there, say)
+        if existing and self._is_unfinished():
+            self._continue_build(report)
+        self._create_missing(existing, report)
 
     def progress(self) -> tuple[int, int]:
         if self._control is None:
             return create.index_progress(self._client, self._name)
-        found = self._control.call(
+        answer = self._control.call(
             "IndexProgress", database=self._client.endpoint.database, collection=self._name
         )
-        return int(found["indexed"]), int(found["total"])
+        return int(answer["indexed"]), int(answer["total"])
 
-    def _ask(self, there: frozenset[str], say: Say) -> None:
-        """A full Milvus builds in the background, the embedded engine before it answers."""
-        for index in self._offered():
-            if create.index_name(self._client, index) not in there:
+    def _create_missing(self, existing: frozenset[str], report: ReportIndexed) -> None:
+        """Create the missing indexes. The embedded engine builds an index before it answers."""
+        server, collection = self._client.server(), self._collection
+        for index in collection.indexes:
+            if not offers_index(server, collection, index):
+                continue
+            if create.index_name(self._client, index) not in existing:
                 request = create.index_request(self._client, index, self._name)
                 try:
-                    self._watch(self._begin("CreateIndex", request), say)
+                    self._call_and_report("CreateIndex", request, report)
                 except Refused as error:
-                    self.refused.append(_without(self._collection, index, error))
+                    self.refused.append(
+                        f"{collection.name}: restored without the index of {index.field_name!r}, "
+                        f"which could not be built: {error}"
+                    )
 
-    def _offered(self) -> Sequence[IndexDescription]:
-        server, known = self._client.server(), self._collection
-        return [each for each in known.indexes if offers_index(server, known, each)]
-
-    def _go_on(self, say: Say) -> None:
-        """The embedded engine builds what a released collection lacks when it loads it."""
+    def _continue_build(self, report: ReportIndexed) -> None:
+        """Release and load, because the embedded engine builds missing indexes at a load."""
         create.release(self._client, self._name)
         request = milvus_pb2.LoadCollectionRequest(collection_name=self._name, replica_number=1)
-        self._watch(self._begin("LoadCollection", request), say)
+        self._call_and_report("LoadCollection", request, report)
 
-    def _begin(self, method: str, request: object) -> Pending:
-        return self._client.begin(method, request, seconds=_PATIENT_SECONDS)
-
-    def _watch(self, pending: Pending, say: Say) -> None:
+    def _call_and_report(self, method: str, request: object, report: ReportIndexed) -> None:
+        pending = self._client.begin(method, request, seconds=_BUILD_TIMEOUT_SECONDS)
         try:
             for pause in pauses():
                 if pending.wait(pause):
                     break
-                say(*self.progress())
+                report(*self.progress())
         except BaseException:
             pending.cancel()
             raise
         pending()
 
-    def _until_whole(self, say: Say) -> None:
-        for _ in looks():
+    def _wait_until_built(self, report: ReportIndexed) -> None:
+        for _ in polls():
             done, total = self.progress()
             if done >= total:
                 return
-            say(done, total)
+            report(done, total)
 
     def _is_unfinished(self) -> bool:
         done, total = self.progress()
         return done < total
-
-
-def _without(collection: CollectionDescription, index: IndexDescription, error: Refused) -> str:
-    return (
-        f"{collection.name}: the index of {index.field_name!r} could not be built, so it comes "
-        f"back without it: {error}"
-    )

@@ -1,4 +1,4 @@
-"""Record batches into a collection, as fast as the wire takes columns."""
+"""Insert record batches into a collection."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from backups.milvus.losses import keeps_given_keys
 
 _MESSAGE_BYTES = 4 * 1024 * 1024
 _MAX_ROWS = 8192
-_UNDER_WAY = 2
-"""One message is made while the server works at another."""
+_MAX_PENDING = 2
+"""One message is encoded while the server handles another."""
 
 Sent = tuple[Callable[[], Any], Callable[[], None]]
 
 
 class Inserter:
-    """Sends batches of one collection; `finish` returns once the server has all of them."""
+    """Insert of the batches of one collection. `finish` returns after the last acknowledgement."""
 
     def __init__(
         self,
@@ -42,19 +42,19 @@ class Inserter:
         self._message_bytes = message_bytes
         self._chooses_partition = has_partition_key(collection)
         self._fields = _given_fields(collection, keeps_keys=keeps_given_keys(client.server()))
-        self._under_way: deque[Sent] = deque()
+        self._pending: deque[Sent] = deque()
         self.rows = 0
-        """Acknowledged by the server."""
+        """Rows that the server has acknowledged."""
 
     def add(self, batch: pa.RecordBatch, partition: str | None) -> None:
-        """`partition` is ignored where a partition key decides."""
+        """Send a batch. `partition` is ignored if the collection has a partition key."""
         where = "" if self._chooses_partition or partition is None else partition
         for rows, fields in _without_missing_sparse(batch, self._fields, self._embedded):
             for piece in _pieces(rows, self._message_bytes):
                 self._send(piece, fields, where)
 
     def finish(self) -> None:
-        while self._under_way:
+        while self._pending:
             self._await_oldest()
 
     def _send(self, rows: pa.RecordBatch, fields: Sequence[FieldDescription], where: str) -> None:
@@ -68,39 +68,41 @@ class Inserter:
             ],
         )
         answer = self._client.begin("Insert", request, seconds=self._client.long_seconds)
-        self._under_way.append(
+        self._pending.append(
             (
-                lambda: self._checked(answer(), rows.num_rows),
-                lambda: self._in_halves(rows, fields, where),
+                lambda: self._acknowledged_rows(answer(), rows.num_rows),
+                lambda: self._send_halves(rows, fields, where),
             )
         )
-        while len(self._under_way) >= _UNDER_WAY:
+        while len(self._pending) >= _MAX_PENDING:
             self._await_oldest()
 
     def _await_oldest(self) -> None:
-        answer, in_halves = self._under_way.popleft()
+        acknowledged_rows, send_halves = self._pending.popleft()
         try:
-            self.rows += answer()
+            self.rows += acknowledged_rows()
         except TooLarge:
-            in_halves()
+            send_halves()
 
-    def _in_halves(
+    def _send_halves(
         self, rows: pa.RecordBatch, fields: Sequence[FieldDescription], where: str
     ) -> None:
-        """Too much for one message of this server: it may take less."""
+        """Send smaller messages after the server refused one as too large."""
         if rows.num_rows == 1:
             raise MilvusError(
-                f"One row of {self._name!r} is larger than the server takes.", permanent=True
+                f"A row of {self._name!r} exceeds the message size of the server. Increase that "
+                "size, or leave the collection out.",
+                permanent=True,
             )
         self._message_bytes = max(1, min(self._message_bytes, rows.nbytes) // 2)
         half = rows.num_rows // 2
         self._send(rows.slice(0, half), fields, where)
         self._send(rows.slice(half), fields, where)
 
-    def _checked(self, answer: Any, sent: int) -> int:
+    def _acknowledged_rows(self, answer: Any, sent: int) -> int:
         if answer.insert_cnt != sent:
             raise MilvusError(
-                f"The server took {answer.insert_cnt} of {sent} rows for {self._name!r}.",
+                f"The server inserted {answer.insert_cnt} of {sent} rows into {self._name!r}.",
                 permanent=False,
             )
         return sent
@@ -109,7 +111,7 @@ class Inserter:
 def _given_fields(
     collection: CollectionDescription, *, keeps_keys: bool
 ) -> tuple[FieldDescription, ...]:
-    """What functions compute and what the server numbers itself is not sent."""
+    """Select the fields to send: all except function outputs and keys that the server generates."""
     return tuple(
         field
         for field in collection.columns
@@ -130,7 +132,9 @@ def _pieces(rows: pa.RecordBatch, message_bytes: int) -> Iterator[pa.RecordBatch
 def _without_missing_sparse(
     batch: pa.RecordBatch, fields: Sequence[FieldDescription], embedded: bool
 ) -> Iterator[tuple[pa.RecordBatch, Sequence[FieldDescription]]]:
-    """The embedded engine knows a missing sparse vector only as a field that is not sent at all."""
+    """Split rows by missing sparse vectors, because the embedded engine accepts a missing one only
+    if the field is not sent.
+    """
     nullable = [f for f in fields if f.data_type is DataType.SPARSE_FLOAT_VECTOR and f.nullable]
     parts: list[tuple[pa.RecordBatch, Sequence[FieldDescription]]] = [(batch, fields)]
     for field in nullable if embedded else ():
@@ -144,5 +148,5 @@ def _split(
     missing = rows.column(field.name).is_null()
     given = rows.filter(pc.invert(missing))
     present = FieldDescription(**{**vars(field), "nullable": False})
-    yield given, [present if each is field else each for each in fields]
-    yield rows.filter(missing), [each for each in fields if each is not field]
+    yield given, [present if other is field else other for other in fields]
+    yield rows.filter(missing), [other for other in fields if other is not field]

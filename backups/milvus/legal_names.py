@@ -1,4 +1,4 @@
-"""Names of an archive that a server cannot give: an archive may come from anywhere."""
+"""Names in an archive, checked against the rules of a server, because archives are untrusted."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ INDEX_TYPE = "index_type"
 
 
 def refusals_of_names(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
-    """One sentence for each name that this server cannot hold, empty where it can hold all."""
-    found = dict.fromkeys(names_of(collection))
-    reasons = (refusal_of_name(server, kind, name) for kind, name in found)
-    where = f"Collection {shown(collection.name)} cannot be restored to Milvus {server.version}"
-    return tuple(f"{where}: {reason}" for reason in reasons if reason)
+    """Return one sentence for each name that this server does not allow."""
+    names = dict.fromkeys(names_of(collection))
+    reasons = (refusal_of_name(server, kind, name) for kind, name in names)
+    prefix = f"Collection {shown(collection.name)} cannot be restored to Milvus {server.version}"
+    return tuple(f"{prefix}: {reason}" for reason in reasons if reason)
 
 
 def refusal_of_name(server: ServerInfo, kind: Kind, name: str) -> str:
-    """The reason why this server cannot give the name; a full one decides about most itself."""
+    """Return the reason why the name is not allowed. A full Milvus checks most names itself."""
     if kind in (Kind.COLLECTION, Kind.ALIAS) and is_reserved(name):
-        return f"{shown(name)}: names that begin with {RESERVED_PREFIX} are the console's own."
+        return f"{shown(name)}: names that begin with {RESERVED_PREFIX} are reserved."
     return (refusal_of_new if server.is_embedded else refusal_of_any_server)(kind, name)
 
 
 def names_of(collection: CollectionDescription) -> Iterator[tuple[Kind, str]]:
-    """Every name that a restore of this collection hands to the server."""
+    """Yield every name that a restore of this collection sends to the server."""
     yield Kind.COLLECTION, collection.name
     yield from ((Kind.ALIAS, name) for name in collection.aliases)
     yield from ((Kind.PARTITION, name) for name in collection.partitions)

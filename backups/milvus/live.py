@@ -1,8 +1,7 @@
-"""Which rows of pinned segments live: the newest of each key, unless deleted later.
+"""Live rows of pinned segments: the newest row of each key, unless deleted later.
 
-Memory stays bounded however many rows and deletions there are: keys are compared in passes, each
-over a share of the keys that fits. What stands for a row all the while is one bit, and where there
-are several passes the number of its pass.
+Memory is bounded for any number of rows and deletions: keys are compared in passes, each over a
+share of the keys that fits. Each row needs one bit, and with several passes the number of its pass.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Numbers = npt.NDArray[np.uint64]
 Shares = npt.NDArray[np.uint16]
 Positions = npt.NDArray[np.int64]
 Chunk = tuple[pa.Array, Numbers, Positions, Positions]
-"""Keys, their sequences, the number of their file (or _DELETION) and of their row in it."""
+"""Keys, their sequences, the number of their file (or _DELETION), and of their row in the file."""
 
 
 def live_bits(
@@ -39,14 +38,14 @@ def live_bits(
     *,
     entries_at_once: int = _BATCH_ENTRIES,
 ) -> list[Bits]:
-    """For each data file one bit for each of its rows, packed, set where the row lives."""
+    """Return packed bits for each data file, one per row, set if the row is live."""
     bits = [np.zeros((_rows(path) + 7) // 8, dtype=np.uint8) for path in data_files]
     files = [*enumerate(data_files), *((_DELETION, path) for path in delta_files)]
     paths = [path for _, path in files]
     passes = _passes(paths, key, entries_at_once)
     shares = [_shares(path, key, passes) for path in paths]
     for share in range(passes):
-        chosen = [found == share for found in shares]
+        chosen = [of_file == share for of_file in shares]
         chunks = [chunk for chunk in _chunks(files, chosen, key) if len(chunk[0])]
         if chunks:
             _mark(bits, *_survivors(chunks))
@@ -82,7 +81,7 @@ def _key_bytes(path: Path, key: str) -> int:
 
 
 def _shares(path: Path, key: str, passes: int) -> Shares:
-    """In which pass each row's key is looked at."""
+    """Return the number of the pass of each row."""
     if passes == 1:
         return np.zeros(_rows(path), dtype=np.uint16)
     batches = read_parquet(path, [key], _BATCH_ROWS)
@@ -117,13 +116,13 @@ def _chunks(
 def read_parquet(
     path: Path, columns: Sequence[str], rows: int, row_groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """A stream that holds no more than the rows asked for and a buffer for each column."""
+    """Stream batches. Memory holds one batch and a buffer for each column."""
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns, row_groups=row_groups)
 
 
 def _survivors(chunks: Sequence[Chunk]) -> tuple[Positions, Positions]:
-    """File and row of the last entry of each key, where that is a row and no deletion."""
+    """Return file and row of the last entry of each key, unless that entry is a deletion."""
     keys = _comparable([chunk[0] for chunk in chunks])
     sequences, files, rows = (np.concatenate([chunk[at] for chunk in chunks]) for at in (1, 2, 3))
     order = np.lexsort((files, sequences, keys))
@@ -135,7 +134,7 @@ def _survivors(chunks: Sequence[Chunk]) -> tuple[Positions, Positions]:
 
 
 def _comparable(keys: Sequence[pa.Array]) -> Positions:
-    """Numbers that are equal exactly where the keys are."""
+    """Map keys to numbers that are equal if and only if the keys are equal."""
     joined = pa.chunked_array(keys).combine_chunks()
     if pa.types.is_integer(joined.type):
         return np.asarray(joined.to_numpy())

@@ -1,10 +1,10 @@
-"""What a server cannot give or take back, in words for the job's warnings and refusals."""
+"""Limits of a server for backups and restores, as texts of warnings and refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from backups.archive.description import CollectionDescription, DataType, FieldDescription
+from backups.archive.description import CollectionDescription, DataType
 from backups.milvus.legal_names import refusals_of_names
 from backups.milvus.offers import is_on_vector, is_vector, offers_field, type_of
 from backups.milvus.offers import lacking as indexes_lacking
@@ -15,67 +15,61 @@ _NULLS_SINCE = (2, 5, 0)
 _FUNCTIONS_SINCE = (2, 5, 0)
 _GIVEN_AUTO_IDS_SINCE = (2, 6, 3)
 GIVEN_AUTO_IDS = "allow_insert_auto_id"
-"""The property without which a full Milvus numbers rows itself, whatever they bring."""
+"""Property of a collection: a full Milvus keeps given keys instead of generating new ones."""
 
 LIFETIME = "collection.ttl.seconds"
-"""The property that says how long after they were written rows are kept; 0: for ever."""
+"""Property: lifetime of rows after their insert, in seconds. 0 means unlimited."""
 
 MARK = "vbase_restore"
-"""The property that says which restore has made a database; the console's own, and no content."""
+"""Property: task id of the restore that created a database. Internal, no content."""
 _DATABASE_PROPERTIES_SINCE = (2, 4, 3)
 
 _KEPT_PARAMS = frozenset(
     ["dim", "max_length", "max_capacity", "enable_analyzer", "enable_match", "analyzer_params"]
 )
-"""Of fields, by the embedded engine."""
+"""Parameters of fields that the embedded engine stores."""
 
 _BUCKETS = (16, 17)
-"""Partitions of the embedded engine's partition key, without and with `_default`."""
+"""Numbers of partitions of a partition key on the embedded engine, without and with `_default`."""
 
 _FORGOTTEN = (
-    "This server does not keep descriptions of collections, fields and functions, names of "
+    "This server does not store descriptions of collections, fields and functions, names of "
     "indexes, the number of a partition key's partitions, consistency levels, shards, clustering "
     "keys, the max_length of an ARRAY's elements, or other parameters of fields such as "
-    "mmap.enabled: they cannot be backed up and come back as its defaults."
+    "mmap.enabled. They are not in the backup, and a restore uses defaults."
 )
 
 
-_NOT_TOLD = (
-    "This server does not tell which fields of a collection are loaded: all of them are after a "
-    "restore."
+_LOADED_FIELDS_UNKNOWN = (
+    "This server does not report the loaded fields of a collection. A restore loads all fields."
 )
 _LOADS_FIELDS_SINCE = (2, 5, 0)
 
 
 def forgotten(server: ServerInfo) -> tuple[str, ...]:
-    """What the server has dropped already before anybody makes a backup, or tells nobody."""
+    """Describe content that the server does not store or report for any collection."""
     if server.is_embedded:
         return (_FORGOTTEN,)
-    return (_NOT_TOLD,) if server.number >= _LOADS_FIELDS_SINCE else ()
+    return (_LOADED_FIELDS_UNKNOWN,) if server.number >= _LOADS_FIELDS_SINCE else ()
 
 
 def losses(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
-    """What reading this very collection from this server cannot tell truly."""
+    """Describe values of this collection that the server does not return exactly."""
     if not server.is_embedded:
         return ()
-    found = [_reading_loss(field) for field in collection.fields]
-    return tuple(f"{collection.name}: {text}" for text in found if text)
-
-
-def _reading_loss(field: FieldDescription) -> str:
-    if field.data_type is DataType.FLOAT_VECTOR and field.nullable:
-        return (
-            f"field {field.name!r} is nullable, and this server stores a missing vector as zeros: "
-            "null and all zeros cannot be told apart and come back as zeros."
-        )
-    return ""
+    return tuple(
+        f"{collection.name}: field {field.name!r} is nullable, but this server stores a missing "
+        "vector as zeros. Missing vectors are restored as zeros."
+        for field in collection.fields
+        if field.data_type is DataType.FLOAT_VECTOR and field.nullable
+    )
 
 
 def refusals(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
-    """Why this server cannot take the collection at all; empty if it can."""
+    """Return the reasons why this server cannot store the collection, or none if it can."""
     fields = [f for f in collection.columns if not f.is_dynamic]
     lacking = [
-        f"field {field.name!r} is of type {field.data_type}"
+        f"field {field.name!r} has the type {field.data_type}"
         for field in fields
         if not offers_field(server, field.data_type)
     ]
@@ -86,38 +80,35 @@ def refusals(server: ServerInfo, collection: CollectionDescription) -> tuple[str
         lacking += [f"it has the function {function.name!r}" for function in collection.functions]
     if not server.is_embedded:
         lacking += [
-            f"field {each.field_name!r} has an index of type {type_of(each)}"
-            for each in indexes_lacking(server, collection)
-            if is_on_vector(collection, each)  # without one it could not be loaded
+            f"field {index.field_name!r} has an index of type {type_of(index)}"
+            for index in indexes_lacking(server, collection)
+            if is_on_vector(collection, index)  # a vector without an index cannot be loaded
         ]
     vectors = [f.name for f in fields if is_vector(f.data_type)]
     if not server.is_embedded and server.number < (2, 4, 0) and len(vectors) > 1:
         lacking.append(f"it has several vector fields ({', '.join(vectors)})")
     return refusals_of_names(server, collection) + tuple(
         f"Collection {collection.name!r} cannot be restored to Milvus {server.version}: {reason}, "
-        "which that server does not offer."
+        "which that server does not support."
         for reason in lacking
     )
 
 
 def changes(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
-    """What this server takes only in another form, or not; the restore goes on and says so."""
-    found = [*_lost_indexes(server, collection), *_new_keys(server, collection)]
+    """Describe content that this server stores in another form or not at all. Warnings only."""
+    texts = [
+        f"the index of {index.field_name!r} is not created, because this server does not support "
+        f"{kind}. Searches read the rows instead."
+        for index in indexes_lacking(server, collection)
+        if (kind := type_of(index))
+    ]
+    texts += _new_keys(server, collection)
     lifetime = collection.properties.get(LIFETIME, "")
     if not server.is_embedded and lifetime.isdigit() and int(lifetime):
-        found.append(f"its rows expire {lifetime} s after the restore, not after their writing.")
+        texts.append(f"its rows expire {lifetime} s after the restore, not after the first insert.")
     if server.is_embedded:
-        found += _unkept(collection)
-    return tuple(f"{collection.name}: {text}" for text in found)
-
-
-def _lost_indexes(server: ServerInfo, collection: CollectionDescription) -> list[str]:
-    return [
-        f"the index of {each.field_name!r} is not made, because this server offers no {kind}; it "
-        "answers from the rows themselves."
-        for each in indexes_lacking(server, collection)
-        if (kind := type_of(each))
-    ]
+        texts += _not_stored(collection)
+    return tuple(f"{collection.name}: {text}" for text in texts)
 
 
 def _new_keys(server: ServerInfo, collection: CollectionDescription) -> list[str]:
@@ -126,17 +117,17 @@ def _new_keys(server: ServerInfo, collection: CollectionDescription) -> list[str
     if not keeps_given_keys(server):
         key = collection.primary_key.name
         return [
-            f"the keys of {key!r} are generated anew, because Milvus {server.version} accepts none "
-            "for auto ids."
+            f"the server generates new keys for {key!r}, because Milvus {server.version} does not "
+            "accept given keys with auto ids."
         ]
     if collection.properties.get(GIVEN_AUTO_IDS) == "true":
         return []
-    return [f"it gets the property {GIVEN_AUTO_IDS}, to keep its keys."]
+    return [f"it gets the property {GIVEN_AUTO_IDS}, so that its keys are kept."]
 
 
-def _unkept(collection: CollectionDescription) -> list[str]:
-    """What the embedded engine drops; nothing of what it gave itself."""
-    told = {
+def _not_stored(collection: CollectionDescription) -> list[str]:
+    """Describe content that the embedded engine drops, except its own defaults."""
+    content = {
         "its description": collection.description,
         "descriptions of its fields": any(field.description for field in collection.fields),
         "names of its indexes": any(i.index_name != i.field_name for i in collection.indexes),
@@ -148,7 +139,9 @@ def _unkept(collection: CollectionDescription) -> list[str]:
             field.data_type is DataType.ARRAY and "max_length" in field.params
             for field in collection.fields
         ),
-        "descriptions of its functions": any(each.description for each in collection.functions),
+        "descriptions of its functions": any(
+            function.description for function in collection.functions
+        ),
         "its clustering key": any(field.is_clustering_key for field in collection.fields),
         **{
             f"the parameter {name} of field {field.name!r}": name not in _KEPT_PARAMS
@@ -159,8 +152,8 @@ def _unkept(collection: CollectionDescription) -> list[str]:
         "which of its fields are loaded (all are)": collection.load.fields,
         "more than one replica": (collection.load.replicas or 1) > 1,
     }
-    lost = [what for what, is_told in told.items() if is_told]
-    return [f"this server does not keep {', '.join(lost)}."] if lost else []
+    lost = [name for name, is_present in content.items() if is_present]
+    return [f"this server does not store {', '.join(lost)}."] if lost else []
 
 
 def keeps_database_properties(server: ServerInfo) -> bool:
@@ -168,7 +161,7 @@ def keeps_database_properties(server: ServerInfo) -> bool:
 
 
 def property_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
-    """Yield, in words, each property that a database has otherwise than the backup's."""
+    """Describe each property that differs between a database and the backup's."""
     for name in sorted((found.keys() | wanted.keys()) - {MARK}):
         if name not in found:
             yield f"{name} is {wanted[name]!r} in the backup and not set there"
@@ -179,5 +172,5 @@ def property_differences(found: Mapping[str, str], wanted: Mapping[str, str]) ->
 
 
 def keeps_given_keys(server: ServerInfo) -> bool:
-    """Whether a collection with auto ids takes the keys that its rows had."""
+    """Return True if a collection with auto ids accepts given keys."""
     return server.is_embedded or server.number >= _GIVEN_AUTO_IDS_SINCE

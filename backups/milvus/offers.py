@@ -1,4 +1,4 @@
-"""Which fields a server can hold, and which indexes it can build."""
+"""Field and index types that a server supports."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def offers_index(
 
 
 def lacking(server: ServerInfo, collection: CollectionDescription) -> Iterator[IndexDescription]:
-    return (each for each in collection.indexes if not offers_index(server, collection, each))
+    return (index for index in collection.indexes if not offers_index(server, collection, index))
 
 
 def is_on_vector(collection: CollectionDescription, index: IndexDescription) -> bool:
@@ -84,6 +84,6 @@ def type_of(index: IndexDescription) -> str:
 
 
 def _data_type(collection: CollectionDescription, index: IndexDescription) -> DataType | None:
-    """None for an index on a path inside of JSON."""
+    """Return the type of the indexed field, or None for an index on a JSON path."""
     types = {field.name: field.data_type for field in collection.fields}
     return types.get(index.field_name)

@@ -1,4 +1,4 @@
-"""Reading a pinned collection of the embedded engine from its files, without the wire."""
+"""Read a pinned collection of the embedded engine from its files, without the wire."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,12 +25,12 @@ _MIN_ROWS = 64
 _MAX_ROWS = 2**16
 
 Pinned = dict[str, Any]
-"""One of `collections` in what the launcher's CreateSnapshot answers."""
+"""One of `collections` in the answer of the launcher's CreateSnapshot."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Position:
-    """A row in a file, counted with the dead ones; the next to be read."""
+    """The next row to read: number in its file, including dead rows."""
 
     file: int
     row: int
@@ -61,7 +59,7 @@ class PinnedScan:
     def batches(self, after: str | None = None) -> Iterator[Scanned]:
         start = Position.parse(after)
         for number in range(start.file, len(self._files)):
-            yield from self._of_file(number, start.row if number == start.file else 0)
+            yield from self._batches_of(number, start.row if number == start.file else 0)
 
     @cached_property
     def _live(self) -> list[Bits]:
@@ -70,24 +68,25 @@ class PinnedScan:
         return live_bits(paths, [self._path(file) for file in self._delta_files], key)
 
     def _path(self, file: Pinned) -> Path:
-        """Raises `Unsupported` for a file elsewhere. This process can read the files of all
-        clusters, and the description comes from the process of one.
+        """Resolve a path. Raises `Unsupported` for a file outside of the snapshot, because this
+        process can read the files of all clusters, but the path comes from one cluster.
         """
         path = (self._directory / str(file["path"])).resolve()
         if not path.is_relative_to(self._directory.resolve()):
             raise Unsupported(
-                f"Snapshot {self._directory.name} names a file outside of itself, "
-                f"{shown(str(file['path']))}. Restart the cluster and back up again; if this "
-                "stays, its process is at fault."
+                f"Snapshot {self._directory.name} names a file outside of its directory, "
+                f"{shown(str(file['path']))}. Restart the cluster and create the backup again. If "
+                "this persists, the process of the cluster is faulty."
             )
         return path
 
-    def _of_file(self, number: int, first: int) -> Iterator[Scanned]:
+    def _batches_of(self, number: int, first: int) -> Iterator[Scanned]:
         file, live = self._files[number], self._live[number]
         partition = None if has_partition_key(self.collection) else file["partition"]
         for row, raw in _rows_from(self._path(file), self.collection, first):
             following = row + raw.num_rows
-            batch = _living(raw, live_slice(live, row, raw.num_rows))
+            is_live = live_slice(live, row, raw.num_rows)
+            batch = raw if is_live.all() else raw.filter(pa.array(is_live))
             if batch.num_rows:
                 cursor = str(Position(file=number, row=following))
                 yield Scanned(
@@ -96,7 +95,7 @@ class PinnedScan:
 
 
 def converted(raw: pa.RecordBatch, collection: CollectionDescription) -> pa.RecordBatch:
-    """The engine's columns in the archive's types; the buffers of the values stay the same."""
+    """Convert the engine's columns to the archive's types without copying the values."""
     columns = [_converted(field, raw) for field in collection.columns]
     return pa.record_batch(columns, schema=arrow_schema(collection))
 
@@ -105,14 +104,10 @@ def _order(file: Pinned) -> tuple[str, int, str]:
     return file["partition"], file["least_sequence"], file["path"]
 
 
-def _living(raw: pa.RecordBatch, live: npt.NDArray[np.bool_]) -> pa.RecordBatch:
-    return raw if live.all() else raw.filter(pa.array(live))
-
-
 def _rows_from(
     path: Path, collection: CollectionDescription, first: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Batches and the number of their first row; whole row groups before `first` stay unread."""
+    """Yield batches with the number of their first row. Skips row groups before `first`."""
     metadata = pq.read_metadata(path)
     names = [field.name for field in collection.columns]
     groups, row = _row_groups_from(metadata, first)
@@ -124,7 +119,7 @@ def _rows_from(
 
 
 def _row_groups_from(metadata: pq.FileMetaData, first: int) -> tuple[list[int], int]:
-    """The row groups that hold that row and all after it, and the number of their first row."""
+    """Return the row groups from row `first` on, and the number of their first row."""
     row = 0
     for group in range(metadata.num_row_groups):
         count = metadata.row_group(group).num_rows
@@ -147,7 +142,8 @@ def _converted(field: FieldDescription, raw: pa.RecordBatch) -> pa.Array:
         return pa.nulls(raw.num_rows, wanted.type)
     if at < 0:
         raise Unsupported(
-            f"Field {field.name!r} is not in all files of its collection. Back up over the wire."
+            f"Field {field.name!r} is missing in a file of its collection. Flush the collection, "
+            "then create the backup again."
         )
     column = raw.column(at)
     if pa.types.is_fixed_size_list(wanted.type) or pa.types.is_list(wanted.type):
@@ -156,13 +152,10 @@ def _converted(field: FieldDescription, raw: pa.RecordBatch) -> pa.Array:
 
 
 def _relabelled(column: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """The same list with its element called as the archive calls it."""
+    """Rename the element of a list type to the archive's name, without copying."""
     buffers = column.buffers()[: column.type.num_buffers]
-    children = [_child(column.values, wanted.value_type)]
+    values = column.values
+    child = values if values.type == wanted.value_type else values.cast(wanted.value_type)
     return pa.Array.from_buffers(
-        wanted, len(column), buffers, column.null_count, column.offset, children
+        wanted, len(column), buffers, column.null_count, column.offset, [child]
     )
-
-
-def _child(values: pa.Array, wanted: pa.DataType) -> pa.Array:
-    return values if values.type == wanted else values.cast(wanted)

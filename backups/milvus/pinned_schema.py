@@ -1,4 +1,4 @@
-"""A pinned collection's own account of itself as a description: of the same instant as its rows."""
+"""Description of a pinned collection, as of the same instant as its rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from backups.archive.scalars import Scalar
 _FUNCTION_TYPES = {1: "BM25", 2: "TEXTEMBEDDING"}
 CONSISTENCY_LEVEL = "Strong"
 SHARDS = 1
-"""What the engine answers for every collection."""
+"""The engine's answer for every collection."""
 
 
 def described(pinned: dict[str, Any]) -> CollectionDescription:
-    """Equals what `backups.milvus.schema.describe` made of the living collection then."""
+    """Return the description that `backups.milvus.schema.describe` gave at that instant."""
     schema = pinned["schema"]
     fields = tuple(_field(field) for field in schema["fields"])
     partitions = tuple(sorted(pinned["partitions"]))
@@ -31,7 +31,7 @@ def described(pinned: dict[str, Any]) -> CollectionDescription:
     return CollectionDescription(
         name=pinned["name"],
         fields=fields,
-        functions=tuple(_function(each) for each in schema.get("functions", ())),
+        functions=tuple(_function(function) for function in schema.get("functions", ())),
         enable_dynamic_field=schema["enable_dynamic_field"],
         partitions=partitions,
         num_partitions=len(partitions) if has_key else None,

@@ -1,4 +1,4 @@
-"""Waits for what a server does by itself: short ones end soon, long ones ask seldom."""
+"""Polling of background work of a server, with pauses that grow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ MAX_PAUSE_SECONDS = 0.2
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to wait before the next look, doubled each time up to `MAX_PAUSE_SECONDS`."""
+    """Yield the seconds before each poll, doubled each time up to `MAX_PAUSE_SECONDS`."""
     pause = FIRST_PAUSE_SECONDS
     while True:
         yield min(pause, MAX_PAUSE_SECONDS)
         pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
-def looks() -> Iterator[None]:
-    """Yield at once and again after each pause; the caller leaves when it has seen the end."""
+def polls() -> Iterator[None]:
+    """Yield immediately and after each pause, without end."""
     for pause in pauses():
         yield
         time.sleep(pause)

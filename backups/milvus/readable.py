@@ -1,5 +1,6 @@
-"""A full Milvus gives only the rows of what is loaded, and loads only what has an index: so what is
-to be read is loaded for that, and afterwards is as it was.
+"""Load collections for reading and restore their load states afterwards.
+
+A full Milvus returns rows of loaded collections only, and loads only collections with an index.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from backups.archive.description import (
 from backups.milvus import create
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, MilvusNotFound, Unsupported
-from backups.milvus.indexing import Say
-from backups.milvus.polling import looks
+from backups.milvus.indexing import ReportIndexed
+from backups.milvus.polling import polls
 from clusters.milvus_names import MAX_NAME_BYTES, RESERVED_PREFIX, shortened
 
 _ALL = LoadDescription(status=LoadStatus.LOADED)
@@ -32,29 +33,30 @@ _PLAIN_INDEXES = {
 }
 _PLAINEST = ("FLAT", "L2")
 
-SayLoaded = Callable[[int], None]
-"""Told of the percent that is loaded; what it raises ends the wait."""
+ReportLoaded = Callable[[int], None]
+"""Called with the loaded percentage. An exception ends the wait."""
 
 
 def is_readable(client: Client, collection: CollectionDescription) -> bool:
-    """Whether all of its rows answer queries as it is."""
+    """Return True if queries return all rows in the present load state."""
     load = collection.load
     return client.server().is_embedded or load == dataclasses.replace(
         load, status=LoadStatus.LOADED, partitions=()
     )
 
 
-def load_for_reading(client: Client, collection: CollectionDescription, say: SayLoaded) -> None:
-    """All of it. Raises `Unsupported` where it has no index, because then no server would."""
-    indexed = {index.field_name for index in collection.indexes}
-    missing = [field.name for field in _vectors(collection) if field.name not in indexed]
-    if missing:
+def load_for_reading(
+    client: Client, collection: CollectionDescription, report: ReportLoaded
+) -> None:
+    """Load the whole collection. Raises `Unsupported` if a vector field has no index."""
+    unindexed = _unindexed_vectors(collection)
+    if unindexed:
+        names = ", ".join(field.name for field in unindexed)
         raise Unsupported(
-            f"Collection {collection.name!r} is not loaded, and this Milvus gives no rows of it "
-            f"before it is; it cannot be loaded, because {', '.join(missing)} has no index. "
-            "Build one, or leave the collection out."
+            f"Collection {collection.name!r} is not loaded and cannot be loaded for reading, "
+            f"because {names} has no index. Create the index, or leave the collection out."
         )
-    _load(client, collection.name, say)
+    _load(client, collection.name, report)
 
 
 def restore_load_state(client: Client, name: str, load: LoadDescription) -> None:
@@ -73,39 +75,41 @@ def loaded_for_reading(
     client: Client,
     collection: CollectionDescription,
     name: str,
-    say_indexed: Say,
-    say_loaded: SayLoaded,
+    report_indexed: ReportIndexed,
+    report_loaded: ReportLoaded,
 ) -> Iterator[None]:
-    """A collection of our own, made after that description: with its indexes, and loaded. It is
-    left released, with its own indexes and no others. The embedded engine needs none of that.
+    """Index and load a hidden collection while its rows are compared.
+
+    Afterwards the collection is released and has only the indexes of its description. The embedded
+    engine needs no load.
     """
     if client.server().is_embedded:
         yield
         return
-    plain = _plain_indexes(collection)
-    wanted = dataclasses.replace(collection, indexes=(*collection.indexes, *plain))
-    create.create_indexes(client, wanted, name)
-    _wait_for_indexes(client, name, say_indexed)
-    _load(client, name, say_loaded)
+    temporary = [_temporary_index(field) for field in _unindexed_vectors(collection)]
+    indexed = dataclasses.replace(collection, indexes=(*collection.indexes, *temporary))
+    create.create_indexes(client, indexed, name)
+    for _ in polls():
+        done, total = create.index_progress(client, name)
+        if done >= total:
+            break
+        report_indexed(done, total)
+    _load(client, name, report_loaded)
     try:
         yield
     finally:
         create.release(client, name)
-        for index in plain:
+        for index in temporary:
             _drop_index(client, name, index)
 
 
-def _vectors(collection: CollectionDescription) -> Sequence[FieldDescription]:
-    return [field for field in collection.fields if field.data_type.endswith("_VECTOR")]
-
-
-def _plain_indexes(collection: CollectionDescription) -> tuple[IndexDescription, ...]:
-    """For the vectors that have none of their own."""
+def _unindexed_vectors(collection: CollectionDescription) -> Sequence[FieldDescription]:
     indexed = {index.field_name for index in collection.indexes}
-    return tuple(_plain_index(field) for field in _vectors(collection) if field.name not in indexed)
+    vectors = (field for field in collection.fields if field.data_type.endswith("_VECTOR"))
+    return [field for field in vectors if field.name not in indexed]
 
 
-def _plain_index(field: FieldDescription) -> IndexDescription:
+def _temporary_index(field: FieldDescription) -> IndexDescription:
     index_type, metric = _PLAIN_INDEXES.get(field.data_type, _PLAINEST)
     return IndexDescription(
         field_name=field.name,
@@ -114,7 +118,7 @@ def _plain_index(field: FieldDescription) -> IndexDescription:
     )
 
 
-def _load(client: Client, name: str, say: SayLoaded) -> None:
+def _load(client: Client, name: str, report: ReportLoaded) -> None:
     try:
         create.load(client, name, _ALL)
     except MilvusError as error:
@@ -123,15 +127,7 @@ def _load(client: Client, name: str, say: SayLoaded) -> None:
             permanent=error.permanent,
         ) from error
     for percent in create.loading(client, name, _ALL):
-        say(percent)
-
-
-def _wait_for_indexes(client: Client, name: str, say: Say) -> None:
-    for _ in looks():
-        done, total = create.index_progress(client, name)
-        if done >= total:
-            return
-        say(done, total)
+        report(percent)
 
 
 def _release_others(client: Client, name: str, loaded: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What reading a collection gives, whichever way it is read."""
+"""Contract of a scan: the rows of a collection, over the wire or from files."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from backups.archive.description import CollectionDescription
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scanned:
-    """Some rows, and where to go on after them."""
+    """A batch of rows, and the cursor after them."""
 
     batch: pa.RecordBatch
     partition: str | None
-    """None where a partition key decides, so that nobody can choose it."""
+    """None if the collection has a partition key, because the server chooses the partition."""
     cursor: str
 
 
 class Scan(Protocol):
     """A collection as a stream of batches in the schema of `arrow_schema(collection)`.
 
-    The order is the same at every attempt: `batches(after=cursor)` gives exactly what the first
-    attempt would have given after the batch of that cursor, and reads little or nothing of what
-    lies before it.
+    The order is the same in every attempt: `batches(after=cursor)` yields exactly the batches that
+    the first attempt would have yielded after that cursor, and skips most or all rows before.
     """
 
     collection: CollectionDescription
 
     def rows(self) -> int:
-        """How many rows there are to read: what progress is measured against."""
+        """Count all rows to read, as the total of the progress."""
 
     def batches(self, after: str | None = None) -> Iterator[Scanned]: ...

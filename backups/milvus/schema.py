@@ -1,4 +1,4 @@
-"""A living collection as a description: everything that is needed to make it again."""
+"""Description of a collection on a server: everything needed to create it again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backups.milvus.errors import MilvusError, Unsupported
 from backups.milvus.types import data_type_of
 
 _PARTITIONS_ASKED = 64
-"""More than these are the buckets of a partition key, which are loaded together."""
+"""Larger numbers are the buckets of a partition key, which are loaded together."""
 
 _DEFAULT_RESOURCE_GROUP = "__default_resource_group"
 
@@ -33,10 +33,10 @@ _LOAD = {
 
 
 def describe(client: Client, name: str) -> CollectionDescription:
-    """The collection of that name or alias, as the server tells of it now."""
-    found = client.describe(name)
-    schema, real_name = found.schema, found.schema.name
-    _refuse_what_no_backup_holds(schema)
+    """Describe the collection of this name or alias. Raises Unsupported for some features."""
+    answer = client.describe(name)
+    schema, real_name = answer.schema, answer.schema.name
+    _refuse_unsupported_features(schema)
     fields = tuple(_field(field, schema) for field in schema.fields)
     partitions = tuple(sorted(client.partitions(real_name).partition_names))
     return CollectionDescription(
@@ -46,33 +46,33 @@ def describe(client: Client, name: str) -> CollectionDescription:
         functions=tuple(map(_function, schema.functions)),
         enable_dynamic_field=schema.enable_dynamic_field,
         partitions=partitions,
-        num_partitions=_buckets(found, fields),
+        num_partitions=_buckets(answer, fields),
         aliases=tuple(client.aliases(real_name)),
         indexes=tuple(sorted(map(_index, client.indexes(real_name)), key=lambda i: i.index_name)),
-        properties=mapping((*schema.properties, *found.properties)),
+        properties=mapping((*schema.properties, *answer.properties)),
         load=_load(client, real_name, partitions),
-        consistency_level=common_pb2.ConsistencyLevel.Name(found.consistency_level),
-        shards=found.shards_num or None,
+        consistency_level=common_pb2.ConsistencyLevel.Name(answer.consistency_level),
+        shards=answer.shards_num or None,
     )
 
 
-def _refuse_what_no_backup_holds(schema: Any) -> None:
+def _refuse_unsupported_features(schema: Any) -> None:
     structs = ", ".join(field.name for field in schema.struct_array_fields)
     is_external = (
         schema.external_source
         or schema.external_spec
         or any(field.external_field for field in schema.fields)
     )
-    found = {
+    features = {
         f"arrays of structs ({structs})": schema.struct_array_fields,
-        "rows that lie outside of Milvus (an external source)": is_external,
+        "rows outside of Milvus (an external source)": is_external,
         "a namespace for each row": schema.enable_namespace,
     }
-    for what, is_there in found.items():
-        if is_there:
+    for feature, is_present in features.items():
+        if is_present:
             raise Unsupported(
-                f"Collection {schema.name!r} has {what}, which no backup can hold yet. "
-                "Leave it out."
+                f"Collection {schema.name!r} has {feature}, which backups do not support. "
+                "Leave the collection out."
             )
 
 
@@ -119,9 +119,9 @@ def _index(index: Any) -> IndexDescription:
     )
 
 
-def _buckets(found: Any, fields: Sequence[FieldDescription]) -> int | None:
+def _buckets(answer: Any, fields: Sequence[FieldDescription]) -> int | None:
     has_key = any(field.is_partition_key for field in fields)
-    return int(found.num_partitions) or None if has_key else None
+    return int(answer.num_partitions) or None if has_key else None
 
 
 def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescription:
@@ -136,36 +136,36 @@ def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescripti
 
 
 def _loaded_partitions(client: Client, name: str, partitions: Sequence[str]) -> tuple[str, ...]:
-    """Empty: all of them."""
+    """Return the loaded partitions, or an empty tuple if all are loaded."""
     if len(partitions) > _PARTITIONS_ASKED:
         return ()
-    loaded = [each for each in partitions if _is_loaded(client, name, each)]
-    return () if len(loaded) == len(partitions) else tuple(loaded)
+    loaded = tuple(
+        partition
+        for partition in partitions
+        if _LOAD.get(client.load_state(name, [partition])) is LoadStatus.LOADED
+    )
+    return () if len(loaded) == len(partitions) else loaded
 
 
 def unkept(client: Client, collection: CollectionDescription) -> Iterator[str]:
-    """Yield, in words, what a full Milvus tells of the living collection and no archive holds."""
+    """Describe content of a full Milvus that an archive does not contain."""
     if client.describe(collection.name).schema.file_resource_ids:
         yield (
-            f"{collection.name}: the files that its analyzers use are not in the backup; a server "
-            "that it is restored to must have them."
+            f"{collection.name}: the backup does not contain the files of its analyzers. The "
+            "target of a restore must have these files."
         )
     groups = {replica.resource_group_name for replica in _replicas(client, collection.name)}
     if others := sorted(groups - {"", _DEFAULT_RESOURCE_GROUP}):
         yield (
-            f"{collection.name}: it is loaded in the resource groups {', '.join(others)}; a "
-            "restore loads it in the default one."
+            f"{collection.name}: the collection is loaded in the resource groups "
+            f"{', '.join(others)}. A restore loads it in the default resource group."
         )
 
 
 def _replicas(client: Client, name: str) -> Sequence[Any]:
-    """None of them where the server does not tell."""
+    """Return the replicas, or none if the server does not report them."""
     request = milvus_pb2.GetReplicasRequest(collection_name=name)
     try:
         return list(client.call("GetReplicas", request).replicas)
     except MilvusError:
         return []
-
-
-def _is_loaded(client: Client, name: str, partition: str) -> bool:
-    return _LOAD.get(client.load_state(name, [partition])) is LoadStatus.LOADED

@@ -1,4 +1,4 @@
-"""Which Milvus it is."""
+"""Version and kind of a Milvus server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerInfo:
-    """Which Milvus answers; what it can and cannot do follows from that."""
+    """Version of a server, from which its features follow."""
 
     version: str
-    """As it says itself: `v2.3.5`, `milvus_lite-3.2.2`."""
+    """As reported by the server: `v2.3.5`, `milvus_lite-3.2.2`."""
 
     @property
     def is_embedded(self) -> bool:
@@ -22,5 +22,5 @@ class ServerInfo:
 
     @property
     def number(self) -> tuple[int, ...]:
-        found = _NUMBERS.search(self.version)
-        return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+        match = _NUMBERS.search(self.version)
+        return tuple(int(part) for part in match.groups()) if match else (0, 0, 0)

@@ -1,4 +1,4 @@
-"""Several collections at one instant: a snapshot, a pinned read timestamp, or a word of warning."""
+"""Several collections at one instant: a snapshot, a read timestamp, or a warning."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from clusters.milvus_names import shown
 
 _SECONDS = 1800.0
 _NO_INSTANT = (
-    "This server has neither snapshots nor read timestamps, so the backup is not of one instant: "
-    "rows written or deleted while it was made may be missing or present."
+    "This server has neither snapshots nor read timestamps, so the backup is not from one instant. "
+    "Rows written or deleted during the backup may be missing or present."
 )
 
 
 class SnapshotControl(Protocol):
-    """The launcher's control service; `clusters.drivers.embedded.client.ControlClient` is one."""
+    """Control service of a launcher, implemented by `clusters.drivers.embedded.client`."""
 
     def call(self, method: str, *, timeout_seconds: float = ..., **arguments: Any) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Files that nobody changes any more, until the snapshot is dropped."""
+    """Immutable files that exist until the snapshot is dropped."""
 
     name: str
     directory: Path
@@ -45,8 +45,8 @@ class Snapshot:
     @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(
-            f"{pinned['name']}: no partition may be called {shown(partition)} any more; its rows "
-            "are in the backup as rows of _default."
+            f"{pinned['name']}: the partition name {shown(partition)} is no longer allowed. Its "
+            "rows are in the backup as rows of _default."
             for pinned in self.collections
             for partition in pinned.get("moved_partitions", ())
         )
@@ -54,7 +54,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReadTimestamp:
-    """The instant that all reads are pinned to; None, with a warning, where there is none."""
+    """MVCC timestamp of all reads, or None with a warning if the server has no timestamps."""
 
     timestamp: int | None
     warnings: tuple[str, ...] = ()
@@ -64,18 +64,18 @@ class Snapshots:
     """The console's snapshots of one cluster."""
 
     def __init__(self, control: SnapshotControl, root: Path, attempt: str = "") -> None:
-        """`root`: the directory that the server keeps them in. The server is not asked for it,
-        because a cluster at fault could name the files of another one.
+        """`root` is the server's snapshot directory. The server does not report the directory,
+        because a faulty cluster could name the files of another one.
 
-        `attempt`: `<task id>-<number>`; the server refuses an older one than it has seen.
+        `attempt` is `<task id>-<epoch>`. The server refuses superseded attempts.
         """
         self._control = control
         self._root = root
         self._attempt = attempt
 
     def take(self, name: str, *, database: str, collections: Sequence[str]) -> Snapshot:
-        """Of all these at one instant; the same name again gives what is there already."""
-        found = self._control.call(
+        """Pin the collections at one instant, or return the existing snapshot of this name."""
+        answer = self._control.call(
             "CreateSnapshot",
             timeout_seconds=_SECONDS,
             name=name,
@@ -83,10 +83,10 @@ class Snapshots:
             collections=list(collections),
             attempt=self._attempt,
         )
-        return self._snapshot(name, found)
+        return self._snapshot(name, answer)
 
     def find(self, name: str) -> Snapshot | None:
-        """What an earlier attempt has pinned, if it is still there."""
+        """Return the snapshot of this name, or None."""
         if name not in self.names():
             return None
         return self._snapshot(name, self._control.call("DescribeSnapshot", name=name))
@@ -96,27 +96,27 @@ class Snapshots:
         names = answer.get("names") if isinstance(answer, dict) else None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise MilvusError(
-                "The cluster did not list its snapshots as one does. Restart it; if this stays, "
-                "its process is at fault.",
+                "The cluster returned an invalid list of snapshots. Restart the cluster. If this "
+                "persists, its process is faulty.",
                 permanent=False,
             )
         return names
 
     def drop(self, name: str) -> None:
-        """What is gone already is dropped, too."""
+        """Drop a snapshot. A missing one is ignored."""
         self._control.call("DropSnapshot", timeout_seconds=_SECONDS, name=name)
 
-    def _snapshot(self, name: str, found: dict[str, Any]) -> Snapshot:
+    def _snapshot(self, name: str, answer: dict[str, Any]) -> Snapshot:
         return Snapshot(
             name=name,
             directory=self._root / name,
-            created_at=found["created_at"],
-            collections=tuple(found["collections"]),
+            created_at=answer["created_at"],
+            collections=tuple(answer["collections"]),
         )
 
 
 def pin_timestamp(client: Client, collections: Sequence[CollectionDescription]) -> ReadTimestamp:
-    """An instant after everything acknowledged so far, the same for all collections."""
+    """Return a timestamp after all acknowledged writes, the same for all collections."""
     timestamp = _session_timestamp(client, collections[0]) if collections else 0
     if timestamp or not collections:
         return ReadTimestamp(timestamp=timestamp or None)
@@ -124,7 +124,7 @@ def pin_timestamp(client: Client, collections: Sequence[CollectionDescription]) 
 
 
 def _session_timestamp(client: Client, collection: CollectionDescription) -> int:
-    """Servers that have one tell it to whoever begins to iterate."""
+    """Read the timestamp from the first page of an iterator. Returns 0 if there is none."""
     key = collection.primary_key
     request = milvus_pb2.QueryRequest(
         collection_name=collection.name,

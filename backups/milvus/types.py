@@ -1,4 +1,4 @@
-"""Milvus' numbers for field types."""
+"""Numbers of field types in the Milvus protocol."""
 
 from __future__ import annotations
 
@@ -36,13 +36,10 @@ _DATA_TYPES = {number: data_type for data_type, number in NUMBERS.items()}
 
 def data_type_of(number: int, field_name: str) -> DataType:
     if number not in _DATA_TYPES:
-        name = schema_pb2.DataType.Name(number) if number in _known() else str(number)
+        is_known = number in schema_pb2.DataType.values()
+        name = schema_pb2.DataType.Name(number) if is_known else str(number)
         raise Unsupported(
-            f"Field {field_name!r} is of type {name}, which no backup can hold yet. "
+            f"Field {field_name!r} has the type {name}, which backups do not support. "
             "Leave its collection out."
         )
     return _DATA_TYPES[number]
-
-
-def _known() -> frozenset[int]:
-    return frozenset(schema_pb2.DataType.values())

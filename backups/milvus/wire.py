@@ -1,4 +1,4 @@
-"""Reading a collection over the wire, from any Milvus, in pages that follow the key."""
+"""Read a collection over the wire, from any Milvus, in pages ordered by key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from backups.milvus.scan import Scanned
 _PAGE_BYTES = 32 * 1024 * 1024
 _FIRST_ROWS = 4096
 _MAX_ROWS = 16_384
-"""The largest window that a full Milvus answers."""
+"""Maximum page size of a full Milvus."""
 _MAX_ROWS_EMBEDDED = 65_536
-"""Each page makes the embedded engine look at all rows, so pages are few and large."""
+"""The embedded engine reads all rows for each page, so pages are large."""
 _GROWTH = 8
 
 Answer = Callable[[], Any]
@@ -30,8 +30,8 @@ Answer = Callable[[], Any]
 class WireScan:
     """Implements `backups.milvus.scan.Scan` over the wire.
 
-    `read_timestamp` pins the instant where the server knows such a thing. The next page is under
-    way while the caller works on this one.
+    `read_timestamp` pins the instant if the server supports timestamps. The next page is requested
+    while the caller handles the current one.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class WireScan:
         self._read_timestamp = read_timestamp
         self._page_bytes = page_bytes
         self._embedded = client.server().is_embedded
-        self._most_rows = _MAX_ROWS_EMBEDDED if self._embedded else _MAX_ROWS
+        self._max_rows = _MAX_ROWS_EMBEDDED if self._embedded else _MAX_ROWS
         self._page_rows = _FIRST_ROWS
 
     def rows(self) -> int:
@@ -55,55 +55,48 @@ class WireScan:
 
     def batches(self, after: str | None = None) -> Iterator[Scanned]:
         start: Sequence[Any] = json.loads(after) if after else (0, None)
-        partitions = self._partitions()
+        # servers do not read single partitions of a collection with a partition key
+        has_key = has_partition_key(self.collection)
+        partitions: Sequence[str | None] = (None,) if has_key else self.collection.partitions
         for number in range(start[0], len(partitions)):
             last = start[1] if number == start[0] else None
-            yield from self._of_partition(number, partitions[number], last)
+            yield from self._batches_of(number, partitions[number], last)
 
-    def _partitions(self) -> Sequence[str | None]:
-        """Servers refuse to tell apart the partitions that a key has chosen."""
-        chosen = has_partition_key(self.collection)
-        return (None,) if chosen else self.collection.partitions
-
-    def _of_partition(
+    def _batches_of(
         self, number: int, partition: str | None, last: keys.Key | None
     ) -> Iterator[Scanned]:
-        following: Answer | None = self._ask(partition, last)
+        following: Answer | None = self._request_page(partition, last)
         while following is not None:
-            answer = self._answer(following, partition, last)
-            asked = self._page_rows
+            answer = self._await_page(following, partition, last)
+            requested_rows = self._page_rows
             last = last_key(answer.fields_data, self.collection.primary_key)
             if last is None:
                 return
             batch = record_batch(answer.fields_data, self.collection)
-            self._adapt(batch.num_rows, answer.ByteSize())
-            ends = keys.is_last(last) or (self._embedded and batch.num_rows < asked)
-            following = None if ends else self._ask(partition, last)
+            self._adapt_page_size(batch.num_rows, answer.ByteSize())
+            ends = keys.is_last(last) or (self._embedded and batch.num_rows < requested_rows)
+            following = None if ends else self._request_page(partition, last)
             yield Scanned(batch=batch, partition=partition, cursor=json.dumps([number, last]))
 
-    def _ask(self, partition: str | None, last: keys.Key | None) -> Answer:
-        request = self._request(partition, last)
-        return self._client.begin("Query", request, seconds=self._client.long_seconds)
-
-    def _answer(self, first: Answer, partition: str | None, last: keys.Key | None) -> Any:
-        """Smaller and smaller pages while the server cannot send them."""
-        asked = first
+    def _await_page(self, first: Answer, partition: str | None, last: keys.Key | None) -> Any:
+        """Return the page. Halves the page size while the page is too large for a message."""
+        page = first
         while True:
             try:
-                return asked()
+                return page()
             except TooLarge:
                 if self._page_rows == 1:
                     raise
-                self._most_rows = self._page_rows = max(1, self._page_rows // 2)
-                asked = self._ask(partition, last)
+                self._max_rows = self._page_rows = max(1, self._page_rows // 2)
+                page = self._request_page(partition, last)
 
-    def _adapt(self, rows: int, size: int) -> None:
+    def _adapt_page_size(self, rows: int, size: int) -> None:
         fitting = self._page_bytes * rows // max(1, size)
-        self._page_rows = max(1, min(fitting, self._page_rows * _GROWTH, self._most_rows))
+        self._page_rows = max(1, min(fitting, self._page_rows * _GROWTH, self._max_rows))
 
-    def _request(self, partition: str | None, last: keys.Key | None) -> Any:
+    def _request_page(self, partition: str | None, last: keys.Key | None) -> Answer:
         key = self.collection.primary_key
-        return milvus_pb2.QueryRequest(
+        request = milvus_pb2.QueryRequest(
             collection_name=self.collection.name,
             expr=keys.every(key) if last is None else keys.after(key, last),
             output_fields=[field.name for field in self.collection.columns],
@@ -111,10 +104,11 @@ class WireScan:
             query_params=pairs(iterator_params(self._page_rows)),
             **consistency(self._read_timestamp),
         )
+        return self._client.begin("Query", request, seconds=self._client.long_seconds)
 
 
 def iterator_params(rows: int) -> dict[str, str]:
-    """Only requests of this form are answered in the order of the key."""
+    """Return the parameters that a server needs to sort the answer by key."""
     return {
         "limit": str(rows),
         "iterator": "True",

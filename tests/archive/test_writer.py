@@ -169,7 +169,7 @@ def test_the_largest_manifest_that_is_sealed_can_be_read(
 ) -> None:
     manifest = manifest_of(write(store, books(0, 3)), BOOKS)
     for module in (writer, reader):
-        monkeypatch.setattr(module, "LARGEST_MANIFEST", len(serialize(manifest)))
+        monkeypatch.setattr(module, "MAX_MANIFEST_BYTES", len(serialize(manifest)))
     seal(store, ARCHIVE, manifest)
     assert ArchiveReader(store, ARCHIVE).manifest == manifest
 

@@ -75,7 +75,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
     )
-    for most in ("_FIRST_ROWS", "_MOST_ROWS"):
+    for most in ("_FIRST_ROWS", "_MAX_ROWS"):
         monkeypatch.setattr(wire, most, AT_ONCE)
 
 
@@ -309,7 +309,7 @@ def test_it_is_released_again_and_the_job_names_it(
         job = backed_up(cluster, front, "left", "right")
         assert describe(client, "left") == before
     assert manifest_of(job).collection("left").description == before
-    (warning,) = [text for text in job.task.warnings if "released again" in text]
+    (warning,) = [text for text in job.task.warnings if "released afterwards" in text]
     assert "left." in warning
     assert "right" not in warning
 

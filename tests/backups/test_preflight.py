@@ -152,16 +152,16 @@ def test_an_index_that_the_embedded_engine_lacks_is_left_out_and_said() -> None:
     found = looked(collection(indexes=(index("DISKANN"), index("BITMAP", "id"))))
     assert found.is_clear
     assert (
-        "the index of 'vector' is not made, because this server offers no DISKANN"
+        "the index of 'vector' is not created, because this server does not support DISKANN"
         in (found.warnings[0])
     )
-    assert "no BITMAP" in found.warnings[1]
+    assert "not support BITMAP" in found.warnings[1]
 
 
 def test_what_the_embedded_engine_does_not_keep_is_said() -> None:
     found = looked(collection(description="Of cats.", consistency_level="Bounded", shards=4))
     assert found.warnings == (
-        "images: this server does not keep its description, its consistency level, its shards.",
+        "images: this server does not store its description, its consistency level, its shards.",
     )
 
 
@@ -295,7 +295,7 @@ def test_how_it_was_loaded_is_lost_by_name(load: dict[str, Any], lost: str) -> N
 def test_parameters_of_fields_that_the_embedded_engine_drops_are_said() -> None:
     mapped = dataclasses.replace(VECTOR, name="big", params={"dim": "8", "mmap.enabled": "true"})
     (said,) = looked(collection(mapped)).warnings
-    assert said == "images: this server does not keep the parameter mmap.enabled of field 'big'."
+    assert said == "images: this server does not store the parameter mmap.enabled of field 'big'."
 
 
 def test_rows_that_expire_begin_a_new_life() -> None:

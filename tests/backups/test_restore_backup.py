@@ -64,7 +64,7 @@ def test_room_that_is_gone_when_it_begins_fails_the_job_before_anything_is_writt
     work()
     job.task.refresh_from_db()
     assert (job.task.state, milvus.list_databases()) == ("FAILED", ["default"])
-    assert "Free some" in job.task.message
+    assert "Free disk space" in job.task.message
 
 
 def test_it_replaces_what_is_there(

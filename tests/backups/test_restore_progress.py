@@ -64,7 +64,7 @@ def test_half_of_the_only_phase_left_is_half_of_the_way_there() -> None:
     progress, said = of(content("a", 1000))
     progress.passed("a", INSERTING)
     begin = progress.percent
-    progress.say("a", COMPARING, 50, 100, "Half.")
+    progress.report("a", COMPARING, 50, 100, "Half.")
     assert said == [((begin + END) // 2, COMPARING)]
 
 
@@ -86,13 +86,13 @@ def test_an_index_is_work_only_where_there_is_one() -> None:
 def test_nothing_that_is_said_takes_progress_back() -> None:
     progress, said = of(content("a", 1000))
     for done in (80, 0, 30):
-        progress.say("a", INSERTING, done, 100, "")
+        progress.report("a", INSERTING, done, 100, "")
     assert said == [said[0]] * 3
 
 
 def test_empty_collections_are_no_trouble() -> None:
     progress, _ = of(content("a", 0))
-    progress.say("a", INSERTING, 0, 0, "")
+    progress.report("a", INSERTING, 0, 0, "")
     progress.passed("a", INSERTING, COMPARING)
     assert progress.percent == END
 

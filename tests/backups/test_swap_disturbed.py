@@ -89,7 +89,7 @@ def die(*_: object) -> None:
 def kept(task: Task, milvus: MilvusClient, name: str) -> str:
     """The one other collection there is, of whose name the tenant was told."""
     (other,) = set(milvus.list_collections()) - {name}
-    assert f"is called {other} now" in task.warnings[0]
+    assert f"is now called {other} and" in task.warnings[0]
     return other
 
 

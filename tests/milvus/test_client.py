@@ -7,7 +7,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.client import Client
-from backups.milvus.errors import MilvusError, MilvusNotFound, NotOffered, Refused, of_status
+from backups.milvus.errors import MilvusError, MilvusNotFound, NotOffered, Refused, error_of_status
 from backups.milvus.losses import changes, forgotten, losses, refusals
 from backups.milvus.server import ServerInfo
 from backups.milvus.snapshot import pin_timestamp
@@ -79,7 +79,7 @@ def test_it_works_in_another_database(cluster: Launched, milvus: Client) -> None
     ],
 )
 def test_the_status_decides(status: dict[str, int], kind: type, permanent: bool) -> None:
-    error = of_status(common_pb2.Status(reason="because", **status), "Query")
+    error = error_of_status(common_pb2.Status(reason="because", **status), "Query")
     assert type(error) is kind
     assert error.permanent is permanent
     assert "because" in str(error)
@@ -88,7 +88,7 @@ def test_the_status_decides(status: dict[str, int], kind: type, permanent: bool)
 def test_no_instant_is_said_in_words(room: Room) -> None:
     pinned = pin_timestamp(room.milvus, [room.describe(room.make())])
     assert pinned.timestamp is None
-    assert "not of one instant" in pinned.warnings[0]
+    assert "not from one instant" in pinned.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,6 @@ def test_keys_that_are_made_anew_are_named() -> None:
             ),
         ),
     )
-    assert "generated anew" in changes(OLD, numbered)[0]
+    assert "generates new keys" in changes(OLD, numbered)[0]
     assert "allow_insert_auto_id" in changes(NEW, numbered)[0]
     assert changes(EMBEDDED, numbered) == ()
