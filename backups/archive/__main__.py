@@ -12,42 +12,41 @@ from backups.archive.damage import ArchiveDamaged, printable
 from backups.stores.base import StoreError
 from backups.stores.local import LocalStore
 
-# What imports pyarrow is imported by the commands, because it starts threads and the process is
-# confined while it has one.
+# The commands import pyarrow late, because it starts threads and a process must be confined before.
 
 SOUND, DAMAGED, REFUSED = 0, 1, 2
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Name every file that is not what it was; exit 0 if there is none, else 1."""
+    """List every damaged, missing or foreign file. Exits with 0 if there is none, else with 1."""
     from backups.archive.verify import findings
 
-    found = findings(_store(arguments), "")
-    for each in found:
-        _say(str(each))
-    if not found:
-        _say(f"{arguments.path}: sound")
-    return DAMAGED if found else SOUND
+    damaged = findings(_store(arguments), "")
+    for file in damaged:
+        _print(str(file))
+    if not damaged:
+        _print(f"{arguments.path}: sound")
+    return DAMAGED if damaged else SOUND
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print what is in the backup, as its manifest says."""
+    """Print the content of the backup from its manifest."""
     from backups.archive.reader import ArchiveReader
     from backups.archive.show import described
 
     for line in described(ArchiveReader(_store(arguments), "").manifest):
-        _say(line)
+        _print(line)
     return SOUND
 
 
 def export_command(arguments: argparse.Namespace) -> int:
-    """Write what Milvus' bulk import takes; every part is verified before it is written."""
+    """Write files for Milvus' bulk import. Every part is verified first."""
     from backups.archive.export import ExportRefused, export
     from backups.archive.reader import ArchiveReader
 
     try:
         for path in export(ArchiveReader(_store(arguments), ""), _target(arguments)):
-            _say(str(path))
+            _print(str(path))
     except ExportRefused as refusal:
         return _refuse(str(refusal))
     return SOUND
@@ -60,23 +59,23 @@ def _target(arguments: argparse.Namespace) -> Path:
 
 
 def main(argv: list[str] | None = None, *, confined: bool = False) -> int:
-    """With `confined` the whole process is confined to the archive and the export, for ever."""
+    """Run a command. `confined` confines the process permanently to the archive and the export."""
     arguments = _parser().parse_args(argv)
     target = _target(arguments) if arguments.run is export_command else None
     if target is not None and target.resolve().is_relative_to(arguments.path.resolve()):
-        return _refuse(f"{target} is inside the archive, where it would be foreign.")
+        return _refuse(f"{target} is inside the archive. Choose a directory outside with --to.")
     if confined and (problem := confine(arguments.path, target)):
         sys.stderr.write(f"Warning: {problem}\n")
     try:
         status: int = arguments.run(arguments)
     except ArchiveDamaged as damage:
-        _say(f"{printable(damage.file)}: {damage.problem}")
+        _print(f"{printable(damage.file)}: {damage.problem}")
         return DAMAGED
     except StoreError as error:
-        _say(str(error))
+        _print(str(error))
         return DAMAGED
     except MemoryError as error:
-        return _refuse(f"{arguments.path} needs more memory than this command may use: {error}.")
+        return _refuse(f"{arguments.path} exceeds the memory limit of this command: {error}.")
     return status
 
 
@@ -101,7 +100,7 @@ def _add_command(
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-    command.add_argument("path", type=Path, help="the directory that holds manifest.json")
+    command.add_argument("path", type=Path, help="the directory that contains manifest.json")
     command.set_defaults(run=run)
     return command
 
@@ -110,7 +109,7 @@ def _store(arguments: argparse.Namespace) -> LocalStore:
     return LocalStore(arguments.path, lists_temporary=True)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 

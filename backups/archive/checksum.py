@@ -1,12 +1,12 @@
-"""One number for the content of a collection, whatever the order of its rows and batches.
+"""Checksum of the rows of a collection, independent of the order of rows and batches.
 
-Each row is spelled as bytes (its columns sorted by name), each spelling hashed with SHA-256, and
-the hashes added modulo 2**256. So batches, parts and attempts combine by adding, and a doubled row
-does not cancel itself as it would with exclusive or.
+Each row is serialized to bytes (its columns sorted by name), each serialization hashed with
+SHA-256, and the hashes added modulo 2**256. So batches, parts and attempts combine by addition, and
+a duplicated row does not cancel itself as with exclusive or.
 
-The spelling of a value: `00` for null; else `01` and then, for types of fixed width, the bytes
+The serialization of a value: `00` for null; else `01` and then, for types of fixed width, the bytes
 little-endian (a boolean is one byte); for text and bytes a uint32 length and the bytes; for lists a
-uint32 count and the elements, spelled as values without the leading `01`.
+uint32 count and the elements, serialized as values without the leading `01`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _NOTHING = pa.scalar(b"", pa.large_binary())
 
 Spelled = tuple[np.ndarray, np.ndarray]
-"""Offsets (one more than there are items) into bytes."""
+"""Offsets (one more than items) and the bytes."""
 
 
 class RowChecksum:
-    """The running sum, and how many rows are in it."""
+    """Running checksum and number of its rows."""
 
     def __init__(self, columns: Sequence[str] | None = None) -> None:
-        """Over these columns only, or over all that the batches have."""
+        """`columns` restricts the checksum to some columns of the batches."""
         self.columns = None if columns is None else frozenset(columns)
         self.rows = 0
         self._sum = 0
@@ -46,14 +46,14 @@ class RowChecksum:
             self._add(batch.slice(start, step))
 
     def combine(self, other: RowChecksum | str) -> None:
-        """Add another checksum, or the digest of one; the rows of a bare digest are not known."""
+        """Add another checksum, or the digest of one without its number of rows."""
         if isinstance(other, RowChecksum):
             self.rows += other.rows
         digest = other.digest() if isinstance(other, RowChecksum) else other
         self._sum = (self._sum + int(digest, 16)) % _MODULUS
 
     def digest(self) -> str:
-        """64 hexadecimal digits; all zero for no rows."""
+        """Return 64 hexadecimal digits, all zero for no rows."""
         return f"{self._sum:064x}"
 
     @classmethod
@@ -70,20 +70,20 @@ class RowChecksum:
         self.rows += batch.num_rows
 
     def _names(self, batch: pa.RecordBatch) -> list[str]:
-        found = batch.schema.names
-        if missing := (self.columns or frozenset()) - set(found):
+        names = batch.schema.names
+        if missing := (self.columns or frozenset()) - set(names):
             raise KeyError(f"the batch lacks the columns {sorted(missing)}")
-        return [name for name in found if self.columns is None or name in self.columns]
+        return [name for name in names if self.columns is None or name in self.columns]
 
 
 def _rows_at_once(batch: pa.RecordBatch) -> int:
-    """Spellings take a few times the memory of the rows: a slice of them fits a processor cache."""
+    """Limit a slice to the processor cache: serialized rows need several times their memory."""
     width = max(1, batch.nbytes // max(1, batch.num_rows))
     return int(min(_MAX_BATCH_ROWS, max(1, _BATCH_BYTES // width)))
 
 
 def _sum_of_hashes(offsets: np.ndarray, data: np.ndarray) -> int:
-    """Added in lanes of 32 bits: a uint64 holds the sums of far more rows than a batch has."""
+    """Add lanes of 32 bits in uint64, which cannot overflow with the rows of a batch."""
     view, sha256 = memoryview(data.data), hashlib.sha256
     bounds = offsets.tolist()
     hashes = b"".join(
@@ -95,7 +95,7 @@ def _sum_of_hashes(offsets: np.ndarray, data: np.ndarray) -> int:
 
 
 def _pieces(column: pa.Array) -> list[Spelled]:
-    """The marker of each value, and what follows it; nothing follows the marker of a null."""
+    """Serialize a column: the marker of each value, and the value unless it is null."""
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     markers = _fixed_width(valid.astype(np.uint8).reshape(-1, 1))
     pieces = _values(column)
@@ -105,7 +105,7 @@ def _pieces(column: pa.Array) -> list[Spelled]:
 
 
 def _without_nulls(valid: np.ndarray, offsets: np.ndarray, data: np.ndarray) -> Spelled:
-    """What lies under a null is not content."""
+    """Drop the bytes under nulls, because they are no content."""
     lengths = np.diff(offsets)
     kept = data[offsets[0] : offsets[-1]][np.repeat(valid, lengths)]
     return _offsets_of(np.where(valid, lengths, 0)), kept
@@ -139,7 +139,7 @@ def _counts(lengths: np.ndarray) -> Spelled:
 
 
 def _rows_of_bytes(column: pa.Array) -> np.ndarray:
-    """The values of a fixed-width column, nulls included."""
+    """Return the values of a fixed-width column, including nulls."""
     if pa.types.is_boolean(column.type):
         column = pc.fill_null(column, False).cast(pa.uint8())
     width = column.type.byte_width
@@ -175,7 +175,7 @@ def _typed(buffer: pa.Buffer, kind: type, start: int, count: int) -> np.ndarray:
 
 
 def _joined(pieces: list[Spelled]) -> Spelled:
-    """Item by item, one piece after another."""
+    """Concatenate the pieces of each item."""
     if len(pieces) == 1:
         return pieces[0]
     joined = pc.binary_join_element_wise(*(_as_binary(*piece) for piece in pieces), _NOTHING)

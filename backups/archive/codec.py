@@ -1,8 +1,8 @@
-"""Frozen dataclasses to plain JSON values and back, exactly and strictly.
+"""Exact conversion of frozen dataclasses to JSON values and back.
 
-Every member is written and every member is expected: a missing, unknown or doubled one, or one of
-another type, is refused with the path to it. Floats never stand in JSON, where two writers may
-spell one number in two ways; nor do integers that a signed 64-bit number does not hold.
+Every member is written and required. A missing, unknown or duplicated member, or one of another
+type, is refused with its path. JSON contains no floats, because writers may format one number
+differently, and no integers beyond a signed 64-bit number.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _MAX_NUMBER_LENGTH = len(str(-(2**63)))
 
 
 class FormatError(ValueError):
-    """What was read is not what the archive format says; the message tells where."""
+    """Data violates the archive format. The message names the place."""
 
 
 class JsonModel:
-    """A frozen dataclass whose JSON form is an object with exactly its fields as members."""
+    """Frozen dataclass whose JSON form is an object with exactly its fields as members."""
 
     def to_json(self) -> dict[str, Any]:
         return {name: _plain(getattr(self, name)) for name in _types_of(type(self))}
@@ -35,7 +35,7 @@ class JsonModel:
 
 
 def canonical_json(value: object) -> bytes:
-    """The one spelling: members sorted by code point, no spaces, UTF-8, only needed escapes."""
+    """Serialize with members sorted by code point, no spaces, in UTF-8, only needed escapes."""
     try:
         text = json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -46,8 +46,8 @@ def canonical_json(value: object) -> bytes:
 
 
 def strict_json(data: bytes) -> object:
-    """Parse UTF-8 JSON that holds no floats, no integers beyond 64 bits, no object with a doubled
-    member, and no half of a surrogate pair.
+    """Parse UTF-8 JSON. Refuses floats, integers beyond 64 bits, duplicated members, and halves of
+    surrogate pairs.
     """
     try:
         parsed: object = json.loads(
@@ -60,12 +60,12 @@ def strict_json(data: bytes) -> object:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FormatError(f"it is not JSON in UTF-8: {error}") from error
     if b"\\u" in data:
-        canonical_json(parsed)  # only an escape can hide half a pair, and hardly any text needs one
+        canonical_json(parsed)  # only an escape can contain half a pair, and escapes are rare
     return parsed
 
 
 def _bounded(text: str) -> int:
-    """Counted before it is read: Python takes long for a very long number, or refuses it."""
+    """Check the length first, because Python converts very long numbers slowly or not at all."""
     if len(text) > _MAX_NUMBER_LENGTH or not -(2**63) <= int(text) < 2**63:
         raise FormatError(f"a number that begins {text[:_MAX_NUMBER_LENGTH]} is beyond 64 bits")
     return int(text)
@@ -97,7 +97,7 @@ def _plain(value: Any) -> Any:
 
 
 def _types_of(model: type) -> dict[str, Any]:
-    """Kept, because a manifest has thousands of parts."""
+    """Return cached type hints, because a manifest has thousands of parts."""
     if model not in _TYPES:
         _TYPES[model] = typing.get_type_hints(model)
     return _TYPES[model]
@@ -108,20 +108,21 @@ _TYPES: dict[type, dict[str, Any]] = {}
 
 def _decode_model(model: type[Model], value: object, path: str) -> Model:
     members = _expect(dict, value, path)
-    wanted = _types_of(model)
-    if members.keys() != wanted.keys():
-        raise FormatError(f"{path}: {_difference(set(wanted), set(members))}")
-    return model(**{name: decode(wanted[name], members[name], f"{path}.{name}") for name in wanted})
+    expected = _types_of(model)
+    if members.keys() != expected.keys():
+        raise FormatError(f"{path}: {_difference(set(expected), set(members))}")
+    values = {name: decode(expected[name], members[name], f"{path}.{name}") for name in expected}
+    return model(**values)
 
 
-def _difference(wanted: set[str], found: set[str]) -> str:
-    missing, unknown = sorted(wanted - found), sorted(found - wanted)
+def _difference(expected: set[str], actual: set[str]) -> str:
+    missing, unknown = sorted(expected - actual), sorted(actual - expected)
     parts = [f"members {missing} are missing"] if missing else []
     return "; ".join([*parts, *([f"members {unknown} are unknown"] if unknown else [])])
 
 
 def _expect(wanted: type, value: object, path: str) -> Any:
-    """Exactly that type: in Python `True` is an `int`, in JSON it is not."""
+    """Require the exact type, because `True` is an `int` in Python, but not in JSON."""
     if type(value) is not wanted:
         raise FormatError(f"{path}: expected {wanted.__name__}, found {type(value).__name__}")
     return value
@@ -130,7 +131,7 @@ def _expect(wanted: type, value: object, path: str) -> Any:
 def decode(wanted: Any, value: object, path: str) -> Any:
     origin = typing.get_origin(wanted)
     if origin is types.UnionType:
-        (inner,) = (each for each in typing.get_args(wanted) if each is not types.NoneType)
+        (inner,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
         return None if value is None else decode(inner, value, path)
     if origin in _CONTAINERS:
         return _CONTAINERS[origin](typing.get_args(wanted), value, path)

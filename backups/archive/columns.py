@@ -1,8 +1,8 @@
-"""The Arrow column of each Milvus field: one type each, chosen so that every bit comes back.
+"""The Arrow type of each Milvus field, chosen so that every bit is restored.
 
 - VARCHAR, TEXT and GEOMETRY (as WKT) are UTF-8 text.
-- JSON and `$meta` are the exact bytes that the server gave, as binary: it is not said that every
-  server keeps them valid UTF-8.
+- JSON and `$meta` are the exact bytes of the server, as binary, because servers do not guarantee
+  valid UTF-8.
 - TIMESTAMPTZ is microseconds since 1970 in UTC.
 - FLOAT_VECTOR and INT8_VECTOR are lists of fixed length; BINARY, FLOAT16 and BFLOAT16 vectors are
   bytes of fixed length, as Milvus has them on the wire.
@@ -55,7 +55,7 @@ ELEMENT_TYPES = frozenset(_SCALARS) - {DataType.SPARSE_FLOAT_VECTOR}
 
 
 def arrow_schema(collection: CollectionDescription) -> pa.Schema:
-    """The schema of every part of the collection: columns named as the fields, in their order."""
+    """Return the schema of every part of the collection: one column per field, in their order."""
     return pa.schema([arrow_field(field) for field in collection.columns])
 
 
@@ -72,13 +72,13 @@ def arrow_type(field: FieldDescription) -> pa.DataType:
 
 
 def fingerprint(schema: pa.Schema) -> str:
-    """SHA-256 over one line per column: name, type and nullability."""
+    """Return the SHA-256 of one line per column: name, type and nullability."""
     lines = (f"{field.name}\t{type_name(field.type)}\t{_null_word(field)}\n" for field in schema)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
 def type_name(type_: pa.DataType) -> str:
-    """Our own spelling, because Arrow's differs from release to release."""
+    """Return the name of a type in the archive format, because Arrow's names differ by release."""
     if pa.types.is_fixed_size_list(type_):
         return f"list<{type_name(type_.value_type)}>[{type_.list_size}]"
     if pa.types.is_list(type_):
@@ -89,7 +89,7 @@ def type_name(type_: pa.DataType) -> str:
 
 
 def _element(type_: pa.DataType) -> pa.Field:
-    """Named as Parquet names it, so that what is read equals what was written."""
+    """Name the element as Parquet does, so that a written schema is read unchanged."""
     return pa.field("element", type_, nullable=False)
 
 

@@ -1,6 +1,6 @@
-"""Confinement of the archive command, because an archive from elsewhere is hostile input.
+"""Confinement of the archive command, because archives are untrusted input.
 
-Only this module needs the console, and only for this: the format and its readers stand alone.
+Only this module imports the console. The format and its readers do not depend on it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _CODE = Path(backups.__path__[0]).resolve()
 
 
 def confine(archive: Path, target: Path | None) -> str:
-    """Confine this process to reading `archive` and writing `target`, for ever.
+    """Confine this process permanently to reading `archive` and writing `target`.
 
-    Returns the reason if less than everything is confined, else an empty text. A copy of this
-    package without the console has no sandbox.
+    Returns the reason if the confinement is incomplete, else an empty text. A copy of this package
+    without the console has no sandbox.
     """
     try:
         from clusters.drivers.sandbox.limits import UNTOUCHED_BYTES, machine_bytes

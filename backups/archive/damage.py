@@ -1,4 +1,4 @@
-"""What is wrong with an archive, in words that a terminal and a page can show."""
+"""Damage of an archive, as text for terminals and pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class ArchiveDamaged(Exception):
-    """A file of the archive is not what was written; nothing more of it should be used."""
+    """A file of the archive differs from the written one and must not be used."""
 
     permanent = True
 
@@ -18,12 +18,12 @@ class ArchiveDamaged(Exception):
 
 MAX_SUMMARIZED = 10
 ALL_PARTS = "parts"
-"""The file of a finding that means every part."""
+"""File name of a finding about all parts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A file of an archive that is not as it was sealed; an empty `file` is not known."""
+    """A damaged file of an archive. `file` is empty if unknown."""
 
     file: str
     problem: str
@@ -40,5 +40,5 @@ def summarize(findings: Sequence[Finding]) -> str:
 
 
 def printable(name: str) -> str:
-    """A foreign file can have any name; it must not play with the reader's terminal."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
+    """Escape control characters, because names of foreign files are untrusted."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)

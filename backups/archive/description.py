@@ -1,7 +1,6 @@
-"""What a collection is, without its rows: everything needed to make it again.
+"""Description of a collection without its rows: everything needed to create it again.
 
-These are values with an exact JSON form (`to_json`, `from_json`); the manifest holds them, the
-Milvus readers make them and the restore reads them.
+Descriptions have an exact JSON form (`to_json`, `from_json`), which is part of the manifest.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ DYNAMIC_FIELD_NAME = "$meta"
 BM25 = "BM25"
 
 _DIMENSION = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
-"""So many bytes of a half precision vector Arrow can still count."""
+"""Limited to the size of a half precision vector that Arrow can count."""
 
 
 class DataType(enum.StrEnum):
-    """Milvus' own names."""
+    """Names of the Milvus types."""
 
     BOOL = "BOOL"
     INT8 = "INT8"
@@ -50,7 +49,7 @@ class LoadStatus(enum.StrEnum):
     LOADED = "LOADED"
     NOT_LOADED = "NOT_LOADED"
     UNKNOWN = "UNKNOWN"
-    """The server does not tell."""
+    """The server does not report the load state."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,13 +63,13 @@ class FieldDescription(JsonModel):
     is_partition_key: bool = False
     is_clustering_key: bool = False
     is_dynamic: bool = False
-    """This is `$meta`, which holds what rows carry beyond the schema."""
+    """True for `$meta`, which contains the values of a row beyond the schema."""
     is_function_output: bool = False
-    """The server computes it from other fields, by one of the functions."""
+    """True if a function of the collection computes the field."""
     element_type: DataType | None = None
-    """Of an ARRAY."""
+    """Type of the elements of an ARRAY."""
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """As the server spells them: dim, max_length, max_capacity, mmap.enabled, analyzer_params…"""
+    """As returned by the server: dim, max_length, max_capacity, mmap.enabled, analyzer_params…"""
     description: str = ""
 
 
@@ -78,7 +77,7 @@ class FieldDescription(JsonModel):
 class FunctionDescription(JsonModel):
     name: str
     type: str
-    """Milvus' name: BM25, TEXTEMBEDDING, …"""
+    """Name in Milvus: BM25, TEXTEMBEDDING, …"""
     input_field_names: tuple[str, ...]
     output_field_names: tuple[str, ...]
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -90,12 +89,12 @@ class IndexDescription(JsonModel):
     field_name: str
     index_name: str
     params: Mapping[str, str]
-    """All of them: index_type, metric_type and what the type wants."""
+    """All parameters: index_type, metric_type and those of the type."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoadDescription(JsonModel):
-    """What answered searches; empty `fields` and `partitions` of a LOADED one mean all."""
+    """Load state of a collection. If LOADED, empty `fields` and `partitions` mean all."""
 
     status: LoadStatus = LoadStatus.UNKNOWN
     fields: tuple[str, ...] = ()
@@ -107,13 +106,13 @@ class LoadDescription(JsonModel):
 class CollectionDescription(JsonModel):
     name: str
     fields: tuple[FieldDescription, ...]
-    """In the server's order. `$meta` may stand among them."""
+    """Fields in the server's order, optionally including `$meta`."""
     description: str = ""
     functions: tuple[FunctionDescription, ...] = ()
     enable_dynamic_field: bool = False
     partitions: tuple[str, ...] = ("_default",)
     num_partitions: int | None = None
-    """How many buckets the partition key has; None without such a key or where nobody knows."""
+    """Buckets of the partition key, or None without such a key or if the number is unknown."""
     aliases: tuple[str, ...] = ()
     indexes: tuple[IndexDescription, ...] = ()
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -127,9 +126,10 @@ class CollectionDescription(JsonModel):
 
     @property
     def columns(self) -> tuple[FieldDescription, ...]:
-        """The fields whose values a backup holds, and `$meta` where only the flag tells of it.
+        """The fields whose values are part of a backup, including `$meta`.
 
-        What BM25 computes is left out: no server takes it back, and a full Milvus does not give it.
+        Outputs of BM25 are left out, because servers refuse them in an insert and a full Milvus
+        does not return them.
         """
         computed = {
             name
@@ -149,7 +149,7 @@ DYNAMIC_FIELD = FieldDescription(
 
 
 def default_of(field: FieldDescription) -> Any:
-    """The plain Python value of a field's default, or None."""
+    """Return the Python value of a field's default, or None."""
     return None if field.default is None else field.default.value
 
 

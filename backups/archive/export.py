@@ -1,4 +1,4 @@
-"""An archive as a directory that Milvus' bulk import can take, with everything else beside it."""
+"""Export of an archive to files for Milvus' bulk import, with the schemas and a README."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,200}", re.ASCII)
 README = """\
 # Backup {backup_id}
 
-Taken of database {database!r} at {captured_at} from Milvus {milvus_version}.
+Backup of database {database!r} at {captured_at} from Milvus {milvus_version}.
 
-Each directory is a collection: `schema.json` says what it is, each directory in it is a partition,
-and the Parquet files in that are what Milvus' bulk import takes.
+Each directory is a collection. It contains `schema.json` and a directory per partition with the
+Parquet files for Milvus' bulk import.
 
-1. Create the collection as `schema.json` says, with its partitions. `auto_id` must be off on the
-   primary key where the keys of this backup shall stay; the files hold them.
+1. Create the collection from `schema.json`, with its partitions. To keep the keys of this backup,
+   which are in the files, turn `auto_id` off on the primary key.
 2. Put a partition's files where the server can read them (its bucket) and import them into that
    partition, with `bulk_import(url, collection_name, files=..., partition_name=...)` of
    `pymilvus.bulk_writer`.
-   Where a field is a partition key, leave the partition's name out: Milvus finds it by the key.
+   If a field is a partition key, leave the partition's name out: Milvus finds it by the key.
 3. Create the indexes and aliases that `schema.json` lists, and load the collection.
 
-Columns that a function of the schema computes (BM25) are left out: the server computes them again.
+Columns that a function of the schema computes (BM25) are left out, because the server computes
+them.
 """
 
 
 class ExportRefused(Exception):
-    """The export would write over something, or hold something else than the backup."""
+    """The export would overwrite files, or could not represent the backup."""
 
 
 def export(reader: ArchiveReader, target: Path) -> Iterator[Path]:
-    """Write every file; yields each as it is done. The target must be empty or not there yet."""
+    """Write all files and yield each path. The target must be empty or missing."""
     target.mkdir(parents=True, exist_ok=True)
     if any(target.iterdir()):
-        raise ExportRefused(f"{target} is not empty: choose a directory that is not there yet.")
+        raise ExportRefused(f"{target} is not empty. Choose a new directory.")
     for number, content in enumerate(reader.manifest.collections):
         directory = target / _directory_name(content.description.name, "collection", number)
         yield from _export_collection(reader, content, directory)
@@ -85,11 +86,13 @@ def _converted(batch: pa.RecordBatch, description: CollectionDescription) -> pa.
     try:
         return importable(batch, description)
     except pa.ArrowInvalid as error:
-        raise ExportRefused(f"{description.name}: bulk import cannot hold this: {error}") from error
+        raise ExportRefused(
+            f"{description.name}: bulk import cannot represent a value: {error}"
+        ) from error
 
 
 def _directory_name(name: str, kind: str, number: int) -> str:
-    """An archive may come from anywhere: its names must not choose where files go."""
+    """Replace unsafe names, because names in an untrusted archive must not choose paths."""
     return name if _SAFE.fullmatch(name) else f"{kind}-{number}"
 
 

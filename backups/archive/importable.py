@@ -1,8 +1,8 @@
-"""Columns as Milvus' bulk import takes them from Parquet.
+"""Columns in the form of Milvus' bulk import from Parquet.
 
-It wants plain lists, binary vectors as lists of bytes, and text where the archive holds bytes: JSON
-and the dynamic field as JSON text, sparse vectors as JSON objects of index and value, instants as
-RFC 3339.
+Bulk import expects plain lists, binary vectors as lists of bytes, and text instead of the archive's
+bytes: JSON and the dynamic field as JSON text, sparse vectors as JSON objects of index and value,
+times as RFC 3339.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def importable(batch: pa.RecordBatch, collection: CollectionDescription) -> pa.RecordBatch:
-    """Without the columns that the server computes by its functions."""
+    """Convert a batch, without the columns that functions compute."""
     fields = [field for field in collection.columns if not field.is_function_output]
     columns = [_column(batch.column(field.name), field) for field in fields]
     return pa.record_batch(columns, names=[field.name for field in fields])
@@ -78,7 +78,7 @@ def _sparse(column: pa.Array) -> pa.Array:
 
 
 def _sparse_text(row: bytes) -> str:
-    """The shortest decimal that is this float32 again."""
+    """Format each value as the shortest decimal that is the same float32."""
     pairs = np.frombuffer(row, _PAIR)
     return json.dumps({str(pair["index"]): float(str(pair["value"])) for pair in pairs})
 

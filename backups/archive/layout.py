@@ -1,4 +1,4 @@
-"""Where an archive's files lie in its store, and in which order they go."""
+"""Keys of an archive's files in its store, and the order of their deletion."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ MANIFEST_NAME = "manifest.json"
 
 
 def inside(archive: str, name: str) -> str:
-    """The key of an archive's file; `""` is an archive that is the whole store."""
+    """Return the key of a file. The archive `""` is the whole store."""
     return f"{archive}/{name}" if archive else name
 
 
 def delete_archive(store: Store, archive: str) -> None:
-    """The manifest first: what is half deleted is no backup any more."""
+    """Delete the manifest first, so that a partly deleted archive is no backup."""
     store.delete(inside(archive, MANIFEST_NAME))
     store.delete_prefix(archive)

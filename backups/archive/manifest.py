@@ -1,4 +1,4 @@
-"""The archive's table of contents: canonical JSON, with the SHA-256 of itself in it."""
+"""Manifest: the archive's table of contents, canonical JSON with its own SHA-256."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Capture(JsonModel):
-    """Where the rows are from, and what the server could not give."""
+    """Origin of the rows, and warnings about content that the server did not return."""
 
     database: str
     captured_at: str
-    """The one instant that all rows are of; RFC 3339 in UTC."""
+    """Instant of all rows, RFC 3339 in UTC."""
     method: str
-    """How the instant was held: snapshot, timestamp or none."""
+    """Method of pinning the instant: snapshot, timestamp or none."""
     milvus_version: str
     service_id: str = ""
     cluster_id: str = ""
     warnings: tuple[str, ...] = ()
     database_properties: Mapping[str, str] | None = None
-    """As the server spells them. None: unknown, as in every archive of format version 1."""
+    """As returned by the server. None if unknown, as in every archive of format version 1."""
 
     def __post_init__(self) -> None:
         try:
@@ -47,19 +47,19 @@ class Capture(JsonModel):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionContent(JsonModel):
-    """A collection: what it is, and the parts that hold its rows."""
+    """Description of a collection, and the parts with its rows."""
 
     description: CollectionDescription
     schema: str
     rows: int
     bytes: int
-    """Of its files; a file that two parts share counts once."""
+    """Size of the files. A file shared by two parts counts once."""
     row_checksum: str
     parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, description: CollectionDescription, parts: Iterable[Part]) -> Self:
-        """From the parts that belong to it, whatever their order."""
+        """Build the content from `parts`, which may be unsorted and include other collections."""
         own = [part for part in parts if part.collection == description.name]
         own.sort(key=lambda part: (part.partition, part.number))
         return cls(
@@ -90,7 +90,7 @@ class Manifest(JsonModel):
     collections: tuple[CollectionContent, ...]
     rows: int
     bytes: int
-    """Of all part files, each counted once; the manifest itself is not in it."""
+    """Size of all part files, each counted once, without the manifest."""
 
     @classmethod
     def of(
@@ -102,7 +102,7 @@ class Manifest(JsonModel):
         collections: Sequence[CollectionDescription],
         parts: Sequence[Part],
     ) -> Self:
-        contents = tuple(CollectionContent.of(each, parts) for each in collections)
+        contents = tuple(CollectionContent.of(collection, parts) for collection in collections)
         return cls(
             backup_id=backup_id,
             organization_id=organization_id,
@@ -118,18 +118,18 @@ class Manifest(JsonModel):
 
     def collection(self, name: str) -> CollectionContent:
         """Raises KeyError for a name that is not in the backup."""
-        return {each.description.name: each for each in self.collections}[name]
+        return {content.description.name: content for content in self.collections}[name]
 
     def checked(self, parts: Sequence[Part] = ()) -> Self:
-        """Everything that is said twice says the same, and no given part is left over."""
-        names = [each.description.name for each in self.collections]
-        _no_twins(names, "collections")
+        """Return self. Raises FormatError if values contradict or a part has no collection."""
+        names = [content.description.name for content in self.collections]
+        _check_unique(names, "collections")
         if left_over := {part.collection for part in parts} - set(names):
             raise FormatError(f"there are parts of unknown collections {sorted(left_over)}")
         for content in self.collections:
             _check_content(content)
-        _same(self.rows, sum(content.rows for content in self.collections), "rows")
-        _same(self.bytes, bytes_of(self.parts), "bytes")
+        _check_equal(self.rows, sum(content.rows for content in self.collections), "rows")
+        _check_equal(self.bytes, bytes_of(self.parts), "bytes")
         return self
 
 
@@ -139,27 +139,27 @@ def serialize(manifest: Manifest) -> bytes:
 
 
 def manifest_sha256(data: bytes) -> str:
-    """The hash that a manifest's bytes carry."""
+    """Return the hash in a manifest's bytes."""
     members = strict_json(data)
-    found = members.get("sha256") if isinstance(members, dict) else None
-    if not isinstance(found, str):
+    sha256 = members.get("sha256") if isinstance(members, dict) else None
+    if not isinstance(sha256, str):
         raise FormatError("it has no sha256")
-    return found
+    return sha256
 
 
 def parse(data: bytes) -> Manifest:
-    """The manifest in the newest version's form, if these are its canonical bytes.
+    """Parse a manifest and convert it to the newest version.
 
-    Raises `FormatError` if they are not, or if the version is unknown.
+    Raises FormatError if the bytes are not canonical or the version is unknown.
     """
     members = strict_json(data)
     if not isinstance(members, dict):
         raise FormatError("it is not a JSON object")
     _check_version(members)
     is_canonical = canonical_json(members) == data
-    found = members.pop("sha256", None)
-    if found != sha256_of(canonical_json(members)):
-        raise FormatError("its content does not match the SHA-256 that it carries")
+    sha256 = members.pop("sha256", None)
+    if sha256 != sha256_of(canonical_json(members)):
+        raise FormatError("its content does not match its own SHA-256")
     newest = _upgraded(members)
     manifest = Manifest.from_json(newest).checked()
     if not is_canonical or manifest.to_json() != newest:
@@ -176,13 +176,13 @@ def _check_version(members: dict[str, Any]) -> None:
     if kind != FORMAT or type(version) is not int or version not in READABLE_VERSIONS:
         readable = " and ".join(map(str, READABLE_VERSIONS))
         raise FormatError(
-            f"it says format {kind!r}, version {version!r};"
+            f"it has format {kind!r}, version {version!r};"
             f" this program reads {FORMAT!r}, versions {readable}"
         )
 
 
 def _upgraded(members: dict[str, Any]) -> dict[str, Any]:
-    """The same content as a manifest of the newest version; what version 1 did not hold is null."""
+    """Convert the members to the newest version. Members that version 1 lacks become null."""
     capture = members.get("capture")
     if members["format_version"] == FORMAT_VERSION or not isinstance(capture, dict):
         return members
@@ -196,28 +196,29 @@ def _check_description(description: CollectionDescription) -> None:
     keys = [field.name for field in description.fields if field.is_primary_key]
     if len(keys) != 1:
         raise FormatError(f"collection {description.name!r} has {len(keys)} primary keys")
-    _no_twins([field.name for field in description.columns], f"fields of {description.name!r}")
-    _no_twins(description.partitions, f"partitions of {description.name!r}")
+    _check_unique([field.name for field in description.columns], f"fields of {description.name!r}")
+    _check_unique(description.partitions, f"partitions of {description.name!r}")
 
 
 def _check_content(content: CollectionContent) -> None:
     name = content.description.name
     for part in content.parts:
-        _same(part.collection, name, f"collection of part {part.sha256}")
-        _same(part.schema, content.schema, f"schema of part {part.sha256}")
+        _check_equal(part.collection, name, f"collection of part {part.sha256}")
+        _check_equal(part.schema, content.schema, f"schema of part {part.sha256}")
         if part.partition not in content.description.partitions:
             raise FormatError(f"{name!r} has no partition {part.partition!r}")
-    _same(CollectionContent.of(content.description, content.parts), content, f"content of {name!r}")
+    rebuilt = CollectionContent.of(content.description, content.parts)
+    _check_equal(rebuilt, content, f"content of {name!r}")
     _check_numbers(content)
 
 
 def _check_numbers(content: CollectionContent) -> None:
-    """No part of the middle may be gone, and none may stand there twice."""
+    """Check that no part is missing or duplicated."""
     numbers = collections.defaultdict(list)
     for part in content.parts:
         numbers[part.partition].append(part.number)
-    for partition, found in numbers.items():
-        _same(found, list(range(len(found))), f"numbers of the parts of {partition!r}")
+    for partition, actual in numbers.items():
+        _check_equal(actual, list(range(len(actual))), f"numbers of the parts of {partition!r}")
 
 
 def _sum_of(parts: Iterable[Part]) -> str:
@@ -227,11 +228,11 @@ def _sum_of(parts: Iterable[Part]) -> str:
     return checksum.digest()
 
 
-def _same(found: object, wanted: object, what: str) -> None:
-    if found != wanted:
-        raise FormatError(f"{what}: it does not agree with the rest of the manifest")
+def _check_equal(actual: object, expected: object, label: str) -> None:
+    if actual != expected:
+        raise FormatError(f"{label}: the value contradicts the rest of the manifest")
 
 
-def _no_twins(names: Sequence[str], what: str) -> None:
-    if twins := [name for name, count in collections.Counter(names).items() if count > 1]:
-        raise FormatError(f"{what}: {sorted(twins)} are there more than once")
+def _check_unique(names: Sequence[str], label: str) -> None:
+    if duplicates := [name for name, count in collections.Counter(names).items() if count > 1]:
+        raise FormatError(f"{label}: {sorted(duplicates)} are duplicated")

@@ -1,4 +1,4 @@
-"""How rows become a Parquet file and come back."""
+"""Write rows to a Parquet file and read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ WORTH_THREADS_BYTES = 1024 * 1024
 
 
 def open_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
-    """No dictionaries: vectors and keys hardly repeat, and memory stays with one row group."""
+    """Open a writer without dictionaries, because vectors and keys rarely repeat and memory is then
+    bounded by one row group.
+    """
     return pq.ParquetWriter(
         sink,
         schema,
@@ -36,7 +38,7 @@ def open_file(data: bytes) -> pq.ParquetFile:
 
 
 def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Wide rows come in smaller batches, so that memory does not grow with their width."""
+    """Read batches. Wide rows have smaller batches, so that memory does not grow with the width."""
     stored = max(1, _stored_bytes(file.metadata))
     width = max(1, stored // max(1, file.metadata.num_rows))
     yield from file.iter_batches(
@@ -47,20 +49,20 @@ def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterat
 
 
 def _stored_bytes(metadata: Any) -> int:
-    """Uncompressed, all columns."""
+    """Return the uncompressed size of all columns."""
     groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
     return sum(group.total_byte_size for group in groups)
 
 
 class KeyRange:
-    """The smallest and largest primary key; text by code point, which is by its UTF-8 bytes."""
+    """The smallest and largest primary key. Text is compared by code point, as its UTF-8 bytes."""
 
     def __init__(self) -> None:
         self.bounds: tuple[Any, Any] | None = None
 
     def update(self, keys: pa.Array) -> None:
-        found = pc.min_max(keys).as_py()
-        low, high = found["min"], found["max"]
+        bounds = pc.min_max(keys).as_py()
+        low, high = bounds["min"], bounds["max"]
         if low is None:
             return
         if self.bounds is not None:
@@ -74,13 +76,13 @@ class KeyRange:
 
 
 def check_batch(batch: pa.RecordBatch, schema: pa.Schema) -> None:
-    """A batch that would not come back as it is must not be written at all."""
+    """Raise FormatError for a batch that a reader would not get back unchanged."""
     if not batch.schema.equals(schema):
         raise FormatError(f"a batch has the columns {batch.schema}, expected {schema}")
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise FormatError(f"a batch is not what it says: {error}") from error
+        raise FormatError(f"a batch is invalid: {error}") from error
     for field, column in zip(schema, batch.columns, strict=True):
         _check_nulls(field, column)
 

@@ -1,4 +1,4 @@
-"""What is known of a part: enough to read it, to distrust it, and to go on after it."""
+"""Metadata of a part, for reading, verifying and continuing after the part."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part(JsonModel):
-    """One Parquet file that is sealed: written, hashed, durable and never touched again.
+    """One sealed Parquet file: complete, hashed, durable and immutable.
 
-    Its JSON form is what the manifest holds, and what a job keeps so that its next attempt goes on
-    after it.
+    The JSON form is part of the manifest. A job also stores the form in a row, so that its next
+    attempt continues after the part.
     """
 
     collection: str
     partition: str
     number: int
-    """Counted from 0 in each partition; parts in this order hold the rows in their order."""
+    """Counted from 0 in each partition, in the order of the rows."""
     rows: int
     bytes: int
     sha256: str
@@ -46,7 +46,7 @@ class Part(JsonModel):
 
 
 def part_name(sha256: str) -> str:
-    """Inside the archive. Two parts with the same content are one file."""
+    """Return the name inside the archive. Two parts with the same content share a file."""
     return f"parts/{sha256}.parquet"
 
 
@@ -54,6 +54,6 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def check_sha256(text: str, what: str) -> None:
+def check_sha256(text: str, label: str) -> None:
     if not _SHA256.fullmatch(text):
-        raise FormatError(f"{what}: {text!r} is not 64 lower-case hexadecimal digits")
+        raise FormatError(f"{label}: {text!r} is not 64 lower-case hexadecimal digits")

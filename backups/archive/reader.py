@@ -1,4 +1,4 @@
-"""Rows out of an archive, none of which was not verified before."""
+"""Read rows from an archive. Every part is verified before its rows are returned."""
 
 from __future__ import annotations
 
@@ -18,38 +18,43 @@ from backups.stores.base import ObjectMissing, Store
 
 
 class ArchiveReader:
-    """An archive whose manifest is sound; its parts are verified as they are read."""
+    """An archive with a sound manifest. Parts are verified when they are read."""
 
     def __init__(self, store: Store, archive: str) -> None:
         self.store, self.archive = store, archive
         self.manifest, self.manifest_sha256 = self._manifest()
 
     def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
-        """The part's rows in their order, after all of it was verified; one part is in memory."""
+        """Yield the rows of a part after its verification. Memory holds one part."""
         with self.verified(part) as file:
             yield from batches_of(file)
 
     def rows_of(self, collection: str, partition: str) -> Iterator[pa.RecordBatch]:
-        """A whole partition, part by part."""
+        """Yield the rows of a partition."""
         for part in self.manifest.collection(collection).parts_of(partition):
             yield from self.batches(part)
 
     def verified(self, part: Part) -> pq.ParquetFile:
-        """The part, read once into memory, so that what was verified is what is read."""
+        """Read a part into memory once, so that the verified bytes are the bytes that are read."""
         data = self._read(part.name, limit=part.bytes + 1)
         if len(data) != part.bytes:
-            raise ArchiveDamaged(part.name, _size_problem(len(data), part.bytes))
+            problem = (
+                f"it is longer than its {part.bytes} bytes"
+                if len(data) > part.bytes
+                else f"it has {len(data)} of its {part.bytes} bytes"
+            )
+            raise ArchiveDamaged(part.name, problem)
         if sha256_of(data) != part.sha256:
             raise ArchiveDamaged(part.name, "its content does not match its SHA-256")
         try:
             file = open_file(data)
-            _check_facts(file, part, self.manifest)
+            _check_metadata(file, part, self.manifest)
         except (pa.ArrowException, OSError, FormatError) as error:
             raise ArchiveDamaged(part.name, str(error)) from error
         return file
 
     def _manifest(self) -> tuple[Manifest, str]:
-        """The manifest and the SHA-256 that its bytes carry."""
+        """Return the manifest and its SHA-256."""
         data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
         try:
             return parse(data), manifest_sha256(data)
@@ -63,20 +68,14 @@ class ArchiveReader:
             raise ArchiveDamaged(name, "it is missing") from error
 
 
-def _size_problem(found: int, wanted: int) -> str:
-    if found > wanted:
-        return f"it is longer than its {wanted} bytes"
-    return f"it has {found} of its {wanted} bytes"
-
-
-def _check_facts(file: pq.ParquetFile, part: Part, manifest: Manifest) -> None:
+def _check_metadata(file: pq.ParquetFile, part: Part, manifest: Manifest) -> None:
     if fingerprint(file.schema_arrow) != part.schema:
-        raise FormatError("its columns are not those that the manifest says")
+        raise FormatError("its columns differ from those in the manifest")
     if file.metadata.num_rows != part.rows:
-        raise FormatError(f"it has {file.metadata.num_rows} rows, the manifest says {part.rows}")
+        raise FormatError(f"it has {file.metadata.num_rows} rows; the manifest lists {part.rows}")
     key = manifest.collection(part.collection).description.primary_key.name
-    found = KeyRange()
+    key_range = KeyRange()
     for batch in batches_of(file, [key]):
-        found.update(batch.column(key))
-    if found.scalars() != (part.key_min, part.key_max):
-        raise FormatError("its primary keys are not in the range that the manifest says")
+        key_range.update(batch.column(key))
+    if key_range.scalars() != (part.key_min, part.key_max):
+        raise FormatError("its range of primary keys differs from that in the manifest")

@@ -1,7 +1,7 @@
 """Single values in the manifest: default values of fields and bounds of key ranges.
 
-The JSON form names the type, so that 1, 1.0, "1" and true stay four different things, and a float
-is its IEEE 754 bits: NaN payloads and -0.0 survive.
+The JSON form names the type, so that 1, 1.0, "1" and true stay distinct. A float is stored as its
+IEEE 754 bits, so that NaN payloads and -0.0 are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BYTES_OF_A_DOUBLE = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scalar(JsonModel):
-    """`bool`, `int`, `str`, `bytes` or `float`; a FLOAT default is held as the double it equals."""
+    """`bool`, `int`, `str`, `bytes` or `float`. A FLOAT default is stored as the equal double."""
 
     value: bool | int | float | str | bytes
 
@@ -44,8 +44,8 @@ class Scalar(JsonModel):
 
 def _decoded(kind: str, inner: object, path: str) -> bool | int | float | str | bytes:
     match kind, inner:
-        case ("bool", bool(found)):
-            return found
+        case ("bool", bool(flag)):
+            return flag
         case ("int", int(number)) if type(inner) is int:
             return number
         case ("string", str(text)):

@@ -1,4 +1,4 @@
-"""An archive's manifest for people."""
+"""Text form of an archive's manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BITS_OF_A_STEP = 10
 
 
 def described(manifest: Manifest) -> Iterator[str]:
-    """Line by line."""
+    """Yield the lines."""
     capture = manifest.capture
     yield f"Backup        {printable(manifest.backup_id)}"
     yield f"Organization  {printable(manifest.organization_id)}"

@@ -1,4 +1,4 @@
-"""Is an archive whole? Every file is looked at, and every file is named."""
+"""Verification of an archive: every file is checked and listed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS_DIRECTORY = "parts"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileCheck:
-    """One file that was looked at; without a problem it is sound."""
+    """Result for one file. The file is sound if `problem` is None."""
 
     file: str
     bytes: int
@@ -28,18 +28,17 @@ class FileCheck:
 
 
 def listed(store: Store, archive: str) -> dict[str, StoreEntry]:
-    """What lies in the archive's directory, by the names of its files inside."""
+    """List the entries of the archive by their names inside."""
     return {_inside(entry.key, archive): entry for entry in store.list(archive)}
 
 
 def check(
     store: Store, archive: str, lying: Mapping[str, StoreEntry] | None = None
 ) -> Iterator[FileCheck]:
-    """File after file, what cannot be read included; the caller may stop between two, and who has
-    `listed` what lies there knows how much there is to read.
+    """Check the files one by one, including unreadable ones. The caller may stop after any file.
 
-    What the archive should hold comes first, then what should not be there. Without a sound
-    manifest nothing can be said of the parts, and they are named as unknown.
+    `lying` is a previous result of `listed`, with the sizes to read. Files of the manifest come
+    first, then foreign ones. Without a sound manifest all parts are listed as unknown.
     """
     entries = dict(listed(store, archive) if lying is None else lying)
     manifest, reader = _check_manifest(store, archive, entries.pop(MANIFEST_NAME, None))
@@ -53,8 +52,8 @@ def check(
 
 
 def findings(store: Store, archive: str) -> list[FileCheck]:
-    """Only what is wrong; empty for a sound archive."""
-    return [checked for checked in check(store, archive) if checked.problem]
+    """Return the files with a problem, none for a sound archive."""
+    return [result for result in check(store, archive) if result.problem]
 
 
 def _check_manifest(
@@ -86,7 +85,7 @@ def _check_file(
 
 
 def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
-    """Beyond what every reader checks, the rows' own checksum."""
+    """Check the row checksum, too, which readers do not check."""
     checksum = RowChecksum()
     try:
         for batch in reader.batches(part):
@@ -94,7 +93,7 @@ def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
     except ArchiveDamaged as damage:
         return damage.problem
     if checksum.digest() != part.row_checksum:
-        return "its rows do not match the checksum that the manifest says"
+        return "its rows do not match their checksum in the manifest"
     return None
 
 
@@ -109,15 +108,15 @@ def _not_an_object(entry: StoreEntry | None) -> str | None:
 
 
 def _is_harmless(file: str, entry: StoreEntry) -> bool:
-    """A backup of empty collections has no parts, and may have a directory for them."""
+    """Accept an empty directory of parts, because empty collections have no parts."""
     return file == PARTS_DIRECTORY and entry.kind is EntryKind.EMPTY_DIRECTORY
 
 
 def _foreign(entry: StoreEntry, *, known: ArchiveReader | None) -> str:
     if known is None:
-        return "nobody can say whether it is sound without the manifest"
-    what = "file" if entry.kind is EntryKind.OBJECT else str(entry.kind)
-    return f"this {what} does not belong to the archive"
+        return "it cannot be verified without the manifest"
+    kind = "file" if entry.kind is EntryKind.OBJECT else str(entry.kind)
+    return f"this {kind} does not belong to the archive"
 
 
 def _inside(key: str, archive: str) -> str:

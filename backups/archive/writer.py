@@ -1,4 +1,4 @@
-"""Rows into an archive: sealed parts first, the manifest last."""
+"""Write rows to an archive: sealed parts first, the manifest last."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from backups.archive.parts import Part
 from backups.stores.base import ObjectExists, StagedObject, Store, StoreError, put
 
 PART_BYTES = 64 * 1024 * 1024
-"""Of rows in memory, before compression: a part is sealed with the batch that reaches it."""
+"""Uncompressed size of a part. The batch that reaches this size is the last one of the part."""
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
 _READ_CHUNK_BYTES = 1024 * 1024
 
 Guard = Callable[[], None]
-"""Raises when the caller has lost its right to write; called right before every effect."""
+"""Raises if the attempt has lost its lease. Called directly before every effect."""
 
 Fenced = Callable[[], AbstractContextManager[object]]
-"""While it is entered the caller cannot lose its right to write; entering raises where it has."""
+"""Context in which the attempt cannot lose its lease. Entering raises if it is lost already."""
 
 
 class ManifestTooLarge(StoreError):
-    """Nobody could read what would be sealed."""
+    """The manifest exceeds the size that readers accept."""
 
     permanent = True
 
 
 def nothing_to_guard() -> None:
-    """For callers that are alone."""
+    """Guard of callers without concurrent attempts."""
 
 
 def write_parts(
@@ -58,11 +58,11 @@ def write_parts(
     part_bytes: int = PART_BYTES,
     fenced: Fenced = contextlib.nullcontext,
 ) -> Iterator[Part]:
-    """Write one partition's rows; yields each part once it is sealed, so that the caller keeps it.
+    """Write the rows of one partition and yield each sealed part, so that the caller records it.
 
-    A part ends with a batch. `batches` go on after the rows of `sealed` (`rows_sealed` counts
-    them), the parts that earlier attempts wrote of this partition. Memory holds one batch and what
-    Parquet buffers of one row group, however many rows there are.
+    `sealed` are the parts of this partition from earlier attempts; `batches` continue after their
+    rows (`rows_sealed`). A part ends with a batch. Memory holds one batch and Parquet's buffer of
+    one row group.
     """
     number = len(_of(sealed, description.name, partition))
     writing = _Writing(store, archive, description, partition, part_bytes, fenced)
@@ -73,24 +73,26 @@ def write_parts(
 
 
 def rows_sealed(sealed: Iterable[Part], collection: str, partition: str) -> int:
-    """How many rows of the partition need not be read again."""
+    """Count the sealed rows of the partition, which need not be read again."""
     return sum(part.rows for part in _of(sealed, collection, partition))
 
 
 def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothing_to_guard) -> str:
-    """Write the manifest: from here on this is a backup. Answers its SHA-256.
+    """Write the manifest, which completes the backup. Returns its SHA-256.
 
-    Every part must lie there with its size. Asked again with the same manifest it succeeds; with
-    another one it raises `ObjectExists`.
+    Raises StoreError if a part is missing or has another size. A repeated call with the same
+    manifest succeeds; with another one it raises `ObjectExists`.
     """
     for part in manifest.checked().parts:
         if store.size(inside(archive, part.name)) != part.bytes:
-            raise StoreError(f"{part.name} is gone or has another size: start the backup over.")
+            raise StoreError(
+                f"{part.name} is missing or has another size. Create the backup again."
+            )
     data, key = serialize(manifest), inside(archive, MANIFEST_NAME)
     if len(data) > MAX_MANIFEST_BYTES:
         raise ManifestTooLarge(
-            f"The manifest would have {len(data)} bytes, and readers take {MAX_MANIFEST_BYTES}: "
-            "back up fewer collections at a time."
+            f"The manifest would have {len(data)} bytes, more than the allowed "
+            f"{MAX_MANIFEST_BYTES}. Back up fewer collections at a time."
         )
     guard()
     try:
@@ -106,7 +108,7 @@ def _of(parts: Iterable[Part], collection: str, partition: str) -> list[Part]:
 
 
 class _Writing:
-    """One partition on its way into parts."""
+    """Writer of the parts of one partition."""
 
     def __init__(
         self,
@@ -130,11 +132,9 @@ class _Writing:
                 stack.callback(written.abandon)
                 self._fill(written, first, more)
                 written.finish()
-            part = self._facts(number, written)
+            part = self._describe(number, written)
             staged.finish()
-            with (
-                self.fenced()
-            ):  # a worker that was paused here must not publish into a sealed archive
+            with self.fenced():  # a worker paused here must not publish into a sealed archive
                 self._publish(staged, part)
         return part
 
@@ -143,7 +143,7 @@ class _Writing:
         while part.arrow_bytes < self.part_bytes and (batch := next(more, None)) is not None:
             part.write(batch)
 
-    def _facts(self, number: int, written: _OpenPart) -> Part:
+    def _describe(self, number: int, written: _OpenPart) -> Part:
         key_min, key_max = written.keys.scalars()
         return Part(
             collection=self.description.name,
@@ -159,17 +159,19 @@ class _Writing:
         )
 
     def _publish(self, staged: StagedObject, part: Part) -> None:
-        """An earlier attempt, or another part with the same rows, may have left the same file."""
+        """Publish, or accept the same file of an earlier attempt or of a part with equal rows."""
         key = inside(self.archive, part.name)
         try:
             staged.publish(key)
         except ObjectExists as error:
             if _hash_of(self.store, key) != part.sha256:
-                raise StoreError(f"{key} was damaged after it was written.") from error
+                raise StoreError(
+                    f"{key} was damaged after it was written. Create the backup again."
+                ) from error
 
 
 class _OpenPart:
-    """Small batches are gathered into row groups, which are what a reader has in memory at once."""
+    """A part being written. Small batches are collected into row groups, the unit of reading."""
 
     def __init__(self, staged: StagedObject, schema: pa.Schema, key: str) -> None:
         self.sink = _HashingSink(staged)
@@ -194,7 +196,7 @@ class _OpenPart:
         self.writer.close()
 
     def abandon(self) -> None:
-        """Nobody will read it; closing may fail for the reason that made us give up."""
+        """Close the writer and ignore errors, which may have the same cause as the failure."""
         with contextlib.suppress(Exception):
             self.writer.close()
 
@@ -206,7 +208,7 @@ class _OpenPart:
 
 
 class _HashingSink:
-    """The file that Parquet writes to: forward only, so the hash can be taken on the way."""
+    """File object for Parquet that hashes while writing, because Parquet only appends."""
 
     closed = False
 
@@ -224,7 +226,7 @@ class _HashingSink:
         return self.size
 
     def flush(self) -> None:
-        """Durability comes with `publish`."""
+        """Do nothing, because `publish` makes the file durable."""
 
     def close(self) -> None:
         self.closed = True
