@@ -133,7 +133,7 @@ def test_a_target_of_the_same_version_or_a_newer_one_is_not_worth_a_word() -> No
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        (FieldDescription(name="half", data_type=DataType.FLOAT16_VECTOR), "of type FLOAT16"),
+        (FieldDescription(name="half", data_type=DataType.FLOAT16_VECTOR), "has the type FLOAT16"),
         (FieldDescription(name="n", data_type=DataType.INT8, nullable=True), "is nullable"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_row_that_no_message_holds_is_named(
     room: Room, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _refuse_above(monkeypatch, 0)
-    with pytest.raises(MilvusError, match="One row of") as caught:
+    with pytest.raises(MilvusError, match="A row of") as caught:
         into_new(room, written)
     assert caught.value.permanent
 
