@@ -36,5 +36,7 @@ def test_it_comes_back_without_it_and_that_is_said(
     work()
     task = Task.objects.get(pk=task.pk)
     assert task.state == "SUCCEEDED", task.message
-    assert "restored without the index of 'vector', which could not be built" in " ".join(task.warnings)
+    assert "restored without the index of 'vector', which could not be built" in " ".join(
+        task.warnings
+    )
     assert milvus.query("images", output_fields=["count(*)"])[0]["count(*)"] == 20
