@@ -133,7 +133,9 @@ def test_what_is_whole_of_a_damaged_backup_is_restored_and_the_rest_refused(
     work()
     backup.refresh_from_db()
     assert backup.findings == [Finding(part.name, "it is missing")]
-    with pytest.raises(FailedPrecondition, match=f"in collection 'broken': {part.name}: it is missing"):
+    with pytest.raises(
+        FailedPrecondition, match=f"in collection 'broken': {part.name}: it is missing"
+    ):
         plan_restore(backup, cluster, db_name="all").submit(by="alice")
     whole = ["whole"]
     job = plan_restore(backup, cluster, db_name="some", collection_names=whole).submit(by="alice")
