@@ -1,6 +1,4 @@
-"""Addresses of policies under /v1/vbase. They stand before those of backups: `policy` is no
-backup's name.
-"""
+"""API addresses of policies, matched before those of backups: no backup is named `policy`."""
 
 from __future__ import annotations
 

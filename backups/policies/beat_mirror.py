@@ -1,7 +1,7 @@
 """The only writer of django-celery-beat rows of policies: for each policy a task and a crontab.
 
-They are a copy for people to read. Beat does not load them; a stock beat that does only wakes the
-dispatcher, which decides from the policies' own rows.
+The rows are a copy for readers. Beat does not load them. A stock beat that loads them only wakes
+the dispatcher, which decides from the rows of policies.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def name_of(policy_id: str) -> str:
 
 
 def policy_id_in(name: str) -> str:
-    """Empty where the row is none of a policy."""
+    """Return the id in a row's name, or an empty text for rows of other tasks."""
     return name.removeprefix(PREFIX) if name.startswith(PREFIX) else ""
 
 
 @transaction.atomic
 def mirror(policy: BackupPolicy) -> None:
-    """Make the rows say what the policy says; called in the transaction that changes it."""
+    """Copy a policy to its rows, in the transaction that changes it."""
     crontab = crontab_of(parse(policy.schedule_cron)) | {"timezone": policy.timezone}
     entry = PeriodicTask.objects.filter(name=name_of(policy.policy_id)).first()
     if entry is None:
@@ -44,7 +44,7 @@ def mirror(policy: BackupPolicy) -> None:
 
 @transaction.atomic
 def disable(policy_id: str) -> None:
-    """Without a look at the crontab: its zone may be none any more, and then it cannot be read."""
+    """Disable the row without reading its crontab, whose zone may not exist any more."""
     PeriodicTask.objects.filter(name=name_of(policy_id)).update(enabled=False, last_run_at=None)
     PeriodicTasks.update_changed()
 
@@ -57,15 +57,15 @@ def remove(policy_id: str) -> None:
 
 
 def copy_last_run(policy_id: str, at: datetime) -> None:
-    """By `update`: saving would have every beat read all its rows again."""
+    """Use `update`, because `save` would make every beat read all its rows again."""
     PeriodicTask.objects.filter(name=name_of(policy_id)).update(last_run_at=at)
 
 
 def crontab_of(cron: Cron) -> dict[str, str]:
-    """An equivalent that beat can hold: steps written out, Sunday as 0.
+    """Convert to beat's crontab: steps written out, Sunday as 0.
 
-    Where either day is enough beat could only ask for both, so it is told every day: it wakes too
-    often rather than too seldom.
+    Beat can only require both days. Where either day is enough the copy names every day, so that
+    beat wakes too often rather than too seldom.
     """
     minute, hour, day, month, weekday = map(_written, FIELDS, cron.values)
     if not cron.needs_both_days:

@@ -1,6 +1,4 @@
-"""Due policies into runs: whoever calls this, however often and from wherever at once, each planned
-instant is fired once.
-"""
+"""Start runs of due policies. Any number of dispatchers start each planned instant once."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import itemgetter
 
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Window
@@ -34,13 +33,13 @@ BATCH_SIZE = 500
 RUNS_PER_TRANSACTION = 20
 SWEEP_TIMEOUT_SECONDS = 20.0
 CATCH_UP_AFTER = timedelta(seconds=60)
-"""Later than this nobody was there to fire; before it the dispatcher was only busy."""
+"""A run later than this is a catch-up; an earlier one was delayed by a busy dispatcher."""
 EXPECTED_ERRORS = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
-"""What such an error says is all that there is to know."""
+"""Errors that are logged without a traceback."""
 
 
 class Every:
-    """True at the first question, and then once in a while, by a clock that is never set."""
+    """Interval timer on the monotonic clock. Due at the first call."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -58,22 +57,24 @@ _throttle = LogThrottle(minutes=60)
 
 
 def fire_due() -> int:
-    """In short transactions of a few runs each: one of its own for every run would have the disk
-    wait a thousand times in a busy minute. A run that fails takes none of its neighbours along.
+    """Start all due runs. Returns their number.
+
+    A transaction covers a few runs, because one for every run would wait for the disk a thousand
+    times in a busy minute. A run that fails is rolled back alone.
     """
     fired, until, due = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS, _all_due()
     while time.monotonic() <= until and (few := list(islice(due, RUNS_PER_TRANSACTION))):
         with batch_wakeups(), transaction.atomic():
-            # Everybody who holds several clusters takes them in the same order.
-            fired += sum(_fired(*each) for each in sorted(few, key=_cluster_of))
+            # Clusters are always locked in the same order.
+            fired += sum(_try_fire(*due_run) for due_run in sorted(few, key=itemgetter(1)))
     return fired
 
 
 def correct_next_runs() -> int:
-    """Plan anew what is planned for later than the schedule's next instant: the clock was set back,
-    or the plan was made by a machine whose clock was ahead. Returns how many were corrected.
+    """Correct runs planned later than the schedule's next instant. Returns their number.
 
-    An instant that comes a second time is fired once: `fire` finds its run and plans the next one.
+    Such a plan exists after a clock was set back, or came from a machine whose clock was ahead. An
+    instant that the clock shows twice is fired once: `fire` finds its run and plans the next one.
     """
     now, corrected = timezone.now(), 0
     for policy in BackupPolicy.objects.filter(next_run_at__gt=now).iterator():
@@ -89,24 +90,21 @@ def correct_next_runs() -> int:
     return corrected
 
 
-def _cluster_of(due: Due) -> str:
-    return due[1]
-
-
 def _all_due() -> Iterator[Due]:
-    """Each once, so that any number of rows that cannot be fired hides none behind them."""
+    """Yield each due policy once, so that policies that cannot be fired do not hide others."""
     tried: list[str] = []
     while True:
-        found = _due(tried)
-        yield from found
-        if len(found) < BATCH_SIZE:
+        batch = _due(tried)
+        yield from batch
+        if len(batch) < BATCH_SIZE:
             return
-        tried += [policy_id for policy_id, _, _ in found]
+        tried += [policy_id for policy_id, _, _ in batch]
 
 
 def _due(tried: Sequence[str]) -> list[Due]:
-    """In each round the longest waiting policy of every organization: nobody with many starves one
-    with few.
+    """List due policies round-robin by organization, the longest waiting first.
+
+    An organization with many policies does not starve one with few.
     """
     turn = Window(
         RowNumber(), partition_by=F("organization_id"), order_by=[F("next_run_at"), F("pk")]
@@ -117,17 +115,15 @@ def _due(tried: Sequence[str]) -> list[Due]:
     return [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
 
 
-def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
-    """A policy that cannot be fired stays due, which the health answer shows, and is in nobody's
-    way.
-    """
+def _try_fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
+    """Fire a policy. One that fails stays due, which the health answer shows."""
     try:
         fired = fire(policy_id, cluster_id, planned_at)
     except Exception as error:
         if _throttle.should_log(policy_id, error):
-            unforeseen = None if isinstance(error, EXPECTED_ERRORS) else error
-            message = "%s: its run of %s waits: %s"
-            logger.warning(message, policy_id, planned_at, error, exc_info=unforeseen)
+            unexpected = None if isinstance(error, EXPECTED_ERRORS) else error
+            message = "%s: run planned for %s could not be started: %s"
+            logger.warning(message, policy_id, planned_at, error, exc_info=unexpected)
         return False
     _throttle.reset(policy_id)
     return fired
@@ -135,13 +131,13 @@ def _fired(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
 
 @transaction.atomic
 def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
-    """One run of one policy; False where another dispatcher, or a change, was first."""
+    """Start one run. Returns False if another dispatcher or a change was first."""
     now = timezone.now()
     cluster = Cluster.objects.locked(cluster_id)
     planned = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at)
     policy = only_row(planned.filter(~_run_of(planned_at)))
     if policy is None:
-        return _planned_anew(planned, after=max(planned_at, now))
+        return _plan_next(planned, after=max(planned_at, now))
     policy.cluster = cluster
     start_run(
         policy,
@@ -157,14 +153,14 @@ def _run_of(planned_at: datetime) -> Exists:
     return Exists(PolicyRun.objects.filter(policy=OuterRef("pk"), planned_at=planned_at))
 
 
-def _planned_anew(planned: PolicyQuerySet, *, after: datetime) -> bool:
-    """What was fired for this instant before, as after a clock was set back, is fired no more."""
+def _plan_next(planned: PolicyQuerySet, *, after: datetime) -> bool:
+    """Skip an instant that was fired before, as after a clock was set back."""
     return any(
         planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
     )
 
 
 def overdue_since() -> datetime | None:
-    """Since when the longest waiting policy should have run; None where none waits for long."""
+    """Planned instant of the longest overdue policy. None if no policy is overdue."""
     waiting = BackupPolicy.objects.due(timezone.now() - OVERDUE_AFTER)
     return waiting.order_by("next_run_at").values_list("next_run_at", flat=True).first()

@@ -1,6 +1,4 @@
-"""How a policy stands: one table of rules, which the database sorts and filters by and people
-read. What asks for a look comes first.
-"""
+"""Health of policies: one table of rules, by which the database sorts and filters."""
 
 from __future__ import annotations
 
@@ -21,17 +19,15 @@ if TYPE_CHECKING:
 
 
 class PolicyHealth(models.TextChoices):
-    """In the order in which they want to be looked at."""
+    """Health of a policy, the most severe first."""
 
     LATE = "LATE", "Late"
-    """A run is planned and nobody begins it: nobody is there, or the schedule cannot be understood
-    any more.
-    """
+    """A planned run was not started: the dispatcher is down, or the schedule is not valid."""
     FAILING = "FAILING", "Failing"
     DAMAGED = "DAMAGED", "Damaged"
     """The last backup was found damaged."""
     INCOMPLETE = "INCOMPLETE", "Incomplete"
-    """The last backup lacks a collection that was asked for."""
+    """The last backup lacks a requested collection."""
     SKIPPED = "SKIPPED", "Skipped"
     CANCELLED = "CANCELLED", "Cancelled"
     RUNNING = "RUNNING", "Running"
@@ -49,48 +45,50 @@ UNHEALTHY = (
     PolicyHealth.CANCELLED,
 )
 ToValue = Callable[[PolicyHealth], Value]
-"""What of a standing is wanted: its name, or its place in the order."""
+"""Conversion of a health to an SQL value: its name, or its place in the order."""
 
 
 def health(runs: PolicyRunQuerySet, now: datetime) -> Case:
-    return _case(runs, now, lambda each: Value(each.value, output_field=models.CharField()))
+    return _case(runs, now, lambda health: Value(health.value, output_field=models.CharField()))
 
 
 def severity(runs: PolicyRunQuerySet, now: datetime) -> Case:
-    """A number to sort by; the smallest wants to be looked at first."""
+    """Number to sort by; the smallest is the most severe."""
     order = list(PolicyHealth)
     return _case(
-        runs, now, lambda each: Value(order.index(each), output_field=models.IntegerField())
+        runs, now, lambda health: Value(order.index(health), output_field=models.IntegerField())
     )
 
 
-def _case(runs: PolicyRunQuerySet, now: datetime, said: ToValue) -> Case:
-    """While a run goes on, the last one that has ended decides if it went wrong: what fails every
-    night does not leave the list of what fails for as long as it tries again.
+def _case(runs: PolicyRunQuerySet, now: datetime, to_value: ToValue) -> Case:
+    """Map policies to their health.
+
+    During a run the last finished one decides, so that a policy that fails every night stays among
+    the failing ones while it runs again.
     """
-    result = _result("", said, otherwise=None)
+    result = _result("", to_value, otherwise=None)
     before = runs.filter(policy=OuterRef("pk")).ended().annotate(result=result)
     newest_first = before.order_by("-planned_at", "-pk").values("result")
-    going = Coalesce(Subquery(newest_first[:1]), said(PolicyHealth.RUNNING))
+    during_run = Coalesce(Subquery(newest_first[:1]), to_value(PolicyHealth.RUNNING))
     return Case(
-        When(Q(is_active=False), then=said(PolicyHealth.PAUSED)),
-        When(Q(next_run_at__lte=now - OVERDUE_AFTER), then=said(PolicyHealth.LATE)),
-        When(Q(last_run=None), then=said(PolicyHealth.UNTRIED)),
-        When(Q(last_run__job__task__state__in=ACTIVE), then=going),
-        default=_result("last_run__", said, otherwise=PolicyHealth.GOOD),
-        output_field=said(PolicyHealth.GOOD).output_field,
+        When(Q(is_active=False), then=to_value(PolicyHealth.PAUSED)),
+        When(Q(next_run_at__lte=now - OVERDUE_AFTER), then=to_value(PolicyHealth.LATE)),
+        When(Q(last_run=None), then=to_value(PolicyHealth.UNTRIED)),
+        When(Q(last_run__job__task__state__in=ACTIVE), then=during_run),
+        default=_result("last_run__", to_value, otherwise=PolicyHealth.GOOD),
+        output_field=to_value(PolicyHealth.GOOD).output_field,
     )
 
 
-def _result(run: str, said: ToValue, *, otherwise: PolicyHealth | None) -> Case:
-    """What is to be said of a run that has ended."""
+def _result(run: str, to_value: ToValue, *, otherwise: PolicyHealth | None) -> Case:
+    """Map a finished run to a health."""
     state = f"{run}job__task__state"
     return Case(
-        When(~Q(**{f"{run}skip_reason": ""}), then=said(PolicyHealth.SKIPPED)),
-        When(Q(**{state: TaskState.FAILED}), then=said(PolicyHealth.FAILING)),
-        When(Q(**{state: TaskState.CANCELLED}), then=said(PolicyHealth.CANCELLED)),
-        When(is_damaged(f"{run}job__backup__"), then=said(PolicyHealth.DAMAGED)),
-        When(~Q(**{f"{run}job__backup__omissions": []}), then=said(PolicyHealth.INCOMPLETE)),
-        default=said(otherwise) if otherwise else None,
-        output_field=said(PolicyHealth.GOOD).output_field,
+        When(~Q(**{f"{run}skip_reason": ""}), then=to_value(PolicyHealth.SKIPPED)),
+        When(Q(**{state: TaskState.FAILED}), then=to_value(PolicyHealth.FAILING)),
+        When(Q(**{state: TaskState.CANCELLED}), then=to_value(PolicyHealth.CANCELLED)),
+        When(is_damaged(f"{run}job__backup__"), then=to_value(PolicyHealth.DAMAGED)),
+        When(~Q(**{f"{run}job__backup__omissions": []}), then=to_value(PolicyHealth.INCOMPLETE)),
+        default=to_value(otherwise) if otherwise else None,
+        output_field=to_value(PolicyHealth.GOOD).output_field,
     )

@@ -33,7 +33,7 @@ def new_policy_id() -> str:
 
 class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def due(self, now: datetime) -> Self:
-        """Whose run should have begun by now; paused ones have none planned."""
+        """Filter to policies whose run should have started. Paused policies plan none."""
         return self.filter(next_run_at__lte=now)
 
     def summary_of(self, cluster_ids: Sequence[str]) -> dict[str, PolicySummary]:
@@ -52,25 +52,25 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
         }
 
     def with_last_run(self) -> Self:
-        """For whoever reads `last_run_at` and `last_status` of many."""
+        """Load the rows that `last_run_at` and `last_status` read."""
         return self.select_related("cluster", "last_run__job__task")
 
     def with_standing(self) -> Self:
-        """How each stands, and how soon somebody should look at it."""
+        """Annotate `health` and `severity`."""
         runs, now = PolicyRun.objects.all(), timezone.now()
         return self.annotate(health=health(runs, now), severity=severity(runs, now))
 
     def with_ended_run(self) -> Self:
-        """`ended_run_id`: the newest that does not go on any more, by which it is judged."""
+        """Annotate `ended_run_id`, the newest finished run, which decides the health."""
         ended = PolicyRun.objects.filter(policy=OuterRef("pk")).ended()
         newest_first = ended.order_by("-planned_at", "-pk").values("pk")
         return self.annotate(ended_run_id=Subquery(newest_first[:1]))
 
 
 class BackupPolicy(models.Model):
-    """Schedule, target and retention. The expression as given decides; what beat keeps is a copy.
+    """Schedule, target and retention. The expression as given decides; beat has a copy.
 
-    Its backups name it in text and outlive it.
+    Backups refer to their policy by text, because they outlive the policy.
     """
 
     policy_id = models.CharField(primary_key=True, max_length=24, default=new_policy_id)
@@ -86,7 +86,7 @@ class BackupPolicy(models.Model):
     is_active = models.BooleanField(default=True)
     db_name = models.CharField(max_length=255, default="default")
     collection_names = models.JSONField(default=list)
-    """Empty: every collection that is there when it fires."""
+    """Empty: every collection at run time."""
     on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
     next_run_at = models.DateTimeField(null=True)
     last_run = models.ForeignKey(
@@ -150,39 +150,38 @@ class BackupPolicy(models.Model):
 
 class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
     def retention_pending(self) -> Self:
-        """Their backup is under way, or has ended and retention was not applied since."""
+        """Filter to runs after which retention was not applied, running ones included."""
         return self.filter(retention_applied_at=None)
 
     def ended(self) -> Self:
-        """Whatever became of them; skipped ones ended at once."""
+        """Filter to finished runs. Skipped runs are finished."""
         return self.exclude(job__task__state__in=ACTIVE)
 
     def in_progress(self) -> Self:
         return self.retention_pending().filter(job__task__state__in=ACTIVE)
 
     def active_job_id(self, policy_id: str) -> str:
-        """The job of the run that has not ended; empty where none goes on."""
+        """Job id of the unfinished run, or an empty text."""
         going = self.in_progress().filter(policy=policy_id).order_by()
         return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
 
     def request_retention(self, policy_id: str) -> int:
-        """Have retention applied once more, although no run has ended: through the newest one that
-        made, or should have made, a backup.
-        """
+        """Request retention without a new run, by marking the newest run that has a job."""
         newest = self.filter(policy=policy_id, job__isnull=False).values_list("pk", flat=True)[:1]
         return self.filter(pk__in=list(newest)).update(
             retention_applied_at=None, retention_requested_at=timezone.now()
         )
 
     def retention_overdue(self) -> Self:
-        """They have ended, and retention was not applied since; `waits_since` says for how long."""
+        """Filter to finished runs that wait for retention, annotated with `waits_since`."""
         ended = self.retention_pending().filter(job__task__state__in=FINISHED)
         end = F("job__task__finished_at")
         return ended.annotate(waits_since=Greatest(Coalesce("retention_requested_at", end), end))
 
     def prunable(self) -> Self:
-        """Without, of each policy, the run by which people judge it, and the last one with a job,
-        through which retention is applied again.
+        """Exclude the last run of each policy, and its last run with a job.
+
+        The first decides the health, the second requests retention.
         """
         shown = Exists(BackupPolicy.objects.filter(last_run=OuterRef("pk")))
         own = PolicyRun.objects.filter(policy=OuterRef("policy"), job__isnull=False)
@@ -191,7 +190,7 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
 
 
 class PolicyRun(models.Model):
-    """One firing of a policy: a backup job, or the reason why there is none."""
+    """One firing of a policy: a backup job, or the reason why it was skipped."""
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="runs")
@@ -201,14 +200,14 @@ class PolicyRun(models.Model):
     )
     skip_reason = models.TextField(blank=True)
     is_catch_up = models.BooleanField(default=False)
-    """It makes up for what nobody was there to fire."""
+    """True if the run replaces runs missed during downtime."""
     is_manual = models.BooleanField(default=False)
-    """A person or a key asked for it."""
+    """True if a person or an API key started the run."""
     created_at = models.DateTimeField(auto_now_add=True)
     retention_applied_at = models.DateTimeField(null=True)
-    """When retention was applied after its end."""
+    """Time at which retention was applied after the run."""
     retention_requested_at = models.DateTimeField(null=True)
-    """When it was to be applied once more: a lower count, a backup that nobody keeps any more."""
+    """Time of a further request: a lower count, or a backup that was unpinned or released."""
 
     objects = PolicyRunQuerySet.as_manager()
 
@@ -237,7 +236,7 @@ class PolicyRun(models.Model):
 
     @property
     def status(self) -> str:
-        """SKIPPED, or what its task says."""
+        """SKIPPED, or the state of the job's task."""
         if self.skip_reason or self.job is None:
             return SKIPPED
         return str(self.job.task.state)

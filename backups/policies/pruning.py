@@ -1,4 +1,4 @@
-"""What retention decided, done: after each run, and again until it is done."""
+"""Apply retention after each run, and again until it succeeds."""
 
 from __future__ import annotations
 
@@ -23,44 +23,42 @@ logger = logging.getLogger(__name__)
 
 SWEEP_TIMEOUT_SECONDS = 20.0
 BACKUPS_AT_ONCE = 50
-"""In one transaction: meanwhile nobody else asks anything of their cluster."""
+"""Limit of one transaction, which locks the cluster's row."""
 
 _throttle = LogThrottle(minutes=60)
 
 
 def prune_ended() -> int:
-    """Apply the retention of policies a run of which has ended; answers how many backups go."""
+    """Apply retention of policies with a finished run. Returns the number of deleted backups."""
     ids = list(
         PolicyRun.objects.retention_overdue()
         .order_by()
         .values_list("policy_id", flat=True)
         .distinct()
     )
-    random.shuffle(ids)  # Those that cannot be served now are in nobody's way.
-    gone, until = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS
+    random.shuffle(ids)  # failing policies must not block the same others in every sweep
+    deleted, until = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS
     for policy_id in ids:
         if time.monotonic() > until:
             break
-        gone += _served(policy_id)
-    return gone
+        deleted += _prune_policy(policy_id)
+    return deleted
 
 
-def _served(policy_id: str) -> int:
-    """One policy whose rows nobody understands does not keep the others from their turn."""
+def _prune_policy(policy_id: str) -> int:
+    """Prune one policy. An error is logged, so that the other policies are pruned, too."""
     try:
-        gone = _applied(policy_id)
+        deleted = _apply_retention(policy_id)
     except Exception as error:
         if _throttle.should_log(policy_id, error):
-            logger.exception("%s: its retention could not be applied", policy_id)
+            logger.exception("%s: retention not applied, will be retried", policy_id)
         return 0
     _throttle.reset(policy_id)
-    return gone
+    return deleted
 
 
-def _applied(policy_id: str) -> int:
-    """The runs are looked at before the backups: what ends meanwhile, or is tried again, is left
-    for the next time.
-    """
+def _apply_retention(policy_id: str) -> int:
+    # Runs are read before backups, so that a run that ends meanwhile is left for the next sweep.
     runs = list(
         PolicyRun.objects.retention_overdue()
         .filter(policy_id=policy_id)
@@ -71,47 +69,48 @@ def _applied(policy_id: str) -> int:
 
 
 def prune(policy: BackupPolicy, *, settles: Sequence[int] = ()) -> int:
-    """How many backups are on their way out. Once none is left that should go, retention was
-    applied after the runs that it `settles`.
+    """Delete expired backups. Returns their number.
+
+    Once no expired backup is left, retention counts as applied after the runs `settles`.
     """
-    gone = 0
+    deleted = 0
     while True:
         some, left = _prune_some(policy, settles)
-        gone += some
+        deleted += some
         if not some or not left:
-            return gone
+            return deleted
 
 
 @transaction.atomic
 def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]:
-    """Decided and asked for with all rows held, the policy's too: nothing is pinned, proven or
-    found damaged between the two, and nobody changes the count or deletes the policy.
+    """Decide and delete in one transaction with all rows locked.
 
-    The runs are settled in the same transaction: later a count that is lowered in between would
-    pass for applied.
+    Between decision and deletion no backup can be pinned, proven or found damaged, and the policy
+    cannot change. The runs are settled in the same transaction, because a count lowered in between
+    would otherwise pass for applied. Returns the numbers of deleted and of remaining expired ones.
     """
     Cluster.objects.locked(policy.cluster_id)
     held = BackupPolicy.objects.select_for_update(of=("self",)).filter(pk=policy.pk).first()
     if held is None:
         return 0, 0
-    gone, left = _pruned(held)
+    deleted, left = _delete_expired(held)
     if not left:
         PolicyRun.objects.retention_overdue().filter(pk__in=settles).update(
             retention_applied_at=timezone.now()
         )
-    return gone, left
+    return deleted, left
 
 
-def _pruned(policy: BackupPolicy) -> tuple[int, int]:
-    """How many go now, and how many of those that should are in use or have their turn later."""
+def _delete_expired(policy: BackupPolicy) -> tuple[int, int]:
+    """Delete a batch. Returns the numbers of deleted and of remaining expired backups."""
     backups = list(_of(policy).select_for_update(of=("self",)))
     verdicts = verdicts_on(policy, backups, policy.retention_count)
-    _remember_held(backups, verdicts)
-    going = [backup for backup in backups if not verdicts[backup.backup_id].keep]
-    gone = 0
-    for backup in going:
-        gone += gone < BACKUPS_AT_ONCE and _deleted(backup, policy.policy_id)
-    return gone, len(going) - gone
+    _store_retention_holds(backups, verdicts)
+    expired = [backup for backup in backups if not verdicts[backup.backup_id].keep]
+    deleted = 0
+    for backup in expired:
+        deleted += deleted < BACKUPS_AT_ONCE and _delete(backup, policy.policy_id)
+    return deleted, len(expired) - deleted
 
 
 def backups_of(policy: BackupPolicy) -> list[Backup]:
@@ -119,7 +118,7 @@ def backups_of(policy: BackupPolicy) -> list[Backup]:
 
 
 def _of(policy: BackupPolicy) -> BackupQuerySet:
-    """By cluster first, which has an index."""
+    # the cluster comes first, because it has an index
     available = Backup.objects.available().select_related("cluster")
     return available.filter(cluster=policy.cluster_id, policy_id=policy.policy_id)
 
@@ -136,7 +135,7 @@ def candidate(backup: Backup) -> Candidate:
         backup_id=backup.backup_id,
         policy_id=backup.policy_id,
         created_at=backup.created_at,
-        rows={each["name"]: each["rowCount"] for each in backup.collections},
+        rows={entry["name"]: entry["rowCount"] for entry in backup.collections},
         chosen=(backup.db_name, *sorted(backup.requested_collections)),
         is_available=backup.status == BackupStatus.AVAILABLE,
         is_complete=not backup.omissions,
@@ -148,7 +147,9 @@ def candidate(backup: Backup) -> Candidate:
     )
 
 
-def _remember_held(backups: Sequence[Backup], verdicts: dict[str, RetentionDecision]) -> None:
+def _store_retention_holds(
+    backups: Sequence[Backup], verdicts: dict[str, RetentionDecision]
+) -> None:
     held = [
         backup.pk
         for backup in backups
@@ -158,11 +159,11 @@ def _remember_held(backups: Sequence[Backup], verdicts: dict[str, RetentionDecis
         Backup.objects.filter(pk__in=held, retention_hold=None).update(retention_hold=True)
 
 
-def _deleted(backup: Backup, policy_id: str) -> bool:
-    """What is in use stays for now, and the next sweep decides anew."""
+def _delete(backup: Backup, policy_id: str) -> bool:
+    """Delete a backup. Returns False if it is in use, so that the next sweep decides again."""
     try:
         delete_backup(backup, by=f"policy:{policy_id}", limited=False)
     except ConsoleError as error:
-        logger.info("%s: %s stays for now: %s", policy_id, backup.name, error)
+        logger.info("%s: %s not deleted, will be retried: %s", policy_id, backup.name, error)
         return False
     return True

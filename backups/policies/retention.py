@@ -1,6 +1,4 @@
-"""Which backups of a policy stay and which may go, with the reason of each: a pure function, the
-same for the pruner, the preview and the pages.
-"""
+"""Retention decisions with reasons: a pure function for pruner, preview and pages."""
 
 from __future__ import annotations
 
@@ -14,25 +12,24 @@ Order = tuple[datetime, str]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What retention wants to know of a backup."""
+    """Facts of a backup that retention needs."""
 
     backup_id: str
     policy_id: str
     created_at: datetime
     rows: Mapping[str, int]
-    """Of each collection that it holds."""
+    """Row count of each collection."""
     chosen: tuple[str, ...] = ()
-    """The collections that were asked for; none: every one that there was."""
+    """Requested collections; none: all collections."""
     is_available: bool = True
     """Neither being written nor failed nor being deleted."""
     is_complete: bool = True
-    """It holds all that was asked for, as it was at one instant."""
+    """The backup contains all requested content."""
     is_damaged: bool = False
-    """Something of it is not as it was sealed, so that it cannot be counted on."""
+    """A file differs from what was sealed, so that retention does not count the backup."""
     is_pinned: bool = False
     retention_hold: bool | None = None
-    """Fuller than its successor and kept for it: until somebody releases it, which makes it False.
-    """
+    """True: the successor contains less. False: released. None: not decided yet."""
     verified_at: datetime | None = None
     proven_at: datetime | None = None
 
@@ -50,15 +47,13 @@ class RetentionDecision:
     keep: bool
     reason: str
     holds: bool = False
-    """Kept because its successor holds less, which is to be remembered."""
+    """Kept because its successor contains less; the hold is stored."""
 
 
 def decide(
     backups: Iterable[Candidate], *, policy_id: str, count: int
 ) -> dict[str, RetentionDecision]:
-    """What becomes of each. Only complete backups of this policy count; whatever does not count is
-    in doubt kept.
-    """
+    """Decide on each backup. Only complete backups of this policy count; foreign ones are kept."""
     given = sorted(backups, key=lambda each: each.order, reverse=True)
     own = [each for each in given if each.policy_id == policy_id and each.is_available]
     verdicts = {each.backup_id: _not_ours(each, policy_id) for each in given}
@@ -112,8 +107,9 @@ def _by_rank(backup: Candidate, rank: int, count: int) -> RetentionDecision:
 
 
 def _last_proven(newest_first: Sequence[Candidate]) -> dict[str, str]:
-    """The newest that was proven and the one that was proven last, mostly the same; until one was,
-    the newest that was verified.
+    """Find the newest proven backup and the one proven last, which are mostly the same.
+
+    Without a proven backup the newest verified one takes their place.
     """
     proven = [each for each in newest_first if each.proven_at]
     if proven:
@@ -124,9 +120,7 @@ def _last_proven(newest_first: Sequence[Candidate]) -> dict[str, str]:
 
 
 def _held(newest_first: Sequence[Candidate]) -> set[str]:
-    """Those whose successor, of the same choice of collections, holds less; and those that were
-    found so earlier.
-    """
+    """Find backups whose successor with the same request contains less, now or earlier."""
     complete = [each for each in newest_first if each.counts]
     held = {each.backup_id for each in newest_first if each.retention_hold}
     for chosen in {each.chosen for each in complete}:
@@ -138,7 +132,7 @@ def _held(newest_first: Sequence[Candidate]) -> set[str]:
 
 
 def _holds_less(later: Candidate, earlier: Candidate) -> bool:
-    """A collection was lost, or more than half the rows."""
+    """Rule of the retention hold: a collection is missing, or more than half of the rows."""
     lost = earlier.rows.keys() - later.rows.keys()
     return bool(lost) or 2 * sum(later.rows.values()) < sum(earlier.rows.values())
 

@@ -1,4 +1,4 @@
-"""What a schedule promises about the age of the newest backup: pure functions."""
+"""Recovery point objective that a schedule implies: pure functions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from datetime import datetime, timedelta, tzinfo
 from backups.policies.cron import Cron, next_after
 
 RUN_DURATION_ALLOWANCE = timedelta(hours=2)
-"""A run that was planned has so long to be done, or until the next one is planned: a daily backup
-that failed shows in the same night, and one that takes an hour is no alarm.
+"""Time that a planned run may take, at most until the next one is planned.
+
+A failed daily backup shows in the same night, and one that takes an hour raises no alarm.
 """
 
 
 def rpo_deadline(cron: Cron, zone: tzinfo, newest_at: datetime) -> datetime:
-    """Until when a backup of `newest_at` is as new as the schedule promises.
+    """End of the time in which a backup of `newest_at` meets the RPO.
 
-    The first instant planned after it should have brought a newer one.
+    The first run planned after the backup should have made a newer one.
     """
     planned = next_after(cron, zone, newest_at)
     following = next_after(cron, zone, planned)
@@ -24,5 +25,5 @@ def rpo_deadline(cron: Cron, zone: tzinfo, newest_at: datetime) -> datetime:
 
 
 def covers(chosen: Collection[str], name: str) -> bool:
-    """Whether a policy for these collections takes this one; none chosen: every one."""
+    """Rule of selection: a policy without chosen collections covers every one."""
     return not chosen or name in chosen

@@ -1,4 +1,4 @@
-"""Words of policies, as data."""
+"""States and thresholds of policies."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ MAX_RETENTION_COUNT = 1000
 
 
 class OnMissing(models.TextChoices):
-    """What a run does about a chosen collection that has vanished."""
+    """Reaction of a run to a missing chosen collection."""
 
     FAIL = "FAIL"
     WARN = "WARN"
-    """Take the others; such a backup is not complete and no retention counts it."""
+    """Back up the others. The backup is incomplete and retention does not count it."""
 
 
 class RetentionOutcome(models.TextChoices):
-    """What retention does with a backup of the policy."""
+    """Decision of retention on a backup."""
 
     KEEP = "KEEP"
     EXPIRE = "EXPIRE"
 
 
 OVERDUE_AFTER = timedelta(seconds=30)
-"""So long after its instant a run that nobody has begun is late."""
+"""Delay after which a run that has not started is late."""
 RETENTION_OVERDUE_AFTER = timedelta(minutes=5)
-"""So long after a run retention was applied, many times over."""
+"""Delay after a run, a multiple of the usual one, after which retention is overdue."""
 SKIPPED = "SKIPPED"
-"""The status of a run that was due and made no backup; any other status is its task's."""
+"""Status of a run without a job; every other status is that of the job's task."""

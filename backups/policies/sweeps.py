@@ -1,4 +1,4 @@
-"""Sweeps over policies: dispatch, retention, and runs past their time."""
+"""Sweeps over policies: dispatch, retention, and removal of old runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _corrected = Every(CORRECT_EVERY_SECONDS)
 
 @shared_task(name="vbase.sweep.policies")
 def sweep_policies() -> int:
-    """Fire what is due; answers how many runs were begun or skipped.
+    """Start due runs. Returns the number of started and skipped runs.
 
-    A second thread of this process would only compete with the first, and keep other sweeps from
-    running meanwhile; what it was woken for, the first one or the next wake-up finds.
+    A second thread of this process returns at once, because it would only compete with the first
+    and block other sweeps.
     """
     if not _sweeping.acquire(blocking=False):
         return 0
@@ -40,9 +40,7 @@ def sweep_policies() -> int:
 
 @shared_task(name="vbase.sweep.runs")
 def sweep_runs() -> int:
-    """Remove runs past their time; their backups and jobs are not theirs to remove. Of a policy
-    that runs seldom, or no more, the last ones stay.
-    """
+    """Remove old runs. Their backups and jobs are kept, as are the last runs of each policy."""
     oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
     past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retention_applied_at=None)
     return batch_delete.remove(past.prunable().order_by("created_at"))
@@ -50,5 +48,5 @@ def sweep_runs() -> int:
 
 @shared_task(name="vbase.sweep.retention")
 def sweep_retention() -> int:
-    """Apply retention after runs that have ended; answers how many backups go."""
+    """Apply retention after finished runs. Returns the number of deleted backups."""
     return pruning.prune_ended()
