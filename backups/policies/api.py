@@ -41,7 +41,7 @@ TAG = "Policies"
 
 class PolicyView(BackupView):
     def policy(self, service_id: str, policy_id: str) -> PolicyRow:
-        """Under its own service, also when that is deleted."""
+        """Find a policy under its service, also a deleted one."""
         rows = PolicyRow.objects.with_last_run()
         return rows.get_visible(self.principal, policy_id=policy_id, cluster__service_id=service_id)
 

@@ -1,4 +1,4 @@
-"""What a schedule and a count would mean, before anybody decides on them; changes nothing."""
+"""Preview the runs of a schedule and the effect of a retention count. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PREVIEW_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetentionPreview:
-    """A backup, and what retention would do with it."""
+    """A backup with the retention decision."""
 
     backup_name: str
     backup_id: str
@@ -32,7 +32,7 @@ class Preview:
     description: str
     runs: list[datetime]
     local_runs: list[datetime]
-    """The same instants as clocks in the policy's zone show them."""
+    """The same instants in the policy's time zone."""
     would_keep: list[RetentionPreview]
     would_expire: list[RetentionPreview]
 

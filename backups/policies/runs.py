@@ -1,4 +1,4 @@
-"""One run of a policy: its row and its job, or its row and the reason why there is none."""
+"""Start one run of a policy, or record why it is skipped."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What can be asked of policies: one domain sentence each. HTML, API and admin all call these.
+"""Operations on policies, called by pages, API and admin.
 
-Each takes the cluster's row first and the policy's next.
+Each locks the cluster's row first and the policy's next.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ def pause_policy(policy: BackupPolicy) -> BackupPolicy:
 
 
 def resume_policy(policy: BackupPolicy) -> BackupPolicy:
-    """What was due in the pause is not made up for: nobody wanted it."""
+    """Resume a policy. Runs missed during the pause are not made up."""
     return update_policy(policy, is_active=True)
 
 
 @transaction.atomic
 def delete_policy(policy: BackupPolicy) -> BackupPolicy:
-    """Its backups stay, and belong to nobody's retention any more. Answers it as it was."""
+    """Delete a policy and return it as it was. Its backups are kept and outlive retention."""
     policy = _hold(policy)
     policy_id = policy.policy_id
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
@@ -129,11 +129,11 @@ def deactivate_policies_of(cluster: Cluster) -> str:
 
 @transaction.atomic
 def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
-    """A run beside the schedule, which goes on as it was; for a paused policy, too."""
+    """Start a run beside the schedule, also of a paused policy."""
     policy = _hold(policy)
     going = PolicyRun.objects.active_job_id(policy.policy_id)
     if going:
-        raise Aborted(f"{going} still runs for this policy; wait for its end.")
+        raise Aborted(f"{going} of the same policy is still running. Wait until it has finished.")
     refuse_ending(policy.cluster, "a run", unfinished(policy.cluster))
     require_capacity(policy.organization_id, policy.cluster_id)
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
@@ -144,7 +144,7 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
 
 @transaction.atomic
 def release_backup(backup: Backup) -> Backup:
-    """Let retention treat it like any other, although its successor holds less."""
+    """End the retention hold of a backup whose successor contains less."""
     held = lock_backup(backup)
     require_available(held)
     held.retention_hold = False
@@ -190,8 +190,9 @@ def _change(policy: BackupPolicy, spec: PolicySpec) -> BackupPolicy:
 
 
 def _pause(policy: BackupPolicy) -> None:
-    """Whatever its schedule says, and although nobody may understand that any more: such a policy
-    can be stopped, and stands in the way of no cluster's deletion.
+    """Pause without reading the schedule, which may not be valid any more.
+
+    Such a policy can be paused and does not block the deletion of its cluster.
     """
     policy.next_run_at = None
     policy.save()
@@ -227,5 +228,5 @@ def _hold(policy: BackupPolicy) -> BackupPolicy:
     rows = BackupPolicy.objects.select_for_update(of=("self",)).with_last_run()
     held = rows.filter(pk=policy.pk).first()
     if held is None:
-        raise NotFound(f"There is no backup policy '{policy.policy_id}' here any more.")
+        raise NotFound(f"Backup policy '{policy.policy_id}' does not exist any more.")
     return held

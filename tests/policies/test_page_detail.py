@@ -154,7 +154,7 @@ def test_it_is_run_now_once_at_a_time(policy: BackupPolicy, alices: Browser) -> 
     assert last_entry() == ("RunBackupPolicy", "ACCEPTED", policy.pk)
     again = alices.send("policy-run", policy.pk)
     assert again.status_code == 409
-    assert "still runs for this policy" in shown(again)
+    assert "of the same policy is still running" in shown(again)
     assert BackupJob.objects.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""One policy: when it runs, what it covers, what became of its runs, and what stays of them."""
+"""Page of one policy: schedule, runs, backups and actions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ RECENT_COUNT = 10
 
 
 class PolicyPage(Page):
-    """A page about one policy of the organization."""
-
     scopes = {"GET": LIST_BACKUPS}
     nav = "policies"
 
@@ -63,7 +61,7 @@ class PolicyDetailView(PolicyPage):
         return super().context() | self.live() | self.backups()
 
     def live(self) -> dict[str, Any]:
-        """What changes while a run goes on; the page shows it first and the poll refreshes it."""
+        """Context that changes during a run; the poll refreshes it."""
         runs = runs_of(self.principal).filter(policy=self.policy)
         going = runs.in_progress().select_related("job__cluster")
         active = job_rows(self.principal, [run.job for run in going if run.job])
@@ -86,7 +84,7 @@ class PolicyDetailView(PolicyPage):
 
 
 class PolicyProgressView(PolicyDetailView):
-    """What the page polls. The backups are judged again only when a run has moved on."""
+    """Poll of the page. Backups are decided on again only after a run has changed."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):

@@ -1,4 +1,4 @@
-"""The form of a policy: with what it would mean beside it, and asked again before backups go."""
+"""Form of a policy with a preview. Changes that delete backups must be confirmed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from vbase_console.web.views import wants_fragment
 
 
 class WouldLose(ConfirmationRequired):
-    """Backups would go, or collections be backed up no more, that nobody was asked about."""
+    """The change would delete backups or uncover collections and is not confirmed yet."""
 
     def __init__(self, going: list[RetentionPreview], bare: list[CollectionKey]) -> None:
         self.going, self.bare = going, bare
@@ -62,14 +62,14 @@ class PolicyFormPage(FormPage):
         raise NotImplementedError
 
     def begin(self) -> dict[str, Any]:
-        """What stands in the form at first."""
+        """Initial values of the form."""
         return {}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.shown(PolicyForm(initial=self.begin()))
 
     def prepare(self) -> None:
-        """The cluster is asked here, before anything is locked; whose it is comes first."""
+        """Ask the cluster before any row is locked, after the access check."""
         cluster = self.of_cluster
         super().prepare()
         db_name = self.bound.cleaned_data["db_name"]
@@ -84,7 +84,7 @@ class PolicyFormPage(FormPage):
         return self.page(form=form, status=status, **self.dressed(form))
 
     def dressed(self, form: PolicyForm) -> dict[str, Any]:
-        """The form with what the cluster has, and what it would mean."""
+        """Context of the form: databases and collections of the cluster, and the preview."""
         there = look_at(self.of_cluster, str(form["db_name"].value() or ""))
         form.offer(there.databases, there.collections)
         return {
@@ -116,7 +116,7 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
         return self.cluster
 
     def begin(self) -> dict[str, Any]:
-        """What the link that led here asks for."""
+        """Initial values from the query string."""
         database = self.request.GET.get("db_name")
         names = self.request.GET.getlist("collections")[:MAX_CHECKBOXES]
         chosen = {"which": CHOSEN, "collection_names": names} if names else {}
@@ -148,7 +148,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
         return self.policy
 
     def begin(self) -> dict[str, Any]:
-        """Of another database none of its collections is meant."""
+        """Initial values of the policy. Another database clears the collections."""
         now = shown_in_form(self.policy)
         asked = self.request.GET.get("db_name", now["db_name"])
         if asked != now["db_name"]:
@@ -169,7 +169,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
         return self.to_policy()
 
     def ask_first(self, changes: dict[str, Any]) -> None:
-        """What is lost by it is shown before, with the reasons."""
+        """Raise WouldLose unless the user has confirmed exactly these losses."""
         going = self.going({name: changes[name] for name in SCHEDULE})
         bare = observers.coverage_lost(
             self.policy, db_name=changes["db_name"], collection_names=changes["collection_names"]
@@ -179,7 +179,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
             raise asked
 
     def going(self, schedule: dict[str, Any]) -> list[RetentionPreview]:
-        """Backups that stay as it is and would go then."""
+        """Backups that only the changed schedule or count would delete."""
         after = PolicySpec(**schedule)
         before = dataclasses.replace(after, retention_count=self.policy.retention_count)
         expired_before, expired_after = (
@@ -190,9 +190,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
 
 
 class Previewing(PolicyFormPage):
-    """What the form shows while somebody types; without a script its button brings the whole form
-    again, with what was typed.
-    """
+    """Preview while the user types. Without JavaScript a button re-renders the whole form."""
 
     changes = False
 
@@ -211,8 +209,8 @@ class Previewing(PolicyFormPage):
 
 
 class PolicyCreatePreviewView(Previewing, PolicyCreateView):
-    """Of a new policy."""
+    """Preview of a new policy."""
 
 
 class PolicyPreviewView(Previewing, PolicyEditView):
-    """Of one that is edited."""
+    """Preview of an edited policy."""

@@ -1,4 +1,4 @@
-"""The policies of an organization or of one cluster, and what each of them has made."""
+"""Lists of policies, and of the runs and backups of one policy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
 
 
 class PolicyNewView(ListPage):
-    """The first step to a policy from the organization's page: of which cluster."""
+    """First step of creating a policy: the choice of a cluster."""
 
     scopes = {"GET": CREATE_BACKUP_POLICY}
     template_name = "policies/new.html"
@@ -83,9 +83,7 @@ class PolicyRunListView(ListPage, PolicyPage):
 
 
 class PolicyBackupListView(ListPage, PolicyPage):
-    """Every backup of the policy with what retention does with it: judged together, whichever
-    of them are shown.
-    """
+    """Backups of a policy with retention decisions, which depend on all of them."""
 
     template_name = "policies/backups.html"
     table_name = "policies/partials/backup_list.html"

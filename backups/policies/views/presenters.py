@@ -40,7 +40,7 @@ UPCOMING = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GoodBackups:
-    """The good backups that a policy has: available, with all that was asked for."""
+    """Good backups of a policy: available, undamaged and without omissions."""
 
     count: int = 0
     newest_at: datetime | None = None
@@ -50,7 +50,7 @@ class GoodBackups:
 class PolicyRow:
     policy: BackupPolicy
     strip: Sequence[PolicyRun]
-    """Its newest runs, oldest first."""
+    """Latest runs, oldest first."""
     kept: GoodBackups
     now: datetime
 
@@ -60,7 +60,7 @@ class PolicyRow:
 
     @property
     def ended(self) -> PolicyRun | None:
-        """The newest run that does not go on any more; how the policy stands is said of it."""
+        """Latest finished run, which decides the health."""
         return next((run for run in reversed(self.strip) if run.status not in ACTIVE), None)
 
     @property
@@ -74,20 +74,20 @@ class PolicyRow:
 
     @property
     def is_late(self) -> bool:
-        """Its run should have begun and nobody has begun it."""
+        """True if the planned run was not started in time."""
         planned = self.policy.next_run_at
         return planned is not None and planned <= self.now - OVERDUE_AFTER
 
     @property
     def is_stale(self) -> bool:
-        """The newest good backup is older than promised; what is paused promises none."""
+        """True if an active policy has no good backup within its RPO."""
         since = self.kept.newest_at or self.policy.created_at
         return self.policy.is_active and _promised_until(self.policy, since) < self.now
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyActions:
-    """What can be asked of a policy now, by this person; no control leads to a certain refusal."""
+    """Actions that are allowed now for this principal."""
 
     run: bool
     edit: bool
@@ -107,7 +107,7 @@ class BackupWithDecision:
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
-    """With all that a list shows of each, but for its runs and its backups."""
+    """Load policies with the columns of a list, without runs and backups."""
     policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
     return policies.annotate(strip_from=_strip_from(principal))
 
@@ -123,9 +123,7 @@ def runs_of(principal: Principal) -> PolicyRunQuerySet:
 
 
 def longest_overdue_retention(principal: Principal, **of: Any) -> PolicyRun | None:
-    """The run that waits longest for retention, of all or of one policy; None where none waits
-    longer than it should.
-    """
+    """Find the run whose retention is overdue longest. None if no retention is overdue."""
     runs = PolicyRun.objects.retention_overdue().visible_to(principal).filter(**of)
     waits_long = Q(waits_since__lte=timezone.now() - RETENTION_OVERDUE_AFTER)
     longest_first = runs.filter(waits_long).order_by(F("waits_since").asc())
@@ -147,8 +145,9 @@ def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[
 
 
 def _strip_from(principal: Principal) -> Subquery:
-    """When the oldest run was planned that the strip shows. A window function would read all the
-    runs of all the policies, and there are four hundred days of them.
+    """Planned instant of the oldest run in the strip.
+
+    A window function would read all runs of all policies, which are kept for 400 days.
     """
     own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
     newest_first = own.order_by("-planned_at", "-pk")
@@ -156,7 +155,7 @@ def _strip_from(principal: Principal) -> Subquery:
 
 
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
-    """The newest runs of each, newest first, in one query for all."""
+    """Load the latest runs of all policies in one query, newest first."""
     strips: dict[str, list[PolicyRun]] = defaultdict(list)
     if policies:
         shown = reduce(or_, (_of_strip(policy) for policy in policies))
@@ -202,7 +201,7 @@ def policy_actions_of(
 
 
 def schedule_error(policy: BackupPolicy) -> str:
-    """A schedule or a zone that was fine once and is none any more: it is never fired."""
+    """Error of a stored schedule or zone that is not valid any more, or an empty text."""
     try:
         parse(policy.schedule_cron), zone_of(policy.timezone)
     except (BadCron, BadZone) as error:
@@ -211,7 +210,7 @@ def schedule_error(policy: BackupPolicy) -> str:
 
 
 def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:
-    """A schedule that cannot be understood promises nothing that could still be kept."""
+    """RPO deadline. A schedule that is not valid any more has passed it already."""
     try:
         return rpo_deadline(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
     except (BadCron, BadZone):
@@ -229,7 +228,7 @@ def upcoming_of(policy: BackupPolicy) -> list[datetime]:
 
 
 def judged_backups(policy: BackupPolicy) -> list[BackupWithDecision]:
-    """What retention will do with each backup that there is, newest first."""
+    """Retention decisions on all backups of a policy, newest first."""
     backups = backups_of(policy)
     verdicts = verdicts_on(policy, backups, policy.retention_count)
     return [
@@ -239,27 +238,27 @@ def judged_backups(policy: BackupPolicy) -> list[BackupWithDecision]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetentionStatus:
-    """What the retention of its policy says of a backup."""
+    """Retention decision on a backup by its policy."""
 
     policy_id: str
     policy: BackupPolicy | None
-    """None where it is deleted: then nobody's retention removes the backup."""
+    """None if the policy was deleted. Retention then never removes the backup."""
     verdict: RetentionDecision | None = None
-    """None where it is not available, so that nobody decides on it."""
+    """None if the backup is not available."""
     released: RetentionDecision | None = None
-    """What would hold if it were released; None where it is not held."""
+    """Decision after a release. None if the backup is not held."""
     may_release: bool = False
 
     @property
     def is_held_besides(self) -> bool:
-        """It stays for another reason, too, which is the one that is said."""
+        """True if the backup is also kept for another reason, which is the one shown."""
         if self.verdict is None or self.released is None:
             return False
         return self.verdict.reason == self.released.reason
 
 
 def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus | None:
-    """None where no policy took it."""
+    """Return None if the backup was not made by a policy."""
     if not backup.policy_id:
         return None
     policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")

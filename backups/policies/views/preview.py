@@ -1,4 +1,4 @@
-"""What a policy would mean, while it is typed: cron in words, next runs, what would stay."""
+"""Preview of a typed policy: cron in words, next runs, retention decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vbase_console.web.forms import add_errors
 
 PREVIEW_RUNS = 6
 REACH_SAMPLE_RUNS = 30
-"""From so many runs it is told how far back the kept ones reach."""
+"""Number of runs from which the reach of the kept backups is estimated."""
 MAX_NAMES = 20
 SCHEDULES = (
     ("@hourly", "Every hour"),
@@ -34,12 +34,12 @@ SCHEDULES = (
     ("0 5 1 * *", "On the first of every month at 05:00"),
 )
 UNLISTED = (*EXCLUDED_ZONES, "Etc/", "SystemV/", "US/")
-"""What is no zone, and other names of some."""
+"""Prefixes of files that are not zones, and of alternative names."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SchedulePreview:
-    """What is typed, with what is wrong with it or else what it would mean."""
+    """Typed values with their errors, or with a preview."""
 
     form: ScheduleForm
     seen: Preview | None = None
@@ -52,7 +52,7 @@ class SchedulePreview:
 
     @property
     def reach(self) -> str:
-        """How old the oldest of the kept ones is, once all are there."""
+        """Age of the oldest kept backup once the count is reached."""
         if self.seen is None:
             return ""
         first, *_, last = self.seen.runs
@@ -72,13 +72,13 @@ class SchedulePreview:
 
     @property
     def judged(self) -> int:
-        """How many backups there are to decide on."""
+        """Number of existing backups of the policy."""
         return len(self.seen.would_keep) + len(self.going) if self.seen else 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyDiscovery:
-    """What the living cluster has, or why nobody can say."""
+    """Databases and collections of a live cluster, or the reason why they are unknown."""
 
     databases: list[str] = dataclasses.field(default_factory=list)
     collections: list[DiscoveredCollection] | None = None
@@ -101,7 +101,7 @@ def ahead_of(typed: Mapping[str, Any], policy: BackupPolicy | None = None) -> Sc
 
 
 def look_at(cluster: Cluster, database: str) -> PolicyDiscovery:
-    """A policy can be made for a cluster that does not answer now: names are typed then."""
+    """Read the cluster. If it does not answer, the user types the names."""
     databases: list[str] = []
     try:
         require_running(cluster, JobKind.BACKUP)
@@ -112,7 +112,7 @@ def look_at(cluster: Cluster, database: str) -> PolicyDiscovery:
 
 
 def in_words(span: timedelta) -> str:
-    """As coarse as a reader wants it."""
+    """Format a duration in its largest suitable unit."""
     hours = span / timedelta(hours=1)
     for unit, size in (("year", 8766), ("month", 730.5), ("day", 24), ("hour", 1)):
         if hours >= 2 * size:
