@@ -191,8 +191,8 @@ class PreviewPolicy(PolicyView):
     }
 
     def post(self, request: Request, service_id: str) -> Response:
-        """What a schedule and a count would mean; of an existing policy also what would become of
-        the backups that it has. Changes nothing.
+        """Preview the runs of a schedule, and the effect of a retention count on the backups of an
+        existing policy. Changes nothing.
         """
         self.service(service_id)
         given = self.given()

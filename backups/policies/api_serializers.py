@@ -137,7 +137,7 @@ class PolicyBody(ServiceBody):
 
 
 class UpdateBackupPolicyRequest(PolicyBody):
-    """What is left out stays."""
+    """Fields that are left out keep their values."""
 
     name = Text(required=False, allow_blank=True, max_length=MAX_NAME_LENGTH, help_text=NAME)
     description = Text(

@@ -30,12 +30,12 @@ class Field:
     least: int
     most: int
     names: tuple[str, ...] = ()
-    """Of its values, from `first_name` on."""
+    """Names of the values, from `first_name` on."""
     first_name: int = 0
 
     @property
     def size(self) -> int:
-        """How many values there are; 0 and 7 are one Sunday."""
+        """Number of values; 0 and 7 are the same Sunday."""
         return len(WEEKDAYS) if self.names == WEEKDAYS else self.most - self.least + 1
 
     @property
@@ -122,7 +122,7 @@ MACROS = {
 }
 MAX_EXPRESSION_LENGTH = 200
 MAX_DESCRIBED_TIMES = 4
-"""Of a day are named one by one; more are said by minute and hour."""
+"""Times of a day that are named one by one; more are described by minute and hour."""
 DAY = timedelta(days=1)
 ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall has no zone
 EXCLUDED_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
@@ -147,7 +147,7 @@ class Cron:
     expression: str
     """Five fields in numbers; a field that began with a star still does."""
     values: tuple[frozenset[int], ...]
-    """What each field matches."""
+    """Matched values of each field."""
 
     @property
     def is_real_time(self) -> bool:
@@ -164,7 +164,7 @@ class Cron:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Cron:
-    """What is kept is the text as it was given, blanks and all: it must not be longer either."""
+    """Parse an expression. The length limit counts blanks, because the text is stored as given."""
     given = " ".join(text[: MAX_EXPRESSION_LENGTH + 1].split())
     if given.startswith("@") and given not in MACROS:
         raise BadCron(f"'{given}' is not known; use one of {', '.join(MACROS)}, or five fields.")
@@ -275,8 +275,9 @@ def _said(field: Field, part: str, values: frozenset[int]) -> str:
 
 
 def _next_shown(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetime:
-    """Of the times on the wall that are really shown, the first one later than `after`; of those
-    shown twice, the first (0) or second (1) showing.
+    """Find the first matching local time that exists and is later than `after`.
+
+    Of times shown twice, `fold` selects the first (0) or the second (1).
 
     The wall may be set back within a day: what it shows then is sought from there.
     """

@@ -66,13 +66,14 @@ def request_retention_of(backup: Backup) -> None:
 
 
 def skip_reason(cluster: Cluster) -> str:
-    """Why a run would be skipped now; empty where it would not. One that nobody could look at for a
-    while is neither RUNNING nor on its way there, although a person may try it.
+    """Reason why a run would be skipped now, or an empty text.
+
+    Runs of an UNKNOWN cluster are skipped, although users may start a backup of it.
     """
     if cluster.status == ServiceStatus.UNKNOWN:
         return (
-            f"{cluster.service_id} is UNKNOWN: nobody could look at it for a while; "
-            "it must be RUNNING."
+            f"{cluster.service_id} is UNKNOWN, because its status could not be read. "
+            "It must be RUNNING."
         )
     try:
         require_running(cluster, JobKind.BACKUP)
@@ -82,7 +83,7 @@ def skip_reason(cluster: Cluster) -> str:
 
 
 def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime | None) -> None:
-    """Whoever planned something else meanwhile is not overwritten."""
+    """Store the run unless the plan was changed meanwhile. Raises Aborted in that case."""
     as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
     if not as_read.update(last_run=last_run, next_run_at=next_run_at):
         raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")

@@ -47,10 +47,10 @@ REPLANNING_FIELDS = frozenset({"schedule_cron", "timezone", "is_active"})
 
 
 def look_for_database(cluster: Cluster, db_name: str) -> None:
-    """Raise `NotFound` where a running cluster says that it has no such database; one that cannot
-    be asked now is believed. Collections may come later: what a run misses is `onMissing`'s.
+    """Raise NotFound if a running cluster does not have the database.
 
-    Called before a transaction begins: nobody waits for a lock while a server answers.
+    A cluster that cannot answer now is not consulted. Missing collections are handled at run time.
+    Called before a transaction begins, so that no lock is held while the server answers.
     """
     if db_name in ("", DEFAULT_DATABASE) or cluster.condition != Condition.RUNNING:
         return

@@ -52,7 +52,7 @@ def test_a_policy_is_written_looked_at_made_and_run(
     page.get_by_role("button", name="Run now").click()
     expect(page.locator("#policy-backups")).to_contain_text("newest 7")
     expect(page.locator("#policy-live .badge").first).to_have_text("Good")
-    assert Backup.objects.get().chosen == ["images"]
+    assert Backup.objects.get().requested_collections == ["images"]
 
 
 def test_a_run_moves_without_a_reload_and_polling_stops(

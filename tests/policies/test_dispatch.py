@@ -144,7 +144,7 @@ def test_a_cluster_that_nobody_could_look_at_is_skipped(
     clock.move_to(NOON + MINUTE)
     sweep_policies()
     assert (policy.runs.get().status, Backup.objects.count()) == ("SKIPPED", 0)
-    assert "is UNKNOWN: nobody could look at it" in policy.runs.get().skip_reason
+    assert "is UNKNOWN, because its status could not be read" in policy.runs.get().skip_reason
 
 
 @pytest.mark.parametrize("status", ["CREATING", "UPDATING", "RESIZING", "UPDATE_FAILED"])

@@ -69,7 +69,7 @@ class PolicyRow:
 
     @property
     def unreadable(self) -> str:
-        """What is wrong with its schedule; empty where that can be understood."""
+        """Error of the schedule, or an empty text."""
         return schedule_error(self.policy)
 
     @property
