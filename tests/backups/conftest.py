@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,8 +33,11 @@ def machine() -> Iterator[Path]:
 
 
 @pytest.fixture
-def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDriver]:
+def driver(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[EmbeddedDriver]:
     """The embedded driver behind `get_driver`, instead of the memory one."""
+    settings.CLUSTER_DRIVER = "embedded"
     clusters_driver.get_driver.cache_clear()
     own = EmbeddedDriver(machine, b"k" * 32)
     monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)

@@ -71,7 +71,7 @@ def test_actions_and_access_change_with_the_status(
 ) -> None:
     page = alices_page()
     create(page)
-    expect(page.locator("#cluster-access")).to_contain_text("as soon as the cluster runs")
+    expect(page.locator("#cluster-access")).to_contain_text("once the cluster is running")
     stepped.go(3)
     expect(page.locator("#cluster-access")).to_contain_text("memory.invalid")
     expect(page.locator("#cluster-recent")).to_contain_text("Deployment")

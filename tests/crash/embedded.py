@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -31,7 +32,8 @@ Prepare = Callable[[Scenario], Cluster]
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, transactional_db: None) -> Iterator[ClusterDriver]:
+def embedded(tmp_path: Path, transactional_db: None, settings: Any) -> Iterator[ClusterDriver]:
+    settings.CLUSTER_DRIVER = "embedded"
     original = clusters_driver.load_driver
     driver = load_driver("embedded", data_dir=tmp_path, control_key=derived_key("cluster control"))
     clusters_driver.load_driver = lambda *a, **k: driver  # type: ignore[assignment]

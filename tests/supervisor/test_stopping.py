@@ -53,7 +53,7 @@ def test_what_outlived_a_kill_is_ended_by_the_next_start(own: Console) -> None:
     stopped.send_signal(signal.SIGSTOP)
     own.kill()
     own.start()
-    assert any("had left behind" in line for line in own.said)
+    assert any("left behind by a killed console" in line for line in own.said)
     assert stopped not in own.processes()
 
 

@@ -23,8 +23,11 @@ from vbase_console.core.encryption import derived_key
 
 
 @pytest.fixture
-def driver(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDriver]:
+def driver(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[EmbeddedDriver]:
     """With the key that other processes derive too."""
+    settings.CLUSTER_DRIVER = "embedded"
     clusters_driver.get_driver.cache_clear()
     own = EmbeddedDriver(machine, derived_key("cluster control"))
     monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)

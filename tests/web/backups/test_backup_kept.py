@@ -79,7 +79,7 @@ def test_what_is_held_says_so_and_offers_to_release_it(
 
 def test_releasing_states_the_consequence_first(held: Backup, alices: Browser) -> None:
     content = alices.open("backup-release", held.name).content.decode()
-    assert "it is deleted after the next run" in content
+    assert "the backup is deleted after the next run" in content
     assert "2nd newest" in content
 
 
@@ -100,7 +100,7 @@ def test_a_viewer_releases_nothing(held: Backup, bobs: Browser) -> None:
 
 def test_what_is_not_held_cannot_be_released(cluster: Cluster, alices: Browser) -> None:
     content = alices.open("backup-release", taken(cluster).name).content
-    assert b"there is nothing to release" in content
+    assert b"There is nothing to release" in content
 
 
 def test_damage_shows_in_list_and_detail_with_its_finding(
