@@ -130,12 +130,8 @@ class Story:
         for row in self.made.partitions[partition]:
             if row["id"] in newest or row["id"] not in self.deleted:
                 last = newest.get(row["id"], row)
-                yield {**last, **self._more(last), "dynamic": self._dynamic(row, last)}
-
-    def _dynamic(self, row: Row, last: Row) -> Row:
-        """An upsert leaves what it does not name of the dynamic fields that were there."""
-        left = {} if row["id"] in self.deleted else row["dynamic"]
-        return {**left, **last["dynamic"]}
+                # An upsert that is not partial replaces the whole row, dynamic fields included.
+                yield {**last, **self._more(last)}
 
 
 @st.composite
