@@ -22,6 +22,8 @@ ROOT_FILES = {*("README.md", "CONTRIBUTING.md", "CHANGELOG.md"), "Makefile", "ma
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".txt", ".toml", ".service", ""}
 WORD = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNORECASE)
 OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b", re.IGNORECASE)
+
+
 def files_of(folder: str) -> list[Path]:
     """List the texts below a folder, without foreign and historical ones."""
     paths = (path.relative_to(ROOT) for path in sorted((ROOT / folder).rglob("*")))
