@@ -17,7 +17,7 @@ from tests.distributed.units import Distributed
 from tests.live import Api, wait_for
 
 PROGRAMS = ("web", "worker", "sweeper", "beat")
-OUTAGE = re.compile(r"vbase_console\.outages: (\w+): (lost|back)")
+OUTAGE = re.compile(r"vbase_console\.core\.outages: (\w+): (lost|back)")
 LONGEST_LINE = 400
 """Bytes; an outage used to fill hundreds of thousands."""
 
