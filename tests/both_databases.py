@@ -57,7 +57,7 @@ class Suite:
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
-    chosen="not torture and not full_milvus",
+    chosen="not torture and not full_milvus and not vector_stores",
     options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
     at_once=True,
 )
