@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from pymilvus import MilvusClient, MilvusException
 
 from clusters.drivers.embedded.server.engine import Engine
 from clusters.drivers.embedded.server.expiry import PROPERTY, Expiry
-from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.locking import CollectionLocks, Key
 from tests.drivers.launched import DIMENSION, wait_for
 
 LIFE = 100
 LATEST = LIFE * 1.04
+COLLECTION: Key = ("default", "c")
 
 
 class Room:
@@ -34,7 +36,8 @@ class Room:
             self.engine.create_collection(name, schema, properties={PROPERTY: str(LIFE)})
 
     def begin(self) -> None:
-        self.expiry = Expiry(self.engine, CollectionLocks())
+        self.locks = CollectionLocks()
+        self.expiry = Expiry(self.engine, self.locks, now=lambda: self.now)
 
     @property
     def collection(self) -> Any:
@@ -48,7 +51,7 @@ class Room:
         end = self.now + seconds
         while self.now < end:
             self.now = min(self.now + 1, end)
-            self.expiry.sweep(self.now)
+            self.expiry.sweep()
 
     def keys(self) -> set[int]:
         return {row["id"] for row in self.collection.query("id >= 0")}
@@ -72,6 +75,20 @@ def test_rows_live_as_long_as_they_should_and_no_longer(room: Room, flush: bool)
     room.wait(LATEST - LIFE)
     assert room.keys() == {3}
     room.wait(LIFE / 2)
+    assert room.keys() == set()
+
+
+def test_a_row_that_is_written_while_a_sweep_waits_lives_as_long_as_it_should(room: Room) -> None:
+    with futures.ThreadPoolExecutor(1) as threads:
+        with room.locks.held(lambda: [COLLECTION]):
+            sweep = threads.submit(room.expiry.sweep)
+            wait_for(lambda: room.locks._waiting)
+            room.now += LIFE
+            room.write(1)
+        sweep.result(30)
+    room.wait(LIFE - 1)
+    assert room.keys() == {1}
+    room.wait(LATEST - LIFE + 1)
     assert room.keys() == set()
 
 

@@ -2,7 +2,8 @@
 
 The engine stores no time of a row, but numbers every write. Each sweep marks the number that was
 reached. A row has expired if a mark of sufficient age has reached its number, so that rows are
-never deleted early, and at most two marks late.
+never deleted early. Deletion is at most two marks late, unless the sweep waits for a write lock:
+one thread sweeps all collections, and an index build of any of them delays it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +39,37 @@ Mark = tuple[float, int]
 class Expiry:
     """Sweeps of the collections with a time to live."""
 
-    def __init__(self, engine: Engine, locks: CollectionLocks) -> None:
+    def __init__(
+        self, engine: Engine, locks: CollectionLocks, now: Callable[[], float] = time.time
+    ) -> None:
         self._engine = engine
         self._locks = locks
+        self._now = now
         self._due: dict[Key, float] = {}
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.wait(_SWEEP_INTERVAL_SECONDS):
-            self.sweep(time.time())
+            self.sweep()
 
-    def sweep(self, now: float) -> None:
+    def sweep(self) -> None:
         for key, collection in self._engine.settled():
             life = seconds_to_live(collection.schema.properties.get(PROPERTY, ""))
-            if life is None or key[1].startswith(RESERVED_PREFIX) or self._due.get(key, 0) > now:
+            if life is None or key[1].startswith(RESERVED_PREFIX):
                 continue
-            self._due[key] = now + max(_SWEEP_INTERVAL_SECONDS, life / _MARKS_IN_A_LIFE)
+            if self._due.get(key, 0) > self._now():
+                continue
+            self._due[key] = self._now() + max(_SWEEP_INTERVAL_SECONDS, life / _MARKS_IN_A_LIFE)
             try:
-                self._sweep(key, life, now)
+                self._sweep(key, life)
             except Exception:  # for example a full disk; the other collections are swept
                 logger.exception("%s/%s: expired rows not deleted, will be retried", *key)
-                self._due[key] = now + _RETRY_SECONDS
+                self._due[key] = self._now() + _RETRY_SECONDS
 
-    def _sweep(self, key: Key, life: float, now: float) -> None:
+    def _sweep(self, key: Key, life: float) -> None:
         with self._locks.held(lambda: [key]):
+            now = (
+                self._now()
+            )  # under the lock, because writers that were served before have numbers
             collection = self._engine.opened(key[1], key[0])
             if collection is None:
                 return
