@@ -52,8 +52,8 @@ _FILES = (
     "analyzer_params."
 )
 _EXTERNAL = (
-    "External collections and snapshots are not available in an embedded cluster, because it "
-    "does not read object storage. Insert the rows, or restore a backup in the console."
+    "External collections and external snapshots are not available in an embedded cluster, "
+    "because it does not read object storage. Insert the rows, or restore a backup in the console."
 )
 _EXPORT = (
     "Exporting snapshots is not available in an embedded cluster, because it does not write to "
