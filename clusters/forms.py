@@ -132,7 +132,7 @@ class TypedNameForm(forms.Form):
         return typed
 
 
-class DeleteForm(TypedNameForm):
+class ClusterDeleteForm(TypedNameForm):
     delete_backups = forms.BooleanField(
         required=False,
         label="Also delete its backups",

@@ -152,10 +152,10 @@ class ClusterRotateView(ClusterChange):
         return self.to_cluster()
 
 
-class ClusterDeleteView(ClusterChange):
+class ClusterDeletePage(ClusterChange):
     scopes = {"GET": DELETE_CLUSTER, "POST": DELETE_CLUSTER}
     action = "DeleteCluster"
-    form_class = forms.DeleteForm
+    form_class = forms.ClusterDeleteForm
     template_name = "clusters/cluster_confirm_delete.html"
 
     @cached_property

@@ -53,7 +53,7 @@ class ClusterPage(Page):
         return redirect(self.address("cluster-detail"))
 
 
-class ClusterDetailView(ClusterPage):
+class ClusterDetailPage(ClusterPage):
     template_name = "clusters/cluster_detail.html"
 
     def context(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class ClusterDetailView(ClusterPage):
         return {"protection": protection_of([key])[key]}
 
 
-class ClusterProgressView(ClusterDetailView):
+class ClusterProgressPage(ClusterDetailPage):
     """Answer to a poll of the detail page: unfinished tasks, and other parts if they changed."""
 
     template_name = "clusters/partials/cluster_progress_answer.html"
@@ -113,7 +113,7 @@ class ClusterProgressView(ClusterDetailView):
         return self.fragment(self.template_name, **context, changed=changed)
 
 
-class ClusterTokenView(ClusterDetailView):
+class ClusterTokenPage(ClusterDetailPage):
     """Show the token on request. Each request is audited."""
 
     scopes = {"GET": GET_SERVICE_ACCESS, "POST": GET_SERVICE_ACCESS}

@@ -14,7 +14,7 @@ from vbase_console.organizations.scopes import LIST_BACKUPS
 MAX_NAMES = 10
 
 
-class ClusterDetailView(detail.ClusterDetailView):
+class ClusterDetailView(detail.ClusterDetailPage):
     def context(self) -> dict[str, Any]:
         context = super().context()
         if is_registered() and self.principal.may(LIST_BACKUPS):
@@ -22,15 +22,15 @@ class ClusterDetailView(detail.ClusterDetailView):
         return context
 
 
-class ClusterProgressView(ClusterDetailView, detail.ClusterProgressView):
+class ClusterProgressView(ClusterDetailView, detail.ClusterProgressPage):
     """Fragment that the cluster page polls."""
 
 
-class ClusterTokenView(ClusterDetailView, detail.ClusterTokenView):
+class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage):
     """Cluster page with the token."""
 
 
-class ClusterDeleteView(actions.ClusterDeleteView):
+class ClusterDeleteView(actions.ClusterDeletePage):
     def context(self) -> dict[str, Any]:
         backups = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
         more = max(0, backups.count() - MAX_NAMES)

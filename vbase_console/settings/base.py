@@ -217,11 +217,11 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "tasks"
 # The inventory scan may wait for silent clusters for 20 s, and its messages expire after 15 s. In
 # the queue of tasks it starves behind long backups; in that of sweeps it delays the takeover of
-# dead workers' tasks. The sweeper serves this queue too, with one thread at a time.
+# dead workers' tasks. The sweeper serves this queue too, with one thread at a time. A full name
+# takes precedence over a pattern.
 CELERY_TASK_ROUTES = {
     "vbase.sweep.*": {"queue": "sweeps"},
-    "vbase.janitor": {"queue": "sweeps"},
-    "vbase.inventory": {"queue": "inventory"},
+    "vbase.sweep.inventory": {"queue": "inventory"},
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -262,8 +262,8 @@ CELERY_BEAT_SCHEDULE = {
     for name, every in {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
-        "vbase.janitor": timedelta(minutes=1),
-        "vbase.inventory": timedelta(seconds=15),
+        "vbase.sweep.janitor": timedelta(minutes=1),
+        "vbase.sweep.inventory": timedelta(seconds=15),
         "vbase.sweep.policies": timedelta(seconds=2),
         "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),

@@ -63,7 +63,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def enabled_models(self) -> QuerySet[PeriodicTask]:
         entries: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(
-            enabled=True, name__startswith="vbase."
+            enabled=True, name__in=list(self.app.conf.beat_schedule)
         )
         return entries.select_related("interval", "crontab", "solar", "clocked")
 

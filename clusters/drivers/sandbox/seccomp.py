@@ -197,7 +197,7 @@ _TRUNCATE, _TRUNCATE_OR_WRITE = 0o1000, 0o1003
 _Instruction = tuple[int, int, int, int]
 
 
-class Unsupported(OSError):
+class UnsupportedMachine(OSError):
     """The system call numbers of this machine are unknown."""
 
 
@@ -236,7 +236,7 @@ def forbid_listening() -> None:
 def _known_machine() -> str:
     machine = kernel.machine()
     if machine not in _ARCHITECTURES:
-        raise Unsupported(errno.ENOSYS, f"no system call numbers are known for {machine!r}")
+        raise UnsupportedMachine(errno.ENOSYS, f"no system call numbers are known for {machine!r}")
     return machine
 
 
