@@ -90,6 +90,9 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self.wsgi = closing_unread(self.wsgi)
 
     # -- receiving ---------------------------------------------------------------------------------
+    #
+    # One round of the event loop may close a connection that has a later event in the same round.
+    # Every callback therefore begins with the question if its connection is still in its table.
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -104,6 +107,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """Receive the next request of a connection that was kept alive."""
+        if conn not in self.keepalived_conns:
+            return
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._receive(conn)
@@ -119,6 +124,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._on_readable(conn, conn.sock)  # most clients have already sent data
 
     def _on_readable(self, conn: Connection, sock: socket.socket) -> None:
+        if conn not in self._receiving:
+            return
         try:
             data = sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -188,6 +195,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering, conn))
 
     def _on_lingering(self, conn: Connection, sock: socket.socket) -> None:
+        if conn not in self._lingering:
+            return
         try:
             data = sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
