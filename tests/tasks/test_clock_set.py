@@ -14,9 +14,10 @@ from tests.live import wait_for
 from tests.tasks.test_wake import Ask
 from tests.tasks.test_wake import woken as woken
 from tests.tasks.trials import again, begun
-from vbase_console.tasks.attempts import claim
+from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS, claim
 from vbase_console.tasks.errors import LeaseLost
 from vbase_console.tasks.models import Task, database_time_in
+from vbase_console.tasks.services import request_cancel
 from vbase_console.tasks.sweeps import correct_impossible_instants, sweep_tasks
 
 
@@ -83,4 +84,15 @@ def test_nothing_is_corrected_while_nobody_sets_the_clock(ask: Ask, woken: list[
     begun(ask())
     begun(ask()).retry_later("The network is away.")
     ask(delay_seconds=60)
+    assert correct_impossible_instants() == 0
+
+
+def test_the_longest_pause_of_a_cancelling_task_is_no_sign_of_a_clock(
+    ask: Ask, woken: list[str]
+) -> None:
+    task = ask()
+    attempt = begun(task)
+    request_cancel(task, by="alice")
+    pause = database_time_in(MAX_RETRY_DELAY_SECONDS)
+    assert attempt._pause_cancelling("Cleaning up failed.", pause)
     assert correct_impossible_instants() == 0

@@ -42,7 +42,9 @@ def correct_impossible_instants() -> int:
     Otherwise, until the old time, a dead worker would keep its task, a pause would last and a lost
     message would count as sent. A lease never becomes shorter than a renewal makes it.
     """
-    leased = Task.objects.filter(state__in=LEASED, lease_until__gt=_beyond(settings.LEASE_SECONDS))
+    # A CANCELLING task that pauses keeps its lease until the end of the pause.
+    longest_lease = max(settings.LEASE_SECONDS, MAX_RETRY_DELAY_SECONDS)
+    leased = Task.objects.filter(state__in=LEASED, lease_until__gt=_beyond(longest_lease))
     paused = Task.objects.filter(
         state=TaskState.PENDING, not_before__gt=_beyond(MAX_RETRY_DELAY_SECONDS)
     )
