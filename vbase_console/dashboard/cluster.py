@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.views.presenters import newest_of
@@ -31,12 +33,20 @@ class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage):
 
 
 class ClusterDeleteView(actions.ClusterDeletePage):
+    @property
+    def backups(self) -> QuerySet[Backup]:
+        """Backups that the deletion keeps or deletes, damaged ones included."""
+        available = Backup.objects.available().visible_to(self.principal)
+        return available.filter(cluster=self.cluster)
+
+    def form_arguments(self) -> dict[str, Any]:
+        return super().form_arguments() | {"has_backups": self.backups.exists()}
+
     def context(self) -> dict[str, Any]:
-        backups = Backup.objects.available().visible_to(self.principal).filter(cluster=self.cluster)
-        more = max(0, backups.count() - MAX_NAMES)
+        more = max(0, self.backups.count() - MAX_NAMES)
         policies = BackupPolicy.objects.visible_to(self.principal).filter(cluster=self.cluster)
         return super().context() | {
-            "kept": backups[:MAX_NAMES],
+            "kept": self.backups[:MAX_NAMES],
             "more_kept": more,
             "paused": policies.filter(is_active=True).count(),
         }

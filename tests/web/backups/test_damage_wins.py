@@ -11,7 +11,7 @@ from django.test import Client
 
 from backups.models import FOUND_BY_READING, Backup
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.states import JobKind
+from backups.states import BackupStatus, JobKind
 from backups.stores.base import Store
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
@@ -103,7 +103,16 @@ def test_a_cluster_with_nothing_but_damage_is_deleted_with_a_warning(
     damaged: Backup, cluster: Cluster, alices: Browser
 ) -> None:
     content = alices.open("cluster-delete", cluster.pk).content.decode()
-    assert "There is no complete backup of" in content
+    assert "There is no undamaged backup of" in content
+
+
+def test_backups_with_nothing_but_damage_can_be_deleted_with_their_cluster(
+    damaged: Backup, cluster: Cluster, alices: Browser
+) -> None:
+    form = {"typed_name": cluster.name, "delete_backups": "on"}
+    alices.send("cluster-delete", cluster.pk, **form)
+    damaged.refresh_from_db()
+    assert damaged.status == BackupStatus.DELETING
 
 
 def test_its_policy_stands_among_the_troubled(
