@@ -16,7 +16,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.utils import load_backend
 
 from vbase_console.core import outages
@@ -24,6 +24,8 @@ from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat
 from vbase_console.tasks.sweeps import beat_of
 
 logger = logging.getLogger(__name__)
+
+NO_DATABASE = (DatabaseError, InterfaceError)
 
 # Celery's advice to cancel tasks when the broker is lost. Ours continue: the row is the truth, not
 # the message. Set here, because a worker replaces earlier filters while it starts.
@@ -94,14 +96,14 @@ class Report:
             if is_consuming != bool(written) or time.monotonic() >= next_at:
                 written, next_at = is_consuming, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
                 self._write(is_consuming)
-        with suppress(DatabaseError):
+        with suppress(*NO_DATABASE):
             Heartbeat.objects.filter(part=self.part).delete()
         connections["default"].close()
 
     def _write(self, is_consuming: bool) -> None:
         try:
             beat_of(self.part, is_working=is_consuming)
-        except DatabaseError as error:
+        except NO_DATABASE as error:
             logger.warning("%s: heartbeat not written (%s)", self.part, error)
         finally:
             connections["default"].close()
