@@ -13,6 +13,7 @@ from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded, Refuse
 from backups.names import DEFAULT_DATABASE
 from backups.stores.base import StoreError
 from clusters.admission import require_running, unfinished
+from clusters.drivers.base import DriverError
 from clusters.milvus_names import Kind, is_plain, is_reserved, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
@@ -133,6 +134,8 @@ def translate_errors() -> Iterator[None]:
         yield
     except MilvusNotFound as error:
         raise NotFound(str(error)) from error
+    except DriverError as error:
+        raise Unavailable(str(error)) from error
     except MilvusError as error:
         raise Unavailable(f"The cluster did not answer: {error}") from error
     except StoreError as error:

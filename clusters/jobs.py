@@ -194,6 +194,9 @@ def _observing_a_failure(run: Handler) -> Handler:
     def handler(attempt: Attempt) -> None:
         try:
             run(attempt)
+        except DriverError as error:  # before the first step, for example: driver not installed
+            _store_observation(attempt)
+            raise JobFailed(str(error), permanent=error.permanent) from error
         except (JobFailed, JobCancelled):
             _store_observation(attempt)
             raise

@@ -13,6 +13,7 @@ import pytest
 from django.utils import timezone
 from pymilvus import MilvusClient
 
+from backups.services.backups import plan_backup
 from clusters import driver as clusters_driver
 from clusters import services
 from clusters.drivers.base import ClusterDriver, DriverError, Presence
@@ -24,7 +25,7 @@ from clusters.reconcile import UNKNOWN_AFTER
 from clusters.sweeps import sweep_clusters
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with
-from vbase_console.core.errors import FailedPrecondition, InvalidArgument
+from vbase_console.core.errors import FailedPrecondition, InvalidArgument, Unavailable
 from vbase_console.tasks.models import Task
 
 __all__ = ["api", "key_with"]
@@ -167,3 +168,21 @@ def test_the_settings_on_the_wire_name_the_clusters_own_driver(
     assert [settings["driver"] for settings in shown] == ["memory", "embedded"]
     assert "2.0.0" in shown[0]["availableVersions"]
     assert "2.0.0" not in shown[1]["availableVersions"]
+
+
+def test_a_change_of_a_cluster_whose_driver_is_not_installed_fails_with_the_reason(
+    in_memory: Cluster, work: Work
+) -> None:
+    task = services.restart_cluster(in_memory, by="alice")
+    Cluster.objects.filter(pk=in_memory.pk).update(driver="removed")
+    work()
+    task.refresh_from_db()
+    assert (task.state, "There is no cluster driver 'removed'." in task.message) == ("FAILED", True)
+
+
+def test_a_backup_of_a_cluster_whose_driver_is_not_installed_is_refused_with_the_reason(
+    in_memory: Cluster,
+) -> None:
+    Cluster.objects.filter(pk=in_memory.pk).update(driver="removed")
+    with pytest.raises(Unavailable, match="There is no cluster driver 'removed'"):
+        plan_backup(now(in_memory), collection_names=["images"])
