@@ -1,5 +1,0 @@
-from __future__ import annotations
-
-from django import template
-
-register = template.Library()
