@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from typing import NoReturn
 
 from django.db import DatabaseError, transaction
 
@@ -55,9 +54,11 @@ class OperationCall:
         self.principal.require(scope)
 
     def record(self, answer: Answer) -> None:
-        """Write the audit row of the call."""
         if not self.is_audited:
             return
+        outcome = Outcome.ACCEPTED
+        if answer.status >= 400:
+            outcome = Outcome.REFUSED if answer.status < 500 else Outcome.FAILED
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
@@ -65,7 +66,7 @@ class OperationCall:
             object_id=_storable(self.object_id),
             source=self.source,
             interface=self.interface,
-            outcome=_outcome_of(answer),
+            outcome=outcome,
             detail=_storable(answer.error or answer.operation_id or self.detail),
         )
 
@@ -92,8 +93,12 @@ def answer_call(
     """
 
     def begin() -> Handle:
-        prepared = _prepared(prepare, handle)
-        return lambda: _attempt(call, prepared, refuse)
+        failure: Exception | None = None
+        try:
+            prepare()
+        except Exception as error:
+            failure = error  # refused in the transaction, so that the refusal is kept
+        return lambda: _attempt(call, handle, refuse, failure)
 
     try:
         if key is not None:
@@ -113,25 +118,13 @@ def answer_call(
     return answer
 
 
-def _prepared(prepare: Callable[[], None], handle: Handle) -> Handle:
-    """Prepare, and return the handler to call in the transaction.
-
-    A failed preparation is raised there, so that its refusal is kept like every other answer.
-    """
+def _attempt(
+    call: OperationCall, handle: Handle, refuse: Refuse, failure: Exception | None
+) -> Answer:
+    """Make the change and write its audit row. A `failure` of the preparation is refused."""
     try:
-        prepare()
-    except Exception as error:
-        failure = error
-
-        def fail() -> NoReturn:
+        if failure is not None:
             raise failure
-
-        return fail
-    return handle
-
-
-def _attempt(call: OperationCall, handle: Handle, refuse: Refuse) -> Answer:
-    try:
         with transaction.atomic():
             answer = handle()
     except Exception as error:
@@ -142,12 +135,6 @@ def _attempt(call: OperationCall, handle: Handle, refuse: Refuse) -> Answer:
         raise RollbackWithAnswer(answer)
     call.record(answer)
     return answer
-
-
-def _outcome_of(answer: Answer) -> Outcome:
-    if answer.status < 400:
-        return Outcome.ACCEPTED
-    return Outcome.REFUSED if answer.status < 500 else Outcome.FAILED
 
 
 def _storable(text: str) -> str:

@@ -24,35 +24,20 @@ def in_camel(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     given in both spellings.
     """
     spelled = {spelling: camel(name) for name in names for spelling in (name, camel(name))}
-    errors = _unknown(given, spelled) | _twice(given, spelled)
+    fields = ", ".join(dict.fromkeys(spelled.values()))
+    unknown = [key for key in given if key not in spelled][:MAX_REPORTED_UNKNOWN]
+    text = f"Unknown field. Known fields: {fields}." if fields else NO_FIELDS_MESSAGE
+    errors = {_printable(key): [text] for key in unknown}
+    for spelling, name in spelled.items():
+        if spelling != name and spelling in given and name in given:
+            errors[name] = [f"Sent twice, as {name} and as {spelling}. Send it once."]
     if errors:
         raise ValidationError(errors)
     return {spelled[key]: value for key, value in given.items() if value is not None}
 
 
-def _unknown(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
-    fields = ", ".join(dict.fromkeys(spelled.values()))
-    unknown = [key for key in given if key not in spelled][:MAX_REPORTED_UNKNOWN]
-    text = f"Unknown field. Known fields: {fields}." if fields else NO_FIELDS_MESSAGE
-    return {_printable(key): [text] for key in unknown}
-
-
-def _twice(given: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, list[str]]:
-    both = {
-        name: spelling
-        for spelling, name in spelled.items()
-        if spelling != name and spelling in given and name in given
-    }
-    return {
-        name: [f"Sent twice, as {name} and as {spelling}. Send it once."]
-        for name, spelling in both.items()
-    }
-
-
 def _printable(key: str) -> str:
     printable = "".join(letter if letter.isprintable() else "?" for letter in key)
-    return (
-        printable
-        if len(printable) <= MAX_REPORTED_LENGTH
-        else f"{printable[:MAX_REPORTED_LENGTH]}…"
-    )
+    if len(printable) <= MAX_REPORTED_LENGTH:
+        return printable
+    return f"{printable[:MAX_REPORTED_LENGTH]}…"

@@ -94,12 +94,17 @@ def refusal_of(error: Exception) -> ErrorResponse:
     known = _as_console_error(error)
     if known is None:
         return ErrorResponse(code="INTERNAL", message=UNEXPECTED, status=500)
+    headers = {}
+    if isinstance(known, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="vbase"'
+    if known.retry_after_seconds is not None:
+        headers["Retry-After"] = str(known.retry_after_seconds)
     return ErrorResponse(
         code=known.code,
         message=known.message,
         status=STATUS_OF[known.code],
         field_errors=known.field_errors if isinstance(known, InvalidArgument) else None,
-        headers=dict(_headers(known)),
+        headers=headers,
     )
 
 
@@ -121,23 +126,19 @@ def with_wire_names(error: InvalidArgument, body: Mapping[str, Any]) -> InvalidA
     return InvalidArgument("" if is_summary else error.message, field_errors=names)
 
 
-def _headers(error: ConsoleError) -> Iterator[tuple[str, str]]:
-    if isinstance(error, Unauthenticated):
-        yield "WWW-Authenticate", 'Bearer realm="vbase"'
-    if error.retry_after_seconds is not None:
-        yield "Retry-After", str(error.retry_after_seconds)
-
-
 def _as_console_error(error: Exception) -> ConsoleError | None:
     if isinstance(error, ConsoleError):
         return error
     if isinstance(error, exceptions.ValidationError):
         return InvalidArgument(field_errors=dict(islice(_flat(error.detail), MAX_REPORTED_FIELDS)))
     if isinstance(error, exceptions.Throttled):
-        return _throttled(error)
+        throttled = ResourceExhausted(str(error.detail))
+        throttled.retry_after_seconds = max(1, int(getattr(error, "wait", None) or 1))
+        return throttled
     for kinds, ours in _SAME_AS:
         if isinstance(error, kinds):
-            return ours(_detail(error))
+            # An error of the database has no text for users.
+            return ours(str(error.detail) if isinstance(error, exceptions.APIException) else "")
     return None
 
 
@@ -148,17 +149,6 @@ _SAME_AS: tuple[tuple[tuple[type[Exception], ...], type[ConsoleError]], ...] = (
     ((exceptions.NotFound, Http404), NotFound),
     ((OperationalError, InterfaceError), Unavailable),
 )
-
-
-def _detail(error: Exception) -> str:
-    """Return the framework's text for users; errors of the database have none."""
-    return str(error.detail) if isinstance(error, exceptions.APIException) else ""
-
-
-def _throttled(error: exceptions.Throttled) -> ResourceExhausted:
-    ours = ResourceExhausted(str(error.detail))
-    ours.retry_after_seconds = max(1, int(getattr(error, "wait", None) or 1))
-    return ours
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -62,9 +62,13 @@ def check_health() -> dict[str, Any]:
         confinement = checked("confinement")
     except DatabaseError as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error
+    broker = Component(status=Health.SERVING)
+    if not broker_answers():
+        message = "The broker does not answer. Sweeps find the tasks."
+        broker = Component(status=Health.NOT_SERVING, message=message)
     components: dict[str, Component] = {
         "database": Component(status=Health.SERVING),
-        "broker": _broker(),
+        "broker": broker,
         "worker": _worker(heartbeats, is_lease_held),
         "beat": _reported(heartbeats.get("beat"), HEARTBEAT_TIMEOUT_SECONDS, NO_BEAT),
     }
@@ -79,14 +83,6 @@ def check_health() -> dict[str, Any]:
             "oldest_overdue_policy": overdue,
         },
     }
-
-
-def _broker() -> Component:
-    if broker_answers():
-        return Component(status=Health.SERVING)
-    return Component(
-        status=Health.NOT_SERVING, message="The broker does not answer. Sweeps find the tasks."
-    )
 
 
 def _worker(heartbeats: Mapping[str, Heartbeat], is_lease_held: bool) -> Component:

@@ -32,6 +32,8 @@ OPERATION_ID = "Operation-Id"
 KEPT_HEADERS = (OPERATION_ID, "Location", "Retry-After")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAX_PATH_LENGTH = 500
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQL state of PostgreSQL after a lock timeout."""
 
 
 class RequestInProgress(Aborted):
@@ -174,19 +176,13 @@ def _wait_seconds() -> Iterator[None]:
         _execute(sqlite=f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
         yield
     except OperationalError as error:
-        if not _is_lock_timeout(error):
+        # A lock of any request, because SQLite does not name the owner of its write lock.
+        is_busy = str(getattr(error.__cause__, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+        if not is_busy and getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
         raise RequestInProgress from error
     finally:
         _execute(sqlite=f"PRAGMA busy_timeout = {usual}")
-
-
-def _is_lock_timeout(error: OperationalError) -> bool:
-    """True for a lock of any request: SQLite does not name the owner of its write lock."""
-    cause = error.__cause__
-    if connection.vendor == "sqlite":
-        return str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
-    return getattr(cause, "sqlstate", None) == "55P03"
 
 
 def _execute(**statements: str) -> None:

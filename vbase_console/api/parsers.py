@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -22,11 +21,15 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     raw = _read(request)
     if not raw.strip():
         return {}
-    _check_type(request)
-    value = _parsed(raw)
+    content_type = (request.content_type or "application/json").lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise UnsupportedMediaType(content_type, "Send the body as application/json.")
+    value = _parse(raw)
     if not isinstance(value, dict):
-        raise InvalidArgument(f"The body must be a JSON object, not {_kind(value)}.")
-    _check_inside(value)
+        names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+        name = names.get(type(value), "a number")
+        raise InvalidArgument(f"The body must be a JSON object, not {name}.")
+    _check_depth_and_texts(value)
     return value
 
 
@@ -36,29 +39,20 @@ def _read(request: HttpRequest) -> bytes:
     """
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     too_large = InvalidArgument(f"The body is too large; send at most {limit} bytes.")
-    if _declared_length(request) > limit:
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdecimal() and int(declared) > limit:
         raise too_large
-    parts, size = [], 0
-    for chunk in _chunks(request):
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _declared_length(request: HttpRequest) -> int:
-    text = request.META.get("CONTENT_LENGTH") or "0"
-    return int(text) if text.isdecimal() else 0
-
-
-def _chunks(request: HttpRequest) -> Iterator[bytes]:
     stream = _stream(request)
+    chunks, size = [], 0
     try:
         while chunk := stream.read(CHUNK):
-            yield chunk
+            size += len(chunk)
+            if size > limit:
+                raise too_large
+            chunks.append(chunk)
     except (OSError, UnreadablePostError) as error:
         raise InvalidArgument("The body ended before it was complete; send it again.") from error
+    return b"".join(chunks)
 
 
 def _stream(request: HttpRequest) -> Any:
@@ -72,17 +66,10 @@ def _stream(request: HttpRequest) -> Any:
     raise InvalidArgument("A chunked body cannot be read here; send it with a Content-Length.")
 
 
-def _check_type(request: HttpRequest) -> None:
-    """A body without a Content-Type is JSON."""
-    kind = (request.content_type or "").lower()
-    if kind not in ("", "application/json") and not kind.endswith("+json"):
-        raise UnsupportedMediaType(kind, "Send the body as application/json.")
-
-
-def _parsed(raw: bytes) -> Any:
+def _parse(raw: bytes) -> Any:
     try:
         return json.loads(
-            raw.decode(), parse_constant=_not_a_number, object_pairs_hook=_without_doubles
+            raw.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_doubles
         )
     except RecursionError as error:
         raise InvalidArgument(_TOO_DEEP) from error
@@ -92,52 +79,42 @@ def _parsed(raw: bytes) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidArgument(f"The body is not JSON ({error.msg}, {where}).") from error
     except ValueError as error:
-        raise InvalidArgument("The body holds a number that is too long.") from error
+        raise InvalidArgument("The body contains a number that is too long.") from error
 
 
-_TOO_DEEP = f"The body is nested too deep; {MAX_NESTING} levels are enough for every request."
+_TOO_DEEP = f"The body is nested too deep. Send at most {MAX_NESTING} levels."
 
 
-def _not_a_number(text: str) -> NoReturn:
-    raise InvalidArgument(f"The body holds {text}, which is no JSON number.")
+def _refuse_constant(text: str) -> NoReturn:
+    raise InvalidArgument(f"The body contains {text}, which is not a JSON number.")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise InvalidArgument(f"The body gives '{name[:80]}' twice in one object.")
+            raise InvalidArgument(f"The body contains '{name[:80]}' twice in one object.")
         members[name] = value
     return members
 
 
-def _check_inside(value: dict[str, Any]) -> None:
+def _check_depth_and_texts(value: dict[str, Any]) -> None:
     """Refuse deep nesting, and text that UTF-8 cannot encode."""
     level: list[Any] = [value]
     for _ in range(MAX_NESTING):
-        for text in (item for item in level if isinstance(item, str)):
-            _check_text(text)
-        level = [inner for item in level for inner in _inside(item)]
-        if not level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                try:
+                    item.encode()
+                except UnicodeEncodeError as error:
+                    text = "The body contains half of a surrogate pair. Send whole pairs."
+                    raise InvalidArgument(text) from error
+            elif isinstance(item, dict):
+                below += [*item.keys(), *item.values()]
+            elif isinstance(item, list):
+                below += item
+        if not below:
             return
+        level = below
     raise InvalidArgument(_TOO_DEEP)
-
-
-def _inside(item: Any) -> list[Any]:
-    if isinstance(item, dict):
-        return [*item.keys(), *item.values()]
-    return item if isinstance(item, list) else []
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(
-            "The body holds half of a surrogate pair; send whole ones."
-        ) from error
-
-
-def _kind(value: object) -> str:
-    names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -72,14 +72,26 @@ class WireSchema(AutoSchema):
         parameters: list[Any] = [] if served.query is Nothing else [served.query]
         if self.method != "GET":
             parameters.append(_KEY)
+        headers = {}
         if served.changes:
-            parameters += _headers(served)
+            headers["Location"] = "Address of the changed object."
+        if served.starts_task:
+            headers[idempotency.OPERATION_ID] = "Id of the task that makes the change."
+        parameters += [
+            OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text, response=[200])
+            for name, text in headers.items()
+        ]
         return parameters
 
     def get_response_serializers(self) -> Any:
         served = self._served
+        statuses = {400, 500, 503, *served.errors}
+        if not served.is_public:
+            statuses |= set(KEYED)
+        if self.method != "GET":
+            statuses |= set(WITH_A_BODY)
         answers: dict[int, Any] = {200: served.answer}
-        for status in sorted(_errors(served, takes_a_body=self.method != "GET")):
+        for status in sorted(statuses):
             answers[status] = OpenApiResponse(
                 ErrorResponseSerializer, description=HTTPStatus(status).phrase
             )
@@ -111,22 +123,3 @@ _KEY = OpenApiParameter(
     description="A repeated request with this key and the same body gets the same answer for 24 "
     "hours. The change is made once.",
 )
-
-
-def _headers(operation: Operation) -> list[OpenApiParameter]:
-    headers = {"Location": "Address of the changed object."}
-    if operation.starts_task:
-        headers[idempotency.OPERATION_ID] = "Id of the task that makes the change."
-    return [
-        OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text, response=[200])
-        for name, text in headers.items()
-    ]
-
-
-def _errors(operation: Operation, *, takes_a_body: bool) -> set[int]:
-    errors = {400, 500, 503, *operation.errors}
-    if not operation.is_public:
-        errors |= set(KEYED)
-    if takes_a_body:
-        errors |= set(WITH_A_BODY)
-    return errors

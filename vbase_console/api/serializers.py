@@ -5,7 +5,7 @@ sent in camelCase.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from rest_framework import serializers
 
@@ -53,13 +53,13 @@ class Output(Message):
 
     @classmethod
     def of(cls, row: Any) -> dict[str, Any]:
-        message: dict[str, Any] = _writer(cls).to_representation(row)
+        message: dict[str, Any] = cls._shared().to_representation(row)
         return message
 
-
-@cache
-def _writer(cls: type[Output]) -> Output:
-    return cls()
+    @classmethod
+    @cache
+    def _shared(cls) -> Self:
+        return cls()
 
 
 class Body(Input):

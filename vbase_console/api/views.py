@@ -78,7 +78,8 @@ class ApiView(APIView):
             interface=Interface.API,
             source=source_of(self.request._request),
             is_audited=operation.changes,
-            object_id=_innermost_id(self.kwargs),
+            # The last id of the address: in `/clusters/<id>/tasks/<id>`, the task's.
+            object_id=next(reversed(self.kwargs.values()), ""),
         )
 
     def prepare(self) -> None:
@@ -133,8 +134,11 @@ class ApiView(APIView):
         changes = self.operation is not None and self.operation.changes
         try:
             self.initial(self.request, *self.args, **self.kwargs)
-            self._read_request()
-            key = self._idempotency_key()
+            # Read before a transaction begins: a slow client must not hold one open.
+            self.asked = self._served_operation().query.read(_flat_query(self.request))
+            has_body = self.request.method not in READS_NO_BODY
+            self.payload = read_object(self.request._request) if has_body else {}
+            key = self._idempotency_key() if has_body else None
             if not changes and key is None:
                 return self._handled()
         except Exception as error:
@@ -158,16 +162,8 @@ class ApiView(APIView):
             raise MethodNotAllowed(str(self.request.method))
         return self.operation
 
-    def _read_request(self) -> None:
-        """Read the request before a transaction begins: a slow client must not hold one open."""
-        self.asked = self._served_operation().query.read(_flat_query(self.request))
-        has_body = self.request.method not in READS_NO_BODY
-        self.payload = read_object(self.request._request) if has_body else {}
-
     def _idempotency_key(self) -> idempotency.Key | None:
         request = self.request._request
-        if request.method in READS_NO_BODY:
-            return None
         return idempotency.key_for(
             request.headers.get(idempotency.HEADER),
             organization_id=self.principal.organization_id,
@@ -198,8 +194,3 @@ def _flat_query(request: Request) -> dict[str, str]:
     if repeated:
         raise ValidationError({name: ["Send it once."] for name in repeated[:20]})
     return {name: values[0] for name, values in lists.items()}
-
-
-def _innermost_id(kwargs: Mapping[str, str]) -> str:
-    """Return the last id of the address: in `/clusters/<id>/tasks/<id>`, the task's."""
-    return next(reversed(list(kwargs.values())), "")
