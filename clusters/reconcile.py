@@ -152,7 +152,7 @@ def _status_message(
     if CONDITION_OF[presence] is Condition.BROKEN and not _deletion_failed(cluster):
         # Rounded up to minutes, so that the message does not change with every sweep.
         minutes = int(backoff_seconds // 60) + 1
-        next_restart = f"Next try in less than {minutes} min." if backoff_seconds else ""
+        next_restart = f"Next restart in less than {minutes} min." if backoff_seconds else ""
         parts = (_BROKEN[presence], observation.message, next_restart)
         return " ".join(part for part in parts if part)
     if not cluster.change_failed:

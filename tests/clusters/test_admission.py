@@ -219,7 +219,7 @@ def test_a_protected_cluster_is_not_deleted_until_protection_is_off(
 
 def test_a_deletion_cannot_be_cancelled(make_cluster: MakeCluster) -> None:
     task, _ = services.delete_cluster(make_cluster(), by="alice")
-    with pytest.raises(FailedPrecondition, match="can only go forward"):
+    with pytest.raises(FailedPrecondition, match="cannot be undone"):
         services.cancel_task(task, by="alice")
 
 

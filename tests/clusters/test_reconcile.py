@@ -228,7 +228,7 @@ def test_a_cluster_that_crashes_at_every_start_gets_longer_and_longer_pauses(
     sweep_clusters()
     assert Task.objects.active().count() == 0
     assert now(cluster).status == "ERROR"
-    assert "Next try in less than 1 min" in now(cluster).status_message
+    assert "Next restart in less than 1 min" in now(cluster).status_message
 
 
 def test_the_pauses_are_bounded_and_end(

@@ -53,7 +53,7 @@ def builder(trial: Trial) -> Builder:
 
 def test_a_waiting_task_ends_at_once(ask: Ask, trial: Trial) -> None:
     task = request_cancel(ask(), by="alice")
-    assert (task.state, task.message) == ("CANCELLED", "Cancelled by alice before it began.")
+    assert (task.state, task.message) == ("CANCELLED", "Cancelled by alice before the start.")
     run_task(task.task_id)
     assert trial.attempts == []
 
@@ -106,7 +106,7 @@ def test_cleaning_up_is_tried_again_with_the_lock_in_hand(ask: Ask, builder: Bui
     builder.cleaning_fails = 1
     run_task(task.task_id)
     assert (again(task).state, again(task).holds_lock) == ("CANCELLING", True)
-    assert "Next try in" in again(task).message
+    assert "Next attempt in" in again(task).message
     run_task(following.task_id)
     assert again(following).epoch == 0
     end_lease(task)
@@ -155,7 +155,7 @@ def test_what_can_only_go_forward_is_refused(
     ask: Ask, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry._jobs, KIND, trial.job(cancellable=False))
-    with pytest.raises(FailedPrecondition, match="can only go forward"):
+    with pytest.raises(FailedPrecondition, match="cannot be undone"):
         request_cancel(ask(), by="alice")
 
 

@@ -59,7 +59,7 @@ def test_a_passing_error_is_tried_again_after_a_pause(ask: Ask, trial: Trial) ->
     paused = again(task)
     assert (paused.state, paused.holds_lock, paused.lease_until) == ("PENDING", False, None)
     assert paused.not_before > paused.updated_at
-    assert "While copying: nobody answered. Next try in" in paused.message
+    assert "While copying: nobody answered. Next attempt in" in paused.message
 
 
 def test_the_next_try_waits_for_a_sweep_and_says_so(
@@ -70,7 +70,7 @@ def test_the_next_try_waits_for_a_sweep_and_says_so(
     trial.run = failing(JobFailed("nobody answered.", permanent=False))
     task = ask()
     run_task(task.task_id)
-    assert "Next try in 2 to 12 s." in again(task).message
+    assert "Next attempt in 2 to 12 s." in again(task).message
 
 
 def test_the_pauses_double_and_are_bounded(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +161,10 @@ def test_the_history_tells_it_all(ask: Ask, trial: Trial) -> None:
     trial.run = lambda attempt: None
     run_task(task.task_id)
     accepted, started, copies, pauses, restarted, done = history(task)
-    assert (accepted, started, done) == ("Accepted from alice.", "Started.", "Done.")
+    assert (accepted, started, done) == ("Requested by alice.", "Started.", "Done.")
     assert copies == "Copies part 3 of 10."
     assert restarted == "Started."
-    assert "Next try" in pauses
+    assert "Next attempt" in pauses
 
 
 def test_a_takeover_goes_on_from_the_progress_that_was_reached(ask: Ask, trial: Trial) -> None:

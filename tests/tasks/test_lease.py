@@ -14,7 +14,7 @@ from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, LeaseLost
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.services import request_cancel
-from vbase_console.tasks.worker import _beat, run_task
+from vbase_console.tasks.worker import renew_until, run_task
 
 Ask = Callable[..., Task]
 
@@ -77,7 +77,7 @@ class Ended(threading.Event):
 def test_the_heartbeat_beats_at_a_third_of_a_lease(ask: Ask) -> None:
     """So that one which is late, and one that does not get through, cost nothing."""
     ended = Ended()
-    _beat(begun(ask()), ended)
+    renew_until(begun(ask()), ended)
     assert ended.waits == [10]
 
 

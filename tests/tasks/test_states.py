@@ -59,7 +59,7 @@ def of_attempt(name: str, *arguments: str) -> Move:
 def pause_while_undoing(task: Task, attempt: Attempt | None) -> None:
     if attempt:
         attempt.begin_undoing("Broken.")
-        attempt.retry_later("Cleaning up failed.")
+        attempt.retry_later("The undo failed.")
 
 
 MOVES: dict[TaskState, list[Move]] = {

@@ -63,7 +63,7 @@ def test_a_task_that_has_ended_is_in_no_phase(make_cluster: MakeCluster, alices:
 def test_one_task_shows_its_events(make_cluster: MakeCluster, alices: Browser) -> None:
     make_cluster()
     content = alices.open("task-detail", Task.objects.get().task_id).content.decode()
-    assert "Accepted from alice@example.com." in content
+    assert "Requested by alice@example.com." in content
     assert "In memory: starting." in content
 
 
@@ -135,13 +135,13 @@ def test_a_task_that_succeeded_is_not_tried_again(
     assert b'id="retry"' not in alices.open("task-detail", key).content
     answer = alices.send("task-retry", key)
     assert answer.status_code == 400
-    assert b"only a failed or cancelled task" in answer.content
+    assert b"Only a failed or cancelled task" in answer.content
 
 
 def test_a_deletion_is_not_cancelled(make_cluster: MakeCluster, alices: Browser) -> None:
     task, _ = services.delete_cluster(make_cluster(), by="alice")
     assert b'id="cancel"' not in alices.open("task-detail", task.task_id).content
-    assert b"only go forward" in alices.send("task-cancel", task.task_id).content
+    assert b"cannot be undone" in alices.send("task-cancel", task.task_id).content
 
 
 def test_cancelling_needs_the_scope_of_what_is_cancelled(

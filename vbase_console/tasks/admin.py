@@ -118,21 +118,15 @@ class TaskAdmin(ReadOnlyAdmin):
     ) -> None:
         for task in queryset.order_by("pk"):
             try:
-                changed = _call_and_record(request, task, action, service)
+                with transaction.atomic():
+                    changed = service(task, by=support_label(request))
+                    _record(request, task, action, Outcome.ACCEPTED, changed.task_id)
             except ConsoleError as error:
                 _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
                 self.message_user(request, error.message, messages.ERROR)
             else:
                 state = changed.get_state_display()
                 self.message_user(request, f"{action} {task.task_id}: {changed.task_id}: {state}.")
-
-
-@transaction.atomic
-def _call_and_record(request: HttpRequest, task: Task, action: str, service: Service) -> Task:
-    """Call a service and write its audit row in one transaction."""
-    changed = service(task, by=support_label(request))
-    _record(request, task, action, Outcome.ACCEPTED, changed.task_id)
-    return changed
 
 
 def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, detail: str) -> None:

@@ -231,7 +231,7 @@ class Attempt:
         longest = min(2.0 ** min(self.task.epoch, 10), MAX_RETRY_DELAY_SECONDS)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
         latest = pause + settings.SWEEP_SECONDS
-        text = _storable(f"{message} Next try in {pause:.0f} to {latest:.0f} s.")
+        text = _storable(f"{message} Next attempt in {pause:.0f} to {latest:.0f} s.")
         again_at = database_time_in(pause)
         with transaction.atomic():
             self.job.hold(self.task)

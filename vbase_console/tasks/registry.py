@@ -47,7 +47,7 @@ class Job:
     retry: Retry | None = None
     """Asks again for the work of a failed or cancelled task, by the rules of its app."""
     cancellable: bool = True
-    """False for work that can only go forward."""
+    """False for work that cannot be undone."""
     id_prefix: str = "task"
 
     def run(self, attempt: Attempt) -> None:

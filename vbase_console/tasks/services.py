@@ -69,7 +69,7 @@ def enqueue(
         not_before=database_time_in(delay_seconds) if delay_seconds else Now(),
     )
     del task.not_before  # an expression: the next access reads the value from the database
-    note(task, f"Accepted from {requested_by or 'the console'}. {reason}".strip())
+    note(task, f"Requested by {requested_by or 'the console'}. {reason}".strip())
     wake_after_commit(task.task_id)
     return task
 
@@ -82,7 +82,9 @@ def request_cancel(task: Task, *, by: str, clean_up: bool = True) -> Task:
     `clean_up` such a task ends at once, for a caller that removes the changes itself.
     """
     if not can_be_cancelled(task):
-        raise FailedPrecondition(f"{task.task_id} cannot be cancelled: it can only go forward.")
+        raise FailedPrecondition(
+            f"{task.task_id} cannot be cancelled, because a {task.kind} cannot be undone."
+        )
     job_for(task.kind).hold(task)
     if _cancel_waiting(task, by, even_started=not clean_up):
         return task
@@ -102,14 +104,13 @@ def check_retryable(task: Task) -> None:
     """Raise FailedPrecondition unless the task has ended badly and has no successful retry."""
     if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
         raise FailedPrecondition(
-            f"{task.task_id} is {task.state}; only a failed or cancelled task can be tried again."
+            f"{task.task_id} is {task.state}. Only a failed or cancelled task can be retried."
         )
-    again = Task.objects.filter(retry_of=task.task_id).exclude(
-        state__in=[TaskState.FAILED, TaskState.CANCELLED]
-    )
-    for other in again[:1]:
+    retries = Task.objects.filter(retry_of=task.task_id)
+    other = retries.exclude(state__in=[TaskState.FAILED, TaskState.CANCELLED]).first()
+    if other is not None:
         raise FailedPrecondition(
-            f"{task.task_id} has been tried again already: {other.task_id} is {other.state}."
+            f"{task.task_id} has been retried already: {other.task_id} is {other.state}."
         )
 
 
@@ -117,7 +118,7 @@ def retry(task: Task, *, by: str) -> Task:
     """Create a new task for the work of a failed or cancelled one, by the rules of its app."""
     request_again = job_for(task.kind).retry
     if request_again is None:
-        raise FailedPrecondition(f"{task.task_id} ({task.kind}) cannot be tried again.")
+        raise FailedPrecondition(f"{task.task_id} ({task.kind}) cannot be retried.")
     return request_again(task, by)
 
 
@@ -169,7 +170,7 @@ def _cancel_waiting(task: Task, by: str, *, even_started: bool) -> bool:
     waiting = Task.objects.filter(pk=task.pk, state=TaskState.PENDING)
     moved = (waiting if even_started else waiting.filter(epoch=0)).update(
         state=TaskState.CANCELLED,
-        message=f"Cancelled by {by} before it began.",
+        message=f"Cancelled by {by} before the start.",
         cancel_requested_at=Now(),
         finished_at=Now(),
         updated_at=Now(),
@@ -193,7 +194,7 @@ def _cancel_pausing(task: Task, by: str) -> bool:
     if not moved:
         return False
     task.refresh_from_db()
-    note(task, f"{by} asked to stop it; what its earlier attempts began is cleaned up first.")
+    note(task, f"{by} cancelled the task. The changes of its earlier attempts are undone first.")
     wake_after_commit(task.task_id)
     return True
 
@@ -207,5 +208,5 @@ def _cancel_running(task: Task, by: str) -> bool:
     if not moved:
         return False
     task.refresh_from_db()
-    note(task, f"{by} asked to stop it; it stops at its next safe point.")
+    note(task, f"{by} cancelled the task. It stops at its next safe point.")
     return True

@@ -32,7 +32,14 @@ def sweep_tasks() -> int:
     """Wake tasks that are ready and tasks with an expired lease. Returns the number of wake-ups."""
     beat_of("worker")
     correct_impossible_instants()
-    return services.wake_all(_tasks_to_wake())
+    abandoned, ready = Task.objects.abandoned(), Task.objects.ready()
+    task_ids = [
+        *_without_message(abandoned, "lease_until"),
+        *_without_message(ready, "not_before"),
+        *_with_lost_message(abandoned, "lease_until"),
+        *_with_lost_message(ready, "not_before"),
+    ]
+    return services.wake_all(task_ids[:WAKE_BATCH_SIZE])
 
 
 def correct_impossible_instants() -> int:
@@ -60,14 +67,6 @@ def correct_impossible_instants() -> int:
 
 def _beyond(seconds: float) -> Combinable:
     return database_time_in(seconds + CLOCK_SLACK_SECONDS)
-
-
-def _tasks_to_wake() -> list[str]:
-    task_ids = [*_without_message(Task.objects.abandoned(), "lease_until")]
-    task_ids += _without_message(Task.objects.ready(), "not_before")
-    task_ids += _with_lost_message(Task.objects.abandoned(), "lease_until")
-    task_ids += _with_lost_message(Task.objects.ready(), "not_before")
-    return task_ids[:WAKE_BATCH_SIZE]
 
 
 def _without_message(tasks: TaskQuerySet, since: str) -> list[str]:

@@ -33,7 +33,13 @@ def run_task(task_id: str) -> None:
         return
     with heartbeat(attempt):
         try:
-            _run_attempt(attempt)
+            if attempt.is_undoing:
+                _continue_undo(attempt)
+            elif attempt.attempts_without_progress > settings.TASK_ATTEMPTS:
+                text = f"Given up after {settings.TASK_ATTEMPTS} attempts."
+                _fail(attempt, _with_phase(attempt, text))
+            else:
+                _run_job(attempt)
         except LeaseLost:
             logger.warning("%s: lease lost, another attempt has taken over", task_id)
             return
@@ -44,16 +50,8 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _run_attempt(attempt: Attempt) -> None:
-    if attempt.is_undoing:
-        _continue_undo(attempt)
-    elif attempt.attempts_without_progress > settings.TASK_ATTEMPTS:
-        _fail(attempt, _with_phase(attempt, f"Given up after {settings.TASK_ATTEMPTS} attempts."))
-    else:
-        _run_job(attempt)
-
-
 def _run_job(attempt: Attempt) -> None:
+    task_id = attempt.task.task_id
     try:
         attempt.job.run(attempt)
     except JobCancelled:
@@ -64,28 +62,21 @@ def _run_job(attempt: Attempt) -> None:
     except LeaseLost:
         raise
     except (OperationalError, InterfaceError) as error:
-        _handle_database_error(attempt, error)
+        # The database was locked or restarted. If it stays away, the lease expires.
+        logger.warning("%s: database not available, will be retried: %s", task_id, error)
+        connection.close_if_unusable_or_obsolete()
+        _retry_or_fail(attempt, "The console's database did not answer.", permanent=False)
     except Exception as error:
-        _handle_unexpected_error(attempt, error)
+        # The outcome is unknown, so the next attempt reads the actual state first.
+        logger.exception("%s: unexpected error", task_id)
+        text = (
+            f"Unexpected {type(error).__name__}. The error was logged. If it persists, contact "
+            f"support and name {task_id}."
+        )
+        is_last = attempt.attempts_without_progress >= UNKNOWN_ERROR_ATTEMPTS
+        _retry_or_fail(attempt, text, permanent=is_last)
     else:
         attempt.succeed()
-
-
-def _handle_database_error(attempt: Attempt, error: Exception) -> None:
-    """Retry later: the database was locked or restarted. If it stays away, the lease expires."""
-    logger.warning("%s: database not available, will be retried: %s", attempt.task.task_id, error)
-    connection.close_if_unusable_or_obsolete()
-    _retry_or_fail(attempt, "The console's database did not answer.", permanent=False)
-
-
-def _handle_unexpected_error(attempt: Attempt, error: Exception) -> None:
-    """Retry later: the outcome is unknown, so the next attempt reads the actual state first."""
-    logger.exception("%s: unexpected error", attempt.task.task_id)
-    text = (
-        f"Unexpected {type(error).__name__}; support finds it in the log by {attempt.task.task_id}."
-    )
-    is_last = attempt.attempts_without_progress >= UNKNOWN_ERROR_ATTEMPTS
-    _retry_or_fail(attempt, text, permanent=is_last)
 
 
 def _retry_or_fail(attempt: Attempt, message: str, *, permanent: bool) -> None:
@@ -117,7 +108,7 @@ def _continue_undo(attempt: Attempt) -> None:
         raise
     except Exception as error:
         logger.warning("%s: undo failed, will be retried", attempt.task.task_id, exc_info=True)
-        attempt.retry_later(f"{message} Cleaning up failed and is tried again: {error}".strip())
+        attempt.retry_later(f"{message} The undo failed and will be retried: {error}".strip())
     else:
         attempt.fail(message) if message else attempt.cancel()
 
@@ -131,7 +122,9 @@ def _with_phase(attempt: Attempt, message: str) -> str:
 def heartbeat(attempt: Attempt) -> Iterator[None]:
     """Renew the lease in a thread, at a third of its length, until the work ends."""
     ended = threading.Event()
-    thread = threading.Thread(target=_beat, args=(attempt, ended), name="heartbeat", daemon=True)
+    thread = threading.Thread(
+        target=renew_until, args=(attempt, ended), name="heartbeat", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -140,18 +133,15 @@ def heartbeat(attempt: Attempt) -> Iterator[None]:
         thread.join()
 
 
-def _beat(attempt: Attempt, ended: threading.Event) -> None:
+def renew_until(attempt: Attempt, ended: threading.Event) -> None:
+    task_id = attempt.task.task_id
     try:
         while not attempt.lost.is_set() and not ended.wait(settings.LEASE_SECONDS / 3):
-            _renew(attempt)
+            try:
+                attempt.renew()
+            except DatabaseError as error:
+                # If no later renewal succeeds, the lease expires and `guard` raises LeaseLost.
+                logger.warning("%s: lease not renewed, will be retried: %s", task_id, error)
+                connection.close()  # the next renewal opens a new connection
     finally:
         connection.close()
-
-
-def _renew(attempt: Attempt) -> None:
-    try:
-        attempt.renew()
-    except DatabaseError as error:
-        # If no later renewal succeeds, the lease expires and `guard` raises LeaseLost.
-        logger.warning("%s: lease not renewed, will be retried: %s", attempt.task.task_id, error)
-        connection.close()  # the next renewal opens a new connection
