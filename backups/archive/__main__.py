@@ -59,7 +59,6 @@ def _target(arguments: argparse.Namespace) -> Path:
 
 
 def main(argv: list[str] | None = None, *, confined: bool = False) -> int:
-    """Run a command. `confined` confines the process permanently to the archive and the export."""
     arguments = _parser().parse_args(argv)
     target = _target(arguments) if arguments.run is export_command else None
     if target is not None and target.resolve().is_relative_to(arguments.path.resolve()):

@@ -32,8 +32,6 @@ Spelled = tuple[np.ndarray, np.ndarray]
 
 
 class RowChecksum:
-    """Running checksum and number of its rows."""
-
     def __init__(self, columns: Sequence[str] | None = None) -> None:
         """`columns` restricts the checksum to some columns of the batches."""
         self.columns = None if columns is None else frozenset(columns)
@@ -41,7 +39,9 @@ class RowChecksum:
         self._sum = 0
 
     def update(self, batch: pa.RecordBatch) -> None:
-        step = _rows_at_once(batch)
+        # a slice fits the processor cache: serialized rows need several times their memory
+        width = max(1, batch.nbytes // max(1, batch.num_rows))
+        step = int(min(_MAX_BATCH_ROWS, max(1, _BATCH_BYTES // width)))
         for start in range(0, batch.num_rows, step):
             self._add(batch.slice(start, step))
 
@@ -64,22 +64,16 @@ class RowChecksum:
         return checksum
 
     def _add(self, batch: pa.RecordBatch) -> None:
-        names = sorted(self._names(batch), key=lambda name: name.encode("utf-8"))
-        offsets, data = _joined([piece for name in names for piece in _pieces(batch.column(name))])
-        self._sum = (self._sum + _sum_of_hashes(offsets, data)) % _MODULUS
-        self.rows += batch.num_rows
-
-    def _names(self, batch: pa.RecordBatch) -> list[str]:
         names = batch.schema.names
         if missing := (self.columns or frozenset()) - set(names):
             raise KeyError(f"the batch lacks the columns {sorted(missing)}")
-        return [name for name in names if self.columns is None or name in self.columns]
-
-
-def _rows_at_once(batch: pa.RecordBatch) -> int:
-    """Limit a slice to the processor cache: serialized rows need several times their memory."""
-    width = max(1, batch.nbytes // max(1, batch.num_rows))
-    return int(min(_MAX_BATCH_ROWS, max(1, _BATCH_BYTES // width)))
+        names = sorted(
+            [name for name in names if self.columns is None or name in self.columns],
+            key=lambda name: name.encode("utf-8"),
+        )
+        offsets, data = _joined([piece for name in names for piece in _pieces(batch.column(name))])
+        self._sum = (self._sum + _sum_of_hashes(offsets, data)) % _MODULUS
+        self.rows += batch.num_rows
 
 
 def _sum_of_hashes(offsets: np.ndarray, data: np.ndarray) -> int:
@@ -119,8 +113,14 @@ def _values(column: pa.Array) -> list[Spelled]:
     if pa.types.is_list(kind):
         return _list(column, _offsets_in(column))
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return _counted(_offsets_in(column), _bytes_in(column.buffers()[2]))
-    return [_fixed_width(_rows_of_bytes(column))]
+        offsets = _offsets_in(column)
+        return [_counts(np.diff(offsets)), (offsets, _bytes_in(column.buffers()[2]))]
+    if pa.types.is_boolean(column.type):
+        column = pc.fill_null(column, False).cast(pa.uint8())
+    width = column.type.byte_width
+    start = column.offset * width
+    raw = _bytes_in(column.buffers()[1])
+    return [_fixed_width(raw[start : start + len(column) * width].reshape(-1, width))]
 
 
 def _list(column: pa.Array, bounds: np.ndarray) -> list[Spelled]:
@@ -130,22 +130,8 @@ def _list(column: pa.Array, bounds: np.ndarray) -> list[Spelled]:
     return [counts, (offsets[bounds - bounds[0]], data)]
 
 
-def _counted(offsets: np.ndarray, data: np.ndarray) -> list[Spelled]:
-    return [_counts(np.diff(offsets)), (offsets, data)]
-
-
 def _counts(lengths: np.ndarray) -> Spelled:
     return _fixed_width(lengths.astype("<u4").view(np.uint8).reshape(-1, 4))
-
-
-def _rows_of_bytes(column: pa.Array) -> np.ndarray:
-    """Return the values of a fixed-width column, including nulls."""
-    if pa.types.is_boolean(column.type):
-        column = pc.fill_null(column, False).cast(pa.uint8())
-    width = column.type.byte_width
-    start = column.offset * width
-    raw = _bytes_in(column.buffers()[1])
-    return raw[start : start + len(column) * width].reshape(-1, width)
 
 
 def _fixed_width(rows: np.ndarray) -> Spelled:
@@ -175,7 +161,6 @@ def _typed(buffer: pa.Buffer, kind: type, start: int, count: int) -> np.ndarray:
 
 
 def _joined(pieces: list[Spelled]) -> Spelled:
-    """Concatenate the pieces of each item."""
     if len(pieces) == 1:
         return pieces[0]
     joined = pc.binary_join_element_wise(*(_as_binary(*piece) for piece in pieces), _NOTHING)

@@ -11,10 +11,8 @@ import enum
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, Self, TypeVar
-
-Model = TypeVar("Model", bound="JsonModel")
+from collections.abc import Mapping
+from typing import Any, NoReturn, Self
 
 _MAX_NUMBER_LENGTH = len(str(-(2**63)))
 
@@ -31,7 +29,14 @@ class JsonModel:
 
     @classmethod
     def from_json(cls, value: object, path: str = "$") -> Self:
-        return _decode_model(cls, value, path)
+        members = _expect(dict, value, path)
+        expected = _types_of(cls)
+        if members.keys() != expected.keys():
+            raise FormatError(f"{path}: {_difference(set(expected), set(members))}")
+        values = {
+            name: decode(expected[name], members[name], f"{path}.{name}") for name in expected
+        }
+        return cls(**values)
 
 
 def canonical_json(value: object) -> bytes:
@@ -106,60 +111,35 @@ def _types_of(model: type) -> dict[str, Any]:
 _TYPES: dict[type, dict[str, Any]] = {}
 
 
-def _decode_model(model: type[Model], value: object, path: str) -> Model:
-    members = _expect(dict, value, path)
-    expected = _types_of(model)
-    if members.keys() != expected.keys():
-        raise FormatError(f"{path}: {_difference(set(expected), set(members))}")
-    values = {name: decode(expected[name], members[name], f"{path}.{name}") for name in expected}
-    return model(**values)
-
-
 def _difference(expected: set[str], actual: set[str]) -> str:
     missing, unknown = sorted(expected - actual), sorted(actual - expected)
     parts = [f"members {missing} are missing"] if missing else []
     return "; ".join([*parts, *([f"members {unknown} are unknown"] if unknown else [])])
 
 
-def _expect(wanted: type, value: object, path: str) -> Any:
+def _expect(expected: type, value: object, path: str) -> Any:
     """Require the exact type, because `True` is an `int` in Python, but not in JSON."""
-    if type(value) is not wanted:
-        raise FormatError(f"{path}: expected {wanted.__name__}, found {type(value).__name__}")
+    if type(value) is not expected:
+        raise FormatError(f"{path}: expected {expected.__name__}, found {type(value).__name__}")
     return value
 
 
-def decode(wanted: Any, value: object, path: str) -> Any:
-    origin = typing.get_origin(wanted)
+def decode(expected: Any, value: object, path: str) -> Any:
+    origin = typing.get_origin(expected)
     if origin is types.UnionType:
-        (inner,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
+        (inner,) = (kind for kind in typing.get_args(expected) if kind is not types.NoneType)
         return None if value is None else decode(inner, value, path)
-    if origin in _CONTAINERS:
-        return _CONTAINERS[origin](typing.get_args(wanted), value, path)
-    if isinstance(wanted, type) and issubclass(wanted, JsonModel):
-        return wanted.from_json(value, path)
-    if isinstance(wanted, type) and issubclass(wanted, enum.StrEnum):
-        return _decode_enum(wanted, value, path)
-    return _expect(wanted, value, path)
-
-
-def _decode_enum(wanted: type[enum.StrEnum], value: object, path: str) -> enum.StrEnum:
-    text = _expect(str, value, path)
-    if text not in list(wanted):
-        raise FormatError(f"{path}: {text!r} is none of {', '.join(wanted)}")
-    return wanted(text)
-
-
-def _decode_tuple(arguments: tuple[Any, ...], value: object, path: str) -> tuple[Any, ...]:
-    items = _expect(list, value, path)
-    return tuple(decode(arguments[0], item, f"{path}[{at}]") for at, item in enumerate(items))
-
-
-def _decode_mapping(arguments: tuple[Any, ...], value: object, path: str) -> dict[str, Any]:
-    members = _expect(dict, value, path)
-    return {name: decode(arguments[1], item, f"{path}.{name}") for name, item in members.items()}
-
-
-_CONTAINERS: dict[Any, Callable[[tuple[Any, ...], object, str], Any]] = {
-    tuple: _decode_tuple,
-    Mapping: _decode_mapping,
-}
+    if origin is tuple:
+        inner, items = typing.get_args(expected)[0], _expect(list, value, path)
+        return tuple(decode(inner, item, f"{path}[{at}]") for at, item in enumerate(items))
+    if origin is Mapping:
+        inner, members = typing.get_args(expected)[1], _expect(dict, value, path)
+        return {name: decode(inner, item, f"{path}.{name}") for name, item in members.items()}
+    if isinstance(expected, type) and issubclass(expected, JsonModel):
+        return expected.from_json(value, path)
+    if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+        text = _expect(str, value, path)
+        if text not in list(expected):
+            raise FormatError(f"{path}: {text!r} is none of {', '.join(expected)}")
+        return expected(text)
+    return _expect(expected, value, path)

@@ -55,7 +55,6 @@ ELEMENT_TYPES = frozenset(_SCALARS) - {DataType.SPARSE_FLOAT_VECTOR}
 
 
 def arrow_schema(collection: CollectionDescription) -> pa.Schema:
-    """Return the schema of every part of the collection: one column per field, in their order."""
     return pa.schema([arrow_field(field) for field in collection.columns])
 
 
@@ -67,13 +66,18 @@ def arrow_type(field: FieldDescription) -> pa.DataType:
     if field.data_type in _VECTORS:
         return _VECTORS[field.data_type](dimension_of(field))
     if field.data_type is DataType.ARRAY:
-        return pa.list_(_element(_element_type(field)))
+        if field.element_type not in ELEMENT_TYPES:
+            raise FormatError(f"field {field.name!r} is an ARRAY of {field.element_type}")
+        return pa.list_(_element(_SCALARS[field.element_type]))
     return _SCALARS[field.data_type]
 
 
 def fingerprint(schema: pa.Schema) -> str:
     """Return the SHA-256 of one line per column: name, type and nullability."""
-    lines = (f"{field.name}\t{type_name(field.type)}\t{_null_word(field)}\n" for field in schema)
+    lines = (
+        f"{field.name}\t{type_name(field.type)}\t{'nullable' if field.nullable else 'required'}\n"
+        for field in schema
+    )
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
@@ -91,16 +95,6 @@ def type_name(type_: pa.DataType) -> str:
 def _element(type_: pa.DataType) -> pa.Field:
     """Name the element as Parquet does, so that a written schema is read unchanged."""
     return pa.field("element", type_, nullable=False)
-
-
-def _element_type(field: FieldDescription) -> pa.DataType:
-    if field.element_type not in ELEMENT_TYPES:
-        raise FormatError(f"field {field.name!r} is an ARRAY of {field.element_type}")
-    return _SCALARS[field.element_type]
-
-
-def _null_word(field: pa.Field) -> str:
-    return "nullable" if field.nullable else "required"
 
 
 _NAMES: dict[pa.DataType, str] = {

@@ -33,7 +33,6 @@ class Finding:
 
 
 def summarize(findings: Sequence[Finding]) -> str:
-    """Format findings in one line, with the number of those beyond MAX_SUMMARIZED."""
     more = len(findings) - MAX_SUMMARIZED
     tail = [f"and {more} more"] if more > 0 else []
     return "; ".join([*map(str, findings[:MAX_SUMMARIZED]), *tail])

@@ -149,7 +149,6 @@ DYNAMIC_FIELD = FieldDescription(
 
 
 def default_of(field: FieldDescription) -> Any:
-    """Return the Python value of a field's default, or None."""
     return None if field.default is None else field.default.value
 
 

@@ -51,7 +51,16 @@ def export(reader: ArchiveReader, target: Path) -> Iterator[Path]:
     for number, content in enumerate(reader.manifest.collections):
         directory = target / _directory_name(content.description.name, "collection", number)
         yield from _export_collection(reader, content, directory)
-    yield _write(target / "README.md", _readme(reader))
+    capture = reader.manifest.capture
+    yield _write(
+        target / "README.md",
+        README.format(
+            backup_id=reader.manifest.backup_id,
+            database=capture.database,
+            captured_at=capture.captured_at,
+            milvus_version=capture.milvus_version,
+        ),
+    )
 
 
 def _export_collection(
@@ -94,16 +103,6 @@ def _converted(batch: pa.RecordBatch, description: CollectionDescription) -> pa.
 def _directory_name(name: str, kind: str, number: int) -> str:
     """Replace unsafe names, because names in an untrusted archive must not choose paths."""
     return name if _SAFE.fullmatch(name) else f"{kind}-{number}"
-
-
-def _readme(reader: ArchiveReader) -> str:
-    capture = reader.manifest.capture
-    return README.format(
-        backup_id=reader.manifest.backup_id,
-        database=capture.database,
-        captured_at=capture.captured_at,
-        milvus_version=capture.milvus_version,
-    )
 
 
 def _write(path: Path, text: str) -> Path:

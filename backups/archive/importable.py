@@ -21,7 +21,6 @@ _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def importable(batch: pa.RecordBatch, collection: CollectionDescription) -> pa.RecordBatch:
-    """Convert a batch, without the columns that functions compute."""
     fields = [field for field in collection.columns if not field.is_function_output]
     columns = [_column(batch.column(field.name), field) for field in fields]
     return pa.record_batch(columns, names=[field.name for field in fields])

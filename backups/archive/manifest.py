@@ -47,8 +47,6 @@ class Capture(JsonModel):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionContent(JsonModel):
-    """Description of a collection, and the parts with its rows."""
-
     description: CollectionDescription
     schema: str
     rows: int
@@ -62,17 +60,27 @@ class CollectionContent(JsonModel):
         """Build the content from `parts`, which may be unsorted and include other collections."""
         own = [part for part in parts if part.collection == description.name]
         own.sort(key=lambda part: (part.partition, part.number))
+        checksum = RowChecksum()
+        for part in own:
+            checksum.combine(part.row_checksum)
         return cls(
             description=description,
             schema=fingerprint(arrow_schema(description)),
             rows=sum(part.rows for part in own),
             bytes=bytes_of(own),
-            row_checksum=_sum_of(own),
+            row_checksum=checksum.digest(),
             parts=tuple(own),
         )
 
     def __post_init__(self) -> None:
-        _check_description(self.description)
+        keys = [field.name for field in self.description.fields if field.is_primary_key]
+        if len(keys) != 1:
+            raise FormatError(f"collection {self.description.name!r} has {len(keys)} primary keys")
+        _check_unique(
+            [field.name for field in self.description.columns],
+            f"fields of {self.description.name!r}",
+        )
+        _check_unique(self.description.partitions, f"partitions of {self.description.name!r}")
         check_sha256(self.schema, "schema")
         check_sha256(self.row_checksum, "row_checksum")
 
@@ -117,7 +125,6 @@ class Manifest(JsonModel):
         return (part for content in self.collections for part in content.parts)
 
     def collection(self, name: str) -> CollectionContent:
-        """Raises KeyError for a name that is not in the backup."""
         return {content.description.name: content for content in self.collections}[name]
 
     def checked(self, parts: Sequence[Part] = ()) -> Self:
@@ -139,7 +146,6 @@ def serialize(manifest: Manifest) -> bytes:
 
 
 def manifest_sha256(data: bytes) -> str:
-    """Return the hash in a manifest's bytes."""
     members = strict_json(data)
     sha256 = members.get("sha256") if isinstance(members, dict) else None
     if not isinstance(sha256, str):
@@ -155,7 +161,13 @@ def parse(data: bytes) -> Manifest:
     members = strict_json(data)
     if not isinstance(members, dict):
         raise FormatError("it is not a JSON object")
-    _check_version(members)
+    kind, version = members.get("format"), members.get("format_version")
+    if kind != FORMAT or type(version) is not int or version not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
+        raise FormatError(
+            f"it has format {kind!r}, version {version!r};"
+            f" this program reads {FORMAT!r}, versions {readable}"
+        )
     is_canonical = canonical_json(members) == data
     sha256 = members.pop("sha256", None)
     if sha256 != sha256_of(canonical_json(members)):
@@ -171,16 +183,6 @@ def bytes_of(parts: Iterable[Part]) -> int:
     return sum({part.sha256: part.bytes for part in parts}.values())
 
 
-def _check_version(members: dict[str, Any]) -> None:
-    kind, version = members.get("format"), members.get("format_version")
-    if kind != FORMAT or type(version) is not int or version not in READABLE_VERSIONS:
-        readable = " and ".join(map(str, READABLE_VERSIONS))
-        raise FormatError(
-            f"it has format {kind!r}, version {version!r};"
-            f" this program reads {FORMAT!r}, versions {readable}"
-        )
-
-
 def _upgraded(members: dict[str, Any]) -> dict[str, Any]:
     """Convert the members to the newest version. Members that version 1 lacks become null."""
     capture = members.get("capture")
@@ -192,14 +194,6 @@ def _upgraded(members: dict[str, Any]) -> dict[str, Any]:
     return {**members, "format_version": FORMAT_VERSION, "capture": complete}
 
 
-def _check_description(description: CollectionDescription) -> None:
-    keys = [field.name for field in description.fields if field.is_primary_key]
-    if len(keys) != 1:
-        raise FormatError(f"collection {description.name!r} has {len(keys)} primary keys")
-    _check_unique([field.name for field in description.columns], f"fields of {description.name!r}")
-    _check_unique(description.partitions, f"partitions of {description.name!r}")
-
-
 def _check_content(content: CollectionContent) -> None:
     name = content.description.name
     for part in content.parts:
@@ -209,23 +203,12 @@ def _check_content(content: CollectionContent) -> None:
             raise FormatError(f"{name!r} has no partition {part.partition!r}")
     rebuilt = CollectionContent.of(content.description, content.parts)
     _check_equal(rebuilt, content, f"content of {name!r}")
-    _check_numbers(content)
-
-
-def _check_numbers(content: CollectionContent) -> None:
-    """Check that no part is missing or duplicated."""
     numbers = collections.defaultdict(list)
     for part in content.parts:
         numbers[part.partition].append(part.number)
     for partition, actual in numbers.items():
+        # no part is missing or duplicated
         _check_equal(actual, list(range(len(actual))), f"numbers of the parts of {partition!r}")
-
-
-def _sum_of(parts: Iterable[Part]) -> str:
-    checksum = RowChecksum()
-    for part in parts:
-        checksum.combine(part.row_checksum)
-    return checksum.digest()
 
 
 def _check_equal(actual: object, expected: object, label: str) -> None:

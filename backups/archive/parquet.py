@@ -39,19 +39,14 @@ def open_file(data: bytes) -> pq.ParquetFile:
 
 def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Read batches. Wide rows have smaller batches, so that memory does not grow with the width."""
-    stored = max(1, _stored_bytes(file.metadata))
+    groups = (file.metadata.row_group(at) for at in range(file.metadata.num_row_groups))
+    stored = max(1, sum(group.total_byte_size for group in groups))
     width = max(1, stored // max(1, file.metadata.num_rows))
     yield from file.iter_batches(
         batch_size=min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // width)),
         columns=columns,
         use_threads=stored > WORTH_THREADS_BYTES,
     )
-
-
-def _stored_bytes(metadata: Any) -> int:
-    """Return the uncompressed size of all columns."""
-    groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
-    return sum(group.total_byte_size for group in groups)
 
 
 class KeyRange:
@@ -84,11 +79,9 @@ def check_batch(batch: pa.RecordBatch, schema: pa.Schema) -> None:
     except pa.ArrowInvalid as error:
         raise FormatError(f"a batch is invalid: {error}") from error
     for field, column in zip(schema, batch.columns, strict=True):
-        _check_nulls(field, column)
-
-
-def _check_nulls(field: pa.Field, column: pa.Array) -> None:
-    if column.null_count and not field.nullable:
-        raise FormatError(f"field {field.name!r} is not nullable and has {column.null_count} nulls")
-    if pa.types.is_nested(field.type) and column.flatten().null_count:
-        raise FormatError(f"field {field.name!r} has nulls inside its lists")
+        if column.null_count and not field.nullable:
+            raise FormatError(
+                f"field {field.name!r} is not nullable and has {column.null_count} nulls"
+            )
+        if pa.types.is_nested(field.type) and column.flatten().null_count:
+            raise FormatError(f"field {field.name!r} has nulls inside its lists")

@@ -22,15 +22,17 @@ class ArchiveReader:
 
     def __init__(self, store: Store, archive: str) -> None:
         self.store, self.archive = store, archive
-        self.manifest, self.manifest_sha256 = self._manifest()
+        data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
+        try:
+            self.manifest, self.manifest_sha256 = parse(data), manifest_sha256(data)
+        except FormatError as error:
+            raise ArchiveDamaged(MANIFEST_NAME, str(error)) from error
 
     def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a part after its verification. Memory holds one part."""
         with self.verified(part) as file:
             yield from batches_of(file)
 
     def rows_of(self, collection: str, partition: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a partition."""
         for part in self.manifest.collection(collection).parts_of(partition):
             yield from self.batches(part)
 
@@ -52,14 +54,6 @@ class ArchiveReader:
         except (pa.ArrowException, OSError, FormatError) as error:
             raise ArchiveDamaged(part.name, str(error)) from error
         return file
-
-    def _manifest(self) -> tuple[Manifest, str]:
-        """Return the manifest and its SHA-256."""
-        data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
-        try:
-            return parse(data), manifest_sha256(data)
-        except FormatError as error:
-            raise ArchiveDamaged(MANIFEST_NAME, str(error)) from error
 
     def _read(self, name: str, *, limit: int) -> bytes:
         try:

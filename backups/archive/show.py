@@ -6,60 +6,47 @@ from collections.abc import Iterator
 
 from backups.archive.damage import printable
 from backups.archive.manifest import CollectionContent, Manifest
-from backups.archive.parts import Part
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _BITS_OF_A_STEP = 10
 
 
 def described(manifest: Manifest) -> Iterator[str]:
-    """Yield the lines."""
-    capture = manifest.capture
+    capture, parts = manifest.capture, sum(1 for _ in manifest.parts)
+    collections = _number_of(len(manifest.collections), "collection")
     yield f"Backup        {printable(manifest.backup_id)}"
     yield f"Organization  {printable(manifest.organization_id)}"
     yield f"Database      {printable(capture.database)}"
     yield f"Captured at   {capture.captured_at} ({printable(capture.method)})"
     yield f"Milvus        {printable(capture.milvus_version)}"
-    yield f"Content       {_counts(manifest)}"
+    yield f"Content       {collections}, {_size(manifest.rows, manifest.bytes, parts)}"
     for name, value in sorted((capture.database_properties or {}).items()):
         yield f"Property      {printable(f'{name}={value}')}"
     for warning in capture.warnings:
         yield f"Warning       {printable(warning)}"
     for content in manifest.collections:
-        yield ""
-        yield from _collection(content)
+        yield from _collection_lines(content)
 
 
-def _counts(manifest: Manifest) -> str:
-    parts = sum(1 for _ in manifest.parts)
-    collections = _number_of(len(manifest.collections), "collection")
-    return f"{collections}, {_size(manifest.rows, manifest.bytes, parts)}"
-
-
-def _collection(content: CollectionContent) -> Iterator[str]:
+def _collection_lines(content: CollectionContent) -> Iterator[str]:
+    yield ""
     description = content.description
     yield printable(description.name)
     yield f"  {_size(content.rows, content.bytes, len(content.parts))}"
     for partition in description.partitions:
         rows = sum(part.rows for part in content.parts_of(partition))
         yield f"  partition {printable(partition)}: {_number_of(rows, 'row')}"
-        yield from map(_part, content.parts_of(partition))
+        for part in content.parts_of(partition):
+            size = f"{_number_of(part.rows, 'row')}, {_number_of(part.bytes, 'byte')}"
+            yield f"    part {part.number}: {size}, SHA-256 {part.sha256}"
     for field in description.columns:
-        yield f"  field {printable(field.name)}: {field.data_type}{_marks(field.is_primary_key)}"
+        mark = " (primary key)" if field.is_primary_key else ""
+        yield f"  field {printable(field.name)}: {field.data_type}{mark}"
     for index in description.indexes:
         params = ", ".join(f"{name}={value}" for name, value in sorted(index.params.items()))
         yield f"  index on {printable(index.field_name)}: {printable(params)}"
     if description.aliases:
         yield f"  aliases {printable(', '.join(description.aliases))}"
-
-
-def _part(part: Part) -> str:
-    size = _number_of(part.bytes, "byte")
-    return f"    part {part.number}: {_number_of(part.rows, 'row')}, {size}, SHA-256 {part.sha256}"
-
-
-def _marks(is_primary_key: bool) -> str:
-    return " (primary key)" if is_primary_key else ""
 
 
 def _size(rows: int, size: int, parts: int) -> str:

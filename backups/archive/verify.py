@@ -28,60 +28,56 @@ class FileCheck:
 
 
 def listed(store: Store, archive: str) -> dict[str, StoreEntry]:
-    """List the entries of the archive by their names inside."""
-    return {_inside(entry.key, archive): entry for entry in store.list(archive)}
+    prefix = f"{archive}/" if archive else ""
+    return {entry.key.removeprefix(prefix): entry for entry in store.list(archive)}
 
 
 def check(
-    store: Store, archive: str, lying: Mapping[str, StoreEntry] | None = None
+    store: Store, archive: str, entries: Mapping[str, StoreEntry] | None = None
 ) -> Iterator[FileCheck]:
     """Check the files one by one, including unreadable ones. The caller may stop after any file.
 
-    `lying` is a previous result of `listed`, with the sizes to read. Files of the manifest come
-    first, then foreign ones. Without a sound manifest all parts are listed as unknown.
+    `entries` is a previous result of `listed`. Files of the manifest come first, then foreign ones.
+    Without a sound manifest all parts are listed as unknown.
     """
-    entries = dict(listed(store, archive) if lying is None else lying)
-    manifest, reader = _check_manifest(store, archive, entries.pop(MANIFEST_NAME, None))
-    yield manifest
-    if reader is not None:
-        for file, sharing in _parts_by_file(reader).items():
-            yield _check_file(reader, file, sharing, entries.pop(file, None))
-    for file, entry in entries.items():
-        if not _is_harmless(file, entry):
-            yield FileCheck(file=file, bytes=entry.size, problem=_foreign(entry, known=reader))
-
-
-def findings(store: Store, archive: str) -> list[FileCheck]:
-    """Return the files with a problem, none for a sound archive."""
-    return [result for result in check(store, archive) if result.problem]
-
-
-def _check_manifest(
-    store: Store, archive: str, entry: StoreEntry | None
-) -> tuple[FileCheck, ArchiveReader | None]:
+    unchecked = dict(listed(store, archive) if entries is None else entries)
+    entry = unchecked.pop(MANIFEST_NAME, None)
     problem, reader = _not_an_object(entry), None
     if problem is None:
         try:
             reader = ArchiveReader(store, archive)
         except ArchiveDamaged as damage:
             problem = damage.problem
-    return FileCheck(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem), reader
+    yield FileCheck(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem)
+    if reader is not None:
+        yield from _check_parts(reader, unchecked)
+    for file, foreign in unchecked.items():
+        # collections without rows leave an empty directory of parts
+        if file != PARTS_DIRECTORY or foreign.kind is not EntryKind.EMPTY_DIRECTORY:
+            kind = "file" if foreign.kind is EntryKind.OBJECT else str(foreign.kind)
+            problem = (
+                "it cannot be verified without the manifest"
+                if reader is None
+                else f"this {kind} does not belong to the archive"
+            )
+            yield FileCheck(file=file, bytes=foreign.size, problem=problem)
 
 
-def _parts_by_file(reader: ArchiveReader) -> dict[str, list[Part]]:
-    files: dict[str, list[Part]] = {}
+def findings(store: Store, archive: str) -> list[FileCheck]:
+    return [result for result in check(store, archive) if result.problem]
+
+
+def _check_parts(reader: ArchiveReader, unchecked: dict[str, StoreEntry]) -> Iterator[FileCheck]:
+    """Check each file once, for all parts that share it. Removes the files from `unchecked`."""
+    parts_by_file: dict[str, list[Part]] = {}
     for part in reader.manifest.parts:
-        files.setdefault(part.name, []).append(part)
-    return files
-
-
-def _check_file(
-    reader: ArchiveReader, file: str, sharing: list[Part], entry: StoreEntry | None
-) -> FileCheck:
-    problem = _not_an_object(entry)
-    if problem is None:
-        problem = next(filter(None, (_problem_of(reader, part) for part in sharing)), None)
-    return FileCheck(file=file, bytes=_size_of(entry), problem=problem)
+        parts_by_file.setdefault(part.name, []).append(part)
+    for file, parts in parts_by_file.items():
+        entry = unchecked.pop(file, None)
+        problem = _not_an_object(entry)
+        if problem is None:
+            problem = next(filter(None, (_problem_of(reader, part) for part in parts)), None)
+        yield FileCheck(file=file, bytes=_size_of(entry), problem=problem)
 
 
 def _problem_of(reader: ArchiveReader, part: Part) -> str | None:
@@ -105,19 +101,3 @@ def _not_an_object(entry: StoreEntry | None) -> str | None:
     if entry is None:
         return "it is missing"
     return None if entry.kind is EntryKind.OBJECT else f"it is a {entry.kind}, not a file"
-
-
-def _is_harmless(file: str, entry: StoreEntry) -> bool:
-    """Accept an empty directory of parts, because empty collections have no parts."""
-    return file == PARTS_DIRECTORY and entry.kind is EntryKind.EMPTY_DIRECTORY
-
-
-def _foreign(entry: StoreEntry, *, known: ArchiveReader | None) -> str:
-    if known is None:
-        return "it cannot be verified without the manifest"
-    kind = "file" if entry.kind is EntryKind.OBJECT else str(entry.kind)
-    return f"this {kind} does not belong to the archive"
-
-
-def _inside(key: str, archive: str) -> str:
-    return key.removeprefix(f"{archive}/") if archive else key

@@ -130,18 +130,18 @@ class _Writing:
             written = _OpenPart(staged, self.schema, self.description.primary_key.name)
             with contextlib.ExitStack() as stack:
                 stack.callback(written.abandon)
-                self._fill(written, first, more)
+                written.write(first)
+                while (
+                    written.arrow_bytes < self.part_bytes
+                    and (batch := next(more, None)) is not None
+                ):
+                    written.write(batch)
                 written.finish()
             part = self._describe(number, written)
             staged.finish()
             with self.fenced():  # a worker paused here must not publish into a sealed archive
                 self._publish(staged, part)
         return part
-
-    def _fill(self, part: _OpenPart, first: pa.RecordBatch, more: Iterator[pa.RecordBatch]) -> None:
-        part.write(first)
-        while part.arrow_bytes < self.part_bytes and (batch := next(more, None)) is not None:
-            part.write(batch)
 
     def _describe(self, number: int, written: _OpenPart) -> Part:
         key_min, key_max = written.keys.scalars()

@@ -60,35 +60,28 @@ def entries_below(directory: int, prefix: str) -> Iterator[StoreEntry]:
         names = [child.name for child in sorted(children, key=_sort_key)]
     for name in names:
         with contextlib.suppress(FileNotFoundError):
-            yield from _entries_of(directory, name, f"{prefix}/{name}" if prefix else name)
+            key = f"{prefix}/{name}" if prefix else name
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                yield StoreEntry(key=key, size=status.st_size)
+            elif stat.S_ISLNK(status.st_mode):
+                yield StoreEntry(key=key, size=0, kind=EntryKind.LINK)
+            elif stat.S_ISDIR(status.st_mode):
+                child = os.open(name, _OPEN, dir_fd=directory)
+                try:
+                    if not os.listdir(child):
+                        yield StoreEntry(key=key, size=0, kind=EntryKind.EMPTY_DIRECTORY)
+                    yield from entries_below(child, key)
+                finally:
+                    os.close(child)
+            else:
+                yield StoreEntry(key=key, size=0, kind=EntryKind.SPECIAL)
 
 
 def _sort_key(child: os.DirEntry[str]) -> bytes:
     """Sort a directory as if its name ended in a slash, so that the whole walk is sorted."""
     is_directory = child.is_dir(follow_symlinks=False)
     return os.fsencode(f"{child.name}/" if is_directory else child.name)
-
-
-def _entries_of(directory: int, name: str, key: str) -> Iterator[StoreEntry]:
-    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if stat.S_ISREG(status.st_mode):
-        yield StoreEntry(key=key, size=status.st_size)
-    elif stat.S_ISLNK(status.st_mode):
-        yield StoreEntry(key=key, size=0, kind=EntryKind.LINK)
-    elif stat.S_ISDIR(status.st_mode):
-        yield from _entries_of_directory(directory, name, key)
-    else:
-        yield StoreEntry(key=key, size=0, kind=EntryKind.SPECIAL)
-
-
-def _entries_of_directory(parent: int, name: str, key: str) -> Iterator[StoreEntry]:
-    child = os.open(name, _OPEN, dir_fd=parent)
-    try:
-        if not os.listdir(child):
-            yield StoreEntry(key=key, size=0, kind=EntryKind.EMPTY_DIRECTORY)
-        yield from entries_below(child, key)
-    finally:
-        os.close(child)
 
 
 def remove(parent: int, name: str) -> int:
