@@ -102,11 +102,9 @@ class Client:
     # Calls
 
     def call(self, method: str, request: Any, *, seconds: float | None = None) -> Any:
-        """Return the answer. Raises MilvusError if the call fails."""
         return self.begin(method, request, seconds=seconds)()
 
     def begin(self, method: str, request: Any, *, seconds: float | None = None) -> Pending:
-        """Send a call without waiting for its answer."""
         if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
             request.db_name = self.endpoint.database
         deadline = seconds or self.quick_seconds
@@ -149,7 +147,6 @@ class Client:
             return {}
 
     def collections(self, database: str = "", *, seconds: float | None = None) -> list[str]:
-        """List the collections of `database`, or of the connected database."""
         request = milvus_pb2.ShowCollectionsRequest(db_name=database)
         answer = self.call("ShowCollections", request, seconds=seconds)
         return sorted(answer.collection_names)
@@ -188,7 +185,6 @@ class Client:
         return int(self.call("GetLoadState", request).state)
 
     def count(self, collection: str, at: int | None = None) -> int:
-        """Count all acknowledged rows, or the rows as of the read timestamp `at`."""
         params = {"reduce_stop_for_best": "False", "ignore_growing": "False"}
         if at is not None:
             params["iterator"] = "True"  # in other queries the timestamp is only a lower bound
@@ -242,7 +238,6 @@ class Client:
 
 
 def consistency(read_timestamp: int | None) -> dict[str, int]:
-    """Read all acknowledged rows, or the rows as of `read_timestamp`."""
     if read_timestamp is None:
         return {"consistency_level": common_pb2.Strong}
     return {"consistency_level": common_pb2.Customized, "guarantee_timestamp": read_timestamp}

@@ -22,29 +22,29 @@ ANSWERS = (
 """Messages whose fields are listed, including all nested messages."""
 
 
-class Fate(enum.Enum):
+class Treatment(enum.Enum):
     RESTORED = "is restored"
     NAMED = "is named by a refusal or a warning of the backup"
     NO_CONTENT = "is no content"
 
 
 @dataclasses.dataclass(frozen=True)
-class Field:
-    fate: Fate
+class ContentField:
+    treatment: Treatment
     why: str
     """Place where the field is stored or named, or the reason why it is no content."""
 
 
-def _restored(place: str) -> Field:
-    return Field(Fate.RESTORED, place)
+def _restored(place: str) -> ContentField:
+    return ContentField(Treatment.RESTORED, place)
 
 
-def _named(place: str) -> Field:
-    return Field(Fate.NAMED, place)
+def _named(place: str) -> ContentField:
+    return ContentField(Treatment.NAMED, place)
 
 
-def _no_content(reason: str) -> Field:
-    return Field(Fate.NO_CONTENT, reason)
+def _no_content(reason: str) -> ContentField:
+    return ContentField(Treatment.NO_CONTENT, reason)
 
 
 _ANSWER = _no_content("result of the call")
@@ -58,7 +58,7 @@ _BUILD = _no_content("progress of a build; a restore builds new indexes")
 _DEFAULT = _restored("FieldDescription.default")
 _OTHER_TYPE = _named("types.data_type_of: fields of such a type are refused")
 
-CONTENT: Mapping[str, Mapping[str, Field]] = {
+CONTENT: Mapping[str, Mapping[str, ContentField]] = {
     "DescribeDatabaseResponse": {
         "status": _ANSWER,
         "db_name": _restored("Capture.database"),

@@ -51,7 +51,14 @@ def create(client: Client, collection: CollectionDescription, name: str) -> None
     """Create the empty collection with its partitions, without indexes and aliases, not loaded."""
     request = milvus_pb2.CreateCollectionRequest(
         collection_name=name,
-        schema=_schema(collection, name).SerializeToString(),
+        schema=schema_pb2.CollectionSchema(
+            name=name,
+            description=collection.description,
+            autoID=collection.primary_key.auto_id,
+            enable_dynamic_field=collection.enable_dynamic_field,
+            fields=[_field(field) for field in collection.fields if not field.is_dynamic],
+            functions=[_function(function) for function in collection.functions],
+        ).SerializeToString(),
         shards_num=collection.shards or 0,
         num_partitions=collection.num_partitions or 0,
         properties=pairs(_properties(collection, client.server())),
@@ -87,7 +94,6 @@ def has_partition_key(collection: CollectionDescription) -> bool:
 
 
 def create_indexes(client: Client, collection: CollectionDescription, name: str) -> None:
-    """Create the missing indexes. A full Milvus builds them in the background."""
     existing = index_names(client, name)
     for index in collection.indexes:
         if index_name(client, index) not in existing:
@@ -117,46 +123,48 @@ def index_progress(client: Client, name: str) -> tuple[int, int]:
     return sum(done), sum(index.total_rows for index in indexes) + unfinished
 
 
-def load(client: Client, name: str, wanted: LoadDescription) -> LoadDescription:
+def load(client: Client, name: str, load_state: LoadDescription) -> LoadDescription:
     """Start to restore the load state; `loading` reports its progress.
 
     Returns the actual load state: one replica if the server has too few nodes for all replicas.
     """
-    if wanted.status is not LoadStatus.LOADED:
-        _keep_unloaded(client, name, wanted)
-        return wanted
+    if load_state.status is not LoadStatus.LOADED:
+        # the embedded engine loads new collections
+        loaded = client.load_state(name) == common_pb2.LoadStateLoaded
+        if loaded and load_state.status is LoadStatus.NOT_LOADED:
+            release(client, name)
+        return load_state
     if client.server().is_embedded:
-        wanted = LoadDescription(status=LoadStatus.LOADED)
+        load_state = LoadDescription(status=LoadStatus.LOADED)
     try:
-        _load(client, name, wanted)
+        _load(client, name, load_state)
     except Refused:
-        if (wanted.replicas or 1) == 1:
+        if (load_state.replicas or 1) == 1:
             raise
-        wanted = dataclasses.replace(wanted, replicas=1)
-        _load(client, name, wanted)
-    return wanted
+        load_state = dataclasses.replace(load_state, replicas=1)
+        _load(client, name, load_state)
+    return load_state
 
 
-def _load(client: Client, name: str, wanted: LoadDescription) -> None:
-    replicas = wanted.replicas or 1
-    if wanted.partitions:
+def _load(client: Client, name: str, load_state: LoadDescription) -> None:
+    replicas = load_state.replicas or 1
+    if load_state.partitions:
         request: Any = milvus_pb2.LoadPartitionsRequest(
-            collection_name=name, partition_names=wanted.partitions, replica_number=replicas
+            collection_name=name, partition_names=load_state.partitions, replica_number=replicas
         )
         client.call("LoadPartitions", request, seconds=client.long_seconds)
         return
     request = milvus_pb2.LoadCollectionRequest(
-        collection_name=name, replica_number=replicas, load_fields=wanted.fields
+        collection_name=name, replica_number=replicas, load_fields=load_state.fields
     )
     client.call("LoadCollection", request, seconds=client.long_seconds)
 
 
-def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]:
-    """Yield the loaded percentage until the load is complete."""
-    if wanted.status is not LoadStatus.LOADED:
+def loading(client: Client, name: str, load_state: LoadDescription) -> Iterator[int]:
+    if load_state.status is not LoadStatus.LOADED:
         return
     request = milvus_pb2.GetLoadingProgressRequest(
-        collection_name=name, partition_names=wanted.partitions
+        collection_name=name, partition_names=load_state.partitions
     )
     for _ in polls():
         percent = int(client.call("GetLoadingProgress", request).progress)
@@ -165,27 +173,9 @@ def loading(client: Client, name: str, wanted: LoadDescription) -> Iterator[int]
             return
 
 
-def _keep_unloaded(client: Client, name: str, wanted: LoadDescription) -> None:
-    """Release the collection if needed, because the embedded engine loads new collections."""
-    loaded = client.load_state(name) == common_pb2.LoadStateLoaded
-    if loaded and wanted.status is LoadStatus.NOT_LOADED:
-        release(client, name)
-
-
 def release(client: Client, name: str) -> None:
     request = milvus_pb2.ReleaseCollectionRequest(collection_name=name)
     client.call("ReleaseCollection", request, seconds=client.long_seconds)
-
-
-def _schema(collection: CollectionDescription, name: str) -> Any:
-    return schema_pb2.CollectionSchema(
-        name=name,
-        description=collection.description,
-        autoID=collection.primary_key.auto_id,
-        enable_dynamic_field=collection.enable_dynamic_field,
-        fields=[_field(field) for field in collection.fields if not field.is_dynamic],
-        functions=[_function(function) for function in collection.functions],
-    )
 
 
 def _field(field: FieldDescription) -> Any:

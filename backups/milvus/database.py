@@ -25,17 +25,17 @@ def initial_properties(properties: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in properties.items() if not name.startswith(_LIMITS)}
 
 
-def set_properties(client: Client, wanted: Mapping[str, str]) -> Iterator[str]:
+def set_properties(client: Client, properties: Mapping[str, str]) -> Iterator[str]:
     """Set each missing property of the connected database. Yields a text per refused property."""
     existing = client.database_properties()
-    for name in sorted(wanted):
-        if existing.get(name) != wanted[name]:
+    for name in sorted(properties):
+        if existing.get(name) != properties[name]:
             try:
-                _set(client, name, wanted[name])
+                _set(client, name, properties[name])
             except MilvusError as error:
                 if not error.permanent:
                     raise
-                yield f"property {name} could not be set to {wanted[name]!r}: {error}"
+                yield f"property {name} could not be set to {properties[name]!r}: {error}"
 
 
 def remove_mark(client: Client) -> None:

@@ -37,7 +37,6 @@ Decoder = Callable[[Any, pa.DataType], pa.Array]
 
 
 def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) -> pa.RecordBatch:
-    """Return the rows of an answer in the collection's Arrow schema."""
     data = {("$meta" if item.is_dynamic else item.field_name): item for item in fields_data}
     key = collection.primary_key
     count = len(_scalars(data[key.name], key.data_type))
@@ -46,17 +45,16 @@ def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) 
 
 
 def last_key(fields_data: Iterable[Any], key: FieldDescription) -> int | str | None:
-    """Return the key of the last row, or None if there are no rows."""
     column = next(item for item in fields_data if item.field_name == key.name)
     values = _scalars(column, key.data_type)
     return values[-1] if len(values) else None
 
 
-def _column(field: FieldDescription, found: Any, count: int) -> pa.Array:
+def _column(field: FieldDescription, field_data: Any, count: int) -> pa.Array:
     type_ = arrow_type(field)
     decode = _DECODERS.get(field.data_type, _of_scalars(field.data_type))
-    raw = decode(found, type_)
-    column = _with_nulls(raw, found.valid_data, count)
+    raw = decode(field_data, type_)
+    column = _with_nulls(raw, field_data.valid_data, count)
     if field.is_dynamic:
         nothing = pc.equal(column, pa.scalar(NO_DYNAMIC_FIELDS, pa.binary()))
         return pc.if_else(nothing, pa.scalar(None, pa.binary()), column)
@@ -72,41 +70,38 @@ def _with_nulls(values: pa.Array, valid_data: Sequence[bool], count: int) -> pa.
     return values.take(pa.array(positions, mask=~valid))
 
 
-def _scalars(found: Any, data_type: DataType) -> Any:
-    return getattr(found.scalars, _MEMBERS[data_type]).data
+def _scalars(field_data: Any, data_type: DataType) -> Any:
+    return getattr(field_data.scalars, _MEMBERS[data_type]).data
 
 
 def _of_scalars(data_type: DataType) -> Decoder:
-    def decode(found: Any, type_: pa.DataType) -> pa.Array:
-        return _plain(_scalars(found, data_type), type_)
+    def decode(field_data: Any, type_: pa.DataType) -> pa.Array:
+        values = _scalars(field_data, data_type)
+        if pa.types.is_string(type_) or pa.types.is_binary(type_):
+            return pa.array(list(values), type_)
+        return pa.array(np.array(values, dtype=type_.to_pandas_dtype()), type_)
 
     return decode
 
 
-def _plain(values: Any, type_: pa.DataType) -> pa.Array:
-    if pa.types.is_string(type_) or pa.types.is_binary(type_):
-        return pa.array(list(values), type_)
-    return pa.array(np.array(values, dtype=type_.to_pandas_dtype()), type_)
-
-
-def _of_timestamps(found: Any, type_: pa.DataType) -> pa.Array:
+def _of_timestamps(field_data: Any, type_: pa.DataType) -> pa.Array:
     """Return times, or texts that are cast after nulls are inserted: text under a null is empty."""
-    if found.scalars.HasField("timestamptz_data"):
-        micros = np.array(found.scalars.timestamptz_data.data, dtype=np.int64)
+    if field_data.scalars.HasField("timestamptz_data"):
+        micros = np.array(field_data.scalars.timestamptz_data.data, dtype=np.int64)
         return pa.array(micros).cast(type_)
-    texts = pa.array(list(found.scalars.string_data.data), pa.string())
+    texts = pa.array(list(field_data.scalars.string_data.data), pa.string())
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
-def _of_geometry(found: Any, type_: pa.DataType) -> pa.Array:
-    scalars = found.scalars
+def _of_geometry(field_data: Any, type_: pa.DataType) -> pa.Array:
+    scalars = field_data.scalars
     is_wkt = scalars.HasField("geometry_wkt_data")
     texts = scalars.geometry_wkt_data.data if is_wkt else scalars.string_data.data
     return pa.array(list(texts), type_)
 
 
-def _of_arrays(found: Any, type_: pa.DataType) -> pa.Array:
-    rows = found.scalars.array_data.data
+def _of_arrays(field_data: Any, type_: pa.DataType) -> pa.Array:
+    rows = field_data.scalars.array_data.data
     values = [_elements(row) for row in rows]
     offsets = np.zeros(len(values) + 1, dtype=np.int32)
     np.cumsum([len(elements) for elements in values], out=offsets[1:])
@@ -119,26 +114,26 @@ def _elements(row: Any) -> Sequence[Any]:
     return () if kind is None else getattr(row, kind).data
 
 
-def _of_float_vectors(found: Any, type_: pa.DataType) -> pa.Array:
-    values = np.array(found.vectors.float_vector.data, dtype=np.float32)
+def _of_float_vectors(field_data: Any, type_: pa.DataType) -> pa.Array:
+    values = np.array(field_data.vectors.float_vector.data, dtype=np.float32)
     return pa.FixedSizeListArray.from_arrays(pa.array(values), type=type_)
 
 
-def _of_int8_vectors(found: Any, type_: pa.DataType) -> pa.Array:
-    values = np.frombuffer(found.vectors.int8_vector, dtype=np.int8)
+def _of_int8_vectors(field_data: Any, type_: pa.DataType) -> pa.Array:
+    values = np.frombuffer(field_data.vectors.int8_vector, dtype=np.int8)
     return pa.FixedSizeListArray.from_arrays(pa.array(values), type=type_)
 
 
 def _of_byte_vectors(member: str) -> Decoder:
-    def decode(found: Any, type_: pa.DataType) -> pa.Array:
-        raw = getattr(found.vectors, member)
+    def decode(field_data: Any, type_: pa.DataType) -> pa.Array:
+        raw = getattr(field_data.vectors, member)
         return pa.Array.from_buffers(type_, len(raw) // type_.byte_width, [None, pa.py_buffer(raw)])
 
     return decode
 
 
-def _of_sparse_vectors(found: Any, type_: pa.DataType) -> pa.Array:
-    return pa.array(list(found.vectors.sparse_float_vector.contents), type_)
+def _of_sparse_vectors(field_data: Any, type_: pa.DataType) -> pa.Array:
+    return pa.array(list(field_data.vectors.sparse_float_vector.contents), type_)
 
 
 _DECODERS: dict[DataType, Decoder] = {

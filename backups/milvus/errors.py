@@ -86,7 +86,7 @@ class DiskFull(MilvusError):
         super().__init__(f"{message}. {_DISK_FULL}", permanent=True)
 
 
-class Unsupported(MilvusError):
+class UnsupportedFeature(MilvusError):
     """A collection uses a feature that backups do not support. The message names it."""
 
     def __init__(self, message: str) -> None:
@@ -94,7 +94,6 @@ class Unsupported(MilvusError):
 
 
 def error_of_call(error: grpc.RpcError, where: str) -> MilvusError:
-    """Translate the error of a call without an answer."""
     code = error.code()
     details = error.details()
     message = f"{where} failed ({code.name}): {_ADVICE.get(code, '')} {details}".replace("  ", " ")
@@ -110,7 +109,10 @@ def error_of_status(status: Any, where: str) -> MilvusError | None:
     if not status.code and not status.error_code:
         return None
     message = f"{where} was refused: {status.reason or 'no reason given'}"
-    if _is_not_found(status):
+    is_not_found = (
+        status.code in _NOT_FOUND_CODES if status.code else status.error_code in _LEGACY_NOT_FOUND
+    )
+    if is_not_found:
         return MilvusNotFound(message, permanent=True)
     if status.code in _NOT_LOADED_CODES:
         return NotLoaded(f"{message}. Load the collection first.", permanent=True)
@@ -121,9 +123,3 @@ def error_of_status(status: Any, where: str) -> MilvusError | None:
     if status.retriable or status.code in _TRANSIENT_CODES:
         return MilvusError(message, permanent=False)
     return Refused(message, permanent=True)
-
-
-def _is_not_found(status: Any) -> bool:
-    if status.code:
-        return status.code in _NOT_FOUND_CODES
-    return status.error_code in _LEGACY_NOT_FOUND

@@ -22,8 +22,6 @@ ReportIndexed = Callable[[int, int], None]
 
 
 class IndexBuild:
-    """Build of all indexes of one collection that the server supports."""
-
     def __init__(
         self,
         client: Client,
@@ -45,8 +43,12 @@ class IndexBuild:
             self._create_missing(existing, report)
             self._wait_until_built(report)
             return
-        if existing and self._is_unfinished():
-            self._continue_build(report)
+        indexed, total = self.progress() if existing else (0, 0)
+        if indexed < total:
+            # the embedded engine builds missing indexes at a load
+            create.release(self._client, self._name)
+            request = milvus_pb2.LoadCollectionRequest(collection_name=self._name, replica_number=1)
+            self._call_and_report("LoadCollection", request, report)
         self._create_missing(existing, report)
 
     def progress(self) -> tuple[int, int]:
@@ -73,12 +75,6 @@ class IndexBuild:
                         f"which could not be built: {error}"
                     )
 
-    def _continue_build(self, report: ReportIndexed) -> None:
-        """Release and load, because the embedded engine builds missing indexes at a load."""
-        create.release(self._client, self._name)
-        request = milvus_pb2.LoadCollectionRequest(collection_name=self._name, replica_number=1)
-        self._call_and_report("LoadCollection", request, report)
-
     def _call_and_report(self, method: str, request: object, report: ReportIndexed) -> None:
         pending = self._client.begin(method, request, seconds=_BUILD_TIMEOUT_SECONDS)
         try:
@@ -97,7 +93,3 @@ class IndexBuild:
             if done >= total:
                 return
             report(done, total)
-
-    def _is_unfinished(self) -> bool:
-        done, total = self.progress()
-        return done < total

@@ -87,7 +87,6 @@ class Inserter:
     def _send_halves(
         self, rows: pa.RecordBatch, fields: Sequence[FieldDescription], where: str
     ) -> None:
-        """Send smaller messages after the server refused one as too large."""
         if rows.num_rows == 1:
             raise MilvusError(
                 f"A row of {self._name!r} exceeds the message size of the server. Increase that "

@@ -20,7 +20,6 @@ def every(key: FieldDescription) -> str:
 
 
 def after(key: FieldDescription, last: Key) -> str:
-    """Match the keys after `last` in the servers' sort order."""
     if isinstance(last, str):
         return f"{key.name} > {literal(last)}"
     # Some servers refuse the smallest number as a literal, because its digits exceed the type.

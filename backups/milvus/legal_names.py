@@ -19,7 +19,6 @@ INDEX_TYPE = "index_type"
 
 
 def refusals_of_names(server: ServerInfo, collection: CollectionDescription) -> tuple[str, ...]:
-    """Return one sentence for each name that this server does not allow."""
     names = dict.fromkeys(names_of(collection))
     reasons = (refusal_of_name(server, kind, name) for kind, name in names)
     prefix = f"Collection {shown(collection.name)} cannot be restored to Milvus {server.version}"
@@ -34,7 +33,6 @@ def refusal_of_name(server: ServerInfo, kind: Kind, name: str) -> str:
 
 
 def names_of(collection: CollectionDescription) -> Iterator[tuple[Kind, str]]:
-    """Yield every name that a restore of this collection sends to the server."""
     yield Kind.COLLECTION, collection.name
     yield from ((Kind.ALIAS, name) for name in collection.aliases)
     yield from ((Kind.PARTITION, name) for name in collection.partitions)

@@ -69,8 +69,8 @@ def _rows(path: Path) -> int:
 def _passes(paths: Sequence[Path], key: str, entries_at_once: int) -> int:
     entries = sum(_rows(path) for path in paths)
     size = sum(_key_bytes(path, key) for path in paths)
-    wanted = max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
-    return min(wanted, _MAX_PASSES)
+    passes = max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
+    return min(passes, _MAX_PASSES)
 
 
 def _key_bytes(path: Path, key: str) -> int:
@@ -81,7 +81,6 @@ def _key_bytes(path: Path, key: str) -> int:
 
 
 def _shares(path: Path, key: str, passes: int) -> Shares:
-    """Return the number of the pass of each row."""
     if passes == 1:
         return np.zeros(_rows(path), dtype=np.uint16)
     batches = read_parquet(path, [key], _BATCH_ROWS)
@@ -106,10 +105,10 @@ def _chunks(
         first = 0
         for batch in read_parquet(path, [key, _SEQUENCE], _BATCH_ROWS):
             mine = of_file[first : first + batch.num_rows]
-            taken = batch.filter(pa.array(mine))
-            sequences = taken.column(_SEQUENCE).to_numpy()
+            chosen_rows = batch.filter(pa.array(mine))
+            sequences = chosen_rows.column(_SEQUENCE).to_numpy()
             numbers = np.full(len(sequences), number, dtype=np.int64)
-            yield taken.column(key), sequences, numbers, np.flatnonzero(mine) + first
+            yield chosen_rows.column(key), sequences, numbers, np.flatnonzero(mine) + first
             first += batch.num_rows
 
 

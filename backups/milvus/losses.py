@@ -160,17 +160,15 @@ def keeps_database_properties(server: ServerInfo) -> bool:
     return server.is_embedded or server.number >= _DATABASE_PROPERTIES_SINCE
 
 
-def property_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
-    """Describe each property that differs between a database and the backup's."""
-    for name in sorted((found.keys() | wanted.keys()) - {MARK}):
-        if name not in found:
-            yield f"{name} is {wanted[name]!r} in the backup and not set there"
-        elif name not in wanted:
-            yield f"{name} is not set in the backup and {found[name]!r} there"
-        elif found[name] != wanted[name]:
-            yield f"{name} is {wanted[name]!r} in the backup and {found[name]!r} there"
+def property_differences(existing: Mapping[str, str], expected: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted((existing.keys() | expected.keys()) - {MARK}):
+        if name not in existing:
+            yield f"{name} is {expected[name]!r} in the backup and not set there"
+        elif name not in expected:
+            yield f"{name} is not set in the backup and {existing[name]!r} there"
+        elif existing[name] != expected[name]:
+            yield f"{name} is {expected[name]!r} in the backup and {existing[name]!r} there"
 
 
 def keeps_given_keys(server: ServerInfo) -> bool:
-    """Return True if a collection with auto ids accepts given keys."""
     return server.is_embedded or server.number >= _GIVEN_AUTO_IDS_SINCE

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from backups.archive.columns import arrow_field, arrow_schema
 from backups.archive.description import CollectionDescription, FieldDescription
 from backups.milvus.create import has_partition_key
-from backups.milvus.errors import Unsupported
+from backups.milvus.errors import UnsupportedFeature
 from backups.milvus.live import Bits, live_bits, live_count, live_slice, read_parquet
 from backups.milvus.pinned_schema import described
 from backups.milvus.scan import Scanned
@@ -68,12 +68,12 @@ class PinnedScan:
         return live_bits(paths, [self._path(file) for file in self._delta_files], key)
 
     def _path(self, file: Pinned) -> Path:
-        """Resolve a path. Raises `Unsupported` for a file outside of the snapshot, because this
-        process can read the files of all clusters, but the path comes from one cluster.
+        """Raises UnsupportedFeature if the path leaves the snapshot, because this process can read
+        the files of all clusters, but the path comes from one cluster.
         """
         path = (self._directory / str(file["path"])).resolve()
         if not path.is_relative_to(self._directory.resolve()):
-            raise Unsupported(
+            raise UnsupportedFeature(
                 f"Snapshot {self._directory.name} names a file outside of its directory, "
                 f"{shown(str(file['path']))}. Restart the cluster and create the backup again. If "
                 "this persists, the process of the cluster is faulty."
@@ -95,7 +95,6 @@ class PinnedScan:
 
 
 def converted(raw: pa.RecordBatch, collection: CollectionDescription) -> pa.RecordBatch:
-    """Convert the engine's columns to the archive's types without copying the values."""
     columns = [_converted(field, raw) for field in collection.columns]
     return pa.record_batch(columns, schema=arrow_schema(collection))
 
@@ -119,7 +118,6 @@ def _rows_from(
 
 
 def _row_groups_from(metadata: pq.FileMetaData, first: int) -> tuple[list[int], int]:
-    """Return the row groups from row `first` on, and the number of their first row."""
     row = 0
     for group in range(metadata.num_row_groups):
         count = metadata.row_group(group).num_rows
@@ -136,26 +134,26 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 def _converted(field: FieldDescription, raw: pa.RecordBatch) -> pa.Array:
-    wanted = arrow_field(field)
+    target = arrow_field(field)
     at = raw.schema.get_field_index(field.name)
     if at < 0 and field.nullable:
-        return pa.nulls(raw.num_rows, wanted.type)
+        return pa.nulls(raw.num_rows, target.type)
     if at < 0:
-        raise Unsupported(
+        raise UnsupportedFeature(
             f"Field {field.name!r} is missing in a file of its collection. Flush the collection, "
             "then create the backup again."
         )
     column = raw.column(at)
-    if pa.types.is_fixed_size_list(wanted.type) or pa.types.is_list(wanted.type):
-        return _relabelled(column, wanted.type)
-    return column if column.type == wanted.type else column.cast(wanted.type)
+    if pa.types.is_fixed_size_list(target.type) or pa.types.is_list(target.type):
+        return _relabelled(column, target.type)
+    return column if column.type == target.type else column.cast(target.type)
 
 
-def _relabelled(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+def _relabelled(column: pa.Array, target: pa.DataType) -> pa.Array:
     """Rename the element of a list type to the archive's name, without copying."""
     buffers = column.buffers()[: column.type.num_buffers]
     values = column.values
-    child = values if values.type == wanted.value_type else values.cast(wanted.value_type)
+    child = values if values.type == target.value_type else values.cast(target.value_type)
     return pa.Array.from_buffers(
-        wanted, len(column), buffers, column.null_count, column.offset, [child]
+        target, len(column), buffers, column.null_count, column.offset, [child]
     )

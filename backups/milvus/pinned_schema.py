@@ -38,14 +38,14 @@ def described(pinned: dict[str, Any]) -> CollectionDescription:
         aliases=tuple(sorted(pinned["aliases"])),
         indexes=tuple(_index(pinned["indexes"][name]) for name in sorted(pinned["indexes"])),
         properties={key: str(value) for key, value in schema["properties"].items()},
-        load=LoadDescription(status=_load_status(pinned["load_state"])),
+        load=LoadDescription(
+            status=LoadStatus.NOT_LOADED
+            if pinned["load_state"] == "released"
+            else LoadStatus.LOADED
+        ),
         consistency_level=CONSISTENCY_LEVEL,
         shards=SHARDS,
     )
-
-
-def _load_status(state: str) -> LoadStatus:
-    return LoadStatus.NOT_LOADED if state == "released" else LoadStatus.LOADED
 
 
 def _field(field: dict[str, Any]) -> FieldDescription:

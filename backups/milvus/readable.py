@@ -21,7 +21,7 @@ from backups.archive.description import (
 )
 from backups.milvus import create
 from backups.milvus.client import Client
-from backups.milvus.errors import MilvusError, MilvusNotFound, Unsupported
+from backups.milvus.errors import MilvusError, MilvusNotFound, UnsupportedFeature
 from backups.milvus.indexing import ReportIndexed
 from backups.milvus.polling import polls
 from clusters.milvus_names import MAX_NAME_BYTES, RESERVED_PREFIX, shortened
@@ -48,11 +48,11 @@ def is_readable(client: Client, collection: CollectionDescription) -> bool:
 def load_for_reading(
     client: Client, collection: CollectionDescription, report: ReportLoaded
 ) -> None:
-    """Load the whole collection. Raises `Unsupported` if a vector field has no index."""
+    """Load the whole collection. Raises `UnsupportedFeature` if a vector field has no index."""
     unindexed = _unindexed_vectors(collection)
     if unindexed:
         names = ", ".join(field.name for field in unindexed)
-        raise Unsupported(
+        raise UnsupportedFeature(
             f"Collection {collection.name!r} is not loaded and cannot be loaded for reading, "
             f"because {names} has no index. Create the index, or leave the collection out."
         )
@@ -63,7 +63,11 @@ def restore_load_state(client: Client, name: str, load: LoadDescription) -> None
     """Release everything that `load` does not contain. A deleted collection needs nothing."""
     try:
         if load.status is LoadStatus.LOADED:
-            _release_others(client, name, load.partitions)
+            others = set(client.partitions(name).partition_names) - set(load.partitions)
+            request = milvus_pb2.ReleasePartitionsRequest(
+                collection_name=name, partition_names=sorted(others)
+            )
+            client.call("ReleasePartitions", request, seconds=client.long_seconds)
         else:
             create.release(client, name)
     except MilvusNotFound:
@@ -100,7 +104,10 @@ def loaded_for_reading(
     finally:
         create.release(client, name)
         for index in temporary:
-            _drop_index(client, name, index)
+            request = milvus_pb2.DropIndexRequest(
+                collection_name=name, field_name=index.field_name, index_name=index.index_name
+            )
+            client.call("DropIndex", request, seconds=client.long_seconds)
 
 
 def _unindexed_vectors(collection: CollectionDescription) -> Sequence[FieldDescription]:
@@ -128,18 +135,3 @@ def _load(client: Client, name: str, report: ReportLoaded) -> None:
         ) from error
     for percent in create.loading(client, name, _ALL):
         report(percent)
-
-
-def _release_others(client: Client, name: str, loaded: Sequence[str]) -> None:
-    others = set(client.partitions(name).partition_names) - set(loaded)
-    request = milvus_pb2.ReleasePartitionsRequest(
-        collection_name=name, partition_names=sorted(others)
-    )
-    client.call("ReleasePartitions", request, seconds=client.long_seconds)
-
-
-def _drop_index(client: Client, name: str, index: IndexDescription) -> None:
-    request = milvus_pb2.DropIndexRequest(
-        collection_name=name, field_name=index.field_name, index_name=index.index_name
-    )
-    client.call("DropIndex", request, seconds=client.long_seconds)

@@ -13,8 +13,6 @@ from backups.archive.description import CollectionDescription
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scanned:
-    """A batch of rows, and the cursor after them."""
-
     batch: pa.RecordBatch
     partition: str | None
     """None if the collection has a partition key, because the server chooses the partition."""

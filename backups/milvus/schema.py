@@ -17,7 +17,7 @@ from backups.archive.description import (
 )
 from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, mapping
-from backups.milvus.errors import MilvusError, Unsupported
+from backups.milvus.errors import MilvusError, UnsupportedFeature
 from backups.milvus.types import data_type_of
 
 _PARTITIONS_ASKED = 64
@@ -33,12 +33,15 @@ _LOAD = {
 
 
 def describe(client: Client, name: str) -> CollectionDescription:
-    """Describe the collection of this name or alias. Raises Unsupported for some features."""
+    """Describe the collection of this name or alias. Raises UnsupportedFeature if a backup would be
+    incomplete.
+    """
     answer = client.describe(name)
     schema, real_name = answer.schema, answer.schema.name
     _refuse_unsupported_features(schema)
     fields = tuple(_field(field, schema) for field in schema.fields)
     partitions = tuple(sorted(client.partitions(real_name).partition_names))
+    has_key = any(field.is_partition_key for field in fields)
     return CollectionDescription(
         name=real_name,
         description=schema.description,
@@ -46,7 +49,7 @@ def describe(client: Client, name: str) -> CollectionDescription:
         functions=tuple(map(_function, schema.functions)),
         enable_dynamic_field=schema.enable_dynamic_field,
         partitions=partitions,
-        num_partitions=_buckets(answer, fields),
+        num_partitions=int(answer.num_partitions) or None if has_key else None,
         aliases=tuple(client.aliases(real_name)),
         indexes=tuple(sorted(map(_index, client.indexes(real_name)), key=lambda i: i.index_name)),
         properties=mapping((*schema.properties, *answer.properties)),
@@ -70,7 +73,7 @@ def _refuse_unsupported_features(schema: Any) -> None:
     }
     for feature, is_present in features.items():
         if is_present:
-            raise Unsupported(
+            raise UnsupportedFeature(
                 f"Collection {schema.name!r} has {feature}, which backups do not support. "
                 "Leave the collection out."
             )
@@ -80,13 +83,14 @@ def _field(field: Any, schema: Any) -> FieldDescription:
     outputs = {name for function in schema.functions for name in function.output_field_names}
     data_type = data_type_of(field.data_type, field.name)
     is_array = data_type.value == "ARRAY"
+    kind = field.default_value.WhichOneof("data")
     return FieldDescription(
         name=field.name,
         data_type=data_type,
         is_primary_key=field.is_primary_key,
         auto_id=field.autoID or (field.is_primary_key and schema.autoID),
         nullable=field.nullable,
-        default=_default(field),
+        default=None if kind is None else Scalar(value=getattr(field.default_value, kind)),
         is_partition_key=field.is_partition_key,
         is_clustering_key=field.is_clustering_key,
         is_dynamic=field.is_dynamic,
@@ -95,11 +99,6 @@ def _field(field: Any, schema: Any) -> FieldDescription:
         params=mapping((*field.type_params, *field.index_params)),
         description=field.description,
     )
-
-
-def _default(field: Any) -> Scalar | None:
-    kind = field.default_value.WhichOneof("data")
-    return None if kind is None else Scalar(value=getattr(field.default_value, kind))
 
 
 def _function(function: Any) -> FunctionDescription:
@@ -117,11 +116,6 @@ def _index(index: Any) -> IndexDescription:
     return IndexDescription(
         field_name=index.field_name, index_name=index.index_name, params=mapping(index.params)
     )
-
-
-def _buckets(answer: Any, fields: Sequence[FieldDescription]) -> int | None:
-    has_key = any(field.is_partition_key for field in fields)
-    return int(answer.num_partitions) or None if has_key else None
 
 
 def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescription:
@@ -163,7 +157,6 @@ def unkept(client: Client, collection: CollectionDescription) -> Iterator[str]:
 
 
 def _replicas(client: Client, name: str) -> Sequence[Any]:
-    """Return the replicas, or none if the server does not report them."""
     request = milvus_pb2.GetReplicasRequest(collection_name=name)
     try:
         return list(client.call("GetReplicas", request).replicas)

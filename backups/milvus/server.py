@@ -11,8 +11,6 @@ _NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerInfo:
-    """Version of a server, from which its features follow."""
-
     version: str
     """As reported by the server: `v2.3.5`, `milvus_lite-3.2.2`."""
 

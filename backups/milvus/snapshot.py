@@ -61,8 +61,6 @@ class ReadTimestamp:
 
 
 class Snapshots:
-    """The console's snapshots of one cluster."""
-
     def __init__(self, control: SnapshotControl, root: Path, attempt: str = "") -> None:
         """`root` is the server's snapshot directory. The server does not report the directory,
         because a faulty cluster could name the files of another one.
@@ -86,7 +84,6 @@ class Snapshots:
         return self._snapshot(name, answer)
 
     def find(self, name: str) -> Snapshot | None:
-        """Return the snapshot of this name, or None."""
         if name not in self.names():
             return None
         return self._snapshot(name, self._control.call("DescribeSnapshot", name=name))
@@ -124,7 +121,6 @@ def pin_timestamp(client: Client, collections: Sequence[CollectionDescription]) 
 
 
 def _session_timestamp(client: Client, collection: CollectionDescription) -> int:
-    """Read the timestamp from the first page of an iterator. Returns 0 if there is none."""
     key = collection.primary_key
     request = milvus_pb2.QueryRequest(
         collection_name=collection.name,

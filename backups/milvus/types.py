@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymilvus.grpc_gen import schema_pb2
 
 from backups.archive.description import DataType
-from backups.milvus.errors import Unsupported
+from backups.milvus.errors import UnsupportedFeature
 
 _PROTOCOL_NAMES: dict[DataType, str] = {
     DataType.BOOL: "Bool",
@@ -38,7 +38,7 @@ def data_type_of(number: int, field_name: str) -> DataType:
     if number not in _DATA_TYPES:
         is_known = number in schema_pb2.DataType.values()
         name = schema_pb2.DataType.Name(number) if is_known else str(number)
-        raise Unsupported(
+        raise UnsupportedFeature(
             f"Field {field_name!r} has the type {name}, which backups do not support. "
             "Leave its collection out."
         )

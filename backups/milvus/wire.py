@@ -73,13 +73,13 @@ class WireScan:
             if last is None:
                 return
             batch = record_batch(answer.fields_data, self.collection)
-            self._adapt_page_size(batch.num_rows, answer.ByteSize())
+            fitting = self._page_bytes * batch.num_rows // max(1, answer.ByteSize())
+            self._page_rows = max(1, min(fitting, self._page_rows * _GROWTH, self._max_rows))
             ends = keys.is_last(last) or (self._embedded and batch.num_rows < requested_rows)
             following = None if ends else self._request_page(partition, last)
             yield Scanned(batch=batch, partition=partition, cursor=json.dumps([number, last]))
 
     def _await_page(self, first: Answer, partition: str | None, last: keys.Key | None) -> Any:
-        """Return the page. Halves the page size while the page is too large for a message."""
         page = first
         while True:
             try:
@@ -89,10 +89,6 @@ class WireScan:
                     raise
                 self._max_rows = self._page_rows = max(1, self._page_rows // 2)
                 page = self._request_page(partition, last)
-
-    def _adapt_page_size(self, rows: int, size: int) -> None:
-        fitting = self._page_bytes * rows // max(1, size)
-        self._page_rows = max(1, min(fitting, self._page_rows * _GROWTH, self._max_rows))
 
     def _request_page(self, partition: str | None, last: keys.Key | None) -> Answer:
         key = self.collection.primary_key
@@ -108,7 +104,6 @@ class WireScan:
 
 
 def iterator_params(rows: int) -> dict[str, str]:
-    """Return the parameters that a server needs to sort the answer by key."""
     return {
         "limit": str(rows),
         "iterator": "True",

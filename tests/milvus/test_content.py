@@ -14,8 +14,8 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from backups.milvus.content import ANSWERS, CONTENT, WITHOUT_CONTENT, Fate
-from backups.milvus.errors import Unsupported
+from backups.milvus.content import ANSWERS, CONTENT, WITHOUT_CONTENT, Treatment
+from backups.milvus.errors import UnsupportedFeature
 from backups.milvus.schema import describe, unkept
 from backups.milvus.server import ServerInfo
 
@@ -44,12 +44,12 @@ def test_the_table_lists_every_field_of_the_protocol_and_no_other() -> None:
 
 def test_a_message_without_content_is_only_in_fields_that_are_no_content() -> None:
     kinds = {
-        CONTENT[name][field.name].fate
+        CONTENT[name][field.name].treatment
         for name, each in MESSAGES.items()
         for field in each.fields
         if field.message_type is not None and field.message_type.name in WITHOUT_CONTENT
     }
-    assert kinds == {Fate.NO_CONTENT}
+    assert kinds == {Treatment.NO_CONTENT}
 
 
 def test_every_field_says_why() -> None:
@@ -122,7 +122,7 @@ class Answers:
     def said(self) -> list[str]:
         try:
             return list(unkept(self, self.captured()[0]))  # type: ignore[arg-type]
-        except Unsupported as refusal:
+        except UnsupportedFeature as refusal:
             return [str(refusal)]
 
 
@@ -204,18 +204,20 @@ def made(message: str) -> Any:
     return values[message]()
 
 
-def listed_as(fate: Fate) -> list[Named]:
-    return [(message, name) for message, name in LISTED if CONTENT[message][name].fate is fate]
+def listed_as(treatment: Treatment) -> list[Named]:
+    return [
+        (message, name) for message, name in LISTED if CONTENT[message][name].treatment is treatment
+    ]
 
 
-@pytest.mark.parametrize(("message", "name"), listed_as(Fate.RESTORED))
+@pytest.mark.parametrize(("message", "name"), listed_as(Treatment.RESTORED))
 def test_what_is_restored_is_in_the_backup(message: str, name: str) -> None:
     before, answers = Answers().captured(), Answers()
     change(answers, message, name)
     assert answers.captured() != before
 
 
-@pytest.mark.parametrize(("message", "name"), listed_as(Fate.NAMED))
+@pytest.mark.parametrize(("message", "name"), listed_as(Treatment.NAMED))
 def test_what_is_named_is_refused_or_warned_about(message: str, name: str) -> None:
     answers = Answers()
     assert answers.said() == []
@@ -223,7 +225,7 @@ def test_what_is_named_is_refused_or_warned_about(message: str, name: str) -> No
     assert answers.said() != []
 
 
-@pytest.mark.parametrize(("message", "name"), listed_as(Fate.NO_CONTENT))
+@pytest.mark.parametrize(("message", "name"), listed_as(Treatment.NO_CONTENT))
 def test_what_is_no_content_changes_nothing(message: str, name: str) -> None:
     before, answers = Answers().captured(), Answers()
     change(answers, message, name)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backups.milvus.errors import MilvusError, Unsupported
+from backups.milvus.errors import MilvusError, UnsupportedFeature
 from backups.milvus.snapshot import Snapshots
 from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.layout import CONSOLE_SNAPSHOTS
@@ -71,7 +71,7 @@ WAYS: dict[str, Callable[[Pinned], str]] = {
 @pytest.mark.parametrize("kind", ["data_files", "delta_files"])
 def test_a_path_out_of_the_snapshot_is_not_followed(pinned: Pinned, kind: str, way: str) -> None:
     pinned.say(kind, WAYS[way](pinned))
-    with pytest.raises(Unsupported, match="outside of its directory"):
+    with pytest.raises(UnsupportedFeature, match="outside of its directory"):
         pinned.rows()
 
 
@@ -79,7 +79,7 @@ def test_a_symbolic_link_out_of_the_snapshot_is_not_followed(pinned: Pinned) -> 
     """On kernels that do not confine the cluster's files it could make one."""
     pinned.file.unlink()
     pinned.file.symlink_to(pinned.secret)
-    with pytest.raises(Unsupported, match="outside of its directory"):
+    with pytest.raises(UnsupportedFeature, match="outside of its directory"):
         pinned.rows()
 
 
