@@ -1,7 +1,7 @@
-"""One short function per job type, in one attempt: what its worker does, and how that is undone.
+"""Handlers of the jobs that read or write an archive: one function per job type, and its undo.
 
-Rows are read and written here, so this imports what the rest of the console does without: only a
-process that does such a job needs pyarrow and pymilvus (see `backups.jobs`).
+Only this module imports pyarrow and pymilvus, so that processes without such jobs start without
+them (see `backups.jobs`).
 """
 
 from __future__ import annotations
@@ -27,34 +27,32 @@ from vbase_console.core.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 
-MOST_NOTED = 1000
+MAX_RECORDED_FINDINGS = 1000
 STORE_FULL = (
     "The backup store is full. The files of this job were removed. Delete unused backups or "
     "enlarge the store, then retry."
 )
 
 
-def take(attempt: Attempt) -> None:
-    """Write an archive; one that is given up leaves neither files nor pins."""
+def back_up(attempt: Attempt) -> None:
     with translate_errors():
         capture_job.capture(attempt, _job(attempt))
 
 
-def undo_take(attempt: Attempt) -> None:
+def undo_back_up(attempt: Attempt) -> None:
     capture_job.undo(_job(attempt), attempt.guard)
 
 
-def bring_back(attempt: Attempt) -> None:
-    """Restore, or leave the target as it was."""
+def restore(attempt: Attempt) -> None:
     with translate_errors():
         try:
             restore_job.restore(attempt, _job(attempt))
         except ArchiveDamaged as damage:
-            _note_damage(attempt, [Finding(printable(damage.file), damage.problem)])
+            _record_damage(attempt, [Finding(printable(damage.file), damage.problem)])
             raise
 
 
-def undo_bring_back(attempt: Attempt) -> None:
+def undo_restore(attempt: Attempt) -> None:
     restore_job.undo(attempt, _job(attempt))
 
 
@@ -62,29 +60,29 @@ def verify(attempt: Attempt) -> None:
     """Compare every byte of the archive with its manifest. The job fails if a file is damaged."""
     job = _job(attempt)
     with translate_errors():
-        found = _damage_in(attempt, job.backup) or _not_the_sealed(job.backup)
-        if found:
-            _note_damage(attempt, found)
-            raise JobFailed(summarize(found), permanent=True)
+        findings = _damage_in(attempt, job.backup) or _foreign_manifest(job.backup)
+        if findings:
+            _record_damage(attempt, findings)
+            raise JobFailed(summarize(findings), permanent=True)
     with attempt.fenced():
         Backup.objects.filter(pk=job.backup_id).mark_whole(at=timezone.now())
 
 
 def _damage_in(attempt: Attempt, backup: Backup) -> list[Finding]:
     store = get_store()
-    lying = listed(store, backup.directory)
-    total, done = sum(entry.size for entry in lying.values()), 0
-    found: list[Finding] = []
-    for checked in check(store, backup.directory, lying):
+    entries = listed(store, backup.directory)
+    total, done = sum(entry.size for entry in entries.values()), 0
+    findings: list[Finding] = []
+    for checked in check(store, backup.directory, entries):
         done += checked.bytes
         if checked.problem:
-            found.append(Finding(printable(checked.file), checked.problem))
-        said = f"Checked {done} of {total} bytes."
-        attempt.report(99 * done // max(1, total), "verifying", said)
-    return found
+            findings.append(Finding(printable(checked.file), checked.problem))
+        message = f"Checked {done} of {total} bytes."
+        attempt.report(99 * done // max(1, total), "verifying", message)
+    return findings
 
 
-def _not_the_sealed(backup: Backup) -> list[Finding]:
+def _foreign_manifest(backup: Backup) -> list[Finding]:
     """Find an archive that is intact but is not the one that was sealed for this backup."""
     try:
         open_archive(backup)
@@ -93,14 +91,17 @@ def _not_the_sealed(backup: Backup) -> list[Finding]:
     return []
 
 
-def _note_damage(attempt: Attempt, found: Sequence[Finding]) -> None:
+def _record_damage(attempt: Attempt, findings: Sequence[Finding]) -> None:
     """Record findings in the checkpoint, unless the whole store is unavailable. More than
-    `MOST_NOTED` findings are recorded as one.
+    `MAX_RECORDED_FINDINGS` findings are recorded as one.
     """
     require_store()
-    if len(found) > MOST_NOTED:
-        found = [Finding(ALL_PARTS, f"{len(found)} files are missing or not as they were sealed")]
-    attempt.save_checkpoint(damaged=True, findings=[dataclasses.asdict(each) for each in found])
+    if len(findings) > MAX_RECORDED_FINDINGS:
+        problem = f"{len(findings)} files are missing or not as they were sealed"
+        findings = [Finding(ALL_PARTS, problem)]
+    attempt.save_checkpoint(
+        damaged=True, findings=[dataclasses.asdict(finding) for finding in findings]
+    )
 
 
 def delete(attempt: Attempt) -> None:

@@ -24,8 +24,8 @@ def register_all() -> None:
         job(
             kind=JobKind.BACKUP,
             scope=CREATE_BACKUP,
-            handler="backups.archive_jobs.take",
-            undo="backups.archive_jobs.undo_take",
+            handler="backups.archive_jobs.back_up",
+            undo="backups.archive_jobs.undo_back_up",
             must_finish="backups.capture.job.must_finish",
         )
     )
@@ -33,8 +33,8 @@ def register_all() -> None:
         job(
             kind=JobKind.RESTORE,
             scope=RESTORE_BACKUP,
-            handler="backups.archive_jobs.bring_back",
-            undo="backups.archive_jobs.undo_bring_back",
+            handler="backups.archive_jobs.restore",
+            undo="backups.archive_jobs.undo_restore",
             must_finish="backups.restore.job.must_finish",
         )
     )

@@ -44,7 +44,16 @@ def seal_archive(
     manifest = Manifest.of(
         backup_id=backup.backup_id,
         organization_id=str(backup.organization_id),
-        capture=_capture_of(job, source, mismatches),
+        capture=Capture(
+            database=job.db_name,
+            captured_at=source.captured_at,
+            method=source.method,
+            milvus_version=source.milvus_version,
+            service_id=job.cluster.service_id,
+            cluster_id=job.cluster.cluster_id,
+            warnings=(*source.warnings, *omissions_of(job), *map(str, mismatches)),
+            database_properties=source.database_properties,
+        ),
         collections=source.collections,
         parts=parts,
     )
@@ -62,19 +71,6 @@ def _delete_unlisted_files(attempt: Attempt, backup: Backup, parts: Sequence[Par
         if entry.key not in listed:
             with attempt.fenced():  # a worker paused here must not delete a newer part
                 get_store().delete(entry.key)
-
-
-def _capture_of(job: BackupJob, source: Source, mismatches: Sequence[RowCountMismatch]) -> Capture:
-    return Capture(
-        database=job.db_name,
-        captured_at=source.captured_at,
-        method=source.method,
-        milvus_version=source.milvus_version,
-        service_id=job.cluster.service_id,
-        cluster_id=job.cluster.cluster_id,
-        warnings=(*source.warnings, *omissions_of(job), *map(str, mismatches)),
-        database_properties=source.database_properties,
-    )
 
 
 def _record_content(

@@ -33,7 +33,12 @@ def select_collections(attempt: Attempt, job: BackupJob, client: Client) -> list
         )
     selected = [name for name in requested if name not in missing]
     if not selected:
-        _skip(attempt, job)
+        reason = (
+            f"Nothing to back up: database '{job.db_name}' has none of the policy's collections."
+        )
+        with attempt.fenced():
+            observers.nothing_to_back_up(job, reason=reason)
+        raise JobFailed(reason, permanent=True)
     job.options = {**job.options, "missing": missing}
     with attempt.fenced():
         BackupJob.objects.filter(pk=job.pk).update(options=job.options)
@@ -46,10 +51,3 @@ def omissions_of(job: BackupJob) -> list[str]:
         f"Collection {name} did not exist, so the backup does not contain it."
         for name in job.options.get("missing", [])
     ]
-
-
-def _skip(attempt: Attempt, job: BackupJob) -> None:
-    reason = f"Nothing to back up: database '{job.db_name}' has none of the policy's collections."
-    with attempt.fenced():
-        observers.nothing_to_back_up(job, reason=reason)
-    raise JobFailed(reason, permanent=True)

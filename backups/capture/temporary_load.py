@@ -39,7 +39,13 @@ def load_for_backup(
     originals = [_with_original_load(attempt, collection) for collection in collections]
     unreadable = [original for original in originals if not is_readable(client, original)]
     for collection in unreadable:
-        _load(attempt, client, collection)
+        loads = attempt.task.checkpoint.get(TEMPORARY_LOADS, {})
+        attempt.save_checkpoint(
+            **{TEMPORARY_LOADS: {**loads, collection.name: collection.load.to_json()}}
+        )
+        attempt.release_lock()
+        attempt.guard()
+        load_for_reading(client, collection, partial(_report, attempt, collection.name))
     if not unreadable:
         return originals
     return [_with_original_load(attempt, describe(client, original.name)) for original in originals]
@@ -53,25 +59,12 @@ def release_all(job: BackupJob) -> None:
         with connect(job.cluster, job.db_name) as client:
             for name, load in loads.items():
                 restore_load_state(client, name, LoadDescription.from_json(load))
-        _warn(job, RELEASED_WARNING.format(names=", ".join(loads)))
-
-
-def _load(attempt: Attempt, client: Client, collection: CollectionDescription) -> None:
-    loads = attempt.task.checkpoint.get(TEMPORARY_LOADS, {})
-    attempt.save_checkpoint(
-        **{TEMPORARY_LOADS: {**loads, collection.name: collection.load.to_json()}}
-    )
-    attempt.release_lock()
-    attempt.guard()
-    load_for_reading(client, collection, partial(_report, attempt, collection.name))
-
-
-def _warn(job: BackupJob, text: str) -> None:
-    """Add a warning to the task's row directly, because the attempt may have ended."""
-    with transaction.atomic():
-        task = Task.objects.select_for_update().get(pk=job.task_id)
-        if text not in task.warnings:
-            Task.objects.filter(pk=task.pk).update(warnings=[*task.warnings, text])
+        # written to the task's row directly, because the attempt may have ended
+        text = RELEASED_WARNING.format(names=", ".join(loads))
+        with transaction.atomic():
+            task = Task.objects.select_for_update().get(pk=job.task_id)
+            if text not in task.warnings:
+                Task.objects.filter(pk=task.pk).update(warnings=[*task.warnings, text])
 
 
 def _with_original_load(

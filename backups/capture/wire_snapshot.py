@@ -102,7 +102,11 @@ def _create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> Read
     pinned = pin_timestamp(client, collections)
     return ReadPoint(
         timestamp=pinned.timestamp,
-        captured_at=(_time_of(pinned.timestamp) if pinned.timestamp else now).isoformat(),
+        captured_at=(
+            (_EPOCH + datetime.timedelta(milliseconds=pinned.timestamp >> _LOGICAL_BITS))
+            if pinned.timestamp
+            else now
+        ).isoformat(),
         collections=tuple(collections),
         identities=identities,
         warnings=(*pinned.warnings, *lost),
@@ -118,7 +122,3 @@ def _identity(client: Client, name: str) -> str:
     answer, partitions = client.describe(name), client.partitions(name)
     members = sorted(partitions.partition_names), sorted(partitions.partitionIDs)
     return f"{answer.collectionID} {answer.created_timestamp} {members}"
-
-
-def _time_of(timestamp: int) -> datetime.datetime:
-    return _EPOCH + datetime.timedelta(milliseconds=timestamp >> _LOGICAL_BITS)

@@ -22,7 +22,7 @@ from vbase_console.core.log_throttle import LogThrottle
 logger = logging.getLogger(__name__)
 
 SWEEP_TIMEOUT_SECONDS = 20.0
-BACKUPS_AT_ONCE = 50
+BATCH_SIZE = 50
 """Limit of one transaction, which locks the cluster's row."""
 
 _throttle = LogThrottle(minutes=60)
@@ -109,7 +109,7 @@ def _delete_expired(policy: BackupPolicy) -> tuple[int, int]:
     expired = [backup for backup in backups if not verdicts[backup.backup_id].keep]
     deleted = 0
     for backup in expired:
-        deleted += deleted < BACKUPS_AT_ONCE and _delete(backup, policy.policy_id)
+        deleted += deleted < BATCH_SIZE and _delete(backup, policy.policy_id)
     return deleted, len(expired) - deleted
 
 

@@ -131,14 +131,6 @@ class CollectionRestore:
         build.run(self._report_indexed)
         for text in build.refused:
             self._attempt.warn(text)
-        self._load()
-        self._progress.passed(self._name, INDEXING)
-
-    def _report_indexed(self, done: int, total: int) -> None:
-        message = f"Indexed {done} of {total} rows of {self._name}."
-        self._progress.report(self._name, INDEXING, done, total, message)
-
-    def _load(self) -> None:
         self._attempt.guard()
         original = self._description.load
         loaded = create.load(self._client, self._hidden, original)
@@ -146,6 +138,11 @@ class CollectionRestore:
             self._attempt.warn(f"{self._name}: {_FEWER_REPLICAS.format(original.replicas)}")
         for percent in create.loading(self._client, self._hidden, loaded):
             self._report_loaded(percent)
+        self._progress.passed(self._name, INDEXING)
+
+    def _report_indexed(self, done: int, total: int) -> None:
+        message = f"Indexed {done} of {total} rows of {self._name}."
+        self._progress.report(self._name, INDEXING, done, total, message)
 
     def _report_loaded(self, percent: int) -> None:
         """Report the last step of indexing, which the server measures in percent, not in rows."""

@@ -163,7 +163,6 @@ def _undo_swap(attempt: Attempt, checkpoint: RestoreCheckpoint, swap: Swap, clie
 
 
 def _record(attempt: Attempt, list_name: str, swap: Swap) -> None:
-    """Add the collection to a list of the checkpoint."""
     recorded = attempt.task.checkpoint.get(list_name, [])
     if swap.step.source not in recorded:
         attempt.save_checkpoint(**{list_name: [*recorded, swap.step.source]})

@@ -38,8 +38,6 @@ class RestoreOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionPlan:
-    """Plan for one collection of the backup."""
-
     source: str
     target: str
     rows: int
@@ -79,8 +77,6 @@ class Preflight:
 
 @dataclasses.dataclass(frozen=True)
 class RestoreTarget:
-    """Present content of the target database."""
-
     exists: bool
     aliases_of: dict[str, tuple[str, ...]]
     """Aliases of every collection."""
@@ -104,7 +100,7 @@ def inspect_target(client: Client, database: str) -> RestoreTarget:
 
 def preflight(
     manifest: Manifest,
-    wish: RestoreOptions,
+    options: RestoreOptions,
     target: RestoreTarget,
     server: ServerInfo,
     free_bytes: int | None,
@@ -115,21 +111,21 @@ def preflight(
     `findings` are the known damages of the backup. A collection with a damaged part is refused; the
     other collections can be restored.
     """
-    chosen = _chosen(manifest, wish)
+    chosen = _chosen(manifest, options)
     required = disk_space.required_bytes(chosen)
-    steps = tuple(_step(content, wish, target) for content in chosen)
+    steps = tuple(_step(content, options, target) for content in chosen)
     descriptions = [content.description for content in chosen]
     return Preflight(
-        db_name=wish.db_name,
+        db_name=options.db_name,
         creates_database=not target.exists,
         steps=steps,
         conflicts=(
-            *(text for step in steps for text in _conflicts(step, wish, target)),
+            *(text for step in steps for text in _conflicts(step, options, target)),
             *_name_collisions(steps),
         ),
         refusals=(
             *(text for content in chosen for text in _damaged_parts(content, findings)),
-            *_refused_database_name(wish, target, server),
+            *_refused_database_name(options, target, server),
             *(
                 text
                 for description in descriptions
@@ -142,12 +138,12 @@ def preflight(
             *(text for description in descriptions for text in losses.changes(server, description)),
             *(text for content in chosen for text in _rewritten_json(manifest, content, server)),
             *_lost_aliases(steps, chosen),
-            *_lost_properties(manifest, wish, target, server),
+            *_lost_properties(manifest, options, target, server),
         ),
         notes=(
             *_version_difference(manifest, server),
             *_unknown_space(required, free_bytes),
-            *_unknown_properties(manifest, wish),
+            *_unknown_properties(manifest, options),
         ),
         required_bytes=required,
         free_bytes=free_bytes,
@@ -156,14 +152,14 @@ def preflight(
     )
 
 
-def _chosen(manifest: Manifest, wish: RestoreOptions) -> list[CollectionContent]:
+def _chosen(manifest: Manifest, options: RestoreOptions) -> list[CollectionContent]:
     contents = {content.description.name: content for content in manifest.collections}
-    missing = [name for name in wish.collection_names if name not in contents]
+    missing = [name for name in options.collection_names if name not in contents]
     if missing:
         raise NotFound(
             f"The backup has no collection {', '.join(missing)}. Choose from {', '.join(contents)}."
         )
-    return [contents[name] for name in dict.fromkeys(wish.collection_names or contents)]
+    return [contents[name] for name in dict.fromkeys(options.collection_names or contents)]
 
 
 def _damaged_parts(content: CollectionContent, findings: Sequence[Finding]) -> list[str]:
@@ -190,18 +186,18 @@ def _damage(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def _step(
-    content: CollectionContent, wish: RestoreOptions, target: RestoreTarget
+    content: CollectionContent, options: RestoreOptions, target: RestoreTarget
 ) -> CollectionPlan:
     name, aliases = content.description.name, set(content.description.aliases)
-    renamed = wish.on_conflict is OnConflict.RENAME and target.is_taken(name)
-    replaces = wish.on_conflict is OnConflict.REPLACE and name in target.aliases_of
+    renamed = options.on_conflict is OnConflict.RENAME and target.is_taken(name)
+    replaces = options.on_conflict is OnConflict.REPLACE and name in target.aliases_of
     if renamed:
         aliases = {alias for alias in aliases if not target.is_taken(alias)}
     if replaces:
         aliases |= set(target.aliases_of[name])
     return CollectionPlan(
         source=name,
-        target=f"{name}{wish.suffix}" if renamed else name,
+        target=f"{name}{options.suffix}" if renamed else name,
         rows=content.rows,
         bytes=content.bytes,
         replaces=replaces,
@@ -210,12 +206,12 @@ def _step(
     )
 
 
-def _conflicts(step: CollectionPlan, wish: RestoreOptions, target: RestoreTarget) -> list[str]:
+def _conflicts(step: CollectionPlan, options: RestoreOptions, target: RestoreTarget) -> list[str]:
     texts = []
     if target.is_taken(step.target) and not step.replaces:
         owner = target.collection_of.get(step.target)
         detail = f", as an alias of '{owner}'" if owner else ""
-        texts.append(f"'{step.target}' already exists in database '{wish.db_name}'{detail}.")
+        texts.append(f"'{step.target}' already exists in database '{options.db_name}'{detail}.")
     if len(step.target.encode()) > MAX_NAME_BYTES:
         texts.append(
             f"'{step.target}' is longer than {MAX_NAME_BYTES} bytes. Choose a shorter suffix."
@@ -264,10 +260,10 @@ def _rewritten_json(
 
 
 def _refused_database_name(
-    wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
+    options: RestoreOptions, target: RestoreTarget, server: ServerInfo
 ) -> tuple[str, ...]:
     """Check the name of a database only if the restore creates it."""
-    reason = refusal_of_name(server, Kind.DATABASE, wish.db_name)
+    reason = refusal_of_name(server, Kind.DATABASE, options.db_name)
     return (reason,) if reason and not target.exists else ()
 
 
@@ -304,7 +300,6 @@ def _version_difference(manifest: Manifest, server: ServerInfo) -> tuple[str, ..
 def _lost_aliases(
     steps: Sequence[CollectionPlan], chosen: Sequence[CollectionContent]
 ) -> tuple[str, ...]:
-    """Aliases of a renamed collection that other collections have."""
     return tuple(
         f"{step.target}: restored without alias {', '.join(sorted(names))}, which is taken."
         for step, content in zip(steps, chosen, strict=True)
@@ -313,30 +308,30 @@ def _lost_aliases(
 
 
 def _lost_properties(
-    manifest: Manifest, wish: RestoreOptions, target: RestoreTarget, server: ServerInfo
+    manifest: Manifest, options: RestoreOptions, target: RestoreTarget, server: ServerInfo
 ) -> tuple[str, ...]:
     """Differences of properties. A restore does not change an existing database."""
-    wanted = manifest.capture.database_properties
-    if wanted is None:
+    expected = manifest.capture.database_properties
+    if expected is None:
         return ()
     if target.exists:
-        differences = list(losses.property_differences(target.properties, wanted))
+        differences = list(losses.property_differences(target.properties, expected))
         reason = "exists and keeps its own properties"
     else:
-        kept = wanted if losses.keeps_database_properties(server) else {}
-        differences = list(losses.property_differences(kept, wanted))
+        kept = expected if losses.keeps_database_properties(server) else {}
+        differences = list(losses.property_differences(kept, expected))
         reason = (
             f"is created without properties, because Milvus {server.version} does not store any"
         )
     if not differences:
         return ()
-    return (f"Database '{wish.db_name}' {reason}: {'; '.join(differences)}.",)
+    return (f"Database '{options.db_name}' {reason}: {'; '.join(differences)}.",)
 
 
-def _unknown_properties(manifest: Manifest, wish: RestoreOptions) -> tuple[str, ...]:
+def _unknown_properties(manifest: Manifest, options: RestoreOptions) -> tuple[str, ...]:
     if manifest.capture.database_properties is not None:
         return ()
     return (
         f"The properties of database '{manifest.capture.database}' are unknown, because the backup "
-        f"has an older format. Database '{wish.db_name}' gets no properties from the backup.",
+        f"has an older format. Database '{options.db_name}' gets no properties from the backup.",
     )

@@ -17,8 +17,6 @@ BEGIN, END = 2, 95
 
 
 class RestoreProgress:
-    """Progress weighted by the bytes of the rows and the cost of the phase."""
-
     def __init__(self, attempt: Attempt, contents: Iterable[CollectionContent]) -> None:
         self._attempt = attempt
         self._work = {

@@ -29,8 +29,6 @@ OLD_PREFIX = "_vbase_old_"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Swap:
-    """The names of one collection during the swap."""
-
     step: CollectionPlan
     hidden: str
     old: str
@@ -95,7 +93,6 @@ class Swap:
         _drop(client, self.hidden)
 
     def _name_for_the_old(self, client: Client) -> str:
-        """Return the original name, or a visible free one if the original name was taken."""
         tail = f"_before_{self.old.removeprefix(OLD_PREFIX)}"
         return next(
             name

@@ -31,7 +31,7 @@ def prune_in_a_process(*, die_at: int) -> int:
     connections.close_all()
 
     def run() -> None:
-        pruning.BACKUPS_AT_ONCE = 1
+        pruning.BATCH_SIZE = 1
         points = Points(die_at)
         points.before(ClusterQuerySet, "locked")
         points.before(pruning, "verdicts_on")

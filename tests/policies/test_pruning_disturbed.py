@@ -84,7 +84,7 @@ def test_a_policy_that_nobody_understands_stops_no_other(make_policy: MakePolicy
 def test_however_many_are_too_many_all_go(
     make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 2)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 2)
     policy = make_policy(retention_count=1)
     for _ in range(6):
         back_up(policy)
@@ -97,7 +97,7 @@ def test_killed_at_any_step_it_ends_as_if_nothing_had_been(
     step: int, late: bool, make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each backup that goes has one job that removes its files, and none has a job and stays."""
-    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 2)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 2)
     policy = make_policy(retention_count=1)
     for _ in range(5):
         back_up(policy)
@@ -170,7 +170,7 @@ def test_no_more_go_of_a_policy_that_changes_meanwhile(
     before_each_lock: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pruning, "BACKUPS_AT_ONCE", 1)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 1)
     policy = make_policy(retention_count=1)
     for _ in range(4):
         back_up(policy)
