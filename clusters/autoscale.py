@@ -13,7 +13,7 @@ from django.utils import timezone
 from clusters.driver import driver_of
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster, LoadSample
-from clusters.resources import Resources, resources_of
+from clusters.resources import resources_of
 from clusters.services import scale_cluster
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.core.errors import ConsoleError
@@ -142,7 +142,10 @@ def autoscale_all() -> int:
     LoadSample.objects.filter(at__lt=now - SAMPLE_RETENTION).delete()
     clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
     measured = [cluster for cluster in clusters if _store_sample(cluster)]
-    samples = _samples_of(measured)
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    for row in LoadSample.objects.filter(cluster__in=measured).order_by("at", "pk"):
+        sample = Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores)
+        samples[row.cluster_id].append(sample)
     return sum(_scale_by_load(cluster, samples[cluster.pk]) for cluster in measured)
 
 
@@ -160,14 +163,6 @@ def _store_sample(cluster: Cluster) -> bool:
     return True
 
 
-def _samples_of(clusters: Sequence[Cluster]) -> dict[str, list[Sample]]:
-    samples: dict[str, list[Sample]] = defaultdict(list)
-    for row in LoadSample.objects.filter(cluster__in=clusters).order_by("at", "pk"):
-        sample = Sample(at=row.at, cpu_seconds=row.cpu_seconds, cores=row.cores)
-        samples[row.cluster_id].append(sample)
-    return samples
-
-
 AT_REST = (ServiceStatus.RUNNING, ServiceStatus.UPDATE_FAILED)
 
 
@@ -178,11 +173,13 @@ def _scale_by_load(cluster: Cluster, samples: Sequence[Sample]) -> bool:
     if cluster.status not in AT_REST:
         return False
     resources = resources_of(cluster)
+    # Units beyond the driver's cores have no effect.
+    cores = driver_of(cluster).capabilities.max_effective_cores or resources.max_compute_units
     decision = decide(
         samples,
         units=resources.units,
         min_units=resources.compute_units,
-        max_units=_max_useful_units(cluster, resources),
+        max_units=min(resources.max_compute_units, cores),
         last_step=_last_step(cluster),
         now=timezone.now(),
     )
@@ -200,12 +197,6 @@ def _scale_by_load(cluster: Cluster, samples: Sequence[Sample]) -> bool:
     except ConsoleError:
         return False
     return True
-
-
-def _max_useful_units(cluster: Cluster, resources: Resources) -> int:
-    """Upper bound of units, because units beyond the driver's cores have no effect."""
-    limit = driver_of(cluster).capabilities.max_effective_cores
-    return min(resources.max_compute_units, limit or resources.max_compute_units)
 
 
 def _last_step(cluster: Cluster) -> ScalingStep | None:

@@ -21,7 +21,7 @@ from clusters.drivers.base import (
 )
 from clusters.models import Cluster
 from clusters.outcomes import settle
-from clusters.resources import Resources, check_resources, resources_of
+from clusters.resources import check_resources, resources_of
 from clusters.services import retry_task
 from clusters.states import Condition, TaskKind
 from vbase_console.core.errors import InvalidArgument
@@ -123,7 +123,11 @@ def _bring_up(attempt: Attempt, cluster: Cluster, change: Change) -> None:
 
 
 def _change_resources(attempt: Attempt, cluster: Cluster, change: Change) -> None:
-    target = _target_resources(attempt, cluster)
+    target = resources_of(cluster).changed(attempt.task.arguments["changes"])
+    try:  # again, because an earlier task may have failed since the request
+        check_resources(target, driver_of(cluster).capabilities)
+    except InvalidArgument as error:
+        raise JobFailed(error.message, permanent=True) from error
     if not cluster.wanted_running:
         return
     try:
@@ -152,16 +156,6 @@ def _read_deployed_cluster(attempt: Attempt) -> Cluster:
             permanent=False,
         )
     return cluster
-
-
-def _target_resources(attempt: Attempt, cluster: Cluster) -> Resources:
-    """Return the new resources. Checks them again, because an earlier task may have failed."""
-    target = resources_of(cluster).changed(attempt.task.arguments["changes"])
-    try:
-        check_resources(target, driver_of(cluster).capabilities)
-    except InvalidArgument as error:
-        raise JobFailed(error.message, permanent=True) from error
-    return target
 
 
 def _drive(attempt: Attempt, steps: Iterator[Progress]) -> None:

@@ -69,11 +69,27 @@ def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int
 
 @transaction.atomic
 def _reconcile(cluster: Cluster, observation: Observation) -> bool:
-    """Act on an observation, unless the cluster has changed since its row was read."""
+    """Store an observation and heal a difference, unless the cluster has changed since its row was
+    read. Returns True if anything changed.
+    """
     row = Cluster.objects.locked(cluster.pk)
     if row.updated_at != cluster.updated_at or _is_in_use(row):
         return False
-    return _apply(row, observation)
+    if observation.presence is Presence.STARTING and not _is_silent(row, UNRESPONSIVE_GRACE):
+        return False
+    before = (row.condition, row.status_message)
+    for field, value in columns_of(observation).items():
+        setattr(row, field, value)
+    remedy = _remedy_for(row, observation)
+    backoff_seconds = _healing_backoff(row) if remedy else 0
+    if remedy is None or backoff_seconds > 0:
+        refresh_status(row, _status_message(row, observation, backoff_seconds))
+        return before != (row.condition, row.status_message)
+    kind, reason = remedy
+    logger.warning("%s: %s enqueued, because: %s", row.cluster_id, kind, reason)
+    row.status_message = reason
+    enqueue_task(row, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False)
+    return True
 
 
 @transaction.atomic
@@ -101,24 +117,6 @@ def _is_as_stored(cluster: Cluster, observation: Observation) -> bool:
     return observation.presence is desired and all(
         getattr(cluster, field) == value for field, value in observed.items()
     )
-
-
-def _apply(cluster: Cluster, observation: Observation) -> bool:
-    """Store the observation in the locked row and heal a difference. Returns True if anything
-    changed.
-    """
-    if observation.presence is Presence.STARTING and not _is_silent(cluster, UNRESPONSIVE_GRACE):
-        return False
-    before = (cluster.condition, cluster.status_message)
-    for field, value in columns_of(observation).items():
-        setattr(cluster, field, value)
-    remedy = _remedy_for(cluster, observation)
-    backoff_seconds = _healing_backoff(cluster) if remedy else 0
-    if remedy and backoff_seconds <= 0:
-        _heal(cluster, *remedy)
-        return True
-    refresh_status(cluster, _status_message(cluster, observation, backoff_seconds))
-    return before != (cluster.condition, cluster.status_message)
 
 
 def _remedy_for(cluster: Cluster, observation: Observation) -> tuple[TaskKind, str] | None:
@@ -167,12 +165,6 @@ _BROKEN: dict[Presence, str] = {
     Presence.MISSING: "The cluster's data is missing, and no empty cluster is started instead. "
     "Restore the data directory or delete the cluster.",
 }
-
-
-def _heal(cluster: Cluster, kind: TaskKind, reason: str) -> None:
-    logger.warning("%s: %s enqueued, because: %s", cluster.cluster_id, kind, reason)
-    cluster.status_message = reason
-    enqueue_task(cluster, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False)
 
 
 def _healing_backoff(cluster: Cluster) -> float:

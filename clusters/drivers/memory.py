@@ -278,7 +278,10 @@ class _FileStore(_Store):
             before = dict(clusters)
             yield clusters
             if clusters != before:
-                self._write(clusters)
+                stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
+                new = self._file.with_suffix(".new")
+                new.write_text(json.dumps(stored))
+                new.replace(self._file)
 
     def _read(self) -> dict[str, _Cluster]:
         try:
@@ -289,9 +292,3 @@ class _FileStore(_Store):
             key: _Cluster(**{**fields, "presence": Presence(fields["presence"])})
             for key, fields in stored.items()
         }
-
-    def _write(self, clusters: dict[str, _Cluster]) -> None:
-        new = self._file.with_suffix(".new")
-        stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
-        new.write_text(json.dumps(stored))
-        new.replace(self._file)

@@ -39,7 +39,13 @@ class TaskRow:
         changes = dict(self.task.arguments.get("changes", {}))
         if "replicas" in changes:
             changes.pop("enable_replicas", None)
-        return [f"{_label(name)}: {_value(value)}" for name, value in changes.items()]
+        lines = []
+        for name, value in changes.items():
+            field = ResourcesForm.base_fields.get(name)
+            label = str(field.label) if field and field.label else words(name)
+            text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+            lines.append(f"{label}: {text}")
+        return lines
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,17 +59,6 @@ class ClusterActions:
     upgrade: bool
     edit: bool
     delete: bool
-
-
-def _label(name: str) -> str:
-    field = ResourcesForm.base_fields.get(name)
-    return str(field.label) if field and field.label else words(name)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def task_rows(

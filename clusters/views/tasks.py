@@ -131,6 +131,6 @@ class TaskRetryView(TaskChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()
-        again = services.retry_task(self.cluster, self.task, by=self.principal.label)
-        self.operation_id = again.task_id
+        task = services.retry_task(self.cluster, self.task, by=self.principal.label)
+        self.operation_id = task.task_id
         return redirect("cluster-detail", self.address[0], self.cluster.cluster_id)

@@ -72,7 +72,7 @@ def test_what_succeeded_or_still_runs_is_not_tried_again(make_cluster: MakeClust
     cluster = make_cluster()
     waiting = services.restart_cluster(cluster, by="alice")
     for task in (Task.objects.get(kind="DEPLOYMENT"), waiting):
-        with pytest.raises(FailedPrecondition, match="only a failed or cancelled task"):
+        with pytest.raises(FailedPrecondition, match="Only a failed or cancelled task"):
             retry(task, by="bob")
 
 

@@ -40,7 +40,12 @@ def as_text(value: object) -> str:
 
 def checked_health(answer: Any) -> Health:
     """Validate the answer of a health call. Raises Unreachable if it is invalid."""
-    if not _is_health(answer):
+    is_valid = (
+        isinstance(answer, dict)
+        and all(isinstance(answer.get(name), kind) for name, kind in _HEALTH.items())
+        and 0 < answer["cores"] <= (os.cpu_count() or 1)
+    )
+    if not is_valid:
         raise Unreachable(
             "The console does not understand the cluster's answer to a health call. Restart the "
             "cluster. If this persists, its process is faulty."
@@ -53,14 +58,6 @@ def checked_health(answer: Any) -> Health:
         "failures": failures,
         "confinement": _level(answer.get("confinement")),
     }
-
-
-def _is_health(answer: Any) -> bool:
-    return (
-        isinstance(answer, dict)
-        and all(isinstance(answer.get(name), kind) for name, kind in _HEALTH.items())
-        and 0 < answer["cores"] <= (os.cpu_count() or 1)
-    )
 
 
 def _level(confinement: Any) -> Level:

@@ -99,7 +99,8 @@ class EmbeddedDriver:
         """Scale without a restart. A stopped cluster gets its new size at its next start."""
         self.validate(spec)
         directory = self._directory(spec.cluster_id)
-        if not self._is_stopped(directory):
+        state = directory.state()
+        if state is None or state.should_run or directory.process() is not None:
             yield from self._lifecycle.bring_up(directory, spec, guard, begin=0)
             return
         with directory.locked():
@@ -113,8 +114,11 @@ class EmbeddedDriver:
         """Restart the cluster if its process has another version."""
         self.validate(spec)
         directory = self._directory(spec.cluster_id)
-        if self._runs_another_version(directory, spec):
-            yield from self._lifecycle.bring_down(directory, guard, begin=0, end=40)
+        identity = directory.process()
+        if identity is not None:
+            running = self._lifecycle.health(directory.cluster_id, identity)["version"]
+            if running != spec.version:
+                yield from self._lifecycle.bring_down(directory, guard, begin=0, end=40)
         yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
 
     def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
@@ -173,14 +177,3 @@ class EmbeddedDriver:
 
     def _directory(self, cluster_id: str) -> ClusterDirectory:
         return ClusterDirectory(self._data_dir, cluster_id)
-
-    def _is_stopped(self, directory: ClusterDirectory) -> bool:
-        state = directory.state()
-        return state is not None and not state.should_run and directory.process() is None
-
-    def _runs_another_version(self, directory: ClusterDirectory, spec: ClusterSpec) -> bool:
-        identity = directory.process()
-        if identity is None:
-            return False
-        running = self._lifecycle.health(directory.cluster_id, identity)["version"]
-        return bool(running != spec.version)

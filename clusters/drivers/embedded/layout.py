@@ -74,7 +74,11 @@ class ClusterDirectory:
             return None
 
     def save(self, state: ClusterState) -> None:
-        _write(self._state, json.dumps(dataclasses.asdict(state)))
+        """Replace the file atomically for concurrent readers."""
+        new = self._state.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(dataclasses.asdict(state)))
+        new.replace(self._state)
 
     def process(self) -> ProcessIdentity | None:
         """Return the running process of this cluster, or None."""
@@ -167,11 +171,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file atomically for concurrent readers."""
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_text(text)
-    new.replace(path)

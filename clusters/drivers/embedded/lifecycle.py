@@ -78,7 +78,9 @@ class Lifecycle:
         yield between(begin, 100, 0.05, "starting", message)
         for share, message in self._until_ready(directory, spec, guard):
             yield between(begin, 100, 0.1 + 0.75 * share, "opening", message)
-        identity = _living(directory)
+        identity = directory.process()
+        if identity is None:
+            raise DriverError(_quoting(directory, "ended right after its start"))
         guard()
         client = self.client(spec.cluster_id, identity)
         # A process that was already running may have another token or size than the spec.
@@ -95,7 +97,10 @@ class Lifecycle:
             if directory.process() is not None:
                 directory.save(dataclasses.replace(state, should_run=True))
                 return "The process is running already."
-            state = self._with_free_port(directory, state)
+            if not is_free(state.port):
+                with file_lock(directory.root / "ports.lock"):
+                    state = dataclasses.replace(state, port=choose_port(self._data_dir))
+                    directory.save(state)
             directory.save(dataclasses.replace(state, should_run=True))
             guard()
             process.spawn(
@@ -108,36 +113,30 @@ class Lifecycle:
             )
         return "Process started."
 
-    def _with_free_port(self, directory: ClusterDirectory, state: ClusterState) -> ClusterState:
-        if is_free(state.port):
-            return state
-        with file_lock(directory.root / "ports.lock"):
-            state = dataclasses.replace(state, port=choose_port(self._data_dir))
-            directory.save(state)
-            return state
-
     def _until_ready(
         self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard
     ) -> Iterator[tuple[float, str]]:
-        """Yield the share of opened collections about once a second until all are open."""
+        """Yield the share of opened collections about once a second until all are open.
+
+        Raises DriverError if a collection cannot be opened or loaded.
+        """
         deadline = _Deadline(self._start_timeout_seconds)
         while not (health := self._health_or_none(directory)).get("ready"):
             message = str(health.get("message") or "Waiting for the first answer.")
             if directory.process() is None:
-                self._start_again(directory, spec, guard)
+                state = directory.state()
+                if state is None or is_free(state.port):
+                    raise DriverError(_quoting(directory, "ended while it was starting"))
+                # Another program took the port.
+                self._ensure_process(directory, spec, guard)
             if deadline.is_over(f"{message} {health.get('cpu_seconds')}"):
                 raise DriverError(_quoting(directory, f"did not answer in time ({message})"))
             if deadline.is_report_due():
                 yield health.get("opened", 0) / max(1, health.get("collections", 0)), message
             time.sleep(_POLL_SECONDS)
-        _check_failures(directory, health)
-
-    def _start_again(self, directory: ClusterDirectory, spec: ClusterSpec, guard: Guard) -> None:
-        """Start again if another program took the port. Raises DriverError otherwise."""
-        state = directory.state()
-        if state is None or is_free(state.port):
-            raise DriverError(_quoting(directory, "ended while it was starting"))
-        self._ensure_process(directory, spec, guard)
+        if failures := health["failures"]:
+            name, why = next(iter(failures.items()))
+            raise DriverError(_quoting(directory, f"is running without collection {name}. {why}"))
 
     def _health_or_none(self, directory: ClusterDirectory) -> Health:
         identity = directory.process()
@@ -202,20 +201,6 @@ def mark_stopped(directory: ClusterDirectory) -> None:
 def between(begin: int, end: int, share: float, phase: str, message: str) -> Progress:
     percent = begin + int((end - begin) * share)
     return Progress(percent=percent, phase=phase, message=message)
-
-
-def _living(directory: ClusterDirectory) -> ProcessIdentity:
-    identity = directory.process()
-    if identity is None:
-        raise DriverError(_quoting(directory, "ended right after its start"))
-    return identity
-
-
-def _check_failures(directory: ClusterDirectory, health: Health) -> None:
-    """Raise DriverError if a collection cannot be opened or loaded."""
-    if failures := health["failures"]:
-        name, why = next(iter(failures.items()))
-        raise DriverError(_quoting(directory, f"is running without collection {name}. {why}"))
 
 
 def _quoting(directory: ClusterDirectory, problem: str) -> str:

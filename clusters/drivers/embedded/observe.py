@@ -8,7 +8,7 @@ import datetime
 import psutil
 
 from clusters.drivers.base import Endpoint, Load, Observation, Presence
-from clusters.drivers.embedded.answers import Health, Unreachable, as_text
+from clusters.drivers.embedded.answers import Unreachable, as_text
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory
 from clusters.drivers.embedded.lifecycle import Lifecycle
 from clusters.drivers.embedded.record import ProcessIdentity
@@ -24,9 +24,17 @@ def observe(directory: ClusterDirectory, lifecycle: Lifecycle) -> Observation:
         started_at=_started_at(identity),
     )
     try:
-        return _with_health(starting, lifecycle.health(directory.cluster_id, identity))
+        health = lifecycle.health(directory.cluster_id, identity)
     except Unreachable as error:
         return dataclasses.replace(starting, message=str(error))
+    failures = [f"{name}: {reason}" for name, reason in health["failures"].items()]
+    return dataclasses.replace(
+        starting,
+        presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
+        message=as_text("; ".join([health["message"], *failures]).strip("; ")),
+        effective_cores=health["cores"],
+        confinement=health["confinement"],
+    )
 
 
 def _without_process(directory: ClusterDirectory) -> Observation:
@@ -41,17 +49,6 @@ def _without_process(directory: ClusterDirectory) -> Observation:
         return Observation(presence=Presence.STOPPED, endpoint=endpoint)
     message = f"The process ended unexpectedly. Its log ends:\n{directory.log_end(5)}"
     return Observation(presence=Presence.CRASHED, endpoint=endpoint, message=message)
-
-
-def _with_health(observation: Observation, health: Health) -> Observation:
-    failures = [f"{name}: {reason}" for name, reason in health["failures"].items()]
-    return dataclasses.replace(
-        observation,
-        presence=Presence.RUNNING if health["ready"] else Presence.STARTING,
-        message=as_text("; ".join([health["message"], *failures]).strip("; ")),
-        effective_cores=health["cores"],
-        confinement=health["confinement"],
-    )
 
 
 def _started_at(identity: ProcessIdentity) -> datetime.datetime | None:

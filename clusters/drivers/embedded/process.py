@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from clusters.drivers.base import DriverError
@@ -38,8 +39,10 @@ def spawn(
 
     If the caller dies meanwhile, the process receives no credentials and ends.
     """
-    _rotate_log(directory.log)
-    with open(directory.log, "a+b", opener=_private) as log:
+    if directory.log.exists() and directory.log.stat().st_size > _LOG_LIMIT_BYTES:
+        directory.log.replace(directory.log.with_suffix(".log.1"))
+    private = partial(os.open, mode=0o600)
+    with open(directory.log, "a+b", opener=private) as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             _command(directory, state, memory_bytes),
             stdin=subprocess.PIPE,
@@ -100,20 +103,16 @@ def end(identity: ProcessIdentity, *, timeout_seconds: float) -> Iterator[None]:
 
     A kill loses no acknowledged row, because every row is in the write-ahead log on disk.
     """
-    deadline = time.monotonic() + timeout_seconds
+    began_at = time.monotonic()
+    yields_at = began_at + 1
     _send(identity, signal.SIGTERM)
     while identity.is_alive():
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > began_at + timeout_seconds:
             _send(identity, signal.SIGKILL)
-        yield from _wait_a_second(identity)
-
-
-def _wait_a_second(identity: ProcessIdentity) -> Iterator[None]:
-    until = time.monotonic() + 1
-    while identity.is_alive():
-        if time.monotonic() > until:
+        if now > yields_at:
             yield
-            return
+            yields_at = time.monotonic() + 1
         time.sleep(0.05)
 
 
@@ -124,12 +123,3 @@ def _send(identity: ProcessIdentity, number: signal.Signals) -> None:
         os.kill(identity.pid, number)
     except ProcessLookupError:
         return
-
-
-def _rotate_log(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
-        log.replace(log.with_suffix(".log.1"))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

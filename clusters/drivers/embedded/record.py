@@ -5,6 +5,7 @@ Pids are reused. A pid together with the start time and the boot id identifies o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -43,7 +44,9 @@ class ProcessIdentity:
         if start != self.start:
             return False
         if state in _ENDED:
-            _reap(self.pid)
+            # Collects the exit status if the process is a child of this one.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
         return state not in _ENDED
 
 
@@ -65,14 +68,6 @@ def _state_and_start(pid: int) -> tuple[str, str]:
     return fields[0], f"{_BOOT_ID.read_text().strip()}:{fields[19]}"
 
 
-def _reap(pid: int) -> None:
-    """Collect the exit status if the process is a child of this one."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
-
-
 class ProcessRecord:
     """Lock of a running launcher on its directory, held until the launcher ends."""
 
@@ -90,7 +85,10 @@ class ProcessRecord:
                 f"Another launcher is running for {directory}. Stop it first."
             ) from error
         identity = ProcessIdentity(pid=os.getpid(), start=start_of(os.getpid()), port=port)
-        _write(directory / _RECORD, json.dumps(dataclasses.asdict(identity)))
+        # Replaced atomically for concurrent readers.
+        new = (directory / _RECORD).with_suffix(".new")
+        new.write_text(json.dumps(dataclasses.asdict(identity)))
+        new.replace(directory / _RECORD)
         return cls(lock)
 
     def __enter__(self) -> Self:
@@ -103,10 +101,3 @@ class ProcessRecord:
         traceback: TracebackType | None,
     ) -> None:
         os.close(self._lock)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file atomically for concurrent readers."""
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    new.replace(path)

@@ -83,8 +83,8 @@ def confine(sandbox: Sandbox) -> Confinement:
     ]
     if not sandbox.ports:
         problems += forbid_listening()
-    is_files = threads == 1 and _is_refused(_list_root)
-    is_calls = _is_refused(_make_unix_socket)
+    is_files = threads == 1 and _is_refused(lambda: os.listdir("/"))
+    is_calls = _is_refused(lambda: socket.socket(socket.AF_UNIX).close())
     if threads > 1:
         problems.append(
             f"Landlock confines only one of the {threads} threads that were already running."
@@ -178,20 +178,9 @@ def _filter_calls(landlock_version: int) -> Iterator[str]:
         yield f"The seccomp filter failed: {error}."
 
 
-# Calls that must be refused
-
-
 def _is_refused(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
     except PermissionError:
         return True
     return False
-
-
-def _list_root() -> None:
-    os.listdir("/")
-
-
-def _make_unix_socket() -> None:
-    socket.socket(socket.AF_UNIX).close()
