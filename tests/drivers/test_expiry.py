@@ -18,6 +18,7 @@ from tests.drivers.launched import DIMENSION, wait_for
 
 LIFE = 100
 LATEST = LIFE * 1.04
+TOO_LARGE_FOR_A_FLOAT = str(10**400)
 COLLECTION: Key = ("default", "c")
 
 
@@ -137,12 +138,20 @@ def test_rows_of_unknown_age_live_on_from_when_the_property_is_set(room: Room) -
     assert room.keys() == set()
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "soon"])
+@pytest.mark.parametrize("value", ["0", "-1", "soon", TOO_LARGE_FOR_A_FLOAT])
 def test_rows_without_a_time_to_live_stay(room: Room, value: str) -> None:
     room.engine.alter_collection_properties("c", properties={PROPERTY: value})
     room.write(1)
     room.wait(10 * LIFE)
     assert room.keys() == {1}
+
+
+def test_a_dropped_collection_is_forgotten(room: Room) -> None:
+    room.wait(1)
+    assert list(room.expiry._due) == [COLLECTION]
+    room.engine.drop_collection("c")
+    room.wait(1)
+    assert room.expiry._due == {}
 
 
 def test_rows_that_are_being_restored_stay(tmp_path: Path) -> None:

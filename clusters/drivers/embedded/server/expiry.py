@@ -52,7 +52,9 @@ class Expiry:
             self.sweep()
 
     def sweep(self) -> None:
-        for key, collection in self._engine.settled():
+        collections = self._engine.settled()
+        self._due = {key: self._due[key] for key, _ in collections if key in self._due}
+        for key, collection in collections:
             life = seconds_to_live(collection.schema.properties.get(PROPERTY, ""))
             if life is None or key[1].startswith(RESERVED_PREFIX):
                 continue
@@ -67,9 +69,8 @@ class Expiry:
 
     def _sweep(self, key: Key, life: float) -> None:
         with self._locks.held(lambda: [key]):
-            now = (
-                self._now()
-            )  # under the lock, because writers that were served before have numbers
+            # Read after the wait, because writers served meanwhile are below the new mark.
+            now = self._now()
             collection = self._engine.opened(key[1], key[0])
             if collection is None:
                 return
@@ -88,10 +89,10 @@ class Expiry:
 def seconds_to_live(value: Any) -> float | None:
     """Read the property. Returns None if rows do not expire, also for a value that is no number."""
     try:
-        seconds = int(value)
-    except (ValueError, TypeError):
+        seconds = float(int(value))
+    except (ValueError, TypeError, OverflowError):
         return None
-    return float(seconds) if seconds > 0 else None
+    return seconds if seconds > 0 else None
 
 
 def _expired_keys(collection: Any, reached: int) -> list[Any]:
