@@ -47,15 +47,25 @@ def test_places_are_free_again_after_their_calls() -> None:
     assert not places._taken
 
 
-def test_a_crowd_is_refused_by_the_size_of_its_requests_too() -> None:
+def test_each_further_crowd_gets_half_of_the_bytes_that_are_left() -> None:
     places = Places(100, request_bytes=1000)
     with ExitStack() as stack:
-        assert fill(stack, places, "a", request_bytes=100) == 5
-        stack.enter_context(places.one("b", 500))
+        crowds = [fill(stack, places, group, request_bytes=100) for group in "ab"]
+        assert crowds == [5, 2]
+        stack.enter_context(places.one("c", 150))
 
 
-def test_a_request_as_large_as_all_that_is_free_is_admitted() -> None:
-    with Places(2, request_bytes=1000).one("a", 1000):
+def test_two_collections_with_the_largest_requests_leave_bytes_to_others() -> None:
+    places = Places(100, request_bytes=1000)
+    with ExitStack() as stack:
+        stack.enter_context(places.one("a", 500))
+        with pytest.raises(Crowded):
+            stack.enter_context(places.one("b", 500))
+        stack.enter_context(places.one("c", 250))
+
+
+def test_a_request_of_half_of_all_that_is_free_is_admitted() -> None:
+    with Places(2, request_bytes=1000).one("a", 500):
         pass
-    with pytest.raises(Crowded), Places(2, request_bytes=1000).one("a", 1001):
+    with pytest.raises(Crowded), Places(2, request_bytes=1000).one("a", 501):
         pass

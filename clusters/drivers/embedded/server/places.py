@@ -23,6 +23,7 @@ class Places:
 
     A group is admitted while it occupies less than is free. A crowded group therefore gets half,
     and each further crowded group half of the rest. Nine crowded groups leave no place to others.
+    A group occupies at most as many bytes as stay free, because one request can need a whole share.
     """
 
     def __init__(self, count: int, request_bytes: int = _MAX_REQUEST_BYTES) -> None:
@@ -37,7 +38,8 @@ class Places:
         """Occupy a place until the call is answered. Raises Crowded if the share is used up."""
         with self._lock:
             would_take = self._taken_bytes[group] + request_bytes
-            if self._taken[group] >= self._free or would_take > self._free_bytes:
+            would_leave = self._free_bytes - request_bytes
+            if self._taken[group] >= self._free or would_take > would_leave:
                 raise Crowded
             self._move(group, 1, request_bytes)
         try:
