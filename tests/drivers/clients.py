@@ -23,3 +23,10 @@ class Client:
         self._has_left = True
         for callback in self._callbacks:
             callback()
+
+
+class FailingClient(Client):
+    """A client whose state cannot be read."""
+
+    def is_active(self) -> bool:
+        raise ZeroDivisionError

@@ -10,7 +10,7 @@ import pytest
 
 from clusters.drivers.embedded.server.locking import CollectionLocks, Key
 from clusters.drivers.embedded.server.waiting import CallerGone, on_behalf_of
-from tests.drivers.clients import Client
+from tests.drivers.clients import Client, FailingClient
 from tests.drivers.launched import wait_for
 
 A: Key = ("default", "a")
@@ -59,6 +59,19 @@ def calls() -> Iterator[Calls]:
         calls = Calls(threads)
         yield calls
         calls.end_all()
+
+
+def test_a_wait_that_fails_leaves_the_collection_to_others(calls: Calls) -> None:
+    calls.begin("holder", A)
+    with (
+        pytest.raises(ZeroDivisionError),
+        on_behalf_of(FailingClient()),
+        calls.locks.held(lambda: [A]),
+    ):
+        pass
+    calls.begin("next", A)
+    calls.end("holder", "next")
+    assert calls.began == ["holder", "next"]
 
 
 def test_two_calls_that_name_collections_in_two_orders_both_get_them(calls: Calls) -> None:

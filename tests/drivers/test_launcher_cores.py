@@ -11,7 +11,7 @@ import pytest
 
 from clusters.drivers.embedded.server.cores import CallPermits
 from clusters.drivers.embedded.server.waiting import CallerGone, on_behalf_of, without_permit
-from tests.drivers.clients import Client
+from tests.drivers.clients import Client, FailingClient
 from tests.drivers.launched import Launched, make_collection, rows, threads_cores, wait_for
 
 MACHINE = len(os.sched_getaffinity(0))
@@ -85,6 +85,19 @@ def test_a_call_whose_client_has_left_takes_no_permit() -> None:
         with pytest.raises(CallerGone):
             left.result(30)
     assert waiting_for(permits) == 0
+
+
+def test_a_wait_that_fails_leaves_the_permit_to_others() -> None:
+    permits = CallPermits(1)
+    with (
+        permits.one(),
+        pytest.raises(ZeroDivisionError),
+        on_behalf_of(FailingClient()),
+        permits.one(),
+    ):
+        pass
+    with permits.one():
+        assert permits._taken == 1
 
 
 def test_a_thread_that_waits_lends_its_permit_and_takes_it_again() -> None:

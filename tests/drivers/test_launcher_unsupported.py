@@ -16,7 +16,7 @@ from pymilvus import (
     MilvusClient,
     MilvusException,
 )
-from pymilvus.grpc_gen import milvus_pb2
+from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from tests.drivers.launched import DIMENSION, ids, make_collection, row
 
@@ -212,6 +212,32 @@ def test_json_with_what_json_has_not_is_refused(client: MilvusClient, text: byte
     name = collection_with(client, {"datatype": DataType.JSON})
     with pytest.raises(MilvusException, match="cannot be NaN or infinity"):
         _insert_json(client, name, text)
+
+
+@pytest.mark.parametrize("text", [b'{"v": NaN', b"[" * 100_000 + b"NaN"], ids=["cut", "deep"])
+def test_json_that_cannot_be_read_is_refused(client: MilvusClient, text: bytes) -> None:
+    name = collection_with(client, {"datatype": DataType.JSON})
+    with pytest.raises(MilvusException, match="must be valid JSON"):
+        _insert_json(client, name, text)
+
+
+@pytest.mark.parametrize("parameters", [{"filter": 5}, {"filter": None}])
+def test_an_analyzer_whose_filter_is_no_list_is_refused(
+    client: MilvusClient, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(MilvusException, match="must be a list"):
+        collection_with(client, with_analyzer(parameters))
+
+
+def test_a_type_that_no_sdk_knows_is_refused_by_its_number(client: MilvusClient) -> None:
+    schema = schema_pb2.CollectionSchema(name="unknown")
+    schema.fields.add(name="id", is_primary_key=True, data_type=schema_pb2.Int64)
+    schema.fields.add(name="odd", data_type=999)
+    request = milvus_pb2.CreateCollectionRequest(
+        collection_name="unknown", schema=schema.SerializeToString()
+    )
+    answer = client._get_connection()._stub.CreateCollection(request)
+    assert "has the type 999" in answer.reason
 
 
 def test_a_text_that_speaks_of_nan_is_taken(client: MilvusClient) -> None:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pymilvus import MilvusClient, MilvusException
 
 from clusters.drivers.embedded.server.auto_ids import LARGEST_ID
+from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.snapshots import SnapshotStore
 from tests.drivers.launched import CONTROL, Launched, ids, make_collection, nearest, row, rows
 
 KILLED = (sys.executable, "-m", "tests.drivers.killed_restore")
@@ -241,3 +245,11 @@ def test_a_restore_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
 def test_the_kill_of_that_program_is_one(tmp_path: Path) -> None:
     run = subprocess.run([*KILLED, str(tmp_path), "3"], check=False)
     assert run.returncode == -signal.SIGKILL
+
+
+def test_a_snapshot_dropped_meanwhile_is_left_out_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SnapshotStore(cast(Engine, None), CollectionLocks(), tmp_path)
+    monkeypatch.setattr(store, "names", lambda: ["dropped"])
+    assert store.describe_all() == []

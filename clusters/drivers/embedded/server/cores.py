@@ -50,7 +50,7 @@ def _move(thread_id: int, cores: set[int]) -> None:
         return  # the thread ended meanwhile
 
 
-class _Claim:
+class _PermitClaim:
     """Request of a call for a permit."""
 
     def __init__(self, lock: threading.Lock) -> None:
@@ -68,7 +68,7 @@ class CallPermits:
         self._count = count
         self._taken = 0
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, deque[_Claim]] = {}
+        self._waiting: dict[Hashable, deque[_PermitClaim]] = {}
 
     def resize(self, count: int) -> None:
         with self._lock:
@@ -93,15 +93,19 @@ class CallPermits:
 
     def _take(self, group: Hashable, wait: _Wait) -> None:
         with self._lock:
-            claim = _Claim(self._lock)
+            claim = _PermitClaim(self._lock)
             self._waiting.setdefault(group, deque()).append(claim)
             self._grant()
             try:
                 wait(claim.changed, lambda: claim.is_granted)
-            except waiting.CallerGone:
-                self._waiting[group].remove(claim)
-                if not self._waiting[group]:
-                    del self._waiting[group]
+            except BaseException:
+                if claim.is_granted:
+                    self._taken -= 1
+                    self._grant()
+                else:
+                    self._waiting[group].remove(claim)
+                    if not self._waiting[group]:
+                        del self._waiting[group]
                 raise
 
     def _grant(self) -> None:

@@ -60,6 +60,8 @@ _refusals = RequestThreads(2, thread_name_prefix="refusal")
 logger = logging.getLogger(__name__)
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
+Refusal = tuple[str, dict[str, int]]
+"""Message for the client, and the error codes of the status."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,12 +141,9 @@ class Gateway(Interceptor):
     def _pass(self, call: Call, behavior: Behavior) -> Any:
         if self.closed_because is not None:
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
-        if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
-            return _refused(call, illegal, _ILLEGAL_ARGUMENT)
-        if not call.is_consoles and (refusal := self._refusal_of_reserved(call)):
-            return refusal
-        if not call.is_consoles and (reason := unsupported_in(call.method, call.request)):
-            return _refused(call, reason, _ILLEGAL_ARGUMENT)
+        if refusal := self._refusal(call):
+            reason, codes = refusal
+            return _refused(call, reason, codes)
         try:
             with waiting.on_behalf_of(call.context), self._place(call):
                 return self._execute_in_turn(call, behavior)
@@ -157,6 +156,24 @@ class Gateway(Interceptor):
             call.context.abort(
                 grpc.StatusCode.CANCELLED, "The client cancelled the call before it was executed."
             )
+
+    def _refusal(self, call: Call) -> Refusal | None:
+        """Return why the request must not reach the engine. A request without sense is refused."""
+        try:
+            if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
+                return illegal, _ILLEGAL_ARGUMENT
+            if call.is_consoles:
+                return None
+            if refusal := self._refusal_of_reserved(call):
+                return refusal
+            unsupported = unsupported_in(call.method, call.request)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            reason = (
+                f"The request cannot be read: {type(error).__name__}: {error}. Send the request "
+                "with a Milvus SDK."
+            )
+            return reason, _ILLEGAL_ARGUMENT
+        return (unsupported, _ILLEGAL_ARGUMENT) if unsupported else None
 
     def _execute_in_turn(self, call: Call, behavior: Behavior) -> Any:
         with self._turn(call) as keys, self._reading(call), self._permit(call):
@@ -234,19 +251,17 @@ class Gateway(Interceptor):
 
     # Names that a tenant may use
 
-    def _refusal_of_reserved(self, call: Call) -> Any:
+    def _refusal_of_reserved(self, call: Call) -> Refusal | None:
         reserved = [name for name in call.names() if self._is_reserved(name, call.database)]
         if not reserved:
             return None
         if reserved == [getattr(call.request, NEW_NAMES.get(call.method, ""), None)]:
-            return _refused(
-                call,
+            reason = (
                 f"{reserved[0]!r} cannot be used, because names that begin with "
-                f"{RESERVED_PREFIX!r} are reserved for the console. Choose another name.",
-                _ILLEGAL_ARGUMENT,
+                f"{RESERVED_PREFIX!r} are reserved for the console. Choose another name."
             )
-        reason = f"collection {reserved[0]!r} does not exist"
-        return _refused(call, reason, _COLLECTION_NOT_FOUND)
+            return reason, _ILLEGAL_ARGUMENT
+        return f"collection {reserved[0]!r} does not exist", _COLLECTION_NOT_FOUND
 
     def _is_reserved(self, name: str, database: str) -> bool:
         real_name = self._engine.resolve_collection_name(name, database)

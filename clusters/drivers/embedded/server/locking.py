@@ -17,7 +17,7 @@ Key = tuple[str, str]
 """Database and collection, both by their real names."""
 
 
-class _Claim:
+class _LockClaim:
     """Request of a call for the locks of some collections."""
 
     def __init__(self, keys: frozenset[Key], is_build: bool, lock: threading.Lock) -> None:
@@ -39,8 +39,8 @@ class CollectionLocks:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._lock = threading.Lock()
-        self._held: dict[Key, _Claim] = {}
-        self._waiting: list[_Claim] = []
+        self._held: dict[Key, _LockClaim] = {}
+        self._waiting: list[_LockClaim] = []
         self._thread = threading.local()
 
     @contextmanager
@@ -66,7 +66,7 @@ class CollectionLocks:
         if not missing or not self._enabled:
             yield
             return
-        claim = _Claim(missing, is_build, self._lock)
+        claim = _LockClaim(missing, is_build, self._lock)
         self._wait(claim)
         self._thread.keys = before | missing
         try:
@@ -75,22 +75,28 @@ class CollectionLocks:
             self._thread.keys = before
             self._release(claim)
 
-    def _wait(self, claim: _Claim) -> None:
+    def _wait(self, claim: _LockClaim) -> None:
         with self._lock:
             self._waiting.append(claim)
             self._grant()
             try:
                 waiting.wait_for(claim.changed, lambda: claim.is_granted)
-            except waiting.CallerGone:
-                self._waiting.remove(claim)
+            except BaseException:
+                if claim.is_granted:
+                    self._free(claim)
+                else:
+                    self._waiting.remove(claim)
                 self._grant()
                 raise
 
-    def _release(self, claim: _Claim) -> None:
+    def _release(self, claim: _LockClaim) -> None:
         with self._lock:
-            for key in claim.keys:
-                del self._held[key]
+            self._free(claim)
             self._grant()
+
+    def _free(self, claim: _LockClaim) -> None:
+        for key in claim.keys:
+            del self._held[key]
 
     def _grant(self) -> None:
         reserved: set[Key] = set()

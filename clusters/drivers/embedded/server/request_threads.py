@@ -7,11 +7,14 @@ method, so the pool reads the message with gRPC's own internals.
 
 from __future__ import annotations
 
+import logging
 from concurrent import futures
 from typing import Any
 
 from grpc import _server as grpc_server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
+
+logger = logging.getLogger(__name__)
 
 
 class RequestThreads(futures.ThreadPoolExecutor):
@@ -32,10 +35,16 @@ class RequestThreads(futures.ThreadPoolExecutor):
             if state.request is None:
                 _refuse_without_request(event, state)
                 answered.set_result(None)
-            else:
+                return finished
+            try:
                 super(RequestThreads, self).submit(
                     run, answer, event, state, behavior, take_request, deserialize, serialize
                 ).add_done_callback(lambda _: answered.set_result(None))
+            except RuntimeError as error:  # an error here would end gRPC's only serving thread
+                logger.warning("%s: no thread for the call: %s", _method_of(event), error)
+                take_request()  # a thread that finds the call in the queue does not execute it
+                _abort_unserved(event, state)
+                answered.set_result(None)
             return finished
 
         def take_request() -> Any:
@@ -52,8 +61,17 @@ class RequestThreads(futures.ThreadPoolExecutor):
 def _refuse_without_request(event: Any, state: Any) -> None:
     with state.condition:
         if state.client is grpc_server._CLOSED and not state.statused:
-            details = (
-                f'"{event.call_details.method.decode()}" requires exactly one request message.'
-            )
+            details = f'"{_method_of(event)}" requires exactly one request message.'
             code = cygrpc.StatusCode.unimplemented
             grpc_server._abort(state, event.call, code, details.encode())
+
+
+def _abort_unserved(event: Any, state: Any) -> None:
+    with state.condition:
+        if state.client is not grpc_server._CANCELLED and not state.statused:
+            details = b"The cluster has no thread for this call. Try again in a moment."
+            grpc_server._abort(state, event.call, cygrpc.StatusCode.unavailable, details)
+
+
+def _method_of(event: Any) -> str:
+    return str(event.call_details.method.decode())

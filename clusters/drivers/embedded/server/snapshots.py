@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ Description = dict[str, Any]
 
 _DESCRIPTION = "snapshot.json"
 _UNFINISHED = ".unfinished-"
+
+
+class SnapshotMissing(ControlError):
+    """No snapshot has the given name."""
 
 
 class SnapshotStore:
@@ -90,11 +95,19 @@ class SnapshotStore:
     def describe(self, name: str) -> Description:
         directory = self._directory(name)
         if not directory.exists():
-            raise ControlError(
+            raise SnapshotMissing(
                 f"Snapshot {name!r} does not exist. ListSnapshots returns all names."
             )
         described: Description = json.loads((directory / _DESCRIPTION).read_text())
         return {**described, "directory": str(directory)}
+
+    def describe_all(self) -> list[Description]:
+        """Describe all snapshots, except those that are dropped meanwhile."""
+        described = []
+        for name in self.names():
+            with suppress(FileNotFoundError, SnapshotMissing):
+                described.append(self.describe(name))
+        return described
 
     def amend(self, name: str, **changes: Any) -> None:
         """Replace fields of the description atomically."""

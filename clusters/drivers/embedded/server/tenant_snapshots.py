@@ -155,7 +155,7 @@ class TenantSnapshots:
         ]
 
     def _all(self) -> list[Description]:
-        return [self._files.describe(name) for name in self._files.names()]
+        return self._files.describe_all()
 
 
 def _owner(described: Description) -> Key:

@@ -63,7 +63,10 @@ _OPERATIONS = (
     "Operations on the elements of an array are not available in an embedded cluster. Read the "
     "row, change the array, and upsert it."
 )
-_NUMBERS = "JSON values cannot be NaN or infinity. Omit the key, or write null or a text instead."
+_NUMBERS = (
+    "JSON values must be valid JSON and cannot be NaN or infinity. Omit the key, or write null or "
+    "a text instead."
+)
 _DYNAMIC = (
     "The dynamic field of a collection cannot be changed in an embedded cluster. Create the "
     "collection with enable_dynamic_field=True and insert the rows into it."
@@ -98,11 +101,17 @@ def _check_create_collection(request: Any) -> Iterator[str]:
     for field in schema.fields:
         if field.data_type not in _OFFERED_TYPES:
             yield (
-                f"Field {field.name!r} has the type {schema_pb2.DataType.Name(field.data_type)}, "
+                f"Field {field.name!r} has the type {_name_of_type(field.data_type)}, "
                 f"which is not available in an embedded cluster. It offers {_TYPES}, {_VECTORS}."
             )
         yield from _check_analyzer(field)
     yield from _check_properties(request)
+
+
+def _name_of_type(number: int) -> str:
+    """Return the name, or the number of a type that this version of pymilvus does not know."""
+    known = schema_pb2.DataType.DESCRIPTOR.values_by_number.get(number)
+    return known.name if known else str(number)
 
 
 def _check_analyzer(field: Any) -> Iterator[str]:
@@ -128,6 +137,8 @@ def analyzer_refusal(text: str) -> str:
     if unknown:
         return f"The analyzer parameter {unknown[0]!r} is not available. {_ANALYZERS}"
     filters = parameters.get("filter", [])
+    if not isinstance(filters, list):
+        return f"The analyzer parameter 'filter' must be a list. {_ANALYZERS}"
     for filter_ in filters:
         if not _is_offered(filter_):
             return f"The filter {json.dumps(filter_)} is not available. {_ANALYZERS}"
@@ -209,7 +220,10 @@ def _has_non_number(text: bytes) -> bool:
     if not _NON_NUMBER.search(text):
         return False
     constants: list[str] = []
-    json.loads(text, parse_constant=constants.append)
+    try:
+        json.loads(text, parse_constant=constants.append)
+    except (ValueError, RecursionError):
+        return True  # Python's reader cannot tell whether the constant is a value
     return bool(constants)
 
 
