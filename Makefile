@@ -6,7 +6,6 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 TESTS ?= tests
-FULL_MILVUS ?= .venv-milvus/bin/milvus-server
 
 .PHONY: help run test test-milvus test-sdks bench torture example
 .PHONY: check check-types check-style check-imports check-django check-tests
@@ -45,8 +44,8 @@ check-tests: $(VENV)/dev.stamp
 bench: $(VENV)/bench.stamp ## run the measurements of docs/benchmarks.md
 	$(PYTHON) -m benchmarks
 
-test-milvus: $(VENV)/dev.stamp $(FULL_MILVUS) ## the wire path of backups, against a full Milvus
-	MILVUS_SERVER=$(FULL_MILVUS) $(PYTHON) -m pytest -m full_milvus tests/milvus
+test-milvus: $(VENV)/dev.stamp ## the tests against a full Milvus, alone; MILVUS_SERVER names another server program
+	$(PYTHON) -m pytest tests/full_milvus
 
 test-sdks: $(VENV)/dev.stamp .venv-sdks/stamp ## the vector stores of LangChain and LlamaIndex, on an embedded cluster
 	SDKS_PYTHON=.venv-sdks/bin/python $(PYTHON) -m pytest -m vector_stores tests/sdk
@@ -74,11 +73,6 @@ $(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/co
 	@echo "Installing the dependencies of the benchmarks."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/dev.stamp $(VENV)/console.stamp
-
-# The last full Milvus that is available as a wheel. It has its own environment.
-.venv-milvus/bin/milvus-server:
-	@$(BASE_PYTHON) -m venv .venv-milvus
-	@.venv-milvus/bin/python -m pip install -qq --disable-pip-version-check milvus==2.3.5
 
 # The lock file is complete; pip would miss the hashes of "pymilvus[milvus-lite]", which is pymilvus.
 .venv-sdks/stamp: requirements/sdks.txt

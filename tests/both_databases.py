@@ -20,23 +20,28 @@ from typing import IO
 
 import psycopg
 
+from tests.full_milvus import server as full_milvus
+
 ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
-ABOUT_THE_ENGINE = tuple(
-    f"backups/test_{name}.py"
-    for name in (
-        "damage_found",
-        "disk_full",
-        "milvus_dies",
-        "over_the_wire",
-        "pages",
-        "point_in_time",
-        "restore_database",
-        "restore_progress",
-        "swap_disturbed",
-        "unbuildable_index",
-        "undo_in_the_middle_of_a_swap",
-    )
+ABOUT_THE_ENGINE = (
+    *(
+        f"backups/test_{name}.py"
+        for name in (
+            "damage_found",
+            "disk_full",
+            "milvus_dies",
+            "over_the_wire",
+            "pages",
+            "point_in_time",
+            "restore_database",
+            "restore_progress",
+            "swap_disturbed",
+            "unbuildable_index",
+            "undo_in_the_middle_of_a_swap",
+        )
+    ),
+    "full_milvus/test_wire.py",
 )
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
 jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
@@ -57,7 +62,7 @@ class Suite:
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
-    chosen="not torture and not full_milvus and not vector_stores",
+    chosen="not torture and not vector_stores",
     options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
     at_once=True,
 )
@@ -84,10 +89,31 @@ def main(arguments: Sequence[str]) -> int:
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
     on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
     try:
-        with postgresql() as url:
+        with _full_milvus(asked), postgresql() as url:
             return int(any(_run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
     except PostgresqlMissing as missing:
-        return int(any([_said_missing(missing), *_run(suite, [on_sqlite])]))
+        with _full_milvus(asked):
+            return int(any([_said_missing(missing), *_run(suite, [on_sqlite])]))
+
+
+@contextmanager
+def _full_milvus(asked: Sequence[str]) -> Iterator[None]:
+    """One server for both suites. Its port is in their environment."""
+    paths = [Path(argument) for argument in asked if not argument.startswith("-")]
+    if full_milvus.program() is None or not any(map(_may_hold_its_tests, paths)):
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="vbase-milvus-", ignore_cleanup_errors=True) as at,
+        full_milvus.started(Path(at)) as port,
+    ):
+        os.environ[full_milvus.PORT_VARIABLE] = str(port)
+        yield
+
+
+def _may_hold_its_tests(path: Path) -> bool:
+    tests = Path("tests", "full_milvus")
+    return path == tests or path in tests.parents or tests in path.parents
 
 
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:

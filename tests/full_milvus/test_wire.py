@@ -1,11 +1,10 @@
 """The wire path against a full Milvus, which the embedded engine was not written with in mind.
 
-`make test-milvus` brings the server; half precision and sparse vectors are newer than it is.
+Half precision and sparse vectors are newer than this server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,36 +20,12 @@ from backups.milvus.schema import describe
 from backups.milvus.snapshot import pin_timestamp
 from backups.milvus.wire import WireScan
 from tests.drivers.launched import wait_for
-from tests.milvus.full import CREDENTIAL, PROGRAM, FullMilvus
 from tests.milvus.generated import NASTY
-from tests.milvus.rooms import by_partition, content, endpoint, keys, unused_name
+from tests.milvus.rooms import by_partition, content, keys, unused_name
 
-pytestmark = [
-    pytest.mark.full_milvus,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not PROGRAM, reason="MILVUS_SERVER names no milvus-server"),
-]
+pytestmark = pytest.mark.timeout(600)
 
 TEXTS = [*NASTY, *(f"key {number}" for number in range(3_000))]
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullMilvus]:
-    started = FullMilvus(tmp_path_factory.mktemp("full") / "data")
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def tenant(full: FullMilvus) -> MilvusClient:
-    uri = f"http://127.0.0.1:{full.port}"
-    return MilvusClient(uri, token=CREDENTIAL, db_name="default")
-
-
-@pytest.fixture(scope="module")
-def milvus(full: FullMilvus) -> Iterator[Client]:
-    with Client(endpoint(full.port, CREDENTIAL)) as client:
-        yield client
 
 
 def wide_row(number: int, key: str) -> dict[str, Any]:
