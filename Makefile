@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 TESTS ?= tests
 
-.PHONY: help run test test-milvus test-sdks bench torture example
+.PHONY: help run test test-milvus test-sdks bench torture example protos
 .PHONY: check check-types check-style check-imports check-django check-tests
 .DEFAULT_GOAL := help
 
@@ -56,6 +56,11 @@ torture: $(VENV)/dev.stamp ## the long trials, on SQLite and on PostgreSQL
 example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs here
 	@key=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits); \
 	  VBASE_API_KEY=$$key $(PYTHON) examples/digits.py
+
+protos: $(VENV)/dev.stamp ## compile the proto files of the gRPC interface
+	$(PYTHON) -m grpc_tools.protoc -I vbase_console/rpc/proto \
+	  --descriptor_set_out=vbase_console/rpc/proto/descriptors.binpb \
+	  common/msg_resp.proto dodil/vbase/v1/vbase.proto dodil/vbase/v1/console.proto
 
 # A stamp is as new as the installed lock file, so that the next call installs nothing.
 $(VENV)/console.stamp: requirements/console.txt | $(PYTHON)

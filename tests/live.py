@@ -56,13 +56,14 @@ class Console:
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        self.port, self.grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("VBASE_")},
             "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
             "VBASE_DATA_DIR": str(data_dir),
             "VBASE_PORT": str(self.port),
+            "VBASE_GRPC_PORT": str(self.grpc_port),
             "VBASE_LEASE_SECONDS": "1",
             "VBASE_SWEEP_SECONDS": "2",
             "VBASE_WORKER_CONCURRENCY": "2",

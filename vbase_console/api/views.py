@@ -22,7 +22,7 @@ from vbase_console.api.idempotency import Answer
 from vbase_console.api.operations import Operation
 from vbase_console.api.parsers import read_object
 from vbase_console.core.client_address import source_of
-from vbase_console.core.errors import InvalidArgument, NotFound
+from vbase_console.core.errors import Aborted, InvalidArgument, NotFound
 from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.tenancy import Principal
 
@@ -44,13 +44,17 @@ class AlwaysJson(BaseContentNegotiation):
 class ApiView(APIView):
     """Endpoint: authenticate, read the request, call one service, answer.
 
-    Each method of `operations` has a handler of the same name.
+    Each method of `operations` has a handler of the same name. gRPC calls are answered by the same
+    endpoints (`vbase_console.rpc`), with their own `interface`.
     """
 
     content_negotiation_class = AlwaysJson
     metadata_class = None
     operations: ClassVar[Mapping[str, Operation]] = {}
     """Method → operation. Other methods are not served."""
+    interface = Interface.API
+    is_abandoned: Callable[[], bool] = staticmethod(lambda: False)
+    """True if no client waits for the answer any more."""
     operation: Operation | None = None
     payload: dict[str, Any]
     """JSON object of the request body."""
@@ -75,7 +79,7 @@ class ApiView(APIView):
         return OperationCall(
             principal=self.principal,
             action=operation.name,
-            interface=Interface.API,
+            interface=self.interface,
             source=source_of(self.request._request),
             is_audited=operation.changes,
             # The last id of the address: in `/clusters/<id>/tasks/<id>`, the task's.
@@ -134,6 +138,7 @@ class ApiView(APIView):
         changes = self.operation is not None and self.operation.changes
         try:
             self.initial(self.request, *self.args, **self.kwargs)
+            self._complete_ids()
             # Read before a transaction begins: a slow client must not hold one open.
             self.asked = self._served_operation().query.read(_flat_query(self.request))
             has_body = self.request.method not in READS_NO_BODY
@@ -162,6 +167,13 @@ class ApiView(APIView):
             raise MethodNotAllowed(str(self.request.method))
         return self.operation
 
+    def _complete_ids(self) -> None:
+        """Check the ids of the path, which only gRPC can omit."""
+        if self.kwargs.get("organization_id") == "":
+            self.kwargs["organization_id"] = str(self.principal.organization_id)
+        if missing := [name for name, text in self.kwargs.items() if not text]:
+            raise InvalidArgument(field_errors={name: ["Give the id."] for name in missing})
+
     def _idempotency_key(self) -> idempotency.Key | None:
         request = self.request._request
         return idempotency.key_for(
@@ -173,6 +185,8 @@ class ApiView(APIView):
         )
 
     def _handled(self) -> Response:
+        if self.is_abandoned():
+            raise Aborted("The client has cancelled the call, or its deadline has passed.")
         handler: Callable[..., Response] = getattr(self, str(self.request.method).lower())
         return handler(self.request, *self.args, **self.kwargs)
 

@@ -15,6 +15,7 @@ COMMAND = "manage.py"
 
 class Interface(models.TextChoices):
     API = "API", "API"
+    GRPC = "grpc", "gRPC"
     PAGES = "PAGES", "Web"
     ADMIN = "ADMIN", "Admin"
     COMMAND = "COMMAND", "Console command"

@@ -23,6 +23,8 @@ DATA_DIR = env_path("VBASE_DATA_DIR", BASE_DIR / "var")
 
 HOST = env_str("VBASE_HOST", "127.0.0.1")
 PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
+GRPC_HOST = env_str("VBASE_GRPC_HOST", HOST)
+GRPC_PORT = env_int("VBASE_GRPC_PORT", PORT + 1, least=1, most=65535)
 ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)

@@ -1,4 +1,4 @@
-"""Process group of `make run`: start, watch and stop broker, web, workers, beat and clusters."""
+"""Process group of `make run`: start, watch and stop all processes, and the clusters."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class Supervisor:
         self._stop_request.listen()
         processes.adopt_orphans()
         self._end_leftovers()
-        require_free(settings.HOST, settings.PORT)
+        require_free(settings.HOST, settings.PORT, "VBASE_PORT or VBASE_HOST")
+        require_free(settings.GRPC_HOST, settings.GRPC_PORT, "VBASE_GRPC_PORT or VBASE_GRPC_HOST")
         try:
             self._start_and_watch()
         finally:

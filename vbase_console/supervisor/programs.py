@@ -1,4 +1,4 @@
-"""Command lines of web, worker, sweeper and beat. No command line contains a secret."""
+"""Command lines of web, gRPC, worker, sweeper and beat. No command line contains a secret."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def console_programs(own: Mapping[str, str]) -> list[Program]:
     shared = {name: value for name, value in variables if name not in ONLY_FOR_PREPARE}
     return [
         _program("web", _web(), shared, orphan_signal=signal.SIGQUIT),
+        _program("grpc", (sys.executable, "-m", "vbase_console.rpc"), shared),
         _program("worker", _worker(), shared, orphan_signal=signal.SIGQUIT),
         _program("sweeper", _sweeper(), shared, orphan_signal=signal.SIGKILL),
         _program("beat", _celery("beat", "--pidfile="), shared, orphan_signal=signal.SIGKILL),

@@ -47,7 +47,7 @@ LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
-def require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int, variables: str) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -59,7 +59,7 @@ def require_free(host: str, port: int) -> None:
     except OSError as error:
         raise StartRefused(
             f"{address_of(host, port)} cannot be used: {error.strerror or error}. "
-            "Choose another VBASE_PORT or VBASE_HOST, or stop the program that uses it."
+            f"Choose another {variables}, or stop the program that uses it."
         ) from error
 
 

@@ -1,0 +1,89 @@
+"""Conversion between messages and the HTTP requests and JSON answers of the endpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.serializers.json import DjangoJSONEncoder
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
+
+from vbase_console.rpc.methods import Method
+
+HEADERS = ("authorization", "idempotency-key", "x-forwarded-for")
+"""Metadata that the endpoints read as headers."""
+MASK = "update_mask"
+
+
+def http_request(
+    method: Method, message: Message, metadata: Mapping[str, str], peer: str
+) -> tuple[WSGIRequest, dict[str, str]]:
+    """Return the request that the HTTP rule of the method states, and the variables of its path."""
+    variables = {name: str(getattr(message, name)) for name in method.variables}
+    path = method.template.format_map({name: quote(text, "") for name, text in variables.items()})
+    fields = _fields(message, without=method.variables)
+    body = json.dumps(fields).encode() if method.has_body else b""
+    headers = {
+        f"HTTP_{name.upper().replace('-', '_')}": metadata[name]
+        for name in HEADERS
+        if name in metadata
+    }
+    request = WSGIRequest(
+        {
+            "REQUEST_METHOD": method.http_method,
+            "PATH_INFO": path,
+            "QUERY_STRING": "" if method.has_body else urlencode(_texts(fields)),
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+            "REMOTE_ADDR": peer,
+            "wsgi.input": io.BytesIO(body),
+            **headers,
+        }
+    )
+    return request, variables
+
+
+def answer_message(method: Method, body: Any) -> Message:
+    """Return the message whose JSON mapping is the body. Raises ParseError if there is none."""
+    plain = json.loads(json.dumps(body, cls=DjangoJSONEncoder))
+    return ParseDict(plain, method.answer())
+
+
+def _fields(message: Message, *, without: list[str]) -> dict[str, Any]:
+    """Return the given fields in camelCase. A field that the update mask names is given, too."""
+    fields = MessageToDict(message)
+    by_name = message.DESCRIPTOR.fields_by_name
+    for name in without:
+        fields.pop(by_name[name].json_name, None)
+    if MASK not in by_name or not fields.pop(by_name[MASK].json_name, None):
+        return fields
+    kept = {by_name["organization_id"].json_name}
+    masked = {name: fields[name] for name in kept if name in fields}
+    for name in getattr(message, MASK).paths:
+        field = by_name.get(name)
+        if field is None:
+            masked[name] = None  # refused as an unknown field, as in a JSON body
+        else:
+            masked[field.json_name] = fields.get(field.json_name, _empty(field))
+    return masked
+
+
+def _empty(field: Any) -> Any:
+    """Return the JSON value of a field (a descriptor) that is not set."""
+    if field.is_repeated:
+        is_map = field.message_type and field.message_type.GetOptions().map_entry
+        return {} if is_map else []
+    return field.default_value
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values as they are written in a query."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in fields.items()
+    }
