@@ -22,7 +22,9 @@ import psycopg
 
 from tests.full_milvus import server as full_milvus
 
-ONE_DATABASE_IS_ENOUGH = ("browser", "drivers", "contracts", "archive", "milvus", "distributed")
+ONE_DATABASE_IS_ENOUGH = (
+    *("browser", "drivers", "contracts", "archive", "milvus", "distributed", "s3"),
+)
 """Folders of tests that meet no database, or meet it only through what other tests cover."""
 ABOUT_THE_ENGINE = (
     *(

@@ -24,6 +24,8 @@ from tests.order import pytest_collection_modifyitems as pytest_collection_modif
 from tests.order import pytest_runtest_setup as pytest_runtest_setup
 from tests.order import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.order import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
+from tests.s3.server import s3_server as s3_server
+from tests.s3.server import s3_url as s3_url
 from tests.skips import pytest_make_collect_report as pytest_make_collect_report
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
 from vbase_console.api import authentication

@@ -18,6 +18,12 @@ WITH_THE_SHARED_CONSOLE = (
     "tests/supervisor/test_refusals.py",
 )
 """In one process, so that one console is started and not one for each process."""
+WITH_THE_S3_SERVER = (
+    "tests/s3/",
+    "tests/contracts/test_backup_store.py",
+    "tests/backups/test_on_s3.py",
+)
+"""In one process, so that one S3 server is started and not one for each process."""
 LONG = (
     "tests/crash/test_beats.py",
     "tests/api/test_schemathesis.py",
@@ -89,4 +95,6 @@ class ByFile(LoadScopeScheduling):
     """The tests of a file share what they started."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(WITH_THE_S3_SERVER):
+            return "the S3 server"
         return "the shared console" if _shares(nodeid) else nodeid.partition("::")[0]

@@ -22,16 +22,23 @@ from backups.archive.manifest import (
 )
 from backups.archive.parquet import KeyRange, check_batch, open_writer
 from backups.archive.parts import Part
-from backups.stores.base import ObjectExists, StagedObject, Store, StoreError, put
+from backups.stores.base import (
+    Guard,
+    ObjectExists,
+    StagedObject,
+    Store,
+    StoreError,
+    put,
+    unguarded,
+)
 
-PART_BYTES = 64 * 1024 * 1024
-"""Uncompressed size of a part. The batch that reaches this size is the last one of the part."""
+PART_BYTES = 63 * 1024 * 1024
+"""Largest uncompressed size of a part, unless one batch is larger. With Parquet's own bytes its file
+has at most 64 MiB.
+"""
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
 _READ_CHUNK_BYTES = 1024 * 1024
-
-Guard = Callable[[], None]
-"""Raises if the attempt has lost its lease. Called directly before every effect."""
 
 Fenced = Callable[[], AbstractContextManager[object]]
 """Context in which the attempt cannot lose its lease. Entering raises if it is lost already."""
@@ -41,10 +48,6 @@ class ManifestTooLarge(StoreError):
     """The manifest exceeds the size that readers accept."""
 
     permanent = True
-
-
-def nothing_to_guard() -> None:
-    """Guard of callers without concurrent attempts."""
 
 
 def write_parts(
@@ -57,15 +60,18 @@ def write_parts(
     sealed: Sequence[Part] = (),
     part_bytes: int = PART_BYTES,
     fenced: Fenced = contextlib.nullcontext,
+    guard: Guard = unguarded,
 ) -> Iterator[Part]:
     """Write the rows of one partition and yield each sealed part, so that the caller records it.
 
     `sealed` are the parts of this partition from earlier attempts; `batches` continue after their
-    rows (`rows_sealed`). A part ends with a batch. Memory holds one batch and Parquet's buffer of
-    one row group.
+    rows (`rows_sealed`). A part ends with the batch that reaches `part_bytes`, or before another
+    batch like its largest would exceed `PART_BYTES`. Memory holds one batch and Parquet's buffer of one row group, and the part
+    if the store collects its bytes in memory. A store that publishes at once does so inside
+    `fenced`; another one calls `guard` during its requests.
     """
     number = len(_of(sealed, description.name, partition))
-    writing = _Writing(store, archive, description, partition, part_bytes, fenced)
+    writing = _Writing(store, archive, description, partition, part_bytes, fenced, guard)
     nonempty = (batch for batch in batches if batch.num_rows)
     for first in nonempty:
         yield writing.part(number, first, nonempty)
@@ -77,14 +83,15 @@ def rows_sealed(sealed: Iterable[Part], collection: str, partition: str) -> int:
     return sum(part.rows for part in _of(sealed, collection, partition))
 
 
-def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothing_to_guard) -> str:
+def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = unguarded) -> str:
     """Write the manifest, which completes the backup. Returns its SHA-256.
 
     Raises StoreError if a part is missing or has another size. A repeated call with the same
     manifest succeeds; with another one it raises `ObjectExists`.
     """
+    sizes = {entry.key: entry.size for entry in store.list(archive)}
     for part in manifest.checked().parts:
-        if store.size(inside(archive, part.name)) != part.bytes:
+        if sizes.get(inside(archive, part.name)) != part.bytes:
             raise StoreError(
                 f"{part.name} is missing or has another size. Create the backup again."
             )
@@ -96,7 +103,7 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = nothi
         )
     guard()
     try:
-        put(store, key, data)
+        put(store, key, data, guard)
     except ObjectExists:
         if store.read(key, limit=len(data) + 1) != data:
             raise
@@ -118,10 +125,11 @@ class _Writing:
         partition: str,
         part_bytes: int,
         fenced: Fenced,
+        guard: Guard,
     ) -> None:
         if partition not in description.partitions:
             raise FormatError(f"{description.name!r} has no partition {partition!r}")
-        self.store, self.archive, self.fenced = store, archive, fenced
+        self.store, self.archive, self.fenced, self.guard = store, archive, fenced, guard
         self.description, self.partition = description, partition
         self.schema, self.part_bytes = arrow_schema(description), part_bytes
 
@@ -133,14 +141,14 @@ class _Writing:
                 written.write(first)
                 while (
                     written.arrow_bytes < self.part_bytes
+                    and written.arrow_bytes + written.largest_bytes <= PART_BYTES
                     and (batch := next(more, None)) is not None
                 ):
                     written.write(batch)
                 written.finish()
             part = self._describe(number, written)
             staged.finish()
-            with self.fenced():  # a worker paused here must not publish into a sealed archive
-                self._publish(staged, part)
+            self._publish(staged, part)
         return part
 
     def _describe(self, number: int, written: _OpenPart) -> Part:
@@ -162,7 +170,11 @@ class _Writing:
         """Publish, or accept the same file of an earlier attempt or of a part with equal rows."""
         key = inside(self.archive, part.name)
         try:
-            staged.publish(key)
+            if self.store.publishes_at_once:
+                with self.fenced():  # a worker paused here must not publish into a sealed archive
+                    staged.publish(key, self.guard)
+            else:
+                staged.publish(key, self.guard)
         except ObjectExists as error:
             if _hash_of(self.store, key) != part.sha256:
                 raise StoreError(
@@ -179,7 +191,7 @@ class _OpenPart:
         self.schema, self.key = schema, key
         self.keys, self.checksum = KeyRange(), RowChecksum()
         self.gathered: list[pa.RecordBatch] = []
-        self.gathered_bytes = self.arrow_bytes = 0
+        self.gathered_bytes = self.arrow_bytes = self.largest_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         check_batch(batch, self.schema)
@@ -188,6 +200,7 @@ class _OpenPart:
         self.gathered.append(batch)
         self.gathered_bytes += batch.nbytes
         self.arrow_bytes += batch.nbytes
+        self.largest_bytes = max(self.largest_bytes, batch.nbytes)
         if self.gathered_bytes >= ROW_GROUP_BYTES:
             self._write_row_group()
 

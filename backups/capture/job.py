@@ -14,15 +14,17 @@ import pyarrow as pa
 
 from backups.archive.codec import canonical_json
 from backups.archive.layout import delete_archive
+from backups.archive.leftovers import delete_unlisted_parts
 from backups.archive.parts import Part
-from backups.archive.writer import Guard, write_parts
+from backups.archive.writer import write_parts
 from backups.capture import temporary_load
 from backups.capture.pinning import Source, pin
 from backups.capture.sealing import SEALED, RowCountMismatch, seal_archive
-from backups.connections import connect, get_store, snapshots_of
+from backups.connections import connect, get_store, open_archive, snapshots_of
 from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
+from backups.stores.base import Guard
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import ConsoleError
 from vbase_console.tasks.attempts import Attempt
@@ -39,12 +41,21 @@ def capture(attempt: Attempt, job: BackupJob) -> None:
             attempt.release_lock()
             mismatches = _copy(attempt, job.backup, source)
         seal_archive(attempt, job, source, mismatches)
+    if attempt.task.epoch > 1:
+        _delete_unlisted_parts(job.backup)
     _clean_up_or_log(job)
 
 
 def must_finish(task: Task) -> bool:
     """Return True once the manifest is in the store, because the backup is complete then."""
     return SEALED in task.checkpoint
+
+
+def _delete_unlisted_parts(backup: Backup) -> None:
+    """Delete parts that an earlier attempt published but did not record before it ended."""
+    backup.refresh_from_db(fields=["manifest_sha256"])
+    manifest = open_archive(backup).manifest
+    delete_unlisted_parts(get_store(), backup.directory, manifest)
 
 
 def undo(job: BackupJob, guard: Guard) -> None:
@@ -112,6 +123,7 @@ def _copy_collection(
             copied.batches_of(batches),
             sealed=parts,
             fenced=attempt.fenced,
+            guard=attempt.safe_point_now,
         )
         for part in written:
             _record_part(attempt, backup, part, copied.cursor)

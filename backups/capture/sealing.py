@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
+from backups.archive.layout import MANIFEST_NAME, inside
 from backups.archive.manifest import Capture, Manifest
-from backups.archive.parts import Part
 from backups.archive.writer import seal
 from backups.capture.pinning import NO_INSTANT, Source
 from backups.capture.selection import omissions_of
 from backups.connections import get_store
 from backups.models import Backup, BackupJob
+from backups.stores.base import ObjectExists
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 
@@ -57,20 +59,30 @@ def seal_archive(
         collections=source.collections,
         parts=parts,
     )
-    _delete_unlisted_files(attempt, backup, parts)
+    sha256 = _write_manifest(attempt, backup, manifest)
     with attempt.fenced():
-        sha256 = seal(get_store(), backup.directory, manifest, guard=attempt.guard)
         _record_content(job, manifest, sha256, mismatches)
         attempt.save_checkpoint(**{SEALED: sha256})
 
 
-def _delete_unlisted_files(attempt: Attempt, backup: Backup, parts: Sequence[Part]) -> None:
-    """Delete parts that an attempt published but did not record before it ended."""
-    listed = {f"{backup.directory}/{part.name}" for part in parts}
-    for entry in list(get_store().list(backup.directory)):
-        if entry.key not in listed:
-            with attempt.fenced():  # a worker paused here must not delete a newer part
-                get_store().delete(entry.key)
+def _write_manifest(attempt: Attempt, backup: Backup, manifest: Manifest) -> str:
+    """Write the manifest, in a transaction only if the store publishes at once.
+
+    A different manifest is of an attempt that ended before it recorded its manifest.
+    """
+    store = get_store()
+    fenced = attempt.fenced if store.publishes_at_once else contextlib.nullcontext
+
+    def write() -> str:
+        with fenced():
+            return seal(store, backup.directory, manifest, guard=attempt.guard)
+
+    try:
+        return write()
+    except ObjectExists:
+        with attempt.fenced():  # a worker paused here must not delete a newer manifest
+            store.delete(inside(backup.directory, MANIFEST_NAME), at_once=True)
+        return write()
 
 
 def _record_content(

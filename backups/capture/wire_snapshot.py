@@ -59,7 +59,7 @@ def load_or_create_read_point(attempt: Attempt, job: BackupJob, client: Client) 
 
 
 def restart_capture(attempt: Attempt, job: BackupJob, client: Client, **facts: str) -> None:
-    """Forget the sealed parts of another instant. Their files are deleted before the seal."""
+    """Forget the sealed parts of another instant. Their files are deleted after the seal."""
     properties = {
         name: value for name, value in client.database_properties().items() if name != MARK
     }

@@ -53,4 +53,10 @@ def _memory(parts: SplitResult) -> Store:
     return MemoryStore()
 
 
-_STORES: dict[str, Callable[[SplitResult], Store]] = {"file": _file, "memory": _memory}
+def _s3(parts: SplitResult) -> Store:
+    from backups.stores.s3 import S3Store
+
+    return S3Store.from_url(parts)
+
+
+_STORES: dict[str, Callable[[SplitResult], Store]] = {"file": _file, "s3": _s3, "memory": _memory}

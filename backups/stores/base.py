@@ -10,9 +10,17 @@ import dataclasses
 import datetime
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
+
+Guard = Callable[[], None]
+"""Raises if the attempt has lost its lease. Called directly before every effect."""
+
+
+def unguarded() -> None:
+    """Guard of callers without concurrent attempts."""
+
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
@@ -70,12 +78,14 @@ class StagedObject(Protocol):
     def write(self, data: bytes | memoryview) -> int: ...
 
     def finish(self) -> None:
-        """Do the slow part of publishing now, so that `publish` is quick. Optional."""
+        """Do the slow part of publishing that does not need the key. Optional."""
 
-    def publish(self, key: str) -> None:
+    def publish(self, key: str, guard: Guard = unguarded) -> None:
         """Make the complete object visible and durable, or raise `ObjectExists`.
 
-        A published object accepts no further writes and cannot be published again.
+        A store that does not publish at once calls `guard` before each request and every second
+        meanwhile. An exception of the guard ends the publication. A published object accepts no
+        further writes and cannot be published again.
         """
 
 
@@ -87,13 +97,20 @@ class Store(Protocol):
     - Objects become visible completely or not at all, survive a power cut once `publish` has
       returned, and are never overwritten: of two concurrent calls of `publish` with the same key,
       one raises `ObjectExists`.
-    - The key of an object is chosen at its end, when its hash is known. A directory moves the
-      temporary file into place; an object store stages (a local file, or a temporary key that is
-      then copied) and puts with `If-None-Match: *`.
+    - The key of an object is chosen at its end, when its hash is known. A directory links the
+      temporary file into place; an object store collects the bytes in memory and sends them in one
+      request with `If-None-Match: *`.
     - Unpublished objects of a killed process are not listed, and `sweep` removes them.
+    - After an exception of a guard or another error of `publish`, the object may still appear.
     - `delete` and `delete_prefix` succeed if nothing matches, so that they can be repeated.
     - Every failure is a `StoreError`, never an error of a library.
     """
+
+    @property
+    def publishes_at_once(self) -> bool:
+        """True if `publish` is as quick as a rename, so that a database transaction may wait for
+        it.
+        """
 
     def stage(self) -> AbstractContextManager[StagedObject]: ...
 
@@ -109,7 +126,10 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[StoreEntry]:
         """Yield the entries below the prefix, sorted by key. `""` is the whole store."""
 
-    def delete(self, key: str) -> None: ...
+    def delete(self, key: str, *, at_once: bool = False) -> None:
+        """Delete an object. With `at_once` a store fails within seconds instead of repeating its
+        request, so that a database transaction may wait for it.
+        """
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete all entries below, including foreign ones. Returns the number of objects."""
@@ -132,8 +152,8 @@ def checked_key(key: str) -> tuple[str, ...]:
     return names
 
 
-def put(store: Store, key: str, data: bytes) -> None:
+def put(store: Store, key: str, data: bytes, guard: Guard = unguarded) -> None:
     """Publish `data`. Raises `ObjectExists` if the key is taken."""
     with store.stage() as staged:
         staged.write(data)
-        staged.publish(key)
+        staged.publish(key, guard)

@@ -15,12 +15,14 @@ from typing import BinaryIO
 
 from backups.stores import directories
 from backups.stores.base import (
+    Guard,
     ObjectExists,
     ObjectMissing,
     StoreEntry,
     StoreError,
     StoreFull,
     checked_key,
+    unguarded,
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -36,6 +38,8 @@ class LocalStore:
     A finished file gets its name by a hard link, because a link fails if the name is taken. The
     temporary files are on the same file system.
     """
+
+    publishes_at_once = True
 
     def __init__(self, root: str | Path, *, lists_temporary: bool = False) -> None:
         """`lists_temporary` also lists temporary files, for directories that must not have any."""
@@ -91,7 +95,7 @@ class LocalStore:
                 if self.lists_temporary or entry.key.split("/")[0] != _INCOMING:
                     yield entry
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, at_once: bool = False) -> None:
         self._remove(key)
 
     def delete_prefix(self, prefix: str) -> int:
@@ -144,7 +148,7 @@ class _StagedFile:
                 os.fsync(self.stream.fileno())
                 self.stream.close()
 
-    def publish(self, key: str) -> None:
+    def publish(self, key: str, guard: Guard = unguarded) -> None:
         *parents, name = checked_key(key)
         self.finish()
         with (

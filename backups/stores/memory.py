@@ -10,10 +10,20 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from backups.stores.base import ObjectExists, ObjectMissing, StoreEntry, StoreFull, checked_key
+from backups.stores.base import (
+    Guard,
+    ObjectExists,
+    ObjectMissing,
+    StoreEntry,
+    StoreFull,
+    checked_key,
+    unguarded,
+)
 
 
 class MemoryStore:
+    publishes_at_once = True
+
     def __init__(self, *, capacity: int | None = None) -> None:
         """`capacity` limits the size in bytes."""
         self.objects: dict[str, bytes] = {}
@@ -51,7 +61,7 @@ class MemoryStore:
         for key in sorted(key for key in self.objects if key.startswith(start)):
             yield StoreEntry(key=key, size=len(self.objects[key]))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, at_once: bool = False) -> None:
         checked_key(key)
         self.objects.pop(key, None)
 
@@ -92,7 +102,7 @@ class _StagedBytes:
     def finish(self) -> None:
         """Do nothing, because publishing is quick."""
 
-    def publish(self, key: str) -> None:
+    def publish(self, key: str, guard: Guard = unguarded) -> None:
         checked_key(key)
         with self.store.publishing:
             if key in self.store.objects:

@@ -6,10 +6,15 @@ import pytest
 
 from tests.both_databases import ABOUT_THE_ENGINE, ONE_DATABASE_IS_ENOUGH
 from tests.live import PROJECT
-from tests.order import LONG, WITH_THE_SHARED_CONSOLE
+from tests.order import LONG, WITH_THE_S3_SERVER, WITH_THE_SHARED_CONSOLE
 
 UNDER_TESTS = ABOUT_THE_ENGINE + ONE_DATABASE_IS_ENOUGH
-NAMED = (*WITH_THE_SHARED_CONSOLE, *LONG, *(f"tests/{path}" for path in UNDER_TESTS))
+NAMED = (
+    *WITH_THE_SHARED_CONSOLE,
+    *WITH_THE_S3_SERVER,
+    *LONG,
+    *(f"tests/{path}" for path in UNDER_TESTS),
+)
 
 
 @pytest.mark.parametrize("path", NAMED)

@@ -229,3 +229,11 @@ def go_on(store: LocalStore, sealed: list[Part]) -> None:
     seal(store, ARCHIVE, manifest_of([*sealed, *rest], BOOKS))
     found = ArchiveReader(store, ARCHIVE).rows_of("books", "_default")
     assert [key for batch in found for key in batch.column("id").to_pylist()] == list(range(30))
+
+
+def test_no_file_is_larger_than_one_request_may_be(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [books(at, 10) for at in range(0, 50, 10)]
+    monkeypatch.setattr(writer, "PART_BYTES", batches[0].nbytes * 2 + 100)
+    assert [part.rows for part in write(store, *batches)] == [20, 20, 10]

@@ -1,0 +1,96 @@
+"""Jobs whose store is a real S3 server, where nothing is published inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from pymilvus import MilvusClient
+
+from backups import connections
+from backups.archive.verify import findings
+from backups.capture import job as capture_job
+from backups.services.backups import delete_backup, plan_backup, verify_backup
+from backups.services.restores import plan_restore
+from backups.stores.base import Guard
+from backups.stores.s3 import S3Store, _StagedUpload
+from clusters.models import Cluster
+from tests.backups.conftest import fill, rows_of
+from tests.backups.interruption import dies, taken_over
+
+Work = Callable[[], int]
+ROWS = 60
+
+
+@pytest.fixture
+def store(s3_url: str, settings: Any) -> Iterator[S3Store]:
+    settings.BACKUP_STORE = s3_url
+    connections.get_store.cache_clear()
+    yield connections.get_store()  # type: ignore[misc]
+    connections.get_store.cache_clear()
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of a few rows, so that there are several."""
+    write = capture_job.write_parts
+    monkeypatch.setattr(
+        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+    )
+    monkeypatch.setattr("backups.milvus.pinned._batch_rows", lambda metadata: 16)
+
+
+def test_a_backup_is_verified_restored_and_deleted(
+    cluster: Cluster, milvus: MilvusClient, work: Work, store: S3Store
+) -> None:
+    fill(milvus)
+    before = rows_of(milvus)
+    backup = plan_backup(cluster, collection_names=["images"]).submit(by="alice").backup
+    work()
+    backup.refresh_from_db()
+    verify_backup(backup, by="alice")
+    work()
+    milvus.drop_collection("images")
+    backup.refresh_from_db()
+    plan_restore(backup, cluster).submit(by="alice")
+    work()
+    assert rows_of(milvus) == before
+    backup.refresh_from_db()
+    assert None not in (backup.verified_at, backup.proven_at)
+    delete_backup(backup, by="alice")
+    work()
+    assert list(store.list("")) == []
+
+
+def test_no_transaction_waits_for_an_upload(
+    cluster: Cluster, milvus: MilvusClient, monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    seen, publish = [], _StagedUpload.publish
+
+    def watched(self: _StagedUpload, key: str, guard: Guard) -> None:
+        seen.append(connection.in_atomic_block)
+        publish(self, key, guard)
+
+    monkeypatch.setattr(_StagedUpload, "publish", watched)
+    fill(milvus, rows=ROWS)
+    plan_backup(cluster, collection_names=["images"]).submit(by="alice")
+    work()
+    assert seen == [False, False]
+
+
+def test_a_backup_survives_a_death_before_any_effect(
+    cluster: Cluster, milvus: MilvusClient, store: S3Store, small_parts: None
+) -> None:
+    fill(milvus, rows=ROWS)
+    for effect in range(1, 200):
+        job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
+        died = dies(job.task, at=effect)
+        taken_over(job.task)
+        job.backup.refresh_from_db()
+        assert (job.backup.status, job.backup.row_count) == ("AVAILABLE", ROWS), effect
+        assert findings(store, job.backup.directory) == []
+        if not died:
+            break
+    assert effect > 5
