@@ -18,7 +18,7 @@ from backups.models import Backup
 from backups.stores import load_store
 from backups.stores.base import Store, StoreError
 from clusters.driver import driver_of
-from clusters.drivers.base import ConsoleAccess
+from clusters.drivers.base import ConsoleAccess, DriverError
 from clusters.models import Cluster
 from vbase_console.core.errors import Unavailable
 
@@ -59,8 +59,11 @@ def open_archive(backup: Backup) -> ArchiveReader:
 
 
 def address_of(cluster: Cluster) -> ConsoleAccess:
-    """Return the address of the running server. Raises Unavailable if no server is running."""
-    access = driver_of(cluster).console_access(cluster.cluster_id)
+    """Return the checked address of the running server. Raises Unavailable if none answers."""
+    try:
+        access = driver_of(cluster).console_access(cluster.cluster_id)
+    except DriverError as error:
+        raise Unavailable(f"{cluster.service_id} cannot be reached: {error}") from error
     if access is None:
         raise Unavailable(
             f"{cluster.service_id} has no running server. Try again when the cluster is RUNNING."
@@ -80,6 +83,8 @@ def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Clie
         host=access.endpoint.host,
         port=access.endpoint.port,
         credential=access.credential,
+        tls=access.tls,
+        given_as=access.given_as,
         database=database,
         attempt=attempt,
     )

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from clusters.driver import is_operated_elsewhere
 from clusters.models import Cluster
 from clusters.resources import Resources, resources_of
 from clusters.states import (
@@ -95,9 +96,12 @@ def require_running(cluster: Cluster, requested: str) -> None:
     is_repaired = expected.last_task is not None
     is_up = cluster.condition in (Condition.RUNNING, Condition.UNSEEN)
     if not (expected.runs and (is_up or is_repaired)):
+        remedy = "Start it first."
+        if is_operated_elsewhere(cluster):
+            remedy = cluster.status_message
         raise FailedPrecondition(
             f"{cluster.service_id} is {cluster.status}{expected.cause}. It must be RUNNING. "
-            "Start it first."
+            f"{remedy}".strip()
         )
 
 
@@ -111,6 +115,16 @@ def _blocked_by(task: Task, requested: str) -> Aborted:
 def refuse_deleted(cluster: Cluster) -> None:
     if cluster.status == ServiceStatus.DELETED:
         raise FailedPrecondition(f"{cluster.cluster_id} is DELETED. It cannot be changed.")
+
+
+def refuse_attached(cluster: Cluster, change: str) -> None:
+    """Raise FailedPrecondition if only the operator of the server can make the change."""
+    refuse_deleted(cluster)
+    if is_operated_elsewhere(cluster):
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is attached: it is operated elsewhere and cannot be {change} "
+            "here. Ask its operator."
+        )
 
 
 def refuse_undeployed(cluster: Cluster, waiting: Sequence[Task]) -> None:

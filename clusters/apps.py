@@ -8,8 +8,10 @@ class ClustersConfig(AppConfig):
 
     def ready(self) -> None:
         from clusters import jobs
+        from clusters.attachments import cluster_listeners
         from clusters.driver import confinement
-        from vbase_console.core import component_health
+        from vbase_console.core import component_health, listeners
 
         jobs.register_all()
         component_health.register("confinement", confinement)
+        listeners.register(cluster_listeners)

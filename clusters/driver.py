@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
+from clusters.attachments import StoredAttachments
 from clusters.drivers import load_driver
 from clusters.drivers.base import (
     Capabilities,
@@ -36,6 +37,7 @@ def get_driver(name: str) -> ClusterDriver:
             data_dir=settings.DATA_DIR,
             control_key=derived_key("cluster control"),
             memory_bytes=settings.CLUSTER_MEMORY_BYTES or None,
+            attachments=StoredAttachments(),
         )
     except ValueError as error:
         raise DriverError(str(error), permanent=True) from error
@@ -51,6 +53,14 @@ def capabilities_of(cluster: Cluster) -> Capabilities:
         return driver_of(cluster).capabilities
     except DriverError as error:
         raise FailedPrecondition(f"{cluster.service_id} cannot be changed. {error}") from error
+
+
+def is_operated_elsewhere(cluster: Cluster) -> bool:
+    """True if the console only uses the server. False if this console does not have the driver."""
+    try:
+        return driver_of(cluster).capabilities.is_operated_elsewhere
+    except DriverError:
+        return False
 
 
 def versions_of(cluster: Cluster) -> Sequence[str]:
@@ -83,6 +93,8 @@ CONDITION_OF: dict[Presence, Condition] = {
     Presence.STOPPED: Condition.STOPPED,
     Presence.CRASHED: Condition.BROKEN,
     Presence.MISSING: Condition.BROKEN,
+    Presence.SILENT: Condition.BROKEN,
+    Presence.UNREACHABLE: Condition.BROKEN,
 }
 
 
@@ -99,6 +111,8 @@ def columns_of(observation: Observation) -> dict[str, object]:
     }
     if observation.presence is Presence.RUNNING:
         changes["seen_at"] = timezone.now()
+    if observation.version:
+        changes["version"] = observation.version
     if endpoint := observation.endpoint:
         changes |= {"host": endpoint.host, "port": endpoint.port}
     return changes

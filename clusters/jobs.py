@@ -213,7 +213,9 @@ def _store_observation(attempt: Attempt) -> None:
 def _store_running(attempt: Attempt, cluster: Cluster) -> None:
     """Store the running cluster. Raises JobFailed if its process has exited since it answered."""
     observation = observe(cluster)
-    if observation.presence not in (Presence.RUNNING, Presence.STARTING):
+    if observation.presence is Presence.UNREACHABLE:
+        raise JobFailed(observation.message, permanent=True)
+    if observation.presence not in (Presence.RUNNING, Presence.STARTING, Presence.SILENT):
         message = f"The Milvus process exited right after startup. {observation.message}"
         raise JobFailed(message.strip(), permanent=False)
     changes = columns_of(observation) | {"condition": Condition.RUNNING, "seen_at": timezone.now()}

@@ -7,6 +7,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Q
 
+from clusters.drivers import ATTACHED
+from clusters.drivers.base import Connection
 from clusters.states import Condition, ServiceStatus
 from vbase_console.core.encryption import decrypt, encrypt
 from vbase_console.core.ids import new_cluster_id, new_service_id
@@ -83,6 +85,11 @@ class Cluster(models.Model):
     """Level that the running process reports; empty if the driver does not confine clusters."""
     seen_at = models.DateTimeField(null=True)
     sealed_token = models.TextField()
+    tls = models.BooleanField(default=False)
+    """`tls` and `ca_certificate` belong to attached clusters, like a `host` that users give."""
+    ca_certificate = models.TextField(blank=True)
+    observe_after = models.DateTimeField(null=True)
+    """Time of the next observation of an attached cluster that does not answer. Null: now."""
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -127,6 +134,28 @@ class Cluster(models.Model):
     @property
     def lock(self) -> str:
         return f"cluster:{self.cluster_id}"
+
+    @property
+    def is_attached(self) -> bool:
+        return self.driver == ATTACHED
+
+    @property
+    def connection(self) -> Connection:
+        """Connection of an attached cluster. Its parts are stored together, so that the token is
+        sent to no other address than the one that it was given for.
+        """
+        return Connection(
+            host=self.host,
+            port=self.port or 0,
+            tls=self.tls,
+            ca_certificate=self.ca_certificate,
+            token=self.token,
+        )
+
+    @connection.setter
+    def connection(self, given: Connection) -> None:
+        self.host, self.port, self.tls = given.host, given.port, given.tls
+        self.ca_certificate, self.token = given.ca_certificate, given.token
 
     @property
     def token(self) -> str:

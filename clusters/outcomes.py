@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from clusters.admission import refresh_status
+from clusters.admission import refresh_status, unfinished_of_other_apps
+from clusters.driver import is_operated_elsewhere
 from clusters.models import Cluster
+from clusters.protection import before_delete
 from clusters.resources import resources_of
 from clusters.states import RUNS_AFTER, Condition, TaskKind
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.services import can_be_cancelled, request_cancel
 from vbase_console.tasks.states import TaskState
+
+CONSOLE = "console"
 
 
 def settle(task: Task) -> None:
@@ -34,15 +39,30 @@ def _success(cluster: Cluster, task: Task) -> str:
         cluster.condition, cluster.effective_cores = Condition.STOPPED, None
         cluster.confinement = ""
     if kind is TaskKind.DELETION:
-        cluster.condition = Condition.GONE
-        cluster.deleted_at = timezone.now()
-        cluster.sealed_token = ""
+        _mark_gone(cluster)
     return ""
 
 
 def _failure(cluster: Cluster, task: Task) -> str:
     cluster.change_failed = True
+    if task.kind == TaskKind.DEPLOYMENT and is_operated_elsewhere(cluster):
+        _forget(cluster)
     return failure_message(task)
+
+
+def _mark_gone(cluster: Cluster) -> None:
+    cluster.condition = Condition.GONE
+    cluster.deleted_at = timezone.now()
+    cluster.sealed_token, cluster.ca_certificate = "", ""
+
+
+def _forget(cluster: Cluster) -> None:
+    """Delete a cluster whose first check failed. What was requested meanwhile ends with it."""
+    before_delete(cluster, by=CONSOLE, delete_backups=False)
+    for task in unfinished_of_other_apps(cluster):
+        if can_be_cancelled(task):
+            request_cancel(task, by=CONSOLE, clean_up=False)
+    _mark_gone(cluster)
 
 
 def _cancellation(cluster: Cluster, task: Task) -> str | None:
@@ -51,6 +71,9 @@ def _cancellation(cluster: Cluster, task: Task) -> str | None:
     """
     if task.kind != TaskKind.DEPLOYMENT:
         return None
+    if is_operated_elsewhere(cluster):
+        _forget(cluster)
+        return f"DEPLOYMENT was cancelled ({task.task_id}). Attach the server again."
     cluster.condition = Condition.ABSENT
     cluster.port, cluster.effective_cores, cluster.confinement = None, None, ""
     return f"DEPLOYMENT was cancelled ({task.task_id}). Retry it or delete the cluster."

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from clusters.admission import enqueue_task, refresh_status, unfinished
 from clusters.driver import CONDITION_OF, columns_of, get_driver
+from clusters.drivers import ATTACHED
+from clusters.drivers.attached import PARALLEL_CHECKS
 from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster, configured_driver
 from clusters.outcomes import failure_message
@@ -38,14 +43,51 @@ UNKNOWN_AFTER = timedelta(minutes=1)
 CRASH_WINDOW = timedelta(minutes=10)
 MAX_HEALING_BACKOFF_SECONDS = 300
 CLOCK_SLACK = timedelta(seconds=1)
+ATTACHED_ROUND_SECONDS = 5.0
+MAX_OBSERVATION_PAUSE = timedelta(minutes=1)
+
+_observing_attached = threading.Lock()
 
 
 def reconcile_all() -> int:
     """Observe every cluster that is not deleted. Returns the number of clusters that changed."""
     clusters_by_driver: dict[str, list[Cluster]] = {configured_driver(): []}
-    for cluster in Cluster.objects.alive().exclude(condition=Condition.ABSENT):
+    deployed = Cluster.objects.alive().exclude(condition=Condition.ABSENT)
+    for cluster in deployed.exclude(driver=ATTACHED):
         clusters_by_driver.setdefault(cluster.driver, []).append(cluster)
-    return sum(_reconcile_clusters_of(*group) for group in clusters_by_driver.items())
+    changed = sum(_reconcile_clusters_of(*group) for group in clusters_by_driver.items())
+    return changed + _reconcile_attached_clusters()
+
+
+def _reconcile_attached_clusters() -> int:
+    """Observe the attached clusters that are due, some at a time, until the round times out.
+
+    A server that does not answer costs seconds. One thread of a process observes at a time, so that
+    the other sweeps find a free thread.
+    """
+    if not _observing_attached.acquire(blocking=False):
+        return 0
+    try:
+        changed, deadline = 0, time.monotonic() + ATTACHED_ROUND_SECONDS
+        due = _due_attached_clusters()
+        while due and time.monotonic() < deadline:
+            changed += _reconcile_clusters_of(ATTACHED, due[:PARALLEL_CHECKS])
+            due = due[PARALLEL_CHECKS:]
+        return changed
+    finally:
+        _observing_attached.release()
+
+
+def _due_attached_clusters() -> list[Cluster]:
+    """List those that answered last time first, because they cost milliseconds, and of each kind
+    the one first that has waited longest.
+    """
+    now = timezone.now()
+    deployed = Cluster.objects.alive().filter(driver=ATTACHED).exclude(condition=Condition.ABSENT)
+    # A time too far ahead was stored before the clock was set back.
+    due = deployed.exclude(observe_after__gt=now, observe_after__lte=now + MAX_OBSERVATION_PAUSE)
+    silent = Case(When(Q(condition=Condition.RUNNING), then=0), default=1)
+    return list(due.order_by(silent, F("observe_after").asc(nulls_first=True), "seen_at", "pk"))
 
 
 def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int:
@@ -75,11 +117,13 @@ def _reconcile(cluster: Cluster, observation: Observation) -> bool:
     row = Cluster.objects.locked(cluster.pk)
     if row.updated_at != cluster.updated_at or _is_in_use(row):
         return False
-    if observation.presence is Presence.STARTING and not _is_silent(row, UNRESPONSIVE_GRACE):
+    is_busy = observation.presence in (Presence.STARTING, Presence.SILENT)
+    if is_busy and not _is_silent(row, UNRESPONSIVE_GRACE):
         return False
     before = (row.condition, row.status_message)
     for field, value in columns_of(observation).items():
         setattr(row, field, value)
+    row.observe_after = _next_observation(row, observation)
     remedy = _remedy_for(row, observation)
     backoff_seconds = _healing_backoff(row) if remedy else 0
     if remedy is None or backoff_seconds > 0:
@@ -117,6 +161,17 @@ def _is_as_stored(cluster: Cluster, observation: Observation) -> bool:
     return observation.presence is desired and all(
         getattr(cluster, field) == value for field, value in observed.items()
     )
+
+
+def _next_observation(cluster: Cluster, observation: Observation) -> datetime | None:
+    """Observe a server that does not answer after half the time since its last answer, so that an
+    outage is noticed to be over in time, and many servers that hang do not take every round.
+    """
+    if not cluster.is_attached or observation.presence is Presence.RUNNING:
+        return None
+    now = timezone.now()
+    silence = abs(now - cluster.seen_at) if cluster.seen_at else MAX_OBSERVATION_PAUSE
+    return now + min(silence / 2, MAX_OBSERVATION_PAUSE)
 
 
 def _remedy_for(cluster: Cluster, observation: Observation) -> tuple[TaskKind, str] | None:
@@ -162,6 +217,8 @@ def _status_message(
 _BROKEN: dict[Presence, str] = {
     Presence.CRASHED: "The Milvus process crashed.",
     Presence.STARTING: "The Milvus process does not answer.",
+    Presence.SILENT: "",
+    Presence.UNREACHABLE: "",
     Presence.MISSING: "The cluster's data is missing, and no empty cluster is started instead. "
     "Restore the data directory or delete the cluster.",
 }

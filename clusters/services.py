@@ -17,6 +17,7 @@ from clusters.admission import (
     admit,
     enqueue_task,
     expected_state,
+    refuse_attached,
     refuse_deleted,
     refuse_undeployed,
     unfinished,
@@ -60,7 +61,7 @@ def create_cluster(
         **values.as_dict(),
     )
     cluster.token = secrets.token_urlsafe(32)
-    _save_named(cluster)
+    save_named(cluster)
     return cluster, enqueue_task(cluster, TaskKind.DEPLOYMENT, by=principal.label)
 
 
@@ -88,7 +89,7 @@ def update_cluster(
     for field, value in changed.items():
         setattr(cluster, field, value)
     if changed:
-        _save_named(cluster)
+        save_named(cluster)
     return cluster
 
 
@@ -107,6 +108,7 @@ def scale_cluster(
     `facts` are stored with the task, for the caller.
     """
     cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "scaled")
     waiting = unfinished(cluster)
     requested = {field: value for field, value in changes.items() if value is not None}
     before = expected_state(cluster, waiting)
@@ -129,6 +131,7 @@ def scale_cluster(
 def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     """Restart the process. A cluster that is stopped when the task runs is started."""
     cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "restarted")
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.RESTART, waiting)
     refuse_undeployed(cluster, waiting)
@@ -139,6 +142,7 @@ def restart_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     """Stop the process. Data, endpoint and token are kept for the next start."""
     cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "stopped")
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.STOP, waiting)
     refuse_undeployed(cluster, waiting)
@@ -153,6 +157,7 @@ def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 @transaction.atomic
 def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "started")
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.START, waiting)
     refuse_undeployed(cluster, waiting)
@@ -205,6 +210,7 @@ def rotate_token(cluster: Cluster) -> Cluster:
     cluster does not accept the new one.
     """
     cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "given another token")
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.SCALING, waiting)
     for task in waiting:
@@ -272,7 +278,8 @@ def _retry_deployment(cluster: Cluster, *, by: str, retry_of: str) -> Task:
     return enqueue_task(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
 
 
-def _save_named(cluster: Cluster) -> None:
+def save_named(cluster: Cluster) -> None:
+    """Save a cluster. Raises AlreadyExists if its organization has another one of this name."""
     try:
         with transaction.atomic():
             cluster.save()

@@ -18,13 +18,9 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from backups.milvus import errors
 from backups.milvus.server import ServerInfo
+from clusters.drivers.base import Endpoint, Tls
+from clusters.drivers.channel import open_channel
 
-_OPTIONS = [
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-]
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Deadline of loads and index builds of large collections, unless a job sets another one."""
@@ -38,12 +34,14 @@ class MilvusAddress:
     port: int
     credential: str = dataclasses.field(repr=False)
     database: str = "default"
-    secure: bool = False
+    tls: Tls | None = None
+    given_as: str = ""
+    """Address in messages. Empty: host and port."""
     attempt: str = ""
     """`<task id>-<epoch>`. Embedded servers refuse calls of a superseded attempt."""
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return self.given_as or f"{self.host}:{self.port}"
 
 
 class Pending:
@@ -80,7 +78,8 @@ class Client:
         self.endpoint = endpoint
         self.quick_seconds = quick_seconds
         self.long_seconds = long_seconds
-        self._channel = _channel(endpoint)
+        server = Endpoint(host=endpoint.host, port=endpoint.port)
+        self._channel = open_channel(server, endpoint.tls)
         self._stub: Any = milvus_pb2_grpc.MilvusServiceStub(self._channel)
         self._metadata = _metadata(endpoint)
         self._server: ServerInfo | None = None
@@ -251,13 +250,10 @@ def mapping(values: Iterable[Any]) -> dict[str, str]:
     return {pair.key: pair.value for pair in values}
 
 
-def _channel(endpoint: MilvusAddress) -> grpc.Channel:
-    if endpoint.secure:
-        return grpc.secure_channel(str(endpoint), grpc.ssl_channel_credentials(), options=_OPTIONS)
-    return grpc.insecure_channel(str(endpoint), options=_OPTIONS)
-
-
 def _metadata(endpoint: MilvusAddress) -> tuple[tuple[str, str], ...]:
-    encoded = base64.b64encode(endpoint.credential.encode()).decode()
-    attempt = (("vbase-attempt", endpoint.attempt),) if endpoint.attempt else ()
-    return (("authorization", encoded), ("dbname", endpoint.database), *attempt)
+    metadata = {"dbname": endpoint.database}
+    if endpoint.credential:
+        metadata["authorization"] = base64.b64encode(endpoint.credential.encode()).decode()
+    if endpoint.attempt:
+        metadata["vbase-attempt"] = endpoint.attempt
+    return tuple(metadata.items())

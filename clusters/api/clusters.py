@@ -12,6 +12,7 @@ from clusters import services
 from clusters.api import examples
 from clusters.api.base import ClusterView
 from clusters.api.requests import (
+    AttachClusterRequest,
     ClusterRequest,
     CreateClusterRequest,
     DeleteClusterQuery,
@@ -26,7 +27,18 @@ from clusters.api.responses import (
     ServiceInfoSerializer,
     Settings,
 )
-from clusters.driver import versions_of
+from clusters.attach import (
+    CONNECTION_FIELDS,
+    ConnectionChange,
+    attach_cluster,
+    change_connection,
+    changes_address,
+    plan_connection,
+    plan_connection_change,
+    require_attached,
+)
+from clusters.driver import is_operated_elsewhere, versions_of
+from clusters.drivers.base import Connection
 from clusters.models import Cluster
 from clusters.protection import protection_of
 from clusters.resources import resources_of
@@ -73,6 +85,45 @@ class CreateCluster(ClusterView):
             self.principal,
             name=given["name"],
             resources=given.get("resource_config"),
+            labels=given.get("labels"),
+            deletion_protection=given.get("deletion_protection", False),
+        )
+        self.call.object_id = cluster.cluster_id
+        return self.task_accepted(cluster, task, answer(cluster=ServiceInfoSerializer.of(cluster)))
+
+
+class AttachCluster(ClusterView):
+    operations = {
+        "POST": Operation(
+            name="AttachCluster",
+            summary="Attach a Milvus that runs elsewhere",
+            tag=TAG,
+            scope=CREATE_CLUSTER,
+            body=AttachClusterRequest,
+            answer=ClusterResponse,
+            changes=True,
+            starts_task=True,
+            request_example=examples.ATTACH_REQUEST,
+            answer_example=examples.ATTACH_ANSWER,
+        )
+    }
+    connection: Connection
+
+    def prepare(self) -> None:
+        given = self.given()
+        fields = {name: given[name] for name in CONNECTION_FIELDS if given.get(name) is not None}
+        self.connection = plan_connection(**fields)
+
+    def post(self, request: Request) -> Response:
+        """Attach a Milvus that is operated elsewhere. Its status is CREATING until the DEPLOYMENT
+        task has called the server with the token. If this check fails, the task names the reason
+        and the cluster is DELETED.
+        """
+        given = self.given()
+        cluster, task = attach_cluster(
+            self.principal,
+            name=given["name"],
+            connection=self.connection,
             labels=given.get("labels"),
             deletion_protection=given.get("deletion_protection", False),
         )
@@ -129,9 +180,35 @@ class OneCluster(ClusterView):
         ),
     }
 
+    connection_change: ConnectionChange | None = None
+
+    def prepare(self) -> None:
+        """Check a new connection before the transaction, because the server may take seconds."""
+        if self.request.method != "PATCH":
+            return
+        given = self.given()
+        fields = {name: given[name] for name in CONNECTION_FIELDS if given.get(name) is not None}
+        if not fields:
+            return
+        cluster = self.cluster(self.kwargs["cluster_id"])
+        require_attached(cluster)
+        if changes_address(cluster, fields):
+            self.call.require(CREATE_CLUSTER)
+        self.connection_change = plan_connection_change(cluster, fields)
+
     def patch(self, request: Request, cluster_id: str) -> Response:
-        """Update name, labels or deletion protection. Fields that are left out do not change."""
-        cluster = services.update_cluster(self.cluster(cluster_id), **self.given())
+        """Update name, labels or deletion protection, and the connection of an attached cluster.
+
+        Fields that are left out do not change. A new connection is checked before the present one
+        is given up. A change of endpoint, port, tls or caCertificate requires token, and a key with
+        the scope CreateCluster.
+        """
+        given = self.given()
+        cluster = self.cluster(cluster_id)
+        if self.connection_change is not None:
+            cluster = change_connection(cluster, self.connection_change)
+        names = ("name", "labels", "deletion_protection")
+        cluster = services.update_cluster(cluster, **{name: given.get(name) for name in names})
         address = reverse("api-cluster", args=[cluster.organization_id, cluster_id])
         return self.accepted(answer(cluster=ServiceInfoSerializer.of(cluster)), location=address)
 
@@ -220,8 +297,11 @@ class StartCluster(SimpleActionView):
 
 
 def configuration_of(cluster: Cluster) -> Configuration:
+    resources = resources_of(cluster).as_dict()
+    if is_operated_elsewhere(cluster):
+        resources = dict.fromkeys(resources) | {"version": cluster.version}
     return Configuration(
-        resources=resources_of(cluster),
+        resources=resources,
         backup=protection_of([cluster.cluster_id])[cluster.cluster_id],
         settings=Settings(
             driver=cluster.driver,

@@ -56,6 +56,16 @@ GET_ANSWER: dict[str, Any] = {
     "response": OK,
 }
 
+ATTACH_REQUEST: dict[str, Any] = {
+    "name": "product search",
+    "endpoint": "milvus.example.com",
+    "port": 19530,
+    "tls": True,
+    "token": "backup:the password of this user",
+    "labels": {"team": "search"},
+}
+ATTACH_ANSWER: dict[str, Any] = {"cluster": SERVICE_INFO | {"version": None}, "response": OK}
+
 SCALE_REQUEST: dict[str, Any] = {"resourceConfig": {"computeUnits": 2}}
 UPDATE_REQUEST: dict[str, Any] = {"labels": {"team": "search"}, "deletionProtection": True}
 

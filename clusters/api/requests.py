@@ -50,6 +50,28 @@ class CreateClusterRequest(Body):
     deletion_protection = Flag(required=False)
 
 
+PORT: dict[str, Any] = {"required": False, "min_value": 1, "max_value": 65535}
+
+
+class AttachClusterRequest(Body):
+    name = Name()
+    endpoint = Text(help_text="A host name or an IP address, without scheme and port.")
+    port = WholeNumber(**PORT, help_text="Default: 19530.")
+    tls = Flag(required=False, help_text="Default: false.")
+    ca_certificate = Text(
+        required=False,
+        allow_blank=True,
+        help_text="PEM of the authority that signed the certificate. Default: the public ones.",
+    )
+    token = Text(
+        required=False,
+        allow_blank=True,
+        help_text="`user:password` or an API key. Default: none, for a server without users.",
+    )
+    labels = Labels(required=False)
+    deletion_protection = Flag(required=False)
+
+
 class ClusterRequest(Body):
     """Body of a request about one cluster. The id is also in the URL."""
 
@@ -60,6 +82,13 @@ class UpdateClusterRequest(ClusterRequest):
     name = Name(required=False)
     labels = Labels(required=False, help_text="All labels. Labels that are left out are removed.")
     deletion_protection = Flag(required=False)
+    endpoint = Text(required=False, help_text="Attached clusters only. Requires token.")
+    port = WholeNumber(**PORT, help_text="Attached clusters only. Requires token.")
+    tls = Flag(required=False, help_text="Attached clusters only. Requires token.")
+    ca_certificate = Text(
+        required=False, allow_blank=True, help_text="Attached clusters only. Requires token."
+    )
+    token = Text(required=False, allow_blank=True, help_text="Attached clusters only.")
 
 
 class ScaleClusterRequest(ClusterRequest):

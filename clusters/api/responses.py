@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rest_framework import serializers
 
 from clusters.models import Cluster
 from clusters.protection import Protection
-from clusters.resources import Resources
 from clusters.states import ServiceStatus, TaskKind
 from vbase_console.api.fields import Constant, Labels, TextOrNull
 from vbase_console.api.paging import PagedResponse
@@ -27,7 +27,7 @@ class ServiceInfoSerializer(Output):
     service_status = serializers.ChoiceField(choices=ServiceStatus.choices, source="status")
     status_message = TextOrNull()
     drn = serializers.CharField()
-    version = serializers.CharField()
+    version = TextOrNull(help_text="Null until an attached server has answered.")
     labels = Labels()
     deletion_protection = serializers.BooleanField()
     created_at = serializers.DateTimeField()
@@ -35,12 +35,14 @@ class ServiceInfoSerializer(Output):
 
 
 class ClusterResourceConfigSerializer(Output):
-    version = serializers.CharField()
-    compute_units = serializers.IntegerField()
-    enable_auto_scaling = serializers.BooleanField()
-    max_compute_units = serializers.IntegerField()
-    enable_replicas = serializers.BooleanField()
-    replicas = serializers.IntegerField()
+    """Resources. Of an attached cluster only the version is set."""
+
+    version = TextOrNull()
+    compute_units = serializers.IntegerField(allow_null=True)
+    enable_auto_scaling = serializers.BooleanField(allow_null=True)
+    max_compute_units = serializers.IntegerField(allow_null=True)
+    enable_replicas = serializers.BooleanField(allow_null=True)
+    replicas = serializers.IntegerField(allow_null=True)
 
 
 class BackupConfigSerializer(Output):
@@ -73,7 +75,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration:
-    resources: Resources
+    resources: Mapping[str, Any]
     backup: Protection
     settings: Settings
 

@@ -10,6 +10,7 @@ ONE = "clusters/<str:cluster_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters", clusters.CreateCluster.as_view(), name="api-clusters"),
+    path("clusters/attach", clusters.AttachCluster.as_view(), name="api-cluster-attach"),
     path(ONE, clusters.OneCluster.as_view(), name="api-cluster-change"),
     path(f"{ONE}/scale", clusters.ScaleCluster.as_view(), name="api-cluster-scale"),
     path(f"{ONE}/restart", clusters.RestartCluster.as_view(), name="api-cluster-restart"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class Presence(enum.StrEnum):
     """The process ended without a request; its data exists."""
     MISSING = "MISSING"
     """Neither a process nor data exists."""
+    SILENT = "SILENT"
+    """A server that is operated elsewhere accepts connections and does not answer."""
+    UNREACHABLE = "UNREACHABLE"
+    """A server that is operated elsewhere cannot be used; the message states the reason."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,38 @@ class Endpoint:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Address and credential of a server that is operated elsewhere, as the tenant gave them."""
+
+    host: str
+    port: int
+    tls: bool = False
+    ca_certificate: str = ""
+    """PEM. Empty: the public authorities."""
+    token: str = dataclasses.field(default="", repr=False)
+    """`user:password` or an API key. Empty if the server requires none."""
+
+
+class Attachments(Protocol):
+    """Stored connections of attached clusters, and the rules for their addresses."""
+
+    def connections(self, cluster_ids: Sequence[str]) -> Mapping[str, Connection | DriverError]:
+        """Read the connections of clusters. An error is the reason why one cannot be read."""
+
+    def resolver(self) -> Resolve:
+        """Read the rules, and return a function for many look-ups."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Verification of a server: the name in its certificate, and the authority that signed it."""
+
+    server_name: str
+    ca_certificate: str = ""
+    """PEM. Empty: the public authorities."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
     """Progress of a change: percent (0 to 100), the phase in one word, and the current step."""
 
@@ -66,6 +102,8 @@ class Observation:
     presence: Presence
     endpoint: Endpoint | None = None
     message: str = ""
+    version: str = ""
+    """Version that the server reports. Empty if the driver determines the version."""
     effective_cores: int | None = None
     confinement: Level | None = None
     """Level that the cluster's process reports. None if the driver does not confine."""
@@ -95,6 +133,10 @@ class Capabilities:
     """True if `load` returns measurements, which autoscaling needs."""
     confinement: Level | None = None
     """Level of a process that is started now. None if the driver does not confine."""
+    is_operated_elsewhere: bool = False
+    """True if the driver only uses a server: it cannot be scaled, upgraded, restarted, stopped or
+    started, its token is not the console's to rotate, and a deletion changes nothing on it.
+    """
 
 
 class Control(Protocol):
@@ -108,11 +150,16 @@ class ConsoleAccess:
     """Access of the console to all rows of a running cluster, including hidden collections."""
 
     endpoint: Endpoint
+    """Checked address. A connection goes there without a look-up of a name."""
     credential: str = dataclasses.field(repr=False)
     control: Control | None
     """None if the server has no control service."""
     snapshots: Path | None = None
     """Directory of the console's snapshots. None if the control service creates none."""
+    tls: Tls | None = None
+    """None: the connection is not encrypted."""
+    given_as: str = ""
+    """Address in messages, as the tenant gave it. Empty: the endpoint."""
 
 
 class DriverError(Exception):
@@ -132,6 +179,9 @@ class SpecRefused(DriverError):
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
 
+
+Resolve = Callable[[str, int], Sequence[str]]
+"""Return the checked addresses of a host, for a port. Raises DriverError for a refused host."""
 
 Guard = Callable[[], None]
 """Raises if the caller has lost its lease. Drivers call the guard right before every effect."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from vbase_console.settings.base import *
 from vbase_console.settings.connections import broker_options, database_settings
-from vbase_console.settings.env import env_bool, env_choice, env_secret, required
+from vbase_console.settings.env import (
+    env_bool,
+    env_choice,
+    env_networks,
+    env_secret,
+    required,
+)
 
 DEBUG = False
 SECRET_KEY = required("VBASE_SECRET_KEY", env_secret("VBASE_SECRET_KEY"))
@@ -14,6 +20,8 @@ DATABASES = {
 CELERY_BROKER_URL = required("VBASE_BROKER_URL", env_secret("VBASE_BROKER_URL"))
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
 CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+ATTACH_NETWORKS = env_networks("VBASE_ATTACH_NETWORKS", [])
+WEBHOOK_NETWORKS = env_networks("VBASE_WEBHOOK_NETWORKS", ["public"])
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env_bool("VBASE_SSL_REDIRECT", True)

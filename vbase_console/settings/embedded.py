@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vbase_console.settings.base import *
 from vbase_console.settings.connections import broker_options, database_settings, sqlite_url
-from vbase_console.settings.env import env_choice, env_secret, generated_secret
+from vbase_console.settings.env import env_choice, env_networks, env_secret, generated_secret
 
 DEBUG = False
 SECRET_KEY = env_secret("VBASE_SECRET_KEY") or generated_secret(DATA_DIR / "secrets" / "secret_key")
@@ -32,6 +32,8 @@ CELERY_BROKER_URL = _broker_url()
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
 
 CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+ATTACH_NETWORKS = env_networks("VBASE_ATTACH_NETWORKS", ["loopback", "private"])
+WEBHOOK_NETWORKS = env_networks("VBASE_WEBHOOK_NETWORKS", ["loopback", "private", "public"])
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

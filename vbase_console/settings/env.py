@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
 from backups.stores import load_store
+from vbase_console.core.addresses import AllowedNetworks, parse_networks
 
 T = TypeVar("T")
 
@@ -76,6 +77,18 @@ def env_store_url(name: str, default: Path) -> str:
 def env_list(name: str, default: list[str]) -> list[str]:
     value = env_str(name, "")
     return [part.strip() for part in value.split(",") if part.strip()] or default
+
+
+def env_networks(name: str, default: list[str]) -> AllowedNetworks:
+    """Return the networks that a comma-separated list of CIDRs and words allows."""
+    texts = env_list(name, default)
+    try:
+        return parse_networks(name, texts)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} is {', '.join(texts)!r}; it must be a list of CIDRs and the words loopback, "
+            f"private and public. {error}"
+        ) from error
 
 
 def env_secret(name: str) -> str | None:

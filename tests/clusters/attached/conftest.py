@@ -1,0 +1,86 @@
+"""A Milvus that the console did not make, and the attached driver beside the memory driver."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymilvus import MilvusClient
+
+from backups import connections as backup_connections
+from clusters import driver as clusters_driver
+from clusters.drivers import load_driver as load_real_driver
+from clusters.drivers.base import ClusterDriver
+from clusters.drivers.memory import MemoryDriver
+from clusters.models import Cluster
+from tests.api.client import Api
+from tests.api.fixtures import api, key_with, stranger
+from tests.clusters.attached.servers import FakeMilvus
+from tests.drivers.launched import TOKEN, Launched
+
+__all__ = ["api", "key_with", "stranger"]
+
+
+@pytest.fixture(autouse=True)
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryDriver]:
+    """The memory driver for clusters that the console makes; `attached` is the real driver."""
+    own = MemoryDriver()
+
+    def load(name: str, **options: Any) -> ClusterDriver:
+        return load_real_driver(name, **options) if name == "attached" else own
+
+    monkeypatch.setattr(clusters_driver, "load_driver", load)
+    clusters_driver.get_driver.cache_clear()
+    yield own
+    clusters_driver.get_driver.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path: Path, settings: Any) -> Iterator[None]:
+    settings.BACKUP_STORE = str(tmp_path / "store")
+    backup_connections.get_store.cache_clear()
+    yield
+    backup_connections.get_store.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Launched]:
+    """A real Milvus that no console operates."""
+    directory = Path(tempfile.mkdtemp(prefix="vbase-elsewhere-"))
+    launched = Launched(directory / "data").start()
+    yield launched
+    launched.close()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def milvus(elsewhere: Launched) -> Iterator[MilvusClient]:
+    client = elsewhere.client()
+    yield client
+    for name in client.list_collections():
+        client.drop_collection(name)
+
+
+@pytest.fixture
+def fake(request: pytest.FixtureRequest) -> Iterator[FakeMilvus]:
+    """A server that answers GetVersion and remembers every token that it received."""
+    with FakeMilvus(token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def attach(api: Api, work: Callable[[], int], transactional_db: None) -> Callable[..., Cluster]:
+    """Attach a server as a user does, and run the task."""
+
+    def attach(port: int, name: str = "elsewhere", token: str = TOKEN, **fields: Any) -> Cluster:
+        body = {"name": name, "endpoint": "127.0.0.1", "port": port, "token": token, **fields}
+        said = api.post("/clusters/attach", **body)
+        assert said.status == 200, said.body
+        work()
+        return Cluster.objects.get(pk=said["cluster"]["clusterId"])
+
+    return attach
