@@ -81,7 +81,8 @@ def _claim(part: str, every: timedelta) -> bool:
 
 def _jobs_to_clean() -> list[BackupJob]:
     jobs = BackupJob.objects.select_related("task", "backup", "cluster")
-    return list(jobs.filter(is_cleaned_up=False, task__state__in=FINISHED)[:BATCH_SIZE])
+    left = jobs.of_real_organizations().filter(is_cleaned_up=False, task__state__in=FINISHED)
+    return list(left[:BATCH_SIZE])
 
 
 def _clean_job(job: BackupJob) -> bool:
@@ -113,9 +114,8 @@ def _may_have_pins(job: BackupJob) -> bool:
 def _unfinished_deletions() -> list[Backup]:
     """List backups in deletion without an active job."""
     active = Task.objects.active().filter(kind=JobKind.DELETE).values("backup_job__backup")
-    return list(
-        Backup.objects.filter(status=BackupStatus.DELETING).exclude(pk__in=active)[:BATCH_SIZE]
-    )
+    deleting = Backup.objects.of_real_organizations().filter(status=BackupStatus.DELETING)
+    return list(deleting.exclude(pk__in=active)[:BATCH_SIZE])
 
 
 def _retry_deletion(backup: Backup) -> bool:
@@ -152,7 +152,7 @@ def scan_store() -> int:
 
 def _rows() -> BackupQuerySet:
     fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
-    return Backup.objects.only(*fields).order_by()
+    return Backup.objects.of_real_organizations().only(*fields).order_by()
 
 
 def _archives() -> dict[str, bool]:

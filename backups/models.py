@@ -8,6 +8,7 @@ from typing import Self
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from backups import states
 from backups.archive.codec import strict_json
@@ -100,7 +101,7 @@ class Backup(models.Model):
     incomplete; a warning may describe a limit of the server.
     """
 
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     verified_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
     damage_found_by = models.CharField(max_length=40, blank=True)

@@ -140,7 +140,8 @@ def autoscale_all() -> int:
     """Sample and scale every running cluster with autoscaling. Returns the number of steps."""
     now = timezone.now()
     LoadSample.objects.filter(at__lt=now - SAMPLE_RETENTION).delete()
-    clusters = Cluster.objects.alive().filter(enable_auto_scaling=True, condition=Condition.RUNNING)
+    alive = Cluster.objects.alive().of_real_organizations()
+    clusters = alive.filter(enable_auto_scaling=True, condition=Condition.RUNNING)
     measured = [cluster for cluster in clusters if _store_sample(cluster)]
     samples: dict[str, list[Sample]] = defaultdict(list)
     for row in LoadSample.objects.filter(cluster__in=measured).order_by("at", "pk"):

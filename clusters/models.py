@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from clusters.drivers import ATTACHED
 from clusters.drivers.base import Connection
@@ -91,7 +92,7 @@ class Cluster(models.Model):
     observe_after = models.DateTimeField(null=True)
     """Time of the next observation of an attached cluster that does not answer. Null: now."""
 
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True)
 

@@ -52,7 +52,8 @@ _observing_attached = threading.Lock()
 def reconcile_all() -> int:
     """Observe every cluster that is not deleted. Returns the number of clusters that changed."""
     clusters_by_driver: dict[str, list[Cluster]] = {configured_driver(): []}
-    deployed = Cluster.objects.alive().exclude(condition=Condition.ABSENT)
+    alive = Cluster.objects.alive().of_real_organizations()
+    deployed = alive.exclude(condition=Condition.ABSENT)
     for cluster in deployed.exclude(driver=ATTACHED):
         clusters_by_driver.setdefault(cluster.driver, []).append(cluster)
     changed = sum(_reconcile_clusters_of(*group) for group in clusters_by_driver.items())

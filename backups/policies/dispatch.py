@@ -77,7 +77,8 @@ def correct_next_runs() -> int:
     instant that the clock shows twice is fired once: `fire` finds its run and plans the next one.
     """
     now, corrected = timezone.now(), 0
-    for policy in BackupPolicy.objects.filter(next_run_at__gt=now).iterator():
+    policies = BackupPolicy.objects.of_real_organizations()
+    for policy in policies.filter(next_run_at__gt=now).iterator():
         try:
             due_at = next_run_after(policy, now)
         except (BadCron, BadZone):

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Greatest
-from django.utils import timezone
+from django.utils import timezone as clock
 
 from backups.observers import PolicySummary
 from backups.policies.health import health, severity
@@ -34,7 +34,7 @@ def new_policy_id() -> str:
 class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def due(self, now: datetime) -> Self:
         """Filter to policies whose run should have started. Paused policies plan none."""
-        return self.filter(next_run_at__lte=now)
+        return self.of_real_organizations().filter(next_run_at__lte=now)
 
     def summary_of(self, cluster_ids: Sequence[str]) -> dict[str, PolicySummary]:
         """Summarize in Python, because a cluster has a handful of policies and a statement that
@@ -57,7 +57,7 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
 
     def with_standing(self) -> Self:
         """Annotate `health` and `severity`."""
-        runs, now = PolicyRun.objects.all(), timezone.now()
+        runs, now = PolicyRun.objects.all(), clock.now()
         return self.annotate(health=health(runs, now), severity=severity(runs, now))
 
     def with_ended_run(self) -> Self:
@@ -92,7 +92,7 @@ class BackupPolicy(models.Model):
     last_run = models.ForeignKey(
         "policies.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = PolicyQuerySet.as_manager()
@@ -169,12 +169,13 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
         """Request retention without a new run, by marking the newest run that has a job."""
         newest = self.filter(policy=policy_id, job__isnull=False).values_list("pk", flat=True)[:1]
         return self.filter(pk__in=list(newest)).update(
-            retention_applied_at=None, retention_requested_at=timezone.now()
+            retention_applied_at=None, retention_requested_at=clock.now()
         )
 
     def retention_overdue(self) -> Self:
         """Filter to finished runs that wait for retention, annotated with `waits_since`."""
-        ended = self.retention_pending().filter(job__task__state__in=FINISHED)
+        pending = self.retention_pending().of_real_organizations()
+        ended = pending.filter(job__task__state__in=FINISHED)
         end = F("job__task__finished_at")
         return ended.annotate(waits_since=Greatest(Coalesce("retention_requested_at", end), end))
 
@@ -203,7 +204,7 @@ class PolicyRun(models.Model):
     """True if the run replaces runs missed during downtime."""
     is_manual = models.BooleanField(default=False)
     """True if a person or an API key started the run."""
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     retention_applied_at = models.DateTimeField(null=True)
     """Time at which retention was applied after the run."""
     retention_requested_at = models.DateTimeField(null=True)

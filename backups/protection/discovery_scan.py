@@ -104,7 +104,8 @@ def _correct_next_scans() -> None:
 def _claim_due_clusters() -> Iterator[Cluster]:
     """Claim due clusters one by one, as threads become free, until the sweep times out."""
     now, deadline = timezone.now(), time.monotonic() + SWEEP_TIMEOUT_SECONDS
-    running = Cluster.objects.should_run().filter(condition=Condition.RUNNING)
+    expected = Cluster.objects.should_run().of_real_organizations()
+    running = expected.filter(condition=Condition.RUNNING)
     due = running.filter(
         Q(inventory_scan=None) | Q(inventory_scan__next_scan_at__lte=now)
     ).select_related("inventory_scan")

@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 
 from vbase_console.api.idempotency import Answer, Key, RequestInProgress
 from vbase_console.organizations import audit
+from vbase_console.organizations.demo import refuse_demo_of
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.tenancy import Principal
 
@@ -95,6 +96,8 @@ def answer_call(
     def begin() -> Handle:
         failure: Exception | None = None
         try:
+            if call.is_audited:
+                refuse_demo_of(call.principal.organization_id)
             prepare()
         except Exception as error:
             failure = error  # refused in the transaction, so that the refusal is kept

@@ -49,4 +49,5 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
         label=user.get_username(),
         scopes=SCOPES_OF_ROLE[membership.role],
         user_id=user.pk,
+        is_demo=membership.organization.is_demo,
     )

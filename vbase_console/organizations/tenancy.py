@@ -27,6 +27,8 @@ class Principal:
     """Name in page addresses. Empty for keys, which open no pages, to save a join."""
     user_id: int | None = None
     key_id: str | None = None
+    is_demo: bool = False
+    """True for a user in an organization with sample data."""
 
     def may(self, scope: str) -> bool:
         return scope == ANY_MEMBER or scope in self.scopes
@@ -51,6 +53,10 @@ class TenantQuerySet(models.QuerySet[M_co]):
         if principal is None:
             return self.none()
         return self.filter(organization_id=principal.organization_id)
+
+    def of_real_organizations(self) -> Self:
+        """Leave out sample data, which no sweep may touch."""
+        return self.filter(organization__is_demo=False)
 
     def get_visible(self, principal: Principal | None, noun: str = "", **key: object) -> M_co:
         """Return the visible row with this key.

@@ -41,6 +41,8 @@ MAX_WAITING_PER_CLUSTER = env_int("VBASE_MAX_WAITING_PER_CLUSTER", 100, least=1,
 MAX_WAITING_PER_ORGANIZATION = env_int(
     "VBASE_MAX_WAITING_PER_ORGANIZATION", 1000, least=1, most=1_000_000
 )
+DEMO_NEEDS_CONFIRMATION = False
+"""True if `manage.py seed_demo` requires `--yes`."""
 WRONG_KEYS_PER_MINUTE = env_int("VBASE_WRONG_KEYS_PER_MINUTE", 60, least=1, most=1_000_000)
 TASK_ATTEMPTS = env_int("VBASE_TASK_ATTEMPTS", 5, least=1, most=100)
 TASK_HISTORY_DAYS = env_int("VBASE_TASK_HISTORY_DAYS", 400, least=1, most=36500)

@@ -13,6 +13,7 @@ from vbase_console.settings.env import (
 )
 
 DEBUG = False
+DEMO_NEEDS_CONFIRMATION = True
 SECRET_KEY = required("VBASE_SECRET_KEY", env_secret("VBASE_SECRET_KEY"))
 DATABASES = {
     "default": database_settings(required("VBASE_DATABASE_URL", env_secret("VBASE_DATABASE_URL")))

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Count, Q
 
 from vbase_console.core.errors import ResourceExhausted
+from vbase_console.organizations.demo import refuse_demo
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -15,14 +16,15 @@ REMEDY = "Wait until some of them have finished, or cancel some."
 
 
 def require_capacity(organization_id: uuid.UUID, quota_key: str) -> None:
-    """Raise ResourceExhausted if another task would exceed a limit.
+    """Raise ResourceExhausted if another task would exceed a limit, and FailedPrecondition if the
+    organization has sample data.
 
     The organization's row stays locked until the transaction ends, so that its tasks are counted
     and added one request at a time. Callers lock their other rows before. Rows that refer to the
     organization, such as audit entries, can be inserted meanwhile.
     """
     rows = Organization.objects.select_for_update(no_key=True)
-    rows.only("pk").get(pk=organization_id)
+    refuse_demo(rows.only("is_demo").get(pk=organization_id))
     check_capacity(organization_id, quota_key)
 
 

@@ -112,7 +112,7 @@ class Task(models.Model):
 
     requested_by = models.CharField(max_length=254, blank=True)
     retry_of = models.CharField(max_length=40, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
     finished_at = models.DateTimeField(null=True)
@@ -175,7 +175,7 @@ class TaskEvent(models.Model):
     """Event in the history of a task. Rows are never changed, and removed when they expire."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(default=timezone.now, editable=False)
     epoch = models.PositiveIntegerField()
     state = models.CharField(max_length=16, choices=TaskState.choices)
     progress = models.PositiveSmallIntegerField()

@@ -21,10 +21,12 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 from django_htmx.middleware import HtmxDetails
 
 from vbase_console.core.client_address import source_of
-from vbase_console.core.errors import ConsoleError, NotFound
+from vbase_console.core.errors import ConsoleError, FailedPrecondition, NotFound
 from vbase_console.organizations import audit
 from vbase_console.organizations.authentication import principal_of_member
+from vbase_console.organizations.demo import READ_ONLY
 from vbase_console.organizations.models import Organization, Outcome
+from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
 
@@ -114,6 +116,7 @@ class ConsoleView(View):
         """Serve a POST and write its audit entry in one transaction."""
         try:
             self.principal.require(self.scopes["POST"])
+            self._refuse_demo()
             self.prepare()
             with transaction.atomic():
                 response = self._serve("POST")
@@ -127,6 +130,12 @@ class ConsoleView(View):
             self._record(Outcome.FAILED, type(error).__name__)
             raise
         return response
+
+    def _refuse_demo(self) -> None:
+        """Refuse changes of sample data. Members, keys and the reading of a token are none."""
+        allowed = self.scopes["POST"] in (MANAGE_ORGANIZATION, GET_SERVICE_ACCESS)
+        if self.principal.is_demo and self.changes and not allowed:
+            raise FailedPrecondition(READ_ONLY)
 
     def _render_error(self, error: ConsoleError) -> HttpResponseBase:
         error.message = self.name_objects(error.message)
