@@ -6,24 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from backups import janitor
 from backups.models import Backup, BackupJob
-from backups.policies import dispatch, pruning
+from backups.policies import dispatch
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.protection import discovery_scan
 from backups.protection.models import KnownCollection
 from backups.services.backups import verify_backup
-from clusters import autoscale, reconcile
 from clusters.models import Cluster
 from clusters.states import TaskKind
 from tests.api.client import Api
+from vbase_console.celery import app
 from vbase_console.core.errors import FailedPrecondition
+from vbase_console.management import demo
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
 from vbase_console.organizations.services import issue_api_key
@@ -117,30 +117,36 @@ def test_the_engine_refuses_its_tasks_whatever_asks(sample: Organization) -> Non
         verify_backup(backup, by="support:sam")
 
 
-def sweep() -> list[Any]:
-    return [
-        reconcile.reconcile_all(),
-        autoscale.autoscale_all(),
-        discovery_scan.scan_due(),
-        janitor.clean_up(),
-        janitor.scan_store(),
-        dispatch.correct_next_runs(),
-        dispatch.fire_due(),
-        pruning.prune_ended(),
-    ]
-
-
 @pytest.mark.django_db(transaction=True)
-def test_every_sweep_leaves_it_out(sample: Organization, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("name", sorted(settings.CELERY_BEAT_SCHEDULE))
+def test_every_sweep_leaves_it_out(
+    sample: Organization, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     Cluster.objects.update(enable_auto_scaling=True, max_compute_units=64)
     BackupPolicy.objects.update(next_run_at=timezone.now(), retention_count=1)
     PolicyRun.objects.update(retention_applied_at=None)
     BackupJob.objects.update(is_cleaned_up=False)
-    tasks = Task.objects.count()
-    assert sweep() == [0] * 8
-    assert Task.objects.count() == tasks
-    assert dispatch.overdue_since() is None
+    before = rows_of_samples()
+    app.loader.import_default_modules()
+    app.tasks[name]()
+    assert rows_of_samples() == before
     assert caplog.records == []
+    assert dispatch.overdue_since() is None
+
+
+def rows_of_samples() -> list[Any]:
+    models = (Cluster, Backup, BackupJob, BackupPolicy, PolicyRun, KnownCollection, Task)
+    return [list(model._base_manager.order_by("pk").values()) for model in models]
+
+
+def test_an_interrupted_call_leaves_a_sample_that_can_be_removed(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "update_coverage", lambda key: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call_command("seed_demo", organization="sample", **SIZE)
+    call_command("seed_demo", organization="sample", remove=True)
+    assert list(Organization.objects.all()) == [organization]
 
 
 def test_all_that_has_a_policy_is_covered(sample: Organization) -> None:
@@ -156,8 +162,10 @@ def test_a_name_of_a_real_organization_is_refused(organization: Organization) ->
             call_command("seed_demo", organization="acme", **options)
 
 
-def test_many_machines_have_to_confirm(organization: Organization, settings: Any) -> None:
-    settings.DEMO_NEEDS_CONFIRMATION = True
+def test_many_machines_have_to_confirm(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "DEMO_NEEDS_CONFIRMATION", True)
     with pytest.raises(CommandError, match="--yes"):
         call_command("seed_demo", organization="sample", **SIZE)
     call_command("seed_demo", organization="sample", **SIZE, yes=True)

@@ -41,7 +41,8 @@ M = TypeVar("M", bound=Model)
 Row = dict[str, object]
 """Column → value."""
 DRIVER = "memory"
-BATCH_SIZE = 5_000
+BATCH_SIZE = 2_000
+DELETED_AT_ONCE = 20_000
 HISTORY = timedelta(days=180)
 """Age of the oldest rows, within all limits of housekeeping."""
 A_YEAR = timedelta(days=365)
@@ -77,27 +78,39 @@ class Moment:
     is_backup: bool
 
 
-@transaction.atomic
 def seed(
     name: str, owner: User, size: Size, *, replaces: Organization | None = None
 ) -> Organization:
-    """Create a demo organization, or fill an existing one anew."""
+    """Create a demo organization, or fill an existing one anew.
+
+    The rows are written in short transactions, so that other writers do not wait. An interrupted
+    call leaves a marked organization, which a further call replaces.
+    """
     _enlarge_cache()
     if replaces is not None:
         remove(replaces)
-    organization = Organization.objects.filter(name=name).first() or create_organization(
-        name=name, owner=owner
-    )
-    Organization.objects.filter(pk=organization.pk).update(is_demo=True)
+    organization = _organization(name, owner)
+    history = _History(organization, owner.get_username(), size)
+    with transaction.atomic():
+        history.write_clusters()
+        history.write_policies()
+    for batch in _batches(_moments(size)):
+        with transaction.atomic():
+            history.write_tasks(batch)
+    history.finish()
+    return organization
+
+
+@transaction.atomic
+def _organization(name: str, owner: User) -> Organization:
+    """Create the marked organization, or return the empty one that `remove` has kept."""
+    organization = Organization.objects.filter(name=name).first()
+    if organization is None:
+        organization = create_organization(name=name, owner=owner)
+        Organization.objects.filter(pk=organization.pk).update(is_demo=True)
     Membership.objects.get_or_create(
         organization=organization, user=owner, defaults={"role": Role.OWNER}
     )
-    history = _History(organization, owner.get_username(), size)
-    history.write_clusters()
-    history.write_policies()
-    for batch in _batches(_moments(size)):
-        history.write_tasks(batch)
-    history.finish()
     return organization
 
 
@@ -108,10 +121,10 @@ def _enlarge_cache() -> None:
             cursor.execute("PRAGMA cache_size = -262144")  # KiB
 
 
-@transaction.atomic
 def remove(organization: Organization) -> None:
-    """Delete the rows of a demo organization. The organization itself is kept, without members,
-    if it has audit entries, which cannot be deleted.
+    """Delete the rows of a demo organization, in short transactions.
+
+    An organization with audit entries, which cannot be deleted, is kept without members.
     """
     rows_of = {"organization": organization}
     BackupPolicy.objects.filter(**rows_of).update(last_run=None)
@@ -135,9 +148,11 @@ def remove(organization: Organization) -> None:
         organization.delete()
 
 
-def _delete_rows(rows: QuerySet[Model]) -> None:
+def _delete_rows(rows: QuerySet[Any]) -> None:
     """Delete without reading the rows. The caller has deleted the rows that refer to them."""
-    rows.order_by()._raw_delete(rows.db)
+    rows = rows.order_by()
+    while rows.filter(pk__in=rows.values("pk")[:DELETED_AT_ONCE])._raw_delete(rows.db):
+        pass
 
 
 class _Table(Generic[M]):
