@@ -52,8 +52,8 @@ def open_archive(backup: Backup) -> ArchiveReader:
     reader = ArchiveReader(get_store(), backup.directory)
     manifest = reader.manifest
     sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
-    found = (manifest.backup_id, manifest.organization_id, reader.manifest_sha256)
-    if found != sealed:
+    stored = (manifest.backup_id, manifest.organization_id, reader.manifest_sha256)
+    if stored != sealed:
         raise ArchiveDamaged(MANIFEST_NAME, "it is not the one that was sealed for this backup")
     return reader
 
@@ -93,7 +93,6 @@ def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Clie
 
 
 def free_bytes_of(cluster: Cluster) -> int | None:
-    """Return the free disk space of the cluster, or None if the driver does not know it."""
     return driver_of(cluster).free_bytes(cluster.cluster_id)
 
 

@@ -11,13 +11,14 @@ from backups.archive.damage import ArchiveDamaged
 from backups.connections import connect
 from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded, Refused
 from backups.names import DEFAULT_DATABASE
+from backups.states import JobKind
 from backups.stores.base import StoreError
 from clusters.admission import require_running, unfinished
 from clusters.drivers.base import DriverError
 from clusters.milvus_names import Kind, is_plain, is_reserved, refusal_of_any_server
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.core.errors import FailedPrecondition, NotFound, Unavailable
+from vbase_console.core.errors import ConsoleError, FailedPrecondition, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from backups.milvus.client import Client
@@ -34,6 +35,25 @@ class DiscoveredCollection:
     name: str
     rows: int | None
     """None if the rows were not counted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiscoveryResult:
+    """Databases and collections of a cluster, or the error that prevented reading them."""
+
+    databases: list[str] = dataclasses.field(default_factory=list)
+    collections: list[DiscoveredCollection] | None = None
+    error: ConsoleError | None = None
+
+
+def discover(cluster: Cluster, database: str) -> DiscoveryResult:
+    databases: list[str] = []
+    try:
+        require_running(cluster, JobKind.BACKUP)
+        databases = databases_of(cluster)
+        return DiscoveryResult(databases=databases, collections=collections_of(cluster, database))
+    except ConsoleError as error:
+        return DiscoveryResult(databases=databases, error=error)
 
 
 def query_cluster(cluster: Cluster, requested: str, query: Callable[[], T]) -> T | None:

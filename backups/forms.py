@@ -18,7 +18,7 @@ MAX_CHECKBOXES = 200
 """Limit of collections with a checkbox. Others are named in a text field."""
 
 
-class TickedNames(forms.MultipleChoiceField):
+class CollectionChoices(forms.MultipleChoiceField):
     """Checkboxes of names. Every offered name is valid, also one without a checkbox."""
 
     offered: frozenset[str] = frozenset()
@@ -30,7 +30,7 @@ class TickedNames(forms.MultipleChoiceField):
 class CollectionsForm(forms.Form):
     """Selection of collections by checkbox, and by name if there are many."""
 
-    collection_names = TickedNames(
+    collection_names = CollectionChoices(
         label="Collections", required=False, widget=forms.CheckboxSelectMultiple
     )
     every = forms.BooleanField(required=False)
@@ -78,13 +78,13 @@ class CollectionsForm(forms.Form):
         return list(dict.fromkeys([*given.get("collection_names", ()), *named]))
 
 
-class TakeForm(CollectionsForm):
+class CreateBackupForm(CollectionsForm):
     db_name = forms.CharField(max_length=255, widget=forms.HiddenInput)
     backup_name = forms.CharField(
         label="Name",
         required=False,
         max_length=128,
-        help_text="Letters, digits, dots, _ and -. Default: database and time.",
+        help_text="Letters, digits, dots, _ and -. Leave blank to use the database name and time.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -106,19 +106,19 @@ class RestoreForm(CollectionsForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     on_conflict = forms.ChoiceField(
-        label="Where a collection of that name exists",
+        label="If a collection already exists",
         widget=forms.RadioSelect,
         initial=OnConflict.FAIL,
         choices=[
-            (OnConflict.FAIL, "Restore nothing"),
-            (OnConflict.RENAME, "Restore beside it under another name"),
-            (OnConflict.REPLACE, "Replace it; its present rows are lost"),
+            (OnConflict.FAIL, "Stop"),
+            (OnConflict.RENAME, "Restore under a new name"),
+            (OnConflict.REPLACE, "Overwrite (current data is lost)"),
         ],
     )
     suffix = Suffix(
         max_length=64,
         initial="_restored",
-        help_text="Added to the name of an existing collection, as in images_restored.",
+        help_text="Appended to the new name, e.g. images_restored.",
     )
     field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")
 
@@ -147,7 +147,7 @@ class RestoreForm(CollectionsForm):
         }
 
 
-class DeleteForm(TypedNameForm):
+class DeleteBackupForm(TypedNameForm):
     object_kind = "backup"
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import Q
@@ -20,7 +19,7 @@ from django.utils import timezone
 from backups.archive.layout import MANIFEST_NAME, delete_archive
 from backups.connections import get_store, require_store
 from backups.milvus.errors import MilvusError
-from backups.models import Backup, BackupJob, BackupQuerySet
+from backups.models import Backup, BackupJob
 from backups.services.backups import retry_deletion, verify_backup
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError
@@ -45,26 +44,18 @@ def clean_up() -> int:
     if not _claim("janitor", ROUND_TIMEOUT):
         return 0
     try:
-        return _round()
+        removed = _remove_temporary_files()
+        jobs = BackupJob.objects.select_related("task", "backup", "cluster")
+        finished = jobs.of_real_organizations().filter(
+            is_cleaned_up=False, task__state__in=FINISHED
+        )
+        removed += sum(_clean_job(job) for job in list(finished[:BATCH_SIZE]))
+        removed += _retry_deletions()
+        if _claim("store walk", STORE_SCAN_INTERVAL):
+            removed += scan_store()
+        return removed
     finally:
         Heartbeat.objects.filter(part="janitor").delete()
-
-
-def _round() -> int:
-    cleared = _sweep_temporary_files()
-    cleared += sum(_clean_job(job) for job in _jobs_to_clean())
-    cleared += sum(_retry_deletion(backup) for backup in _unfinished_deletions())
-    if _claim("store walk", STORE_SCAN_INTERVAL):
-        cleared += scan_store()
-    return cleared
-
-
-def _sweep_temporary_files() -> int:
-    try:
-        return get_store().sweep(TEMPORARY_FILE_AGE)
-    except StoreError as error:
-        logger.warning("temporary files not removed, will be retried: %s", error)
-        return 0
 
 
 def _claim(part: str, every: timedelta) -> bool:
@@ -76,21 +67,25 @@ def _claim(part: str, every: timedelta) -> bool:
     return created or bool(due.update(at=now))
 
 
-# -- what jobs have left --------------------------------------------------------------------------
-
-
-def _jobs_to_clean() -> list[BackupJob]:
-    jobs = BackupJob.objects.select_related("task", "backup", "cluster")
-    left = jobs.of_real_organizations().filter(is_cleaned_up=False, task__state__in=FINISHED)
-    return list(left[:BATCH_SIZE])
+def _remove_temporary_files() -> int:
+    try:
+        return get_store().sweep(TEMPORARY_FILE_AGE)
+    except StoreError as error:
+        logger.warning("temporary files not removed, will be retried: %s", error)
+        return 0
 
 
 def _clean_job(job: BackupJob) -> bool:
+    # a deleted cluster has no snapshots and no temporary loads
+    pins = job.job_type in (JobKind.BACKUP, JobKind.RESTORE)
+    may_have_pins = pins and job.cluster.status != ServiceStatus.DELETED
     try:
         if job.job_type == JobKind.BACKUP and job.backup.status == BackupStatus.GONE:
             delete_archive(get_store(), job.backup.directory)
-        if _may_have_pins(job):
-            _release_pins(job)
+        if may_have_pins:
+            from backups.capture.job import clean_up as release_pins  # most rounds need none
+
+            release_pins(job)
     except (MilvusError, DriverError, StoreError, ConsoleError) as error:
         logger.warning("%s: cleanup failed, will be retried: %s", job.task.task_id, error)
         return False
@@ -98,45 +93,28 @@ def _clean_job(job: BackupJob) -> bool:
     return True
 
 
-def _release_pins(job: BackupJob) -> None:
-    """Import the capture job late, because most rounds find nothing to release."""
-    from backups.capture.job import clean_up
-
-    clean_up(job)
-
-
-def _may_have_pins(job: BackupJob) -> bool:
-    """A deleted cluster has no pins, and only backups and restores pin."""
-    pins = job.job_type in (JobKind.BACKUP, JobKind.RESTORE)
-    return pins and job.cluster.status != ServiceStatus.DELETED
-
-
-def _unfinished_deletions() -> list[Backup]:
-    """List backups in deletion without an active job."""
+def _retry_deletions() -> int:
+    """Retry the deletions that have no active job."""
     active = Task.objects.active().filter(kind=JobKind.DELETE).values("backup_job__backup")
     deleting = Backup.objects.of_real_organizations().filter(status=BackupStatus.DELETING)
-    return list(deleting.exclude(pk__in=active)[:BATCH_SIZE])
-
-
-def _retry_deletion(backup: Backup) -> bool:
-    try:
-        retry_deletion(backup, by=REQUESTED_BY)
-    except ConsoleError:
-        return False  # a concurrent request was faster
-    return True
-
-
-# -- the store ------------------------------------------------------------------------------------
+    retried = 0
+    for backup in list(deleting.exclude(pk__in=active)[:BATCH_SIZE]):
+        with contextlib.suppress(ConsoleError):  # a concurrent request was faster
+            retry_deletion(backup, by=REQUESTED_BY)
+            retried += 1
+    return retried
 
 
 def scan_store() -> int:
     """Compare the store with the rows: orphans are files without a backup, ghosts are backups
-    without files.
+    without files. Returns the number of deleted archives.
 
     Rows are read first, so that a backup that is sealed meanwhile is no ghost. If the whole store
     is unavailable, one error is logged and no backup is reported.
     """
-    known = {row.directory: row for row in _rows().iterator()}
+    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
+    rows = Backup.objects.of_real_organizations().only(*fields).order_by()
+    known = {row.directory: row for row in rows.iterator()}
     try:
         if any(row.status == BackupStatus.AVAILABLE for row in known.values()):
             require_store()
@@ -144,15 +122,14 @@ def scan_store() -> int:
     except StoreError as error:
         logger.error("backup store not scanned: %s", error)
         return 0
-    _log_orphans(archives.keys() - known.keys())
+    for directory in sorted(archives.keys() - known.keys()):
+        if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
+            logger.warning("%s: orphaned archive, left unchanged", directory)
     _verify_ghosts(known, archives)
-    gone = [known[directory] for directory in archives.keys() & known.keys()]
-    return sum(_delete_archive_of(row) for row in gone if row.status == BackupStatus.GONE)
-
-
-def _rows() -> BackupQuerySet:
-    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
-    return Backup.objects.of_real_organizations().only(*fields).order_by()
+    gone = [at for at in archives.keys() & known.keys() if known[at].status == BackupStatus.GONE]
+    for directory in gone:
+        delete_archive(get_store(), directory)
+    return len(gone)
 
 
 def _archives() -> dict[str, bool]:
@@ -167,12 +144,6 @@ def _archives() -> dict[str, bool]:
     return archives
 
 
-def _log_orphans(directories: Iterable[str]) -> None:
-    for directory in sorted(directories):
-        if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
-            logger.warning("%s: orphaned archive, left unchanged", directory)
-
-
 def _verify_ghosts(known: dict[str, Backup], archives: dict[str, bool]) -> None:
     available = ((at, row) for at, row in known.items() if row.status == BackupStatus.AVAILABLE)
     ghosts = [(directory, row) for directory, row in available if not archives.get(directory)]
@@ -184,8 +155,3 @@ def _verify_ghosts(known: dict[str, Backup], archives: dict[str, bool]) -> None:
     for row in unknown[:BATCH_SIZE]:
         with contextlib.suppress(ConsoleError):  # the backup was deleted meanwhile
             verify_backup(row, by=REQUESTED_BY, limited=False)
-
-
-def _delete_archive_of(backup: Backup) -> bool:
-    delete_archive(get_store(), backup.directory)
-    return True

@@ -58,7 +58,7 @@ class BackupQuerySet(TenantQuerySet["Backup"]):
 
     def mark_damaged(self, *, by: str, findings: Sequence[Finding]) -> int:
         """Record damage. `by` is the id of the job that found it, or `FOUND_BY_READING`."""
-        damage = [dataclasses.asdict(each) for each in findings]
+        damage = [dataclasses.asdict(finding) for finding in findings]
         return self.update(damage_found_by=by, damage=damage, verified_at=None, proven_at=None)
 
     def mark_whole(self, *, at: datetime) -> int:
@@ -158,8 +158,8 @@ class Backup(models.Model):
         """Damaged files. Damage without recorded files becomes one finding without a name."""
         if not self.is_damaged:
             return []
-        found = [Finding(**each) for each in self.damage]
-        return found or [Finding("", "its archive is not what was sealed")]
+        findings = [Finding(**finding) for finding in self.damage]
+        return findings or [Finding("", "its archive is not what was sealed")]
 
     @property
     def damage_text(self) -> str:
@@ -169,8 +169,8 @@ class Backup(models.Model):
     @property
     def can_be_read(self) -> bool:
         """True unless the manifest was missing or damaged at its last reading."""
-        is_there = self.status == BackupStatus.AVAILABLE
-        return is_there and all(each.file != MANIFEST_NAME for each in self.findings)
+        has_manifest = all(finding.file != MANIFEST_NAME for finding in self.findings)
+        return self.status == BackupStatus.AVAILABLE and has_manifest
 
     @property
     def directory(self) -> str:

@@ -25,8 +25,8 @@ def settle(task: Task) -> None:
     backup = Backup.objects.filter(pk=job.backup_id)
     backup.update(**changes)
     if task.checkpoint.get("damaged") and state != TaskState.SUCCEEDED:
-        found = [Finding(**each) for each in task.checkpoint.get("findings", ())]
-        backup.mark_damaged(by=task.task_id, findings=found or [Finding("", task.message)])
+        findings = [Finding(**finding) for finding in task.checkpoint.get("findings", ())]
+        backup.mark_damaged(by=task.task_id, findings=findings or [Finding("", task.message)])
     observers.job_finished(job, succeeded=state == TaskState.SUCCEEDED)
     if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
         _delete_with_cluster(job)

@@ -11,7 +11,7 @@ ONE_CLUSTER = "clusters/<slug:cluster_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("backups", lists.BackupListView.as_view(), name="backup-list"),
-    path("take-backup", lists.TakeFromView.as_view(), name="backup-take-from"),
+    path("take-backup", lists.BackupClusterChoiceView.as_view(), name="backup-take-from"),
     path(ONE_BACKUP, detail.BackupDetailView.as_view(), name="backup-detail"),
     path(f"{ONE_BACKUP}/progress", detail.BackupProgressView.as_view(), name="backup-progress"),
     path(f"{ONE_BACKUP}/verify", actions.BackupVerifyView.as_view(), name="backup-verify"),
@@ -19,7 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_BACKUP}/unpin", actions.BackupUnpinView.as_view(), name="backup-unpin"),
     path(f"{ONE_BACKUP}/delete", actions.BackupDeleteView.as_view(), name="backup-delete"),
     path(f"{ONE_BACKUP}/restore", restore.RestoreView.as_view(), name="backup-restore"),
-    path(f"{ONE_BACKUP}/restore/tick", restore.RestoreTickView.as_view(), name="restore-tick"),
+    path(f"{ONE_BACKUP}/restore/tick", restore.RestoreSelectView.as_view(), name="restore-tick"),
     path(
         f"{ONE_BACKUP}/restore/confirm",
         restore.RestoreConfirmView.as_view(),
@@ -31,8 +31,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         f"{ONE_CLUSTER}/backups/newest", lists.NewestBackupsView.as_view(), name="cluster-backups"
     ),
-    path(f"{ONE_CLUSTER}/take-backup", create.TakeView.as_view(), name="backup-take"),
-    path(f"{ONE_CLUSTER}/take-backup/tick", create.TakeTickView.as_view(), name="take-tick"),
+    path(f"{ONE_CLUSTER}/take-backup", create.BackupCreateView.as_view(), name="backup-take"),
+    path(
+        f"{ONE_CLUSTER}/take-backup/tick", create.BackupCreateSelectView.as_view(), name="take-tick"
+    ),
     path(f"{ONE_CLUSTER}/jobs", jobs.ClusterJobListView.as_view(), name="cluster-job-list"),
     path("jobs", jobs.JobListView.as_view(), name="job-list"),
     path(ONE_JOB, jobs.JobDetailView.as_view(), name="job-detail"),

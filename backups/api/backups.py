@@ -25,8 +25,7 @@ from backups.api.responses import (
     PreflightSerializer,
     RestoreResponse,
 )
-from backups.models import Backup as BackupRow
-from backups.restore.preflight import Preflight as Found
+from backups.models import Backup
 from backups.services.backups import (
     BackupRequest,
     delete_backup,
@@ -40,9 +39,8 @@ from backups.services.restores import (
     preview_restore,
     tasks_before,
 )
-from clusters.models import Cluster
 from vbase_console.api.operations import Operation
-from vbase_console.api.serializers import MsgRespSerializer, answer
+from vbase_console.api.serializers import MsgRespSerializer, accepted, answer
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP,
     DELETE_BACKUP,
@@ -85,11 +83,11 @@ class Backups(BackupView):
         self.call.object_id = self.planned.backup.name
 
     def post(self, request: Request, service_id: str) -> Response:
-        """Ask for a backup: all its collections as they are at one instant soon after now."""
+        """Start a job that backs up collections of a database, all as of one instant."""
         return self.job_accepted(self.planned.submit(by=self.principal.label))
 
     def get(self, request: Request, service_id: str) -> Response:
-        """The jobs about backups of a service, newest first; a restore is listed at its target."""
+        """List the backup jobs of a service, newest first. A restore is a job of its target."""
         cluster = self.service(service_id)
         return Response(jobs_page(self.jobs().filter(cluster=cluster), self.asked))
 
@@ -109,31 +107,33 @@ class RestoreBackup(BackupView):
             answer_example=examples.RESTORE_ANSWER,
         )
     }
-    looked: dict[str, Any] | None = None
+    preflight: dict[str, Any] | None = None
     planned: RestoreRequest
 
     def prepare(self) -> None:
         target = self.service(self.kwargs["service_id"])
         given = self.given()
-        named = BackupRow.objects.present().select_related("cluster")
-        backup = named.get_visible(self.principal, name=given.pop("backup_name"))
+        backups = Backup.objects.present().select_related("cluster")
+        backup = backups.get_visible(self.principal, name=given.pop("backup_name"))
         if given.pop("dry_run", False):
-            self.looked = self._look(preview_restore(backup, target, **given), target)
+            result = preview_restore(backup, target, **given)
+            waits_for = tasks_before(target).visible_to(self.principal)
+            self.preflight = PreflightSerializer.of(
+                PreflightResult(preflight=result, waits_for=waits_for)
+            )
         else:
             self.planned = plan_restore(backup, target, **given)
 
     def post(self, request: Request, service_id: str) -> Response:
-        """Bring collections of a backup back into this service. What is there stays as it was until
-        everything is read, compared and indexed. With `dryRun` nothing is done but looking.
-        """
-        if self.looked is not None:
-            self.call.detail = "dryRun"
-            return Response(answer(preflight=self.looked))
-        return self.job_accepted(self.planned.submit(by=self.principal.label))
+        """Start a job that restores collections of a backup into this service.
 
-    def _look(self, found: Found, target: Cluster) -> dict[str, Any]:
-        before = tasks_before(target).visible_to(self.principal)
-        return PreflightSerializer.of(PreflightResult(found=found, waits_for=before))
+        Existing collections stay unchanged until all rows are inserted, compared and indexed. With
+        `dryRun` the restore is only previewed.
+        """
+        if self.preflight is not None:
+            self.call.detail = "dryRun"
+            return Response(answer(preflight=self.preflight))
+        return self.job_accepted(self.planned.submit(by=self.principal.label))
 
 
 class OneBackup(BackupView):
@@ -160,16 +160,20 @@ class OneBackup(BackupView):
     }
 
     def get(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """One backup: what it holds, and when it was last verified and proven."""
+        """Return one backup, with its collections, its last verification and its last proof."""
         return Response(answer(backup=BackupSerializer.of(self.backup(service_id, backup_name))))
 
     def delete(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """Delete a backup, which cannot be restored any more from now on. Its files are deleted
-        when the job in Operation-Id has succeeded.
+        """Start the deletion of a backup, which cannot be restored from now on.
+
+        Its files are deleted when the job in Operation-Id has succeeded.
         """
         backup = self.backup(service_id, backup_name)
         self.given()
-        return self.message_accepted(delete_backup(backup, by=self.principal.label))
+        job = delete_backup(backup, by=self.principal.label)
+        return self.job_accepted(
+            job, accepted(f"{job.task.task_id} ({job.job_type}) was accepted.")
+        )
 
 
 class VerifyBackup(BackupView):
@@ -188,7 +192,7 @@ class VerifyBackup(BackupView):
     }
 
     def post(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """Read every byte of the archive; the job fails and names the file where one is damaged."""
+        """Start a job that reads every byte of the archive. It fails and names a damaged file."""
         backup = self.backup(service_id, backup_name)
         self.given()
         return self.job_accepted(verify_backup(backup, by=self.principal.label))
@@ -203,7 +207,7 @@ class Pinning(BackupView):
         return self.backup_changed(set_pinned(backup, pinned=self.pinned))
 
 
-def keeping(name: str, summary: str, example: dict[str, Any]) -> dict[str, Operation]:
+def pin_operation(name: str, summary: str, example: dict[str, Any]) -> dict[str, Operation]:
     return {
         "POST": Operation(
             name=name,
@@ -219,14 +223,14 @@ def keeping(name: str, summary: str, example: dict[str, Any]) -> dict[str, Opera
 
 
 class PinBackup(Pinning):
-    """Keep a backup: neither a person nor a policy deletes it until it is unpinned."""
+    """Pin a backup. Users and retention cannot delete a pinned backup."""
 
-    operations = keeping("PinBackup", "Pin a backup", examples.PIN_ANSWER)
+    operations = pin_operation("PinBackup", "Pin a backup", examples.PIN_ANSWER)
     pinned = True
 
 
 class UnpinBackup(Pinning):
-    """Let a pinned backup be deleted again."""
+    """Unpin a backup, so that users and retention can delete it."""
 
-    operations = keeping("UnpinBackup", "Unpin a backup", examples.BACKUP_ANSWER)
+    operations = pin_operation("UnpinBackup", "Unpin a backup", examples.BACKUP_ANSWER)
     pinned = False

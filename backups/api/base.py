@@ -7,12 +7,10 @@ from typing import Any
 from django.urls import reverse
 from rest_framework.response import Response
 
-from backups.api.responses import BackupJobSerializer
-from backups.api.responses import BackupSerializer as BackupOut
-from backups.models import Backup
-from backups.models import BackupJob as JobRow
+from backups.api.responses import BackupJobSerializer, BackupSerializer
+from backups.models import Backup, BackupJob
 from clusters.models import Cluster
-from vbase_console.api.serializers import accepted, answer
+from vbase_console.api.serializers import answer
 from vbase_console.api.views import ApiView
 from vbase_console.organizations.tenancy import TenantQuerySet
 
@@ -26,22 +24,18 @@ class BackupView(ApiView):
         rows = Backup.objects.present().select_related("cluster")
         return rows.get_visible(self.principal, name=backup_name, cluster__service_id=service_id)
 
-    def jobs(self) -> TenantQuerySet[JobRow]:
-        rows = JobRow.objects.select_related("task", "backup", "cluster")
+    def jobs(self) -> TenantQuerySet[BackupJob]:
+        rows = BackupJob.objects.select_related("task", "backup", "cluster")
         return rows.visible_to(self.principal)
 
     def backup_changed(self, backup: Backup) -> Response:
         address = reverse("api-backup", args=[backup.cluster.service_id, backup.name])
-        return self.accepted(answer(backup=BackupOut.of(backup)), location=address)
+        return self.accepted(answer(backup=BackupSerializer.of(backup)), location=address)
 
-    def job_accepted(self, job: JobRow) -> Response:
-        return self._named(job, answer(job=BackupJobSerializer.of(job)))
-
-    def message_accepted(self, job: JobRow) -> Response:
-        return self._named(job, accepted(f"{job.task.task_id} ({job.job_type}) was accepted."))
-
-    def _named(self, job: JobRow, body: dict[str, Any]) -> Response:
+    def job_accepted(self, job: BackupJob, body: dict[str, Any] | None = None) -> Response:
         task_id = job.task.task_id
         return self.accepted(
-            body, operation_id=task_id, location=reverse("api-job", args=[task_id])
+            body or answer(job=BackupJobSerializer.of(job)),
+            operation_id=task_id,
+            location=reverse("api-job", args=[task_id]),
         )

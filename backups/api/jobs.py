@@ -15,7 +15,7 @@ from backups.api.responses import (
     JobResponse,
     ListBackupsResponse,
 )
-from backups.models import BackupJob as JobRow
+from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import answer
@@ -40,7 +40,7 @@ class ListBackupByOrg(BackupView):
     }
 
     def post(self, request: Request, organization_id: str) -> Response:
-        """The jobs about backups of all services of an organization, newest first."""
+        """List the backup jobs of all services of an organization, newest first."""
         self.require_organization(organization_id)
         return Response(jobs_page(self.jobs(), self.given()))
 
@@ -58,7 +58,7 @@ class OneJob(BackupView):
     }
 
     def get(self, request: Request, job_id: str) -> Response:
-        """One job with its events."""
+        """Return one job with its events."""
         job = self.jobs().get_visible(self.principal, task__task_id=job_id)
         return Response(answer(job=BackupJobDetailSerializer.of(job)))
 
@@ -70,9 +70,9 @@ class JobRequest(BackupView):
         job = self.jobs().get_visible(self.principal, task__task_id=job_id)
         self.call.require(job_for(job.job_type).scope)
         self.given()
-        return self.job_accepted(self.ask(job))
+        return self.job_accepted(self.perform(job))
 
-    def ask(self, job: JobRow) -> JobRow:
+    def perform(self, job: BackupJob) -> BackupJob:
         raise NotImplementedError
 
 
@@ -82,7 +82,7 @@ def request_operation(name: str, summary: str) -> dict[str, Operation]:
             name=name,
             summary=summary,
             tag=TAG,
-            scope_rule="that of what is asked for",
+            scope_rule="the scope of the job's kind",
             body=JobBody,
             answer=JobResponse,
             changes=True,
@@ -93,20 +93,20 @@ def request_operation(name: str, summary: str) -> dict[str, Operation]:
 
 
 class CancelJob(JobRequest):
-    """Stop a job: a waiting one ends at once, a running one at its next safe point, and what it
-    had begun is removed. A deletion only goes forward.
+    """Cancel a job. A waiting job ends at once. A running job stops at its next safe point, and its
+    changes are undone. A deletion cannot be cancelled.
     """
 
     operations = request_operation("CancelJob", "Cancel a backup job")
 
-    def ask(self, job: JobRow) -> JobRow:
+    def perform(self, job: BackupJob) -> BackupJob:
         return cancel_job(job, by=self.principal.label)
 
 
 class RetryJob(JobRequest):
-    """Ask again for what a failed or cancelled job should have done; the answer is a new job."""
+    """Retry a failed or cancelled job. The answer is a new job."""
 
     operations = request_operation("RetryJob", "Retry a backup job")
 
-    def ask(self, job: JobRow) -> JobRow:
+    def perform(self, job: BackupJob) -> BackupJob:
         return retry_job(job, by=self.principal.label)

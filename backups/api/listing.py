@@ -7,12 +7,12 @@ from typing import Any
 
 from backups.api.requests import NO_JOB_TYPE, NO_STATUS
 from backups.api.responses import BackupJobSerializer
-from backups.models import BackupJob as JobRow
+from backups.models import BackupJob
 from vbase_console.api.paging import page_of
 from vbase_console.api.serializers import answer
 from vbase_console.organizations.tenancy import TenantQuerySet, is_storable
 
-# The filter's name → the row's column, and what stands for no filter.
+# name of the filter → column of the row, and the values that mean no filter
 FILTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "job_type": ("job_type", NO_JOB_TYPE),
     "status": ("task__state", NO_STATUS),
@@ -22,18 +22,13 @@ FILTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def jobs_page(rows: TenantQuerySet[JobRow], asked: Mapping[str, Any]) -> dict[str, Any]:
+def jobs_page(rows: TenantQuerySet[BackupJob], query: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of the filtered jobs, newest first."""
-    chosen, total = page_of(_filtered(rows, asked), asked)
-    return answer(jobs=[BackupJobSerializer.of(row) for row in chosen], total=total)
-
-
-def _filtered(rows: TenantQuerySet[JobRow], asked: Mapping[str, Any]) -> TenantQuerySet[JobRow]:
-    wanted = {
-        column: asked[name]
+    conditions = {
+        column: query[name]
         for name, (column, anything) in FILTERS.items()
-        if asked.get(name, "") not in anything
+        if query.get(name, "") not in anything
     }
-    if not all(is_storable(value) for value in wanted.values()):
-        return rows.none()
-    return rows.filter(**wanted)
+    is_possible = all(is_storable(value) for value in conditions.values())
+    jobs, total = page_of(rows.filter(**conditions) if is_possible else rows.none(), query)
+    return answer(jobs=[BackupJobSerializer.of(job) for job in jobs], total=total)

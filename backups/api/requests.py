@@ -18,14 +18,14 @@ UNSPECIFIED = ("", "0", "UNSPECIFIED")
 """Values of an enum that mean none; generated clients add the enum's name as a prefix."""
 NO_STATUS = (*UNSPECIFIED, "STATUS_UNSPECIFIED", "BACKUP_STATUS_UNSPECIFIED")
 NO_JOB_TYPE = (*UNSPECIFIED, "JOB_TYPE_UNSPECIFIED", "BACKUP_JOB_TYPE_UNSPECIFIED")
-IN_ADDRESS = "Left out: as in the address."
+IN_ADDRESS = "Default: the id in the address."
 
 
 @extend_schema_field(
     {
         "type": "string",
         "pattern": r"^(?!(policy|restore|org)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
-        "description": "Unique in the organization. Left out: database, time and six letters.",
+        "description": "Unique in the organization. Default: database, time and six letters.",
     }
 )
 class BackupName(Text):
@@ -47,27 +47,34 @@ class ServiceBody(Body):
 
 
 class CreateBackupRequest(ServiceBody):
-    db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
+    db_name = Text(
+        required=False, allow_blank=True, max_length=255, help_text="Default: `default`."
+    )
     collection_names = Names(allow_empty=False, help_text="At least one.")
     backup_name = BackupName(required=False, allow_blank=True)
 
 
 class RestoreBackupRequest(ServiceBody):
-    service_id = Text(required=False, help_text="The target; left out: as in the address.")
-    backup_name = Text(help_text="A backup of any service of the organization.")
+    service_id = Text(required=False, help_text="Target. Default: the id in the address.")
+    backup_name = Text(help_text="Backup of any service of the organization.")
     db_name = Text(
-        required=False, allow_blank=True, max_length=255, help_text="Empty: as in the backup."
-    )
-    collection_names = Names(required=False, help_text="Empty: all that the backup holds.")
-    on_conflict = Choice(
-        [each.value for each in OnConflict],
         required=False,
-        help_text="What to do where a name is taken; FAIL unless named.",
+        allow_blank=True,
+        max_length=255,
+        help_text="Default: the database of the backup.",
+    )
+    collection_names = Names(required=False, help_text="Empty: all collections of the backup.")
+    on_conflict = Choice(
+        [choice.value for choice in OnConflict],
+        required=False,
+        help_text="Handling of an existing collection. Default: FAIL.",
     )
     suffix = Text(
-        required=False, allow_blank=True, help_text="With RENAME: follows names that are taken."
+        required=False, allow_blank=True, help_text="Appended to existing names, with RENAME."
     )
-    dry_run = Flag(required=False, help_text="Only look, and answer `preflight`.")
+    dry_run = Flag(
+        required=False, help_text="Preview the restore in `preflight`. Nothing is changed."
+    )
 
 
 class BackupBody(ServiceBody):

@@ -8,8 +8,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from backups.models import Backup as BackupRow
-from backups.restore.preflight import Preflight as Found
+from backups.models import Backup
+from backups.restore.preflight import Preflight
 from backups.states import BackupStatus, JobKind
 from clusters.api.responses import TaskEventSerializer
 from vbase_console.api.fields import TextOrNull
@@ -28,14 +28,14 @@ class BackupJobSerializer(Output):
     message = TextOrNull(source="task.message")
     warnings = serializers.ListField(child=serializers.CharField(), source="task.warnings")
     service_id = serializers.CharField(
-        source="cluster.service_id", help_text="Of a restore: the target; else the source."
+        source="cluster.service_id", help_text="Target of a restore, source of other jobs."
     )
     organization_id = serializers.CharField()
     backup_name = serializers.CharField(source="backup.name")
     db_name = serializers.CharField()
     collection_names = serializers.ListField(child=serializers.CharField())
     row_count = serializers.IntegerField(
-        allow_null=True, help_text="Of what it is about; null until a backup is written."
+        allow_null=True, help_text="Rows of the job's collections. Null until a backup is written."
     )
     size_bytes = serializers.IntegerField(allow_null=True)
     policy_id = TextOrNull()
@@ -43,10 +43,10 @@ class BackupJobSerializer(Output):
     started_at = serializers.DateTimeField(source="task.started_at", allow_null=True)
     finished_at = serializers.DateTimeField(source="task.finished_at", allow_null=True)
     backup_deleted_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the backup's files were gone; null while it is there."
+        allow_null=True, help_text="Time at which the backup's files were deleted. Null before."
     )
     backup_damaged = serializers.BooleanField(
-        source="backup.is_damaged", help_text="The backup cannot be counted on as it is now."
+        source="backup.is_damaged", help_text="True if a file of the backup is damaged."
     )
 
 
@@ -58,17 +58,18 @@ class CollectionInBackupSerializer(Output):
     name = serializers.CharField()
     row_count = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
-    parts = serializers.IntegerField(help_text="Files that hold its rows.")
+    parts = serializers.IntegerField(help_text="Number of files with its rows.")
     aliases = serializers.ListField(
-        child=serializers.CharField(), help_text="That it had then; a restore takes them as names."
+        child=serializers.CharField(),
+        help_text="Aliases at the time of the backup. A restore accepts them as names.",
     )
 
 
 class StoredListField(serializers.ListField):
-    """Outgoing: the row keeps it as it is on the wire, but for what older rows lack."""
+    """Stored as on the wire. Older rows lack the aliases."""
 
     def to_representation(self, data: list[Any]) -> list[Any]:
-        return [{"aliases": [], **each} for each in data]
+        return [{"aliases": [], **collection} for collection in data]
 
 
 class BackupSerializer(Output):
@@ -89,35 +90,35 @@ class BackupSerializer(Output):
     policy_id = TextOrNull()
     pinned = serializers.BooleanField()
     held = serializers.SerializerMethodField(
-        help_text="The next backup of its policy held less: it stays until it is released."
+        help_text="Kept until released, because the next backup of its policy contains less."
     )
     created_at = serializers.DateTimeField()
     verified_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the archive was last found whole."
+        allow_null=True, help_text="Time of the last successful verification."
     )
     proven_at = serializers.DateTimeField(
-        allow_null=True, help_text="When a restore of it last succeeded, compared row by row."
+        allow_null=True, help_text="Time of the last restore that compared every row."
     )
     damaged = serializers.BooleanField(
         source="is_damaged",
-        help_text="Something of it is not as it was sealed: count on another backup.",
+        help_text="A file differs from the sealed one. Use another backup.",
     )
-    damage = TextOrNull(source="damage_text", help_text="What is damaged of it, file by file.")
+    damage = TextOrNull(source="damage_text", help_text="Damaged files and their problems.")
     manifest_sha256 = TextOrNull()
     location = serializers.CharField(
-        source="directory", help_text="Its directory, relative to the backup store."
+        source="directory", help_text="Directory of the backup in the backup store."
     )
 
-    def get_held(self, backup: BackupRow) -> bool:
+    def get_held(self, backup: Backup) -> bool:
         return bool(backup.retention_hold)
 
 
 class RestoreStepSerializer(Output):
     collection_name = serializers.CharField(source="source", help_text="In the backup.")
-    target_name = serializers.CharField(source="target", help_text="What it will be called.")
+    target_name = serializers.CharField(source="target", help_text="Name after the restore.")
     row_count = serializers.IntegerField(source="rows")
     size_bytes = serializers.IntegerField(source="bytes")
-    replaces = serializers.BooleanField(help_text="A collection of that name gives way.")
+    replaces = serializers.BooleanField(help_text="True if an existing collection is replaced.")
     aliases = serializers.ListField(child=serializers.CharField())
 
 
@@ -125,57 +126,58 @@ class RestoreStepSerializer(Output):
 class PreflightResult:
     """Preflight of a restore with the tasks before it."""
 
-    found: Found
+    preflight: Preflight
     waits_for: Iterable[Task]
 
 
 class BlockingTaskSerializer(Output):
     operation_id = serializers.CharField(source="task_id")
-    kind = serializers.CharField(help_text="Of the task or the job.")
+    kind = serializers.CharField(help_text="Kind of the task or job.")
 
 
 class PreflightSerializer(Output):
     is_clear = serializers.BooleanField(
-        source="found.is_clear", help_text="Nothing stands in the way."
+        source="preflight.is_clear", help_text="True if the restore is possible."
     )
-    db_name = serializers.CharField(source="found.db_name")
-    creates_database = serializers.BooleanField(source="found.creates_database")
-    collections = serializers.ListField(child=RestoreStepSerializer(), source="found.steps")
+    db_name = serializers.CharField(source="preflight.db_name")
+    creates_database = serializers.BooleanField(source="preflight.creates_database")
+    collections = serializers.ListField(child=RestoreStepSerializer(), source="preflight.steps")
     conflicts = serializers.ListField(
         child=serializers.CharField(),
-        source="found.conflicts",
-        help_text="Names and aliases that are taken.",
+        source="preflight.conflicts",
+        help_text="Names and aliases that exist already.",
     )
     refusals = serializers.ListField(
         child=serializers.CharField(),
-        source="found.refusals",
-        help_text="What the target's server cannot take at all, or has no room for.",
+        source="preflight.refusals",
+        help_text="Limits of the server, the disk space or a damaged backup.",
     )
     warnings = serializers.ListField(
         child=serializers.CharField(),
-        source="found.warnings",
-        help_text="What will come back otherwise than it was.",
+        source="preflight.warnings",
+        help_text="Content that the restore changes.",
     )
     notes = serializers.ListField(
         child=serializers.CharField(),
-        source="found.notes",
-        help_text="What is worth knowing and changes nothing.",
+        source="preflight.notes",
+        help_text="Information without effect on the restore.",
     )
     required_bytes = serializers.IntegerField(
-        source="found.required_bytes", help_text="About what the target needs while it runs."
+        source="preflight.required_bytes",
+        help_text="Estimate of the disk space needed during the restore.",
     )
     free_bytes = serializers.IntegerField(
-        source="found.free_bytes",
+        source="preflight.free_bytes",
         allow_null=True,
-        help_text="What the target can still store; null if unknown.",
+        help_text="Free disk space of the target. Null if unknown.",
     )
     proves = serializers.BooleanField(
-        source="found.proves",
-        help_text="It brings everything back and compares every row: the backup is proven then.",
+        source="preflight.proves",
+        help_text="True if the restore covers the whole backup and compares every row.",
     )
     waits_for = serializers.ListField(
         child=BlockingTaskSerializer(),
-        help_text="What runs on the target or waits there, before the restore.",
+        help_text="Tasks of the target that precede the restore.",
     )
 
 
@@ -196,5 +198,5 @@ class BackupResponse(ApiResponse):
 
 
 class RestoreResponse(ApiResponse):
-    job = BackupJobSerializer(required=False, help_text="Unless dryRun was asked for.")
+    job = BackupJobSerializer(required=False, help_text="Absent with dryRun.")
     preflight = PreflightSerializer(required=False, help_text="With dryRun only.")

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import examples
-from backups.api.backups import keeping
+from backups.api.backups import pin_operation
 from backups.api.base import BackupView
 from backups.api.responses import JobResponse
 from backups.policies import api_serializers, services
@@ -204,7 +204,7 @@ class PreviewPolicy(PolicyView):
 
 
 class ReleaseBackup(BackupView):
-    operations = keeping(
+    operations = pin_operation(
         "ReleaseBackup", "Release a backup from its retention hold", examples.BACKUP_ANSWER
     )
 

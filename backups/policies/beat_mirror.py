@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
-from backups.policies.cron import FIELDS, Cron, Field, parse
+from backups.policies.cron import FIELDS, Cron, CronField, parse
 from backups.policies.models import BackupPolicy
 
 WAKES = "vbase.sweep.policies"
@@ -79,7 +79,7 @@ def crontab_of(cron: Cron) -> dict[str, str]:
     }
 
 
-def _written(field: Field, values: frozenset[int]) -> str:
+def _written(field: CronField, values: frozenset[int]) -> str:
     if len(values) == field.size:
         return "*"
     return ",".join(str(value) for value in sorted(values))

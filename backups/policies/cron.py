@@ -21,11 +21,11 @@ NUMBER = re.compile(r"[0-9]{1,3}")
 
 
 class BadField(ValueError):
-    """The message names the field and what may stand in it."""
+    """A field is not valid. The message names the field and its valid values."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Field:
+class CronField:
     name: str
     least: int
     most: int
@@ -45,33 +45,34 @@ class Field:
 
 
 FIELDS = (
-    Field(name="minute", least=0, most=59),
-    Field(name="hour", least=0, most=23),
-    Field(name="day of month", least=1, most=31),
-    Field(name="month", least=1, most=12, names=MONTHS, first_name=1),
-    Field(name="day of week", least=0, most=7, names=WEEKDAYS),
+    CronField(name="minute", least=0, most=59),
+    CronField(name="hour", least=0, most=23),
+    CronField(name="day of month", least=1, most=31),
+    CronField(name="month", least=1, most=12, names=MONTHS, first_name=1),
+    CronField(name="day of week", least=0, most=7, names=WEEKDAYS),
 )
 
 
-def values_of(field: Field, text: str) -> frozenset[int]:
-    """All that it matches; of the days of the week 0 is Sunday, and 7 too."""
-    found: set[int] = set()
+def values_of(field: CronField, text: str) -> frozenset[int]:
+    """Return the matched values. Sunday is 0, also if written as 7."""
+    values: set[int] = set()
     for item in text.upper().split(","):
-        found |= _item(field, item)
-    return frozenset(value % 7 for value in found) if field.names == WEEKDAYS else frozenset(found)
+        values |= _item(field, item)
+    return (
+        frozenset(value % 7 for value in values) if field.names == WEEKDAYS else frozenset(values)
+    )
 
 
 def in_ranges(values: Iterable[int]) -> str:
-    """In numbers; three and more in a row are one range."""
-    rows = groupby(enumerate(sorted(values)), key=lambda pair: pair[1] - pair[0])
-    return ",".join(_in_a_row([value for _, value in row]) for _, row in rows)
+    """Format numbers. Three or more consecutive numbers become a range."""
+    texts = []
+    for _, pairs in groupby(enumerate(sorted(values)), key=lambda pair: pair[1] - pair[0]):
+        row = [value for _, value in pairs]
+        texts.append(f"{row[0]}-{row[-1]}" if len(row) > 2 else ",".join(map(str, row)))
+    return ",".join(texts)
 
 
-def _in_a_row(row: list[int]) -> str:
-    return f"{row[0]}-{row[-1]}" if len(row) > 2 else ",".join(map(str, row))
-
-
-def _item(field: Field, item: str) -> set[int]:
+def _item(field: CronField, item: str) -> set[int]:
     match = ITEM.fullmatch(item)
     if match is None or (match[1] == "*" and match[2]):
         raise _bad(field, item)
@@ -87,7 +88,7 @@ def _item(field: Field, item: str) -> set[int]:
     return set(range(first, last + 1, step))
 
 
-def _bounds(field: Field, item: str, match: re.Match[str]) -> tuple[int, int]:
+def _bounds(field: CronField, item: str, match: re.Match[str]) -> tuple[int, int]:
     if match[1] == "*":
         return field.least, field.most
     first = _value(field, item, match[1])
@@ -96,7 +97,7 @@ def _bounds(field: Field, item: str, match: re.Match[str]) -> tuple[int, int]:
     return first, field.most if match[3] else first
 
 
-def _value(field: Field, item: str, text: str) -> int:
+def _value(field: CronField, item: str, text: str) -> int:
     if text in field.names:
         return field.names.index(text) + field.first_name
     if NUMBER.fullmatch(text) and field.least <= int(text) <= field.most:
@@ -104,7 +105,7 @@ def _value(field: Field, item: str, text: str) -> int:
     raise _bad(field, item)
 
 
-def _bad(field: Field, item: str) -> BadField:
+def _bad(field: CronField, item: str) -> BadField:
     return BadField(
         f"'{item}' is not possible in the field {field.name}: use {field.allowed}, "
         "with lists (1,2), ranges (1-5), steps (*/15) or *; L, W, # and ? are not known."
@@ -122,42 +123,42 @@ MACROS = {
 }
 MAX_EXPRESSION_LENGTH = 200
 MAX_DESCRIBED_TIMES = 4
-"""Times of a day that are named one by one; more are described by minute and hour."""
+"""Limit of times of a day that are listed individually. More are described by minute and hour."""
 DAY = timedelta(days=1)
-ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall has no zone
+ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a local time has no zone
 EXCLUDED_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
-"""Files beside the zones: copies that count differently, or stand for where the server is."""
+"""Prefixes of files that are no zones: variants of zones, and the zone of the server."""
 ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+/-]{0,62}", re.ASCII)
 
 
 class BadCron(ValueError):
-    """The text is no schedule; the message says what to write instead."""
+    """A schedule is not valid. The message gives the remedy."""
 
 
 class BadZone(ValueError):
-    """There is no such time zone."""
+    """The time zone does not exist."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cron:
-    """A schedule that fires some day."""
+    """A valid schedule with at least one run."""
 
     text: str
-    """As it was given."""
+    """As entered."""
     expression: str
-    """Five fields in numbers; a field that began with a star still does."""
+    """Five fields in numbers. A leading star is kept."""
     values: tuple[frozenset[int], ...]
     """Matched values of each field."""
 
     @property
     def is_real_time(self) -> bool:
-        """A star in minute or hour: it means "every so often", whatever clocks are changed to."""
+        """True for an interval schedule (a star in minute or hour), which ignores clock changes."""
         minute, hour, *_ = self.expression.split()
         return minute.startswith("*") or hour.startswith("*")
 
     @property
     def needs_both_days(self) -> bool:
-        """Day of month and day of week must both match; otherwise either is enough."""
+        """True if day of month and day of week must both match. Otherwise either is enough."""
         _, _, day, _, weekday = self.expression.split()
         return day.startswith("*") or weekday.startswith("*")
 
@@ -174,59 +175,47 @@ def parse(text: str) -> Cron:
             "Give five fields: minute, hour, day of month, month, day of week; "
             "for example '0 3 * * *' for every day at 3:00."
         )
-    return _checked(given, parts)
-
-
-def _checked(given: str, parts: list[str]) -> Cron:
     try:
         values = tuple(values_of(field, part) for field, part in zip(FIELDS, parts, strict=True))
     except BadField as error:
         raise BadCron(str(error)) from error
-    written = [
-        part.upper() if part.startswith("*") else _written_out(each)
-        for part, each in zip(parts, values, strict=True)
+    fields = [
+        part.upper() if part.startswith("*") else ",".join(map(str, sorted(matched)))
+        for part, matched in zip(parts, values, strict=True)
     ]
-    cron = Cron(text=given, expression=" ".join(written), values=values)
-    _require_some_day(cron)
-    return cron
-
-
-def _written_out(values: frozenset[int]) -> str:
-    return ",".join(str(value) for value in sorted(values))
-
-
-def _require_some_day(cron: Cron) -> None:
+    cron = Cron(text=given, expression=" ".join(fields), values=values)
     try:
         next(CronSim(cron.expression, ANY_DAY))
     except (CronSimError, StopIteration) as error:
         raise BadCron(
             f"'{cron.text}' never fires: there is no such day. Choose a day that the month has."
         ) from error
+    return cron
 
 
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> tzinfo:
-    """A zone of the IANA database."""
+    """Return a zone of the IANA database."""
     try:
         if ZONE.fullmatch(name) and not name.startswith(EXCLUDED_ZONES):
             return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        pass  # said below, like a name that is none
+        pass  # reported below
     raise BadZone(f"'{name[:64]}' is no time zone; use a name such as UTC or Europe/Berlin.")
 
 
 def next_after(cron: Cron, zone: tzinfo, after: datetime) -> datetime:
-    """The first instant later than `after`, in UTC."""
+    """Return the first run later than `after`, in UTC."""
     after = after.astimezone(UTC)
     if cron.is_real_time:
-        return min(_next_shown(cron, zone, after, fold) for fold in (0, 1))
+        return min(_next_real_time(cron, zone, after, fold) for fold in (0, 1))
     start = after.astimezone(zone).replace(tzinfo=None)
-    instants = (_at_or_behind_gap(wall, zone) for wall in CronSim(cron.expression, start))
+    instants = (_first_at_or_after(wall, zone) for wall in CronSim(cron.expression, start))
     return next(instant for instant in instants if instant > after)
 
 
 def upcoming(cron: Cron, zone: tzinfo, start: datetime) -> Iterator[datetime]:
-    """Every instant later than `start`, without an end."""
+    """Yield all runs later than `start`, without end."""
     while True:
         start = next_after(cron, zone, start)
         yield start
@@ -237,12 +226,12 @@ def runs(cron: Cron, zone: tzinfo, start: datetime, count: int) -> list[datetime
 
 
 def describe(cron: Cron) -> str:
-    """In words, for example "At 03:00 every day"."""
-    text = CronSim(_shortly(cron), ANY_DAY).explain().replace(" through ", " to ")
+    """Describe a schedule, such as `At 03:00 every day`."""
+    text = CronSim(_shortened(cron), ANY_DAY).explain().replace(" through ", " to ")
     text = re.sub(r"\bon (\w+day to )", r"from \1", text)
     if not cron.needs_both_days:
         text = re.sub(r" and (on|from) (?=\w+day\b)", r" or \1 ", text)
-    return re.sub(r"\b(\d+)th\b", lambda found: ordinal(int(found[1])), text)
+    return re.sub(r"\b(\d+)th\b", lambda match: ordinal(int(match[1])), text)
 
 
 def in_words(text: str) -> str:
@@ -253,19 +242,19 @@ def in_words(text: str) -> str:
         return text
 
 
-def _shortly(cron: Cron) -> str:
-    """An expression of the same meaning that is as short as can be, for reading."""
+def _shortened(cron: Cron) -> str:
+    """Return the shortest expression with the same meaning."""
     parts = cron.expression.split()
-    said = [_said(*each) for each in zip(FIELDS, parts, cron.values, strict=True)]
+    fields = [_shortened_field(*field) for field in zip(FIELDS, parts, cron.values, strict=True)]
     minutes, hours, *_ = cron.values
     if len(minutes) * len(hours) <= MAX_DESCRIBED_TIMES:
-        said[:2] = parts[:2]
-    if not cron.needs_both_days and "*" in (said[2], said[4]):
-        said[2] = said[4] = "*"
-    return " ".join(said)
+        fields[:2] = parts[:2]
+    if not cron.needs_both_days and "*" in (fields[2], fields[4]):
+        fields[2] = fields[4] = "*"
+    return " ".join(fields)
 
 
-def _said(field: Field, part: str, values: frozenset[int]) -> str:
+def _shortened_field(field: CronField, part: str, values: frozenset[int]) -> str:
     if len(values) == field.size:
         return "*"
     if part.startswith("*"):
@@ -274,12 +263,11 @@ def _said(field: Field, part: str, values: frozenset[int]) -> str:
     return in_ranges({value or 7 for value in values} if until_sunday else values)
 
 
-def _next_shown(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetime:
+def _next_real_time(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetime:
     """Find the first matching local time that exists and is later than `after`.
 
-    Of times shown twice, `fold` selects the first (0) or the second (1).
-
-    The wall may be set back within a day: what it shows then is sought from there.
+    If a local time occurs twice, `fold` selects the first (0) or the second (1). The search starts
+    at the smaller offset of the day, because the clock may be set back within the day.
     """
     offset = min(_offset(zone, after), _offset(zone, after + DAY))
     for wall in CronSim(cron.expression, (after + offset).replace(tzinfo=None)):
@@ -289,8 +277,8 @@ def _next_shown(cron: Cron, zone: tzinfo, after: datetime, fold: int) -> datetim
     raise BadCron(f"'{cron.text}' never fires.")
 
 
-def _at_or_behind_gap(wall: datetime, zone: tzinfo) -> datetime:
-    """The first instant at which the wall shows this time or has jumped over it."""
+def _first_at_or_after(wall: datetime, zone: tzinfo) -> datetime:
+    """Return the first instant at which the local time is reached or was skipped by a gap."""
     instant = _instant(wall, zone, 0)
     return instant if _wall(instant, zone) == wall else _end_of_gap(wall, zone)
 

@@ -15,7 +15,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from backups.policies.cron import BadCron, BadZone
-from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun
+from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.services import next_run_after
 from backups.policies.states import OVERDUE_AFTER
@@ -136,9 +136,14 @@ def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     now = timezone.now()
     cluster = Cluster.objects.locked(cluster_id)
     planned = BackupPolicy.objects.filter(pk=policy_id, next_run_at=planned_at)
-    policy = only_row(planned.filter(~_run_of(planned_at)))
+    fired_before = PolicyRun.objects.filter(policy=OuterRef("pk"), planned_at=planned_at)
+    policy = only_row(planned.filter(~Exists(fired_before)))
     if policy is None:
-        return _plan_next(planned, after=max(planned_at, now))
+        # skip an instant that was fired before, as after a clock was set back
+        after = max(planned_at, now)
+        return any(
+            planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
+        )
     policy.cluster = cluster
     start_run(
         policy,
@@ -148,17 +153,6 @@ def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
         by=f"policy:{policy_id}",
     )
     return True
-
-
-def _run_of(planned_at: datetime) -> Exists:
-    return Exists(PolicyRun.objects.filter(policy=OuterRef("pk"), planned_at=planned_at))
-
-
-def _plan_next(planned: PolicyQuerySet, *, after: datetime) -> bool:
-    """Skip an instant that was fired before, as after a clock was set back."""
-    return any(
-        planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
-    )
 
 
 def overdue_since() -> datetime | None:

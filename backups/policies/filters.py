@@ -47,7 +47,7 @@ class OneClustersPolicyFilter(PolicyFilter):
     q = forms.CharField(label="Policy, schedule or id", required=False, max_length=100)
 
 
-class JudgedFilter(FilterForm):
+class PolicyBackupFilter(FilterForm):
     """Filter of the backups of one policy. Retention decisions are computed, not stored."""
 
     q = forms.CharField(label="Backup", required=False, max_length=128)

@@ -7,10 +7,10 @@ from typing import Any
 
 from django import forms
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from backups.discovery import DiscoveredCollection
 from backups.forms import MAX_CHECKBOXES, counted
+from backups.names import DEFAULT_DATABASE
 from backups.policies.models import BackupPolicy
 from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 from backups.policies.validation import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, SPEC_FIELDS
@@ -81,7 +81,10 @@ class PolicyForm(ScheduleForm):
         widget=forms.Textarea(attrs={"rows": 2, "maxlength": MAX_DESCRIPTION_LENGTH}),
     )
     db_name = forms.CharField(
-        label="Database", max_length=255, initial="default", widget=forms.TextInput(attrs=TYPED)
+        label="Database",
+        max_length=255,
+        initial=DEFAULT_DATABASE,
+        widget=forms.TextInput(attrs=TYPED),
     )
     which = forms.ChoiceField(
         label="Collections",
@@ -138,14 +141,19 @@ class PolicyForm(ScheduleForm):
         rows = {collection.name: collection.rows for collection in collections or ()}
         listed = list(rows)[:MAX_CHECKBOXES]
         ticked = [str(name) for name in self["collection_names"].value() or ()]
+
+        def unlisted(name: str) -> str:
+            return "" if collections is None or name in rows else "not found"
+
         choices = [(name, counted(name, rows[name])) for name in listed]
         choices += [
-            (name, _unlisted(name, is_gone=collections is not None and name not in rows))
+            (name, format_html('{} <span class="muted">{}</span>', name, unlisted(name)))
             for name in ticked
             if name not in listed
         ]
         self.fields["collection_names"].choices = choices  # type: ignore[attr-defined]
-        self.fields["db_name"].widget = _databases(databases, str(self["db_name"].value() or ""))
+        database = str(self["db_name"].value() or "")
+        self.fields["db_name"].widget = _database_widget(databases, database)
         if collections is not None and len(rows) <= MAX_CHECKBOXES and not self["others"].value():
             del self.fields["others"]
 
@@ -162,13 +170,11 @@ def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
     }
 
 
-def _unlisted(name: str, *, is_gone: bool) -> SafeString:
-    return format_html('{} <span class="muted">{}</span>', name, "not found" if is_gone else "")
-
-
-def _databases(there: Sequence[str], chosen: str) -> forms.Widget:
+def _database_widget(databases: Sequence[str], chosen: str) -> forms.Widget:
     """Offer a choice of databases, or a text field if they are unknown."""
-    if not there:
+    if not databases:
         return forms.TextInput(attrs=TYPED)
-    gone = [] if chosen in there or not chosen else [(chosen, f"{chosen} (not found)")]
-    return forms.Select(choices=[*((name, name) for name in there), *gone])
+    choices = [(name, name) for name in databases]
+    if chosen and chosen not in databases:
+        choices.append((chosen, f"{chosen} (not found)"))
+    return forms.Select(choices=choices)

@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
+from backups.names import DEFAULT_DATABASE
 from backups.observers import PolicySummary
 from backups.policies.health import health, severity
 from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
@@ -55,7 +56,7 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
         """Load the rows that `last_run_at` and `last_status` read."""
         return self.select_related("cluster", "last_run__job__task")
 
-    def with_standing(self) -> Self:
+    def with_health(self) -> Self:
         """Annotate `health` and `severity`."""
         runs, now = PolicyRun.objects.all(), clock.now()
         return self.annotate(health=health(runs, now), severity=severity(runs, now))
@@ -84,7 +85,7 @@ class BackupPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_COUNT)]
     )
     is_active = models.BooleanField(default=True)
-    db_name = models.CharField(max_length=255, default="default")
+    db_name = models.CharField(max_length=255, default=DEFAULT_DATABASE)
     collection_names = models.JSONField(default=list)
     """Empty: every collection at run time."""
     on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
@@ -162,8 +163,8 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
 
     def active_job_id(self, policy_id: str) -> str:
         """Job id of the unfinished run, or an empty text."""
-        going = self.in_progress().filter(policy=policy_id).order_by()
-        return next(iter(going.values_list("job__task__task_id", flat=True)[:1]), "")
+        active = self.in_progress().filter(policy=policy_id).order_by()
+        return next(iter(active.values_list("job__task__task_id", flat=True)[:1]), "")
 
     def request_retention(self, policy_id: str) -> int:
         """Request retention without a new run, by marking the newest run that has a job."""

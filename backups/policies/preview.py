@@ -9,11 +9,12 @@ from django.utils import timezone as clock
 
 from backups.policies.cron import describe, runs, zone_of
 from backups.policies.models import BackupPolicy
-from backups.policies.pruning import backups_of, verdicts_on
+from backups.policies.pruning import backups_of, decisions_on
 from backups.policies.validation import PolicySpec
 from vbase_console.core.errors import InvalidArgument
 
 MAX_PREVIEW_RUNS = 100
+MIN_PREVIEW_START = datetime(1970, 1, 1, tzinfo=clock.get_fixed_timezone(0))
 MAX_PREVIEW_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
 
 
@@ -47,9 +48,26 @@ def preview(
     """Preview a spec, and what its retention would do to the backups of an existing policy."""
     spec = spec.with_defaults()
     cron, zone = spec.check(), zone_of(spec.timezone)
-    _check_range(start_at, count)
+    if not 1 <= count <= MAX_PREVIEW_RUNS:
+        raise InvalidArgument(field_errors={"count": [f"Ask for 1 to {MAX_PREVIEW_RUNS} runs."]})
+    if start_at and not MIN_PREVIEW_START <= start_at <= MAX_PREVIEW_START:
+        text = "Give an instant between 1970 and 2200."
+        raise InvalidArgument(field_errors={"start_at": [text]})
     instants = runs(cron, zone, start_at or clock.now(), count)
-    kept, expired = _judged(policy, spec.retention_count) if policy else ([], [])
+    kept: list[RetentionPreview] = []
+    expired: list[RetentionPreview] = []
+    backups = backups_of(policy) if policy else []
+    decisions = decisions_on(policy, backups, spec.retention_count) if policy else {}
+    for backup in backups:
+        decision = decisions[backup.backup_id]
+        (kept if decision.keep else expired).append(
+            RetentionPreview(
+                backup_name=backup.name,
+                backup_id=backup.backup_id,
+                created_at=backup.created_at,
+                reason=decision.reason,
+            )
+        )
     return Preview(
         description=describe(cron),
         runs=instants,
@@ -57,33 +75,3 @@ def preview(
         would_keep=kept,
         would_expire=expired,
     )
-
-
-def _check_range(start_at: datetime | None, count: int) -> None:
-    if not 1 <= count <= MAX_PREVIEW_RUNS:
-        raise InvalidArgument(field_errors={"count": [f"Ask for 1 to {MAX_PREVIEW_RUNS} runs."]})
-    if (
-        start_at is not None
-        and not MAX_PREVIEW_START.replace(year=1970) <= start_at <= MAX_PREVIEW_START
-    ):
-        text = "Give an instant between 1970 and 2200."
-        raise InvalidArgument(field_errors={"start_at": [text]})
-
-
-def _judged(
-    policy: BackupPolicy, count: int
-) -> tuple[list[RetentionPreview], list[RetentionPreview]]:
-    backups = backups_of(policy)
-    verdicts = verdicts_on(policy, backups, count)
-    kept: list[RetentionPreview] = []
-    expired: list[RetentionPreview] = []
-    for backup in backups:
-        verdict = verdicts[backup.backup_id]
-        judged = RetentionPreview(
-            backup_name=backup.name,
-            backup_id=backup.backup_id,
-            created_at=backup.created_at,
-            reason=verdict.reason,
-        )
-        (kept if verdict.keep else expired).append(judged)
-    return kept, expired

@@ -48,24 +48,20 @@ def prune_ended() -> int:
 def _prune_policy(policy_id: str) -> int:
     """Prune one policy. An error is logged, so that the other policies are pruned, too."""
     try:
-        deleted = _apply_retention(policy_id)
+        # runs are read first, so that a run that ends meanwhile is left for the next sweep
+        runs = list(
+            PolicyRun.objects.retention_overdue()
+            .filter(policy_id=policy_id)
+            .values_list("pk", flat=True)
+        )
+        policy = BackupPolicy.objects.filter(pk=policy_id).select_related("cluster").first()
+        deleted = prune(policy, settles=runs) if policy else 0
     except Exception as error:
         if _throttle.should_log(policy_id, error):
             logger.exception("%s: retention not applied, will be retried", policy_id)
         return 0
     _throttle.reset(policy_id)
     return deleted
-
-
-def _apply_retention(policy_id: str) -> int:
-    # Runs are read before backups, so that a run that ends meanwhile is left for the next sweep.
-    runs = list(
-        PolicyRun.objects.retention_overdue()
-        .filter(policy_id=policy_id)
-        .values_list("pk", flat=True)
-    )
-    policy = BackupPolicy.objects.filter(pk=policy_id).select_related("cluster").first()
-    return prune(policy, settles=runs) if policy else 0
 
 
 def prune(policy: BackupPolicy, *, settles: Sequence[int] = ()) -> int:
@@ -75,14 +71,14 @@ def prune(policy: BackupPolicy, *, settles: Sequence[int] = ()) -> int:
     """
     deleted = 0
     while True:
-        some, left = _prune_some(policy, settles)
-        deleted += some
-        if not some or not left:
+        batch, left = _prune_batch(policy, settles)
+        deleted += batch
+        if not batch or not left:
             return deleted
 
 
 @transaction.atomic
-def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]:
+def _prune_batch(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]:
     """Decide and delete in one transaction with all rows locked.
 
     Between decision and deletion no backup can be pinned, proven or found damaged, and the policy
@@ -90,27 +86,28 @@ def _prune_some(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int]
     would otherwise pass for applied. Returns the numbers of deleted and of remaining expired ones.
     """
     Cluster.objects.locked(policy.cluster_id)
-    held = BackupPolicy.objects.select_for_update(of=("self",)).filter(pk=policy.pk).first()
-    if held is None:
+    locked = BackupPolicy.objects.select_for_update(of=("self",)).filter(pk=policy.pk).first()
+    if locked is None:
         return 0, 0
-    deleted, left = _delete_expired(held)
+    backups = list(_of(locked).select_for_update(of=("self",)))
+    decisions = decisions_on(locked, backups, locked.retention_count)
+    held = [
+        backup.pk
+        for backup in backups
+        if decisions[backup.backup_id].sets_hold and backup.retention_hold is None
+    ]
+    if held:
+        Backup.objects.filter(pk__in=held, retention_hold=None).update(retention_hold=True)
+    expired = [backup for backup in backups if not decisions[backup.backup_id].keep]
+    deleted = 0
+    for backup in expired:
+        deleted += deleted < BATCH_SIZE and _delete(backup, policy.policy_id)
+    left = len(expired) - deleted
     if not left:
         PolicyRun.objects.retention_overdue().filter(pk__in=settles).update(
             retention_applied_at=timezone.now()
         )
     return deleted, left
-
-
-def _delete_expired(policy: BackupPolicy) -> tuple[int, int]:
-    """Delete a batch. Returns the numbers of deleted and of remaining expired backups."""
-    backups = list(_of(policy).select_for_update(of=("self",)))
-    verdicts = verdicts_on(policy, backups, policy.retention_count)
-    _store_retention_holds(backups, verdicts)
-    expired = [backup for backup in backups if not verdicts[backup.backup_id].keep]
-    deleted = 0
-    for backup in expired:
-        deleted += deleted < BATCH_SIZE and _delete(backup, policy.policy_id)
-    return deleted, len(expired) - deleted
 
 
 def backups_of(policy: BackupPolicy) -> list[Backup]:
@@ -123,7 +120,7 @@ def _of(policy: BackupPolicy) -> BackupQuerySet:
     return available.filter(cluster=policy.cluster_id, policy_id=policy.policy_id)
 
 
-def verdicts_on(
+def decisions_on(
     policy: BackupPolicy, backups: Sequence[Backup], count: int
 ) -> dict[str, RetentionDecision]:
     candidates = [candidate(backup) for backup in backups]
@@ -145,18 +142,6 @@ def candidate(backup: Backup) -> Candidate:
         verified_at=backup.verified_at,
         proven_at=backup.proven_at,
     )
-
-
-def _store_retention_holds(
-    backups: Sequence[Backup], verdicts: dict[str, RetentionDecision]
-) -> None:
-    held = [
-        backup.pk
-        for backup in backups
-        if verdicts[backup.backup_id].holds and backup.retention_hold is None
-    ]
-    if held:
-        Backup.objects.filter(pk__in=held, retention_hold=None).update(retention_hold=True)
 
 
 def _delete(backup: Backup, policy_id: str) -> bool:

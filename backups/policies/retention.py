@@ -46,7 +46,7 @@ class Candidate:
 class RetentionDecision:
     keep: bool
     reason: str
-    holds: bool = False
+    sets_hold: bool = False
     """Kept because its successor contains less; the hold is stored."""
 
 
@@ -54,40 +54,37 @@ def decide(
     backups: Iterable[Candidate], *, policy_id: str, count: int
 ) -> dict[str, RetentionDecision]:
     """Decide on each backup. Only complete backups of this policy count; foreign ones are kept."""
-    given = sorted(backups, key=lambda each: each.order, reverse=True)
-    own = [each for each in given if each.policy_id == policy_id and each.is_available]
-    verdicts = {each.backup_id: _not_ours(each, policy_id) for each in given}
-    return verdicts | _decide_own(own, count)
-
-
-def _not_ours(backup: Candidate, policy_id: str) -> RetentionDecision:
-    if backup.policy_id != policy_id:
-        return RetentionDecision(keep=True, reason="kept: not of this policy")
-    return RetentionDecision(keep=True, reason="kept: not available")
-
-
-def _decide_own(newest_first: Sequence[Candidate], count: int) -> dict[str, RetentionDecision]:
-    held, last_proven = _held(newest_first), _last_proven(newest_first)
-    verdicts, rank = {}, 0
+    newest_first = sorted(backups, key=lambda backup: backup.order, reverse=True)
+    own = [
+        backup for backup in newest_first if backup.policy_id == policy_id and backup.is_available
+    ]
+    held, last_proven = _held(own), _last_proven(own)
+    decisions, rank = {}, 0
     for backup in newest_first:
-        rank += backup.counts
-        verdicts[backup.backup_id] = _protected(backup, held, last_proven) or _by_rank(
-            backup, rank, count
-        )
-    return verdicts
+        if backup.policy_id != policy_id:
+            decision = RetentionDecision(keep=True, reason="kept: not of this policy")
+        elif not backup.is_available:
+            decision = RetentionDecision(keep=True, reason="kept: not available")
+        else:
+            rank += backup.counts
+            decision = _protected(backup, held, last_proven) or _by_rank(backup, rank, count)
+        decisions[backup.backup_id] = decision
+    return decisions
 
 
 def _protected(
     backup: Candidate, held: set[str], last_proven: Mapping[str, str]
 ) -> RetentionDecision | None:
     if backup.is_pinned:
-        return RetentionDecision(keep=True, reason="kept: pinned", holds=backup.backup_id in held)
+        return RetentionDecision(
+            keep=True, reason="kept: pinned", sets_hold=backup.backup_id in held
+        )
     if backup.backup_id in last_proven:
         reason = f"kept: {last_proven[backup.backup_id]}"
-        return RetentionDecision(keep=True, reason=reason, holds=backup.backup_id in held)
+        return RetentionDecision(keep=True, reason=reason, sets_hold=backup.backup_id in held)
     if backup.backup_id in held:
         reason = "kept: fuller than the one after it, until it is released"
-        return RetentionDecision(keep=True, reason=reason, holds=True)
+        return RetentionDecision(keep=True, reason=reason, sets_hold=True)
     return None
 
 
@@ -111,20 +108,22 @@ def _last_proven(newest_first: Sequence[Candidate]) -> dict[str, str]:
 
     Without a proven backup the newest verified one takes their place.
     """
-    proven = [each for each in newest_first if each.proven_at]
+    proven = [backup for backup in newest_first if backup.proven_at]
     if proven:
-        latest = max(proven, key=lambda each: (each.proven_at or each.created_at, each.order))
+        latest = max(
+            proven, key=lambda backup: (backup.proven_at or backup.created_at, backup.order)
+        )
         return {proven[0].backup_id: "last proven", latest.backup_id: "last proven"}
-    verified = [each for each in newest_first if each.verified_at]
-    return {each.backup_id: "last verified, and none is proven" for each in verified[:1]}
+    verified = [backup for backup in newest_first if backup.verified_at]
+    return {backup.backup_id: "last verified, and none is proven" for backup in verified[:1]}
 
 
 def _held(newest_first: Sequence[Candidate]) -> set[str]:
     """Find backups whose successor with the same request contains less, now or earlier."""
-    complete = [each for each in newest_first if each.counts]
-    held = {each.backup_id for each in newest_first if each.retention_hold}
-    for chosen in {each.chosen for each in complete}:
-        alike = [each for each in complete if each.chosen == chosen]
+    complete = [backup for backup in newest_first if backup.counts]
+    held = {backup.backup_id for backup in newest_first if backup.retention_hold}
+    for chosen in {backup.chosen for backup in complete}:
+        alike = [backup for backup in complete if backup.chosen == chosen]
         for later, earlier in pairwise(alike):
             if earlier.retention_hold is None and _holds_less(later, earlier):
                 held.add(earlier.backup_id)

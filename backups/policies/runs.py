@@ -29,11 +29,13 @@ def start_run(
     is_catch_up: bool = False,
     is_manual: bool = False,
 ) -> PolicyRun:
-    """Called with the cluster's row held, and with the policy as it is under that lock; with
-    `next_run_at` its plan moves on. No cluster is asked for anything here: which collections there
-    are is seen by the job.
+    """Start a run, or record why it is skipped, and store it as the policy's last run.
+
+    The caller has locked the cluster's row and has read the policy under that lock. The cluster is
+    not queried, because the job selects the collections. Raises Aborted if the plan was changed
+    meanwhile.
     """
-    job, reason = _ask(policy, by)
+    job, reason = _request_job(policy, by)
     run = PolicyRun.objects.create(
         organization_id=policy.organization_id,
         policy=policy,
@@ -44,7 +46,9 @@ def start_run(
         is_manual=is_manual,
         retention_applied_at=None if job else timezone.now(),
     )
-    _move_on(policy, last_run=run, next_run_at=next_run_at or policy.next_run_at)
+    as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
+    if not as_read.update(last_run=run, next_run_at=next_run_at or policy.next_run_at):
+        raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
     beat_mirror.copy_last_run(policy.policy_id, run.created_at)
     return run
 
@@ -82,34 +86,15 @@ def skip_reason(cluster: Cluster) -> str:
     return ""
 
 
-def _move_on(policy: BackupPolicy, *, last_run: PolicyRun, next_run_at: datetime | None) -> None:
-    """Store the run unless the plan was changed meanwhile. Raises Aborted in that case."""
-    as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
-    if not as_read.update(last_run=last_run, next_run_at=next_run_at):
-        raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
-
-
-def _ask(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
-    going = PolicyRun.objects.active_job_id(policy.policy_id)
-    if going:
-        return None, f"{going}, the run before, has not ended."
-    reason = skip_reason(policy.cluster)
-    if reason:
+def _request_job(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
+    if active := PolicyRun.objects.active_job_id(policy.policy_id):
+        return None, f"{active}, the run before, has not ended."
+    if reason := skip_reason(policy.cluster):
         return None, reason
     try:
         check_capacity(policy.organization_id, policy.cluster_id)
     except ResourceExhausted as error:
         return None, error.message
-    job = _request(policy).submit(
-        by=by,
-        locked=policy.cluster,
-        options={"on_missing": policy.on_missing},
-        limited=False,
-    )
-    return job, ""
-
-
-def _request(policy: BackupPolicy) -> BackupRequest:
     backup = Backup(
         organization_id=policy.organization_id,
         cluster=policy.cluster,
@@ -118,4 +103,10 @@ def _request(policy: BackupPolicy) -> BackupRequest:
         policy_id=policy.policy_id,
         requested_collections=policy.collection_names,
     )
-    return BackupRequest(backup=backup, collection_names=policy.collection_names)
+    job = BackupRequest(backup=backup, collection_names=policy.collection_names).submit(
+        by=by,
+        locked=policy.cluster,
+        options={"on_missing": policy.on_missing},
+        limited=False,
+    )
+    return job, ""

@@ -1,6 +1,6 @@
-"""Operations on policies, called by pages, API and admin.
+"""Services of policies: create, change, run and delete one; release a backup.
 
-Each locks the cluster's row first and the policy's next.
+Each service locks the cluster's row and then the policy's row.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from django.utils import timezone as clock
 
 from backups.discovery import require_database
 from backups.models import Backup, BackupJob
+from backups.names import DEFAULT_DATABASE
 from backups.policies import beat_mirror, observers
 from backups.policies.cron import Cron, next_after, parse, zone_of
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.validation import (
-    DEFAULT_DATABASE,
     SPEC_FIELDS,
     PolicyChanges,
     PolicySpec,
@@ -62,7 +62,7 @@ def look_for_database(cluster: Cluster, db_name: str) -> None:
 @transaction.atomic
 def create_policy(cluster: Cluster, spec: PolicySpec) -> BackupPolicy:
     """Create a policy. Its first run is planned for the next instant of its schedule."""
-    policy = BackupPolicy(cluster=_hold_living(cluster), organization_id=cluster.organization_id)
+    policy = BackupPolicy(cluster=_lock_living(cluster), organization_id=cluster.organization_id)
     spec = spec.with_defaults()
     cron = spec.check()
     _apply(policy, _with_unique_name(policy, spec))
@@ -79,14 +79,14 @@ def update_policy(policy: BackupPolicy, **changes: Unpack[PolicyChanges]) -> Bac
 
     A default name follows the schedule.
     """
-    policy = _hold(policy)
-    _hold_living(policy.cluster)
-    before = policy.spec
-    spec = dataclasses.replace(before, **changes)
-    changed = spec.changed_from(before)
-    if "schedule_cron" in changed and has_default_name(before) and "name" not in changed:
+    policy = _lock(policy)
+    _lock_living(policy.cluster)
+    stored = policy.spec
+    spec = dataclasses.replace(stored, **changes)
+    changed = spec.changed_from(stored)
+    if "schedule_cron" in changed and has_default_name(stored) and "name" not in changed:
         spec.name = ""
-    if spec.name != before.name:
+    if spec.name != stored.name:
         spec = _with_unique_name(policy, spec)
     return _change(policy, spec) if changed else policy
 
@@ -103,7 +103,7 @@ def resume_policy(policy: BackupPolicy) -> BackupPolicy:
 @transaction.atomic
 def delete_policy(policy: BackupPolicy) -> BackupPolicy:
     """Delete a policy and return it as it was. Its backups are kept and outlive retention."""
-    policy = _hold(policy)
+    policy = _lock(policy)
     policy_id = policy.policy_id
     BackupPolicy.objects.filter(pk=policy_id).update(last_run=None)
     beat_mirror.remove(policy_id)
@@ -130,10 +130,9 @@ def deactivate_policies_of(cluster: Cluster) -> str:
 @transaction.atomic
 def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
     """Start a run beside the schedule, also of a paused policy."""
-    policy = _hold(policy)
-    going = PolicyRun.objects.active_job_id(policy.policy_id)
-    if going:
-        raise Aborted(f"{going} of the same policy is still running. Wait until it has finished.")
+    policy = _lock(policy)
+    if active := PolicyRun.objects.active_job_id(policy.policy_id):
+        raise Aborted(f"{active} of the same policy is still running. Wait until it has finished.")
     refuse_ending(policy.cluster, "a run", unfinished(policy.cluster))
     require_capacity(policy.organization_id, policy.cluster_id)
     run = start_run(policy, planned_at=clock.now(), is_manual=True, by=by)
@@ -145,12 +144,12 @@ def run_now(policy: BackupPolicy, *, by: str) -> BackupJob:
 @transaction.atomic
 def release_backup(backup: Backup) -> Backup:
     """End the retention hold of a backup whose successor contains less."""
-    held = lock_backup(backup)
-    require_available(held)
-    held.retention_hold = False
-    held.save(update_fields=["retention_hold"])
-    PolicyRun.objects.request_retention(held.policy_id)
-    return held
+    backup = lock_backup(backup)
+    require_available(backup)
+    backup.retention_hold = False
+    backup.save(update_fields=["retention_hold"])
+    PolicyRun.objects.request_retention(backup.policy_id)
+    return backup
 
 
 def _with_unique_name(policy: BackupPolicy, spec: PolicySpec) -> PolicySpec:
@@ -180,31 +179,20 @@ def _change(policy: BackupPolicy, spec: PolicySpec) -> BackupPolicy:
     changed = spec.changed_from(policy.spec)
     _apply(policy, spec)
     if changed <= {"is_active"} and not policy.is_active:
-        _pause(policy)
+        # the schedule is not read, because it may not be valid any more
+        policy.next_run_at = None
+        policy.save()
+        beat_mirror.disable(policy.policy_id)
     else:
-        _plan(policy, anew=bool(changed & REPLANNING_FIELDS))
+        cron = policy.spec.check()
+        if changed & REPLANNING_FIELDS:
+            policy.next_run_at = _next_run_at(policy, cron)
+        policy.save()
+        beat_mirror.mirror(policy)
     observers.policy_changed(policy.cluster_id)
     if "retention_count" in changed:
         PolicyRun.objects.request_retention(policy.policy_id)
     return policy
-
-
-def _pause(policy: BackupPolicy) -> None:
-    """Pause without reading the schedule, which may not be valid any more.
-
-    Such a policy can be paused and does not block the deletion of its cluster.
-    """
-    policy.next_run_at = None
-    policy.save()
-    beat_mirror.disable(policy.policy_id)
-
-
-def _plan(policy: BackupPolicy, *, anew: bool) -> None:
-    cron = policy.spec.check()
-    if anew:
-        policy.next_run_at = _next_run_at(policy, cron)
-    policy.save()
-    beat_mirror.mirror(policy)
 
 
 def _next_run_at(policy: BackupPolicy, cron: Cron) -> datetime | None:
@@ -217,16 +205,16 @@ def next_run_after(policy: BackupPolicy, after: datetime) -> datetime:
     return next_after(parse(policy.schedule_cron), zone_of(policy.timezone), after)
 
 
-def _hold_living(cluster: Cluster) -> Cluster:
-    held = Cluster.objects.locked(cluster.pk)
-    refuse_ending(held, "a change of its policies", unfinished(held))
-    return held
+def _lock_living(cluster: Cluster) -> Cluster:
+    locked = Cluster.objects.locked(cluster.pk)
+    refuse_ending(locked, "a change of its policies", unfinished(locked))
+    return locked
 
 
-def _hold(policy: BackupPolicy) -> BackupPolicy:
+def _lock(policy: BackupPolicy) -> BackupPolicy:
     Cluster.objects.locked(policy.cluster_id)
     rows = BackupPolicy.objects.select_for_update(of=("self",)).with_last_run()
-    held = rows.filter(pk=policy.pk).first()
-    if held is None:
+    locked = rows.filter(pk=policy.pk).first()
+    if locked is None:
         raise NotFound(f"Backup policy '{policy.policy_id}' does not exist any more.")
-    return held
+    return locked

@@ -11,7 +11,7 @@ ONE_POLICY = "policies/<slug:policy_id>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_BACKUP}/release", actions.BackupReleaseView.as_view(), name="backup-release"),
     path("policies", lists.PolicyListView.as_view(), name="policy-list"),
-    path("policies/new", lists.PolicyNewView.as_view(), name="policy-new"),
+    path("policies/new", lists.PolicyClusterChoiceView.as_view(), name="policy-new"),
     path(
         f"{ONE_CLUSTER}/policies",
         lists.ClusterPolicyListView.as_view(),

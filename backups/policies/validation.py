@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TypedDict
 
-from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
+from backups.names import DEFAULT_DATABASE, MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.policies.cron import BadCron, BadZone, Cron, in_words, parse, zone_of
 from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 from clusters.milvus_names import (
@@ -21,7 +21,6 @@ from vbase_console.core.errors import InvalidArgument
 
 MAX_NAME_LENGTH = 63
 MAX_DESCRIPTION_LENGTH = 500
-DEFAULT_DATABASE = "default"
 DEFAULT_ZONE = "UTC"
 
 

@@ -82,7 +82,12 @@ def update_coverage(cluster_id: str) -> int:
     for collection in collections:
         key = collection.db_name, collection.name
         coverage = _coverage_of(collection, policies, newest.get(key), proven.get(key))
-        if coverage != _stored_coverage(collection):
+        if coverage != Coverage(
+            policy_id=collection.policy_id,
+            rpo_deadline=collection.rpo_deadline,
+            newest_backup_id=collection.newest_backup_id,
+            proven_backup_id=collection.proven_backup_id,
+        ):
             changed[coverage].append(collection.pk)
     return sum(_store(coverage, pks) for coverage, pks in changed.items())
 
@@ -202,15 +207,6 @@ def _coverage_of(
 def _rpo_deadline(cron: Cron, timezone: str, since: datetime) -> datetime:
     """Cached, because all collections of one backup have the same deadline."""
     return rpo_deadline(cron, zone_of(timezone), since)
-
-
-def _stored_coverage(collection: KnownCollection) -> Coverage:
-    return Coverage(
-        policy_id=collection.policy_id,
-        rpo_deadline=collection.rpo_deadline,
-        newest_backup_id=collection.newest_backup_id,
-        proven_backup_id=collection.proven_backup_id,
-    )
 
 
 def _store(coverage: Coverage, pks: list[int]) -> int:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from backups.connections import connect
 from backups.discovery import translate_errors
+from backups.names import DEFAULT_DATABASE
 from backups.protection.inventory import (
     MAX_SCAN_BACKOFF,
     record_scan,
@@ -47,7 +48,7 @@ _scanning = threading.Lock()
 
 def list_collections(cluster: Cluster) -> Listing:
     """List the collections without row counts, because some servers read all rows to count them."""
-    with translate_errors(), connect(cluster, "default") as client:
+    with translate_errors(), connect(cluster, DEFAULT_DATABASE) as client:
         deadline = time.monotonic() + SCAN_TIMEOUT_SECONDS
         client.quick_seconds = SCAN_TIMEOUT_SECONDS
         listing: Listing = {}
@@ -78,7 +79,12 @@ def scan_due() -> int:
 
 
 def _scan_due_clusters() -> int:
-    _correct_next_scans()
+    # scans planned too far ahead are due: the clock was set back
+    now = timezone.now()
+    too_late = InventoryScan.objects.filter(
+        next_scan_at__gt=now + max(MAX_SCAN_BACKOFF, CLAIM_TIMEOUT)
+    )
+    too_late.update(next_scan_at=now)
     due, count = _claim_due_clusters(), 0
     with ThreadPoolExecutor(PARALLEL_SCANS) as pool:
         running: dict[Future[Listing], Cluster] = {}
@@ -90,15 +96,6 @@ def _scan_due_clusters() -> int:
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 _record_result(running.pop(done), done)
                 count += 1
-
-
-def _correct_next_scans() -> None:
-    """Make scans due that are planned too far ahead, which happens if the clock was set back."""
-    now = timezone.now()
-    too_late = InventoryScan.objects.filter(
-        next_scan_at__gt=now + max(MAX_SCAN_BACKOFF, CLAIM_TIMEOUT)
-    )
-    too_late.update(next_scan_at=now)
 
 
 def _claim_due_clusters() -> Iterator[Cluster]:

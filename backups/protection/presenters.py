@@ -144,7 +144,7 @@ def _unhealthy_policies(principal: Principal) -> list[UnhealthyPolicy]:
     """Return the policies that are late or whose last finished run made no complete backup, most
     severe first.
     """
-    policies = BackupPolicy.objects.with_last_run().with_standing().with_ended_run()
+    policies = BackupPolicy.objects.with_last_run().with_health().with_ended_run()
     policies = policies.visible_to(principal)
     failing = policies.filter(health__in=UNHEALTHY)  # type: ignore[misc]  # annotation
     order = ("severity", F("last_run__created_at").desc(nulls_last=True), "pk")

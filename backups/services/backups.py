@@ -98,7 +98,10 @@ def plan_backup(
     database, chosen = db_name or DEFAULT_DATABASE, _check_collection_names(collection_names)
     require_possible(database, chosen)
     if backup_name:
-        _check_backup_name(backup_name)
+        try:
+            NAME(backup_name)
+        except ValidationError as error:
+            raise InvalidArgument(field_errors={"backup_name": error.messages}) from error
     require_running(cluster, JobKind.BACKUP)
     query_cluster(cluster, JobKind.BACKUP, lambda: require_collections(cluster, database, chosen))
     backup = Backup(
@@ -134,13 +137,6 @@ def _check_collection_names(names: Sequence[str]) -> list[str]:
         )
         raise InvalidArgument(field_errors={"collection_names": [problem]})
     return chosen
-
-
-def _check_backup_name(name: str) -> None:
-    try:
-        NAME(name)
-    except ValidationError as error:
-        raise InvalidArgument(field_errors={"backup_name": error.messages}) from error
 
 
 @transaction.atomic

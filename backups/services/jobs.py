@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.db import transaction
 
 from backups import observers
@@ -31,7 +29,19 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
     Cluster.objects.locked(job.cluster_id)
     job.task.refresh_from_db()
     tasks.check_retryable(job.task)
-    new = _RETRY[JobKind(job.job_type)](job, by)
+    retry_of = job.task.task_id
+    match JobKind(job.job_type):
+        case JobKind.BACKUP:
+            new = _retry_backup(job, by)
+        case JobKind.RESTORE:
+            given = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
+            options = restore_options(job.backup, job.db_name, job.collection_names, **given)
+            request = RestoreRequest(backup=job.backup, target=job.cluster, options=options)
+            new = request.submit(by=by, retry_of=retry_of)
+        case JobKind.VERIFY:
+            new = verify_backup(job.backup, by=by, retry_of=retry_of)
+        case _:
+            new = retry_deletion(job.backup, by=by, retry_of=retry_of)
     observers.job_retried(job, new)
     return new
 
@@ -54,26 +64,3 @@ def _retry_backup(job: BackupJob, by: str) -> BackupJob:
     request = BackupRequest(backup=backup, collection_names=job.collection_names)
     options = {name: job.options[name] for name in job.options if name == "on_missing"}
     return request.submit(by=by, retry_of=job.task.task_id, options=options)
-
-
-def _retry_restore(job: BackupJob, by: str) -> BackupJob:
-    given = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
-    options = restore_options(job.backup, job.db_name, job.collection_names, **given)
-    request = RestoreRequest(backup=job.backup, target=job.cluster, options=options)
-    return request.submit(by=by, retry_of=job.task.task_id)
-
-
-def _retry_verification(job: BackupJob, by: str) -> BackupJob:
-    return verify_backup(job.backup, by=by, retry_of=job.task.task_id)
-
-
-def _retry_deletion(job: BackupJob, by: str) -> BackupJob:
-    return retry_deletion(job.backup, by=by, retry_of=job.task.task_id)
-
-
-_RETRY: dict[JobKind, Callable[[BackupJob, str], BackupJob]] = {
-    JobKind.BACKUP: _retry_backup,
-    JobKind.RESTORE: _retry_restore,
-    JobKind.VERIFY: _retry_verification,
-    JobKind.DELETE: _retry_deletion,
-}

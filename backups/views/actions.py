@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from backups import forms
-from backups.models import Backup, BackupJob
+from backups.models import Backup
 from backups.services.backups import delete_backup, set_pinned, verify_backup
 from backups.services.locks import user_of
 from backups.views.detail import BackupPage
@@ -34,7 +34,7 @@ class BackupChange(FormPage, BackupPage):
 class BackupVerifyView(BackupChange):
     action = "VerifyBackup"
     title = "Verify"
-    says = "Every byte of its archive is read and compared with what was sealed."
+    says = "Reads every byte of the backup and compares it with the recorded checksums."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         job = verify_backup(self.backup, by=self.principal.label)
@@ -49,25 +49,25 @@ class BackupPinView(BackupChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         set_pinned(self.backup, pinned=True)
-        messages.success(self.request, "Pinned: it cannot be deleted until it is unpinned.")
+        messages.success(self.request, "Backup pinned. It cannot be deleted until you unpin it.")
         return self.to_backup()
 
 
 class BackupUnpinView(BackupChange):
     action = "UnpinBackup"
     title = "Unpin"
-    says = "From then on it can be deleted."
+    says = "An unpinned backup can be deleted."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         set_pinned(self.backup, pinned=False)
-        messages.success(self.request, "Unpinned: it can be deleted.")
+        messages.success(self.request, "Backup unpinned. It can be deleted again.")
         return self.to_backup()
 
 
 class BackupDeleteView(FormPage, BackupPage):
     scopes = {"GET": DELETE_BACKUP, "POST": DELETE_BACKUP}
     action = "DeleteBackup"
-    form_class = forms.DeleteForm
+    form_class = forms.DeleteBackupForm
     template_name = "backups/backup_confirm_delete.html"
 
     def form_arguments(self) -> dict[str, Any]:
@@ -87,9 +87,5 @@ class BackupDeleteView(FormPage, BackupPage):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         job = delete_backup(self.backup, by=self.principal.label)
-        return self._to_job(job)
-
-    def _to_job(self, job: BackupJob) -> HttpResponseBase:
-        """Redirect to the job, because the backup's page ends with the deletion."""
         self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)

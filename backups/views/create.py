@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +10,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from backups import observers
-from backups.discovery import DiscoveredCollection, collections_of, databases_of
-from backups.forms import MAX_CHECKBOXES, TakeForm
+from backups.discovery import DiscoveryResult, discover
+from backups.forms import MAX_CHECKBOXES, CreateBackupForm
 from backups.names import DEFAULT_DATABASE
 from backups.services.backups import plan_backup
-from backups.states import JobKind
-from clusters.admission import require_running
 from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
@@ -24,55 +21,51 @@ from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscoveryResult:
-    """Databases and collections of a cluster, or the problem that prevents reading them."""
-
-    databases: list[str] = dataclasses.field(default_factory=list)
-    collections: list[DiscoveredCollection] = dataclasses.field(default_factory=list)
-    problem: ConsoleError | None = None
-
-
-class TakeView(FormPage, ClusterPage):
+class BackupCreateView(FormPage, ClusterPage):
     scopes = {"GET": CREATE_BACKUP, "POST": CREATE_BACKUP}
     action = "CreateBackup"
-    form_class = TakeForm
-    template_name = "backups/take.html"
+    form_class = CreateBackupForm
+    template_name = "backups/backup_create.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.page(form=TakeForm(**self.form_arguments()) if self.look.collections else None)
+        has_collections = bool(self.discovery.collections)
+        return self.page(
+            form=CreateBackupForm(**self.form_arguments()) if has_collections else None
+        )
 
     @property
     def database(self) -> str:
-        asked = self.request.POST if self.request.method == "POST" else self.request.GET
-        return asked.get("db_name") or DEFAULT_DATABASE
+        values = self.request.POST if self.request.method == "POST" else self.request.GET
+        return values.get("db_name") or DEFAULT_DATABASE
 
     @cached_property
-    def look(self) -> DiscoveryResult:
-        try:
-            require_running(self.cluster, JobKind.BACKUP)
-            databases = databases_of(self.cluster)
-            collections = collections_of(self.cluster, self.database)
-            names = {self.database: [collection.name for collection in collections]}
-            observers.collections_seen(self.cluster, names)
-            return DiscoveryResult(databases=databases, collections=collections)
-        except ConsoleError as error:
-            return DiscoveryResult(problem=error)
+    def discovery(self) -> DiscoveryResult:
+        result = discover(self.cluster, self.database)
+        if result.collections is not None:
+            names = [collection.name for collection in result.collections]
+            observers.collections_seen(self.cluster, {self.database: names})
+        return result
 
     def form_arguments(self) -> dict[str, Any]:
         return {
-            "offered": [(each.name, each.rows) for each in self.look.collections],
+            "offered": [
+                (collection.name, collection.rows)
+                for collection in self.discovery.collections or ()
+            ],
             "initial": {"db_name": self.database},
         }
 
     def context(self) -> dict[str, Any]:
-        about = {"seen": self.look, "database": self.database, "most": MAX_CHECKBOXES}
-        return super().context() | about
+        return super().context() | {
+            "discovery": self.discovery,
+            "database": self.database,
+            "max_checkboxes": MAX_CHECKBOXES,
+        }
 
     def prepare(self) -> None:
         """Query the cluster before the transaction begins."""
-        if self.look.problem is not None:
-            raise self.look.problem
+        if self.discovery.error is not None:
+            raise self.discovery.error
         super().prepare()
         given = self.bound.cleaned_data
         self.planned = plan_backup(
@@ -97,7 +90,7 @@ class TakeView(FormPage, ClusterPage):
         return self.page(form=bound, status=status_of(error))
 
 
-class TakeTickView(SelectAllMixin, TakeView):
+class BackupCreateSelectView(SelectAllMixin, BackupCreateView):
     @property
     def form_address(self) -> str:
         return self.address("backup-take")

@@ -75,18 +75,18 @@ class BackupDetailView(BackupPage):
             "made_by": made_by.first(),
             "actions": actions_of(self.principal, self.backup, active),
             "damage": damage_of(self.principal, self.backup),
-            "kept": observers.retention_status_of(self.principal, self.backup),
+            "retention": observers.retention_status_of(self.principal, self.backup),
             "seen": self.backup.status,
             "reload": bool(active),
         }
 
     def contents(self) -> dict[str, Any]:
-        found = contents_of(self.backup)
-        if found.problem:
+        contents = contents_of(self.backup)
+        if contents.problem:
             self.backup.refresh_from_db()
-        collections = Paginator(collections_in(self.backup, found), PAGE_SIZE)
+        collections = Paginator(collections_in(self.backup, contents), PAGE_SIZE)
         page = collections.get_page(self.request.GET.get("page"))
-        return {"contents": found, "rows": page}
+        return {"contents": contents, "rows": page}
 
 
 class BackupProgressView(BackupDetailView):

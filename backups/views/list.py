@@ -58,12 +58,12 @@ class NewestBackupsView(ClusterPage):
         return self.fragment("backups/partials/cluster_backups.html", **about)
 
 
-class TakeFromView(ListPage):
+class BackupClusterChoiceView(ListPage):
     """Choice of the cluster for a new backup."""
 
     scopes = {"GET": CREATE_BACKUP}
-    template_name = "backups/take_from.html"
-    table_name = "backups/partials/take_from_table.html"
+    template_name = "backups/backup_choose_cluster.html"
+    table_name = "backups/partials/cluster_choice_table.html"
     filter_class = ClusterFilter
     nav = "backups"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
@@ -128,8 +128,8 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
     jobs = jobs_of(principal).filter(
         backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
     )
-    at_it = {job.backup_id: job for job in jobs}
-    return [BackupRow(backup=backup, job=at_it.get(backup.pk)) for backup in listed]
+    job_of = {job.backup_id: job for job in jobs}
+    return [BackupRow(backup=backup, job=job_of.get(backup.pk)) for backup in listed]
 
 
 def history_of(
@@ -143,16 +143,16 @@ def history_of(
 
 
 def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> BackupActions:
-    there = backup.status == BackupStatus.AVAILABLE
+    available = backup.status == BackupStatus.AVAILABLE
     kinds = {row.job.job_type for row in active}
     in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
     return BackupActions(
         restore=backup.can_be_read and principal.may(RESTORE_BACKUP),
         first="verify" if backup.is_damaged else "restore",
-        verify=there and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
-        pin=there and principal.may(CREATE_BACKUP) and not backup.pinned,
-        unpin=there and principal.may(CREATE_BACKUP) and backup.pinned,
-        delete=there and principal.may(DELETE_BACKUP) and not backup.pinned and not in_use,
+        verify=available and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
+        pin=available and principal.may(CREATE_BACKUP) and not backup.pinned,
+        unpin=available and principal.may(CREATE_BACKUP) and backup.pinned,
+        delete=available and principal.may(DELETE_BACKUP) and not backup.pinned and not in_use,
     )
 
 
@@ -178,20 +178,17 @@ def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
         )
         .order_by(F("newest_at").asc(nulls_first=True), "name")
     )
-    return _with_backups(principal, list(clusters[:most]))
-
-
-def _with_backups(principal: Principal, clusters: list[Cluster]) -> list[ClusterCoverage]:
-    keys = {key for each in clusters for key in (each.newest, each.proven) if key}  # type: ignore[attr-defined]
-    found = Backup.objects.visible_to(principal).in_bulk(list(keys))
+    listed: list[Any] = list(clusters[:most])
+    ids = {pk for cluster in listed for pk in (cluster.newest, cluster.proven) if pk}
+    backups = Backup.objects.visible_to(principal).in_bulk(list(ids))
     return [
         ClusterCoverage(
-            cluster=each,
-            newest=found.get(each.newest),  # type: ignore[attr-defined]
-            proven=found.get(each.proven),  # type: ignore[attr-defined]
-            damaged=each.damaged or 0,  # type: ignore[attr-defined]
+            cluster=cluster,
+            newest=backups.get(cluster.newest),
+            proven=backups.get(cluster.proven),
+            damaged=cluster.damaged or 0,
         )
-        for each in clusters
+        for cluster in listed
     ]
 
 
@@ -225,8 +222,9 @@ class Contents:
 
     @property
     def captured_at(self) -> datetime | None:
-        found = self.manifest
-        return None if found is None else datetime.fromisoformat(found.capture.captured_at)
+        if self.manifest is None:
+            return None
+        return datetime.fromisoformat(self.manifest.capture.captured_at)
 
 
 def contents_of(backup: Backup) -> Contents:
@@ -241,7 +239,7 @@ def contents_of(backup: Backup) -> Contents:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ShownCollection:
+class CollectionDetails:
     """One collection. `content` is None if the manifest cannot be read."""
 
     name: str
@@ -264,20 +262,19 @@ class ShownCollection:
         return max(0, self.parts - MAX_PARTS)
 
 
-def collections_in(backup: Backup, contents: Contents) -> list[ShownCollection]:
+def collections_in(backup: Backup, contents: Contents) -> list[CollectionDetails]:
     if contents.manifest is None:
-        noted = backup.collections if contents.problem else []
         return [
-            ShownCollection(
-                name=each["name"],
-                rows=each["rowCount"],
-                bytes=each["sizeBytes"],
-                parts=each["parts"],
+            CollectionDetails(
+                name=collection["name"],
+                rows=collection["rowCount"],
+                bytes=collection["sizeBytes"],
+                parts=collection["parts"],
             )
-            for each in noted
+            for collection in (backup.collections if contents.problem else [])
         ]
     return [
-        ShownCollection(
+        CollectionDetails(
             name=content.description.name,
             rows=content.rows,
             bytes=content.bytes,

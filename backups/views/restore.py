@@ -13,7 +13,6 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from backups.forms import RestoreForm, offered_by
-from backups.restore.preflight import Preflight
 from backups.services.locks import require_available
 from backups.services.restores import (
     plan_restore,
@@ -49,11 +48,11 @@ class RestoreView(FormPage, BackupPage):
 
     def form_arguments(self) -> dict[str, Any]:
         asked = self.request.GET
-        begin = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
+        initial = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
-            "initial": begin | {name: asked[name] for name in KEPT_FIELDS if name in asked},
+            "initial": initial | {name: asked[name] for name in KEPT_FIELDS if name in asked},
         }
 
     def context(self) -> dict[str, Any]:
@@ -69,21 +68,22 @@ class RestoreView(FormPage, BackupPage):
         """Query the target before the transaction begins."""
         require_available(self.backup)
         super().prepare()
-        self.ask(self.target)
+        self.check_target(self.target)
 
-    def ask(self, target: Cluster) -> None:
+    def check_target(self, target: Cluster) -> None:
         self.preflight = preview_restore(self.backup, target, **self.bound.options())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        kept = {name: given[name] for name in KEPT_FIELDS if given[name]}
+        entered = {name: given[name] for name in KEPT_FIELDS if given[name]}
         return self.page(
             form=self.bound,
             preflight=self.preflight,
             target=self.target,
-            total=_total(self.preflight),
+            total_rows=sum(step.rows for step in self.preflight.steps),
+            total_bytes=sum(step.bytes for step in self.preflight.steps),
             replaced=sum(step.replaces for step in self.preflight.steps),
             waits_for=tasks_before(self.target).visible_to(self.principal)[:1],
-            back=f"{reverse('backup-restore', args=self.address)}?{urlencode(kept)}",
+            back=f"{reverse('backup-restore', args=self.address)}?{urlencode(entered)}",
         )
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
@@ -97,7 +97,7 @@ class RestoreView(FormPage, BackupPage):
         return self.page(form=bound, status=status_of(error))
 
 
-class RestoreTickView(SelectAllMixin, RestoreView):
+class RestoreSelectView(SelectAllMixin, RestoreView):
     @property
     def form_address(self) -> str:
         return reverse("backup-restore", args=self.address)
@@ -112,7 +112,7 @@ class RestoreConfirmView(RestoreView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return redirect("backup-restore", *self.address)
 
-    def ask(self, target: Cluster) -> None:
+    def check_target(self, target: Cluster) -> None:
         self.object_id = target.service_id
         self.planned = plan_restore(self.backup, target, **self.bound.options())
 
@@ -120,10 +120,3 @@ class RestoreConfirmView(RestoreView):
         job = self.planned.submit(by=self.principal.label)
         self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, job.task.task_id)
-
-
-def _total(found: Preflight) -> dict[str, int]:
-    return {
-        "rows": sum(step.rows for step in found.steps),
-        "bytes": sum(step.bytes for step in found.steps),
-    }

@@ -60,7 +60,7 @@ def test_a_backup_is_taken_dropped_and_brought_back(
     alices.send("backup-restore-confirm", "one", **wish(cluster))
     work()
     assert rows_of(milvus) == before
-    assert b"by a restore" in alices.open("backup-detail", "one").content
+    assert b"<dt>Restore-tested</dt><dd><time" in alices.open("backup-detail", "one").content
 
 
 def test_the_preflight_sees_the_target_as_it_is(

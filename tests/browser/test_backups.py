@@ -34,10 +34,10 @@ def worker(cluster: Cluster, settings: Any) -> Iterator[None]:
 
 def take(page: Page, name: str) -> None:
     page.goto("/o/acme/backups")
-    page.locator(".head").get_by_role("link", name="Take a backup").click()
+    page.locator(".head").get_by_role("link", name="Create a backup").click()
     page.get_by_role("link", name="Choose vectors").click()
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Take backup").click()
+    page.get_by_role("button", name="Create backup").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
 
 
@@ -57,8 +57,8 @@ def test_a_backup_is_taken_and_replaces_what_was_lost(
     page = alices_page(java_script_enabled=javascript)
     take(page, "one")
     milvus.delete("images", filter="id < 100")
-    preview_restore(page, "Replace it")
-    page.get_by_role("button", name="Replace and restore").click()
+    preview_restore(page, "Overwrite (current data is lost)")
+    page.get_by_role("button", name="Overwrite and restore").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
     assert rows_of(milvus) == before
 
@@ -69,11 +69,11 @@ def test_a_conflict_is_seen_before_anything_is_asked_for(
     fill(milvus, rows=20)
     page = alices_page()
     take(page, "one")
-    preview_restore(page, "Restore nothing")
+    preview_restore(page, "Stop")
     expect(page.get_by_role("alert")).to_contain_text("'images' already exists")
     assert [*serious(page), *overflow(page)] == []
-    page.get_by_role("link", name="Choose again").click()
-    page.get_by_label("Restore beside it").check()
+    page.get_by_role("link", name="Change options").click()
+    page.get_by_label("Restore under a new name").check()
     page.get_by_label("Suffix").fill("_again")
     page.get_by_role("button", name="Preview restore").click()
     assert [*serious(page), *overflow(page)] == []

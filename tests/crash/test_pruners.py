@@ -34,7 +34,7 @@ def prune_in_a_process(*, die_at: int) -> int:
         pruning.BATCH_SIZE = 1
         points = Points(die_at)
         points.before(ClusterQuerySet, "locked")
-        points.before(pruning, "verdicts_on")
+        points.before(pruning, "decisions_on")
         points.before(pruning, "delete_backup")
         points.before(backups, "enqueue_job_about")
         points.before(transaction.Atomic, "__exit__")

@@ -37,7 +37,7 @@ def test_a_cluster_shows_its_newest_backups(cluster: Cluster, alices: Browser) -
 
 def test_a_cluster_without_backups_says_what_that_means(cluster: Cluster, alices: Browser) -> None:
     content = alices.open("cluster-detail", cluster.pk).content
-    assert b"what is lost in this cluster cannot be brought back" in content
+    assert b"Lost data cannot be recovered" in content
 
 
 def test_the_backups_of_a_cluster_move_by_themselves(backup: Backup, alices: Browser) -> None:
@@ -108,8 +108,8 @@ def test_a_deleted_cluster_without_backups_promises_none(
     alices.send("cluster-delete", cluster.pk, typed_name="vectors")
     work()
     content = alices.open("cluster-detail", cluster.pk).content
-    assert b"There are none" in content
-    assert b"None yet" not in content
+    assert b"The data of this cluster cannot be recovered" in content
+    assert b"Lost data cannot be recovered" not in content
 
 
 def test_backups_stay_unless_somebody_ticks(backup: Backup, alices: Browser) -> None:

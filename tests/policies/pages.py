@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from backups import discovery
 from backups.discovery import DiscoveredCollection
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import run_now
-from backups.policies.views import preview
 from tests.policies.conftest import end
 
 Pretend = Callable[..., None]
@@ -67,7 +67,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
                 DiscoveredCollection(name=name, rows=1234) for name in collections.get(database, [])
             ]
 
-        monkeypatch.setattr(preview, "databases_of", lambda _: list(collections))
-        monkeypatch.setattr(preview, "collections_of", collections_of)
+        monkeypatch.setattr(discovery, "databases_of", lambda _: list(collections))
+        monkeypatch.setattr(discovery, "collections_of", collections_of)
 
     return pretend

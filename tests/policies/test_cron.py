@@ -15,7 +15,7 @@ from backups.policies.cron import (
     BadCron,
     BadZone,
     Cron,
-    Field,
+    CronField,
     describe,
     next_after,
     parse,
@@ -200,7 +200,7 @@ def test_a_field_matches_what_the_manual_says(place: int, text: str, values: set
 
 
 @st.composite
-def items(draw: st.DrawFn, field: Field) -> str:
+def items(draw: st.DrawFn, field: CronField) -> str:
     """One of a list. A range of one value with a step, `5-5/2`, is left out: it is that value in
     cron, and in cronsim everything from there on.
     """
@@ -212,7 +212,7 @@ def items(draw: st.DrawFn, field: Field) -> str:
     return draw(st.sampled_from(alone + [f"{begin}-{end}/{step}"] * (first < last)))
 
 
-def spelled(field: Field, value: int) -> list[str]:
+def spelled(field: CronField, value: int) -> list[str]:
     names = dict(enumerate(field.names, field.first_name))
     return [str(value), names[value], names[value].lower()] if value in names else [str(value)]
 

@@ -32,14 +32,14 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
     """Something that happens once it is decided, before it is done."""
 
     def happens(event: Callable[[], object]) -> None:
-        verdicts_on = pruning.verdicts_on
+        decisions_on = pruning.decisions_on
 
         def decide(*given: object) -> object:
-            verdicts = verdicts_on(*given)  # type: ignore[arg-type]
+            verdicts = decisions_on(*given)  # type: ignore[arg-type]
             event()
             return verdicts
 
-        monkeypatch.setattr(pruning, "verdicts_on", decide)
+        monkeypatch.setattr(pruning, "decisions_on", decide)
 
     return happens
 
@@ -185,14 +185,14 @@ def test_a_count_that_is_lowered_right_after_the_last_batch_is_applied_next_time
     for _ in range(2):
         back_up(policy)
     services.pause_policy(policy)
-    prune_some = pruning._prune_some
+    prune_some = pruning._prune_batch
 
     def prune_and_lower(*given: object) -> tuple[int, int]:
         done = prune_some(*given)  # type: ignore[arg-type]
         services.update_policy(policy, retention_count=1)
         return done
 
-    monkeypatch.setattr(pruning, "_prune_some", prune_and_lower)
+    monkeypatch.setattr(pruning, "_prune_batch", prune_and_lower)
     assert sweep_retention() == 0
-    monkeypatch.setattr(pruning, "_prune_some", prune_some)
+    monkeypatch.setattr(pruning, "_prune_batch", prune_some)
     assert sweep_retention() == 1

@@ -104,7 +104,7 @@ def is_stable(
     """Once what may go has gone, and what is held was noted, nothing else may go."""
     noted = [
         dataclasses.replace(each, retention_hold=True)
-        if verdicts[each.backup_id].holds and each.retention_hold is None
+        if verdicts[each.backup_id].sets_hold and each.retention_hold is None
         else each
         for each in kept
     ]

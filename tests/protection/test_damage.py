@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backups.models import Backup
-from backups.policies.pruning import backups_of, verdicts_on
+from backups.policies.pruning import backups_of, decisions_on
 from clusters.models import Cluster
 from tests.protection.conftest import Cover, taken
 
@@ -12,7 +12,7 @@ def test_a_damaged_backup_never_pushes_out_a_good_one(cluster: Cluster, cover: C
     policy = cover()
     good, damaged = (taken(cluster, policy_id=policy.policy_id) for _ in range(2))
     Backup.objects.filter(pk=damaged.pk).update(damage_found_by="job-1")
-    verdicts = verdicts_on(policy, backups_of(policy), 1)
+    verdicts = decisions_on(policy, backups_of(policy), 1)
     assert verdicts[good.pk].reason == "kept: newest 1"
 
 
@@ -22,4 +22,4 @@ def test_a_damaged_backup_goes_when_enough_newer_ones_are_whole(
     policy = cover()
     damaged, _ = (taken(cluster, policy_id=policy.policy_id) for _ in range(2))
     Backup.objects.filter(pk=damaged.pk).update(damage_found_by="job-1")
-    assert not verdicts_on(policy, backups_of(policy), 1)[damaged.pk].keep
+    assert not decisions_on(policy, backups_of(policy), 1)[damaged.pk].keep

@@ -17,7 +17,7 @@ from backups.policies.states import SKIPPED
 
 register = template.Library()
 
-LOOKS = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
+CELL_CLASSES = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
 """Colour of a cell in the strip of runs; any other run is in progress."""
 
 CELL = (
@@ -35,11 +35,12 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
     The Tab key skips `quiet` cells.
     """
     jobs = reverse("job-detail", args=[organization, "-"]).removesuffix("-")
-    texts = [Truncator(said(run)).chars(MAX_REASON_LENGTH) for run in runs]
+    texts = [Truncator(run_summary(run)).chars(MAX_REASON_LENGTH) for run in runs]
     rows = (
         (
-            look(run),
-            NO_STOP if quiet else _name_of(run),
+            cell_class(run),
+            # htmx keeps the focus by the id when the strip is swapped
+            NO_STOP if quiet else format_html(' id="cell-{}"', run.pk),
             _address(run, organization, jobs),
             text,
             text,
@@ -49,11 +50,6 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
     return format_html_join("", CELL, rows)
 
 
-def _name_of(run: PolicyRun) -> SafeString:
-    """Id by which htmx keeps the focus when the strip is swapped."""
-    return format_html(' id="cell-{}"', run.pk)
-
-
 def _address(run: PolicyRun, organization: str, jobs: str) -> str:
     """Address of the run's job, or of its line among the runs of the policy."""
     if run.job is not None:
@@ -61,22 +57,22 @@ def _address(run: PolicyRun, organization: str, jobs: str) -> str:
     return f"{reverse('policy-runs', args=[organization, run.policy_id])}#run-{run.pk}"
 
 
-def look(run: PolicyRun) -> str:
+def cell_class(run: PolicyRun) -> str:
     if run.status == "SUCCEEDED" and run.job is not None:
         if run.job.backup.is_damaged:
             return "bad"
         if run.job.backup.omissions:
             return "incomplete"
-    return LOOKS.get(run.status, "busy")
+    return CELL_CLASSES.get(run.status, "busy")
 
 
 @register.filter
-def said(run: PolicyRun) -> str:
+def run_summary(run: PolicyRun) -> str:
     """Describe a run in one line, for readers who cannot see its colour."""
     at = f"{run.planned_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    how = (", manual" if run.is_manual else "") + (", catch-up" if run.is_catch_up else "")
-    why = why_of(run)
-    return f"{run.status.capitalize()}, {at}{how}{': ' if why else ''}{why}"
+    labels = (", manual" if run.is_manual else "") + (", catch-up" if run.is_catch_up else "")
+    problem = why_of(run)
+    return f"{run.status.capitalize()}, {at}{labels}{': ' if problem else ''}{problem}"
 
 
 @register.filter
@@ -122,6 +118,6 @@ def health_tone(name: str) -> str:
 
 
 @register.filter
-def reason(verdict: RetentionDecision) -> str:
+def reason(decision: RetentionDecision) -> str:
     """Return the reason without the leading word, which the badge shows."""
-    return verdict.reason.partition(": ")[2]
+    return decision.reason.partition(": ")[2]

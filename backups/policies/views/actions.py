@@ -81,8 +81,8 @@ class PolicyDeleteView(PolicyChange):
     says = ""
 
     def context(self) -> dict[str, Any]:
-        kept = Backup.objects.available().visible_to(self.principal)
-        kept = kept.filter(cluster=self.policy.cluster_id, policy_id=self.policy.pk)
+        available = Backup.objects.available().visible_to(self.principal)
+        kept = available.filter(cluster=self.policy.cluster_id, policy_id=self.policy.pk)
         more = max(0, kept.count() - MAX_NAMES)
         return super().context() | {"kept": kept[:MAX_NAMES], "more_kept": more}
 
@@ -101,7 +101,7 @@ class BackupReleaseView(BackupChange):
     says = "Retention then treats the backup like any other of its policy."
 
     def context(self) -> dict[str, Any]:
-        return super().context() | {"kept": retention_status_of(self.principal, self.backup)}
+        return super().context() | {"retention": retention_status_of(self.principal, self.backup)}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         release_backup(self.backup)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from backups.policies.models import BackupPolicy
 from backups.policies.runs import skip_reason
 from backups.policies.views.presenters import (
-    judged_backups,
+    backups_with_decisions,
     listed_policies,
     longest_overdue_retention,
     policy_actions_of,
@@ -63,8 +63,8 @@ class PolicyDetailView(PolicyPage):
     def live(self) -> dict[str, Any]:
         """Context that changes during a run; the poll refreshes it."""
         runs = runs_of(self.principal).filter(policy=self.policy)
-        going = runs.in_progress().select_related("job__cluster")
-        active = job_rows(self.principal, [run.job for run in going if run.job])
+        in_progress = runs.in_progress().select_related("job__cluster")
+        active = job_rows(self.principal, [run.job for run in in_progress if run.job])
         recent = list(runs[:RECENT_COUNT])
         return {
             "row": policy_rows(self.principal, [self.policy])[0],
@@ -72,15 +72,15 @@ class PolicyDetailView(PolicyPage):
             "recent": recent,
             "retention_overdue": longest_overdue_retention(self.principal, policy=self.policy),
             "upcoming": upcoming_of(self.policy),
-            "why_no_run": skip_reason(self.policy.cluster),
-            "actions": policy_actions_of(self.principal, self.policy, is_going=bool(active)),
+            "skip_reason": skip_reason(self.policy.cluster),
+            "actions": policy_actions_of(self.principal, self.policy, is_running=bool(active)),
             "seen": digest([(run.pk, run.status) for run in recent]),
             "reload": bool(active),
         }
 
     def backups(self) -> dict[str, Any]:
-        judged = judged_backups(self.policy)
-        return {"judged": judged[:RECENT_COUNT], "judged_count": len(judged)}
+        entries = backups_with_decisions(self.policy)
+        return {"entries": entries[:RECENT_COUNT], "entry_count": len(entries)}
 
 
 class PolicyProgressView(PolicyDetailView):

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from backups.discovery import discover
 from backups.forms import MAX_CHECKBOXES
 from backups.policies import observers, services
 from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
@@ -20,7 +21,7 @@ from backups.policies.observers import CollectionKey
 from backups.policies.preview import RetentionPreview, preview
 from backups.policies.validation import PolicySpec
 from backups.policies.views.detail import PolicyPage
-from backups.policies.views.preview import MAX_NAMES, SCHEDULES, ahead_of, look_at, zones
+from backups.policies.views.preview import MAX_NAMES, SCHEDULES, preview_schedule, zones
 from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import digest
@@ -31,23 +32,23 @@ from vbase_console.web.forms import FormPage, raw_values
 from vbase_console.web.views import wants_fragment
 
 
-class WouldLose(ConfirmationRequired):
+class LossesNotConfirmed(ConfirmationRequired):
     """The change would delete backups or uncover collections and is not confirmed yet."""
 
-    def __init__(self, going: list[RetentionPreview], bare: list[CollectionKey]) -> None:
-        self.going, self.bare = going, bare
-        self.mark = digest([[each.backup_id for each in going], bare])
+    def __init__(self, expiring: list[RetentionPreview], uncovered: list[CollectionKey]) -> None:
+        self.expiring, self.uncovered = expiring, uncovered
+        self.mark = digest([[backup.backup_id for backup in expiring], uncovered])
         super().__init__()
 
-    def shown(self) -> dict[str, Any]:
+    def context(self) -> dict[str, Any]:
         return {
             "mark": self.mark,
-            "going": self.going,
-            "named": self.going[:MAX_NAMES],
-            "more": max(0, len(self.going) - MAX_NAMES),
-            "bare": self.bare,
-            "named_bare": self.bare[:MAX_NAMES],
-            "more_bare": max(0, len(self.bare) - MAX_NAMES),
+            "expiring": self.expiring,
+            "named_expiring": self.expiring[:MAX_NAMES],
+            "more_expiring": max(0, len(self.expiring) - MAX_NAMES),
+            "uncovered": self.uncovered,
+            "named_uncovered": self.uncovered[:MAX_NAMES],
+            "more_uncovered": max(0, len(self.uncovered) - MAX_NAMES),
         }
 
 
@@ -58,19 +59,18 @@ class PolicyFormPage(FormPage):
     edited: BackupPolicy | None = None
 
     @property
-    def of_cluster(self) -> Cluster:
+    def policy_cluster(self) -> Cluster:
         raise NotImplementedError
 
-    def begin(self) -> dict[str, Any]:
-        """Initial values of the form."""
+    def initial_values(self) -> dict[str, Any]:
         return {}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.shown(PolicyForm(initial=self.begin()))
+        return self.page(form=PolicyForm(initial=self.initial_values()))
 
     def prepare(self) -> None:
         """Ask the cluster before any row is locked, after the access check."""
-        cluster = self.of_cluster
+        cluster = self.policy_cluster
         super().prepare()
         db_name = self.bound.cleaned_data["db_name"]
         if self.edited is not None and self.edited.db_name == db_name:
@@ -80,29 +80,29 @@ class PolicyFormPage(FormPage):
         except NotFound as error:
             raise InvalidArgument(field_errors={"db_name": [error.message]}) from error
 
-    def shown(self, form: PolicyForm, *, status: int = 200) -> HttpResponse:
-        return self.page(form=form, status=status, **self.dressed(form))
-
-    def dressed(self, form: PolicyForm) -> dict[str, Any]:
-        """Context of the form: databases and collections of the cluster, and the preview."""
-        there = look_at(self.of_cluster, str(form["db_name"].value() or ""))
-        form.offer(there.databases, there.collections)
+    def form_context(self, form: PolicyForm) -> dict[str, Any]:
+        """Offer the databases and collections of the cluster in the form, and preview its schedule.
+        If the cluster does not answer, the user types the names.
+        """
+        discovery = discover(self.policy_cluster, str(form["db_name"].value() or ""))
+        form.offer(discovery.databases, discovery.collections)
+        typed = {name: form[name].value() for name in SCHEDULE}
         return {
-            "there": there,
-            "ahead": ahead_of({name: form[name].value() for name in SCHEDULE}, self.edited),
-            "most": MAX_CHECKBOXES,
+            "discovery": discovery,
+            "schedule": preview_schedule(typed, self.edited),
+            "max_checkboxes": MAX_CHECKBOXES,
             "schedules": SCHEDULES,
             "zones": zones(),
         }
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
-        if isinstance(error, WouldLose):
-            return self.page(form=self.bound, status=409, **error.shown())
+        if isinstance(error, LossesNotConfirmed):
+            return self.page(form=self.bound, status=409, **error.context())
         return super().error_response(error)
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
-        if "mark" not in more and "there" not in more:
-            more |= self.dressed(more["form"])
+        if "mark" not in more and "discovery" not in more:
+            more |= self.form_context(more["form"])
         return super().page(status=status, **more)
 
 
@@ -112,10 +112,10 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
     nav = "policies"
 
     @property
-    def of_cluster(self) -> Cluster:
+    def policy_cluster(self) -> Cluster:
         return self.cluster
 
-    def begin(self) -> dict[str, Any]:
+    def initial_values(self) -> dict[str, Any]:
         """Initial values from the query string."""
         database = self.request.GET.get("db_name")
         names = self.request.GET.getlist("collections")[:MAX_CHECKBOXES]
@@ -140,20 +140,20 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
     action = "UpdateBackupPolicy"
 
     @property
-    def of_cluster(self) -> Cluster:
+    def policy_cluster(self) -> Cluster:
         return self.policy.cluster
 
     @property
     def edited(self) -> BackupPolicy:  # type: ignore[override]
         return self.policy
 
-    def begin(self) -> dict[str, Any]:
+    def initial_values(self) -> dict[str, Any]:
         """Initial values of the policy. Another database clears the collections."""
-        now = shown_in_form(self.policy)
-        asked = self.request.GET.get("db_name", now["db_name"])
-        if asked != now["db_name"]:
-            now |= {"db_name": asked, "collection_names": [], "others": ""}
-        return now
+        values = shown_in_form(self.policy)
+        database = self.request.GET.get("db_name", values["db_name"])
+        if database != values["db_name"]:
+            values |= {"db_name": database, "collection_names": [], "others": ""}
+        return values
 
     def context(self) -> dict[str, Any]:
         return super().context() | {
@@ -163,22 +163,22 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         changes = self.bound.spec_fields()
-        self.ask_first(changes)
+        self.require_confirmation(changes)
         services.update_policy(self.policy, **changes)
         messages.success(self.request, "Saved.")
         return self.to_policy()
 
-    def ask_first(self, changes: dict[str, Any]) -> None:
-        """Raise WouldLose unless the user has confirmed exactly these losses."""
-        going = self.going({name: changes[name] for name in SCHEDULE})
-        bare = observers.coverage_lost(
+    def require_confirmation(self, changes: dict[str, Any]) -> None:
+        """Raise LossesNotConfirmed unless the user has confirmed exactly these losses."""
+        expiring = self.newly_expiring({name: changes[name] for name in SCHEDULE})
+        uncovered = observers.coverage_lost(
             self.policy, db_name=changes["db_name"], collection_names=changes["collection_names"]
         )
-        asked = WouldLose(going, bare)
-        if (going or bare) and self.request.POST.get("confirmed") != asked.mark:
-            raise asked
+        losses = LossesNotConfirmed(expiring, uncovered)
+        if (expiring or uncovered) and self.request.POST.get("confirmed") != losses.mark:
+            raise losses
 
-    def going(self, schedule: dict[str, Any]) -> list[RetentionPreview]:
+    def newly_expiring(self, schedule: dict[str, Any]) -> list[RetentionPreview]:
         """Backups that only the changed schedule or count would delete."""
         after = PolicySpec(**schedule)
         before = dataclasses.replace(after, retention_count=self.policy.retention_count)
@@ -189,7 +189,7 @@ class PolicyEditView(PolicyFormPage, PolicyPage):
         return [backup for backup in expired_after if backup.backup_id not in expired_anyway]
 
 
-class Previewing(PolicyFormPage):
+class PreviewPage(PolicyFormPage):
     """Preview while the user types. Without JavaScript a button re-renders the whole form."""
 
     changes = False
@@ -197,20 +197,22 @@ class Previewing(PolicyFormPage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):
             return redirect(self.context()["save_address"])
-        about = {"policy": self.edited, "ahead": ahead_of(request.GET.dict(), self.edited)}
-        return self.fragment("policies/partials/ahead_answer.html", **about)
+        schedule = preview_schedule(request.GET.dict(), self.edited)
+        return self.fragment(
+            "policies/partials/preview_answer.html", policy=self.edited, schedule=schedule
+        )
 
     def prepare(self) -> None:
-        self.again = PolicyForm(initial=raw_values(PolicyForm, self.request.POST))
-        self.around = self.dressed(self.again)
+        self.form = PolicyForm(initial=raw_values(PolicyForm, self.request.POST))
+        self.prepared = self.form_context(self.form)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.page(form=self.again, **self.around)
+        return self.page(form=self.form, **self.prepared)
 
 
-class PolicyCreatePreviewView(Previewing, PolicyCreateView):
-    """Preview of a new policy."""
+class PolicyCreatePreviewView(PreviewPage, PolicyCreateView):
+    pass
 
 
-class PolicyPreviewView(Previewing, PolicyEditView):
-    """Preview of an edited policy."""
+class PolicyPreviewView(PreviewPage, PolicyEditView):
+    pass

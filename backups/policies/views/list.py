@@ -9,11 +9,16 @@ from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 from backups.models import Backup
-from backups.policies.filters import JudgedFilter, OneClustersPolicyFilter, PolicyFilter, RunFilter
+from backups.policies.filters import (
+    OneClustersPolicyFilter,
+    PolicyBackupFilter,
+    PolicyFilter,
+    RunFilter,
+)
 from backups.policies.views.detail import PolicyPage
 from backups.policies.views.presenters import (
     BackupWithDecision,
-    judged_backups,
+    backups_with_decisions,
     listed_policies,
     policy_rows,
     runs_of,
@@ -29,7 +34,7 @@ from vbase_console.web.lists import ListPage
 class PolicyListView(ListPage):
     scopes = {"GET": LIST_BACKUPS}
     template_name = "policies/list.html"
-    table_name = "policies/partials/table.html"
+    table_name = "policies/partials/policy_table.html"
     filter_class = PolicyFilter
     nav = "policies"
 
@@ -38,11 +43,10 @@ class PolicyListView(ListPage):
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = policy_rows(self.principal, rows)
-        return {"policies": listed, "reload": any(_is_going(row.policy.last_run) for row in listed)}
-
-
-def _is_going(run: Any) -> bool:
-    return run is not None and run.status in ACTIVE
+        return {
+            "policies": listed,
+            "reload": any(row.policy.last_status in ACTIVE for row in listed),
+        }
 
 
 class ClusterPolicyListView(PolicyListView, ClusterPage):
@@ -56,12 +60,12 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
         return super().table_context(rows) | {"cluster": self.cluster}
 
 
-class PolicyNewView(ListPage):
+class PolicyClusterChoiceView(ListPage):
     """First step of creating a policy: the choice of a cluster."""
 
     scopes = {"GET": CREATE_BACKUP_POLICY}
-    template_name = "policies/new.html"
-    table_name = "policies/partials/new_table.html"
+    template_name = "policies/choose_cluster.html"
+    table_name = "policies/partials/cluster_choice_table.html"
     filter_class = ClusterFilter
     nav = "policies"
 
@@ -78,8 +82,7 @@ class PolicyRunListView(ListPage, PolicyPage):
         return runs_of(self.principal).filter(policy=self.policy)
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        reload = any(_is_going(run) for run in rows)
-        return {"policy": self.policy, "reload": reload}
+        return {"policy": self.policy, "reload": any(run.status in ACTIVE for run in rows)}
 
 
 class PolicyBackupListView(ListPage, PolicyPage):
@@ -87,17 +90,16 @@ class PolicyBackupListView(ListPage, PolicyPage):
 
     template_name = "policies/backups.html"
     table_name = "policies/partials/backup_list.html"
-    filter_class = JudgedFilter
+    filter_class = PolicyBackupFilter
 
     @cached_property
-    def judged(self) -> dict[str, BackupWithDecision]:
-        return {each.backup.pk: each for each in judged_backups(self.policy)}
+    def entries(self) -> dict[str, BackupWithDecision]:
+        return {entry.backup.pk: entry for entry in backups_with_decisions(self.policy)}
 
     def rows(self) -> QuerySet[Any]:
-        fate = self.filter_form.given.get("fate")
-        chosen = [pk for pk, each in self.judged.items() if fate in (None, each.fate)]
+        outcome = self.filter_form.given.get("fate")
+        chosen = [pk for pk, entry in self.entries.items() if outcome in (None, entry.outcome)]
         return Backup.objects.visible_to(self.principal).filter(pk__in=chosen)
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        judged = [self.judged[backup.pk] for backup in rows]
-        return {"policy": self.policy, "judged": judged}
+        return {"policy": self.policy, "entries": [self.entries[backup.pk] for backup in rows]}

@@ -18,7 +18,7 @@ from django.utils import timezone
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, in_words, parse, runs, zone_of
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
-from backups.policies.pruning import backups_of, candidate, verdicts_on
+from backups.policies.pruning import backups_of, candidate, decisions_on
 from backups.policies.retention import RetentionDecision, decide
 from backups.policies.rpo import rpo_deadline
 from backups.policies.runs import skip_reason
@@ -51,7 +51,7 @@ class PolicyRow:
     policy: BackupPolicy
     strip: Sequence[PolicyRun]
     """Latest runs, oldest first."""
-    kept: GoodBackups
+    good_backups: GoodBackups
     now: datetime
 
     @property
@@ -64,12 +64,11 @@ class PolicyRow:
         return next((run for run in reversed(self.strip) if run.status not in ACTIVE), None)
 
     @property
-    def is_going(self) -> bool:
+    def is_running(self) -> bool:
         return any(run.status in ACTIVE for run in self.strip)
 
     @property
-    def unreadable(self) -> str:
-        """Error of the schedule, or an empty text."""
+    def schedule_error(self) -> str:
         return schedule_error(self.policy)
 
     @property
@@ -81,8 +80,8 @@ class PolicyRow:
     @property
     def is_stale(self) -> bool:
         """True if an active policy has no good backup within its RPO."""
-        since = self.kept.newest_at or self.policy.created_at
-        return self.policy.is_active and _promised_until(self.policy, since) < self.now
+        since = self.good_backups.newest_at or self.policy.created_at
+        return self.policy.is_active and _rpo_deadline(self.policy, since) < self.now
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,17 +98,24 @@ class PolicyActions:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupWithDecision:
     backup: Backup
-    verdict: RetentionDecision
+    decision: RetentionDecision
 
     @property
-    def fate(self) -> RetentionOutcome:
-        return RetentionOutcome.KEEP if self.verdict.keep else RetentionOutcome.EXPIRE
+    def outcome(self) -> RetentionOutcome:
+        return RetentionOutcome.KEEP if self.decision.keep else RetentionOutcome.EXPIRE
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
     """Load policies with the columns of a list, without runs and backups."""
-    policies = BackupPolicy.objects.with_last_run().with_standing().visible_to(principal)
-    return policies.annotate(strip_from=_strip_from(principal))
+    policies = BackupPolicy.objects.with_last_run().with_health().visible_to(principal)
+    # planned instant of the oldest run in the strip; a window function would read all runs
+    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
+    newest_first = own.order_by("-planned_at", "-pk")
+    return policies.annotate(
+        strip_from=Subquery(
+            newest_first.values("planned_at")[RUN_STRIP_LENGTH - 1 : RUN_STRIP_LENGTH]
+        )
+    )
 
 
 def policy_of(principal: Principal, policy_id: str) -> BackupPolicy | None:
@@ -132,26 +138,16 @@ def longest_overdue_retention(principal: Principal, **of: Any) -> PolicyRun | No
 
 def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:
     listed, now = list(policies), timezone.now()
-    strips, kept = _strips(principal, listed), _good_backups(principal, listed)
+    strips, good_backups = _strips(principal, listed), _good_backups(principal, listed)
     return [
         PolicyRow(
             policy=policy,
             strip=strips[policy.pk][:RUN_STRIP_LENGTH][::-1],
-            kept=kept.get(policy.pk, GoodBackups()),
+            good_backups=good_backups.get(policy.pk, GoodBackups()),
             now=now,
         )
         for policy in listed
     ]
-
-
-def _strip_from(principal: Principal) -> Subquery:
-    """Planned instant of the oldest run in the strip.
-
-    A window function would read all runs of all policies, which are kept for 400 days.
-    """
-    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
-    newest_first = own.order_by("-planned_at", "-pk")
-    return Subquery(newest_first.values("planned_at")[RUN_STRIP_LENGTH - 1 : RUN_STRIP_LENGTH])
 
 
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
@@ -186,13 +182,13 @@ def _good_backups(principal: Principal, policies: Sequence[BackupPolicy]) -> dic
 
 
 def policy_actions_of(
-    principal: Principal, policy: BackupPolicy, *, is_going: bool
+    principal: Principal, policy: BackupPolicy, *, is_running: bool
 ) -> PolicyActions:
     lives = policy.cluster.status not in ENDED
     may_change = principal.may(UPDATE_BACKUP_POLICY) and lives
     may_run = principal.may(CREATE_BACKUP_POLICY) and not skip_reason(policy.cluster)
     return PolicyActions(
-        run=may_run and not is_going,
+        run=may_run and not is_running,
         edit=may_change,
         pause=may_change and policy.is_active,
         resume=may_change and not policy.is_active,
@@ -209,7 +205,7 @@ def schedule_error(policy: BackupPolicy) -> str:
     return ""
 
 
-def _promised_until(policy: BackupPolicy, newest_at: datetime) -> datetime:
+def _rpo_deadline(policy: BackupPolicy, newest_at: datetime) -> datetime:
     """RPO deadline. A schedule that is not valid any more has passed it already."""
     try:
         return rpo_deadline(parse(policy.schedule_cron), zone_of(policy.timezone), newest_at)
@@ -227,12 +223,13 @@ def upcoming_of(policy: BackupPolicy) -> list[datetime]:
     return runs(cron, zone, timezone.now(), UPCOMING)
 
 
-def judged_backups(policy: BackupPolicy) -> list[BackupWithDecision]:
+def backups_with_decisions(policy: BackupPolicy) -> list[BackupWithDecision]:
     """Retention decisions on all backups of a policy, newest first."""
     backups = backups_of(policy)
-    verdicts = verdicts_on(policy, backups, policy.retention_count)
+    decisions = decisions_on(policy, backups, policy.retention_count)
     return [
-        BackupWithDecision(backup=backup, verdict=verdicts[backup.backup_id]) for backup in backups
+        BackupWithDecision(backup=backup, decision=decisions[backup.backup_id])
+        for backup in backups
     ]
 
 
@@ -243,18 +240,18 @@ class RetentionStatus:
     policy_id: str
     policy: BackupPolicy | None
     """None if the policy was deleted. Retention then never removes the backup."""
-    verdict: RetentionDecision | None = None
+    decision: RetentionDecision | None = None
     """None if the backup is not available."""
     released: RetentionDecision | None = None
     """Decision after a release. None if the backup is not held."""
     may_release: bool = False
 
     @property
-    def is_held_besides(self) -> bool:
+    def is_also_held(self) -> bool:
         """True if the backup is also kept for another reason, which is the one shown."""
-        if self.verdict is None or self.released is None:
+        if self.decision is None or self.released is None:
             return False
-        return self.verdict.reason == self.released.reason
+        return self.decision.reason == self.released.reason
 
 
 def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus | None:
@@ -265,13 +262,13 @@ def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus
     policy = policies.filter(pk=backup.policy_id).first()
     if policy is None or backup.status != BackupStatus.AVAILABLE:
         return RetentionStatus(policy_id=backup.policy_id, policy=policy)
-    verdict, released = _decision_on(policy, backup), None
-    if verdict.holds:
+    decision, released = _decision_on(policy, backup), None
+    if decision.sets_hold:
         released = _decision_on(policy, backup, release=True)
     return RetentionStatus(
         policy_id=policy.policy_id,
         policy=policy,
-        verdict=verdict,
+        decision=decision,
         released=released,
         may_release=released is not None and principal.may(CREATE_BACKUP),
     )
@@ -280,11 +277,10 @@ def retention_status_of(principal: Principal, backup: Backup) -> RetentionStatus
 def _decision_on(
     policy: BackupPolicy, backup: Backup, *, release: bool = False
 ) -> RetentionDecision:
-    candidates = [candidate(each) for each in backups_of(policy)]
+    own = backups_of(policy)
     if release:
-        candidates = [
-            dataclasses.replace(each, retention_hold=False) if each.backup_id == backup.pk else each
-            for each in candidates
-        ]
-    decided = decide(candidates, policy_id=policy.policy_id, count=policy.retention_count)
-    return decided[backup.pk]
+        for other in own:
+            other.retention_hold = False if other.pk == backup.pk else other.retention_hold
+    candidates = [candidate(other) for other in own]
+    decisions = decide(candidates, policy_id=policy.policy_id, count=policy.retention_count)
+    return decisions[backup.pk]

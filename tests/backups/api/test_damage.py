@@ -9,7 +9,7 @@ import pytest
 from backups.archive.damage import ALL_PARTS, Finding
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
-from backups.policies.pruning import backups_of, verdicts_on
+from backups.policies.pruning import backups_of, decisions_on
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.services.backups import delete_backup
@@ -97,7 +97,7 @@ def test_a_damaged_backup_expires_as_such(cluster: Cluster) -> None:
     damaged = seed_backup(cluster, policy_id=policy.pk)
     seed_backup(cluster, policy_id=policy.pk)
     Backup.objects.filter(pk=damaged.pk).mark_damaged(by="job-1", findings=[FINDING])
-    verdict = verdicts_on(policy, backups_of(policy), 1)[damaged.pk]
+    verdict = decisions_on(policy, backups_of(policy), 1)[damaged.pk]
     assert verdict.reason == "expired: damaged, and 1 newer ones are whole"
 
 

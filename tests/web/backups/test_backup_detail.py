@@ -50,13 +50,13 @@ def test_another_manifest_than_the_one_that_was_sealed_is_said(
 
 
 def test_its_trust_is_in_words(sealed: Backup, alices: Browser) -> None:
-    assert "never restored yet" in shown(alices, sealed)
+    assert "restore under new names or into another database to test it" in shown(alices, sealed)
     Backup.objects.update(
         proven_at=sealed.created_at, verified_at=sealed.created_at, warnings=["It forgets."]
     )
     content = shown(alices, sealed)
-    assert "by a restore" in content
-    assert "not since it was written" not in content
+    assert "<dt>Restore-tested</dt><dd><time" in content
+    assert "not verified yet" not in content
     assert "It forgets." in content
 
 
@@ -72,7 +72,7 @@ def test_it_polls_while_a_job_is_at_it_and_brings_the_contents_when_it_is_sealed
     Backup.objects.update(status=BackupStatus.CREATING)
     content = shown(alices, sealed)
     assert POLLS in content
-    assert "as soon as the manifest is sealed" in content
+    assert "Collections appear here once the backup is available." in content
     Backup.objects.update(status=BackupStatus.AVAILABLE)
     Task.objects.filter(kind="BACKUP").update(state=TaskState.SUCCEEDED, progress=100)
     answer = alices.open("backup-progress", sealed.name, htmx=True, seen="CREATING").content
@@ -174,7 +174,7 @@ def test_the_blast_radius_of_the_last_backup_is_said(backup: Backup, alices: Bro
     Backup.objects.update(proven_at=backup.created_at)
     content = alices.open("backup-delete", backup.name).content
     assert b"the last backup of vectors" in content
-    assert b"the only backup of vectors that is proven" in content
+    assert b"the only restore-tested backup of vectors" in content
     seed_backup(backup.cluster, "another")
     content = alices.open("backup-delete", backup.name).content
     assert b"the last backup of" not in content

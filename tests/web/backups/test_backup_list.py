@@ -88,15 +88,15 @@ def test_it_moves_while_a_job_is_at_a_backup_and_then_rests(
 
 
 def test_it_says_how_far_each_can_be_trusted(backup: Backup, alices: Browser) -> None:
-    assert b"Never restored" in alices.open("backup-list").content
+    assert b"Not tested yet" in alices.open("backup-list").content
     Backup.objects.update(proven_at=backup.created_at, pinned=True, warnings=["x"])
     answer = alices.open("backup-list").content
-    assert all(word in answer for word in (b"Proven", b"pinned", b"1&nbsp;warning"))
+    assert all(word in answer for word in (b"Restore-tested", b"pinned", b"1&nbsp;warning"))
 
 
 def test_an_empty_list_says_what_to_do_next(alices: Browser, bobs: Browser) -> None:
-    assert b"Take a backup" in alices.open("backup-list").content
-    assert b"Take a backup" not in bobs.open("backup-list").content
+    assert b"Create a backup" in alices.open("backup-list").content
+    assert b"Create a backup" not in bobs.open("backup-list").content
     assert b"Show all backups" in alices.open("backup-list", q="nothing").content
 
 
@@ -114,4 +114,4 @@ def test_a_cluster_that_does_not_run_cannot_be_chosen(
     answer = alices.open("backup-take-from").content.decode()
     assert alices.address("backup-take", runs.pk) in answer
     assert alices.address("backup-take", comes.pk) not in answer
-    assert "It must run first" in answer
+    assert "Start it first" in answer

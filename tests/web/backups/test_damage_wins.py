@@ -87,7 +87,7 @@ def test_to_verify_it_is_what_is_offered_first(damaged: Backup, alices: Browser)
 
 def test_what_is_damaged_stands_above_everything_else(damaged: Backup, alices: Browser) -> None:
     content = alices.open("backup-detail", damaged.name).content.decode()
-    assert content.index("<strong>Damaged.</strong>") < content.index('id="trust"')
+    assert content.index("<strong>Damaged.</strong>") < content.index('id="verification"')
 
 
 def test_it_is_not_the_next_newest_when_another_is_deleted(
@@ -96,7 +96,7 @@ def test_it_is_not_the_next_newest_when_another_is_deleted(
     newer = seed_backup(cluster, "newer")
     content = alices.open("backup-delete", newer.name).content.decode()
     assert damaged.name not in content
-    assert "No other backup of vectors can be counted on: 1 is damaged" in content
+    assert "vectors has no other undamaged backup; 1 is damaged." in content
 
 
 def test_a_cluster_with_nothing_but_damage_is_deleted_with_a_warning(
@@ -170,7 +170,7 @@ def test_a_missing_manifest_is_told_at_the_top_of_its_page(
     beheaded: Backup, alices: Browser
 ) -> None:
     content = alices.open("backup-detail", beheaded.name).content.decode()
-    assert content.index("manifest.json: it is missing") < content.index('id="trust"')
+    assert content.index("manifest.json: it is missing") < content.index('id="verification"')
     assert '<span class="badge badge-bad">Damaged</span>' in content
     assert 'id="do-restore"' not in content
 

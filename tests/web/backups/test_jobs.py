@@ -87,7 +87,7 @@ def test_a_backup_that_is_gone_has_no_page_to_lead_to(backup: Backup, alices: Br
     key = seed_job(backup, state=TaskState.FAILED).task.task_id
     Backup.objects.update(status=BackupStatus.GONE)
     content = alices.open("job-detail", key).content.decode()
-    assert "(gone)" in content
+    assert "(deleted)" in content
     assert alices.address("backup-detail", backup.name) not in content
 
 

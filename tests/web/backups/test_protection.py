@@ -11,12 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups import discovery
 from backups.discovery import DiscoveredCollection
 from backups.policies import services
 from backups.policies.validation import PolicySpec
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
-from backups.views import create
 from clusters.models import Cluster
 from tests.protection.conftest import Cover, cover, know, taken
 from tests.web.conftest import Browser
@@ -186,8 +186,8 @@ def test_it_costs_the_same_at_ten_and_at_a_thousand_clusters(
 def test_the_take_page_notes_what_it_saw(
     cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(create, "databases_of", lambda cluster: ["default"])
+    monkeypatch.setattr(discovery, "databases_of", lambda cluster: ["default"])
     seen = [DiscoveredCollection(name="images", rows=1)]
-    monkeypatch.setattr(create, "collections_of", lambda cluster, database: seen)
+    monkeypatch.setattr(discovery, "collections_of", lambda cluster, database: seen)
     alices.open("backup-take", cluster.pk)
     assert names(alices.open("protection")) == ["images"]

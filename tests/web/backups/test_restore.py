@@ -97,7 +97,7 @@ def test_it_shows_what_would_happen_before_it_asks(
     answer = alices.send("backup-restore", backup.name, **wish(backup.cluster))
     content = answer.content.decode()
     assert answer.status_code == 200
-    assert "What would happen in vectors" in content
+    assert "Preview: restore into vectors" in content
     assert "It forgets names." in content
     assert "is created." in content
     assert not BackupJob.objects.exists()
@@ -156,8 +156,8 @@ def test_what_is_replaced_is_said_to_be_lost(backup: Backup, alices: Browser, fi
     find(CollectionPlan(source="a", target="a", rows=1, bytes=1, replaces=True, aliases=("b",)))
     given = wish(backup.cluster, on_conflict="REPLACE")
     content = alices.send("backup-restore", backup.name, **given).content.decode()
-    assert "What 1 collection holds now is lost." in content
-    assert "Replace and restore" in content
+    assert "The current data of 1 collection is lost. This cannot be undone." in content
+    assert "Overwrite and restore" in content
 
 
 def test_it_says_behind_what_it_waits(backup: Backup, alices: Browser, find: Find) -> None:
@@ -165,7 +165,7 @@ def test_it_says_behind_what_it_waits(backup: Backup, alices: Browser, find: Fin
     task = clusters.restart_cluster(backup.cluster, by="alice")
     content = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content.decode()
     assert task.task_id in content
-    assert "This restore does not prove the backup" in content
+    assert "This restore does not count as a test of the backup" in content
 
 
 def test_a_backup_that_only_copies_holds_nobody_up(

@@ -11,7 +11,6 @@ from backups.discovery import DiscoveredCollection
 from backups.models import Backup, BackupJob
 from backups.names import MAX_COLLECTIONS
 from backups.services import backups
-from backups.views import create
 from clusters import services as clusters
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
@@ -28,8 +27,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
 
     def pretend(*names: str, databases: tuple[str, ...] = ("default",)) -> None:
         seen = [DiscoveredCollection(name=name, rows=1234) for name in names]
-        monkeypatch.setattr(create, "databases_of", lambda *_: list(databases))
-        monkeypatch.setattr(create, "collections_of", lambda *_: seen)
+        monkeypatch.setattr(discovery, "databases_of", lambda *_: list(databases))
+        monkeypatch.setattr(discovery, "collections_of", lambda *_: seen)
         monkeypatch.setattr(backups, "require_collections", lambda *_: None)
 
     return pretend
@@ -174,7 +173,7 @@ def test_an_unknown_database_is_said(
 ) -> None:
     pretend("images")
     monkeypatch.setattr(
-        create, "collections_of", lambda _, name: discovery._require_database(["default"], name)
+        discovery, "collections_of", lambda _, name: discovery._require_database(["default"], name)
     )
     content = alices.open("backup-take", cluster.pk, db_name="nothing").content
     assert b"There is no database &#x27;nothing&#x27;, only default." in content
