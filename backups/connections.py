@@ -72,7 +72,9 @@ def address_of(cluster: Cluster) -> ConsoleAccess:
 
 
 @contextmanager
-def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Client]:
+def connect(
+    cluster: Cluster, database: str, attempt: str = "", *, connections: int = 1
+) -> Iterator[Client]:
     """Connect with the console's credential, which also sees hidden collections. A job passes its
     attempt, so that the server can refuse a superseded one.
     """
@@ -88,7 +90,7 @@ def connect(cluster: Cluster, database: str, attempt: str = "") -> Iterator[Clie
         database=database,
         attempt=attempt,
     )
-    with Client(endpoint) as client:
+    with Client(endpoint, connections=connections) as client:
         yield client
 
 

@@ -36,7 +36,7 @@ from backups.archive.writer import seal, write_parts
 from backups.milvus import keys
 from backups.milvus.client import Client, MilvusAddress, consistency, pairs
 from backups.milvus.create import create
-from backups.milvus.decode import last_key
+from backups.milvus.decode import keys_of
 from backups.milvus.encode import field_data
 from backups.milvus.insert import Inserter
 from backups.milvus.scan import Scan
@@ -225,10 +225,10 @@ def raw_drain(bench: Bench, rows: int) -> None:
             **consistency(None),
         )
         answer = bench.client.call("Query", request, seconds=600)
-        last = last_key(answer.fields_data, key)
-        if last is None:
+        listed = keys_of(answer.fields_data, key)
+        if not listed:
             return
-        expression = keys.after(key, last)
+        expression = keys.after(key, listed[-1])
 
 
 def query_iterator(bench: Bench) -> None:

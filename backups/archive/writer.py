@@ -33,8 +33,8 @@ from backups.stores.base import (
 )
 
 PART_BYTES = 63 * 1024 * 1024
-"""Largest uncompressed size of a part, unless one batch is larger. With Parquet's own bytes its file
-has at most 64 MiB.
+"""Largest uncompressed size of a part, unless one batch is larger. With Parquet's own bytes its
+file has at most 64 MiB.
 """
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -50,6 +50,14 @@ class ManifestTooLarge(StoreError):
     permanent = True
 
 
+Throttle = Callable[[int], None]
+"""Called with the number of bytes after they were written to the store. May wait."""
+
+
+def unlimited(_count: int) -> None:
+    """Throttle of callers without a rate limit."""
+
+
 def write_parts(
     store: Store,
     archive: str,
@@ -61,17 +69,18 @@ def write_parts(
     part_bytes: int = PART_BYTES,
     fenced: Fenced = contextlib.nullcontext,
     guard: Guard = unguarded,
+    throttle: Throttle = unlimited,
 ) -> Iterator[Part]:
     """Write the rows of one partition and yield each sealed part, so that the caller records it.
 
     `sealed` are the parts of this partition from earlier attempts; `batches` continue after their
     rows (`rows_sealed`). A part ends with the batch that reaches `part_bytes`, or before another
-    batch like its largest would exceed `PART_BYTES`. Memory holds one batch and Parquet's buffer of one row group, and the part
-    if the store collects its bytes in memory. A store that publishes at once does so inside
-    `fenced`; another one calls `guard` during its requests.
+    batch like its largest would exceed `PART_BYTES`. Memory holds one batch and Parquet's buffer of
+    one row group, and the part if the store collects its bytes in memory. A store that publishes at
+    once does so inside `fenced`; another one calls `guard` during its requests.
     """
     number = len(_of(sealed, description.name, partition))
-    writing = _Writing(store, archive, description, partition, part_bytes, fenced, guard)
+    writing = _Writing(store, archive, description, partition, part_bytes, fenced, guard, throttle)
     nonempty = (batch for batch in batches if batch.num_rows)
     for first in nonempty:
         yield writing.part(number, first, nonempty)
@@ -126,10 +135,12 @@ class _Writing:
         part_bytes: int,
         fenced: Fenced,
         guard: Guard,
+        throttle: Throttle,
     ) -> None:
         if partition not in description.partitions:
             raise FormatError(f"{description.name!r} has no partition {partition!r}")
-        self.store, self.archive, self.fenced, self.guard = store, archive, fenced, guard
+        self.store, self.archive = store, archive
+        self.fenced, self.guard, self.throttle = fenced, guard, throttle
         self.description, self.partition = description, partition
         self.schema, self.part_bytes = arrow_schema(description), part_bytes
 
@@ -144,8 +155,10 @@ class _Writing:
                     and written.arrow_bytes + written.largest_bytes <= PART_BYTES
                     and (batch := next(more, None)) is not None
                 ):
+                    self.throttle(written.new_bytes())
                     written.write(batch)
                 written.finish()
+                self.throttle(written.new_bytes())
             part = self._describe(number, written)
             staged.finish()
             self._publish(staged, part)
@@ -191,7 +204,8 @@ class _OpenPart:
         self.schema, self.key = schema, key
         self.keys, self.checksum = KeyRange(), RowChecksum()
         self.gathered: list[pa.RecordBatch] = []
-        self.gathered_bytes = self.arrow_bytes = self.largest_bytes = 0
+        self.gathered_bytes = self.arrow_bytes = 0
+        self.largest_bytes = self.counted_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         check_batch(batch, self.schema)
@@ -207,6 +221,11 @@ class _OpenPart:
     def finish(self) -> None:
         self._write_row_group()
         self.writer.close()
+
+    def new_bytes(self) -> int:
+        """Return the number of bytes written to the store since the last call."""
+        count, self.counted_bytes = self.sink.size - self.counted_bytes, self.sink.size
+        return count
 
     def abandon(self) -> None:
         """Close the writer and ignore errors, which may have the same cause as the failure."""

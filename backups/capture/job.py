@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
+from django.conf import settings
 
 from backups.archive.codec import canonical_json
 from backups.archive.layout import delete_archive
@@ -24,6 +25,7 @@ from backups.connections import connect, get_store, open_archive, snapshots_of
 from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
+from backups.rate_limit import RateLimit, rate_limit_of
 from backups.stores.base import Guard
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import ConsoleError
@@ -36,7 +38,8 @@ logger = logging.getLogger(__name__)
 def capture(attempt: Attempt, job: BackupJob) -> None:
     """Write the archive of `job.backup` and record its content in the backup's row."""
     if not must_finish(attempt.task):
-        with connect(job.cluster, job.db_name, attempt.name) as client:
+        connections = settings.BACKUP_CONNECTIONS
+        with connect(job.cluster, job.db_name, attempt.name, connections=connections) as client:
             source = pin(attempt, job, client)
             attempt.release_lock()
             mismatches = _copy(attempt, job.backup, source)
@@ -94,26 +97,33 @@ def _clean_up_or_log(job: BackupJob) -> None:
 def _copy(attempt: Attempt, backup: Backup, source: Source) -> list[RowCountMismatch]:
     total = sum(scan.rows() for scan in source.scans)
     progress = _CopyProgress(attempt, total)
+    limit = rate_limit_of(attempt)
     mismatches = []
     for number, scan in enumerate(source.scans, start=1):
         name = scan.collection.name
         label = f"collection {number} of {len(source.scans)} ({name})"
-        given = _copy_collection(attempt, backup, scan, progress, label)
-        counted = scan.rows()
+        given = _copy_collection(attempt, backup, scan, progress, limit, label)
+        counted = source.counts[name] if name in source.counts else scan.rows()
         if given != counted:
             mismatches.append(RowCountMismatch(collection=name, counted=counted, given=given))
     return mismatches
 
 
 def _copy_collection(
-    attempt: Attempt, backup: Backup, scan: Scan, progress: _CopyProgress, label: str
+    attempt: Attempt,
+    backup: Backup,
+    scan: Scan,
+    progress: _CopyProgress,
+    limit: RateLimit,
+    label: str,
 ) -> int:
     """Copy the remaining rows of a collection. Returns the rows read by all attempts."""
     sealed = [row for row in backup.sealed_parts.all() if row.collection == scan.collection.name]
     parts = [row.part for row in sealed]
     rows = sum(part.rows for part in parts)
     progress.add(rows, label)
-    copied = _CopiedRows(scan.batches(sealed[-1].cursor if sealed else None), progress, label)
+    scanned = scan.batches(sealed[-1].cursor if sealed else None)
+    copied = _CopiedRows(scanned, progress, limit, label)
     for partition, batches in itertools.groupby(copied, key=lambda scanned: scanned.partition):
         written = write_parts(
             get_store(),
@@ -124,6 +134,7 @@ def _copy_collection(
             sealed=parts,
             fenced=attempt.fenced,
             guard=attempt.safe_point_now,
+            throttle=limit.stored,
         )
         for part in written:
             _record_part(attempt, backup, part, copied.cursor)
@@ -145,15 +156,19 @@ def _record_part(attempt: Attempt, backup: Backup, part: Part, cursor: str) -> N
 class _CopiedRows:
     """A scan that reports progress, can be cancelled between two batches, and has a cursor."""
 
-    def __init__(self, scan: Iterator[Scanned], progress: _CopyProgress, label: str) -> None:
+    def __init__(
+        self, scan: Iterator[Scanned], progress: _CopyProgress, limit: RateLimit, label: str
+    ) -> None:
         self._scan = scan
         self._progress = progress
+        self._limit = limit
         self._label = label
         self.cursor = ""
 
     def __iter__(self) -> Iterator[Scanned]:
         for scanned in self._scan:
             self._progress.add(scanned.batch.num_rows, self._label)
+            self._limit.read(scanned.batch.nbytes)
             yield scanned
 
     def batches_of(self, group: Iterable[Scanned]) -> Iterator[pa.RecordBatch]:

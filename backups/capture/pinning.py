@@ -18,6 +18,7 @@ from backups.milvus.client import Client
 from backups.milvus.scan import Scan
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
+from backups.rate_limit import bytes_per_second
 from vbase_console.tasks.attempts import Attempt
 
 NO_INSTANT = "none"
@@ -29,6 +30,8 @@ class Source:
     """The collections to read at one instant, and the limits of reading them."""
 
     scans: Sequence[Scan]
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Rows of the collections that were counted when the instant was pinned."""
     captured_at: str
     method: str
     milvus_version: str
@@ -70,8 +73,15 @@ def _over_the_wire(attempt: Attempt, job: BackupJob, client: Client, version: st
     timestamp, collections = read_point.timestamp, read_point.collections
     return Source(
         scans=[
-            WireScan(client, collection, read_timestamp=timestamp) for collection in collections
+            WireScan(
+                client,
+                collection,
+                read_timestamp=timestamp,
+                max_bytes=bytes_per_second(),
+            )
+            for collection in collections
         ],
+        counts=read_point.counts,
         captured_at=read_point.captured_at,
         method="timestamp" if timestamp else NO_INSTANT,
         milvus_version=version,

@@ -16,7 +16,7 @@ from backups.capture import temporary_load
 from backups.capture.selection import select_collections
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError
-from backups.milvus.losses import MARK
+from backups.milvus.losses import MARK, has_lifetime
 from backups.milvus.schema import describe, unkept
 from backups.milvus.snapshot import pin_timestamp
 from backups.models import BackupJob
@@ -45,6 +45,10 @@ class ReadPoint(JsonModel):
     """Time of the timestamp, or a time before the first row was read."""
     collections: tuple[CollectionDescription, ...]
     identities: tuple[str, ...]
+    counts: Mapping[str, int]
+    """Rows of each collection, counted as of the timestamp when it was pinned. A server that
+    compacts rows away afterwards counts fewer as of the same timestamp.
+    """
     warnings: tuple[str, ...]
 
 
@@ -109,6 +113,11 @@ def _create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> Read
         ).isoformat(),
         collections=tuple(collections),
         identities=identities,
+        counts={
+            collection.name: client.count(collection.name, pinned.timestamp)
+            for collection in collections
+            if pinned.timestamp and not has_lifetime(collection)
+        },
         warnings=(*pinned.warnings, *lost),
     )
 

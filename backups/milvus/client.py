@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,8 @@ from backups.milvus.server import ServerInfo
 from clusters.drivers.base import Endpoint, Tls
 from clusters.drivers.channel import open_channel
 
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Maximum size of an answer. A larger page is requested again with fewer rows."""
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Deadline of loads and index builds of large collections, unless a job sets another one."""
@@ -66,21 +69,30 @@ class Pending:
 
 
 class Client:
-    """A thread-safe connection to one database. Close it, or use `with`."""
+    """A thread-safe client of one database, with one or several connections that take turns. Close
+    it, or use `with`.
+    """
 
     def __init__(
         self,
         endpoint: MilvusAddress,
         *,
+        connections: int = 1,
         quick_seconds: float = _QUICK_SECONDS,
         long_seconds: float = _LONG_SECONDS,
     ) -> None:
         self.endpoint = endpoint
+        self.connections = connections
         self.quick_seconds = quick_seconds
         self.long_seconds = long_seconds
         server = Endpoint(host=endpoint.host, port=endpoint.port)
-        self._channel = open_channel(server, endpoint.tls)
-        self._stub: Any = milvus_pb2_grpc.MilvusServiceStub(self._channel)
+        self._channels = [
+            open_channel(server, endpoint.tls, max_message_bytes=_MAX_MESSAGE_BYTES)
+            for _ in range(connections)
+        ]
+        self._stubs: Iterator[Any] = itertools.cycle(
+            [milvus_pb2_grpc.MilvusServiceStub(channel) for channel in self._channels]
+        )
         self._metadata = _metadata(endpoint)
         self._server: ServerInfo | None = None
 
@@ -96,7 +108,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._channel.close()
+        for channel in self._channels:
+            channel.close()
 
     # Calls
 
@@ -107,7 +120,7 @@ class Client:
         if "db_name" in request.DESCRIPTOR.fields_by_name and not request.db_name:
             request.db_name = self.endpoint.database
         deadline = seconds or self.quick_seconds
-        future = getattr(self._stub, method).future(
+        future = getattr(next(self._stubs), method).future(
             request, timeout=deadline, metadata=self._metadata
         )
         return Pending(future, lambda: self._answer(method, future))

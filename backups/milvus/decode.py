@@ -44,10 +44,9 @@ def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) 
     return pa.record_batch(columns, schema=arrow_schema(collection))
 
 
-def last_key(fields_data: Iterable[Any], key: FieldDescription) -> int | str | None:
+def keys_of(fields_data: Iterable[Any], key: FieldDescription) -> Sequence[int | str]:
     column = next(item for item in fields_data if item.field_name == key.name)
-    values = _scalars(column, key.data_type)
-    return values[-1] if len(values) else None
+    return _scalars(column, key.data_type)  # type: ignore[no-any-return]
 
 
 def _column(field: FieldDescription, field_data: Any, count: int) -> pa.Array:

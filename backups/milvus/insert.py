@@ -19,14 +19,15 @@ from backups.milvus.losses import keeps_given_keys
 
 _MESSAGE_BYTES = 4 * 1024 * 1024
 _MAX_ROWS = 8192
-_MAX_PENDING = 2
-"""One message is encoded while the server handles another."""
 
 Sent = tuple[Callable[[], Any], Callable[[], None]]
 
 
 class Inserter:
-    """Insert of the batches of one collection. `finish` returns after the last acknowledgement."""
+    """Insert of the batches of one collection. `finish` returns after the last acknowledgement.
+
+    A message is encoded while the server handles the previous ones, one per connection.
+    """
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Inserter:
         self._client = client
         self._name = name
         self._embedded = client.server().is_embedded
+        self._max_pending = 1 if self._embedded else client.connections
         self._message_bytes = message_bytes
         self._chooses_partition = has_partition_key(collection)
         self._fields = _given_fields(collection, keeps_keys=keeps_given_keys(client.server()))
@@ -74,7 +76,7 @@ class Inserter:
                 lambda: self._send_halves(rows, fields, where),
             )
         )
-        while len(self._pending) >= _MAX_PENDING:
+        while len(self._pending) > self._max_pending:
             self._await_oldest()
 
     def _await_oldest(self) -> None:

@@ -26,6 +26,13 @@ def after(key: FieldDescription, last: Key) -> str:
     return f"{key.name} >= {last + 1}" if last == _LEAST else f"{key.name} > {last}"
 
 
+def up_to(key: FieldDescription, last: Key) -> str:
+    """Match the keys up to and including `last`."""
+    if isinstance(last, str):
+        return f"{key.name} <= {literal(last)}"
+    return f"{key.name} < {last + 1}" if last == _LEAST else f"{key.name} <= {last}"
+
+
 def is_last(last: Key) -> bool:
     return last == _MAX_INT64
 

@@ -103,8 +103,8 @@ def changes(server: ServerInfo, collection: CollectionDescription) -> tuple[str,
         if (kind := type_of(index))
     ]
     texts += _new_keys(server, collection)
-    lifetime = collection.properties.get(LIFETIME, "")
-    if not server.is_embedded and lifetime.isdigit() and int(lifetime):
+    if not server.is_embedded and has_lifetime(collection):
+        lifetime = collection.properties[LIFETIME]
         texts.append(f"its rows expire {lifetime} s after the restore, not after the first insert.")
     if server.is_embedded:
         texts += _not_stored(collection)
@@ -154,6 +154,12 @@ def _not_stored(collection: CollectionDescription) -> list[str]:
     }
     lost = [name for name, is_present in content.items() if is_present]
     return [f"this server does not store {', '.join(lost)}."] if lost else []
+
+
+def has_lifetime(collection: CollectionDescription) -> bool:
+    """Return True if the rows expire."""
+    lifetime = collection.properties.get(LIFETIME, "")
+    return lifetime.isdigit() and int(lifetime) > 0
 
 
 def keeps_database_properties(server: ServerInfo) -> bool:

@@ -17,6 +17,7 @@ from backups.milvus.indexing import IndexBuild
 from backups.milvus.insert import Inserter
 from backups.milvus.readable import loaded_for_reading
 from backups.models import BackupJob
+from backups.rate_limit import RateLimit
 from backups.restore.preflight import has_new_keys, rewrites_json
 from backups.restore.progress import COMPARING, INDEXING, INSERTING, RestoreProgress
 from backups.restore.row_compare import RowChecksumComparison, read_back
@@ -35,6 +36,7 @@ class RestoreContext:
     client: Client
     reader: ArchiveReader
     progress: RestoreProgress
+    limit: RateLimit
 
 
 class CollectionRestore:
@@ -43,6 +45,7 @@ class CollectionRestore:
     def __init__(self, context: RestoreContext, content: CollectionContent, hidden: str) -> None:
         self._attempt, self._job, self._client = context.attempt, context.job, context.client
         self._reader, self._progress = context.reader, context.progress
+        self._limit = context.limit
         self._content, self._hidden = content, hidden
         self._description = content.description
         self._name = content.description.name
@@ -66,6 +69,7 @@ class CollectionRestore:
             if self._normalize_json:
                 given.update(batch)
             done += batch.num_rows
+            self._limit.inserted(batch.nbytes)
             self._report(INSERTING, done, f"Inserted {done} of {self._content.rows} rows")
         inserter.finish()
         self._client.flush([self._hidden])
@@ -121,7 +125,11 @@ class CollectionRestore:
 
     def _read_back(self) -> Iterator[pa.RecordBatch]:
         self._attempt.guard()
-        return read_back(self._attempt, self._job, self._client, self._description, self._hidden)
+        for batch in read_back(
+            self._attempt, self._job, self._client, self._description, self._hidden
+        ):
+            self._limit.read(batch.nbytes)
+            yield batch
 
     def index(self) -> None:
         self._progress.report(self._name, INDEXING, 0, 1, f"Indexing {self._name}.")

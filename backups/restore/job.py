@@ -5,11 +5,14 @@ The restore can be undone until all collections have their names. From then on i
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from backups.archive.reader import ArchiveReader
 from backups.capture.job import clean_up
 from backups.connections import connect, free_bytes_of, open_archive
 from backups.milvus.client import Client
 from backups.models import BackupJob
+from backups.rate_limit import rate_limit_of
 from backups.restore import database
 from backups.restore.checkpoint import RestoreCheckpoint, plan_json, swaps_of
 from backups.restore.inserting import CollectionRestore, RestoreContext
@@ -30,7 +33,8 @@ def restore(attempt: Attempt, job: BackupJob) -> None:
     if not RestoreCheckpoint(attempt.task.checkpoint).swapped:
         reader = open_archive(job.backup)
         _plan(attempt, job, reader)
-        with connect(job.cluster, job.db_name, attempt.name) as client:
+        connections = settings.BACKUP_CONNECTIONS
+        with connect(job.cluster, job.db_name, attempt.name, connections=connections) as client:
             _fill(attempt, job, reader, client)
             _repeat_preflight(attempt, job, reader)
             _swap(attempt, reader, client)
@@ -125,7 +129,12 @@ def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Clien
     contents = [reader.manifest.collection(swap.step.source) for swap in swaps]
     progress = RestoreProgress(attempt, contents)
     context = RestoreContext(
-        attempt=attempt, job=job, client=client, reader=reader, progress=progress
+        attempt=attempt,
+        job=job,
+        client=client,
+        reader=reader,
+        progress=progress,
+        limit=rate_limit_of(attempt),
     )
     for swap, content in zip(swaps, contents, strict=True):
         if swap.step.source in checkpoint.filled:

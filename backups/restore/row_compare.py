@@ -16,6 +16,7 @@ from backups.milvus.decode import NO_DYNAMIC_FIELDS
 from backups.milvus.scan import Scan
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
+from backups.rate_limit import bytes_per_second
 from vbase_console.tasks.attempts import Attempt
 
 
@@ -25,7 +26,8 @@ def read_back(
     """Yield all rows of the hidden collection, from a snapshot if the server has snapshots."""
     snapshots = snapshots_of(job.cluster, attempt.name)
     if snapshots is None:
-        yield from _batches(WireScan(client, dataclasses.replace(collection, name=hidden)))
+        copy = dataclasses.replace(collection, name=hidden)
+        yield from _batches(WireScan(client, copy, max_bytes=bytes_per_second()))
         return
     name = f"{attempt.name}-{hidden}"
     snapshot = snapshots.take(name, database=job.db_name, collections=[hidden])

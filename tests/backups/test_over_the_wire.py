@@ -5,6 +5,7 @@ where it has one; and restores to it.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.models import Cluster
 from tests.backups.conftest import fill
 from tests.backups.interruption import Dead, taken_over
-from tests.milvus.front import Front, reads
+from tests.milvus.front import Front, is_iterator, reads
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 from vbase_console.tasks.worker import run_task
@@ -59,6 +60,7 @@ def front(
     cluster: Cluster, driver: EmbeddedDriver, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> Iterator[Front]:
     settings.LEASE_SECONDS = 60
+    settings.BACKUP_CONNECTIONS = 1
     access = driver.console_access(cluster.cluster_id)
     assert access is not None
     with Front(f"{access.endpoint.host}:{access.endpoint.port}") as front:
@@ -75,7 +77,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
     )
-    for most in ("_FIRST_ROWS", "_MAX_ROWS"):
+    for most in ("FIRST_PAGE_ROWS", "_MAX_ROWS"):
         monkeypatch.setattr(wire, most, AT_ONCE)
 
 
@@ -182,6 +184,24 @@ def test_rows_that_expired_since_they_were_read_are_not_missing(
     assert job.backup.omissions == []
 
 
+def test_rows_that_the_server_loses_after_the_instant_are_missing(
+    cluster: Cluster, milvus: MilvusClient, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a full Milvus does that compacts deleted rows away, which were visible at the instant."""
+    fill(milvus, rows=ROWS)
+    pin = capture_job.pin
+
+    def pin_and_lose(*arguments: Any) -> Any:
+        source = pin(*arguments)
+        milvus.delete("images", filter="id < 10")
+        return source
+
+    monkeypatch.setattr(capture_job, "pin", pin_and_lose)
+    job = backed_up(cluster, front, "images")
+    said = "Collection images: the server counts 100 rows and returned 90."
+    assert job.backup.omissions == [said]
+
+
 # another attempt
 
 
@@ -264,6 +284,90 @@ def test_what_the_server_has_no_more_is_begun_anew(
     assert taken_over(job.task).state == "SUCCEEDED"
     assert (pages_of(front), manifest_of(job).rows) == (PAGES, ROWS)
     assert datetime.fromisoformat(manifest_of(job).capture.captured_at) == LATER
+    assert findings(store, job.backup.directory) == []
+
+
+# several connections
+
+
+@pytest.fixture
+def several(settings: Any) -> int:
+    settings.BACKUP_CONNECTIONS = 3
+    return 3
+
+
+def lists_keys(query: Any) -> bool:
+    return list(query.output_fields) == ["id"] and is_iterator(query)
+
+
+@pytest.mark.parametrize("instant", [INSTANT, None])
+def test_several_connections_read_the_same_rows(
+    instant: datetime | None,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    small_parts: None,
+    settings: Any,
+) -> None:
+    front.timestamp = timestamp(instant) if instant else 0
+    fill(milvus, rows=ROWS)
+    one = manifest_of(backed_up(cluster, front, "images")).collection("images")
+    settings.BACKUP_CONNECTIONS = 3
+    three = manifest_of(backed_up(cluster, front, "images")).collection("images")
+    assert (three.rows, three.row_checksum) == (ROWS, one.row_checksum)
+    assert any(map(lists_keys, front.queries))
+    assert [part.sha256 for part in three.parts] == [part.sha256 for part in one.parts]
+
+
+def test_keys_are_listed_as_of_the_timestamp_of_the_rows(
+    cluster: Cluster, milvus: MilvusClient, front: Front, small_parts: None, several: int
+) -> None:
+    fill(milvus, rows=ROWS)
+    backed_up(cluster, front, "images")
+    listed = [query for query in front.queries[1:] if lists_keys(query)]
+    assert {query.guarantee_timestamp for query in listed} == {front.timestamp}
+
+
+@pytest.mark.parametrize("instant", [INSTANT, None])
+def test_another_attempt_with_several_connections_reads_no_sealed_part_again(
+    instant: datetime | None,
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    store: LocalStore,
+    small_parts: None,
+    several: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front.timestamp = timestamp(instant) if instant else 0
+    fill(milvus, rows=ROWS)
+    dies_after_some_parts(job := asked(cluster, front, "images"), monkeypatch)
+    last = json.loads(job.backup.sealed_parts.last().cursor)[1]
+    front.forget()
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert not [each.expr for each in front.queries if keys.every(KEY) in each.expr]
+    assert f"id > {last} and id <= " in min(
+        (each.expr for each in front.queries if reads(each)), key=lambda text: int(text.split()[2])
+    )
+    assert manifest_of(job).rows == ROWS
+    assert findings(store, job.backup.directory) == []
+
+
+def test_a_job_goes_on_with_another_number_of_connections(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    front: Front,
+    store: LocalStore,
+    small_parts: None,
+    several: int,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(milvus, rows=ROWS)
+    dies_after_some_parts(job := asked(cluster, front, "images"), monkeypatch)
+    settings.BACKUP_CONNECTIONS = 1
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert manifest_of(job).rows == ROWS
     assert findings(store, job.backup.directory) == []
 
 

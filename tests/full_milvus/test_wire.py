@@ -113,12 +113,12 @@ def test_what_is_read_is_what_was_sent(milvus: Client, wide: str) -> None:
 
 
 def test_pages_of_few_rows_end_and_give_each_key_once(milvus: Client, wide: str) -> None:
-    scan = WireScan(milvus, describe(milvus, wide), page_bytes=20_000)
+    scan = WireScan(milvus, describe(milvus, wide), max_bytes=40_000)
     assert sorted(keys(scan.batches())) == sorted(TEXTS)
 
 
 def test_it_goes_on_after_a_cursor(milvus: Client, wide: str) -> None:
-    scan = WireScan(milvus, describe(milvus, wide), page_bytes=50_000)
+    scan = WireScan(milvus, describe(milvus, wide), max_bytes=100_000)
     scanned = list(scan.batches())
     cut = len(scanned) // 2
     assert content(scan.batches(after=scanned[cut - 1].cursor)) == content(scanned[cut:])
@@ -130,7 +130,7 @@ def test_numbers_at_both_ends_of_their_range_are_read(milvus: Client, tenant: Mi
     name = unused_name()
     tenant.create_collection(name, dimension=8, consistency_level="Strong")
     tenant.insert(name, [{"id": number, "vector": [0.5] * 8} for number in numbers])
-    assert keys(WireScan(milvus, describe(milvus, name), page_bytes=1).batches()) == numbers
+    assert keys(WireScan(milvus, describe(milvus, name), max_bytes=2).batches()) == numbers
 
 
 def test_a_partition_key_keeps_its_number_of_partitions(

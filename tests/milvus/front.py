@@ -4,6 +4,7 @@ full one answers otherwise: its version, read timestamps, and work that takes it
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent import futures
 from datetime import UTC, datetime
@@ -33,6 +34,50 @@ _TYPES: dict[str, tuple[Any, Any]] = {
 }
 
 
+class Gate:
+    """Where pages of rows after the first one wait while it is closed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_open = True
+        self._waiting = 0
+        self.most_waiting = 0
+        self.cancelled = 0
+
+    def close(self) -> None:
+        self._is_open = False
+
+    def open(self) -> None:
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
+
+    def pass_through(self, query: Any, context: grpc.ServicerContext) -> None:
+        if not reads(query) or " > " not in query.expr:
+            return
+        context.add_callback(self._leave)
+        with self._changed:
+            self._waiting += 1
+            self.most_waiting = max(self.most_waiting, self._waiting)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._is_open, 60)
+
+    def _leave(self) -> None:
+        """The call was answered, or whoever made it has cancelled it."""
+        with self._changed:
+            self._waiting -= 1
+            self.cancelled += not self._is_open
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[Gate], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), 60)
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Change its attributes to let it answer otherwise."""
 
@@ -50,8 +95,13 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         """How many percent are loaded, for the next askings."""
         self.queries: list[Any] = []
         self.first_query_at: datetime | None = None
+        self.gate = Gate()
+        self.broken = ""
+        """The expression of a page that it cannot read."""
+        self.peers: set[str] = set()
+        """Connections over which pages were requested."""
         self._channel = grpc.insecure_channel(behind)
-        self._server = grpc.server(futures.ThreadPoolExecutor(4), handlers=(self,))
+        self._server = grpc.server(futures.ThreadPoolExecutor(8), handlers=(self,))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
 
     def __enter__(self) -> Self:
@@ -73,6 +123,9 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         return grpc.unary_unary_rpc_method_handler(partial(self._answer, details.method))
 
     def _answer(self, method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
+        if method.endswith("/Query"):
+            self.peers.add(context.peer())
+            self.gate.pass_through(milvus_pb2.QueryRequest.FromString(request), context)
         metadata = [pair for pair in context.invocation_metadata() if pair[0] in _PASSED_ON]
         try:
             answer = self._channel.unary_unary(method)(request, metadata=metadata, timeout=60)
@@ -101,7 +154,10 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _change_Query(self, asked: Any, given: Any) -> None:  # noqa: N802
         self.queries.append(asked)
         self.first_query_at = self.first_query_at or datetime.now(UTC)
-        if asked.guarantee_timestamp in self.refused:
+        if self.broken and asked.expr == self.broken:
+            given.Clear()
+            given.status.CopyFrom(common_pb2.Status(code=_REFUSED, reason="broken page"))
+        elif asked.guarantee_timestamp in self.refused:
             given.Clear()
             given.status.CopyFrom(common_pb2.Status(code=_REFUSED, reason="timestamp too old"))
         elif counts(asked):

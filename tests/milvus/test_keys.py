@@ -46,13 +46,13 @@ def _paged(room: Room, key: DataType, wanted: list[int] | list[str]) -> list[int
     name = room.make(key=key)
     if wanted:
         room.tenant.insert(name, [row(each) for each in wanted])
-    return keys(room.wire(name, page_bytes=150))
+    return keys(room.wire(name, max_bytes=300))
 
 
 def test_it_goes_on_after_any_key(room: Room) -> None:
     name = room.make(key=DataType.VARCHAR)
     room.tenant.insert(name, [row(each) for each in NASTY])
-    for number, each in enumerate(scanned := room.wire(name, page_bytes=1)):
+    for number, each in enumerate(scanned := room.wire(name, max_bytes=2)):
         scan = _scan(room, name)
         rest = list(scan.batches(after=each.cursor))
         assert content(rest) == content(scanned[number + 1 :])
@@ -79,7 +79,7 @@ def _too_large() -> Any:
 
 
 def _scan(room: Room, name: str) -> WireScan:
-    return WireScan(room.milvus, room.describe(name), page_bytes=1)
+    return WireScan(room.milvus, room.describe(name), max_bytes=2)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)
 
 BACKUP_STORE = env_store_url("VBASE_BACKUP_STORE", DATA_DIR / "backups")
+BACKUP_CONNECTIONS = env_int("VBASE_BACKUP_CONNECTIONS", 2, least=1, most=16)
+BACKUP_MAX_BYTES_PER_SECOND = env_int("VBASE_BACKUP_MAX_BYTES_PER_SECOND", 0, least=0, most=2**50)
+"""0: no limit."""
 
 CLUSTER_MEMORY_BYTES = env_int("VBASE_CLUSTER_MEMORY_BYTES", 0, least=0, most=2**50)
 """0: half of the memory of the machine or container."""
