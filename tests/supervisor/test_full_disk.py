@@ -50,7 +50,7 @@ def test_a_child_is_started_again_although_that_cannot_be_written_down(
 ) -> None:
     monkeypatch.setattr(startup, "record", fails)
     child._process.kill()  # type: ignore[union-attr]
-    wait_for(lambda: group.look() or any("runs again" in line for line in said))
+    wait_for(lambda: group.tend() or any("runs again" in line for line in said))
     assert psutil.pid_exists(child.pid or 0)
     assert any("No space left" in line for line in said)
 
@@ -61,8 +61,8 @@ def test_a_child_that_cannot_be_started_is_tried_again(
     with monkeypatch.context() as at_first:
         at_first.setattr(Child, "start", fails)
         child._process.kill()  # type: ignore[union-attr]
-        wait_for(lambda: group.look() or any("was not started" in line for line in said))
-    wait_for(lambda: group.look() or any("runs again" in line for line in said))
+        wait_for(lambda: group.tend() or any("was not started" in line for line in said))
+    wait_for(lambda: group.tend() or any("runs again" in line for line in said))
 
 
 def test_a_log_that_cannot_be_copied_keeps_what_stands_in_it(
@@ -72,7 +72,7 @@ def test_a_log_that_cannot_be_copied_keeps_what_stands_in_it(
     older = child.log.with_suffix(".log.1")
     older.write_text("older")
     monkeypatch.setattr("shutil.copyfile", _half_a_copy)
-    group.look()
+    group.tend()
     assert any("No space left" in line for line in said)
     assert (child.log.stat().st_size, older.read_text()) == (LOG_LIMIT_BYTES + 1, "older")
     assert not child.log.with_suffix(".log.new").exists()

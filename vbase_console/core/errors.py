@@ -27,8 +27,9 @@ class InvalidArgument(ConsoleError):
     code = "INVALID_ARGUMENT"
 
     def __init__(self, message: str = "", *, field_errors: FieldErrors | None = None) -> None:
-        super().__init__(message or _summary(field_errors or {}))
         self.field_errors: FieldErrors = field_errors or {}
+        texts = (f"{field}: {' '.join(texts)}" for field, texts in self.field_errors.items())
+        super().__init__(message or " ".join(texts))
 
 
 class Unauthenticated(ConsoleError):
@@ -89,7 +90,3 @@ class Unavailable(ConsoleError):
 
     code = "UNAVAILABLE"
     retry_after_seconds = 5
-
-
-def _summary(field_errors: FieldErrors) -> str:
-    return " ".join(f"{field}: {' '.join(texts)}" for field, texts in field_errors.items())

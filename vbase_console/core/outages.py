@@ -104,17 +104,14 @@ class OutageFilter(logging.Filter):
         error = _error_of(record)
         if error is None:
             return True
-        if isinstance(error, (DatabaseError, InterfaceError)) or not _talks_to_broker(record):
+        talks_to_broker = record.name.startswith(BROKER_LOGGERS)
+        if isinstance(error, (DatabaseError, InterfaceError)) or not talks_to_broker:
             outage = database if database_is_lost(error) else None
         else:
             outage = broker if broker_is_lost(error) else None
         if outage is not None:
             outage.begin(error)
         return outage is None
-
-
-def _talks_to_broker(record: logging.LogRecord) -> bool:
-    return record.name.startswith(BROKER_LOGGERS)
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

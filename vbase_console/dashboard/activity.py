@@ -63,14 +63,20 @@ def activity_rows(principal: Principal, entries: list[AuditEntry]) -> list[Activ
     """Return one row per entry. The number of queries does not depend on the number of entries."""
     texts = {text for entry in entries for text in (entry.object_id, entry.detail)}
     addresses_by_id = dict(_addresses_by_id(principal, texts))
-    addresses_of_backups = dict(_addresses_of_backups(principal, texts))
+    backups = Backup.objects.present().visible_to(principal).filter(name__in=texts)
+    backup_names = set(backups.values_list("name", flat=True))
 
     def address(entry: AuditEntry) -> str:
         if entry.action in LIST_OF_ACTION:
-            return _address_in_list(principal, LIST_OF_ACTION[entry.action], entry.object_id)
+            if not principal.may(MANAGE_ORGANIZATION):
+                return ""
+            page = reverse(LIST_OF_ACTION[entry.action], args=[principal.organization_name])
+            return f"{page}?{urlencode({'q': entry.object_id})}"
         if entry.object_id in addresses_by_id:
             return addresses_by_id[entry.object_id]
-        return addresses_of_backups.get(entry.object_id, "") if "Backup" in entry.action else ""
+        if "Backup" in entry.action and entry.object_id in backup_names:
+            return reverse("backup-detail", args=[principal.organization_name, entry.object_id])
+        return ""
 
     return [
         ActivityRow(
@@ -97,15 +103,3 @@ def _addresses_by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tup
     policies = BackupPolicy.objects.visible_to(principal).filter(policy_id__in=texts)
     for policy_id in policies.values_list("policy_id", flat=True):
         yield policy_id, reverse("policy-detail", args=[organization, policy_id])
-
-
-def _addresses_of_backups(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    backups = Backup.objects.present().visible_to(principal).filter(name__in=texts)
-    for name in backups.values_list("name", flat=True):
-        yield name, reverse("backup-detail", args=[principal.organization_name, name])
-
-
-def _address_in_list(principal: Principal, name: str, text: str) -> str:
-    if not principal.may(MANAGE_ORGANIZATION):
-        return ""
-    return f"{reverse(name, args=[principal.organization_name])}?{urlencode({'q': text})}"

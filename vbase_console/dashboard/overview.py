@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, Q
@@ -43,12 +42,19 @@ class OverviewView(Page):
         jobs = job_rows(
             self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MAX_ROWS]
         )
+        now = timezone.now()
+        failures: list[TaskRow | JobRow] = [*rows[len(active) :], *failed_jobs]
+        failures.sort(key=lambda row: row.task.finished_at or now, reverse=True)
+        failure_lists = [
+            *([("task-list", "All failed tasks")] if failed else []),
+            *([("job-list", "All failed jobs")] if failed_jobs else []),
+        ]
         return {
             "statuses": self.statuses(),
             "active": rows[: len(active)],
             "active_jobs": jobs,
-            "failed": _latest(rows[len(active) :], failed_jobs),
-            "lists_of_failed": _failure_lists(tasks=failed, jobs=failed_jobs),
+            "failed": failures[:MAX_ROWS],
+            "lists_of_failed": failure_lists,
             "reload": bool(active or jobs),
             **self.protection(),
         }
@@ -84,16 +90,3 @@ class OverviewView(Page):
             "covers": coverages[:MAX_CLUSTERS],
             "more_covers": len(coverages) > MAX_CLUSTERS,
         }
-
-
-def _failure_lists(*, tasks: Sequence[Task], jobs: Sequence[JobRow]) -> list[tuple[str, str]]:
-    """Return the list pages of failed tasks and jobs that are not empty."""
-    lists = [("task-list", "All failed tasks", tasks), ("job-list", "All failed jobs", jobs)]
-    return [(address, title) for address, title, failed in lists if failed]
-
-
-def _latest(tasks: Sequence[TaskRow], jobs: Sequence[JobRow]) -> list[TaskRow | JobRow]:
-    now = timezone.now()
-    rows: list[TaskRow | JobRow] = [*tasks, *jobs]
-    rows.sort(key=lambda row: row.task.finished_at or now, reverse=True)
-    return rows[:MAX_ROWS]

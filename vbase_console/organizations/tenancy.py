@@ -34,15 +34,19 @@ class Principal:
         return scope == ANY_MEMBER or scope in self.scopes
 
     def require(self, scope: str) -> None:
-        if not self.may(scope):
-            raise PermissionDenied(self._explain_missing(scope))
-
-    def _explain_missing(self, scope: str) -> str:
-        """Name the scope to keys, but the roles to users, because users never see scopes."""
+        """Raises PermissionDenied. The message names the scope to keys, but the roles to users,
+        because users never see scopes.
+        """
+        if self.may(scope):
+            return
         if self.user_id is None:
-            return f"{self.label} lacks the scope {scope}. Ask an owner for a key with this scope."
+            raise PermissionDenied(
+                f"{self.label} lacks the scope {scope}. Ask an owner for a key with this scope."
+            )
         allowed = get_text_list(roles_with(scope), "and")
-        return f"{self.label} is not allowed to do this, only {allowed}. Ask an owner for the role."
+        raise PermissionDenied(
+            f"{self.label} is not allowed to do this, only {allowed}. Ask an owner for the role."
+        )
 
 
 class TenantQuerySet(models.QuerySet[M_co]):

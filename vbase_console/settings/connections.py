@@ -8,6 +8,19 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA synchronous=NORMAL",
+}
+"""Immediate transactions, because a deferred one that reads and then writes fails under load
+instead of waiting.
+"""
+POSTGRESQL_POOL = {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
+"""A short reconnect time-out, because the pool doubles its pauses between attempts, and the next
+request for a connection makes it try at once.
+"""
+
 
 def database_settings(url: str) -> dict[str, Any]:
     """Return Django's settings for a sqlite:// or postgresql:// URL."""
@@ -16,36 +29,17 @@ def database_settings(url: str) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured("VBASE_DATABASE_URL is not a database address.") from error
     if parsed["ENGINE"].endswith("sqlite3"):
-        return _sqlite(parsed)
+        return parsed | {"OPTIONS": dict(SQLITE_OPTIONS)}
     if parsed["ENGINE"].endswith("postgresql"):
-        return _postgresql(parsed)
+        options = parsed.get("OPTIONS", {}) | {"pool": dict(POSTGRESQL_POOL)}
+        # Connections are checked when they leave the pool, so that a restart of the database fails
+        # no later request.
+        return parsed | {"OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     raise ImproperlyConfigured("VBASE_DATABASE_URL must begin with sqlite:// or postgresql://.")
 
 
 def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
-
-
-def _sqlite(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Use immediate transactions, because a deferred transaction that reads and then writes fails
-    under load instead of waiting.
-    """
-    options = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA synchronous=NORMAL",
-    }
-    return parsed | {"OPTIONS": options}
-
-
-def _postgresql(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Check connections when they leave the pool, so that a restart of the database fails no later
-    request. The reconnect time-out is short, because the pool doubles its pauses between attempts
-    and the next request for a connection makes it try at once.
-    """
-    pool = {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
-    options = parsed.get("OPTIONS", {}) | {"pool": pool}
-    return parsed | {"OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
 
 
 def broker_options(url: str, lease_seconds: float) -> dict[str, Any]:

@@ -19,16 +19,11 @@ BROKER_URL_FILE = DATA_DIR / "run" / "broker_url"
 """Written by the supervisor when it starts the broker, readable by the owner only."""
 
 
-def _broker_url() -> str:
-    given = env_secret("VBASE_BROKER_URL")
-    if given:
-        return given
-    if BROKER_URL_FILE.exists():
-        return BROKER_URL_FILE.read_text().strip()
-    return "redis://127.0.0.1:1/0"  # an address without a listener, until the broker is started
-
-
-CELERY_BROKER_URL = _broker_url()
+CELERY_BROKER_URL = (
+    env_secret("VBASE_BROKER_URL")
+    or (BROKER_URL_FILE.read_text().strip() if BROKER_URL_FILE.exists() else "")
+    or "redis://127.0.0.1:1/0"  # an address without a listener, until the broker is started
+)
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
 
 CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))

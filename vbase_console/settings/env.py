@@ -97,7 +97,12 @@ def env_secret(name: str) -> str | None:
     file = os.environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Set one of them.")
-    return value or (_secret_file(name, Path(file)) if file else None)
+    if value or not file:
+        return value or None
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names {file}, which cannot be read.") from error
 
 
 def repeated(*names: str) -> list[str]:
@@ -149,13 +154,6 @@ def _create_exclusively(path: Path, value: str) -> None:
         pass
     finally:
         temporary.unlink()
-
-
-def _secret_file(name: str, path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read.") from error
 
 
 def _read(name: str, default: T, convert: Callable[[str], T], expected: str) -> T:

@@ -83,7 +83,9 @@ class Supervisor:
     def run(self) -> int:
         self._stop_request.listen()
         processes.adopt_orphans()
-        self._end_leftovers()
+        ended = startup.end_recorded(self._run_directory / "sessions.json", self._data_dir)
+        if ended:
+            say(f"Ended {ended} processes left behind by a killed console.")
         require_free(settings.HOST, settings.PORT, "VBASE_PORT or VBASE_HOST")
         require_free(settings.GRPC_HOST, settings.GRPC_PORT, "VBASE_GRPC_PORT or VBASE_GRPC_HOST")
         try:
@@ -92,11 +94,6 @@ class Supervisor:
             self._stop()
         return 0
 
-    def _end_leftovers(self) -> None:
-        ended = startup.end_recorded(self._run_directory / "sessions.json", self._data_dir)
-        if ended:
-            say(f"Ended {ended} processes left behind by a killed console.")
-
     def _start_and_watch(self) -> None:
         if not env_secret("VBASE_BROKER_URL"):
             self._group.start([self._broker()])
@@ -104,18 +101,14 @@ class Supervisor:
         sign_in = self._prepare()
         is_up = False
         try:
-            is_up = self._bring_up()
+            if not self._stop_request.requested:
+                self._group.start(console_programs(self._own_environment))
+                say(f"Started {', '.join(self._group.names)}.")
+                self._watch(until=_web_answers)
+            is_up = not self._stop_request.requested
         finally:  # a generated password can be shown only now
             say(ready_message.ready(sign_in) if is_up else sign_in.strip())
         self._watch(until=lambda: False)
-
-    def _bring_up(self) -> bool:
-        """Start the programs. Returns False if a stop was requested before the web answered."""
-        if not self._stop_request.requested:
-            self._group.start(console_programs(self._own_environment))
-            say(f"Started {', '.join(self._group.names)}.")
-            self._watch(until=_web_answers)
-        return not self._stop_request.requested
 
     def _prepare(self) -> str:
         """Run `prepare`. Returns sign-in instructions, which may show a generated password."""
@@ -154,7 +147,7 @@ class Supervisor:
 
     def _watch(self, *, until: Callable[[], bool]) -> None:
         while not self._stop_request.requested and not until():
-            self._group.look()
+            self._group.tend()
             time.sleep(TICK_SECONDS)
 
     def _stop(self) -> None:

@@ -31,19 +31,21 @@ class Group:
             self._children.append(child)
             self._start(child)
 
-    def look(self) -> None:
-        """Report and restart children that have ended. Called on every tick."""
+    def tend(self) -> None:
+        """Report and restart children that have ended, and rotate logs. Called on every tick."""
         for child in self._children:
             if (code := child.ended()) is not None:
                 pause = child.plan_restart()
-                self._say(
-                    f"{child.name} ended ({_in_words(code)}), restart in {pause:g} s. "
-                    f"See {child.log}."
-                )
+                end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                self._say(f"{child.name} ended ({end}), restart in {pause:g} s. See {child.log}.")
             if child.is_due():
-                self._start_again(child)
+                self._restart(child)
         processes.reap_adopted(self._pids())
-        self._trim_logs()
+        if time.monotonic() - self._trimmed_at >= TRIM_EVERY_SECONDS:
+            self._trimmed_at = time.monotonic()
+            for child in self._children:
+                with self._reporting(f"The log of {child.name} was not rotated"):
+                    child.trim_log()
 
     def stop(
         self, names: Iterable[str], *, timeout_seconds: float, hurried: Callable[[], bool]
@@ -76,7 +78,7 @@ class Group:
             startup.record(self._record, self._pids())
         return pid
 
-    def _start_again(self, child: Child) -> None:
+    def _restart(self, child: Child) -> None:
         try:
             self._say(f"{child.name} runs again (process {self._start(child)}).")
         except OSError as error:
@@ -93,15 +95,3 @@ class Group:
 
     def _pids(self) -> list[int]:
         return [child.pid for child in self._children if child.pid is not None]
-
-    def _trim_logs(self) -> None:
-        if time.monotonic() - self._trimmed_at < TRIM_EVERY_SECONDS:
-            return
-        self._trimmed_at = time.monotonic()
-        for child in self._children:
-            with self._reporting(f"The log of {child.name} was not rotated"):
-                child.trim_log()
-
-
-def _in_words(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

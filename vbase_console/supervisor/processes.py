@@ -49,7 +49,13 @@ def reap_adopted(own: Iterable[int]) -> None:
 
 
 def session_members(session: int) -> list[psutil.Process]:
-    return [process for process in _living(psutil.pids()) if _session_of(process.pid) == session]
+    members = []
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            process = psutil.Process(pid)
+            if os.getsid(pid) == session:
+                members.append(process)
+    return members
 
 
 def descendants() -> list[psutil.Process]:
@@ -75,16 +81,3 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and not ended
     except psutil.NoSuchProcess:
         return False
-
-
-def _living(pids: Iterable[int]) -> Iterable[psutil.Process]:
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            yield psutil.Process(pid)
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None

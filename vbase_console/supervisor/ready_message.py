@@ -39,9 +39,6 @@ def manage(command: str) -> str:
     if Path(settings.BASE_DIR) / "var" != settings.DATA_DIR:
         assignments.append(f"VBASE_DATA_DIR={shlex.quote(str(settings.DATA_DIR))}")
     assignments += repeated("VBASE_SECRET_KEY", "VBASE_DATABASE_URL", "VBASE_BROKER_URL")
-    return " ".join([*assignments, _short(Path(sys.executable)), "manage.py", command])
-
-
-def _short(path: Path) -> str:
-    base = Path(settings.BASE_DIR)
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    python, base = Path(sys.executable), Path(settings.BASE_DIR)
+    python = python.relative_to(base) if python.is_relative_to(base) else python
+    return " ".join([*assignments, str(python), "manage.py", command])

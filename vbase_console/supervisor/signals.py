@@ -21,7 +21,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.hurried = False
         self._requested_at: float | None = None
-        self._make = os.getppid() if _name_of(os.getppid()) == "make" else None
+        self._make = os.getppid() if _status_of(os.getppid()).get("Name") == "make" else None
 
     def listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -45,21 +45,13 @@ def _is_interrupted(make: int) -> bool:
     """Return True if only `make` received SIGINT. It then waits with the signal blocked, which the
     kernel shows, and forwards nothing.
     """
-    for line in _status_of(make):
-        if line.startswith("SigBlk:"):
-            return bool(int(line.split()[1], 16) & _SIGINT_BIT)
-    return False
+    return bool(int(_status_of(make).get("SigBlk", "0"), 16) & _SIGINT_BIT)
 
 
-def _name_of(pid: int) -> str:
-    for line in _status_of(pid):
-        if line.startswith("Name:"):
-            return line.split()[1]
-    return ""
-
-
-def _status_of(pid: int) -> list[str]:
+def _status_of(pid: int) -> dict[str, str]:
+    """Return the kernel's fields of a process; none if it has ended."""
     try:
-        return Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return []
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -24,23 +24,19 @@ def only_console(data_dir: Path, address: str) -> Iterator[None]:
     """Lock the data directory until the block ends. The kernel unlocks it if the process dies."""
     descriptor = os.open(data_dir / "run" / "console.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _take(descriptor, data_dir)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid, _, address = os.pread(descriptor, 200, 0).decode().partition(" ")
+            raise StartRefused(
+                f"A console already runs on {data_dir}: process {pid or '(starting)'}, {address}. "
+                "Stop it first, or set another VBASE_DATA_DIR and VBASE_PORT for this one."
+            ) from error
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {address}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
-
-
-def _take(descriptor: int, data_dir: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        pid, _, address = os.pread(descriptor, 200, 0).decode().partition(" ")
-        raise StartRefused(
-            f"A console already runs on {data_dir}: process {pid or '(starting)'}, {address}. "
-            "Stop it first, or set another VBASE_DATA_DIR and VBASE_PORT for this one."
-        ) from error
 
 
 LOOPBACK = "127.0.0.1"

@@ -50,10 +50,11 @@ class FormPage(Page):
         """Name the fields by their labels on the page."""
         if not isinstance(error, InvalidArgument) or not error.field_errors:
             return super().audit_detail(error)
-        return " ".join(
-            f"{_label(self.bound, name)}{' '.join(texts)}"
-            for name, texts in error.field_errors.items()
-        )
+        parts = []
+        for name, texts in error.field_errors.items():
+            parts += [f"{self.bound[name].label}:"] if name in self.bound.fields else []
+            parts += texts
+        return " ".join(parts)
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
@@ -71,10 +72,6 @@ def add_errors(form: forms.Form, error: ConsoleError) -> None:
         form.add_error(name if name in form.fields else None, list(texts))
     if not field_errors:
         form.add_error(None, error.message)
-
-
-def _label(form: forms.Form, name: str) -> str:
-    return f"{form[name].label}: " if name in form.fields else ""
 
 
 class SelectAllMixin(FormPage):

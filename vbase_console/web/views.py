@@ -72,7 +72,17 @@ class ConsoleView(View):
             self.principal = principal_of_member(request.user, kwargs["organization"])
         except NotFound as error:
             return refusal_page(request, error)
-        response = self._respond()
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        response: HttpResponseBase
+        if method not in self.scopes:
+            response = self.http_method_not_allowed(request)
+        elif method == "POST":
+            response = self._serve_audited()
+        else:
+            try:
+                response = self._serve(method)
+            except ConsoleError as error:
+                response = self._render_error(error)
         remember_organization(request, response, self.principal.organization_name)
         add_never_cache_headers(response)
         patch_vary_headers(response, ["HX-Request"])
@@ -96,17 +106,6 @@ class ConsoleView(View):
     def audit_detail(self, error: ConsoleError) -> str:
         """Return the error message for the audit entry."""
         return error.message
-
-    def _respond(self) -> HttpResponseBase:
-        method = "GET" if self.request.method == "HEAD" else str(self.request.method)
-        if method not in self.scopes:
-            return self.http_method_not_allowed(self.request)
-        if method == "POST":
-            return self._serve_audited()
-        try:
-            return self._serve(method)
-        except ConsoleError as error:
-            return self._render_error(error)
 
     def _serve(self, method: str) -> HttpResponseBase:
         self.principal.require(self.scopes[method])

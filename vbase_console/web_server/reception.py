@@ -55,13 +55,12 @@ class Reception:
 
     def _read_head(self, seen: int) -> None:
         end = self.data.find(HEAD_END, seen)
-        if end >= 0:
-            self._body_at = end + len(HEAD_END)
-            self._understand(bytes(self.data[: self._body_at]))
-        elif len(self.data) > MAX_HEAD_BYTES or _BARE_LINE_FEED.search(self.data, seen):
-            self.is_ready = self.is_cut = True  # the parser refuses it
-
-    def _understand(self, head: bytes) -> None:
+        if end < 0:
+            if len(self.data) > MAX_HEAD_BYTES or _BARE_LINE_FEED.search(self.data, seen):
+                self.is_ready = self.is_cut = True  # the parser refuses it
+            return
+        self._body_at = end + len(HEAD_END)
+        head = bytes(self.data[: self._body_at])
         if _CHUNKED.search(head):
             self._chunk_at = self._body_at
         elif length := _LENGTH.search(head):

@@ -164,19 +164,16 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             if following := conn.parser.unreader.take_buffered():
                 self._receive(conn, following)
                 return
-            self._keep_alive(conn)
+            conn.sock.setblocking(False)
+            conn.set_timeout()
+            if not self.alive:
+                conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+            self.keepalived_conns.append(conn)
+            on_readable = partial(self.on_client_socket_readable, conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, on_readable)
         except Exception:
-            self.log.exception("Connection closed after an unexpected error")
+            self.log.exception("connection closed after an unexpected error")
             self._close(conn)
-
-    def _keep_alive(self, conn: Connection) -> None:
-        conn.sock.setblocking(False)
-        conn.set_timeout()
-        if not self.alive:
-            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
-        self.keepalived_conns.append(conn)
-        on_readable = partial(self.on_client_socket_readable, conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, on_readable)
 
     # -- ending ------------------------------------------------------------------------------------
 

@@ -25,7 +25,13 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         require_database()
-        email = _email(options["owner"])
+        try:
+            validate_email(options["owner"])
+        except ValidationError as error:
+            raise CommandError(
+                f"--owner is '{options['owner']}'; it must be an e-mail address."
+            ) from error
+        email = options["owner"].strip().lower()
         try:
             with transaction.atomic():
                 owner = get_or_create_user(email=email)
@@ -38,11 +44,3 @@ class Command(BaseCommand):
             command = manage(f"changepassword {email}")
             self.stderr.write(f"{email} cannot sign in yet. Set a password with:\n    {command}")
         self.stdout.write(str(organization.pk))
-
-
-def _email(text: str) -> str:
-    try:
-        validate_email(text)
-    except ValidationError as error:
-        raise CommandError(f"--owner is '{text}'; it must be an e-mail address.") from error
-    return text.strip().lower()

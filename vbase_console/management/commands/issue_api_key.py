@@ -30,35 +30,31 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         require_database()
+        scopes = list(ALL_SCOPES)
+        if options["scopes"] != "all":
+            scopes = [part.strip() for part in options["scopes"].split(",") if part.strip()]
         try:
-            organization = _named(options["organization"])
-            scopes = _scopes(options["scopes"])
-            key = _issued(organization, options["name"], scopes)
+            organization = find_organization(options["organization"])
+            with transaction.atomic():
+                key, text = issue_api_key(
+                    organization, name=options["name"], scopes=scopes, created_by=COMMAND
+                )
+                record_command(
+                    organization.pk,
+                    action="IssueApiKey",
+                    object_id=key.prefix,
+                    detail="scopes: " + ", ".join(key.scopes),
+                )
         except ConsoleError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(preparation_hint(error)) from error
-        self.stdout.write(key)
+        self.stdout.write(text)
 
 
-@transaction.atomic
-def _issued(organization: Organization, name: str, scopes: list[str]) -> str:
-    """Issue the key and write its audit row in one transaction."""
-    key, text = issue_api_key(organization, name=name, scopes=scopes, created_by=COMMAND)
-    detail = "scopes: " + ", ".join(key.scopes)
-    record_command(organization.pk, action="IssueApiKey", object_id=key.prefix, detail=detail)
-    return text
-
-
-def _named(name: str) -> Organization:
+def find_organization(name: str) -> Organization:
     organization = Organization.objects.filter(name=name).first()
     if organization is None:
         names = ", ".join(Organization.objects.values_list("name", flat=True)[:20]) or "none yet"
         raise CommandError(f"Organization '{name}' not found. Existing organizations: {names}.")
     return organization
-
-
-def _scopes(text: str) -> list[str]:
-    if text == "all":
-        return list(ALL_SCOPES)
-    return [scope.strip() for scope in text.split(",") if scope.strip()]

@@ -32,23 +32,20 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         try:
-            self._prepare()
+            require_known_migrations()
+            # Errors in the owner's settings are reported before anything is created. The password
+            # is read once, because it may come from a pipe.
+            owner = configured_owner() if is_first_start() else None
+            write_ahead()
+            call_command("migrate", interactive=False, verbosity=0)
+            collect_static_files()
+            # Clusters may have stopped with the machine. The first page shows their current status.
+            sweep_clusters()
+            self.stdout.write(first_owner(owner))
+            if not Cluster.objects.exists():
+                self.stdout.write("Next: sign in and create your first cluster.")
         except (OperationalError, ConsoleError) as error:
             raise CommandError(f"The database cannot be prepared: {error}") from error
-
-    def _prepare(self) -> None:
-        require_known_migrations()
-        # Errors in the owner's settings are reported before anything is created. The password is
-        # read once, because it may come from a pipe.
-        owner = configured_owner() if is_first_start() else None
-        write_ahead()
-        call_command("migrate", interactive=False, verbosity=0)
-        collect_static_files()
-        # Clusters may have stopped with the machine. The first page shows their current status.
-        sweep_clusters()
-        self.stdout.write(first_owner(owner))
-        if not Cluster.objects.exists():
-            self.stdout.write("Next: sign in and create your first cluster.")
 
 
 def is_first_start() -> bool:
