@@ -44,8 +44,6 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScalingStep:
-    """Latest step of autoscaling, and the cores in use before it."""
-
     at: datetime
     from_units: int
     to_units: int

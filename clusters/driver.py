@@ -72,7 +72,6 @@ def versions_of(cluster: Cluster) -> Sequence[str]:
 
 
 def default_driver() -> ClusterDriver:
-    """Driver of clusters that are created now."""
     return get_driver(configured_driver())
 
 
@@ -103,7 +102,6 @@ def observe(cluster: Cluster) -> Observation:
 
 
 def columns_of(observation: Observation) -> dict[str, object]:
-    """Values of the cluster's columns that an observation determines."""
     changes: dict[str, object] = {
         "condition": CONDITION_OF[observation.presence],
         "effective_cores": observation.effective_cores,

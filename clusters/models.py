@@ -25,7 +25,6 @@ UNITS = [MinValueValidator(1), MaxValueValidator(MAX_COMPUTE_UNITS)]
 
 
 def configured_driver() -> str:
-    """Name of the driver that this console uses for new clusters."""
     name: str = settings.CLUSTER_DRIVER
     return name
 

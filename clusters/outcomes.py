@@ -24,7 +24,6 @@ def settle(task: Task) -> None:
 
 
 def failure_message(task: Task) -> str:
-    """Status message of a cluster whose task has failed."""
     return f"{task.kind} failed ({task.task_id}): {task.message}"
 
 

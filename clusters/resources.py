@@ -29,7 +29,6 @@ class Resources:
 
     @property
     def units(self) -> int:
-        """Compute units that the cluster should have now."""
         if not self.enable_auto_scaling:
             return self.compute_units
         return max(self.compute_units, self.autoscaled_units)

@@ -97,8 +97,6 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Observation:
-    """Result of observing one cluster."""
-
     presence: Presence
     endpoint: Endpoint | None = None
     message: str = ""

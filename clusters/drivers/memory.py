@@ -40,8 +40,6 @@ _FIRST_PORT = 40_000
 
 @dataclasses.dataclass(kw_only=True)
 class _Cluster:
-    """Stored cluster, with the hash of its token."""
-
     presence: Presence
     port: int
     version: str
@@ -187,7 +185,6 @@ class MemoryDriver:
     # Internals
 
     def _run(self, operation: str, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
-        """End with a cluster that runs as the spec says."""
         yield self._step(60, "starting")
         self._fail_if_planned(operation)
         guard()

@@ -27,8 +27,6 @@ RECENT_COUNT = 5
 
 
 class ClusterPage(Page):
-    """Base of pages about one cluster of the organization."""
-
     scopes = {"GET": GET_CLUSTER}
     nav = "clusters"
 

@@ -22,8 +22,6 @@ KINDS = TaskKind.values
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A task with its cluster, and the actions that the principal may take."""
-
     task: Task
     cluster: Cluster | None
     may_cancel: bool
@@ -50,8 +48,6 @@ class TaskRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterActions:
-    """Actions that the principal may take now. An action that would be refused is not shown."""
-
     scale: bool
     restart: bool
     stop: bool

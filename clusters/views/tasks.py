@@ -53,8 +53,6 @@ class ClusterTaskListView(TaskListView, ClusterPage):
 
 
 class TaskPage(Page):
-    """Base of pages about one task of the organization."""
-
     scopes = READING_TASKS
     nav = "tasks"
 
@@ -111,7 +109,6 @@ class TaskChange(FormPage, TaskPage):
         return super().get(request, *args, **kwargs)
 
     def permit(self) -> None:
-        """Require the scope of the task's kind."""
         self.principal.require(job_for(self.task.kind).scope)
 
 

@@ -51,8 +51,6 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """Require a valid key that carries the operation's scope."""
-
     def has_permission(self, request: Request, view: APIView) -> bool:
         principal = request.auth
         if not isinstance(principal, Principal):

@@ -34,8 +34,6 @@ BROKER_CHECK_CACHE_SECONDS = 5.0
 
 
 class CachedCheck:
-    """Cached result of a check that opens a connection."""
-
     def __init__(self, check: Callable[[], bool], holds_seconds: float) -> None:
         self._check, self._holds = check, holds_seconds
         self._answer: tuple[float, bool] | None = None

@@ -40,5 +40,4 @@ class IdempotentAnswer(models.Model):
 
 
 def oldest_kept() -> datetime:
-    """Return the instant before which answers have expired."""
     return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)

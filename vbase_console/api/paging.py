@@ -36,7 +36,6 @@ class PagedResponse(ApiResponse):
 
 
 def page_of(rows: QuerySet[M], asked: Mapping[str, Any]) -> tuple[list[M], int]:
-    """Return the rows of one page and the number of rows on all pages."""
     size = min(asked["page_size"] or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     offset = ((asked["page"] or 1) - 1) * size
     total = rows.count()

@@ -71,6 +71,10 @@ class Body(Input):
 class Nothing(Input):
     """Query without parameters."""
 
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return super().read(data) if data else {}
+
 
 class SuccessSerializer(Output):
     success = serializers.BooleanField(help_text="Always true here.")

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 
 class LogThrottle:
-    """The last logged error and its time for each key."""
-
     def __init__(self, *, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = 60 * minutes, clock
         self._logged: dict[str, tuple[str, float]] = {}

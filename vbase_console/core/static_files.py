@@ -11,7 +11,6 @@ from django.core.management import call_command
 
 
 def collect_static_files() -> bool:
-    """Return True if files were collected."""
     root = Path(settings.STATIC_ROOT)
     stamp = root / ".collected"
     fingerprint = _fingerprint()
@@ -23,7 +22,6 @@ def collect_static_files() -> bool:
 
 
 def _fingerprint() -> str:
-    """Hash the storage settings and the name, size and time of every source file."""
     digest = hashlib.sha256()
     for setting in (
         settings.STORAGES["staticfiles"]["BACKEND"],

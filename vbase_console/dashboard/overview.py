@@ -25,8 +25,6 @@ MAX_CLUSTERS = 5
 
 
 class OverviewView(Page):
-    """Overview page, and its live fragment for htmx."""
-
     scopes = {"GET": LIST_SERVICES}
     template_name = "dashboard/overview.html"
     nav = "overview"

@@ -18,8 +18,6 @@ RETRY_AFTER_SECONDS = 3
 
 
 class HashingSlots:
-    """Limit of one password hash at a time per process, with a short queue."""
-
     def __init__(self) -> None:
         self._admitted = threading.BoundedSemaphore(MAX_WAITING)
         self._hashing = threading.Lock()

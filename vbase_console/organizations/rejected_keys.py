@@ -58,7 +58,6 @@ class RejectedKeys:
         return seconds_left if count > limit else None
 
     def end_interval(self) -> None:
-        """Log the number of rejected keys and the most frequent addresses, then reset."""
         with self._lock:
             total, counts = self._total, self._counts
             self._total, self._counts = 0, {}

@@ -50,8 +50,6 @@ class Principal:
 
 
 class TenantQuerySet(models.QuerySet[M_co]):
-    """Rows with an `organization` foreign key."""
-
     def visible_to(self, principal: Principal | None) -> Self:
         """Filter to the rows that a principal may see. No other code decides visibility."""
         if principal is None:

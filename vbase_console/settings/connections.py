@@ -23,7 +23,6 @@ request for a connection makes it try at once.
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings for a sqlite:// or postgresql:// URL."""
     try:
         parsed: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, KeyError) as error:

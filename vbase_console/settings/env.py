@@ -65,7 +65,6 @@ def env_path(name: str, default: Path) -> Path:
 
 
 def env_store_url(name: str, default: Path) -> str:
-    """Return the absolute path or the URL of a backup store."""
     value = env_str(name, str(default))
     try:
         load_store(value)

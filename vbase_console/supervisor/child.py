@@ -36,8 +36,6 @@ class Program:
 
 
 class Child:
-    """Process of one program, restarted with backoff until it is asked to stop."""
-
     def __init__(self, program: Program, logs: Path) -> None:
         self.program = program
         self.log = logs / f"{program.name}.log"

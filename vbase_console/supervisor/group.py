@@ -50,7 +50,6 @@ class Group:
     def stop(
         self, names: Iterable[str], *, timeout_seconds: float, hurried: Callable[[], bool]
     ) -> None:
-        """Ask the named children to stop, and kill the remaining ones after the time-out."""
         chosen = [child for child in self._children if child.name in set(names)]
         for child in chosen:
             child.ask_to_stop()

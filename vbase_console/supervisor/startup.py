@@ -82,7 +82,6 @@ def record(file: Path, sessions: list[int]) -> None:
 
 
 def end_recorded(file: Path, data_dir: Path) -> int:
-    """Kill the processes of the recorded sessions. Returns their number."""
     leftovers = [
         process
         for session in _recorded(file)

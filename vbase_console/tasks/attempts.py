@@ -190,12 +190,10 @@ class Attempt:
             self.safe_point()
 
     def save_checkpoint(self, **facts: Any) -> None:
-        """Merge facts into the checkpoint, for the next attempt."""
         self.task.checkpoint |= facts | {ADVANCED: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
 
     def warn(self, text: str) -> None:
-        """Add a warning to the task, once for all attempts."""
         text = _storable(text)
         if text not in self.task.warnings:
             self.task.warnings.append(text)

@@ -66,8 +66,6 @@ class Consumption(bootsteps.StartStopStep):
 
 
 class Report:
-    """Heartbeat row of one process."""
-
     def __init__(self, part: str) -> None:
         self.part = part
         self.consuming_since: float | None = None

@@ -42,7 +42,6 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         return self.filter(organization=organization_id, finished_at=None).order_by()
 
     def in_queue_order(self) -> Self:
-        """Order by lock holder, then priority, then creation."""
         return self.order_by("-holds_lock", "-priority", "pk")
 
     def abandoned(self) -> Self:

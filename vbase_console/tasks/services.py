@@ -160,7 +160,6 @@ def wake_all(task_ids: Sequence[str]) -> int:
 
 
 def wake_next(lock: str) -> None:
-    """Wake the next task of a lock that became free."""
     following = Task.objects.next_for(lock).first() if lock else None
     if following and following.not_before <= timezone.now():
         wake(following.task_id)

@@ -37,5 +37,4 @@ FINISHED = (S.SUCCEEDED, S.FAILED, S.CANCELLED)
 
 
 def sources_of(target: TaskState) -> list[TaskState]:
-    """Return the states from which a task may move to `target`."""
     return [state for state, targets in TRANSITIONS.items() if target in targets]

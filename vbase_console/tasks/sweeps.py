@@ -70,7 +70,6 @@ def _beyond(seconds: float) -> Combinable:
 
 
 def _without_message(tasks: TaskQuerySet, since: str) -> list[str]:
-    """List tasks for which no message was sent since the time in the column `since`."""
     unsent = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
     return list(unsent.order_by(since).values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
 

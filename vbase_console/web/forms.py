@@ -47,7 +47,6 @@ class FormPage(Page):
         raise NotImplementedError
 
     def audit_detail(self, error: ConsoleError) -> str:
-        """Name the fields by their labels on the page."""
         if not isinstance(error, InvalidArgument) or not error.field_errors:
             return super().audit_detail(error)
         parts = []
@@ -81,7 +80,6 @@ class SelectAllMixin(FormPage):
 
     @property
     def form_address(self) -> str:
-        """Address of the form page."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -99,5 +99,4 @@ class ListPage(Page):
         raise NotImplementedError
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        """Return additional template context of the table."""
         return {}

@@ -104,7 +104,6 @@ class ConsoleView(View):
         return refusal_page(self.request, error)
 
     def audit_detail(self, error: ConsoleError) -> str:
-        """Return the error message for the audit entry."""
         return error.message
 
     def _serve(self, method: str) -> HttpResponseBase:
@@ -158,8 +157,6 @@ class ConsoleView(View):
 
 
 class Page(ConsoleView):
-    """Complete page with navigation."""
-
     template_name: ClassVar[str]
     nav: ClassVar[str] = ""
     """Navigation entry of the page."""

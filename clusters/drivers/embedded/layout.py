@@ -46,8 +46,6 @@ class ClusterState:
 
 
 class ClusterDirectory:
-    """The files of one cluster."""
-
     def __init__(self, data_dir: Path, cluster_id: str) -> None:
         if not _CLUSTER_ID.fullmatch(cluster_id):
             raise SpecRefused(
@@ -81,12 +79,10 @@ class ClusterDirectory:
         new.replace(self._state)
 
     def process(self) -> ProcessIdentity | None:
-        """Return the running process of this cluster, or None."""
         identity = ProcessIdentity.read(self.path)
         return identity if identity is not None and identity.is_alive() else None
 
     def log_end(self, lines: int = 15) -> str:
-        """Return the last lines of the log, bounded in length."""
         if not self.log.exists():
             return "(there is no log)"
         with self.log.open("rb") as log:

@@ -95,7 +95,6 @@ def restrict(
 
 
 def _known(version: int) -> Access:
-    """Return all rights that the kernel can refuse."""
     known = Access((Access.MAKE_SYM << 1) - 1)
     for since, added in _ADDED.items():
         if version >= since:

@@ -38,8 +38,6 @@ class Level(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """Permissions of a confined process."""
-
     read: Sequence[Path]
     write: Sequence[Path]
     ports: Sequence[int] = ()

@@ -39,8 +39,6 @@ class MembershipListView(ListPage):
 
 
 class MembershipPage(FormPage):
-    """Page with one action on one member."""
-
     scopes = OWNERS_ONLY
     nav = "members"
 

@@ -60,7 +60,6 @@ def moment(at: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def took(started: datetime | None, finished: datetime | None) -> str:
-    """Return a duration with one or two units."""
     if started is None or finished is None:
         return "—"
     seconds = max(0, round((finished - started).total_seconds()))
