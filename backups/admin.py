@@ -83,7 +83,6 @@ class BackupAdmin(ReadOnlyAdmin):
 
 @transaction.atomic
 def _verify_and_record(request: HttpRequest, backup: Backup) -> BackupJob:
-    """Write the job and its audit row in one transaction."""
     job = verify_backup(backup, by=support_label(request))
     _record(request, backup, Outcome.ACCEPTED, job.task.task_id)
     return job

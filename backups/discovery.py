@@ -84,7 +84,6 @@ def databases_of(cluster: Cluster) -> list[str]:
 
 
 def collections_of(cluster: Cluster, database: str) -> list[DiscoveredCollection]:
-    """List the tenant's collections. The first ones have a row count."""
     require_possible(database)
     with translate_errors(), connect(cluster, database) as client:
         _require_database(client.databases(), database)

@@ -137,7 +137,6 @@ class RestoreForm(CollectionsForm):
         return given
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of `plan_restore`."""
         given = self.cleaned_data
         return {
             "db_name": given["db_name"],
@@ -152,7 +151,6 @@ class DeleteBackupForm(TypedNameForm):
 
 
 def offered_by(backup: Backup) -> list[tuple[str, int | None]]:
-    """List the collections of a backup with their row counts."""
     return [(collection["name"], collection["rowCount"]) for collection in backup.collections]
 
 

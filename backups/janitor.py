@@ -94,7 +94,6 @@ def _clean_job(job: BackupJob) -> bool:
 
 
 def _retry_deletions() -> int:
-    """Retry the deletions that have no active job."""
     active = Task.objects.active().filter(kind=JobKind.DELETE).values("backup_job__backup")
     deleting = Backup.objects.of_real_organizations().filter(status=BackupStatus.DELETING)
     retried = 0

@@ -163,7 +163,6 @@ class Backup(models.Model):
 
     @property
     def damage_text(self) -> str:
-        """Findings in one line, empty if the backup is not damaged."""
         return summarize(self.findings)
 
     @property
@@ -174,7 +173,6 @@ class Backup(models.Model):
 
     @property
     def directory(self) -> str:
-        """Path of the archive below the store's root."""
         return f"{self.organization_id}/{self.backup_id}"
 
 

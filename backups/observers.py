@@ -18,8 +18,6 @@ from vbase_console.organizations.tenancy import Principal
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicySummary:
-    """The policies of one cluster, as a cluster's configuration shows them."""
-
     policy_count: int = 0
     next_run_at: datetime | None = None
 

@@ -48,8 +48,6 @@ class JobKind(models.TextChoices):
 
 
 class OnConflict(enum.StrEnum):
-    """Handling of an existing collection by a restore."""
-
     FAIL = "FAIL"
     RENAME = "RENAME"
     REPLACE = "REPLACE"

@@ -23,7 +23,6 @@ FILTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def jobs_page(rows: TenantQuerySet[BackupJob], query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one page of the filtered jobs, newest first."""
     conditions = {
         column: query[name]
         for name, (column, anything) in FILTERS.items()

@@ -124,8 +124,6 @@ class RestoreStepSerializer(Output):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreflightResult:
-    """Preflight of a restore with the tasks before it."""
-
     preflight: Preflight
     waits_for: Iterable[Task]
 

@@ -124,10 +124,9 @@ def _create_read_point(attempt: Attempt, job: BackupJob, client: Client) -> Read
 
 def _identities(client: Client, collections: Sequence[CollectionDescription]) -> tuple[str, ...]:
     """Identify collections and partitions, so that a new one of the same name is noticed."""
-    return tuple(_identity(client, collection.name) for collection in collections)
-
-
-def _identity(client: Client, name: str) -> str:
-    answer, partitions = client.describe(name), client.partitions(name)
-    members = sorted(partitions.partition_names), sorted(partitions.partitionIDs)
-    return f"{answer.collectionID} {answer.created_timestamp} {members}"
+    identities = []
+    for collection in collections:
+        answer, partitions = client.describe(collection.name), client.partitions(collection.name)
+        members = sorted(partitions.partition_names), sorted(partitions.partitionIDs)
+        identities.append(f"{answer.collectionID} {answer.created_timestamp} {members}")
+    return tuple(identities)

@@ -48,7 +48,10 @@ def live_bits(
         chosen = [of_file == share for of_file in shares]
         chunks = [chunk for chunk in _chunks(files, chosen, key) if len(chunk[0])]
         if chunks:
-            _mark(bits, *_survivors(chunks))
+            numbers, rows = _survivors(chunks)
+            for number in np.unique(numbers):
+                mine = rows[numbers == number]
+                np.bitwise_or.at(bits[number], mine >> 3, (1 << (mine & 7)).astype(np.uint8))
     return bits
 
 
@@ -138,9 +141,3 @@ def _comparable(keys: Sequence[pa.Array]) -> Positions:
     if pa.types.is_integer(joined.type):
         return np.asarray(joined.to_numpy())
     return np.asarray(joined.dictionary_encode().indices.to_numpy())
-
-
-def _mark(bits: Sequence[Bits], files: Positions, rows: Positions) -> None:
-    for number in np.unique(files):
-        mine = rows[files == number]
-        np.bitwise_or.at(bits[number], mine >> 3, (1 << (mine & 7)).astype(np.uint8))

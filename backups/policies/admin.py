@@ -1,4 +1,4 @@
-"""Policies, their runs and beat's copies of them for support staff."""
+"""Admin pages of policies, their runs, and the copies of policies among beat's rows."""
 
 from __future__ import annotations
 
@@ -47,8 +47,6 @@ admin.site.unregister(PeriodicTask)
 
 @admin.register(PeriodicTask)
 class ScheduleAdmin(PeriodicTaskAdmin):
-    """Beat's rows; those of policies are copies for people to read, and lead to their policy."""
-
     list_display = [*PeriodicTaskAdmin.list_display, "policy"]
 
     def get_fields(self, request: HttpRequest, entry: PeriodicTask | None = None) -> list[Any]:

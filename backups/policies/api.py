@@ -22,7 +22,7 @@ from backups.policies.api_serializers import (
     PreviewBackupPolicyRequest,
     UpdateBackupPolicyRequest,
 )
-from backups.policies.models import BackupPolicy as PolicyRow
+from backups.policies.models import BackupPolicy
 from backups.policies.preview import preview
 from backups.policies.services import release_backup
 from backups.policies.validation import PolicyChanges, PolicySpec
@@ -40,12 +40,12 @@ TAG = "Policies"
 
 
 class PolicyView(BackupView):
-    def policy(self, service_id: str, policy_id: str) -> PolicyRow:
+    def policy(self, service_id: str, policy_id: str) -> BackupPolicy:
         """Find a policy under its service, also a deleted one."""
-        rows = PolicyRow.objects.with_last_run()
+        rows = BackupPolicy.objects.with_last_run()
         return rows.get_visible(self.principal, policy_id=policy_id, cluster__service_id=service_id)
 
-    def policy_changed(self, policy: PolicyRow) -> Response:
+    def policy_changed(self, policy: BackupPolicy) -> Response:
         address = reverse("api-policy", args=[policy.cluster.service_id, policy.policy_id])
         return self.accepted(answer(policy=BackupPolicySerializer.of(policy)), location=address)
 
@@ -82,14 +82,14 @@ class Policies(PolicyView):
         services.look_for_database(cluster, self.spec.db_name)
 
     def post(self, request: Request, service_id: str) -> Response:
-        """Back this service up by a schedule from now on, and keep so many of the backups."""
+        """Create a policy, which backs up a service on a schedule and applies retention."""
         policy = services.create_policy(self.service(service_id), self.spec)
         self.call.object_id = policy.policy_id
         return self.policy_changed(policy)
 
     def get(self, request: Request, service_id: str) -> Response:
-        """The policies of a service, newest first; those of a deleted one stay listed."""
-        of_service = PolicyRow.objects.with_last_run().filter(cluster=self.service(service_id))
+        """List the policies of a service, newest first, also of a deleted service."""
+        of_service = BackupPolicy.objects.with_last_run().filter(cluster=self.service(service_id))
         chosen, total = page_of(of_service.visible_to(self.principal), self.asked)
         return Response(
             answer(policies=[BackupPolicySerializer.of(row) for row in chosen], total=total)
@@ -137,21 +137,21 @@ class OnePolicy(PolicyView):
             services.look_for_database(policy.cluster, self.changes["db_name"])
 
     def get(self, request: Request, service_id: str, policy_id: str) -> Response:
-        """One policy, with its next run and how the last one ended."""
+        """Return one policy, with its next run and the status of its last run."""
         return Response(
             answer(policy=BackupPolicySerializer.of(self.policy(service_id, policy_id)))
         )
 
     def post(self, request: Request, service_id: str, policy_id: str) -> Response:
-        """Change what is given and leave the rest; the schedule follows within seconds."""
+        """Change the given fields of a policy. The scheduler follows within seconds."""
         policy = self.policy(service_id, policy_id)
         return self.policy_changed(services.update_policy(policy, **self.changes))
 
     def delete(self, request: Request, service_id: str, policy_id: str) -> Response:
-        """Delete a policy. Its backups stay, and no retention deletes them any more."""
-        was = services.delete_policy(self.policy(service_id, policy_id))
+        """Delete a policy. Its backups are kept, and retention does not apply to them any more."""
+        deleted = services.delete_policy(self.policy(service_id, policy_id))
         address = reverse("api-policies", args=[service_id])
-        return self.accepted(answer(policy=BackupPolicySerializer.of(was)), location=address)
+        return self.accepted(answer(policy=BackupPolicySerializer.of(deleted)), location=address)
 
 
 class RunPolicy(PolicyView):
@@ -170,7 +170,7 @@ class RunPolicy(PolicyView):
     }
 
     def post(self, request: Request, service_id: str, policy_id: str) -> Response:
-        """A run beside the schedule, also of a paused policy; its backup counts as any other."""
+        """Start a run of a policy now, also of a paused one. The schedule does not change."""
         policy = self.policy(service_id, policy_id)
         self.given()
         return self.job_accepted(services.run_now(policy, by=self.principal.label))
@@ -199,8 +199,8 @@ class PreviewPolicy(PolicyView):
         policy_id = given.pop("policy_id", "")
         policy = self.policy(service_id, policy_id) if policy_id else None
         sample = {name: given.pop(name) for name in ("start_at", "count") if name in given}
-        seen = preview(PolicySpec(**given), policy=policy, **sample)
-        return Response(answer(**PolicyPreviewSerializer.of(seen)))
+        result = preview(PolicySpec(**given), policy=policy, **sample)
+        return Response(answer(**PolicyPreviewSerializer.of(result)))
 
 
 class ReleaseBackup(BackupView):
@@ -209,8 +209,8 @@ class ReleaseBackup(BackupView):
     )
 
     def post(self, request: Request, service_id: str, backup_name: str) -> Response:
-        """Let its policy's retention treat a backup like any other, although the next one holds
-        less.
+        """End the retention hold of a backup whose successor contains less. Retention then treats
+        the backup like any other.
         """
         backup = self.backup(service_id, backup_name)
         self.given()

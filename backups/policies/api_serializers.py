@@ -90,17 +90,17 @@ PREVIEW_ANSWER: dict[str, Any] = {
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_COUNT})
 class RetentionCount(WholeNumber):
-    """Checked with the other wishes, so that all that is wrong is said at once."""
+    """Checked by the service, so that all field errors are reported together."""
 
 
 @extend_schema_field({"type": "string", "enum": OnMissing.values})
 class WhenMissing(Text):
-    """Checked with the other wishes, as the count is."""
+    """Checked by the service, so that all field errors are reported together."""
 
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_PREVIEW_RUNS, "default": 10})
 class RunCount(WholeNumber):
-    """Checked where the runs are counted."""
+    """Checked by the preview."""
 
 
 SCHEDULE: dict[str, Any] = {
@@ -108,14 +108,14 @@ SCHEDULE: dict[str, Any] = {
     "@yearly @annually."
 }
 NAME = (
-    "Unique among the policies of the service. Blank or left out at creation: the schedule in "
-    "words, numbered where taken."
+    "Unique among the policies of the service. Default at creation: the schedule in words, "
+    "numbered if taken."
 )
 DESCRIPTION = "Free text for readers."
 ZONE = "A zone of the IANA database, such as Europe/Berlin."
-RETAINED = "How many complete backups stay at least."
-EVERY_COLLECTION = "Empty: every collection that is there when it runs."
-ON_MISSING = "What a run does where a chosen collection is not there."
+RETAINED = "Number of complete backups to keep."
+EVERY_COLLECTION = "Empty: every collection at run time."
+ON_MISSING = "Handling of a selected collection that is missing at run time."
 
 
 class CreateBackupPolicyRequest(ServiceBody):
@@ -124,10 +124,12 @@ class CreateBackupPolicyRequest(ServiceBody):
         required=False, allow_blank=True, max_length=MAX_DESCRIPTION_LENGTH, help_text=DESCRIPTION
     )
     schedule_cron = Text(allow_blank=True, **SCHEDULE)
-    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Default: UTC.")
     retention_count = RetentionCount(help_text=RETAINED)
-    is_active = Flag(required=False, help_text="True unless said otherwise.")
-    db_name = Text(required=False, allow_blank=True, max_length=255, help_text="Or: default.")
+    is_active = Flag(required=False, help_text="Default: true.")
+    db_name = Text(
+        required=False, allow_blank=True, max_length=255, help_text="Default: `default`."
+    )
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
     on_missing = WhenMissing(required=False, help_text=ON_MISSING)
 
@@ -146,7 +148,7 @@ class UpdateBackupPolicyRequest(PolicyBody):
     schedule_cron = Text(required=False, allow_blank=True, **SCHEDULE)
     timezone = Text(required=False, allow_blank=True, help_text=ZONE)
     retention_count = RetentionCount(required=False, help_text=RETAINED)
-    is_active = Flag(required=False, help_text="False: it plans no run until it is true again.")
+    is_active = Flag(required=False, help_text="False pauses the policy: no runs are planned.")
     db_name = Text(required=False, allow_blank=True, max_length=255)
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
     on_missing = WhenMissing(required=False, help_text=ON_MISSING)
@@ -154,15 +156,15 @@ class UpdateBackupPolicyRequest(PolicyBody):
 
 class PreviewBackupPolicyRequest(ServiceBody):
     schedule_cron = Text(allow_blank=True, **SCHEDULE)
-    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Or: UTC.")
+    timezone = Text(required=False, allow_blank=True, help_text=f"{ZONE} Default: UTC.")
     retention_count = RetentionCount(help_text=RETAINED)
     policy_id = Text(
         required=False,
         allow_blank=True,
-        help_text="A policy of this service: what would become of the backups that it has.",
+        help_text="Policy of this service whose backups are included in the preview.",
     )
-    start_at = Instant(required=False, help_text="Runs after this instant; left out: now.")
-    count = RunCount(required=False, help_text="How many runs to show.")
+    start_at = Instant(required=False, help_text="Runs after this instant. Default: now.")
+    count = RunCount(required=False, help_text="Number of runs.")
 
 
 class BackupPolicySerializer(Output):
@@ -173,7 +175,7 @@ class BackupPolicySerializer(Output):
         max_length=MAX_NAME_LENGTH, help_text="Unique among the policies of the service."
     )
     description = serializers.CharField(max_length=MAX_DESCRIPTION_LENGTH)
-    schedule_cron = serializers.CharField(help_text="As it was given.")
+    schedule_cron = serializers.CharField(help_text="As entered.")
     timezone = serializers.CharField()
     retention_count = serializers.IntegerField(min_value=1, max_value=MAX_RETENTION_COUNT)
     is_active = serializers.BooleanField()
@@ -182,12 +184,14 @@ class BackupPolicySerializer(Output):
         child=serializers.CharField(), help_text="Empty: every collection at run time."
     )
     on_missing = serializers.ChoiceField(choices=OnMissing.values)
-    next_run_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is paused.")
+    next_run_at = serializers.DateTimeField(
+        allow_null=True, help_text="Null while the policy is paused."
+    )
     last_run_at = serializers.DateTimeField(allow_null=True)
     last_status = serializers.ChoiceField(
         choices=[*TaskState.values, SKIPPED],
         allow_null=True,
-        help_text="Of its newest run: its job's status, or SKIPPED where it made no backup.",
+        help_text="Status of the job of the newest run, or SKIPPED if there is no job.",
     )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -204,7 +208,7 @@ class PolicyPreviewSerializer(Output):
     description = serializers.CharField(help_text="The schedule in words.")
     runs = serializers.ListField(child=serializers.DateTimeField())
     local_runs = serializers.ListField(
-        child=LocalInstant(), help_text="The same instants, as clocks in the zone show them."
+        child=LocalInstant(), help_text="The same instants in the policy's time zone."
     )
     would_keep = serializers.ListField(child=RetentionPreviewSerializer())
     would_expire = serializers.ListField(child=RetentionPreviewSerializer())

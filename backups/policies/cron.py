@@ -215,7 +215,6 @@ def next_after(cron: Cron, zone: tzinfo, after: datetime) -> datetime:
 
 
 def upcoming(cron: Cron, zone: tzinfo, start: datetime) -> Iterator[datetime]:
-    """Yield all runs later than `start`, without end."""
     while True:
         start = next_after(cron, zone, start)
         yield start
@@ -235,7 +234,6 @@ def describe(cron: Cron) -> str:
 
 
 def in_words(text: str) -> str:
-    """Describe an expression. Returns the text itself if it is not valid."""
     try:
         return describe(parse(text))
     except BadCron:

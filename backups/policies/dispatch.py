@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from operator import itemgetter
@@ -39,8 +39,6 @@ EXPECTED_ERRORS = (IntegrityError, OperationalError, Aborted, BadCron, BadZone)
 
 
 class Every:
-    """Interval timer on the monotonic clock. Due at the first call."""
-
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._next_at = 0.0
@@ -92,28 +90,24 @@ def correct_next_runs() -> int:
 
 
 def _all_due() -> Iterator[Due]:
-    """Yield each due policy once, so that policies that cannot be fired do not hide others."""
+    """Yield each due policy once, so that policies that cannot be fired do not hide others.
+
+    The order is round-robin by organization, the longest waiting first, so that an organization
+    with many policies does not starve one with few.
+    """
     tried: list[str] = []
     while True:
-        batch = _due(tried)
+        turn = Window(
+            RowNumber(), partition_by=F("organization_id"), order_by=[F("next_run_at"), F("pk")]
+        )
+        due = BackupPolicy.objects.due(timezone.now()).exclude(pk__in=tried)
+        in_turn = due.annotate(turn=turn).order_by("turn", "next_run_at", "pk")
+        rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:BATCH_SIZE]
+        batch = [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
         yield from batch
         if len(batch) < BATCH_SIZE:
             return
         tried += [policy_id for policy_id, _, _ in batch]
-
-
-def _due(tried: Sequence[str]) -> list[Due]:
-    """List due policies round-robin by organization, the longest waiting first.
-
-    An organization with many policies does not starve one with few.
-    """
-    turn = Window(
-        RowNumber(), partition_by=F("organization_id"), order_by=[F("next_run_at"), F("pk")]
-    )
-    due = BackupPolicy.objects.due(timezone.now()).exclude(pk__in=tried)
-    in_turn = due.annotate(turn=turn).order_by("turn", "next_run_at", "pk")
-    rows = in_turn.values_list("pk", "cluster_id", "next_run_at")[:BATCH_SIZE]
-    return [(pk, cluster_id, at) for pk, cluster_id, at in rows if at is not None]
 
 
 def _try_fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:

@@ -57,7 +57,6 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
         return self.select_related("cluster", "last_run__job__task")
 
     def with_health(self) -> Self:
-        """Annotate `health` and `severity`."""
         runs, now = PolicyRun.objects.all(), clock.now()
         return self.annotate(health=health(runs, now), severity=severity(runs, now))
 

@@ -20,8 +20,6 @@ MAX_PREVIEW_START = datetime(2200, 1, 1, tzinfo=clock.get_fixed_timezone(0))
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetentionPreview:
-    """A backup with the retention decision."""
-
     backup_name: str
     backup_id: str
     created_at: datetime

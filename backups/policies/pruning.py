@@ -145,7 +145,6 @@ def candidate(backup: Backup) -> Candidate:
 
 
 def _delete(backup: Backup, policy_id: str) -> bool:
-    """Delete a backup. Returns False if it is in use, so that the next sweep decides again."""
     try:
         delete_backup(backup, by=f"policy:{policy_id}", limited=False)
     except ConsoleError as error:

@@ -12,8 +12,6 @@ Order = tuple[datetime, str]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """Facts of a backup that retention needs."""
-
     backup_id: str
     policy_id: str
     created_at: datetime

@@ -54,7 +54,6 @@ def start_run(
 
 
 def continue_run(old: BackupJob, new: BackupJob) -> None:
-    """A retried job belongs to the run of the job that it replaces."""
     if old.policy_id and old.job_type == JobKind.BACKUP:
         PolicyRun.objects.filter(job=old).update(
             job=new, skip_reason="", retention_applied_at=None, retention_requested_at=None

@@ -96,7 +96,6 @@ def pause_policy(policy: BackupPolicy) -> BackupPolicy:
 
 
 def resume_policy(policy: BackupPolicy) -> BackupPolicy:
-    """Resume a policy. Runs missed during the pause are not made up."""
     return update_policy(policy, is_active=True)
 
 

@@ -39,8 +39,6 @@ class FieldErrors:
 
 
 class PolicyChanges(TypedDict, total=False):
-    """Fields of `PolicySpec` to change; the others keep their values."""
-
     name: str
     description: str
     schedule_cron: str

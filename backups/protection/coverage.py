@@ -53,8 +53,6 @@ class CoveringPolicy:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupRef:
-    """Good backup that contains a collection."""
-
     backup_id: str
     created_at: datetime
 
@@ -210,7 +208,6 @@ def _rpo_deadline(cron: Cron, timezone: str, since: datetime) -> datetime:
 
 
 def _store(coverage: Coverage, pks: list[int]) -> int:
-    """Store one coverage for many collections. Collections of the same backup share it."""
     values = dataclasses.asdict(coverage)
     for start in range(0, len(pks), WRITE_BATCH_SIZE):
         batch = pks[start : start + WRITE_BATCH_SIZE]

@@ -25,7 +25,6 @@ class ProtectionFilter(FilterForm):
 
     @property
     def searches(self) -> bool:
-        """True if the list is filtered by more than the state."""
         return bool(self.given.keys() & {"q", "cluster", "db_name"})
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:

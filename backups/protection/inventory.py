@@ -61,7 +61,6 @@ def record_scan(
 
 
 def record_listing(cluster: Cluster, names: Mapping[str, Sequence[str]]) -> None:
-    """Record the collections of some databases, which a page has just listed."""
     record_scan(cluster, names, is_complete=False)
 
 

@@ -61,7 +61,6 @@ class CollectionRow:
 
 
 def known_to(principal: Principal) -> Any:
-    """Return the collections of existing clusters, with the rows that a list shows of each."""
     known = KnownCollection.objects.living().visible_to(principal)
     return known.select_related("cluster__inventory_scan", "newest_backup", "proven_backup")
 
@@ -119,7 +118,6 @@ def coverage_figures(principal: Principal, now: datetime) -> dict[str, Any]:
 
 
 def protection_summary(principal: Principal) -> dict[str, Any]:
-    """Return the protection part of the overview."""
     now = timezone.now()
     policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
     planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from backups.archive.description import DataType, FieldDescription, dimension_of
+from backups.archive.description import DataType, dimension_of
 
 if TYPE_CHECKING:
     from backups.archive.manifest import CollectionContent
@@ -36,13 +36,9 @@ def required_bytes(contents: Iterable[CollectionContent]) -> int:
 
 def _row_bytes(content: CollectionContent) -> int:
     """Count vectors uncompressed if that is larger, because an index does not compress them."""
-    vector_bytes = sum(_bits(field) // 8 for field in content.description.columns)
+    vectors = (field for field in content.description.columns if field.data_type in _BITS)
+    vector_bytes = sum(_BITS[field.data_type] * dimension_of(field) // 8 for field in vectors)
     return max(content.bytes, content.rows * vector_bytes)
-
-
-def _bits(field: FieldDescription) -> int:
-    width = _BITS.get(field.data_type, 0)
-    return width * dimension_of(field) if width else 0
 
 
 def in_words(count: int) -> str:

@@ -11,7 +11,6 @@ from vbase_console.tasks import services as tasks
 def enqueue_job_about(
     kind: JobKind, backup: Backup, *, by: str, retry_of: str = "", limited: bool = True
 ) -> BackupJob:
-    """Enqueue a job that needs the backup and not its cluster."""
     return enqueue_job(
         kind,
         backup=backup,

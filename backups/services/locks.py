@@ -46,7 +46,6 @@ def refuse_while_used(backup: Backup) -> None:
 
 
 def user_of(backup: Backup) -> Task | None:
-    """Return the unfinished job that writes the backup or restores from it."""
     users = Task.objects.active().filter(
         backup_job__backup=backup, kind__in=[JobKind.BACKUP, JobKind.RESTORE]
     )

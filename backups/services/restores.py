@@ -45,7 +45,6 @@ class RestoreRequest:
 
     @transaction.atomic
     def submit(self, *, by: str, retry_of: str = "") -> BackupJob:
-        """Create the job of the restore."""
         cluster = Cluster.objects.locked(self.target.pk)
         require_running(cluster, JobKind.RESTORE)
         backup = lock_backup(self.backup)

@@ -74,7 +74,6 @@ class BackupDeleteView(FormPage, BackupPage):
         return {"name": self.backup.name}
 
     def context(self) -> dict[str, Any]:
-        """Add the other backups of the cluster that remain restorable."""
         own = Backup.objects.visible_to(self.principal).filter(cluster=self.backup.cluster_id)
         others = own.good().exclude(pk=self.backup.pk)
         proven = others.filter(proven_at__isnull=False)

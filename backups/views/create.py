@@ -63,7 +63,6 @@ class BackupCreateView(FormPage, ClusterPage):
         }
 
     def prepare(self) -> None:
-        """Query the cluster before the transaction begins."""
         if self.discovery.error is not None:
             raise self.discovery.error
         super().prepare()

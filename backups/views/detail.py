@@ -30,8 +30,6 @@ RECENT_COUNT = 5
 
 
 class BackupPage(Page):
-    """A page about one backup of the organization."""
-
     scopes = {"GET": LIST_BACKUPS}
     nav = "backups"
 

@@ -49,8 +49,6 @@ class ClusterJobListView(JobListView, ClusterPage):
 
 
 class JobPage(Page):
-    """A page about one job of the organization."""
-
     scopes = {"GET": LIST_BACKUPS}
     nav = "backups"
 
@@ -81,8 +79,6 @@ class JobDetailView(JobPage):
 
 
 class JobProgressView(JobPage):
-    """Fragment that the job's page polls, with the events."""
-
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not wants_fragment(self.request):
             return redirect("job-detail", *self.address)

@@ -59,8 +59,6 @@ class NewestBackupsView(ClusterPage):
 
 
 class BackupClusterChoiceView(ListPage):
-    """Choice of the cluster for a new backup."""
-
     scopes = {"GET": CREATE_BACKUP}
     template_name = "backups/backup_choose_cluster.html"
     table_name = "backups/partials/cluster_choice_table.html"

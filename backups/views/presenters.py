@@ -39,8 +39,6 @@ NEWEST_COUNT = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JobRow:
-    """A job with the actions that the user may take."""
-
     job: BackupJob
     may_cancel: bool
     may_retry: bool
@@ -55,14 +53,11 @@ class JobRow:
 
     @property
     def has_backup(self) -> bool:
-        """True if the backup has a page."""
         return self.job.backup.status != BackupStatus.GONE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackupRow:
-    """A backup with its active job."""
-
     backup: Backup
     job: BackupJob | None
 
@@ -123,7 +118,6 @@ def _is_still_possible(job: BackupJob) -> bool:
 
 
 def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
-    """Combine backups with their active jobs, in one query."""
     listed = list(backups)
     jobs = jobs_of(principal).filter(
         backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
@@ -135,7 +129,6 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
 def history_of(
     principal: Principal, backup: Backup, most: int
 ) -> tuple[list[JobRow], list[JobRow]]:
-    """Return the active jobs and the newest ended jobs of a backup."""
     jobs = jobs_of(principal).filter(backup=backup)
     active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
     ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:most])
@@ -193,7 +186,6 @@ def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
 
 
 def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
-    """Values of the backup section of a cluster's page."""
     own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
     rows = backup_rows(principal, own[:NEWEST_COUNT])
     restoring = jobs_of(principal).filter(

@@ -65,7 +65,6 @@ class RestoreView(FormPage, BackupPage):
         )
 
     def prepare(self) -> None:
-        """Query the target before the transaction begins."""
         require_available(self.backup)
         super().prepare()
         self.check_target(self.target)

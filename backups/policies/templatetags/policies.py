@@ -51,7 +51,6 @@ def cells(organization: str, runs: Sequence[PolicyRun], *, quiet: bool = False) 
 
 
 def _address(run: PolicyRun, organization: str, jobs: str) -> str:
-    """Address of the run's job, or of its line among the runs of the policy."""
     if run.job is not None:
         return f"{jobs}{run.job.task.task_id}"
     return f"{reverse('policy-runs', args=[organization, run.policy_id])}#run-{run.pk}"
@@ -77,7 +76,6 @@ def run_summary(run: PolicyRun) -> str:
 
 @register.filter
 def why_of(run: PolicyRun) -> str:
-    """Reason why a run did not fully succeed."""
     if run.skip_reason or run.job is None:
         return run.skip_reason
     if run.status == "SUCCEEDED":

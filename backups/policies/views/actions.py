@@ -25,8 +25,6 @@ MAX_NAMES = 10
 
 
 class PolicyChange(FormPage, PolicyPage):
-    """Confirmation page of one action. The buttons of the policy page skip it."""
-
     scopes = {"GET": UPDATE_BACKUP_POLICY, "POST": UPDATE_BACKUP_POLICY}
     template_name: ClassVar[str] = "policies/confirm.html"
     title: ClassVar[str]
@@ -93,8 +91,6 @@ class PolicyDeleteView(PolicyChange):
 
 
 class BackupReleaseView(BackupChange):
-    """Release of a backup that retention holds because its successor contains less."""
-
     action = "ReleaseBackup"
     template_name = "policies/release.html"
     title = "Release"

@@ -61,7 +61,6 @@ class PolicyDetailView(PolicyPage):
         return super().context() | self.live() | self.backups()
 
     def live(self) -> dict[str, Any]:
-        """Context that changes during a run; the poll refreshes it."""
         runs = runs_of(self.principal).filter(policy=self.policy)
         in_progress = runs.in_progress().select_related("job__cluster")
         active = job_rows(self.principal, [run.job for run in in_progress if run.job])

@@ -116,7 +116,6 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
         return self.cluster
 
     def initial_values(self) -> dict[str, Any]:
-        """Initial values from the query string."""
         database = self.request.GET.get("db_name")
         names = self.request.GET.getlist("collections")[:MAX_CHECKBOXES]
         chosen = {"which": CHOSEN, "collection_names": names} if names else {}

@@ -61,8 +61,6 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
 
 
 class PolicyClusterChoiceView(ListPage):
-    """First step of creating a policy: the choice of a cluster."""
-
     scopes = {"GET": CREATE_BACKUP_POLICY}
     template_name = "policies/choose_cluster.html"
     table_name = "policies/partials/cluster_choice_table.html"
@@ -86,8 +84,6 @@ class PolicyRunListView(ListPage, PolicyPage):
 
 
 class PolicyBackupListView(ListPage, PolicyPage):
-    """Backups of a policy with retention decisions, which depend on all of them."""
-
     template_name = "policies/backups.html"
     table_name = "policies/partials/backup_list.html"
     filter_class = PolicyBackupFilter

@@ -73,7 +73,6 @@ class PolicyRow:
 
     @property
     def is_late(self) -> bool:
-        """True if the planned run was not started in time."""
         planned = self.policy.next_run_at
         return planned is not None and planned <= self.now - OVERDUE_AFTER
 
@@ -86,8 +85,6 @@ class PolicyRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyActions:
-    """Actions that are allowed now for this principal."""
-
     run: bool
     edit: bool
     pause: bool
@@ -106,7 +103,6 @@ class BackupWithDecision:
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
-    """Load policies with the columns of a list, without runs and backups."""
     policies = BackupPolicy.objects.with_last_run().with_health().visible_to(principal)
     # planned instant of the oldest run in the strip; a window function would read all runs
     own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
@@ -151,7 +147,6 @@ def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[
 
 
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
-    """Load the latest runs of all policies in one query, newest first."""
     strips: dict[str, list[PolicyRun]] = defaultdict(list)
     if policies:
         shown = reduce(or_, (_of_strip(policy) for policy in policies))
@@ -224,7 +219,6 @@ def upcoming_of(policy: BackupPolicy) -> list[datetime]:
 
 
 def backups_with_decisions(policy: BackupPolicy) -> list[BackupWithDecision]:
-    """Retention decisions on all backups of a policy, newest first."""
     backups = backups_of(policy)
     decisions = decisions_on(policy, backups, policy.retention_count)
     return [

@@ -89,7 +89,6 @@ def preview_schedule(
 
 
 def in_words(span: timedelta) -> str:
-    """Format a duration in its largest suitable unit."""
     hours = span / timedelta(hours=1)
     for unit, size in (("year", 8766), ("month", 730.5), ("day", 24), ("hour", 1)):
         if hours >= 2 * size:
