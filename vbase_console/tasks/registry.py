@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
-    from vbase_console.tasks.attempts import Attempt
     from vbase_console.tasks.models import Task
 
-Handler = Callable[["Attempt"], None]
+Handler = Callable[[Any], None]
+"""Called with the `Attempt`. Not typed so, because attempts import this registry."""
 OnTask = Callable[["Task"], None]
 Retry = Callable[["Task", str], "Task"]
 
@@ -50,10 +50,10 @@ class Job:
     """False for work that cannot be undone."""
     id_prefix: str = "task"
 
-    def run(self, attempt: Attempt) -> None:
+    def run(self, attempt: object) -> None:
         _imported(self.handler)(attempt)
 
-    def undo_run(self, attempt: Attempt) -> None:
+    def undo_run(self, attempt: object) -> None:
         if self.undo is not None:
             _imported(self.undo)(attempt)
 
