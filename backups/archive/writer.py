@@ -113,9 +113,11 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = ungua
     guard()
     try:
         put(store, key, data, guard)
-    except ObjectExists:
-        if store.read(key, limit=len(data) + 1) != data:
-            raise
+        taken = None
+    except ObjectExists as error:
+        taken = error
+    if (taken or not store.publishes_at_once) and store.read(key, limit=len(data) + 1) != data:
+        raise taken or StoreError(f"{key} is not what was written. Create the backup again.")
     return manifest_sha256(data)
 
 
@@ -187,7 +189,7 @@ class _Writing:
                 with self.fenced():  # a worker paused here must not publish into a sealed archive
                     staged.publish(key, self.guard)
             else:
-                staged.publish(key, self.guard)
+                staged.publish(key, self.guard, sha256=part.sha256)
         except ObjectExists as error:
             if _hash_of(self.store, key) != part.sha256:
                 raise StoreError(

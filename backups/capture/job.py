@@ -26,7 +26,7 @@ from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
 from backups.rate_limit import RateLimit, rate_limit_of
-from backups.stores.base import Guard
+from backups.stores.base import Guard, StoreError
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import ConsoleError
 from vbase_console.tasks.attempts import Attempt
@@ -45,7 +45,7 @@ def capture(attempt: Attempt, job: BackupJob) -> None:
             mismatches = _copy(attempt, job.backup, source)
         seal_archive(attempt, job, source, mismatches)
     if attempt.task.epoch > 1:
-        _delete_unlisted_parts(job.backup)
+        _delete_unlisted_or_log(job.backup)
     _clean_up_or_log(job)
 
 
@@ -54,11 +54,17 @@ def must_finish(task: Task) -> bool:
     return SEALED in task.checkpoint
 
 
-def _delete_unlisted_parts(backup: Backup) -> None:
-    """Delete parts that an earlier attempt published but did not record before it ended."""
+def _delete_unlisted_or_log(backup: Backup) -> None:
+    """Delete parts that an earlier attempt published but did not record before it ended, or leave
+    them to the janitor, because the backup is complete.
+    """
     backup.refresh_from_db(fields=["manifest_sha256"])
-    manifest = open_archive(backup).manifest
-    delete_unlisted_parts(get_store(), backup.directory, manifest)
+    try:
+        delete_unlisted_parts(get_store(), backup.directory, open_archive(backup).manifest)
+    except StoreError as error:
+        logger.warning(
+            "%s: unlisted parts not deleted, the janitor will retry: %s", backup.backup_id, error
+        )
 
 
 def undo(job: BackupJob, guard: Guard) -> None:

@@ -6,8 +6,8 @@ import contextlib
 import dataclasses
 from collections.abc import Sequence
 
-from backups.archive.layout import MANIFEST_NAME, inside
-from backups.archive.manifest import Capture, Manifest
+from backups.archive.manifest import Capture, Manifest, manifest_sha256, serialize
+from backups.archive.reader import ArchiveReader
 from backups.archive.writer import seal
 from backups.capture.pinning import NO_INSTANT, Source
 from backups.capture.selection import omissions_of
@@ -19,6 +19,8 @@ from vbase_console.tasks.models import Task
 
 SEALED = "sealed"
 """Checkpoint key: SHA-256 of the manifest in the store."""
+SEALING = "sealing"
+"""Checkpoint key: omissions of each manifest that an attempt was about to write, by its SHA-256."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,34 +61,41 @@ def seal_archive(
         collections=source.collections,
         parts=parts,
     )
-    sha256 = _write_manifest(attempt, backup, manifest)
+    _announce(attempt, manifest, _omissions(job, manifest.capture, mismatches))
+    sealed, sha256 = _write_manifest(attempt, backup, manifest)
     with attempt.fenced():
-        _record_content(job, manifest, sha256, mismatches)
+        _record_content(job, sealed, sha256, attempt.task.checkpoint[SEALING][sha256])
         attempt.save_checkpoint(**{SEALED: sha256})
 
 
-def _write_manifest(attempt: Attempt, backup: Backup, manifest: Manifest) -> str:
-    """Write the manifest, in a transaction only if the store publishes at once.
+def _announce(attempt: Attempt, manifest: Manifest, omissions: Sequence[str]) -> None:
+    """Save the hash of the manifest before it is written, with the omissions of the backup."""
+    announced = attempt.task.checkpoint.get(SEALING, {})
+    sha256 = manifest_sha256(serialize(manifest))
+    attempt.save_checkpoint(**{SEALING: {**announced, sha256: list(omissions)}})
 
-    A different manifest is of an attempt that ended before it recorded its manifest.
+
+def _write_manifest(attempt: Attempt, backup: Backup, manifest: Manifest) -> tuple[Manifest, str]:
+    """Write the manifest, in a transaction only if the store publishes at once. Returns the
+    manifest in the store and its SHA-256.
+
+    A different manifest that was announced is whole: it is of an attempt that ended before it
+    recorded its manifest. It is not replaced, because a request to delete it may arrive late.
     """
     store = get_store()
     fenced = attempt.fenced if store.publishes_at_once else contextlib.nullcontext
-
-    def write() -> str:
-        with fenced():
-            return seal(store, backup.directory, manifest, guard=attempt.guard)
-
     try:
-        return write()
+        with fenced():
+            return manifest, seal(store, backup.directory, manifest, guard=attempt.guard)
     except ObjectExists:
-        with attempt.fenced():  # a worker paused here must not delete a newer manifest
-            store.delete(inside(backup.directory, MANIFEST_NAME), at_once=True)
-        return write()
+        earlier = ArchiveReader(store, backup.directory)
+        if earlier.manifest_sha256 not in attempt.task.checkpoint[SEALING]:
+            raise
+        return earlier.manifest, earlier.manifest_sha256
 
 
 def _record_content(
-    job: BackupJob, manifest: Manifest, sha256: str, mismatches: Sequence[RowCountMismatch]
+    job: BackupJob, manifest: Manifest, sha256: str, omissions: Sequence[str]
 ) -> None:
     """Copy the content shown in lists to the rows. The status changes when the task ends."""
     contents = [
@@ -106,7 +115,7 @@ def _record_content(
         milvus_version=manifest.capture.milvus_version,
         manifest_sha256=sha256,
         warnings=list(manifest.capture.warnings),
-        omissions=_omissions(job, manifest.capture, mismatches),
+        omissions=list(omissions),
     )
     BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
     Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))

@@ -80,12 +80,13 @@ class StagedObject(Protocol):
     def finish(self) -> None:
         """Do the slow part of publishing that does not need the key. Optional."""
 
-    def publish(self, key: str, guard: Guard = unguarded) -> None:
+    def publish(self, key: str, guard: Guard = unguarded, *, sha256: str = "") -> None:
         """Make the complete object visible and durable, or raise `ObjectExists`.
 
         A store that does not publish at once calls `guard` before each request and every second
-        meanwhile. An exception of the guard ends the publication. A published object accepts no
-        further writes and cannot be published again.
+        meanwhile. An exception of the guard ends the publication. Such a store also compares its
+        bytes with `sha256`, if given. A published object accepts no further writes and cannot be
+        published again.
         """
 
 
@@ -126,10 +127,7 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[StoreEntry]:
         """Yield the entries below the prefix, sorted by key. `""` is the whole store."""
 
-    def delete(self, key: str, *, at_once: bool = False) -> None:
-        """Delete an object. With `at_once` a store fails within seconds instead of repeating its
-        request, so that a database transaction may wait for it.
-        """
+    def delete(self, key: str) -> None: ...
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete all entries below, including foreign ones. Returns the number of objects."""

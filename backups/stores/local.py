@@ -95,7 +95,7 @@ class LocalStore:
                 if self.lists_temporary or entry.key.split("/")[0] != _INCOMING:
                     yield entry
 
-    def delete(self, key: str, *, at_once: bool = False) -> None:
+    def delete(self, key: str) -> None:
         self._remove(key)
 
     def delete_prefix(self, prefix: str) -> int:
@@ -148,7 +148,7 @@ class _StagedFile:
                 os.fsync(self.stream.fileno())
                 self.stream.close()
 
-    def publish(self, key: str, guard: Guard = unguarded) -> None:
+    def publish(self, key: str, guard: Guard = unguarded, *, sha256: str = "") -> None:
         *parents, name = checked_key(key)
         self.finish()
         with (

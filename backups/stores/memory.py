@@ -61,7 +61,7 @@ class MemoryStore:
         for key in sorted(key for key in self.objects if key.startswith(start)):
             yield StoreEntry(key=key, size=len(self.objects[key]))
 
-    def delete(self, key: str, *, at_once: bool = False) -> None:
+    def delete(self, key: str) -> None:
         checked_key(key)
         self.objects.pop(key, None)
 
@@ -102,7 +102,7 @@ class _StagedBytes:
     def finish(self) -> None:
         """Do nothing, because publishing is quick."""
 
-    def publish(self, key: str, guard: Guard = unguarded) -> None:
+    def publish(self, key: str, guard: Guard = unguarded, *, sha256: str = "") -> None:
         checked_key(key)
         with self.store.publishing:
             if key in self.store.objects:

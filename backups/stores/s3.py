@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import hashlib
 import io
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store as Client
 
-from backups.stores.base import Guard, ObjectMissing, StoreEntry, checked_key, unguarded
+from backups.stores.base import Guard, ObjectMissing, StoreEntry, StoreError, checked_key, unguarded
 from backups.stores.s3_options import Credentials, S3Options, options_of, read_credentials
 from backups.stores.s3_requests import TransferBroken, send, stall_limited, status_of
 
@@ -85,9 +86,9 @@ class S3Store:
         for page in self._pages(prefix):
             yield from sorted(page, key=lambda entry: entry.key.encode())
 
-    def delete(self, key: str, *, at_once: bool = False) -> None:
+    def delete(self, key: str) -> None:
         checked_key(key)
-        self._delete([key], at_once=at_once)
+        self._delete([key])
 
     def delete_prefix(self, prefix: str) -> int:
         checked_key(prefix)
@@ -112,33 +113,17 @@ class S3Store:
         return self._client_of[1]
 
     def put(self, key: str, data: bytes, guard: Guard) -> None:
-        options = self.options
-        attributes = {"Storage-Class": options.storage_class} if options.storage_class else None
-        self._send(
-            "write",
-            key,
-            lambda: obstore.put_async(
-                self.client, key, data, mode="create", use_multipart=False, attributes=attributes
-            ),
-            guard=guard,
-            size=len(data),
-        )
+        request = functools.partial(_create, self.client, key, data, self.options.storage_class)
+        self._send("write", key, request, guard=guard, size=len(data))
 
-    def _delete(self, keys: Sequence[str], *, at_once: bool = False) -> None:
+    def _delete(self, keys: Sequence[str]) -> None:
         target = keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more objects"
-        request = functools.partial(obstore.delete_async, self.client, keys)
-        self._send("delete", target, request, at_once=at_once)
+        self._send("delete", target, lambda: obstore.delete_async(self.client, keys))
 
     def _pages(self, prefix: str) -> Iterator[Sequence[StoreEntry]]:
-        after = None
-        while True:
-            request = functools.partial(_page, self.client, prefix, after)
-            page = self._send("list", prefix, request)
-            if page:
-                yield page
-            if len(page) < PAGE_SIZE:
-                return
-            after = page[-1].key
+        listing = _Listing(self.client, prefix)
+        while page := self._send("list", prefix, listing.next_page):
+            yield page
 
     def _send(
         self,
@@ -148,10 +133,9 @@ class S3Store:
         *,
         guard: Guard = unguarded,
         size: int = 0,
-        at_once: bool = False,
     ) -> Answer:
         described = f"Could not {action} {target or 'the objects'} in {self.options.url}"
-        return send(request, action=described, guard=guard, size=size, at_once=at_once)
+        return send(request, action=described, guard=guard, size=size)
 
 
 class _StagedUpload:
@@ -167,9 +151,12 @@ class _StagedUpload:
     def finish(self) -> None:
         """Do nothing, because the upload needs the key."""
 
-    def publish(self, key: str, guard: Guard = unguarded) -> None:
+    def publish(self, key: str, guard: Guard = unguarded, *, sha256: str = "") -> None:
         checked_key(key)
-        self.store.put(key, self.buffer.getvalue(), guard)
+        data = self.buffer.getvalue()
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise StoreError(f"{key} has changed in memory before it was sent.")
+        self.store.put(key, data, guard)
         self.buffer.close()
 
 
@@ -223,13 +210,57 @@ async def _fetch(client: Client, key: str, start: int, end: int) -> bytes:
     return data.getvalue()
 
 
-async def _page(client: Client, prefix: str, after: str | None) -> Sequence[StoreEntry]:
-    stream = obstore.list(client, prefix or None, offset=after, chunk_size=PAGE_SIZE)
+async def _create(client: Client, key: str, data: bytes, storage_class: str) -> None:
+    """Create an object, or raise AlreadyExistsError only if the object is there.
+
+    A conflict with a concurrent request (409) is reported as an existing object, too.
+    """
+    attributes = {"Storage-Class": storage_class} if storage_class else None
     try:
-        page = await stall_limited(anext(stream))
-    except StopAsyncIteration:
-        return []
-    return [StoreEntry(key=meta["path"], size=meta["size"]) for meta in page]
+        await obstore.put_async(
+            client, key, data, mode="create", use_multipart=False, attributes=attributes
+        )
+    except AlreadyExistsError:
+        try:
+            await stall_limited(obstore.head_async(client, key))
+        except FileNotFoundError as missing:
+            raise TransferBroken("the store reported a conflict with another request") from missing
+        raise
+
+
+class _Listing:
+    """A listing that follows the store's continuation and is continued after an error."""
+
+    def __init__(self, client: Client, prefix: str) -> None:
+        self.client, self.prefix = client, prefix
+        self.pages: AsyncIterator[Sequence[Any]] | None = None
+        self.last_key = ""
+        self.is_ordered = True
+
+    async def next_page(self) -> Sequence[StoreEntry]:
+        """Return up to PAGE_SIZE entries, none at the end."""
+        pages = self.pages if self.pages is not None else self._open()
+        self.pages = None  # an error ends the stream
+        try:
+            metas = await stall_limited(anext(pages))
+        except StopAsyncIteration:
+            return []
+        self.pages = pages
+        entries = [StoreEntry(key=meta["path"], size=meta["size"]) for meta in metas]
+        keys = [self.last_key, *(entry.key for entry in entries)]
+        self.is_ordered &= keys == sorted(keys, key=str.encode)
+        self.last_key = keys[-1]
+        return entries
+
+    def _open(self) -> AsyncIterator[Sequence[Any]]:
+        if not self.is_ordered:
+            raise StoreError(
+                "A listing was interrupted. It cannot be continued, because the store does not "
+                "list in the order of keys. Try again."
+            )
+        after = self.last_key or None
+        prefix = self.prefix or None
+        return obstore.list(self.client, prefix, offset=after, chunk_size=PAGE_SIZE)
 
 
 def _client(options: S3Options) -> Client:

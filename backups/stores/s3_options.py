@@ -18,6 +18,7 @@ from backups.stores.base import KeyRefused, checked_key
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}", re.ASCII)
+_OFFLINE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 NO_ENCRYPTION, SSE_S3, SSE_KMS = "", "AES256", "aws:kms"
@@ -140,6 +141,11 @@ def _encryption() -> tuple[str, str]:
 
 def _storage_class() -> str:
     value = env_str("VBASE_S3_STORAGE_CLASS", "")
+    if value in _OFFLINE_CLASSES:
+        raise ValueError(
+            f"VBASE_S3_STORAGE_CLASS is {value}, whose objects cannot be read at once. Choose a "
+            "class for immediate access, such as STANDARD_IA or GLACIER_IR."
+        )
     return value and _matching("VBASE_S3_STORAGE_CLASS", value, _STORAGE_CLASS)
 
 

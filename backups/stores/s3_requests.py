@@ -28,18 +28,19 @@ from backups.stores.base import (
 Answer = TypeVar("Answer")
 
 REPEAT_SECONDS = 120.0
-"""No request is repeated later than this after its first sending."""
+"""No repetition begins later than this after the first sending."""
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 10.0
 GUARD_INTERVAL_SECONDS = 1.0
 STALL_SECONDS = 30.0
 """Time without an answer or a byte after which a request is cut."""
-AT_ONCE_SECONDS = 5.0
 MIN_BYTES_PER_SECOND = 256 * 1024
 """Slower uploads are cut."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _TEXT = re.compile(r"<Message>([^<]{1,300})")
+_LONG_WORD = re.compile(r"\S{16,}")
+"""Text that may be a key or a token. A store must not bring it into our messages."""
 _CAUSE = re.compile(r'(?:message: |Custom \{ kind: \w+, error: )"([^"]{1,200})"')
 _INSTANCE = re.compile(r"/latest/(api/token|meta-data)|169\.254\.")
 _TRANSIENT = frozenset({408, 409, 429})
@@ -99,18 +100,16 @@ def send(
     action: str,
     guard: Guard = unguarded,
     size: int = 0,
-    at_once: bool = False,
 ) -> Answer:
     """Send a request until it succeeds, for at most REPEAT_SECONDS if its errors are transient.
 
     `action` begins the message of an error, such as "Could not write a/b to s3://bucket". `size` is
     the number of bytes that are transferred. `guard` is called before each sending and every second
-    meanwhile; its exception cuts the request. With `at_once` the request is sent once, for at most
-    AT_ONCE_SECONDS.
+    meanwhile; its exception cuts the request.
     """
     _Process.require_own()
-    seconds = AT_ONCE_SECONDS if at_once else STALL_SECONDS + size / MIN_BYTES_PER_SECOND
-    pauses = iter(()) if at_once else _pauses()
+    seconds = STALL_SECONDS + size / MIN_BYTES_PER_SECOND
+    pauses = _pauses(until=time.monotonic() + REPEAT_SECONDS)
     while True:
         guard()
         try:
@@ -143,10 +142,10 @@ def _wait_for(request: Callable[[], Awaitable[Answer]], guard: Guard, seconds: f
         loop.close()
 
 
-def _pauses() -> Iterator[float]:
-    """Yield growing pauses with jitter, until REPEAT_SECONDS have passed."""
-    since, longest = time.monotonic(), FIRST_PAUSE_SECONDS
-    while time.monotonic() - since < REPEAT_SECONDS:
+def _pauses(*, until: float) -> Iterator[float]:
+    """Yield growing pauses with jitter."""
+    longest = FIRST_PAUSE_SECONDS
+    while time.monotonic() < until:
         yield longest * random.uniform(0.5, 1.0)  # noqa: S311
         longest = min(2 * longest, MAX_PAUSE_SECONDS)
 
@@ -178,7 +177,7 @@ def translated(error: Exception, action: str) -> StoreError:
     code = _first(_CODE, text)
     if isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
         return ObjectMissing(f"{action}: the object does not exist.")
-    if isinstance(error, AlreadyExistsError) and status != 409:
+    if isinstance(error, AlreadyExistsError):
         return ObjectExists(f"{action}: the object exists.")
     if code in _FULL or status == 507:
         return StoreFull(f"{action}: the storage is full.")
@@ -200,7 +199,8 @@ def _reason(error: Exception, text: str, code: str, status: int | None) -> str:
     if status is None:
         hint = f" {_INSTANCE_HINT}" if _INSTANCE.search(text) else ""
         return f"{_cause(text)}.{hint}"
-    said = " ".join(part for part in (code, _first(_TEXT, text)) if part) or "no reason given"
+    words = "".join(filter(str.isprintable, _LONG_WORD.sub("…", _first(_TEXT, text))))
+    said = " ".join(part for part in (code, words) if part) or "no reason given"
     hint = _HINTS.get(code) or (_HINTS["PermanentRedirect"] if 300 <= status < 400 else "")
     return f"the store answered {status} ({said.rstrip('.')}). {hint}".rstrip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,7 +16,6 @@ from backups.models import Backup, SealedPart
 from backups.restore import job as restore_job
 from backups.services.backups import plan_backup
 from backups.services.restores import plan_restore
-from backups.stores.base import Guard
 from backups.stores.local import LocalStore, _StagedFile
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -87,9 +87,9 @@ def test_nobody_can_take_over_while_a_part_appears(
     """The task's row is held, so that no part comes into an archive that another has sealed."""
     seen, publish = [], _StagedFile.publish
 
-    def watched(self: _StagedFile, key: str, guard: Guard) -> None:
+    def watched(self: _StagedFile, *arguments: Any, **options: Any) -> None:
         seen.append(connection.in_atomic_block)
-        publish(self, key, guard)
+        publish(self, *arguments, **options)
 
     monkeypatch.setattr(_StagedFile, "publish", watched)
     fill(milvus, rows=ROWS)

@@ -12,13 +12,14 @@ from pymilvus import MilvusClient
 from backups import connections
 from backups.archive.verify import findings
 from backups.capture import job as capture_job
+from backups.capture import sealing
 from backups.services.backups import delete_backup, plan_backup, verify_backup
 from backups.services.restores import plan_restore
-from backups.stores.base import Guard
 from backups.stores.s3 import S3Store, _StagedUpload
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
-from tests.backups.interruption import dies, taken_over
+from tests.backups.interruption import Dead, dies, taken_over
+from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
 ROWS = 60
@@ -69,9 +70,9 @@ def test_no_transaction_waits_for_an_upload(
 ) -> None:
     seen, publish = [], _StagedUpload.publish
 
-    def watched(self: _StagedUpload, key: str, guard: Guard) -> None:
+    def watched(self: _StagedUpload, *arguments: Any, **options: Any) -> None:
         seen.append(connection.in_atomic_block)
-        publish(self, key, guard)
+        publish(self, *arguments, **options)
 
     monkeypatch.setattr(_StagedUpload, "publish", watched)
     fill(milvus, rows=ROWS)
@@ -94,3 +95,27 @@ def test_a_backup_survives_a_death_before_any_effect(
         if not died:
             break
     assert effect > 5
+
+
+def test_a_manifest_that_was_written_but_not_recorded_is_adopted(
+    cluster: Cluster, milvus: MilvusClient, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is whole. Deleting it would be wrong: a late request could delete the next one."""
+    fill(milvus, rows=ROWS)
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
+
+    def die(*_: object) -> None:
+        raise Dead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "_record_content", die)
+        with pytest.raises(Dead):
+            run_task(job.task.task_id)
+    snapshots = connections.snapshots_of(cluster)
+    assert snapshots is not None
+    for name in snapshots.names():  # the next attempt starts over, from another instant
+        snapshots.drop(name)
+    milvus.delete("images", ids=[1])
+    assert taken_over(job.task).state == "SUCCEEDED"
+    job.backup.refresh_from_db()
+    assert (job.backup.row_count, findings(store, job.backup.directory)) == (ROWS, [])
