@@ -44,12 +44,12 @@ class BackupClusterProtection:
         kept = [backup for backup in available if not (delete_backups and self._delete(backup, by))]
         sentences = []
         if deleted_count := len(available) - len(kept):
-            sentences.append(f"{deleted_count} of its backups go with it.")
+            sentences.append(f"Backups deleted with it: {deleted_count}.")
         if kept:
             names = [
                 f"{backup.name} (damaged)" if backup.is_damaged else backup.name for backup in kept
             ]
-            sentences.append(f"It keeps {len(kept)}: {', '.join(names)}.")
+            sentences.append(f"Backups kept: {len(kept)} ({', '.join(names)}).")
         if effect := observers.cluster_deleting(cluster):
             sentences.append(effect)
         return " ".join(sentences)

@@ -125,10 +125,10 @@ def scan_store() -> int:
         if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
             logger.warning("%s: orphaned archive, left unchanged", directory)
     _verify_ghosts(known, archives)
-    gone = [at for at in archives.keys() & known.keys() if known[at].status == BackupStatus.GONE]
-    for directory in gone:
+    deleted = [at for at in archives.keys() & known.keys() if known[at].status == BackupStatus.GONE]
+    for directory in deleted:
         delete_archive(get_store(), directory)
-    return len(gone)
+    return len(deleted)
 
 
 def _archives() -> dict[str, bool]:
@@ -149,8 +149,8 @@ def _verify_ghosts(known: dict[str, Backup], archives: dict[str, bool]) -> None:
     for directory, row in ghosts:
         logger.error("%s: manifest of backup %s is missing, verifying", directory, row.name)
     active = Task.objects.active().filter(kind=JobKind.VERIFY)
-    asked = set(active.values_list("backup_job__backup", flat=True))
-    unknown = [row for _, row in ghosts if not row.is_damaged and row.pk not in asked]
+    verifying = set(active.values_list("backup_job__backup", flat=True))
+    unknown = [row for _, row in ghosts if not row.is_damaged and row.pk not in verifying]
     for row in unknown[:BATCH_SIZE]:
         with contextlib.suppress(ConsoleError):  # the backup was deleted meanwhile
             verify_backup(row, by=REQUESTED_BY, limited=False)

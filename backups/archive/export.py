@@ -82,22 +82,18 @@ def _export_part(
     writer: pq.ParquetWriter | None = None
     try:
         for batch in reader.batches(part):
-            converted = _converted(batch, description)
+            try:
+                converted = importable(batch, description)
+            except pa.ArrowInvalid as error:
+                raise ExportRefused(
+                    f"{description.name}: bulk import cannot represent a value: {error}"
+                ) from error
             writer = writer or pq.ParquetWriter(path, converted.schema)
             writer.write_batch(converted)
     finally:
         if writer is not None:
             writer.close()
     return path
-
-
-def _converted(batch: pa.RecordBatch, description: CollectionDescription) -> pa.RecordBatch:
-    try:
-        return importable(batch, description)
-    except pa.ArrowInvalid as error:
-        raise ExportRefused(
-            f"{description.name}: bulk import cannot represent a value: {error}"
-        ) from error
 
 
 def _directory_name(name: str, kind: str, number: int) -> str:

@@ -61,10 +61,10 @@ def fire_due() -> int:
     times in a busy minute. A run that fails is rolled back alone.
     """
     fired, until, due = 0, time.monotonic() + SWEEP_TIMEOUT_SECONDS, _all_due()
-    while time.monotonic() <= until and (few := list(islice(due, RUNS_PER_TRANSACTION))):
+    while time.monotonic() <= until and (batch := list(islice(due, RUNS_PER_TRANSACTION))):
         with batch_wakeups(), transaction.atomic():
             # Clusters are always locked in the same order.
-            fired += sum(_try_fire(*due_run) for due_run in sorted(few, key=itemgetter(1)))
+            fired += sum(_try_fire(*due_run) for due_run in sorted(batch, key=itemgetter(1)))
     return fired
 
 

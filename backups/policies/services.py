@@ -154,11 +154,11 @@ def release_backup(backup: Backup) -> Backup:
 def _with_unique_name(policy: BackupPolicy, spec: PolicySpec) -> PolicySpec:
     """Give a nameless spec the default name. Raises AlreadyExists if its own name is taken.
 
-    The caller holds the cluster's row.
+    The caller has locked the cluster's row.
     """
     others = BackupPolicy.objects.filter(cluster=policy.cluster_id).exclude(pk=policy.pk)
-    taken = set(others.values_list("name", flat=True))
-    if spec.name in taken:
+    other_names = set(others.values_list("name", flat=True))
+    if spec.name in other_names:
         raise AlreadyExists(
             f"{policy.cluster.service_id} already has a policy named '{spec.name}'. "
             "Choose another name."
@@ -166,7 +166,9 @@ def _with_unique_name(policy: BackupPolicy, spec: PolicySpec) -> PolicySpec:
     if spec.name:
         return spec
     defaults = (default_name(spec.schedule_cron, number) for number in count(1))
-    return dataclasses.replace(spec, name=next(name for name in defaults if name not in taken))
+    return dataclasses.replace(
+        spec, name=next(name for name in defaults if name not in other_names)
+    )
 
 
 def _apply(policy: BackupPolicy, spec: PolicySpec) -> None:

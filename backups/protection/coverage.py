@@ -87,7 +87,11 @@ def update_coverage(cluster_id: str) -> int:
             proven_backup_id=collection.proven_backup_id,
         ):
             changed[coverage].append(collection.pk)
-    return sum(_store(coverage, pks) for coverage, pks in changed.items())
+    for coverage, pks in changed.items():  # collections of the same backup share their coverage
+        for start in range(0, len(pks), WRITE_BATCH_SIZE):
+            batch = KnownCollection.objects.filter(pk__in=pks[start : start + WRITE_BATCH_SIZE])
+            batch.update(**dataclasses.asdict(coverage))
+    return sum(map(len, changed.values()))
 
 
 def update_coverage_of(backup: Backup) -> None:
@@ -205,11 +209,3 @@ def _coverage_of(
 def _rpo_deadline(cron: Cron, timezone: str, since: datetime) -> datetime:
     """Cached, because all collections of one backup have the same deadline."""
     return rpo_deadline(cron, zone_of(timezone), since)
-
-
-def _store(coverage: Coverage, pks: list[int]) -> int:
-    values = dataclasses.asdict(coverage)
-    for start in range(0, len(pks), WRITE_BATCH_SIZE):
-        batch = pks[start : start + WRITE_BATCH_SIZE]
-        KnownCollection.objects.filter(pk__in=batch).update(**values)
-    return len(pks)

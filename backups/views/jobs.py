@@ -116,6 +116,6 @@ class JobRetryView(JobChange):
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()
-        again = retry_job(self.job, by=self.principal.label).task
-        self.operation_id = again.task_id
+        job = retry_job(self.job, by=self.principal.label)
+        self.operation_id = job.task.task_id
         return redirect("job-detail", self.principal.organization_name, self.operation_id)

@@ -127,11 +127,11 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
 
 
 def history_of(
-    principal: Principal, backup: Backup, most: int
+    principal: Principal, backup: Backup, limit: int
 ) -> tuple[list[JobRow], list[JobRow]]:
     jobs = jobs_of(principal).filter(backup=backup)
     active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
-    ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:most])
+    ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:limit])
     return active, ended
 
 
@@ -154,7 +154,7 @@ def is_takeable(cluster: Cluster) -> bool:
     return cluster.status not in ENDED and cluster.condition == Condition.RUNNING
 
 
-def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
+def covers(principal: Principal, limit: int) -> list[ClusterCoverage]:
     """Return living clusters; those with the oldest or no good backup come first."""
     of_cluster = Backup.objects.good().filter(cluster=OuterRef("pk"))
     proven = of_cluster.filter(proven_at__isnull=False)
@@ -171,7 +171,7 @@ def covers(principal: Principal, most: int) -> list[ClusterCoverage]:
         )
         .order_by(F("newest_at").asc(nulls_first=True), "name")
     )
-    listed: list[Any] = list(clusters[:most])
+    listed: list[Any] = list(clusters[:limit])
     ids = {pk for cluster in listed for pk in (cluster.newest, cluster.proven) if pk}
     backups = Backup.objects.visible_to(principal).in_bulk(list(ids))
     return [

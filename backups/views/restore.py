@@ -47,12 +47,12 @@ class RestoreView(FormPage, BackupPage):
         return list(running.visible_to(self.principal).order_by("name")[:MAX_TARGETS])
 
     def form_arguments(self) -> dict[str, Any]:
-        asked = self.request.GET
+        query = self.request.GET
         initial = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
-            "initial": initial | {name: asked[name] for name in KEPT_FIELDS if name in asked},
+            "initial": initial | {name: query[name] for name in KEPT_FIELDS if name in query},
         }
 
     def context(self) -> dict[str, Any]:

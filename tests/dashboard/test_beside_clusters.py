@@ -99,7 +99,7 @@ def test_a_cluster_without_backups_offers_to_delete_none(cluster: Cluster, alice
 def test_a_deletion_begins_with_what_was_accepted(backup: Backup, alices: Browser) -> None:
     answer = alices.send("cluster-delete", backup.cluster.pk, typed_name="vectors")
     content = alices.client.get(answer.url).content
-    assert b"vectors is being deleted. It keeps 1: nightly." in content
+    assert b"vectors is being deleted. Backups kept: 1 (nightly)." in content
 
 
 def test_a_deleted_cluster_without_backups_promises_none(

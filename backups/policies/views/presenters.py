@@ -8,8 +8,6 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery
@@ -149,15 +147,13 @@ def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[
 def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
     strips: dict[str, list[PolicyRun]] = defaultdict(list)
     if policies:
-        shown = reduce(or_, (_of_strip(policy) for policy in policies))
+        shown = Q()
+        for policy in policies:
+            since = policy.strip_from  # type: ignore[attr-defined]
+            shown |= Q(policy=policy.pk, planned_at__gte=since) if since else Q(policy=policy.pk)
         for run in runs_of(principal).filter(shown):
             strips[run.policy_id].append(run)
     return strips
-
-
-def _of_strip(policy: BackupPolicy) -> Q:
-    since = policy.strip_from  # type: ignore[attr-defined]
-    return Q(policy=policy.pk, planned_at__gte=since) if since else Q(policy=policy.pk)
 
 
 def _good_backups(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, GoodBackups]:

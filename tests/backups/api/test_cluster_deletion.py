@@ -36,7 +36,7 @@ def deleted(api: Api, cluster: Cluster, **query: str) -> str:
 @pytest.mark.usefixtures("three")
 def test_it_keeps_them_and_names_them(api: Api, cluster: Cluster) -> None:
     said = deleted(api, cluster)
-    assert "It keeps 3: " in said
+    assert "Backups kept: 3 (" in said
     assert all(name in said for name in ("nightly", "pinned", "in-use"))
     assert set(Backup.objects.values_list("status", flat=True)) == {"AVAILABLE"}
 
@@ -44,8 +44,8 @@ def test_it_keeps_them_and_names_them(api: Api, cluster: Cluster) -> None:
 @pytest.mark.usefixtures("three")
 def test_on_request_they_go_and_it_names_those_that_stay(api: Api, cluster: Cluster) -> None:
     said = deleted(api, cluster, deleteBackups="true")
-    assert "1 of its backups go with it." in said
-    assert "It keeps 2: " in said
+    assert "Backups deleted with it: 1." in said
+    assert "Backups kept: 2 (" in said
     assert "nightly" not in said
     assert Backup.objects.get(name="nightly").status == "DELETING"
 
