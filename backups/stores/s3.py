@@ -21,7 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store as Client
 
 from backups.stores.base import Guard, ObjectMissing, StoreEntry, StoreError, checked_key, unguarded
-from backups.stores.s3_options import Credentials, S3Options, options_of, read_credentials
+from backups.stores.s3_options import S3Credentials, S3Options, options_of, read_credentials
 from backups.stores.s3_requests import TransferBroken, send, stall_limited, status_of
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _provider() -> Callable[[], Any]:
     return credential
 
 
-def _credential(credentials: Credentials | None, expires_at: datetime.datetime) -> dict[str, Any]:
+def _credential(credentials: S3Credentials | None, expires_at: datetime.datetime) -> dict[str, Any]:
     if credentials is None:
         raise ValueError("The S3 credentials are no longer set.")
     return {

@@ -25,7 +25,7 @@ NO_ENCRYPTION, SSE_S3, SSE_KMS = "", "AES256", "aws:kms"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Credentials:
+class S3Credentials:
     """Access key of an S3 store. Its text form shows no secret."""
 
     access_key_id: str
@@ -45,7 +45,7 @@ class S3Options:
     server_side_encryption: str
     kms_key_id: str
     storage_class: str
-    credentials: Credentials | None
+    credentials: S3Credentials | None
     """None: the role of the instance or container."""
 
     @property
@@ -149,7 +149,7 @@ def _storage_class() -> str:
     return value and _matching("VBASE_S3_STORAGE_CLASS", value, _STORAGE_CLASS)
 
 
-def _credentials() -> Credentials | None:
+def _credentials() -> S3Credentials | None:
     key, secret = env_secret("VBASE_S3_ACCESS_KEY_ID"), env_secret("VBASE_S3_SECRET_ACCESS_KEY")
     token = env_secret("VBASE_S3_SESSION_TOKEN")
     if not (key or secret or token):
@@ -159,7 +159,7 @@ def _credentials() -> Credentials | None:
             "VBASE_S3_ACCESS_KEY_ID and VBASE_S3_SECRET_ACCESS_KEY must be set together. Without "
             "both, the role of the instance is used."
         )
-    return Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
+    return S3Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
 
 
 def _matching(name: str, value: str, pattern: re.Pattern[str]) -> str:
@@ -197,7 +197,7 @@ def _content_of(name: str, file: str) -> str:
         raise ValueError(f"{name}_FILE names {file}, which cannot be read.") from error
 
 
-CredentialReader = Callable[[], Credentials | None]
+CredentialReader = Callable[[], S3Credentials | None]
 """Reads the credentials again, because a file may contain a new session token."""
 
 read_credentials: CredentialReader = _credentials

@@ -251,12 +251,12 @@ class ScaleCluster(ClusterView):
 class SimpleActionView(ClusterView):
     """Base of requests without arguments beside the cluster."""
 
-    ask: ClassVar[ClusterService]
+    perform: ClassVar[ClusterService]
 
     def post(self, request: Request, cluster_id: str) -> Response:
         cluster = self.cluster(cluster_id)
         self.given()
-        return self.task_accepted(cluster, type(self).ask(cluster, by=self.principal.label))
+        return self.task_accepted(cluster, type(self).perform(cluster, by=self.principal.label))
 
 
 def simple_operation(name: str, summary: str, kind: str) -> dict[str, Operation]:
@@ -279,21 +279,21 @@ class RestartCluster(SimpleActionView):
     """Restart a cluster. A stopped cluster is started."""
 
     operations = simple_operation("RestartCluster", "Restart a cluster", "RESTART")
-    ask = staticmethod(services.restart_cluster)
+    perform = staticmethod(services.restart_cluster)
 
 
 class StopCluster(SimpleActionView):
     """Stop a cluster. Data, endpoint and token are kept for the next start."""
 
     operations = simple_operation("StopCluster", "Stop a cluster", "STOP")
-    ask = staticmethod(services.stop_cluster)
+    perform = staticmethod(services.stop_cluster)
 
 
 class StartCluster(SimpleActionView):
     """Start a stopped cluster."""
 
     operations = simple_operation("StartCluster", "Start a cluster", "START")
-    ask = staticmethod(services.start_cluster)
+    perform = staticmethod(services.start_cluster)
 
 
 def configuration_of(cluster: Cluster) -> Configuration:

@@ -97,12 +97,12 @@ class TaskRequest(ClusterView):
         task = self.tasks_of(cluster).get_visible(self.principal, task_id=task_id)
         self.call.require(job_for(task.kind).scope)
         self.given()
-        result = self.ask(cluster, task)
+        result = self.perform(cluster, task)
         return self.task_accepted(
             cluster, result, answer(task=serialize_tasks(cluster, [result])[0])
         )
 
-    def ask(self, cluster: Cluster, task: Task) -> Task:
+    def perform(self, cluster: Cluster, task: Task) -> Task:
         raise NotImplementedError
 
 
@@ -127,7 +127,7 @@ class CancelTask(TaskRequest):
 
     operations = request_operation("CancelTask", "Cancel a task")
 
-    def ask(self, cluster: Cluster, task: Task) -> Task:
+    def perform(self, cluster: Cluster, task: Task) -> Task:
         return services.cancel_task(task, by=self.principal.label)
 
 
@@ -136,5 +136,5 @@ class RetryTask(TaskRequest):
 
     operations = request_operation("RetryTask", "Retry a task")
 
-    def ask(self, cluster: Cluster, task: Task) -> Task:
+    def perform(self, cluster: Cluster, task: Task) -> Task:
         return services.retry_task(cluster, task, by=self.principal.label)

@@ -70,7 +70,7 @@ class MemoryDriver:
 
     def fail_next(self, operation: str, error: Exception | None = None) -> None:
         """Make the next call of this method raise, after its first step if it has several."""
-        planned = error or DriverError(f"The memory driver was told to fail at {operation}.")
+        planned = error or DriverError(f"Planned failure of the memory driver at {operation}.")
         self._failures.setdefault(operation, []).append(planned)
 
     def crash(self, cluster_id: str) -> None:

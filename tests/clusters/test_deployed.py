@@ -43,7 +43,7 @@ def test_a_driver_that_is_told_to_fail_meets_a_worker(
     driver.fail_next("create")
     make_cluster()
     assert Task.objects.get().epoch == 1
-    assert "told to fail" in Task.objects.get().message
+    assert "Planned failure" in Task.objects.get().message
 
 
 def everything_about(cluster: Cluster) -> dict[str, Any]:

@@ -340,7 +340,7 @@ def test_one_unreadable_cluster_hides_no_other(
     (broken.path / "cluster.json").write_text("{")
     found = driver.observe(["vc-1", "vc-broken", "../../etc"])
     assert found["vc-1"].presence is Presence.RUNNING
-    assert "A start creates the file anew" in found["vc-broken"].message
+    assert "The next start writes it" in found["vc-broken"].message
     assert "cannot be a cluster's id" in found["../../etc"].message
 
 

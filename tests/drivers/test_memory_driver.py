@@ -19,7 +19,7 @@ def allowed() -> None:
 def test_a_planned_failure_comes_once() -> None:
     driver = MemoryDriver()
     driver.fail_next("create")
-    with pytest.raises(DriverError, match="told to fail at create"):
+    with pytest.raises(DriverError, match="memory driver at create"):
         list(driver.create(SPEC, allowed))
     assert list(driver.create(SPEC, allowed))[-1].percent == 100
 

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 from gunicorn.config import Config
 
-from vbase_console.web_server.worker import Connection, ReceivingWorker
+from vbase_console.web_server.worker import ClientConnection, ReceivingWorker
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def turn(worker: ReceivingWorker) -> None:
     worker.wait_for_and_dispatch_events(5)
 
 
-def only(connections: dict[Connection, None]) -> Connection:
+def only(connections: dict[ClientConnection, None]) -> ClientConnection:
     (connection,) = connections
     return connection
 

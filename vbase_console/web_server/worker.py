@@ -56,7 +56,7 @@ class ReceivedRequestParser(RequestParser):  # type: ignore[misc]
         return request
 
 
-class Connection(TConn):  # type: ignore[misc]
+class ClientConnection(TConn):  # type: ignore[misc]
     reception: Reception
     lingered_bytes = 0
 
@@ -73,8 +73,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Insertion order is age: the first one is the oldest.
-        self._receiving: dict[Connection, None] = {}
-        self._lingering: dict[Connection, None] = {}
+        self._receiving: dict[ClientConnection, None] = {}
+        self._lingering: dict[ClientConnection, None] = {}
         self._received_bytes = 0
         self._checked_at = self._logged_at = 0.0
         self._given_up = 0
@@ -100,12 +100,12 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
-        conn = Connection(self.cfg, sock, client, listener.getsockname())
+        conn = ClientConnection(self.cfg, sock, client, listener.getsockname())
         self._receive(conn)
         if self.nr_conns >= self.worker_connections:
             self._evict()
 
-    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+    def on_client_socket_readable(self, conn: ClientConnection, client: socket.socket) -> None:
         """Receive the next request of a connection that was kept alive."""
         if conn not in self.keepalived_conns:
             return
@@ -113,7 +113,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self.keepalived_conns.remove(conn)
         self._receive(conn)
 
-    def _receive(self, conn: Connection, first: bytes = b"") -> None:
+    def _receive(self, conn: ClientConnection, first: bytes = b"") -> None:
         conn.reception = Reception(time.monotonic())
         conn.sock.setblocking(False)
         self._receiving[conn] = None
@@ -123,7 +123,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._on_readable(conn, conn.sock)  # most clients have already sent data
 
-    def _on_readable(self, conn: Connection, sock: socket.socket) -> None:
+    def _on_readable(self, conn: ClientConnection, sock: socket.socket) -> None:
         if conn not in self._receiving:
             return
         try:
@@ -137,7 +137,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._drop(conn)
 
-    def _feed(self, conn: Connection, data: bytes) -> None:
+    def _feed(self, conn: ClientConnection, data: bytes) -> None:
         conn.reception.feed(data)
         self._received_bytes += len(data)
         if conn.reception.is_ready:
@@ -151,11 +151,11 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
     # -- answering ---------------------------------------------------------------------------------
 
-    def handle(self, conn: Connection) -> Any:
+    def handle(self, conn: ClientConnection) -> Any:
         conn.parser = ReceivedRequestParser(self.cfg, conn.reception, conn.client)
         return super().handle(conn)
 
-    def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
+    def finish_request(self, conn: ClientConnection, fs: Future[Any]) -> None:
         self._received_bytes -= len(conn.reception.data)
         try:
             if fs.cancelled() or not fs.result():
@@ -177,7 +177,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
     # -- ending ------------------------------------------------------------------------------------
 
-    def _linger(self, conn: Connection) -> None:
+    def _linger(self, conn: ClientConnection) -> None:
         """Shut down sending and wait in the event loop until the client closes, because closing a
         socket with unread bytes resets the connection and loses the response.
         """
@@ -191,7 +191,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self._lingering[conn] = None
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering, conn))
 
-    def _on_lingering(self, conn: Connection, sock: socket.socket) -> None:
+    def _on_lingering(self, conn: ClientConnection, sock: socket.socket) -> None:
         if conn not in self._lingering:
             return
         try:
@@ -204,7 +204,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         if not data or conn.lingered_bytes > MAX_LINGER_BYTES:
             self._end_lingering(conn)
 
-    def _end_lingering(self, conn: Connection) -> None:
+    def _end_lingering(self, conn: ClientConnection) -> None:
         del self._lingering[conn]
         self.poller.unregister(conn.sock)
         self._close(conn)
@@ -237,22 +237,22 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(conn.sock)
             self._close(conn)
 
-    def _give_up(self, conn: Connection) -> None:
+    def _give_up(self, conn: ClientConnection) -> None:
         self._given_up += 1
         if conn.reception.data:
             _send(conn, TIMED_OUT)
         self._drop(conn)
 
-    def _drop(self, conn: Connection) -> None:
+    def _drop(self, conn: ClientConnection) -> None:
         self._received_bytes -= len(conn.reception.data)
         self._forget(conn)
         self._close(conn)
 
-    def _forget(self, conn: Connection) -> None:
+    def _forget(self, conn: ClientConnection) -> None:
         del self._receiving[conn]
         self.poller.unregister(conn.sock)
 
-    def _close(self, conn: Connection) -> None:
+    def _close(self, conn: ClientConnection) -> None:
         self.nr_conns -= 1
         conn.close()
 
@@ -277,7 +277,7 @@ def _is_unread(reader: object) -> bool:
     return isinstance(reader, LengthReader) and reader.length > 0
 
 
-def _send(conn: Connection, data: bytes) -> None:
+def _send(conn: ClientConnection, data: bytes) -> None:
     """Send a few bytes without waiting. They are dropped if the socket buffer is full."""
     with contextlib.suppress(OSError):
         conn.sock.send(data)

@@ -42,7 +42,7 @@ def _without_process(directory: ClusterDirectory) -> Observation:
     if state is None and not directory.data.exists():
         return Observation(presence=Presence.MISSING)
     if state is None:
-        message = "cluster.json cannot be read, and the data exists. A start creates the file anew."
+        message = "cluster.json cannot be read, and the data exists. The next start writes it."
         return Observation(presence=Presence.CRASHED, message=message)
     endpoint = Endpoint(host=HOST, port=state.port)
     if not state.should_run:
