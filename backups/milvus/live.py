@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_BATCH_ENTRIES = 2**18
-_KEY_BYTES_AT_ONCE = 16 * 1024 * 1024
+_PASS_ENTRIES = 2**18
+_PASS_KEY_BYTES = 16 * 1024 * 1024
 _BATCH_ROWS = 2**16
 _MAX_PASSES = 2**16
 _DELETION = -1
@@ -36,13 +36,13 @@ def live_bits(
     delta_files: Sequence[Path],
     key: str,
     *,
-    entries_at_once: int = _BATCH_ENTRIES,
+    pass_entries: int = _PASS_ENTRIES,
 ) -> list[Bits]:
     """Return packed bits for each data file, one per row, set if the row is live."""
     bits = [np.zeros((_rows(path) + 7) // 8, dtype=np.uint8) for path in data_files]
     files = [*enumerate(data_files), *((_DELETION, path) for path in delta_files)]
     paths = [path for _, path in files]
-    passes = _passes(paths, key, entries_at_once)
+    passes = _passes(paths, key, pass_entries)
     shares = [_shares(path, key, passes) for path in paths]
     for share in range(passes):
         chosen = [of_file == share for of_file in shares]
@@ -69,10 +69,10 @@ def _rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _passes(paths: Sequence[Path], key: str, entries_at_once: int) -> int:
+def _passes(paths: Sequence[Path], key: str, pass_entries: int) -> int:
     entries = sum(_rows(path) for path in paths)
     size = sum(_key_bytes(path, key) for path in paths)
-    passes = max(1, -(-entries // entries_at_once), -(-size // _KEY_BYTES_AT_ONCE))
+    passes = max(1, -(-entries // pass_entries), -(-size // _PASS_KEY_BYTES))
     return min(passes, _MAX_PASSES)
 
 

@@ -49,11 +49,11 @@ def _write(path: Path, rows: list[tuple[Any, int]]) -> Path:
     return path
 
 
-def _found(written: Written, entries_at_once: int) -> set[tuple[Any, int]]:
+def _found(written: Written, pass_entries: int) -> set[tuple[Any, int]]:
     with tempfile.TemporaryDirectory() as directory:
         data = written.files(Path(directory), deletions=False)
         deltas = written.files(Path(directory), deletions=True)
-        bits = live_bits(data, deltas, "id", entries_at_once=entries_at_once)
+        bits = live_bits(data, deltas, "id", pass_entries=pass_entries)
         return {
             row for path, mask in zip(data, bits, strict=True) for row in _living_rows(path, mask)
         }
@@ -73,13 +73,13 @@ def histories(draw: st.DrawFn) -> Written:
     return Written(events=draw(st.lists(event, max_size=40)))
 
 
-@pytest.mark.parametrize("entries_at_once", [1, 5, 1000])
+@pytest.mark.parametrize("pass_entries", [1, 5, 1000])
 @given(written=histories())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_the_newest_row_of_each_key_lives_unless_deleted_later(
-    entries_at_once: int, written: Written
+    pass_entries: int, written: Written
 ) -> None:
-    assert _found(written, entries_at_once) == written.living()
+    assert _found(written, pass_entries) == written.living()
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.lists(st.booleans(), max_size=70))
