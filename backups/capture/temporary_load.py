@@ -19,7 +19,7 @@ from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.models import Task
 
-TEMPORARY_LOADS = "lent"
+TEMPORARY_LOADS = "temporary_loads"
 """Checkpoint key: the original load state of each temporarily loaded collection."""
 RELEASED_WARNING = (
     "Loaded for this backup, because this Milvus returns rows of loaded collections only, and "

@@ -22,7 +22,7 @@ from backups.milvus.snapshot import pin_timestamp
 from backups.models import BackupJob
 from vbase_console.tasks.attempts import Attempt
 
-READ_POINT = "held"
+READ_POINT = "read_point"
 """Checkpoint key: the read point as JSON text. Text, because a default value may contain NUL, which
 PostgreSQL's JSON type refuses.
 """

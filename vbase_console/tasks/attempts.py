@@ -26,7 +26,7 @@ from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
 REPORT_INTERVAL_SECONDS = 1.0
-ADVANCED = "advanced"
+LAST_PROGRESS_EPOCH = "last_progress_epoch"
 """Checkpoint key: number of the last attempt that saved a checkpoint."""
 UNDOING = "undoing"
 """Checkpoint key: reason of the undo. Present from the moment that the undo begins."""
@@ -113,7 +113,7 @@ class Attempt:
 
         A long job may outlive any number of workers; a job without progress is given up.
         """
-        return self.task.epoch - int(self.task.checkpoint.get(ADVANCED, 0))
+        return self.task.epoch - int(self.task.checkpoint.get(LAST_PROGRESS_EPOCH, 0))
 
     @property
     def is_undoing(self) -> bool:
@@ -190,7 +190,7 @@ class Attempt:
             self.safe_point()
 
     def save_checkpoint(self, **facts: Any) -> None:
-        self.task.checkpoint |= facts | {ADVANCED: self.task.epoch}
+        self.task.checkpoint |= facts | {LAST_PROGRESS_EPOCH: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
 
     def warn(self, text: str) -> None:
