@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
+from vbase_console.rpc import watch
 from vbase_console.rpc.methods import Method, unary_methods
 
 METHODS = {method.name: (path, method) for path, method in unary_methods().items()}
@@ -38,13 +38,35 @@ class Caller:
     def answered(
         self, rpc: str, *, metadata: dict[str, str] | None = None, **fields: Any
     ) -> Answered:
+        future = self.begin(rpc, metadata=metadata, **fields)
+        return Answered(future.result(), dict(future.initial_metadata()))
+
+    def begin(
+        self,
+        rpc: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        timeout: float = 60,
+        **fields: Any,
+    ) -> Any:
+        """Send a call and do not wait."""
         path, method = METHODS[rpc]
         stub = self.channel.unary_unary(
             path,
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        request: Message = method.request(**fields)
         sent = (*self.metadata, *(metadata or {}).items())
-        message, call = stub.with_call(request, metadata=sent, timeout=60, wait_for_ready=True)
-        return Answered(message, dict(call.initial_metadata()))
+        return stub.future(
+            method.request(**fields), metadata=sent, timeout=timeout, wait_for_ready=True
+        )
+
+    def watch(self, task_id: str, *, timeout: float = 120) -> Any:
+        """The stream of a task's states."""
+        stub = self.channel.unary_stream(
+            watch.METHOD.path,
+            request_serializer=watch.METHOD.request.SerializeToString,
+            response_deserializer=watch.METHOD.answer.FromString,
+        )
+        request = watch.METHOD.request(task_id=task_id)
+        return stub(request, metadata=self.metadata, timeout=timeout, wait_for_ready=True)

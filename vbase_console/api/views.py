@@ -168,11 +168,15 @@ class ApiView(APIView):
         return self.operation
 
     def _complete_ids(self) -> None:
-        """Check the ids of the path, which only gRPC can omit."""
+        """Check the ids of the path, which gRPC takes from a message: any of them may be omitted,
+        or be none that a path can have.
+        """
         if self.kwargs.get("organization_id") == "":
             self.kwargs["organization_id"] = str(self.principal.organization_id)
         if missing := [name for name, text in self.kwargs.items() if not text]:
             raise InvalidArgument(field_errors={name: ["Give the id."] for name in missing})
+        if impossible := [text for text in self.kwargs.values() if "/" in text]:
+            raise NotFound(f"'{impossible[0]}' not found.")
 
     def _idempotency_key(self) -> idempotency.Key | None:
         request = self.request._request

@@ -14,12 +14,16 @@ def source_of(request: HttpRequest) -> str | None:
     Behind N trusted proxies this is the Nth entry of X-Forwarded-For from the right. Each proxy
     appends the address that it saw, so entries further left are unverified claims of the client.
     """
-    peer = _address(request.META.get("REMOTE_ADDR", ""))
-    proxies: int = settings.TRUSTED_PROXIES
-    if proxies == 0:
-        return peer
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    return (_address(forwarded[-proxies]) if len(forwarded) >= proxies else None) or peer
+    meta = request.META
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
+    return address_behind(meta.get("REMOTE_ADDR", ""), forwarded, settings.TRUSTED_PROXIES)
+
+
+def address_behind(peer: str, forwarded: str, proxies: int) -> str | None:
+    """Return the address of the client of a peer. `forwarded` is its X-Forwarded-For."""
+    entries = forwarded.split(",")
+    named = _address(entries[-proxies]) if 0 < proxies <= len(entries) else None
+    return named or _address(peer)
 
 
 def network_of(request: HttpRequest) -> str | None:

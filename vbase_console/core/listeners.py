@@ -24,9 +24,13 @@ def register(query: Query) -> None:
 
 
 def console_listeners() -> frozenset[Listener]:
-    """Listeners of the web, the broker, the database and the registered apps."""
+    """Listeners of the web, gRPC, the broker, the database and the registered apps."""
+    own = (
+        Listener(host=settings.HOST, port=settings.PORT),
+        Listener(host=settings.GRPC_HOST, port=settings.GRPC_PORT),
+    )
     registered = (listener for query in _queries for listener in query())
-    return frozenset([Listener(host=settings.HOST, port=settings.PORT), *_services(), *registered])
+    return frozenset([*own, *_services(), *registered])
 
 
 def _services() -> Iterator[Listener]:

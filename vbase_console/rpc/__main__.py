@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 
@@ -15,7 +17,13 @@ async def main() -> None:
 
     from vbase_console.rpc.server import Server
 
-    await Server(f"{settings.GRPC_HOST}:{settings.GRPC_PORT}").run()
+    server = Server(settings.GRPC_HOST, settings.GRPC_PORT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.run()
+    # Threads are not waited for: a call that is interrupted has changed nothing.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":

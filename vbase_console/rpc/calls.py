@@ -1,4 +1,4 @@
-"""Unary calls: each is answered by the endpoint of its route, in a thread of a bounded pool."""
+"""Calls: each is answered by the endpoint of its route, in a thread."""
 
 from __future__ import annotations
 
@@ -7,29 +7,38 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Executor, Future
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import grpc
+from django.conf import settings
 from django.db import close_old_connections
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from vbase_console.api import idempotency
 from vbase_console.api.errors import UNEXPECTED
+from vbase_console.api.views import ApiView
+from vbase_console.core.client_address import address_behind
+from vbase_console.core.log_throttle import LogThrottle
 from vbase_console.organizations.audit import Interface
+from vbase_console.organizations.tenancy import Principal
 from vbase_console.rpc.methods import Method
 from vbase_console.rpc.status import grpc_code, status_of, trailing_metadata
 from vbase_console.rpc.transcoding import answer_message, http_request
+from vbase_console.rpc.turns import TooManyCalls, Turns
 
 logger = logging.getLogger(__name__)
 
-MAX_CALLS = 500
-"""Calls that are executed or wait for a thread."""
+RECEIVE_SECONDS = 20.0
+NOT_RECEIVED = "The message of the call was not received. Send it again."
 BUSY = "Too many calls are being answered. Try again in a moment."
-BUSY_RETRY_SECONDS = "1"
+BUSY_RETRY_SECONDS = 1
+unexpected_errors = LogThrottle(minutes=1)
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,16 +48,29 @@ class Result:
     message: Message | None = None
     status: status_pb2.Status | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    endpoint: ApiView | None = None
+    """The endpoint that answered; None if none was called."""
+
+    @property
+    def code(self) -> str:
+        return "OK" if self.status is None else grpc_code(self.status).name
+
+    @property
+    def principal(self) -> Principal | None:
+        """Principal of the key, as far as the endpoint has read it."""
+        request = getattr(self.endpoint, "request", None)
+        principal = getattr(request, "_auth", None)  # `auth` would read the key again
+        return principal if isinstance(principal, Principal) else None
 
 
-class UnaryCall:
+class Call:
     """One call, from its message to its result."""
 
     def __init__(
-        self, method: Method, message: Message, metadata: Mapping[str, str], peer: str
+        self, method: Method, message: Message, metadata: Mapping[str, str], client: str
     ) -> None:
         self._method, self._message = method, message
-        self._metadata, self._peer = metadata, peer
+        self._metadata, self._client = metadata, client
         self._abandoned = threading.Event()
 
     def abandon(self) -> None:
@@ -60,16 +82,16 @@ class UnaryCall:
         close_old_connections()
         try:
             return self._answered()
-        except Exception:
-            logger.exception("%s: unexpected error", self._method.name)
-            error = {"code": "INTERNAL", "message": UNEXPECTED}
-            return Result(status=status_of(error, self._method.request))
+        except Exception as error:
+            if unexpected_errors.should_log(self._method.name, error):
+                logger.exception("%s: unexpected error", self._method.name)
+            return Result(status=error_status(self._method, "INTERNAL", UNEXPECTED))
         finally:
             close_old_connections()
 
     def _answered(self) -> Result:
         method = self._method
-        request, variables = http_request(method, self._message, self._metadata, self._peer)
+        request, variables = http_request(method, self._message, self._metadata, self._client)
         endpoint = method.endpoint(interface=Interface.GRPC, is_abandoned=self._abandoned.is_set)
         response = endpoint.dispatch(request, **variables)
         metadata = tuple(
@@ -79,97 +101,115 @@ class UnaryCall:
         )
         if response.status_code < 400:
             message = answer_message(method, response.data)
-            return Result(message=message, metadata=metadata)
-        status = status_of(
-            response.data["response"],
-            method.request,
-            retry_after=response.headers.get("Retry-After"),
-        )
-        return Result(status=status, metadata=metadata)
+            return Result(message=message, metadata=metadata, endpoint=endpoint)
+        retry_after = response.headers.get("Retry-After")
+        status = status_of(response.data["response"], method.request, retry_after=retry_after)
+        return Result(status=status, metadata=metadata, endpoint=endpoint)
 
 
-class UnaryCalls:
-    """Handlers of the unary methods."""
+class Calls:
+    """Handlers of the unary methods, and the way of every call to its endpoint."""
 
-    def __init__(self, threads: Executor) -> None:
-        self._threads = threads
-        self._count = 0
-        self._lock = threading.Lock()
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
 
     def handler(self, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
-        async def answer(message: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            return await self._answer(method, message, context)
+        async def answer(requests: AsyncIterator[Message], context: Context) -> Any:
+            return await self._answer(method, await only_request(requests, context), context)
 
-        return grpc.unary_unary_rpc_method_handler(
+        # On the wire a unary call is a stream of one message.
+        return grpc.stream_unary_rpc_method_handler(
             answer,
             request_deserializer=method.request.FromString,
             response_serializer=method.answer.SerializeToString,
         )
 
-    async def _answer(
-        self, method: Method, message: Message, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> Any:
-        began_at, peer = time.monotonic(), peer_address(context.peer())
-        code = "CANCELLED"
+    async def _answer(self, method: Method, message: Message, context: Context) -> Any:
+        log, result = AccessLog(method, context), None
         try:
-            result = await self._result(method, message, _metadata_of(context), peer)
-            status = result.status
-            code = grpc_code(status).name if status is not None else "OK"
+            result = await self.result(method, message, context)
             if result.metadata:
                 await context.send_initial_metadata(result.metadata)
-            if status is not None:
-                await abort(context, status)
+            if result.status is not None:
+                await abort(context, result.status)
             return result.message
         finally:
-            log_call(method.name, code, peer, began_at)
+            log.write(result)
 
-    async def _result(
-        self, method: Method, message: Message, metadata: Mapping[str, str], peer: str
-    ) -> Result:
-        if not self._admit():
-            error = {"code": "RESOURCE_EXHAUSTED", "message": BUSY}
-            status = status_of(error, method.request, retry_after=BUSY_RETRY_SECONDS)
-            return Result(status=status)
-        call = UnaryCall(method, message, metadata, peer)
-        future = self._threads.submit(call.run)
-        future.add_done_callback(self._release)
+    async def result(self, method: Method, message: Message, context: Context) -> Result:
+        """Answer a call in a thread. A call that is cancelled here does not begin to change."""
+        metadata = metadata_of(context)
+        call = Call(method, message, metadata, client_address(context.peer(), metadata))
         try:
-            return await asyncio.wrap_future(future)
+            key = metadata.get("authorization", "")
+            return await self._turns.run(key, message.ByteSize(), call.run)
+        except TooManyCalls:
+            status = error_status(method, "RESOURCE_EXHAUSTED", BUSY, BUSY_RETRY_SECONDS)
+            return Result(status=status)
         except asyncio.CancelledError:  # by the client, or by its deadline
             call.abandon()
             raise
 
-    def _admit(self) -> bool:
-        with self._lock:
-            if self._count >= MAX_CALLS:
-                return False
-            self._count += 1
-            return True
 
-    def _release(self, future: Future[Result]) -> None:
-        with self._lock:
-            self._count -= 1
+async def only_request(requests: AsyncIterator[Message], context: Context) -> Message:
+    """Receive the message of a call. Unlike the library, which waits for ever, this ends calls of
+    clients that do not send it.
+    """
+    try:
+        async with asyncio.timeout(RECEIVE_SECONDS):
+            return await anext(requests)
+    except TimeoutError:
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, NOT_RECEIVED)
+    except StopAsyncIteration:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, NOT_RECEIVED)
+    raise AssertionError("abort raises")
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status) -> None:
+async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
     """End the call with an error. Raises AbortError."""
     await context.abort(grpc_code(status), status.message, trailing_metadata(status))
 
 
-def log_call(name: str, code: str, peer: str, began_at: float) -> None:
-    """Write the access log. Rejected keys are counted and summarized instead."""
-    if code != "UNAUTHENTICATED":
-        logger.info("%s: %s, %s, %.0f ms", name, code, peer, 1000 * (time.monotonic() - began_at))
+def error_status(
+    method: Method, code: str, message: str, retry_after: int | None = None
+) -> status_pb2.Status:
+    """Return the status of an error that no endpoint has answered."""
+    error = {"code": code, "message": message}
+    seconds = None if retry_after is None else str(retry_after)
+    return status_of(error, method.request, retry_after=seconds)
 
 
-def peer_address(peer: str) -> str:
-    """Return the address in `ipv4:127.0.0.1:50000` or `ipv6:%5B::1%5D:50000`."""
+class AccessLog:
+    """Line of the access log about one call, from its arrival to its end."""
+
+    def __init__(self, method: Method, context: Context) -> None:
+        self._name, self._began_at = method.name, time.monotonic()
+        self._client = client_address(context.peer(), metadata_of(context))
+
+    def write(self, result: Result | None) -> None:
+        """Write the line. A call without a valid key has none, so that strangers do not fill the
+        log; `rejected_keys` counts them. A cancelled call has no result.
+        """
+        caller = result.principal if result is not None else None
+        level = logging.DEBUG if caller is None else logging.INFO
+        code = "CANCELLED" if result is None else result.code
+        label = caller.label if caller is not None else "unknown key"
+        milliseconds = 1000 * (time.monotonic() - self._began_at)
+        line = "%s: %s, %s from %s, %.0f ms"
+        logger.log(level, line, self._name, code, label, self._client, milliseconds)
+
+
+def client_address(peer: str, metadata: Mapping[str, str]) -> str:
+    """Return the address of the client: `peer` is `ipv4:127.0.0.1:50000` or `ipv6:%5B::1%5D:50000`,
+    or that of the nearest trusted proxy.
+    """
     _, _, address = unquote(peer).partition(":")
     host, _, _ = address.rpartition(":")
-    return host.strip("[]")
+    forwarded = metadata.get("x-forwarded-for", "")
+    return address_behind(host.strip("[]"), forwarded, settings.GRPC_TRUSTED_PROXIES) or ""
 
 
-def _metadata_of(context: grpc.aio.ServicerContext[Any, Any]) -> dict[str, str]:
+def metadata_of(context: Context) -> dict[str, str]:
     """Return the metadata. Repeated entries are joined, as in HTTP."""
     found: dict[str, str] = {}
     for name, value in context.invocation_metadata() or ():

@@ -52,6 +52,11 @@ class Method:
         return self.descriptor.name
 
     @property
+    def path(self) -> str:
+        """Path of the call: /package.Service/Method"""
+        return f"/{self.descriptor.containing_service.full_name}/{self.name}"
+
+    @property
     def operation(self) -> Operation:
         return self.endpoint.operations[self.http_method]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.message import Message
@@ -14,9 +15,11 @@ from vbase_console.core.errors import InvalidArgument
 from vbase_console.rpc.methods import PACKAGE
 
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_MESSAGE_LENGTH = 1000
-MAX_DETAILS_BYTES = 4096
-"""Clients refuse trailing metadata of more than 8 KiB."""
+MAX_MESSAGE_BYTES = 1500
+MAX_DETAILS_BYTES = 3000
+"""Clients may refuse more than 8 KiB of trailing metadata, in which the message is percent-encoded
+and the details, which repeat it, are in base64.
+"""
 INDEX = re.compile(r"\[\d+\]$")
 
 
@@ -83,4 +86,9 @@ def _add(status: status_pb2.Status, detail: Any) -> None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_MESSAGE_LENGTH else f"{text[: MAX_MESSAGE_LENGTH - 1]}…"
+    """Shorten a text to `MAX_MESSAGE_BYTES` as it is sent."""
+    if len(quote(text)) <= MAX_MESSAGE_BYTES:
+        return text
+    while len(quote(text)) > MAX_MESSAGE_BYTES - len(quote("…")):
+        text = text[: len(text) * 9 // 10]
+    return f"{text}…"

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from vbase_console.rpc.methods import Method
 
-HEADERS = ("authorization", "idempotency-key", "x-forwarded-for")
+HEADERS = ("authorization", "idempotency-key")
 """Metadata that the endpoints read as headers."""
 MASK = "update_mask"
 
 
 def http_request(
-    method: Method, message: Message, metadata: Mapping[str, str], peer: str
+    method: Method, message: Message, metadata: Mapping[str, str], client: str
 ) -> tuple[WSGIRequest, dict[str, str]]:
     """Return the request that the HTTP rule of the method states, and the variables of its path."""
     variables = {name: str(getattr(message, name)) for name in method.variables}
-    path = method.template.format_map({name: quote(text, "") for name, text in variables.items()})
-    fields = _fields(message, without=method.variables)
+    path = method.template.format_map(variables)
+    fields = _fields(message, without=method.variables) | dict.fromkeys(_unknown(message), "")
     body = json.dumps(fields).encode() if method.has_body else b""
     headers = {
         f"HTTP_{name.upper().replace('-', '_')}": metadata[name]
@@ -36,11 +37,11 @@ def http_request(
     request = WSGIRequest(
         {
             "REQUEST_METHOD": method.http_method,
-            "PATH_INFO": path,
+            "PATH_INFO": path.encode().decode("latin-1"),
             "QUERY_STRING": "" if method.has_body else urlencode(_texts(fields)),
             "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(len(body)),
-            "REMOTE_ADDR": peer,
+            "REMOTE_ADDR": client,
             "wsgi.input": io.BytesIO(body),
             **headers,
         }
@@ -49,9 +50,24 @@ def http_request(
 
 
 def answer_message(method: Method, body: Any) -> Message:
-    """Return the message whose JSON mapping is the body. Raises ParseError if there is none."""
+    """Return the message whose JSON mapping is the body.
+
+    Fields without a counterpart are left out: a kept answer may be one of a newer console, and a
+    change that is committed must be answered. A test of the contract keeps both sides equal.
+    """
     plain = json.loads(json.dumps(body, cls=DjangoJSONEncoder))
-    return ParseDict(plain, method.answer())
+    return ParseDict(plain, method.answer(), ignore_unknown_fields=True)
+
+
+def _unknown(message: Message) -> Iterator[str]:
+    """Yield a name for each field that this console does not know, so that it is refused like an
+    unknown field of a JSON body: ignoring a `dry_run` would make the change.
+    """
+    unknown = UnknownFieldSet(message)
+    yield from (f"field {unknown[index].field_number}" for index in range(len(unknown)))
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE and not field.is_repeated:
+            yield from (f"{field.name}, {name}" for name in _unknown(value))
 
 
 def _fields(message: Message, *, without: list[str]) -> dict[str, Any]:

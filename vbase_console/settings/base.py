@@ -10,12 +10,14 @@ from whitenoise.compress import Compressor
 from backups.names import MAX_COLLECTIONS
 from vbase_console.settings.env import (
     env_choice,
+    env_file,
     env_float,
     env_int,
     env_list,
     env_path,
     env_store_url,
     env_str,
+    require_both,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -25,6 +27,10 @@ HOST = env_str("VBASE_HOST", "127.0.0.1")
 PORT = env_int("VBASE_PORT", 8000, least=1, most=65535)
 GRPC_HOST = env_str("VBASE_GRPC_HOST", HOST)
 GRPC_PORT = env_int("VBASE_GRPC_PORT", PORT + 1, least=1, most=65535)
+GRPC_TRUSTED_PROXIES = env_int("VBASE_GRPC_TRUSTED_PROXIES", 0, least=0, most=10)
+GRPC_TLS_CERT = env_file("VBASE_GRPC_TLS_CERT")
+GRPC_TLS_KEY = env_file("VBASE_GRPC_TLS_KEY")
+require_both({"VBASE_GRPC_TLS_CERT": GRPC_TLS_CERT, "VBASE_GRPC_TLS_KEY": GRPC_TLS_KEY})
 ALLOWED_HOSTS = env_list("VBASE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env_list("VBASE_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env_int("VBASE_TRUSTED_PROXIES", 0, least=0, most=10)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -62,6 +62,22 @@ def env_email(name: str, default: str) -> str:
 
 def env_path(name: str, default: Path) -> Path:
     return Path(env_str(name, str(default))).expanduser().absolute()
+
+
+def env_file(name: str) -> str:
+    """Return the absolute path of a readable file, or an empty text if the variable is not set."""
+    value = env_str(name, "")
+    path = str(Path(value).expanduser().absolute()) if value else ""
+    if path and not os.access(path, os.R_OK):
+        raise ImproperlyConfigured(f"{name} names {path}, which cannot be read.")
+    return path
+
+
+def require_both(values: Mapping[str, str]) -> None:
+    """Refuse variables of which only some are set."""
+    missing = [name for name, value in values.items() if not value]
+    if 0 < len(missing) < len(values):
+        raise ImproperlyConfigured(f"{missing[0]} is not set. Set {' and '.join(values)}, or none.")
 
 
 def env_store_url(name: str, default: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from clusters.drivers.embedded.shutdown import stop_all
-from vbase_console.settings.env import env_secret, generated_secret
+from vbase_console.settings.env import env_secret, env_str, generated_secret
 from vbase_console.supervisor import processes, ready_message, startup
 from vbase_console.supervisor.broker import broker_program, write_url
 from vbase_console.supervisor.child import Program
@@ -32,6 +33,7 @@ from vbase_console.supervisor.startup import (
     require_free,
 )
 
+GRPC_SECONDS = 15.0
 PROGRAMS_SECONDS = 5.0
 CLUSTERS_SECONDS = 6.0
 BROKER_SECONDS = 1.5
@@ -79,6 +81,7 @@ class Supervisor:
         self._stop_request = StopRequest()
         self._group = Group(self._run_directory, self._data_dir / "logs", say)
         self._own_environment = dict(os.environ)
+        self._has_grpc = False
 
     def run(self) -> int:
         self._stop_request.listen()
@@ -87,12 +90,26 @@ class Supervisor:
         if ended:
             say(f"Ended {ended} processes left behind by a killed console.")
         require_free(settings.HOST, settings.PORT, "VBASE_PORT or VBASE_HOST")
-        require_free(settings.GRPC_HOST, settings.GRPC_PORT, "VBASE_GRPC_PORT or VBASE_GRPC_HOST")
+        self._has_grpc = self._can_serve_grpc()
         try:
             self._start_and_watch()
         finally:
             self._stop()
         return 0
+
+    def _can_serve_grpc(self) -> bool:
+        """Check the port of gRPC. If it is taken and was not chosen, the console is started without
+        gRPC, and the reason is printed.
+        """
+        try:
+            variables = "VBASE_GRPC_PORT or VBASE_GRPC_HOST"
+            require_free(settings.GRPC_HOST, settings.GRPC_PORT, variables)
+        except StartRefused as refusal:
+            if env_str("VBASE_GRPC_PORT", ""):
+                raise
+            say(f"gRPC is not served. {refusal}")
+            return False
+        return True
 
     def _start_and_watch(self) -> None:
         if not env_secret("VBASE_BROKER_URL"):
@@ -102,12 +119,16 @@ class Supervisor:
         is_up = False
         try:
             if not self._stop_request.requested:
-                self._group.start(console_programs(self._own_environment))
+                programs = console_programs(self._own_environment, with_grpc=self._has_grpc)
+                self._group.start(programs)
                 say(f"Started {', '.join(self._group.names)}.")
                 self._watch(until=_web_answers)
+                deadline = time.monotonic() + GRPC_SECONDS
+                self._watch(until=lambda: not self._has_grpc or _grpc_accepts(deadline))
             is_up = not self._stop_request.requested
         finally:  # a generated password can be shown only now
-            say(ready_message.ready(sign_in) if is_up else sign_in.strip())
+            ready = ready_message.ready(sign_in, has_grpc=self._has_grpc)
+            say(ready if is_up else sign_in.strip())
         self._watch(until=lambda: False)
 
     def _prepare(self) -> str:
@@ -175,6 +196,16 @@ class Supervisor:
 def say(text: str) -> None:
     """Print and flush, because users and scripts wait for these lines."""
     print(text, flush=True)  # noqa: T201 - the interface of this program is the terminal
+
+
+def _grpc_accepts(deadline: float) -> bool:
+    """True if gRPC accepts connections, or if it has had its time: its log has the reason then."""
+    address = reachable(settings.GRPC_HOST), settings.GRPC_PORT
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return time.monotonic() > deadline
+    return True
 
 
 def _web_answers() -> bool:

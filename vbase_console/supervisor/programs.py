@@ -34,16 +34,19 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def console_programs(own: Mapping[str, str]) -> list[Program]:
+def console_programs(own: Mapping[str, str], *, with_grpc: bool) -> list[Program]:
     variables = environment(own).items()
     shared = {name: value for name, value in variables if name not in ONLY_FOR_PREPARE}
-    return [
+    programs = [
         _program("web", _web(), shared, orphan_signal=signal.SIGQUIT),
-        _program("grpc", (sys.executable, "-m", "vbase_console.rpc"), shared),
         _program("worker", _worker(), shared, orphan_signal=signal.SIGQUIT),
         _program("sweeper", _sweeper(), shared, orphan_signal=signal.SIGKILL),
         _program("beat", _celery("beat", "--pidfile="), shared, orphan_signal=signal.SIGKILL),
     ]
+    if with_grpc:
+        command = (sys.executable, "-m", "vbase_console.rpc")
+        programs.append(_program("grpc", command, shared, orphan_signal=signal.SIGKILL))
+    return programs
 
 
 def prepare_command() -> list[str]:

@@ -16,10 +16,12 @@ def address() -> str:
     return f"http://{address_of(reachable(settings.HOST), settings.PORT)}"
 
 
-def ready(sign_in: str) -> str:
+def ready(sign_in: str, *, has_grpc: bool) -> str:
+    grpc = address_of(reachable(settings.GRPC_HOST), settings.GRPC_PORT)
     lines = [
         "",
         f"VBase Console is ready: {address()}",
+        *([f"gRPC is served at {grpc}."] if has_grpc else []),
         sign_in.strip(),
         "To use the API, issue a key and send it as 'Authorization: Bearer <key>':",
         f"    {manage('issue_api_key --organization demo --name ci')}",
