@@ -54,12 +54,12 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
 @pytest.mark.parametrize(
     ("reader", "value", "message"),
     [
-        ("bool", "perhaps", "'perhaps'; it must be true or false"),
-        ("int", "many", "'many'; it must be a whole number"),
-        ("int", "10", "is 10; it must be between 1 and 9"),
-        ("float", "0.5", "is 0.5; it must be between 1 and 9"),
-        ("email", "owner", "'owner'; it must be an e-mail address"),
-        ("choice", "c", "'c'; it must be one of a, b"),
+        ("bool", "perhaps", "'perhaps'. It must be true or false"),
+        ("int", "many", "'many'. It must be a whole number"),
+        ("int", "10", "is 10. It must be between 1 and 9"),
+        ("float", "0.5", "is 0.5. It must be between 1 and 9"),
+        ("email", "owner", "'owner'. It must be an e-mail address"),
+        ("choice", "c", "'c'. It must be one of a, b"),
     ],
 )
 def test_a_wrong_value_is_named(

@@ -113,7 +113,7 @@ def test_an_owner_who_can_sign_in_is_told_nothing(organization: Organization) ->
     [
         ("acme", "alice@example.com", "already exists"),
         ("", "alice@example.com", "name"),
-        ("other", "somebody", "--owner is 'somebody'; it must be an e-mail"),
+        ("other", "somebody", "--owner is 'somebody'. It must be an e-mail"),
     ],
 )
 def test_it_says_why_it_makes_no_organization(

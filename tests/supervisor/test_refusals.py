@@ -45,9 +45,9 @@ def test_a_busy_port_is_refused(other: Console) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("VBASE_PORT", "eighty", "VBASE_PORT is 'eighty'; it must be a whole number"),
-        ("VBASE_LEASE_SECONDS", "0", "VBASE_LEASE_SECONDS is 0.0; it must be between"),
-        ("VBASE_OWNER_EMAIL", "owner", "VBASE_OWNER_EMAIL is 'owner'; it must be an e-mail"),
+        ("VBASE_PORT", "eighty", "VBASE_PORT is 'eighty'. It must be a whole number"),
+        ("VBASE_LEASE_SECONDS", "0", "VBASE_LEASE_SECONDS is 0.0. It must be between"),
+        ("VBASE_OWNER_EMAIL", "owner", "VBASE_OWNER_EMAIL is 'owner'. It must be an e-mail"),
         ("VBASE_BROKER_URL", "nats://x", "VBASE_BROKER_URL must begin with redis://"),
         ("VBASE_HOST", "192.0.2.1", "Choose another VBASE_PORT or VBASE_HOST"),
         ("VBASE_DATA_DIR", "/proc/nowhere", "Set VBASE_DATA_DIR to a directory"),

@@ -59,7 +59,7 @@ def check_health() -> dict[str, Any]:
         is_lease_held = leased.filter(lease_until__lte=longest).exists()
         confinement = checked("confinement")
     except DatabaseError as error:
-        raise Unavailable("The database does not answer; try again in a moment.") from error
+        raise Unavailable("The database does not answer. Try again in a moment.") from error
     broker = Component(status=Health.SERVING)
     if not broker_answers():
         message = "The broker does not answer. Sweeps find the tasks."

@@ -38,20 +38,20 @@ def _read(request: HttpRequest) -> bytes:
     closes the connection.
     """
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    too_large = InvalidArgument(f"The body is too large; send at most {limit} bytes.")
+    too_large = f"The body is too large. Send at most {limit} bytes."
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        raise InvalidArgument(too_large)
     stream = _stream(request)
     chunks, size = [], 0
     try:
         while chunk := stream.read(CHUNK):
             size += len(chunk)
             if size > limit:
-                raise too_large
+                raise InvalidArgument(too_large)
             chunks.append(chunk)
     except (OSError, UnreadablePostError) as error:
-        raise InvalidArgument("The body ended before it was complete; send it again.") from error
+        raise InvalidArgument("The body ended before it was complete. Send it again.") from error
     return b"".join(chunks)
 
 
@@ -63,7 +63,7 @@ def _stream(request: HttpRequest) -> Any:
         return request
     if request.META.get("wsgi.input_terminated"):
         return request.META["wsgi.input"]
-    raise InvalidArgument("A chunked body cannot be read here; send it with a Content-Length.")
+    raise InvalidArgument("A chunked body cannot be read here. Send it with a Content-Length.")
 
 
 def _parse(raw: bytes) -> Any:
@@ -74,7 +74,7 @@ def _parse(raw: bytes) -> Any:
     except RecursionError as error:
         raise InvalidArgument(_TOO_DEEP) from error
     except UnicodeDecodeError as error:
-        raise InvalidArgument("The body is not UTF-8; send JSON in UTF-8.") from error
+        raise InvalidArgument("The body is not UTF-8. Send JSON in UTF-8.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidArgument(f"The body is not JSON ({error.msg}, {where}).") from error

@@ -47,7 +47,7 @@ def env_float(name: str, default: float, *, least: float, most: float) -> float:
 def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     value = env_str(name, default)
     if value not in choices:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+        raise ImproperlyConfigured(f"{name} is {value!r}. It must be one of {', '.join(choices)}.")
     return value
 
 
@@ -56,7 +56,7 @@ def env_email(name: str, default: str) -> str:
     try:
         validate_email(value)
     except ValidationError as error:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be an e-mail address.") from error
+        raise ImproperlyConfigured(f"{name} is {value!r}. It must be an e-mail address.") from error
     return value
 
 
@@ -101,7 +101,7 @@ def env_networks(name: str, default: list[str]) -> AllowedNetworks:
         return parse_networks(name, texts)
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name} is {', '.join(texts)!r}; it must be a list of CIDRs and the words loopback, "
+            f"{name} is {', '.join(texts)!r}. It must be a list of CIDRs and the words loopback, "
             f"private and public. {error}"
         ) from error
 
@@ -178,7 +178,7 @@ def _read(name: str, default: T, convert: Callable[[str], T], expected: str) -> 
     try:
         return convert(value)
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {expected}.") from error
+        raise ImproperlyConfigured(f"{name} is {value!r}. It must be {expected}.") from error
 
 
 def _as_bool(value: str) -> bool:
@@ -189,5 +189,5 @@ def _as_bool(value: str) -> bool:
 
 def _bounded(name: str, value: T, least: T, most: T) -> T:
     if not least <= value <= most:  # type: ignore[operator]
-        raise ImproperlyConfigured(f"{name} is {value}; it must be between {least} and {most}.")
+        raise ImproperlyConfigured(f"{name} is {value}. It must be between {least} and {most}.")
     return value

@@ -75,7 +75,7 @@ class EmbeddedDriver:
         with directory.locked():
             guard()
             state = self._lifecycle.settle_state(directory, spec)
-        message = f"Directory created; the port is {state.port}."
+        message = f"Directory created. The port is {state.port}."
         yield Progress(percent=10, phase="preparing", message=message)
         yield from self._lifecycle.bring_up(directory, spec, guard, begin=10)
 

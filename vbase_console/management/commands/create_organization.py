@@ -29,7 +29,7 @@ class Command(BaseCommand):
             validate_email(options["owner"])
         except ValidationError as error:
             raise CommandError(
-                f"--owner is '{options['owner']}'; it must be an e-mail address."
+                f"--owner is '{options['owner']}'. It must be an e-mail address."
             ) from error
         email = options["owner"].strip().lower()
         try:
