@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy, PolicyRun
@@ -81,6 +81,12 @@ def test_support_sees_policies_and_runs(
 def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
     names = set(Scheduler(app=app).schedule)
     assert names == set(app.conf.beat_schedule)
+
+
+def test_beat_ignores_entries_of_earlier_versions(db: None) -> None:
+    minute = IntervalSchedule.objects.create(every=60, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(name="vbase.janitor", task="vbase.janitor", interval=minute)
+    assert "vbase.janitor" not in Scheduler(app=app).schedule
 
 
 def age_runs() -> None:
