@@ -16,7 +16,7 @@ def scanned(cursor: str) -> Scanned:
 
 
 def test_the_first_batch_of_the_next_partition_is_not_taken_for_read() -> None:
-    reading = _CopiedRows(map(scanned, ["a1", "a2", "b1"]), mock.Mock(), "")
+    reading = _CopiedRows(map(scanned, ["a1", "a2", "b1"]), mock.Mock(), mock.Mock(), "")
     kept = []
     for _, group in itertools.groupby(reading, key=lambda each: each.partition):
         list(reading.batches_of(group))
