@@ -83,7 +83,7 @@ def test_beat_holds_no_policy_in_memory(policy: BackupPolicy) -> None:
     assert names == set(app.conf.beat_schedule)
 
 
-def test_beat_ignores_entries_of_earlier_versions(db: None) -> None:
+def test_beat_ignores_entries_of_earlier_versions(policy: BackupPolicy) -> None:
     minute = IntervalSchedule.objects.create(every=60, period=IntervalSchedule.SECONDS)
     PeriodicTask.objects.create(name="vbase.janitor", task="vbase.janitor", interval=minute)
     assert "vbase.janitor" not in Scheduler(app=app).schedule
