@@ -23,7 +23,7 @@ from clusters.drivers.sandbox.process import Level
 from clusters.models import Cluster, configured_driver
 from clusters.resources import Resources, resources_of
 from clusters.states import Condition
-from vbase_console.core.component_health import Component, Health
+from vbase_console.core.component_health import Component, HealthStatus
 from vbase_console.core.encryption import derived_key
 from vbase_console.core.errors import FailedPrecondition
 
@@ -128,7 +128,7 @@ def confinement() -> Component | None:
     if lowest is None:
         return None
     if lowest is Level.FULL:
-        return Component(status=Health.SERVING, level=lowest)
+        return Component(status=HealthStatus.SERVING, level=lowest)
     affected = counts.get(lowest, 0)
     message = (
         f"{affected} running clusters have only the confinement {lowest}. Their logs name the "
@@ -136,7 +136,7 @@ def confinement() -> Component | None:
         if affected
         else f"The kernel offers the confinement {lowest} to new clusters."
     )
-    return Component(status=Health.DEGRADED, message=message, level=lowest)
+    return Component(status=HealthStatus.DEGRADED, message=message, level=lowest)
 
 
 _LEVELS = (Level.NONE, Level.FILES, Level.FULL)

@@ -13,7 +13,7 @@ from clusters.drivers.memory import MemoryDriver
 from clusters.drivers.sandbox.process import Level
 from clusters.models import Cluster
 from clusters.sweeps import sweep_clusters
-from vbase_console.core.component_health import Component, Health
+from vbase_console.core.component_health import Component, HealthStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def offer(driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch) -> Offer:
     return set_level
 
 
-def health() -> tuple[str, Health]:
+def health() -> tuple[str, HealthStatus]:
     found = confinement()
     assert found is not None
     assert found.level is not None
@@ -53,14 +53,14 @@ def test_a_driver_that_confines_nothing_has_no_component() -> None:
 
 def test_without_clusters_it_is_what_the_kernel_offers(offer: Offer) -> None:
     offer(Level.FULL)
-    assert confinement() == Component(status=Health.SERVING, level="full")
+    assert confinement() == Component(status=HealthStatus.SERVING, level="full")
 
 
 def test_a_kernel_that_offers_less_degrades_with_a_reason(offer: Offer) -> None:
     offer(Level.FILES)
     found = confinement()
     assert found is not None
-    assert (found.level, found.status) == ("files", Health.DEGRADED)
+    assert (found.level, found.status) == ("files", HealthStatus.DEGRADED)
     assert found.message == "The kernel offers the confinement files to new clusters."
 
 
@@ -71,7 +71,7 @@ def test_what_a_process_reports_counts_and_not_what_the_kernel_offers(
     note(cluster, Level.NONE)
     found = confinement()
     assert found is not None
-    assert (found.level, found.status) == ("none", Health.DEGRADED)
+    assert (found.level, found.status) == ("none", HealthStatus.DEGRADED)
     assert found.message.startswith("1 running clusters have only the confinement none.")
 
 
@@ -90,7 +90,7 @@ def test_a_stopped_cluster_does_not_count(
     offer(Level.FULL)
     note(cluster, Level.NONE)
     Cluster.objects.filter(pk=cluster.pk).update(condition="STOPPED")
-    assert health() == ("full", Health.SERVING)
+    assert health() == ("full", HealthStatus.SERVING)
 
 
 def test_a_sweep_stores_what_the_process_reports(
@@ -105,4 +105,4 @@ def test_a_sweep_stores_what_the_process_reports(
     monkeypatch.setattr(driver, "observe", with_level)
     offer(Level.FULL)
     sweep_clusters()
-    assert health() == ("files", Health.DEGRADED)
+    assert health() == ("files", HealthStatus.DEGRADED)

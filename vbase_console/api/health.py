@@ -20,7 +20,7 @@ from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import ApiResponse, Output, answer
 from vbase_console.api.views import ApiView
 from vbase_console.celery import app
-from vbase_console.core.component_health import Component, Health, checked
+from vbase_console.core.component_health import Component, HealthStatus, checked
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.overdue import overdue_since
 from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat, Task, database_time_in
@@ -60,21 +60,21 @@ def check_health() -> dict[str, Any]:
         confinement = checked("confinement")
     except DatabaseError as error:
         raise Unavailable("The database does not answer. Try again in a moment.") from error
-    broker = Component(status=Health.SERVING)
+    broker = Component(status=HealthStatus.SERVING)
     if not broker_answers():
         message = "The broker does not answer. Sweeps find the tasks."
-        broker = Component(status=Health.NOT_SERVING, message=message)
+        broker = Component(status=HealthStatus.NOT_SERVING, message=message)
     components: dict[str, Component] = {
-        "database": Component(status=Health.SERVING),
+        "database": Component(status=HealthStatus.SERVING),
         "broker": broker,
         "worker": _worker(heartbeats, is_lease_held),
         "beat": _reported(heartbeats.get("beat"), HEARTBEAT_TIMEOUT_SECONDS, NO_BEAT),
     }
     if confinement is not None:
         components["confinement"] = confinement
-    is_serving = all(component.status is Health.SERVING for component in components.values())
+    is_serving = all(component.status is HealthStatus.SERVING for component in components.values())
     return {
-        "status": Health.SERVING if is_serving and overdue is None else Health.DEGRADED,
+        "status": HealthStatus.SERVING if is_serving and overdue is None else HealthStatus.DEGRADED,
         "components": {
             "confinement": None,
             **components,
@@ -102,7 +102,9 @@ def _worker(heartbeats: Mapping[str, Heartbeat], is_lease_held: bool) -> Compone
         )
         return _not_serving(message, last_sweep)
     if is_lease_held:
-        return Component(status=Health.SERVING, last_seen_at=last_sweep.at if last_sweep else None)
+        return Component(
+            status=HealthStatus.SERVING, last_seen_at=last_sweep.at if last_sweep else None
+        )
     if not any(process.part.startswith("worker:") for process in processes):
         return _not_serving("No worker has been seen for a while.", last_sweep)
     timeout = 3 * settings.SWEEP_SECONDS + HEARTBEAT_INTERVAL_SECONDS
@@ -111,13 +113,13 @@ def _worker(heartbeats: Mapping[str, Heartbeat], is_lease_held: bool) -> Compone
 
 def _reported(heartbeat: Heartbeat | None, timeout_seconds: float, problem: str) -> Component:
     if heartbeat is not None and _is_recent(heartbeat, timeout_seconds):
-        return Component(status=Health.SERVING, last_seen_at=heartbeat.at)
+        return Component(status=HealthStatus.SERVING, last_seen_at=heartbeat.at)
     return _not_serving(problem, heartbeat)
 
 
 def _not_serving(message: str, heartbeat: Heartbeat | None) -> Component:
     seen_at = heartbeat.at if heartbeat else None
-    return Component(status=Health.NOT_SERVING, message=message, last_seen_at=seen_at)
+    return Component(status=HealthStatus.NOT_SERVING, message=message, last_seen_at=seen_at)
 
 
 def _is_recent(heartbeat: Any, timeout_seconds: float) -> bool:  # `now` is annotated

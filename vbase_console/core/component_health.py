@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 
-class Health(enum.StrEnum):
+class HealthStatus(enum.StrEnum):
     SERVING = "SERVING"
     DEGRADED = "DEGRADED"
     """The component serves, but a part is unavailable, so accepted work may be delayed."""
@@ -20,7 +20,7 @@ class Health(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Component:
-    status: Health
+    status: HealthStatus
     message: str = ""
     last_seen_at: datetime | None = None
     level: str | None = None
