@@ -16,7 +16,7 @@ ROUTED = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
 
 
 def of_make_run() -> dict[str, Sequence[str]]:
-    return {program.name: program.command for program in console_programs({})}
+    return {program.name: program.command for program in console_programs({}, with_grpc=True)}
 
 
 def of_units() -> dict[str, Sequence[str]]:
