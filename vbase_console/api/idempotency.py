@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import hmac
 import json
 import re
 import uuid
@@ -21,7 +22,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from vbase_console.api.models import IdempotentAnswer, oldest_kept
-from vbase_console.core.encryption import decrypt, encrypt
+from vbase_console.core.encryption import decrypt, derived_key, encrypt
 from vbase_console.core.errors import Aborted, InvalidArgument
 
 HEADER = "Idempotency-Key"
@@ -145,13 +146,15 @@ def key_for(
         return None
     if not KEY.fullmatch(text):
         raise InvalidArgument(f"{HEADER} must be 1 to 255 visible ASCII characters.")
-    canonical = json.dumps(content, sort_keys=True)
+    canonical = json.dumps(content, sort_keys=True).encode()
+    # Keyed, because a request may contain a password, which a plain hash would let readers guess.
+    fingerprint = hmac.new(derived_key("request fingerprint"), canonical, hashlib.sha256)
     return Key(
         organization_id=organization_id,
         method=method,
         path=path[:MAX_PATH_LENGTH],
         key=text,
-        fingerprint=hashlib.sha256(canonical.encode()).hexdigest(),
+        fingerprint=fingerprint.hexdigest(),
     )
 
 
