@@ -208,32 +208,51 @@ def resolve(host: str, *, seconds: float = RESOLVE_SECONDS) -> list[Address]:
         return [ipaddress.ip_address(check_host(host))]
     except ValueError:
         pass
-    if not _lookups.acquire(timeout=seconds):
+    look_up = _look_up_of(host)
+    if look_up is None:
         raise NameNotResolved("The console is busy with other names. Try again in a moment.")
-    found: list[Address] = []
-    done = threading.Event()
-    threading.Thread(target=_look_up, args=(host, found, done), daemon=True).start()
-    if not done.wait(seconds):
+    if not look_up.done.wait(seconds):
         raise NameNotResolved(
             f"The name '{host}' did not resolve within {seconds:.0f} s. Check the name server."
         )
-    if not found:
+    if not look_up.found:
         raise NameNotResolved(f"The name '{host}' does not resolve. Check its spelling.")
-    return list(dict.fromkeys(found))
+    return list(look_up.found)
 
 
-_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
+class _LookUp:
+    """One look-up of a name, shared by all that ask for the name before its end."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.found: Sequence[Address] = ()
+
+    def run(self, host: str) -> None:
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = [ipaddress.ip_address(str(answer[4][0])) for answer in answers]
+            self.found = list(dict.fromkeys(addresses))
+        except (OSError, ValueError):
+            self.found = ()
+        finally:
+            with _look_ups_lock:
+                _look_ups.pop(host, None)
+            self.done.set()
 
 
-def _look_up(host: str, found: list[Address], done: threading.Event) -> None:
-    try:
-        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        found += [ipaddress.ip_address(str(answer[4][0])) for answer in answers]
-    except (OSError, ValueError):
-        found.clear()
-    finally:
-        _lookups.release()
-        done.set()
+_look_ups: dict[str, _LookUp] = {}
+_look_ups_lock = threading.Lock()
+
+
+def _look_up_of(host: str) -> _LookUp | None:
+    """Join the look-up of a name, or begin one. Returns None if too many are unanswered."""
+    with _look_ups_lock:
+        running = _look_ups.get(host)
+        if running is not None or len(_look_ups) >= MAX_LOOKUPS:
+            return running
+        begun = _look_ups[host] = _LookUp()
+    threading.Thread(target=begun.run, args=(host,), daemon=True).start()
+    return begun
 
 
 def is_own_address(address: Address) -> bool:
