@@ -24,6 +24,10 @@ from clusters.drivers.channel import open_channel
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Maximum size of an answer. A larger page is requested again with fewer rows."""
+MAX_ERROR_LENGTH = 2000
+"""Length of a server's text in messages."""
+MIN_SECRET_LENGTH = 4
+"""A shorter text would hide parts of ordinary words."""
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Deadline of loads and index builds of large collections, unless a job sets another one."""
@@ -40,6 +44,10 @@ class MilvusAddress:
     tls: Tls | None = None
     given_as: str = ""
     """Address in messages. Empty: host and port."""
+    is_console: bool = True
+    """True if the credential is the console's, which may read released collections of an embedded
+    server. False for the token of a user.
+    """
     attempt: str = ""
     """`<task id>-<epoch>`. Embedded servers refuse calls of a superseded attempt."""
 
@@ -87,7 +95,12 @@ class Client:
         self.long_seconds = long_seconds
         server = Endpoint(host=endpoint.host, port=endpoint.port)
         self._channels = [
-            open_channel(server, endpoint.tls, max_message_bytes=_MAX_MESSAGE_BYTES)
+            open_channel(
+                server,
+                endpoint.tls,
+                authority=endpoint.given_as,
+                max_answer_bytes=_MAX_MESSAGE_BYTES,
+            )
             for _ in range(connections)
         ]
         self._stubs: Iterator[Any] = itertools.cycle(
@@ -130,12 +143,26 @@ class Client:
         try:
             answer = future.result()
         except grpc.RpcError as error:
-            raise errors.error_of_call(error, where) from error
+            # Without its cause, because a traceback would show the texts of the server.
+            details = self._cleaned(error.details() or "")
+            raise errors.error_of_call(error.code(), details, where) from None
         status = answer if isinstance(answer, common_pb2.Status) else answer.status
+        status.reason = self._cleaned(status.reason)
         failure = errors.error_of_status(status, where)
         if failure is not None:
             raise failure
         return answer
+
+    def _cleaned(self, text: str) -> str:
+        """Shorten a text of the server or of gRPC. Hide the credential, which a server may repeat,
+        and the address that a name resolves to, because tenants read the text.
+        """
+        hidden = dict.fromkeys(_secrets_of(self.endpoint.credential), "***")
+        if self.endpoint.given_as:
+            hidden[self.endpoint.host] = "the server"
+        for secret, shown in hidden.items():
+            text = text.replace(secret, shown)
+        return text[:MAX_ERROR_LENGTH]
 
     # Reading
 
@@ -261,6 +288,13 @@ def pairs(values: dict[str, str]) -> list[Any]:
 
 def mapping(values: Iterable[Any]) -> dict[str, str]:
     return {pair.key: pair.value for pair in values}
+
+
+def _secrets_of(credential: str) -> list[str]:
+    """Forms in which a server knows a credential, the longest first."""
+    encoded = base64.b64encode(credential.encode()).decode()
+    password = credential.partition(":")[2]
+    return [text for text in (encoded, credential, password) if len(text) >= MIN_SECRET_LENGTH]
 
 
 def _metadata(endpoint: MilvusAddress) -> tuple[tuple[str, str], ...]:

@@ -30,7 +30,11 @@ _MAX_ADDRESSES = 8
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 
 
-class ServerSilent(DriverError):
+class ServerUnreachable(DriverError):
+    """No connection was possible, or none was answered. A later check may succeed."""
+
+
+class ServerSilent(ServerUnreachable):
     """The server did not answer in time."""
 
 
@@ -93,11 +97,11 @@ def reach(connection: Connection, addresses: Sequence[str], deadline: Deadline) 
             "firewall."
         )
     if isinstance(failure, ConnectionRefusedError):
-        raise DriverError(
+        raise ServerUnreachable(
             f"{named(connection)} refused the connection. Check the port, and that Milvus runs."
         )
     reason = failure.strerror if failure is not None else "it has no address"
-    raise DriverError(f"{named(connection)} cannot be reached: {reason}.")
+    raise ServerUnreachable(f"{named(connection)} cannot be reached: {reason}.")
 
 
 def ask_version(connection: Connection, endpoint: Endpoint, deadline: Deadline) -> str:
@@ -107,7 +111,10 @@ def ask_version(connection: Connection, endpoint: Endpoint, deadline: Deadline) 
         encoded = base64.b64encode(connection.token.encode()).decode()
         metadata = (("authorization", encoded),)
     tls = tls_of(connection)
-    with open_channel(endpoint, tls, max_message_bytes=_MAX_ANSWER_BYTES) as channel:
+    authority = named(connection)
+    with open_channel(
+        endpoint, tls, authority=authority, max_answer_bytes=_MAX_ANSWER_BYTES
+    ) as channel:
         try:
             answer = channel.unary_unary(_GET_VERSION, None, None)(
                 b"", timeout=deadline.left(CHECK_SECONDS), metadata=metadata
