@@ -7,8 +7,10 @@ from typing import Any
 
 from django import forms
 
+from clusters.attach import DEFAULT_PORT
 from clusters.drivers.base import Capabilities
 from clusters.models import MAX_COMPUTE_UNITS, Cluster
+from vbase_console.core.addresses import MAX_HOST_LENGTH
 
 
 class LabelsField(forms.CharField):
@@ -102,6 +104,65 @@ class CreateForm(IdentityForm, ResourcesForm):
 
     def changes(self) -> dict[str, Any]:
         return super().changes() | {"version": self.cleaned_data["version"]}
+
+
+class ConnectionForm(forms.Form):
+    """Connection to a server that is operated elsewhere. The token is never rendered."""
+
+    endpoint = forms.CharField(
+        max_length=MAX_HOST_LENGTH,
+        help_text="Host name or IP address, without scheme and port.",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+    )
+    port = forms.IntegerField(min_value=1, max_value=65535, initial=DEFAULT_PORT)
+    tls = forms.BooleanField(
+        required=False,
+        label="TLS",
+        help_text="Without TLS the token and all rows are sent in clear text.",
+    )
+    ca_certificate = forms.CharField(
+        required=False,
+        label="CA certificate",
+        help_text="PEM of the authority that signed the server's certificate. Without one, public "
+        "authorities are trusted.",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "code"}),
+    )
+    token = forms.CharField(
+        required=False,
+        strip=False,
+        help_text="user:password or an API key. Leave empty if the server requires none.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class AttachForm(IdentityForm, ConnectionForm):
+    field_order = ("name", *ConnectionForm.base_fields, "labels", "deletion_protection")
+
+
+class ChangeConnectionForm(ConnectionForm):
+    """Change of a connection. An empty token keeps the present one, unless the address changes."""
+
+    field_order = (*ConnectionForm.base_fields, "without_token")
+    without_token = forms.BooleanField(
+        required=False,
+        label="No token",
+        help_text="The server requires no token.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["token"].help_text = (
+            "user:password or an API key. Required for another endpoint, port, TLS setting or "
+            "certificate; otherwise leave empty to keep the present token."
+        )
+
+    def changes(self) -> dict[str, Any]:
+        """Fields for the service. The token is left out if it is to be kept."""
+        changes = dict(self.cleaned_data)
+        without_token = changes.pop("without_token")
+        if not changes["token"] and not without_token:
+            del changes["token"]
+        return changes
 
 
 class UpgradeForm(forms.Form):

@@ -11,12 +11,18 @@ ONE_TASK = "tasks/<slug:task_id>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters", lists.ClusterListView.as_view(), name="cluster-list"),
     path("clusters/new", actions.ClusterCreateView.as_view(), name="cluster-create"),
+    path("clusters/attach", actions.ClusterAttachView.as_view(), name="cluster-attach"),
     path(
         f"{ONE_CLUSTER}/token/rotate",
         actions.ClusterRotateView.as_view(),
         name="cluster-token-rotate",
     ),
     path(f"{ONE_CLUSTER}/edit", actions.ClusterEditView.as_view(), name="cluster-edit"),
+    path(
+        f"{ONE_CLUSTER}/connection",
+        actions.ClusterConnectionView.as_view(),
+        name="cluster-connection",
+    ),
     path(f"{ONE_CLUSTER}/scale", actions.ClusterScaleView.as_view(), name="cluster-scale"),
     path(f"{ONE_CLUSTER}/upgrade", actions.ClusterUpgradeView.as_view(), name="cluster-upgrade"),
     path(f"{ONE_CLUSTER}/restart", actions.ClusterRestartView.as_view(), name="cluster-restart"),

@@ -12,7 +12,18 @@ from django.urls import reverse
 
 from clusters import forms, services
 from clusters.admission import expected_state, unfinished, unfinished_of_other_apps
+from clusters.attach import (
+    CONNECTION_FIELDS,
+    ConnectionChange,
+    address_fields_of,
+    attach_cluster,
+    change_connection,
+    changes_address,
+    plan_connection,
+    plan_connection_change,
+)
 from clusters.driver import capabilities_of, default_driver, versions_of
+from clusters.drivers.base import Connection
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import address_of, connectable
@@ -53,6 +64,34 @@ class ClusterCreateView(FormPage):
         return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
 
 
+class ClusterAttachView(FormPage):
+    scopes = {"GET": CREATE_CLUSTER, "POST": CREATE_CLUSTER}
+    action = "AttachCluster"
+    nav = "clusters"
+    form_class = forms.AttachForm
+    template_name = "clusters/cluster_attach.html"
+    connection: Connection
+
+    def context(self) -> dict[str, Any]:
+        return {"back": reverse("cluster-list", args=[self.principal.organization_name])}
+
+    def prepare(self) -> None:
+        super().prepare()
+        given = self.bound.cleaned_data
+        self.connection = plan_connection(**{name: given[name] for name in CONNECTION_FIELDS})
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        cluster, task = attach_cluster(
+            self.principal,
+            name=given["name"],
+            connection=self.connection,
+            labels=given["labels"],
+            deletion_protection=given["deletion_protection"],
+        )
+        self.object_id, self.operation_id = cluster.cluster_id, task.task_id
+        return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
+
+
 class ClusterChange(FormPage, ClusterPage):
     """Change of one cluster. The cluster's page then shows the progress."""
 
@@ -80,6 +119,29 @@ class ClusterEditView(ClusterChange):
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         services.update_cluster(self.cluster, **given)
         messages.success(self.request, "Saved.")
+        return self.to_cluster()
+
+
+class ClusterConnectionView(ClusterChange):
+    action = "UpdateCluster"
+    form_class = forms.ChangeConnectionForm
+    template_name = "clusters/cluster_connection.html"
+    change: ConnectionChange
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"initial": address_fields_of(self.cluster)}
+
+    def prepare(self) -> None:
+        """Check the connection before the transaction, because the server may take seconds."""
+        super().prepare()
+        changes = self.bound.changes()  # type: ignore[attr-defined]
+        if changes_address(self.cluster, changes):
+            self.principal.require(CREATE_CLUSTER)
+        self.change = plan_connection_change(self.cluster, changes)
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        change_connection(self.cluster, self.change)
+        messages.success(self.request, "The server answered. The connection is changed.")
         return self.to_cluster()
 
 
@@ -182,5 +244,6 @@ class ClusterDeletePage(ClusterChange):
         task, message = services.delete_cluster(
             self.cluster, by=self.by, delete_backups=delete_backups
         )
-        messages.info(self.request, f"{self.cluster.name} is being deleted. {message}".strip())
+        change = "detached" if self.cluster.is_attached else "deleted"
+        messages.info(self.request, f"{self.cluster.name} is being {change}. {message}".strip())
         return self.accepted(task)

@@ -54,6 +54,7 @@ class ClusterActions:
     start: bool
     upgrade: bool
     edit: bool
+    connection: bool
     delete: bool
 
 
@@ -90,14 +91,16 @@ def actions_of(
     deploying = any(task.kind == TaskKind.DEPLOYMENT for task in waiting)
     may_change = principal.may(SCALE_CLUSTER) and not ending
     is_deployed = may_change and (deploying or cluster.condition != Condition.ABSENT)
+    is_operated = is_deployed and not cluster.is_attached
     is_up = cluster.condition == Condition.RUNNING or expected.last_task is not None
     return ClusterActions(
-        scale=is_deployed,
-        restart=is_deployed and expected.runs,
-        stop=is_deployed and expected.runs,
-        start=is_deployed and not (expected.runs and is_up),
-        upgrade=is_deployed and bool(set(versions) - {expected.resources.version}),
+        scale=is_operated,
+        restart=is_operated and expected.runs,
+        stop=is_operated and expected.runs,
+        start=is_operated and not (expected.runs and is_up),
+        upgrade=is_operated and bool(set(versions) - {expected.resources.version}),
         edit=may_change,
+        connection=may_change and cluster.is_attached and not waiting,
         delete=principal.may(DELETE_CLUSTER) and not ending,
     )
 
@@ -109,7 +112,8 @@ def connectable(cluster: Cluster) -> bool:
 
 def address_of(cluster: Cluster) -> str:
     host = f"[{cluster.host}]" if ":" in cluster.host else cluster.host
-    return f"http://{host}:{cluster.port}"
+    scheme = "https" if cluster.tls else "http"
+    return f"{scheme}://{host}:{cluster.port}"
 
 
 def digest(*seen: object) -> str:
@@ -122,7 +126,7 @@ def digest_of_cluster(cluster: Cluster) -> str:
 
 
 def digest_of_access(cluster: Cluster) -> str:
-    return digest(cluster.host, cluster.port, cluster.status == ServiceStatus.DELETED)
+    return digest(cluster.host, cluster.port, cluster.tls, cluster.status == ServiceStatus.DELETED)
 
 
 def digest_of_tasks(tasks: Iterable[Task]) -> str:
