@@ -18,6 +18,7 @@ from backups.archive.layout import delete_archive
 from backups.archive.verify import check, listed
 from backups.capture import job as capture_job
 from backups.connections import get_store, open_archive, require_store
+from backups.detaching import detach_after_swap, detach_despite_errors
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.restore import job as restore_job
@@ -44,16 +45,19 @@ def undo_back_up(attempt: Attempt) -> None:
 
 
 def restore(attempt: Attempt) -> None:
-    with translate_errors():
+    job = _job(attempt)
+    with translate_errors(), detach_after_swap(attempt, job):
         try:
-            restore_job.restore(attempt, _job(attempt))
+            restore_job.restore(attempt, job)
         except ArchiveDamaged as damage:
             _record_damage(attempt, [Finding(printable(damage.file), damage.problem)])
             raise
 
 
 def undo_restore(attempt: Attempt) -> None:
-    restore_job.undo(attempt, _job(attempt))
+    job = _job(attempt)
+    with detach_despite_errors(attempt, job):
+        restore_job.undo(attempt, job)
 
 
 def verify(attempt: Attempt) -> None:

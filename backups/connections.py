@@ -87,6 +87,7 @@ def connect(
         credential=access.credential,
         tls=access.tls,
         given_as=access.given_as,
+        is_console=access.control is not None,
         database=database,
         attempt=attempt,
     )

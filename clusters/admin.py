@@ -20,6 +20,7 @@ class ClusterAdmin(ReadOnlyAdmin):
         "organization",
         "status",
         "status_message",
+        "driver",
         "version",
         "compute_units",
         "created_at",
@@ -88,6 +89,9 @@ class ClusterAdmin(ReadOnlyAdmin):
                     "confinement",
                     "host",
                     "port",
+                    "tls",
+                    "ca_certificate",
+                    "observe_after",
                 ]
             },
         ),

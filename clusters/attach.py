@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from cryptography import x509
@@ -27,7 +29,7 @@ from clusters.admission import (
 from clusters.attachments import StoredAttachments, attach_rules
 from clusters.drivers import ATTACHED
 from clusters.drivers.base import Connection, DriverError
-from clusters.drivers.server_check import CHECK_SECONDS, version_of
+from clusters.drivers.server_check import CHECK_SECONDS, ServerUnreachable, version_of
 from clusters.models import Cluster
 from clusters.services import save_named
 from clusters.states import Condition, ServiceStatus, TaskKind
@@ -45,6 +47,7 @@ from vbase_console.core.errors import (
     FailedPrecondition,
     InvalidArgument,
     ResourceExhausted,
+    Unavailable,
 )
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
@@ -52,13 +55,14 @@ from vbase_console.tasks.models import Task
 DEFAULT_PORT = 19530
 MAX_TOKEN_LENGTH = 4096
 MAX_CERTIFICATE_LENGTH = 64 * 1024
-MAX_CHECKS = 4
-"""Checks of new connections at the same time, in one process. Each occupies a thread of the web."""
-ADDRESS_FIELDS = ("endpoint", "port", "tls", "ca_certificate")
-"""Fields that decide to which server a token is sent. Their change requires a token."""
-CONNECTION_FIELDS = (*ADDRESS_FIELDS, "token")
+MAX_CHECKS = 2
+"""Checks of new connections at the same time in one process, because each occupies a thread of the
+web. An organization has one of them at most.
+"""
+CONNECTION_FIELDS = ("endpoint", "port", "tls", "ca_certificate", "token")
 
-_checks = threading.BoundedSemaphore(MAX_CHECKS)
+_checking: set[uuid.UUID] = set()
+_checking_lock = threading.Lock()
 
 
 def plan_connection(
@@ -117,6 +121,11 @@ class ConnectionChange:
     new: Connection
     version: str
 
+    @property
+    def changes_address(self) -> bool:
+        """True if the token is sent to another server, or in another way."""
+        return dataclasses.replace(self.old, token="") != dataclasses.replace(self.new, token="")
+
 
 def require_attached(cluster: Cluster) -> None:
     """Raise FailedPrecondition unless the cluster has a connection that users give."""
@@ -128,15 +137,21 @@ def require_attached(cluster: Cluster) -> None:
 
 
 def changes_address(cluster: Cluster, given: Mapping[str, Any]) -> bool:
-    """True if the request names another server, so that it needs a token and CreateCluster."""
-    old = _fields_of(cluster.connection)
-    return any(given.get(name, old[name]) != old[name] for name in ADDRESS_FIELDS)
+    """True if the request names another server or another way to it, so that it requires a token
+    and the scope CreateCluster: a stored token is never sent to a new address.
+    """
+    old = address_fields_of(cluster)
+    new = {name: given.get(name, value) for name, value in old.items()}
+    new["endpoint"] = new["endpoint"].strip()
+    new["ca_certificate"] = _normal_pem(new["ca_certificate"])
+    return new != old
 
 
 def plan_connection_change(cluster: Cluster, given: Mapping[str, Any]) -> ConnectionChange:
     """Check the new connection of an attached cluster. `given` are the fields of the request.
 
-    Raises FailedPrecondition if the server does not answer. The present connection is kept then.
+    Raises FailedPrecondition if the server refuses the check, and Unavailable if it cannot be
+    reached, which a later request may. The present connection is kept then.
     """
     require_attached(cluster)
     if changes_address(cluster, given) and "token" not in given:
@@ -144,37 +159,65 @@ def plan_connection_change(cluster: Cluster, given: Mapping[str, Any]) -> Connec
         raise InvalidArgument(field_errors={"token": [text]})
     old = cluster.connection
     new = plan_connection(**{**_fields_of(old), **given})
-    if not _checks.acquire(blocking=False):
-        raise ResourceExhausted("Other connections are being checked. Try again in a moment.")
-    try:
-        version = version_of(new, StoredAttachments().resolver(), seconds=CHECK_SECONDS)
-    except DriverError as error:
-        raise FailedPrecondition(f"The connection was not changed: {error}") from error
-    finally:
-        _checks.release()
+    with _one_of_few_checks(cluster.organization_id):
+        try:
+            version = version_of(new, StoredAttachments().resolver(), seconds=CHECK_SECONDS)
+        except ServerUnreachable as error:
+            raise Unavailable(f"The connection was not changed: {error}") from error
+        except DriverError as error:
+            raise FailedPrecondition(f"The connection was not changed: {error}") from error
     return ConnectionChange(old=old, new=new, version=version)
+
+
+@contextmanager
+def _one_of_few_checks(organization_id: uuid.UUID) -> Iterator[None]:
+    with _checking_lock:
+        if organization_id in _checking or len(_checking) >= MAX_CHECKS:
+            raise ResourceExhausted("Another connection is being checked. Try again in a moment.")
+        _checking.add(organization_id)
+    try:
+        yield
+    finally:
+        with _checking_lock:
+            _checking.discard(organization_id)
 
 
 @transaction.atomic
 def change_connection(cluster: Cluster, change: ConnectionChange) -> Cluster:
-    """Store a checked connection. Raises Aborted while a job uses the present one."""
+    """Store a checked connection. Raises Aborted while a job that has begun uses the address, so
+    that no backup reads from two servers.
+    """
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
     admit(cluster, TaskKind.SCALING, waiting)
-    in_the_way = [*waiting, *unfinished_of_other_apps(cluster)]
-    if cluster.connection != change.old or in_the_way:
-        names = ", ".join(task.task_id for task in in_the_way[:3]) or "another request"
+    in_the_way = [*waiting]
+    if change.changes_address:
+        in_the_way += [task for task in unfinished_of_other_apps(cluster) if task.epoch > 0]
+    if in_the_way:
+        names = ", ".join(task.task_id for task in in_the_way[:3])
         raise Aborted(
-            f"The connection was not changed: {names} uses or has changed it. Try again after it "
-            "has ended.",
+            f"The connection was not changed, because {names} uses it. Cancel it, or try again "
+            "after it has ended.",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+    if cluster.connection != change.old:
+        raise Aborted("Another request has changed the connection. Read it and try again.")
     cluster.connection = change.new
     cluster.version = change.version
     cluster.condition, cluster.change_failed = Condition.RUNNING, False
     cluster.seen_at, cluster.observe_after = timezone.now(), None
     refresh_status(cluster, "")
     return cluster
+
+
+def address_fields_of(cluster: Cluster) -> dict[str, Any]:
+    """Return the fields of a connection that a form may show."""
+    return {
+        "endpoint": cluster.host,
+        "port": cluster.port,
+        "tls": cluster.tls,
+        "ca_certificate": cluster.ca_certificate,
+    }
 
 
 def _fields_of(connection: Connection) -> dict[str, Any]:
@@ -200,8 +243,15 @@ def _checked_token(token: str) -> str:
     return token
 
 
-def _checked_certificate(pem: str, *, tls: bool) -> str:
-    if not pem.strip():
+def _normal_pem(pem: str) -> str:
+    """Return a text that does not depend on the line ends of a form."""
+    lines = pem.strip().splitlines()
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def _checked_certificate(given: str, *, tls: bool) -> str:
+    pem = _normal_pem(given)
+    if not pem:
         return ""
     problem = ""
     if not tls:

@@ -8,8 +8,9 @@ from django.conf import settings
 
 from clusters.drivers import ATTACHED
 from clusters.drivers.base import Connection, DriverError, Resolve
+from clusters.drivers.server_check import ServerUnreachable
 from clusters.models import Cluster
-from vbase_console.core.addresses import AddressError, AddressRules, Listener
+from vbase_console.core.addresses import AddressError, AddressRules, Listener, NameNotResolved
 from vbase_console.core.errors import FailedPrecondition
 from vbase_console.core.listeners import console_listeners
 
@@ -27,6 +28,8 @@ class StoredAttachments:
         def resolve(host: str, port: int) -> list[str]:
             try:
                 return rules.check(host, port)
+            except NameNotResolved as error:
+                raise ServerUnreachable(str(error)) from error
             except AddressError as error:
                 raise DriverError(str(error)) from error
 

@@ -7,11 +7,12 @@ A cancelled job restores the previous state. `outcomes` changes the cluster's ro
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator
 
 from django.utils import timezone
 
-from clusters.driver import columns_of, driver_of, observe, spec_of
+from clusters.driver import columns_of, driver_of, is_operated_elsewhere, observe, spec_of
 from clusters.drivers.base import (
     ClusterSpec,
     DriverError,
@@ -30,6 +31,10 @@ from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobCancelled, JobFailed
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import Handler, Job, register
+from vbase_console.tasks.states import LEASED
+
+CLEANUP_TIMEOUT_SECONDS = 30.0
+CLEANUP_POLL_SECONDS = 0.2
 
 Change = Callable[[ClusterSpec, Guard], Iterator[Progress]]
 
@@ -94,6 +99,8 @@ def stop(attempt: Attempt) -> None:
 
 def delete(attempt: Attempt) -> None:
     cluster = _read_cluster(attempt)
+    if is_operated_elsewhere(cluster):
+        _wait_for_cleanups(attempt, cluster)
     _drive(attempt, driver_of(cluster).delete(cluster.cluster_id, attempt.guard))
 
 
@@ -136,6 +143,19 @@ def _change_resources(attempt: Attempt, cluster: Cluster, change: Change) -> Non
         _undo(attempt, change(spec_of(cluster), attempt.guard))
         raise
     _store_running(attempt, cluster)
+
+
+def _wait_for_cleanups(attempt: Attempt, cluster: Cluster) -> None:
+    """Wait until cancelled jobs have cleaned up on the server. Their token is erased afterwards.
+
+    Only backups that have released the cluster's lock can still run. A job whose worker has died
+    ends this wait late.
+    """
+    deadline = time.monotonic() + CLEANUP_TIMEOUT_SECONDS
+    running = Task.objects.filter(lock=cluster.lock, state__in=LEASED).exclude(pk=attempt.task.pk)
+    while time.monotonic() < deadline and (task := running.first()):
+        attempt.report(10, "detaching", f"Waiting until {task.task_id} has cleaned up.")
+        time.sleep(CLEANUP_POLL_SECONDS)
 
 
 def _read_cluster(attempt: Attempt) -> Cluster:

@@ -23,7 +23,13 @@ from clusters.admission import (
     unfinished,
     unfinished_of_other_apps,
 )
-from clusters.driver import capabilities_of, default_driver, driver_of, spec_of
+from clusters.driver import (
+    capabilities_of,
+    default_driver,
+    driver_of,
+    is_operated_elsewhere,
+    spec_of,
+)
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster
 from clusters.protection import before_delete
@@ -176,6 +182,8 @@ def delete_cluster(
 ) -> tuple[Task, str]:
     """Delete a cluster. Its other tasks are cancelled and the deletion is the next to run.
 
+    The deletion of an attached cluster detaches it: its server is not changed.
+
     Returns the task and a message about the backups.
     """
     cluster = Cluster.objects.locked(cluster.pk)
@@ -185,16 +193,18 @@ def delete_cluster(
             f"{cluster.cluster_id} is protected. Switch deletion protection off first."
         )
     message = before_delete(cluster, by=by, delete_backups=delete_backups)
+    # Jobs clean up on a server that stays, before the deletion. Other data is removed by it.
+    stays = is_operated_elsewhere(cluster)
     for task in [*overtaken, *unfinished_of_other_apps(cluster)]:
         if tasks.can_be_cancelled(task):
-            tasks.request_cancel(task, by=by, clean_up=False)
+            tasks.request_cancel(task, by=by, clean_up=stays)
     cluster.refresh_from_db()
     task = enqueue_task(
         cluster,
         TaskKind.DELETION,
         by=by,
         arguments={"delete_backups": delete_backups},
-        priority=DELETION_PRIORITY,
+        priority=0 if stays else DELETION_PRIORITY,
         limited=False,
         retry_of=retry_of,
     )

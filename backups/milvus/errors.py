@@ -93,9 +93,7 @@ class UnsupportedFeature(MilvusError):
         super().__init__(message, permanent=True)
 
 
-def error_of_call(error: grpc.RpcError, where: str) -> MilvusError:
-    code = error.code()
-    details = error.details()
+def error_of_call(code: grpc.StatusCode, details: str, where: str) -> MilvusError:
     message = f"{where} failed ({code.name}): {_ADVICE.get(code, '')} {details}".replace("  ", " ")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return NotOffered(message, permanent=True)

@@ -40,9 +40,13 @@ ReportLoaded = Callable[[int], None]
 def is_readable(client: Client, collection: CollectionDescription) -> bool:
     """Return True if queries return all rows in the present load state."""
     load = collection.load
-    return client.server().is_embedded or load == dataclasses.replace(
+    return needs_no_load(client) or load == dataclasses.replace(
         load, status=LoadStatus.LOADED, partitions=()
     )
+
+
+def needs_no_load(client: Client) -> bool:
+    return client.server().is_embedded and client.endpoint.is_console
 
 
 def load_for_reading(
@@ -84,10 +88,10 @@ def loaded_for_reading(
 ) -> Iterator[None]:
     """Index and load a hidden collection while its rows are compared.
 
-    Afterwards the collection is released and has only the indexes of its description. The embedded
-    engine needs no load.
+    Afterwards the collection is released and has only the indexes of its description. The console
+    needs no load in its own clusters.
     """
-    if client.server().is_embedded:
+    if needs_no_load(client):
         yield
         return
     temporary = [_temporary_index(field) for field in _unindexed_vectors(collection)]

@@ -19,8 +19,8 @@ from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with, stranger
-from tests.clusters.attached.servers import FakeMilvus
-from tests.drivers.launched import TOKEN, Launched
+from tests.clusters.attached.servers import FakeMilvus, LiteServer
+from tests.drivers.launched import TOKEN
 
 __all__ = ["api", "key_with", "stranger"]
 
@@ -48,21 +48,22 @@ def store(tmp_path: Path, settings: Any) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def elsewhere() -> Iterator[Launched]:
+def elsewhere() -> Iterator[LiteServer]:
     """A real Milvus that no console operates."""
     directory = Path(tempfile.mkdtemp(prefix="vbase-elsewhere-"))
-    launched = Launched(directory / "data").start()
-    yield launched
-    launched.close()
+    server = LiteServer(directory / "data")
+    yield server
+    server.close()
     shutil.rmtree(directory)
 
 
 @pytest.fixture
-def milvus(elsewhere: Launched) -> Iterator[MilvusClient]:
+def milvus(elsewhere: LiteServer) -> Iterator[MilvusClient]:
     client = elsewhere.client()
     yield client
     for name in client.list_collections():
         client.drop_collection(name)
+    client.close()
 
 
 @pytest.fixture

@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import base64
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
+from pymilvus import MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
 
+from tests.drivers.launched import TOKEN, free_port, raw_call, wait_for
+
 GET_VERSION = "/milvus.proto.milvus.MilvusService/GetVersion"
+
+
+class LiteServer:
+    """milvus-lite as its users start it, without the console's launcher. It checks no token."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        where = ["--data-dir", str(directory), "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "milvus_lite", "server", *where],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self._answers, 60)
+
+    def client(self) -> MilvusClient:
+        return MilvusClient(f"http://127.0.0.1:{self.port}", token=TOKEN)
+
+    def close(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(60)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "the server ended"
+        return raw_call(self.port, GET_VERSION) is grpc.StatusCode.OK
 
 
 class FakeMilvus(grpc.GenericRpcHandler):
@@ -26,14 +58,15 @@ class FakeMilvus(grpc.GenericRpcHandler):
         token: str,
         version: str = "v2.5.4",
         credentials: grpc.ServerCredentials | None = None,
-        host: str = "127.0.0.1",
+        method: str = GET_VERSION,
     ) -> None:
-        self.token, self.version = token, version
+        self.token, self.version, self._method = token, version, method
         self.received: list[str] = []
+        self.repeats_token = False
         self.answering = threading.Event()
         self.answering.set()
         self._server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[self])
-        address = f"{host}:0"
+        address = "127.0.0.1:0"
         if credentials is None:
             self.port = self._server.add_insecure_port(address)
         else:
@@ -56,9 +89,15 @@ class FakeMilvus(grpc.GenericRpcHandler):
         metadata = dict(handler_call_details.invocation_metadata)
         sent = base64.b64decode(str(metadata.get("authorization", ""))).decode()
         self.received.append(sent)
-        if handler_call_details.method != GET_VERSION:
-            return None
+        if handler_call_details.method != self._method:
+            return self._repeat(sent) if self.repeats_token else None
         return grpc.unary_unary_rpc_method_handler(lambda _, context: self._answer(sent, context))
+
+    def _repeat(self, sent: str) -> Any:
+        def refuse(_: bytes, context: grpc.ServicerContext) -> bytes:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the token is {sent}")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
     def _answer(self, sent: str, context: grpc.ServicerContext) -> bytes:
         self.answering.wait()
@@ -92,6 +131,10 @@ class RawServer:
         self._listener.close()
         for connection in self._open:
             connection.close()
+
+    def drop_connections(self) -> None:
+        for connection in self._open:
+            connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self) -> None:
         while True:
@@ -138,7 +181,9 @@ def speak_tls(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
 
     def treat(connection: socket.socket) -> None:
         try:
-            context.wrap_socket(connection, server_side=True).recv(1)
+            with context.wrap_socket(connection, server_side=True) as secure:
+                while secure.recv(65536):
+                    pass
         except OSError:
             connection.close()
 
