@@ -87,6 +87,11 @@ class CreateBackupForm(CollectionsForm):
         help_text="Letters, digits, dots, _ and -. Leave blank to use the database name and time.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+    include_access_control = forms.BooleanField(
+        label="Include users and roles",
+        required=False,
+        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
+    )
 
 
 class Suffix(forms.CharField):
@@ -120,10 +125,24 @@ class RestoreForm(CollectionsForm):
         initial="_restored",
         help_text="Appended to the new name, e.g. images_restored.",
     )
+    restore_access_control = forms.BooleanField(
+        label="Restore roles",
+        required=False,
+        help_text="Creates missing roles with their grants. Existing roles are kept, and no user "
+        "gets a role.",
+    )
     field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")
 
-    def __init__(self, *args: Any, targets: Sequence[Cluster], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        targets: Sequence[Cluster],
+        offers_access_control: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if not offers_access_control:
+            del self.fields["restore_access_control"]
         choices = [(cluster.cluster_id, cluster.name) for cluster in targets]
         self.fields["target"].choices = choices  # type: ignore[attr-defined]
 
@@ -143,6 +162,7 @@ class RestoreForm(CollectionsForm):
             "collection_names": self.chosen,
             "on_conflict": given["on_conflict"],
             "suffix": given["suffix"],
+            "restore_access_control": given.get("restore_access_control", False),
         }
 
 

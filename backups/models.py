@@ -94,6 +94,8 @@ class Backup(models.Model):
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     milvus_version = models.CharField(max_length=40, blank=True)
+    has_access_control = models.BooleanField(default=False)
+    """True if the backup contains users and roles."""
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     warnings = models.JSONField(default=list)
     omissions = models.JSONField(default=list)
@@ -190,7 +192,9 @@ class BackupJob(models.Model):
     db_name = models.CharField(max_length=255)
     collection_names = models.JSONField(default=list)
     options = models.JSONField(default=dict)
-    """`on_conflict` and `suffix` of a restore, `on_missing` of a policy's backup."""
+    """`on_conflict`, `suffix` and `restore_access_control` of a restore, `include_access_control`
+    of a backup, `on_missing` of a policy's backup.
+    """
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     policy_id = models.CharField(max_length=24, blank=True)

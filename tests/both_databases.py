@@ -43,6 +43,7 @@ ABOUT_THE_ENGINE = (
             "undo_in_the_middle_of_a_swap",
         )
     ),
+    "full_milvus/test_access_control.py",
     "full_milvus/test_wire.py",
 )
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What

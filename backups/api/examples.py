@@ -98,6 +98,7 @@ DETAIL: dict[str, Any] = {
     "provenAt": None,
     "damaged": False,
     "damage": None,
+    "hasAccessControl": False,
     "manifestSha256": SHA256,
     "location": f"{ORGANIZATION}/bak-8k2n5q1s4u7w0y3a",
 }

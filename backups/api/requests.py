@@ -52,6 +52,11 @@ class CreateBackupRequest(ServiceBody):
     )
     collection_names = Names(allow_empty=False, help_text="At least one.")
     backup_name = BackupName(required=False, allow_blank=True)
+    include_access_control = Flag(
+        required=False,
+        help_text="Also back up users (names only), roles, grants and privilege groups of the "
+        "server. Default: false.",
+    )
 
 
 class RestoreBackupRequest(ServiceBody):
@@ -71,6 +76,11 @@ class RestoreBackupRequest(ServiceBody):
     )
     suffix = Text(
         required=False, allow_blank=True, help_text="Appended to existing names, with RENAME."
+    )
+    restore_access_control = Flag(
+        required=False,
+        help_text="Also create the roles, grants and privilege groups that do not exist. Existing "
+        "ones are kept, and no user gets a role. Default: false.",
     )
     dry_run = Flag(
         required=False, help_text="Preview the restore in `preflight`. Nothing is changed."

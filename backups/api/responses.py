@@ -104,6 +104,9 @@ class BackupSerializer(Output):
         help_text="A file differs from the sealed one. Use another backup.",
     )
     damage = TextOrNull(source="damage_text", help_text="Damaged files and their problems.")
+    has_access_control = serializers.BooleanField(
+        help_text="True if the backup contains users and roles."
+    )
     manifest_sha256 = TextOrNull()
     location = serializers.CharField(
         source="directory", help_text="Directory of the backup in the backup store."

@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from backups.archive.access_control import AccessControl
 from backups.archive.checksum import RowChecksum
 from backups.archive.codec import FormatError, JsonModel, canonical_json, strict_json
 from backups.archive.columns import arrow_schema, fingerprint
@@ -15,8 +16,9 @@ from backups.archive.description import CollectionDescription
 from backups.archive.parts import Part, check_sha256, sha256_of
 
 FORMAT = "vbase-archive"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
+_DATABASE_PROPERTIES_SINCE = 2
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 
 
@@ -99,6 +101,10 @@ class Manifest(JsonModel):
     rows: int
     bytes: int
     """Size of all part files, each counted once, without the manifest."""
+    access_control: AccessControl | None = None
+    """Users and roles of the server. None if they were not requested, if the server has none, and
+    in every archive before format version 3.
+    """
 
     @classmethod
     def of(
@@ -109,6 +115,7 @@ class Manifest(JsonModel):
         capture: Capture,
         collections: Sequence[CollectionDescription],
         parts: Sequence[Part],
+        access_control: AccessControl | None = None,
     ) -> Self:
         contents = tuple(CollectionContent.of(collection, parts) for collection in collections)
         return cls(
@@ -118,6 +125,7 @@ class Manifest(JsonModel):
             collections=contents,
             rows=sum(content.rows for content in contents),
             bytes=bytes_of(parts),
+            access_control=access_control,
         ).checked(parts)
 
     @property
@@ -184,14 +192,20 @@ def bytes_of(parts: Iterable[Part]) -> int:
 
 
 def _upgraded(members: dict[str, Any]) -> dict[str, Any]:
-    """Convert the members to the newest version. Members that version 1 lacks become null."""
-    capture = members.get("capture")
-    if members["format_version"] == FORMAT_VERSION or not isinstance(capture, dict):
+    """Convert the members to the newest version. Members that older versions lack become null."""
+    version, capture = members["format_version"], members.get("capture")
+    if version == FORMAT_VERSION or not isinstance(capture, dict):
         return members
-    if "database_properties" in capture:
-        raise FormatError("$.capture: members ['database_properties'] are unknown in version 1")
-    complete = {**capture, "database_properties": None}
-    return {**members, "format_version": FORMAT_VERSION, "capture": complete}
+    if version < _DATABASE_PROPERTIES_SINCE:
+        capture = _with_null(capture, "database_properties", f"$.capture: version {version}")
+    complete = {**members, "format_version": FORMAT_VERSION, "capture": capture}
+    return _with_null(complete, "access_control", f"$: version {version}")
+
+
+def _with_null(members: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    if name in members:
+        raise FormatError(f"{where} has no member {name!r}")
+    return {**members, name: None}
 
 
 def _check_content(content: CollectionContent) -> None:

@@ -20,6 +20,8 @@ def described(manifest: Manifest) -> Iterator[str]:
     yield f"Captured at   {capture.captured_at} ({printable(capture.method)})"
     yield f"Milvus        {printable(capture.milvus_version)}"
     yield f"Content       {collections}, {_size(manifest.rows, manifest.bytes, parts)}"
+    if manifest.access_control is not None:
+        yield f"Access        {manifest.access_control}"
     for name, value in sorted((capture.database_properties or {}).items()):
         yield f"Property      {printable(f'{name}={value}')}"
     for warning in capture.warnings:

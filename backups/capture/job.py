@@ -19,6 +19,7 @@ from backups.archive.leftovers import delete_unlisted_parts
 from backups.archive.parts import Part
 from backups.archive.writer import write_parts
 from backups.capture import temporary_load
+from backups.capture.access_control import with_access_control
 from backups.capture.pinning import Source, pin
 from backups.capture.sealing import SEALED, RowCountMismatch, seal_archive
 from backups.connections import connect, get_store, open_archive, snapshots_of
@@ -40,7 +41,7 @@ def capture(attempt: Attempt, job: BackupJob) -> None:
     if not must_finish(attempt.task):
         connections = settings.BACKUP_CONNECTIONS
         with connect(job.cluster, job.db_name, attempt.name, connections=connections) as client:
-            source = pin(attempt, job, client)
+            source = with_access_control(job, client, pin(attempt, job, client))
             attempt.release_lock()
             mismatches = _copy(attempt, job.backup, source)
         seal_archive(attempt, job, source, mismatches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from backups.archive.access_control import AccessControl
 from backups.archive.description import CollectionDescription
 from backups.capture.selection import select_collections
 from backups.capture.wire_snapshot import (
@@ -36,6 +37,7 @@ class Source:
     method: str
     milvus_version: str
     database_properties: Mapping[str, str] | None
+    access_control: AccessControl | None = None
     warnings: tuple[str, ...]
 
     @property

@@ -60,6 +60,7 @@ def seal_archive(
         ),
         collections=source.collections,
         parts=parts,
+        access_control=source.access_control,
     )
     _announce(attempt, manifest, _omissions(job, manifest.capture, mismatches))
     sealed, sha256 = _write_manifest(attempt, backup, manifest)
@@ -114,6 +115,7 @@ def _record_content(
         size_bytes=manifest.bytes,
         milvus_version=manifest.capture.milvus_version,
         manifest_sha256=sha256,
+        has_access_control=manifest.access_control is not None,
         warnings=list(manifest.capture.warnings),
         omissions=list(omissions),
     )

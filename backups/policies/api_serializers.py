@@ -32,6 +32,7 @@ BACKUP_POLICY: dict[str, Any] = {
     "dbName": "default",
     "collectionNames": [],
     "onMissing": "FAIL",
+    "includeAccessControl": False,
     "nextRunAt": "2026-11-23T02:30:00Z",
     "lastRunAt": "2026-11-20T02:30:01Z",
     "lastStatus": "SUCCEEDED",
@@ -116,6 +117,9 @@ ZONE = "A zone of the IANA database, such as Europe/Berlin."
 RETAINED = "Number of complete backups to keep."
 EVERY_COLLECTION = "Empty: every collection at run time."
 ON_MISSING = "Handling of a selected collection that is missing at run time."
+INCLUDE_ACCESS_CONTROL = (
+    "Also back up users (names only), roles, grants and privilege groups. Default: false."
+)
 
 
 class CreateBackupPolicyRequest(ServiceBody):
@@ -132,6 +136,7 @@ class CreateBackupPolicyRequest(ServiceBody):
     )
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
     on_missing = WhenMissing(required=False, help_text=ON_MISSING)
+    include_access_control = Flag(required=False, help_text=INCLUDE_ACCESS_CONTROL)
 
 
 class PolicyBody(ServiceBody):
@@ -152,6 +157,7 @@ class UpdateBackupPolicyRequest(PolicyBody):
     db_name = Text(required=False, allow_blank=True, max_length=255)
     collection_names = Names(required=False, help_text=EVERY_COLLECTION)
     on_missing = WhenMissing(required=False, help_text=ON_MISSING)
+    include_access_control = Flag(required=False, help_text=INCLUDE_ACCESS_CONTROL)
 
 
 class PreviewBackupPolicyRequest(ServiceBody):
@@ -184,6 +190,7 @@ class BackupPolicySerializer(Output):
         child=serializers.CharField(), help_text="Empty: every collection at run time."
     )
     on_missing = serializers.ChoiceField(choices=OnMissing.values)
+    include_access_control = serializers.BooleanField()
     next_run_at = serializers.DateTimeField(
         allow_null=True, help_text="Null while the policy is paused."
     )

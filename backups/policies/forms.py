@@ -16,7 +16,7 @@ from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 from backups.policies.validation import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, SPEC_FIELDS
 
 ALL, CHOSEN = "all", "chosen"
-ABOUT = ("name", "description")
+ABOUT = ("name", "description", "include_access_control")
 SCHEDULE = ("schedule_cron", "timezone", "retention_count")
 TYPED = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
@@ -79,6 +79,11 @@ class PolicyForm(ScheduleForm):
         label="Description",
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "maxlength": MAX_DESCRIPTION_LENGTH}),
+    )
+    include_access_control = forms.BooleanField(
+        label="Include users and roles",
+        required=False,
+        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
     )
     db_name = forms.CharField(
         label="Database",

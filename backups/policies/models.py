@@ -88,6 +88,8 @@ class BackupPolicy(models.Model):
     collection_names = models.JSONField(default=list)
     """Empty: every collection at run time."""
     on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
+    include_access_control = models.BooleanField(default=False)
+    """True if runs also back up users and roles."""
     next_run_at = models.DateTimeField(null=True)
     last_run = models.ForeignKey(
         "policies.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"

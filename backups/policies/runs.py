@@ -102,7 +102,12 @@ def _request_job(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
         policy_id=policy.policy_id,
         requested_collections=policy.collection_names,
     )
-    job = BackupRequest(backup=backup, collection_names=policy.collection_names).submit(
+    request = BackupRequest(
+        backup=backup,
+        collection_names=policy.collection_names,
+        include_access_control=policy.include_access_control,
+    )
+    job = request.submit(
         by=by,
         locked=policy.cluster,
         options={"on_missing": policy.on_missing},

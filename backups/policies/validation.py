@@ -48,6 +48,7 @@ class PolicyChanges(TypedDict, total=False):
     db_name: str
     collection_names: Sequence[str]
     on_missing: str
+    include_access_control: bool
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -65,6 +66,7 @@ class PolicySpec:
     collection_names: Sequence[str] = ()
     """Empty: every collection at run time."""
     on_missing: str = OnMissing.FAIL
+    include_access_control: bool = False
 
     def __post_init__(self) -> None:
         self.name = self.name.strip()

@@ -11,6 +11,9 @@ from backups.restore.preflight import CollectionPlan, Preflight
 from backups.restore.swap import OLD_PREFIX, Swap
 
 _TUPLES = ("aliases", "aliases_before")
+PLANNED_GROUPS = "planned_privilege_groups"
+PLANNED_ROLES = "planned_roles"
+"""Checkpoint keys: names that did not exist on the server when the restore was planned."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,8 @@ def plan_json(result: Preflight) -> dict[str, Any]:
     return {
         "plan": [dataclasses.asdict(step) for step in result.steps],
         "proves": result.proves,
+        PLANNED_GROUPS: [group.name for group in result.access.groups],
+        PLANNED_ROLES: [role.name for role in result.access.roles],
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from backups.archive.damage import ArchiveDamaged
 from backups.archive.reader import ArchiveReader
 from backups.capture.job import clean_up
 from backups.connections import connect, free_bytes_of, open_archive
@@ -14,12 +15,26 @@ from backups.milvus.client import Client
 from backups.models import BackupJob
 from backups.rate_limit import rate_limit_of
 from backups.restore import database
-from backups.restore.checkpoint import RestoreCheckpoint, plan_json, swaps_of
+from backups.restore.access_control import restore_access_control
+from backups.restore.checkpoint import (
+    PLANNED_GROUPS,
+    PLANNED_ROLES,
+    RestoreCheckpoint,
+    plan_json,
+    swaps_of,
+)
 from backups.restore.inserting import CollectionRestore, RestoreContext
-from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
+from backups.restore.preflight import (
+    Preflight,
+    RestoreOptions,
+    inspect_target,
+    preflight,
+    renamed_collections,
+)
 from backups.restore.progress import COMPARING, INSERTING, RestoreProgress
 from backups.restore.swap import Swap
 from backups.states import OnConflict
+from backups.stores.base import StoreError
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 from vbase_console.tasks.models import Task
@@ -43,6 +58,7 @@ def restore(attempt: Attempt, job: BackupJob) -> None:
             for swap in _swaps(attempt):
                 swap.finish(client, attempt.guard)
             database.complete(attempt, client, job.db_name)
+        _restore_access_control(attempt, job, client)
     clean_up(job)
 
 
@@ -69,6 +85,7 @@ def options_of(job: BackupJob) -> RestoreOptions:
         collection_names=job.collection_names,
         on_conflict=OnConflict(job.options.get("on_conflict", OnConflict.FAIL)),
         suffix=job.options.get("suffix", ""),
+        restore_access_control=job.options.get("restore_access_control", False),
     )
 
 
@@ -91,7 +108,7 @@ def _plan(attempt: Attempt, job: BackupJob, reader: ArchiveReader) -> None:
 
 def _run_preflight(job: BackupJob, reader: ArchiveReader, free_bytes: int | None) -> Preflight:
     with connect(job.cluster, job.db_name) as client:
-        target = inspect_target(client, job.db_name)
+        target = inspect_target(client, options_of(job))
         result = preflight(
             reader.manifest,
             options_of(job),
@@ -157,6 +174,24 @@ def _swap(attempt: Attempt, reader: ArchiveReader, client: Client) -> None:
         load = reader.manifest.collection(swap.step.source).description.load
         swap.forward(client, attempt.guard, load)
     attempt.save_checkpoint(swapped=True)
+
+
+def _restore_access_control(attempt: Attempt, job: BackupJob, client: Client) -> None:
+    """Restore the planned roles, or warn if the archive has become unreadable: the collections are
+    restored, so the job must be able to end.
+    """
+    checkpoint = attempt.task.checkpoint
+    if not checkpoint.get(PLANNED_ROLES) and not checkpoint.get(PLANNED_GROUPS):
+        return
+    try:
+        manifest = open_archive(job.backup).manifest
+    except (ArchiveDamaged, StoreError) as error:
+        attempt.warn(f"Users and roles were not restored: {error}")
+        return
+    steps = RestoreCheckpoint(checkpoint).steps
+    if manifest.access_control is not None:
+        renamed = renamed_collections(manifest, job.db_name, steps)
+        restore_access_control(attempt, client, manifest.access_control, renamed)
 
 
 def _swaps(attempt: Attempt) -> list[Swap]:

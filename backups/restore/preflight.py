@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from backups.archive.access_control import AccessControl
 from backups.archive.damage import ALL_PARTS, Finding, summarize
 from backups.archive.description import CollectionDescription
 from backups.milvus import losses
 from backups.milvus.legal_names import refusal_of_name
 from backups.milvus.server import ServerInfo
 from backups.restore import disk_space
+from backups.restore.access_plan import AccessPlan, plan_access_control
 from backups.states import OnConflict
 from clusters.milvus_names import MAX_NAME_BYTES, Kind
 from vbase_console.core.errors import NotFound
@@ -34,6 +36,7 @@ class RestoreOptions:
     collection_names: Sequence[str] = ()
     on_conflict: OnConflict = OnConflict.FAIL
     suffix: str = ""
+    restore_access_control: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class Preflight:
     required_bytes: int
     free_bytes: int | None
     """None if the target does not report it."""
+    access: AccessPlan
     proves: bool
     """True if the restore covers the whole backup and can compare every row."""
 
@@ -82,6 +86,8 @@ class RestoreTarget:
     """Aliases of every collection."""
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Properties of the database."""
+    access_control: AccessControl | None = None
+    """Users and roles, if they were requested and the server has any."""
 
     @property
     def collection_of(self) -> dict[str, str]:
@@ -91,11 +97,18 @@ class RestoreTarget:
         return name in self.aliases_of or name in self.collection_of
 
 
-def inspect_target(client: Client, database: str) -> RestoreTarget:
-    if database not in client.databases():
-        return RestoreTarget(exists=False, aliases_of={})
-    aliases = {name: tuple(client.aliases(name)) for name in client.collections()}
-    return RestoreTarget(exists=True, aliases_of=aliases, properties=client.database_properties())
+def inspect_target(client: Client, options: RestoreOptions) -> RestoreTarget:
+    from backups.milvus.access_control import read_access_control
+
+    access_control = read_access_control(client) if options.restore_access_control else None
+    if options.db_name not in client.databases():
+        return RestoreTarget(exists=False, aliases_of={}, access_control=access_control)
+    return RestoreTarget(
+        exists=True,
+        aliases_of={name: tuple(client.aliases(name)) for name in client.collections()},
+        properties=client.database_properties(),
+        access_control=access_control,
+    )
 
 
 def preflight(
@@ -115,6 +128,7 @@ def preflight(
     required = disk_space.required_bytes(chosen)
     steps = tuple(_step(content, options, target) for content in chosen)
     descriptions = [content.description for content in chosen]
+    access = _access_plan(manifest, options, target, server, steps)
     return Preflight(
         db_name=options.db_name,
         creates_database=not target.exists,
@@ -139,14 +153,17 @@ def preflight(
             *(text for content in chosen for text in _rewritten_json(manifest, content, server)),
             *_lost_aliases(steps, chosen),
             *_lost_properties(manifest, options, target, server),
+            *access.warnings,
         ),
         notes=(
             *_version_difference(manifest, server),
             *_unknown_space(required, free_bytes),
             *_unknown_properties(manifest, options),
+            *access.notes,
         ),
         required_bytes=required,
         free_bytes=free_bytes,
+        access=access,
         proves=len(chosen) == len(manifest.collections)
         and not any(has_new_keys(server, description) for description in descriptions),
     )
@@ -295,6 +312,35 @@ def _version_difference(manifest: Manifest, server: ServerInfo) -> tuple[str, ..
         f"The backup is from Milvus {origin.version}; the target is {kind}, {server.version}. The "
         "known limits of the target are listed here.",
     )
+
+
+def _access_plan(
+    manifest: Manifest,
+    options: RestoreOptions,
+    target: RestoreTarget,
+    server: ServerInfo,
+    steps: Sequence[CollectionPlan],
+) -> AccessPlan:
+    if not options.restore_access_control:
+        return AccessPlan()
+    return plan_access_control(
+        manifest.access_control,
+        target.access_control,
+        renamed=renamed_collections(manifest, options.db_name, steps),
+        server_version=server.version,
+    )
+
+
+def renamed_collections(
+    manifest: Manifest, db_name: str, steps: Sequence[CollectionPlan]
+) -> set[tuple[str, str]]:
+    """Return original database and name of the collections that get another one."""
+    database = manifest.capture.database
+    return {
+        (database, step.source)
+        for step in steps
+        if (db_name, step.target) != (database, step.source)
+    }
 
 
 def _lost_aliases(

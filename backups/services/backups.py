@@ -42,6 +42,7 @@ class BackupRequest:
 
     backup: Backup
     collection_names: list[str]
+    include_access_control: bool = False
 
     @transaction.atomic(savepoint=False)
     def submit(
@@ -50,7 +51,7 @@ class BackupRequest:
         by: str,
         retry_of: str = "",
         locked: Cluster | None = None,
-        options: dict[str, str] | None = None,
+        options: dict[str, str | bool] | None = None,
         limited: bool = True,
     ) -> BackupJob:
         """Create the backup and its job.
@@ -75,7 +76,7 @@ class BackupRequest:
             lock=cluster.lock,
             db_name=self.backup.db_name,
             collection_names=self.collection_names,
-            options=options,
+            options={**(options or {}), "include_access_control": self.include_access_control},
             by=by,
             retry_of=retry_of,
             limited=limited,
@@ -89,6 +90,7 @@ def plan_backup(
     db_name: str = "",
     backup_name: str = "",
     policy_id: str = "",
+    include_access_control: bool = False,
 ) -> BackupRequest:
     """Check a backup of these collections, as they are when its job pins them. Changes nothing.
 
@@ -111,7 +113,9 @@ def plan_backup(
         db_name=database,
         policy_id=policy_id,
     )
-    return BackupRequest(backup=backup, collection_names=chosen)
+    return BackupRequest(
+        backup=backup, collection_names=chosen, include_access_control=include_access_control
+    )
 
 
 def default_name(database: str) -> str:

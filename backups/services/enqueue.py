@@ -32,7 +32,7 @@ def enqueue_job(
     lock: str,
     db_name: str,
     collection_names: list[str],
-    options: dict[str, str] | None = None,
+    options: dict[str, str | bool] | None = None,
     by: str,
     retry_of: str = "",
     limited: bool = True,

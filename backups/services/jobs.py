@@ -61,6 +61,10 @@ def _retry_backup(job: BackupJob, by: str) -> BackupJob:
         policy_id=job.policy_id,
         requested_collections=job.backup.requested_collections,
     )
-    request = BackupRequest(backup=backup, collection_names=job.collection_names)
+    request = BackupRequest(
+        backup=backup,
+        collection_names=job.collection_names,
+        include_access_control=job.options.get("include_access_control", False),
+    )
     options = {name: job.options[name] for name in job.options if name == "on_missing"}
     return request.submit(by=by, retry_of=job.task.task_id, options=options)

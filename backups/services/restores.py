@@ -57,7 +57,11 @@ class RestoreRequest:
             lock=cluster.lock,
             db_name=options.db_name,
             collection_names=list(options.collection_names),
-            options={"on_conflict": options.on_conflict, "suffix": options.suffix},
+            options={
+                "on_conflict": options.on_conflict,
+                "suffix": options.suffix,
+                "restore_access_control": options.restore_access_control,
+            },
             by=by,
             retry_of=retry_of,
         )
@@ -71,6 +75,7 @@ def plan_restore(
     collection_names: Sequence[str] = (),
     on_conflict: str = OnConflict.FAIL,
     suffix: str = "",
+    restore_access_control: bool = False,
 ) -> RestoreRequest:
     """Check a restore of collections of `backup` into `target`. Changes nothing.
 
@@ -79,7 +84,9 @@ def plan_restore(
     """
     require_available(backup)
     require_running(target, JobKind.RESTORE)
-    options = restore_options(backup, db_name, collection_names, on_conflict, suffix)
+    options = restore_options(
+        backup, db_name, collection_names, on_conflict, suffix, restore_access_control
+    )
     result = _run_preflight(backup, target, options)
     if result and result.conflicts:
         raise AlreadyExists(" ".join([*result.conflicts, CONFLICT_REMEDY]))
@@ -96,11 +103,14 @@ def preview_restore(
     collection_names: Sequence[str] = (),
     on_conflict: str = OnConflict.FAIL,
     suffix: str = "",
+    restore_access_control: bool = False,
 ) -> Preflight:
     """Report the effect of a restore, its conflicts and its refusals. Changes nothing."""
     require_available(backup)
     require_running(target, JobKind.RESTORE)
-    options = restore_options(backup, db_name, collection_names, on_conflict, suffix)
+    options = restore_options(
+        backup, db_name, collection_names, on_conflict, suffix, restore_access_control
+    )
     result = _run_preflight(backup, target, options)
     if result is None:
         tasks = unfinished(target)
@@ -133,7 +143,7 @@ def _run_preflight(backup: Backup, target: Cluster, options: RestoreOptions) -> 
             return preflight(
                 manifest,
                 options,
-                inspect_target(client, options.db_name),
+                inspect_target(client, options),
                 client.server(),
                 free_bytes_of(target),
                 backup.findings,
@@ -143,7 +153,12 @@ def _run_preflight(backup: Backup, target: Cluster, options: RestoreOptions) -> 
 
 
 def restore_options(
-    backup: Backup, db_name: str, names: Sequence[str], on_conflict: str, suffix: str
+    backup: Backup,
+    db_name: str,
+    names: Sequence[str],
+    on_conflict: str,
+    suffix: str,
+    restore_access_control: bool = False,
 ) -> RestoreOptions:
     """Check the options of a restore and resolve aliases. Raises InvalidArgument or NotFound."""
     if on_conflict not in set(OnConflict):
@@ -162,6 +177,7 @@ def restore_options(
         collection_names=_resolve_names(backup, names),
         on_conflict=OnConflict(on_conflict),
         suffix=suffix,
+        restore_access_control=restore_access_control,
     )
 
 

@@ -72,6 +72,7 @@ class BackupCreateView(FormPage, ClusterPage):
             db_name=given["db_name"],
             collection_names=self.bound.chosen,  # type: ignore[attr-defined]
             backup_name=given["backup_name"],
+            include_access_control=given["include_access_control"],
         )
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

@@ -28,7 +28,7 @@ from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 MAX_TARGETS = 500
-KEPT_FIELDS = ("target", "db_name", "on_conflict", "suffix")
+KEPT_FIELDS = ("target", "db_name", "on_conflict", "suffix", "restore_access_control")
 """Fields that the link back to the form keeps."""
 
 
@@ -52,6 +52,7 @@ class RestoreView(FormPage, BackupPage):
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
+            "offers_access_control": self.backup.has_access_control,
             "initial": initial | {name: query[name] for name in KEPT_FIELDS if name in query},
         }
 
@@ -73,7 +74,7 @@ class RestoreView(FormPage, BackupPage):
         self.preflight = preview_restore(self.backup, target, **self.bound.options())
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        entered = {name: given[name] for name in KEPT_FIELDS if given[name]}
+        entered = {name: given[name] for name in KEPT_FIELDS if given.get(name)}
         return self.page(
             form=self.bound,
             preflight=self.preflight,

@@ -8,6 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from backups.archive.access_control import (
+    AccessControl,
+    GrantDescription,
+    PrivilegeGroupDescription,
+    RoleDescription,
+)
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.archive.manifest import Capture, Manifest
 from backups.archive.parts import Part
@@ -20,6 +26,8 @@ from tests.archive.generated import Rows, batch_of
 ARCHIVE = "org/bak-1"
 VERSION_1 = Path(__file__).parent / "version_1"
 """What the console wrote of `small_contents` before format version 2."""
+VERSION_2 = Path(__file__).parent / "version_2"
+"""The same before format version 3."""
 CAPTURE = Capture(
     database="default",
     captured_at="2026-11-23T00:00:00+00:00",
@@ -27,6 +35,24 @@ CAPTURE = Capture(
     milvus_version="3.2.2",
     warnings=("index names are not kept by this server",),
     database_properties={"timezone": "Asia/Shanghai"},
+)
+ACCESS_CONTROL = AccessControl(
+    users=("alice", "root"),
+    roles=(
+        RoleDescription(
+            name="reader",
+            members=("alice",),
+            grants=(
+                GrantDescription(
+                    object_type="Collection",
+                    object_name="notes",
+                    database="default",
+                    privilege="Query",
+                ),
+            ),
+        ),
+    ),
+    privilege_groups=(PrivilegeGroupDescription(name="reading", privileges=("Query", "Search")),),
 )
 BOOKS = CollectionDescription(
     name="books",
@@ -62,6 +88,7 @@ def manifest_of(parts: Sequence[Part], *collections: CollectionDescription) -> M
         capture=CAPTURE,
         collections=collections,
         parts=parts,
+        access_control=ACCESS_CONTROL,
     )
 
 

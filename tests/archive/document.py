@@ -19,8 +19,9 @@ def read_manifest(archive: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(data)
     body = {name: value for name, value in manifest.items() if name != "sha256"}
     assert body["format"] == "vbase-archive"
-    assert body["format_version"] in (1, 2)
-    assert ("database_properties" in body["capture"]) == (body["format_version"] == 2)
+    assert body["format_version"] in (1, 2, 3)
+    assert ("database_properties" in body["capture"]) == (body["format_version"] >= 2)
+    assert ("access_control" in body) == (body["format_version"] >= 3)
     assert canonical(manifest) == data
     assert hashlib.sha256(canonical(body)).hexdigest() == manifest["sha256"]
     return manifest

@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from backups.archive.description import DataType
 from backups.stores.local import LocalStore
 from tests.archive import document
-from tests.archive.conftest import ARCHIVE, VERSION_1, small_contents, write_archive
+from tests.archive.conftest import ARCHIVE, VERSION_1, VERSION_2, small_contents, write_archive
 from tests.archive.generated import Rows, all_values, rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "archive-format.md"
@@ -53,8 +54,9 @@ def test_a_stranger_reads_every_type(tmp_path_factory: Any, written: Rows) -> No
     assert read(directory / ARCHIVE)[written.description.name] == wanted
 
 
-def test_a_stranger_reads_an_archive_of_version_1() -> None:
-    assert len(read(VERSION_1)["books"]) == 12
+@pytest.mark.parametrize("archive", [VERSION_1, VERSION_2])
+def test_a_stranger_reads_an_archive_of_an_old_version(archive: Path) -> None:
+    assert len(read(archive)["books"]) == 12
 
 
 def test_the_worked_example_is_the_manifest_that_we_write(tmp_path: Path) -> None:

@@ -78,9 +78,15 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "missing member": lambda body: body.pop("backup_id"),
     "wrong type": lambda body: body.update(rows="12"),
     "a boolean is no number": lambda body: body["collections"][0]["parts"][0].update(rows=True),
-    "a later version": lambda body: body.update(format_version=3),
+    "a later version": lambda body: body.update(format_version=4),
     "a version that is no number": lambda body: body.update(format_version=True),
     "a member of version 2 in version 1": lambda body: body.update(format_version=1),
+    "a member of version 3 in version 2": lambda body: body.update(format_version=2),
+    "no access control in version 3": lambda body: body.pop("access_control"),
+    "a user twice": lambda body: body["access_control"]["users"].append("alice"),
+    "more grants than a server has": lambda body: body["access_control"]["roles"][0].update(
+        grants=body["access_control"]["roles"][0]["grants"] * 10_001
+    ),
     "no properties in version 2": lambda body: body["capture"].pop("database_properties"),
     "another format": lambda body: body.update(format="other"),
     "wrong total of rows": lambda body: body.update(rows=body["rows"] + 1),

@@ -9,10 +9,12 @@ import json
 
 import pyarrow as pa
 
-from backups.archive.layout import delete_archive
+from backups.archive.access_control import AccessControl, RoleDescription
+from backups.archive.layout import MANIFEST_NAME, delete_archive
 from backups.archive.manifest import Manifest
 from backups.archive.reader import ArchiveReader
 from backups.archive.writer import seal, write_parts
+from backups.connections import get_store
 from backups.models import Backup
 from backups.stores.base import Store
 
@@ -38,6 +40,20 @@ def as_of_a_full_milvus(backup: Backup, store: Store, version: str = FULL) -> Ba
     )
     backup.manifest_sha256 = seal(store, backup.directory, again)
     backup.save(update_fields=["manifest_sha256"])
+    return backup
+
+
+def with_roles(backup: Backup) -> Backup:
+    """Seal its archive again, with a role of another server."""
+    store = get_store()
+    manifest = ArchiveReader(store, backup.directory).manifest
+    role = RoleDescription(name="reader", members=("alice",), grants=())
+    access_control = AccessControl(users=("alice",), roles=(role,), privilege_groups=())
+    store.delete(f"{backup.directory}/{MANIFEST_NAME}")
+    again = dataclasses.replace(manifest, access_control=access_control)
+    backup.manifest_sha256 = seal(store, backup.directory, again)
+    backup.has_access_control = True
+    backup.save(update_fields=["manifest_sha256", "has_access_control"])
     return backup
 
 

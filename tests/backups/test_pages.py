@@ -11,6 +11,7 @@ from backups.models import Backup, BackupJob
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
+from tests.backups.elsewhere import with_roles
 from tests.web.conftest import Browser, alices, browser_of
 
 Work = Callable[[], int]
@@ -61,6 +62,35 @@ def test_a_backup_is_taken_dropped_and_brought_back(
     work()
     assert rows_of(milvus) == before
     assert b"<dt>Restore-tested</dt><dd><time" in alices.open("backup-detail", "one").content
+
+
+def test_users_and_roles_are_requested_by_a_checkbox(
+    cluster: Cluster, milvus: MilvusClient, alices: Browser
+) -> None:
+    fill(milvus, rows=1)
+    given = {"db_name": "default", "collection_names": ["images"], "backup_name": "one"}
+    alices.send("backup-take", cluster.pk, **given, include_access_control="on")
+    assert BackupJob.objects.get().options["include_access_control"] is True
+
+
+def test_roles_can_be_restored_from_a_backup_that_has_some(
+    cluster: Cluster, milvus: MilvusClient, alices: Browser, work: Work
+) -> None:
+    fill(milvus, rows=1)
+    take(alices, cluster, "images")
+    work()
+    assert b"Restore roles" not in alices.open("backup-restore", "one").content
+    with_roles(Backup.objects.get())
+    assert b"Restore roles" in alices.open("backup-restore", "one").content
+    assert b"included, without passwords" in alices.open("backup-detail", "one").content
+    milvus.drop_collection("images")
+    chosen = wish(cluster, restore_access_control="on")
+    preview = alices.send("backup-restore", "one", **chosen).content.decode()
+    assert "has no users and roles" in preview
+    assert 'name="restore_access_control"' in preview
+    alices.send("backup-restore-confirm", "one", **chosen)
+    job = BackupJob.objects.get(job_type="RESTORE")
+    assert job.options["restore_access_control"] is True
 
 
 def test_the_preflight_sees_the_target_as_it_is(

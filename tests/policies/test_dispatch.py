@@ -38,12 +38,18 @@ def test_it_fires_what_is_due_and_plans_the_next(make_policy: MakePolicy, clock:
 
 
 def test_its_job_is_told_what_the_policy_wants(make_policy: MakePolicy, clock: Clock) -> None:
-    make_policy(schedule_cron="* * * * *", collection_names=["images"], on_missing="WARN")
+    make_policy(
+        schedule_cron="* * * * *",
+        collection_names=["images"],
+        on_missing="WARN",
+        include_access_control=True,
+    )
     clock.move_to(NOON + MINUTE)
     sweep_policies()
     job = PolicyRun.objects.get().job
     assert job is not None
-    assert (job.collection_names, job.options) == (["images"], {"on_missing": "WARN"})
+    assert job.collection_names == ["images"]
+    assert job.options == {"on_missing": "WARN", "include_access_control": True}
 
 
 def test_nothing_is_fired_before_its_time(make_policy: MakePolicy, clock: Clock) -> None:

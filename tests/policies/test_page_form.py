@@ -85,9 +85,11 @@ def test_a_description_that_is_too_long_is_refused_at_its_field(
 def test_chosen_collections_and_what_becomes_of_missing_ones_are_kept(
     cluster: Cluster, alices: Browser
 ) -> None:
-    alices.send("policy-create", cluster.pk, **TYPED | CHOSEN | {"on_missing": "WARN"})
+    typed = TYPED | CHOSEN | {"on_missing": "WARN", "include_access_control": "on"}
+    alices.send("policy-create", cluster.pk, **typed)
     policy = BackupPolicy.objects.get()
     assert (policy.collection_names, policy.on_missing) == (["images"], "WARN")
+    assert policy.include_access_control
 
 
 def test_all_means_all_although_some_are_ticked(cluster: Cluster, alices: Browser) -> None:
@@ -215,7 +217,7 @@ def test_very_many_collections_are_listed_in_part_and_named(
 ) -> None:
     pretend(default=[f"c{number:04}" for number in range(1_000)])
     content = shown(alices.open("policy-create", cluster.pk))
-    assert content.count('type="checkbox"') == 200
+    assert content.count('name="collection_names"') == 200
     assert 'name="others"' in content
 
 

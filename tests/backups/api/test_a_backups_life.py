@@ -13,6 +13,7 @@ from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.api.client import Api, Said
 from tests.backups.conftest import cluster, driver, fill, machine, milvus, store
+from tests.backups.elsewhere import with_roles
 
 __all__ = ["cluster", "driver", "machine", "milvus", "store"]
 Work = Callable[[], int]
@@ -110,6 +111,42 @@ def test_a_name_in_the_way_is_shown_and_refused(api: Api, of: str, taken: str) -
     said = api.post(f"{of}/restore", backupName=taken)
     assert (said.code, Backup.objects.count()) == ("ALREADY_EXISTS", 1)
     assert "'images'" in said.body["response"]["message"]
+
+
+def test_users_and_roles_of_a_server_without_any_are_a_warning(
+    api: Api, of: str, milvus: MilvusClient, work: Work
+) -> None:
+    fill(milvus, rows=3)
+    said = api.post(of, collectionNames=["images"], includeAccessControl=True)
+    work()
+    job = api.get(f"/jobs/{said.header('Operation-Id')}")["job"]
+    assert job["status"] == "SUCCEEDED"
+    assert "This server has no users and roles, so the backup contains none." in job["warnings"]
+    assert not api.get(f"{of}/{job['backupName']}")["backup"]["hasAccessControl"]
+
+
+def test_the_dry_run_says_that_there_are_no_roles_to_restore(api: Api, of: str, taken: str) -> None:
+    asked = {"backupName": taken, "restoreAccessControl": True, "dryRun": True}
+    preflight = api.post(f"{of}/restore", **asked)["preflight"]
+    assert "The backup contains no users and roles to restore." in preflight["warnings"]
+
+
+def test_the_dry_run_says_that_the_server_has_no_roles(api: Api, of: str, taken: str) -> None:
+    with_roles(Backup.objects.get())
+    asked = {"backupName": taken, "restoreAccessControl": True, "dryRun": True}
+    preflight = api.post(f"{of}/restore", **asked)["preflight"]
+    (warning,) = [text for text in preflight["warnings"] if "users and roles" in text]
+    assert warning.endswith("has no users and roles, so those of the backup are not restored.")
+
+
+def test_rows_are_restored_even_if_the_server_has_no_roles(
+    api: Api, of: str, taken: str, work: Work
+) -> None:
+    with_roles(Backup.objects.get())
+    asked = {"backupName": taken, "restoreAccessControl": True, "onConflict": "REPLACE"}
+    said = api.post(f"{of}/restore", **asked)
+    work()
+    assert ended(api, said) == ("SUCCEEDED", 100)
 
 
 def test_what_it_would_wait_for_is_shown(api: Api, of: str, taken: str, cluster: Cluster) -> None:

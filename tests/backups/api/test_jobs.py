@@ -104,7 +104,7 @@ def test_a_failed_restore_is_retried_as_it_was_asked_for(
     api: Api, backup: Backup, make_cluster: Callable[..., Cluster]
 ) -> None:
     target = make_cluster("target")
-    options = {"on_conflict": "RENAME", "suffix": "_b"}
+    options = {"on_conflict": "RENAME", "suffix": "_b", "restore_access_control": True}
     failed = seed_job(backup, JobKind.RESTORE, TaskState.FAILED, cluster=target, options=options)
     said = api.post(f"/jobs/{failed.task.task_id}/retry")
     assert said["job"]["serviceId"] == target.service_id

@@ -37,10 +37,14 @@ def test_the_address_names_the_target(api: Api, restore: str, backup: Backup) ->
 
 def test_what_is_asked_for_is_kept(api: Api, restore: str, backup: Backup) -> None:
     how = {"onConflict": "RENAME", "suffix": "_b", "dbName": "d", "collectionNames": ["images"]}
-    said = api.post(restore, backupName=backup.name, **how)
+    said = api.post(restore, backupName=backup.name, restoreAccessControl=True, **how)
     job = BackupJob.objects.get(task__task_id=said["job"]["jobId"])
     assert (job.db_name, job.collection_names) == ("d", ["images"])
-    assert job.options == {"on_conflict": "RENAME", "suffix": "_b"}
+    assert job.options == {
+        "on_conflict": "RENAME",
+        "suffix": "_b",
+        "restore_access_control": True,
+    }
 
 
 WRONG = [

@@ -27,6 +27,7 @@ from vbase_console.organizations.scopes import (
 FIELDS = {
     *("policyId", "serviceId", "organizationId", "name", "description", "scheduleCron"),
     *("timezone", "retentionCount", "isActive", "dbName", "collectionNames", "onMissing"),
+    "includeAccessControl",
     *("nextRunAt", "lastRunAt", "lastStatus", "createdAt", "updatedAt"),
 }
 LEAST = {"scheduleCron": "30 3 * * *", "retentionCount": 3}
@@ -38,6 +39,7 @@ ALL = LEAST | {
     "dbName": "default",
     "collectionNames": ["images", "texts"],
     "onMissing": "WARN",
+    "includeAccessControl": True,
 }
 
 
