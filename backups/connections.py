@@ -16,7 +16,7 @@ from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
 from backups.stores import load_store
-from backups.stores.base import Store, StoreError
+from backups.stores.base import Store, StoreError, is_check
 from clusters.driver import driver_of
 from clusters.drivers.base import ConsoleAccess, DriverError
 from clusters.models import Cluster
@@ -37,7 +37,7 @@ def require_store() -> None:
     """Raise StoreError if the store is empty, because an unmounted disk looks like an empty
     directory.
     """
-    if not any(True for _ in get_store().list("")):
+    if all(is_check(entry.key) for entry in get_store().list("")):
         raise StoreError(
             "The backup store is empty. Check that its directory exists and is mounted."
         )

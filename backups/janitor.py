@@ -9,20 +9,23 @@ changes, under its lock.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
 import logging
 from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
+from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME, delete_archive
-from backups.connections import get_store, require_store
+from backups.connections import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.services.backups import retry_deletion, verify_backup
 from backups.states import BackupStatus, JobKind
-from backups.stores.base import EntryKind, StoreError
+from backups.stores.base import EntryKind, StoreError, is_check
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.core.errors import ConsoleError
@@ -106,7 +109,7 @@ def _retry_deletions() -> int:
 
 def scan_store() -> int:
     """Compare the store with the rows: orphans are files without a backup, ghosts are backups
-    without files. Returns the number of deleted archives.
+    without files. Returns the number of deleted archives and parts.
 
     Rows are read first, so that a backup that is sealed meanwhile is no ghost. If the whole store
     is unavailable, one error is logged and no backup is reported.
@@ -126,26 +129,78 @@ def scan_store() -> int:
             logger.warning("%s: orphaned archive, left unchanged", directory)
     _verify_ghosts(known, archives)
     deleted = [at for at in archives.keys() & known.keys() if known[at].status == BackupStatus.GONE]
-    for directory in deleted:
+    return sum(map(_delete_archive, deleted)) + _delete_late_parts(archives)
+
+
+def _delete_archive(directory: str) -> bool:
+    try:
         delete_archive(get_store(), directory)
-    return len(deleted)
+    except StoreError as error:
+        logger.warning("%s: archive not deleted, will be retried: %s", directory, error)
+        return False
+    return True
 
 
-def _archives() -> dict[str, bool]:
-    """Map the directory of each archive to the presence of its manifest."""
-    archives: dict[str, bool] = {}
+@dataclasses.dataclass
+class _Files:
+    """Files of an archive in the store."""
+
+    count: int = 0
+    has_manifest: bool = False
+
+
+def _archives() -> dict[str, _Files]:
+    """Map the directory of each archive to its files."""
+    archives: dict[str, _Files] = collections.defaultdict(_Files)
     for entry in get_store().list(""):
-        if entry.kind is EntryKind.EMPTY_DIRECTORY and "/" not in entry.key:
-            continue  # the directory of an organization without backups
-        directory = "/".join(entry.key.split("/")[:2])
-        has_manifest = entry.key.endswith(f"/{MANIFEST_NAME}")
-        archives[directory] = archives.get(directory, False) or has_manifest
-    return archives
+        if is_check(entry.key) or (
+            entry.kind is EntryKind.EMPTY_DIRECTORY and "/" not in entry.key
+        ):
+            continue  # a check of the store, or the directory of an organization without backups
+        files = archives["/".join(entry.key.split("/")[:2])]
+        files.count += 1
+        files.has_manifest |= entry.key.endswith(f"/{MANIFEST_NAME}")
+    return dict(archives)
 
 
-def _verify_ghosts(known: dict[str, Backup], archives: dict[str, bool]) -> None:
+def _delete_late_parts(archives: dict[str, _Files]) -> int:
+    """Delete parts that reached the store after the seal of their archive.
+
+    Only a store that does not publish at once may receive them. Archives with as many files as
+    parts and a manifest are not read.
+    """
+    if get_store().publishes_at_once:
+        return 0
+    fields = ("backup_id", "organization_id", "manifest_sha256", "collections")
+    available = Backup.objects.of_real_organizations().available().only(*fields).order_by()
+    deleted = 0
+    for backup in available.iterator():
+        listed = 1 + sum(collection["parts"] for collection in backup.collections)
+        files = archives.get(backup.directory)
+        if files is not None and files.count > listed:
+            deleted += _delete_unlisted_parts(backup)
+    return deleted
+
+
+def _delete_unlisted_parts(backup: Backup) -> int:
+    """Import the reader late, because most rounds find nothing to delete."""
+    from backups.archive.leftovers import delete_unlisted_parts
+
+    try:
+        manifest = open_archive(backup).manifest
+        return delete_unlisted_parts(get_store(), backup.directory, manifest)
+    except (StoreError, ArchiveDamaged) as error:
+        logger.warning("%s: late parts not deleted, will be retried: %s", backup.directory, error)
+        return 0
+
+
+def _verify_ghosts(known: dict[str, Backup], archives: dict[str, _Files]) -> None:
     available = ((at, row) for at, row in known.items() if row.status == BackupStatus.AVAILABLE)
-    ghosts = [(directory, row) for directory, row in available if not archives.get(directory)]
+    ghosts = [
+        (directory, row)
+        for directory, row in available
+        if directory not in archives or not archives[directory].has_manifest
+    ]
     for directory, row in ghosts:
         logger.error("%s: manifest of backup %s is missing, verifying", directory, row.name)
     active = Task.objects.active().filter(kind=JobKind.VERIFY)

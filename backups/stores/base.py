@@ -22,6 +22,9 @@ def unguarded() -> None:
     """Guard of callers without concurrent attempts."""
 
 
+CHECKS = "_check"
+"""Prefix of the objects of `backups.stores.proof`, which belong to no archive."""
+
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
@@ -137,6 +140,19 @@ class Store(Protocol):
 
     def free_bytes(self) -> int | None:
         """Return the free space in bytes, or None if the store does not know it."""
+
+    def ping(self) -> None:
+        """Raise StoreError if the store cannot be reached. Answers within seconds."""
+
+    def checksum_problem(self, key: str) -> str:
+        """Describe why bytes that change on the way to the store would not be refused. Empty if
+        they are refused, or if there is no way.
+        """
+
+
+def is_check(key: str) -> bool:
+    """Return True for objects of `backups.stores.proof`."""
+    return key.partition("/")[0] == CHECKS
 
 
 def checked_key(key: str) -> tuple[str, ...]:

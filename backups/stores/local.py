@@ -118,6 +118,14 @@ class LocalStore:
         status = os.statvfs(existing)
         return status.f_bavail * status.f_frsize
 
+    def ping(self) -> None:
+        """Raise StoreError if the directory exists and cannot be read or written."""
+        if os.path.lexists(self.root) and not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+            raise StoreError(f"{self.root} is no directory that this process can read and write.")
+
+    def checksum_problem(self, key: str) -> str:
+        return ""
+
     def _remove(self, key: str) -> int:
         *parents, name = checked_key(key)
         with (

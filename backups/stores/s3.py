@@ -6,12 +6,14 @@ upload, because S3 keeps no SHA-256 of a whole object that was uploaded in parts
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import functools
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult
@@ -20,7 +22,15 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store as Client
 
-from backups.stores.base import Guard, ObjectMissing, StoreEntry, StoreError, checked_key, unguarded
+from backups.stores.base import (
+    CHECKS,
+    Guard,
+    ObjectMissing,
+    StoreEntry,
+    StoreError,
+    checked_key,
+    unguarded,
+)
 from backups.stores.s3_options import S3Credentials, S3Options, options_of, read_credentials
 from backups.stores.s3_requests import TransferBroken, send, stall_limited, status_of
 
@@ -34,6 +44,8 @@ PAGE_SIZE = 1000
 READ_BYTES = 4 * 1024 * 1024
 """Size of the ranges that a stream reads."""
 CREDENTIALS_LIFETIME = datetime.timedelta(minutes=5)
+PING_SECONDS = 5.0
+BAD_REQUEST = 400
 _CHUNK_BYTES = 1024 * 1024
 _RANGE_NOT_SATISFIABLE = 416
 
@@ -105,6 +117,29 @@ class S3Store:
     def free_bytes(self) -> int | None:
         return None
 
+    def ping(self) -> None:
+        """List a prefix without objects, because the answer names a missing bucket."""
+        listing = _Listing(self.client, f"{CHECKS}/nothing")
+        self._send("list", CHECKS, listing.next_page, within=PING_SECONDS)
+
+    def checksum_problem(self, key: str) -> str:
+        data = secrets.token_bytes(1024)
+        digest = hashlib.sha256(data).digest()
+        for is_right in (True, False):
+            sent = digest if is_right else bytes([digest[0] ^ 1]) + digest[1:]
+            client = _client(self.options, checksum=base64.b64encode(sent).decode())
+            request = functools.partial(_create, client, f"{key}-{is_right}", data, "")
+            try:
+                self._send("write", key, request, within=PING_SECONDS)
+            except StoreError as error:
+                if is_right or status_of(error.__cause__ or error) != BAD_REQUEST:
+                    raise
+                return ""
+        return (
+            "The store accepted an object whose x-amz-checksum-sha256 is wrong. Bytes that change "
+            "on the way would be found by a verification only."
+        )
+
     @property
     def client(self) -> Client:
         """The client of this process. A client does not survive a fork."""
@@ -133,9 +168,10 @@ class S3Store:
         *,
         guard: Guard = unguarded,
         size: int = 0,
+        within: float | None = None,
     ) -> Answer:
         described = f"Could not {action} {target or 'the objects'} in {self.options.url}"
-        return send(request, action=described, guard=guard, size=size)
+        return send(request, action=described, guard=guard, size=size, within=within)
 
 
 class _StagedUpload:
@@ -263,20 +299,24 @@ class _Listing:
         return obstore.list(self.client, prefix, offset=after, chunk_size=PAGE_SIZE)
 
 
-def _client(options: S3Options) -> Client:
-    """Build the client. Every option is given, so that no `AWS_*` variable changes the address."""
+def _client(options: S3Options, *, checksum: str = "") -> Client:
+    """Build the client. Every option is given, so that no `AWS_*` variable changes the address.
+
+    A given checksum is sent and signed instead of the right one, to prove that it is compared.
+    """
     config: S3Config = {
         "endpoint": options.endpoint,
         "aws_endpoint_url_s3": options.endpoint,
         "region": options.region,
         "virtual_hosted_style_request": not options.path_style,
-        "checksum_algorithm": "SHA256",
         "conditional_put": "etag",
         "unsigned_payload": False,
         "skip_signature": False,
         "s3_express": False,
         "disable_bulk_delete": False,
     }
+    if not checksum:
+        config["checksum_algorithm"] = "SHA256"
     if options.server_side_encryption:
         config["server_side_encryption"] = options.server_side_encryption
     if options.kms_key_id:
@@ -289,6 +329,7 @@ def _client(options: S3Options) -> Client:
             "allow_http": options.allow_http,
             "connect_timeout": "5s",
             "timeout": "1h",  # `send` has shorter limits, by the size of the transfer
+            "default_headers": {"x-amz-checksum-sha256": checksum} if checksum else {},
         },
         retry_config={"max_retries": 0},  # `send` repeats requests and asks the guard before
         credential_provider=_provider() if options.credentials else None,

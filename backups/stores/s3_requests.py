@@ -100,16 +100,18 @@ def send(
     action: str,
     guard: Guard = unguarded,
     size: int = 0,
+    within: float | None = None,
 ) -> Answer:
     """Send a request until it succeeds, for at most REPEAT_SECONDS if its errors are transient.
 
     `action` begins the message of an error, such as "Could not write a/b to s3://bucket". `size` is
     the number of bytes that are transferred. `guard` is called before each sending and every second
-    meanwhile; its exception cuts the request.
+    meanwhile; its exception cuts the request. With `within` the request is sent once, for at most
+    as many seconds.
     """
     _Process.require_own()
-    seconds = STALL_SECONDS + size / MIN_BYTES_PER_SECOND
-    pauses = _pauses(until=time.monotonic() + REPEAT_SECONDS)
+    seconds = within or STALL_SECONDS + size / MIN_BYTES_PER_SECOND
+    pauses = iter(()) if within else _pauses(until=time.monotonic() + REPEAT_SECONDS)
     while True:
         guard()
         try:

@@ -46,7 +46,7 @@ def test_when_all_are_at_work_it_serves(open_door: Api) -> None:
 def test_it_names_every_component(open_door: Api) -> None:
     components = check(open_door)["components"]
     assert set(components) == {
-        *("database", "broker", "worker", "beat", "confinement", "oldestOverduePolicy")
+        *("database", "broker", "worker", "beat", "store", "confinement", "oldestOverduePolicy")
     }
     assert components["oldestOverduePolicy"] is None
     assert components["worker"]["lastSeenAt"].endswith("Z")

@@ -22,6 +22,7 @@ THE_PLACE = {
 LISTS_ALL = {
     "backups/cluster_protection.py": "names all backups that go or stay with a cluster, damaged "
     "ones as such",
+    "backups/janitor.py": "removes late parts, which make an archive look damaged",
     "backups/policies/pruning.py": "retention decides on damaged ones, too, and counts none",
     "backups/policies/views/actions.py": "lists what a policy leaves, damaged ones as such",
     "vbase_console/dashboard/cluster.py": "lists what a cluster leaves, damaged ones as such",

@@ -10,11 +10,14 @@ from django.db import connection
 from pymilvus import MilvusClient
 
 from backups import connections
+from backups.archive.parts import part_name
 from backups.archive.verify import findings
 from backups.capture import job as capture_job
 from backups.capture import sealing
+from backups.janitor import scan_store
 from backups.services.backups import delete_backup, plan_backup, verify_backup
 from backups.services.restores import plan_restore
+from backups.stores.base import StoreError, put
 from backups.stores.s3 import S3Store, _StagedUpload
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
@@ -119,3 +122,39 @@ def test_a_manifest_that_was_written_but_not_recorded_is_adopted(
     assert taken_over(job.task).state == "SUCCEEDED"
     job.backup.refresh_from_db()
     assert (job.backup.row_count, findings(store, job.backup.directory)) == (ROWS, [])
+
+
+def test_a_part_that_arrives_after_the_seal_is_removed(
+    cluster: Cluster, milvus: MilvusClient, work: Work, store: S3Store
+) -> None:
+    """The network may deliver it long after the lease of its attempt. No manifest lists it."""
+    fill(milvus, rows=ROWS)
+    backup = plan_backup(cluster, collection_names=["images"]).submit(by="alice").backup
+    work()
+    late, foreign = f"{backup.directory}/{part_name('0' * 64)}", f"{backup.directory}/foreign"
+    put(store, late, b"rows")
+    put(store, foreign, b"not of an attempt")
+    assert scan_store() == 1
+    assert [found.file for found in findings(store, backup.directory)] == ["foreign"]
+
+
+def test_a_store_that_refuses_to_delete_leftovers_fails_no_backup(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    store: S3Store,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The backup is complete, and the janitor tries again."""
+
+    def refuse(self: S3Store, key: str) -> None:
+        raise StoreError("Could not delete: AccessDenied.")
+
+    fill(milvus, rows=ROWS)
+    job = plan_backup(cluster, collection_names=["images"]).submit(by="alice")
+    put(store, f"{job.backup.directory}/{part_name('0' * 64)}", b"of an earlier attempt")
+    assert dies(job.task, at=7)
+    monkeypatch.setattr(S3Store, "delete", refuse)
+    assert taken_over(job.task).state == "SUCCEEDED"
+    assert "unlisted parts not deleted" in caplog.text

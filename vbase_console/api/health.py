@@ -70,12 +70,16 @@ def check_health() -> dict[str, Any]:
         "worker": _worker(heartbeats, is_lease_held),
         "beat": _reported(heartbeats.get("beat"), HEARTBEAT_TIMEOUT_SECONDS, NO_BEAT),
     }
+    store = checked("store")
+    if store is not None:
+        components["store"] = store
     if confinement is not None:
         components["confinement"] = confinement
     is_serving = all(component.status is HealthStatus.SERVING for component in components.values())
     return {
         "status": HealthStatus.SERVING if is_serving and overdue is None else HealthStatus.DEGRADED,
         "components": {
+            "store": None,
             "confinement": None,
             **components,
             "oldest_overdue_policy": overdue,
@@ -162,6 +166,7 @@ HEALTHY = {
         "broker": THERE,
         "worker": SEEN,
         "beat": SEEN,
+        "store": THERE,
         "confinement": THERE | {"level": "full"},
         "oldestOverduePolicy": None,
     },
@@ -195,6 +200,9 @@ class HealthComponentsSerializer(Output):
     broker = HealthComponentSerializer()
     worker = HealthComponentSerializer()
     beat = HealthComponentSerializer()
+    store = HealthComponentSerializer(
+        allow_null=True, help_text="Backup store. Null if the console has none."
+    )
     confinement = ConfinementHealthSerializer(
         allow_null=True, help_text="Null if the clusters are not processes of this console."
     )
