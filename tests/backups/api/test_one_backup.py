@@ -28,7 +28,7 @@ def one(of: str, backup: Backup) -> str:
 def test_it_shows_every_field(api: Api, one: str, backup: Backup) -> None:
     shown = api.get(one)["backup"]
     assert set(shown) == FIELDS
-    assert (shown["collections"], shown["hasAccessControl", "manifestSha256"]) == ([IMAGES], SHA256)
+    assert (shown["collections"], shown["manifestSha256"]) == ([IMAGES], SHA256)
     assert shown["location"] == f"{backup.organization_id}/{backup.backup_id}"
 
 
@@ -38,15 +38,7 @@ def test_what_is_being_written_is_null(api: Api, of: str, cluster: Cluster) -> N
     seed_backup(cluster, "new", status=BackupStatus.CREATING, **unknown, **empty)
     shown = api.get(f"{of}/new")["backup"]
     assert (shown["status"], shown["collections"]) == ("CREATING", [])
-    absent = (
-        "rowCount",
-        "sizeBytes",
-        "milvusVersion",
-        "policyId",
-        "hasAccessControl",
-        "manifestSha256",
-        "provenAt",
-    )
+    absent = ("rowCount", "sizeBytes", "milvusVersion", "policyId", "manifestSha256", "provenAt")
     assert {shown[name] for name in absent} == {None}
 
 
