@@ -40,6 +40,7 @@ class Machine:
     database: Postgresql
     rabbitmq: RabbitMQ
     port: int = dataclasses.field(default_factory=free_port)
+    grpc_port: int = dataclasses.field(default_factory=free_port)
 
     def prepare(self) -> None:
         for name in ("opt", "etc", "var", "systemd", "bin"):
@@ -78,7 +79,8 @@ class Machine:
             "@database.example": f"@{quote(socket, safe='')}",
             "broker.example:5672": self.rabbitmq.address.rstrip("/"),
             "127.0.0.1:8000": f"127.0.0.1:{self.port}",
-            "VBASE_TRUSTED_PROXIES=1": f"VBASE_TRUSTED_PROXIES=1\nVBASE_PORT={self.port}",
+            "VBASE_TRUSTED_PROXIES=1": f"VBASE_TRUSTED_PROXIES=1"
+            f"\nVBASE_PORT={self.port}\nVBASE_GRPC_PORT={self.grpc_port}",
         }.items():
             text = text.replace(of_the_page, of_the_test)
         return text
