@@ -10,9 +10,12 @@ import signal
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vbase_console.settings.embedded")
 
 import django
+from django.core.exceptions import ImproperlyConfigured
+
+logger = logging.getLogger("vbase_console.rpc")
 
 
-async def main() -> None:
+async def serve() -> None:
     from django.conf import settings
 
     from vbase_console.rpc.server import Server
@@ -21,11 +24,20 @@ async def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.run()
-    # Threads are not waited for: a call that is interrupted has changed nothing.
-    logging.shutdown()
-    os._exit(0)
+
+
+def main() -> int:
+    django.setup()
+    try:
+        asyncio.run(serve())
+    except ImproperlyConfigured as error:
+        logger.error("gRPC is not served: %s", error)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    django.setup()
-    asyncio.run(main())
+    code = main()
+    logging.shutdown()
+    # Threads are not waited for. A call that is still executed there is rolled back, as by a crash.
+    os._exit(code)
