@@ -92,6 +92,13 @@ def collections_of(cluster: Cluster, database: str) -> list[DiscoveredCollection
         return [DiscoveredCollection(name=name, rows=counts.get(name)) for name in names]
 
 
+def collection_names_of(cluster: Cluster, database: str) -> list[str]:
+    """List the collections of a database without counting. A missing database has none."""
+    with translate_errors(), connect(cluster, database) as client:
+        client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
+        return list(client.collections()) if database in client.databases() else []
+
+
 def _row_count(client: Client, name: str) -> int | None:
     """Returns None if the server counts loaded collections only, or the collection was dropped."""
     try:

@@ -159,7 +159,8 @@ def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Clien
             continue
         collection = CollectionRestore(context, content, swap.hidden)
         collection.insert()
-        collection.compare()
+        if collection.compare():
+            _record(attempt, "identical", swap)
         _record(attempt, "filled", swap)
     for swap, content in zip(swaps, contents, strict=True):
         if swap.step.source not in checkpoint.begun:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from backups.forms import RestoreForm, offered_by
 from backups.services.locks import require_available
 from backups.services.restores import (
+    free_suffix,
     plan_restore,
     preview_restore,
     tasks_before,
@@ -48,7 +49,13 @@ class RestoreView(FormPage, BackupPage):
 
     def form_arguments(self) -> dict[str, Any]:
         query = self.request.GET
-        initial = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
+        initial: dict[str, Any] = {
+            "target": self.backup.cluster_id,
+            "db_name": self.backup.db_name,
+        }
+        if self.request.method == "GET" and "suffix" not in query:
+            source = self.backup.cluster
+            initial["suffix"] = free_suffix(self.backup, source, self.backup.db_name)
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
