@@ -10,8 +10,6 @@ ONE_TASK = "tasks/<slug:task_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters", lists.ClusterListView.as_view(), name="cluster-list"),
-    path("clusters/new", actions.ClusterCreateView.as_view(), name="cluster-create"),
-    path("clusters/attach", actions.ClusterAttachView.as_view(), name="cluster-attach"),
     path(
         f"{ONE_CLUSTER}/token/rotate",
         actions.ClusterRotateView.as_view(),

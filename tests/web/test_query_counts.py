@@ -48,6 +48,8 @@ LISTS_NOTHING = {
     "api-key-create": "an empty form",
     "api-key-revoke": "one key",
     "cluster-create": "an empty form",
+    "cluster-attach": "an empty form",
+    "cluster-connection": "one cluster",
     "cluster-token-rotate": "one cluster",
     "cluster-edit": "one cluster",
     "cluster-scale": "one cluster",

@@ -144,11 +144,18 @@ class ConsoleView(View):
             return
         keys = (str(value) for name, value in self.kwargs.items() if name != "organization")
         object_in_address = next(keys, "")
+        self._write_entry(self.action, self.object_id or object_in_address, outcome, detail)
+
+    def record_accepted(self, action: str, object_id: str, detail: str = "") -> None:
+        """Write an audit entry for a further change of the same request, in its transaction."""
+        self._write_entry(action, object_id, Outcome.ACCEPTED, detail)
+
+    def _write_entry(self, action: str, object_id: str, outcome: Outcome, detail: str) -> None:
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
-            action=self.action,
-            object_id=self.object_id or object_in_address,
+            action=action,
+            object_id=object_id,
             source=source_of(self.request),
             interface=audit.Interface.PAGES,
             outcome=outcome,
