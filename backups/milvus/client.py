@@ -26,8 +26,8 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Maximum size of an answer. A larger page is requested again with fewer rows."""
 MAX_ERROR_LENGTH = 2000
 """Length of a server's text in messages."""
-MIN_SECRET_LENGTH = 4
-"""A shorter text would hide parts of ordinary words."""
+MIN_PASSWORD_LENGTH = 8
+"""Length from which a password is hidden alone. A shorter one may be part of an ordinary name."""
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Deadline of loads and index builds of large collections, unless a job sets another one."""
@@ -294,7 +294,8 @@ def _secrets_of(credential: str) -> list[str]:
     """Forms in which a server knows a credential, the longest first."""
     encoded = base64.b64encode(credential.encode()).decode()
     password = credential.partition(":")[2]
-    return [text for text in (encoded, credential, password) if len(text) >= MIN_SECRET_LENGTH]
+    secrets = [encoded, credential] if credential else []
+    return [*secrets, password] if len(password) >= MIN_PASSWORD_LENGTH else secrets
 
 
 def _metadata(endpoint: MilvusAddress) -> tuple[tuple[str, str], ...]:
