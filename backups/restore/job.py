@@ -46,6 +46,7 @@ SWAPPING = 96
 def restore(attempt: Attempt, job: BackupJob) -> None:
     """Restore the collections of `job.backup`, each complete and compared, or change nothing."""
     if not RestoreCheckpoint(attempt.task.checkpoint).swapped:
+        attempt.safe_point()  # the server of a cancelled restore may not answer
         reader = open_archive(job.backup)
         _plan(attempt, job, reader)
         connections = settings.BACKUP_CONNECTIONS

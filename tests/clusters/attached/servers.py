@@ -40,9 +40,13 @@ class LiteServer:
     def client(self) -> MilvusClient:
         return MilvusClient(f"http://127.0.0.1:{self.port}", token=TOKEN)
 
-    def close(self) -> None:
+    def end(self) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(60)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.end()
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "the server ended"
