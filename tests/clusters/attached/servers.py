@@ -30,10 +30,12 @@ class LiteServer:
     def __init__(self, directory: Path) -> None:
         self.port = free_port()
         where = ["--data-dir", str(directory), "--host", "127.0.0.1", "--port", str(self.port)]
+        self._command = [sys.executable, "-m", "milvus_lite", "server", *where]
+        self.start()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "milvus_lite", "server", *where],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(self._answers, 60)
 
