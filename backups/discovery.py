@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backups.archive.damage import ArchiveDamaged
 from backups.connections import connect
-from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded, Refused
+from backups.milvus.errors import (
+    MilvusError,
+    MilvusNotFound,
+    NotLoaded,
+    NotPermitted,
+    Refused,
+)
 from backups.names import DEFAULT_DATABASE
 from backups.states import JobKind
 from backups.stores.base import StoreError
@@ -162,6 +168,10 @@ def translate_errors() -> Iterator[None]:
         raise NotFound(str(error)) from error
     except DriverError as error:
         raise Unavailable(str(error)) from error
+    except NotPermitted as error:
+        raise FailedPrecondition(
+            f"{error} Grant the privilege to the user of the cluster's token, or change the token."
+        ) from error
     except MilvusError as error:
         raise Unavailable(f"The cluster did not answer: {error}") from error
     except StoreError as error:
