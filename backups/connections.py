@@ -51,7 +51,7 @@ def open_archive(backup: Backup) -> ArchiveReader:
 
     reader = ArchiveReader(get_store(), backup.directory)
     manifest = reader.manifest
-    sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
+    sealed = (*backup.manifest_ids, backup.manifest_sha256)
     stored = (manifest.backup_id, manifest.organization_id, reader.manifest_sha256)
     if stored != sealed:
         raise ArchiveDamaged(MANIFEST_NAME, "it is not the one that was sealed for this backup")
