@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from benchmarks import backup, confinement, get_cluster, long_calls, memory, policies, restore
+from benchmarks import (
+    backup,
+    confinement,
+    get_cluster,
+    get_cluster_over_grpc,
+    long_calls,
+    memory,
+    policies,
+    restore,
+)
 
 if __name__ == "__main__":
     get_cluster.main()
+    get_cluster_over_grpc.main()
     policies.main([])
     backup.main(["--index", "FLAT"])
     backup.main(["--index", "HNSW", "--groups", "read"])
