@@ -241,5 +241,10 @@ class ClusterDriver(Protocol):
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the cluster, or None if it is unknown."""
 
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        """Return the end of the cluster's log, at most `lines` lines and 64 KiB. A stopped cluster
+        keeps its log. Raises DriverError with the reason if there is no log.
+        """
+
     def cluster_ids(self) -> list[str]:
         """Return all clusters of the driver, including orphans that no row describes."""

@@ -178,6 +178,17 @@ class MemoryDriver:
             cluster = clusters.get(cluster_id)
         return cluster.free_bytes if cluster is not None else None
 
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        with self._store.opened() as clusters:
+            cluster = clusters.get(cluster_id)
+        if cluster is None:
+            raise DriverError(f"{cluster_id} has no log: it does not exist.", permanent=True)
+        log = [
+            f"In memory: Milvus {cluster.version}, {cluster.compute_units} compute units.",
+            f"In memory: {cluster.presence}.",
+        ]
+        return "\n".join(log[-lines:])
+
     def cluster_ids(self) -> list[str]:
         with self._store.opened() as clusters:
             return sorted(clusters)

@@ -38,6 +38,7 @@ NOT_MEASURED = {
     "restore-tick": "it leads back to the form",
     "take-tick": "it leads back to the form",
     "cluster-token": "it leads back to the cluster's page",
+    "cluster-log": "it leads back to the cluster's page",
 }
 # Page → what it shows, which does not grow.
 LISTS_NOTHING = {
