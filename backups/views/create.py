@@ -17,7 +17,6 @@ from backups.services.backups import plan_backup
 from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
-from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 
@@ -87,7 +86,7 @@ class BackupCreateView(FormPage, ClusterPage):
         bound = getattr(self, "bound", None)
         if bound is not None:
             add_errors(bound, error)
-        return self.page(form=bound, status=status_of(error))
+        return self.refused_page(bound, error)
 
 
 class BackupCreateSelectView(SelectAllMixin, BackupCreateView):

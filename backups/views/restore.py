@@ -25,7 +25,6 @@ from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
-from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 MAX_TARGETS = 500
@@ -101,7 +100,7 @@ class RestoreView(FormPage, BackupPage):
         if bound is None:
             return FormPage.error_response(self, error)
         add_errors(bound, error)
-        return self.page(form=bound, status=status_of(error))
+        return self.refused_page(bound, error)
 
 
 class RestoreSelectView(SelectAllMixin, RestoreView):
