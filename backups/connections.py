@@ -73,13 +73,18 @@ def address_of(cluster: Cluster) -> ConsoleAccess:
 
 @contextmanager
 def connect(
-    cluster: Cluster, database: str, attempt: str = "", *, connections: int = 1
+    cluster: Cluster,
+    database: str,
+    attempt: str = "",
+    *,
+    connections: int = 1,
+    max_answer_bytes: int | None = None,
 ) -> Iterator[Client]:
     """Connect with the console's credential, which also sees hidden collections. A job passes its
-    attempt, so that the server can refuse a superseded one.
+    attempt, so that the server can refuse a superseded one. `max_answer_bytes` limits an answer.
     """
     access = address_of(cluster)
-    from backups.milvus.client import Client, MilvusAddress
+    from backups.milvus.client import MAX_MESSAGE_BYTES, Client, MilvusAddress
 
     endpoint = MilvusAddress(
         host=access.endpoint.host,
@@ -91,7 +96,8 @@ def connect(
         database=database,
         attempt=attempt,
     )
-    with Client(endpoint, connections=connections) as client:
+    limit = max_answer_bytes or MAX_MESSAGE_BYTES
+    with Client(endpoint, connections=connections, max_answer_bytes=limit) as client:
         yield client
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from backups.milvus.client import Client
 
 T = TypeVar("T")
+Listing = dict[str, list[str]]
+"""Database → names of its collections, without reserved ones."""
 
 DISCOVERY_TIMEOUT_SECONDS = 5.0
 MAX_COUNTED_COLLECTIONS = 200
@@ -92,7 +95,7 @@ def databases_of(cluster: Cluster) -> list[str]:
 def collections_of(cluster: Cluster, database: str) -> list[DiscoveredCollection]:
     require_possible(database)
     with translate_errors(), connect(cluster, database) as client:
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
         names = [name for name in client.collections() if not is_reserved(name)]
         counts = {name: _row_count(client, name) for name in names[:MAX_COUNTED_COLLECTIONS]}
         return [DiscoveredCollection(name=name, rows=counts.get(name)) for name in names]
@@ -103,6 +106,23 @@ def collection_names_of(cluster: Cluster, database: str) -> list[str]:
     with translate_errors(), connect(cluster, database) as client:
         client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
         return list(client.collections()) if database in client.databases() else []
+
+
+def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
+    """List the collections of one database, or of all, without counting rows, because some servers
+    read all rows to count them. Raises Unavailable after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    client.quick_seconds = seconds
+    listing: Listing = {}
+    databases = client.databases()
+    for name in databases if not database else {database} & set(databases):
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise Unavailable(f"Milvus did not list its collections within {seconds:.0f} s.")
+        names = client.collections(name, seconds=seconds_left)
+        listing[name] = [each for each in names if not is_reserved(each)]
+    return listing
 
 
 def _row_count(client: Client, name: str) -> int | None:
@@ -130,13 +150,13 @@ def require_database(cluster: Cluster, database: str) -> None:
     """
     with translate_errors(), connect(cluster, database) as client:
         client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
 
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:
     """Raise NotFound that names the missing database or all missing collections."""
     with translate_errors(), connect(cluster, database) as client:
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
         existing = set(client.collections())
         missing = [name for name in names if name not in existing]
         missing = [name for name in missing if not _has(client, name)]
@@ -154,7 +174,7 @@ def _has(client: Client, name: str) -> bool:
         return False
 
 
-def _require_database(databases: Sequence[str], name: str) -> None:
+def require_database_in(databases: Collection[str], name: str) -> None:
     if name not in databases:
         raise NotFound(f"There is no database '{name}', only {', '.join(sorted(databases))}.")
 

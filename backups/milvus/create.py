@@ -183,9 +183,15 @@ def loading(client: Client, name: str, load_state: LoadDescription) -> Iterator[
             return
 
 
-def release(client: Client, name: str) -> None:
+def load_whole(client: Client, name: str, *, seconds: float) -> None:
+    """Start to load all partitions. An embedded server answers when they are loaded."""
+    request = milvus_pb2.LoadCollectionRequest(collection_name=name, replica_number=1)
+    client.call("LoadCollection", request, seconds=seconds)
+
+
+def release(client: Client, name: str, *, seconds: float | None = None) -> None:
     request = milvus_pb2.ReleaseCollectionRequest(collection_name=name)
-    client.call("ReleaseCollection", request, seconds=client.long_seconds)
+    client.call("ReleaseCollection", request, seconds=seconds or client.long_seconds)
 
 
 def _field(field: FieldDescription) -> Any:

@@ -83,6 +83,10 @@ class TooLarge(MilvusError):
     """A request or an answer exceeds the message size, or the server is overloaded."""
 
 
+class TimedOut(MilvusError):
+    """The server did not answer in time. It may still execute the call."""
+
+
 class DiskFull(MilvusError):
     """The disk or the disk quota of the cluster is full."""
 
@@ -105,6 +109,8 @@ def error_of_call(code: grpc.StatusCode, details: str, where: str) -> MilvusErro
         return NotPermitted(message, permanent=True)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return TooLarge(message, permanent=False)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return TimedOut(message, permanent=False)
     return MilvusError(message, permanent=code not in _TRANSIENT_CALLS)
 
 

@@ -51,8 +51,17 @@ class BackupCreateView(FormPage, ClusterPage):
                 (collection.name, collection.rows)
                 for collection in self.discovery.collections or ()
             ],
-            "initial": {"db_name": self.database},
+            "initial": {"db_name": self.database} | self.chosen(),
         }
+
+    def chosen(self) -> dict[str, Any]:
+        """Initial selection that the address asks for. Names without a checkbox are text."""
+        names = self.request.GET.getlist("collections")
+        if not names:
+            return {}
+        boxes = [each.name for each in (self.discovery.collections or ())[:MAX_CHECKBOXES]]
+        others = [name for name in names if name not in boxes]
+        return {"collection_names": names, "others": "\n".join(others)}
 
     def context(self) -> dict[str, Any]:
         return super().context() | {

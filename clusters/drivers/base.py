@@ -131,6 +131,8 @@ class Capabilities:
     """True if `load` returns measurements, which autoscaling needs."""
     confinement: Level | None = None
     """Level of a process that is started now. None if the driver does not confine."""
+    stores_rows: bool = True
+    """False if clusters are simulated and have no server."""
     is_operated_elsewhere: bool = False
     """True if the driver only uses a server: it cannot be scaled, upgraded, restarted, stopped or
     started, its token is not the console's to rotate, and a deletion changes nothing on it.

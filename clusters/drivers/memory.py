@@ -59,6 +59,7 @@ class MemoryDriver:
         max_replicas=4,
         max_effective_cores=8,
         supports_load=True,
+        stores_rows=False,
     )
 
     def __init__(self, directory: Path | None = None, *, step_seconds: float = 0.0) -> None:

@@ -39,6 +39,10 @@ NOT_MEASURED = {
     "take-tick": "it leads back to the form",
     "cluster-token": "it leads back to the cluster's page",
     "cluster-log": "it leads back to the cluster's page",
+    "collection-detail": "one collection, which the cluster itself tells; here it has none",
+    "collection-rows": "it leads back to the collection's page",
+    "collection-load": "one collection, which the cluster itself tells; here it has none",
+    "collection-release": "one collection, which the cluster itself tells; here it has none",
 }
 # Page → what it shows, which does not grow.
 LISTS_NOTHING = {
@@ -58,6 +62,8 @@ LISTS_NOTHING = {
     "cluster-restart": "one cluster",
     "cluster-stop": "one cluster",
     "cluster-start": "one cluster",
+    "database-create": "an empty form",
+    "database-drop": "one database",
     "task-cancel": "one task",
     "task-retry": "one task",
     "job-cancel": "one job",

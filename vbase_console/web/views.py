@@ -64,6 +64,8 @@ class ConsoleView(View):
     """Object of a POST: set by the view for a created object, otherwise taken from the address."""
     operation_id = ""
     """Id of the accepted task."""
+    detail = ""
+    """Audit text of a POST that starts no task."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
@@ -118,7 +120,7 @@ class ConsoleView(View):
             self.prepare()
             with transaction.atomic():
                 response = self._serve("POST")
-                self._record(Outcome.ACCEPTED, self.operation_id)
+                self._record(Outcome.ACCEPTED, self.operation_id or self.detail)
         except ConfirmationRequired as error:
             return self.error_response(error)
         except ConsoleError as error:

@@ -173,7 +173,9 @@ def test_an_unknown_database_is_said(
 ) -> None:
     pretend("images")
     monkeypatch.setattr(
-        discovery, "collections_of", lambda _, name: discovery._require_database(["default"], name)
+        discovery,
+        "collections_of",
+        lambda _, name: discovery.require_database_in(["default"], name),
     )
     content = alices.open("backup-take", cluster.pk, db_name="nothing").content
     assert b"There is no database &#x27;nothing&#x27;, only default." in content
