@@ -204,6 +204,8 @@ class ClusterDriver(Protocol):
     - `validate` has no effect and raises `SpecRefused`, naming the supported values.
     - `observe` has no effect, never raises for a single cluster, and is one call for many clusters.
     - Arguments, environment, logs and files contain no credential.
+    - A driver with `is_operated_elsewhere` only checks a server in `create` and forgets it in
+      `delete`. Its other changing methods raise a permanent `DriverError`.
     """
 
     capabilities: Capabilities

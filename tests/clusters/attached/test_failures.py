@@ -43,7 +43,7 @@ def failure(port: int, host: str = "milvus.example", **fields: Any) -> str:
     """Check a connection, and return the reason of its failure."""
     connection = Connection(host=host, port=port, **({"token": TOKEN} | fields))
     with pytest.raises(DriverError) as failed:
-        list(check(connection, resolve, seconds=2.0))
+        list(check(connection, resolve, seconds=1.0))
     return str(failed.value)
 
 
