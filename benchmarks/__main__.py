@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks import (
     backup,
     confinement,
+    full_milvus,
     get_cluster,
     get_cluster_over_grpc,
     long_calls,
@@ -21,6 +22,7 @@ if __name__ == "__main__":
     backup.main(["--index", "HNSW", "--groups", "read"])
     restore.main(["--index", "FLAT"])
     restore.main(["--index", "HNSW"])
+    full_milvus.main([])
     long_calls.main([])
     memory.main([])
     confinement.main()
