@@ -91,7 +91,8 @@ class CreateBackupForm(CollectionsForm):
     include_access_control = forms.BooleanField(
         label="Include users and roles",
         required=False,
-        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
+        help_text="Users (names only), roles, grants and privilege groups of the whole server. "
+        "Embedded clusters have none.",
     )
 
 

@@ -1,6 +1,6 @@
 """Reading and writing a full Milvus over one connection and over several, in one run.
 
-    python -m benchmarks.full_milvus [--rows 200000] [--dim 128] [--connections 1 2 4]
+    python -m benchmarks.full_milvus [--rows 200000] [--dim 128] [--connections 1 2 4] [--rounds 3]
 
 The server is Milvus 2.3.5 from PyPI, as it is installed: with its default intervals.
 """
@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pymilvus import MilvusClient
 
+from backups.archive.description import CollectionDescription
 from backups.milvus.client import Client, MilvusAddress
 from backups.milvus.create import create
 from backups.milvus.errors import MilvusError
@@ -33,7 +35,7 @@ from tests.full_milvus.server import program, started
 CREDENTIAL = "root:Milvus"
 _PAGE_ROWS = 16_384
 _START_SECONDS = 120
-Way = tuple[str, str, Callable[[], Any]]
+Way = tuple[str, Callable[[], Any]]
 
 
 @contextmanager
@@ -72,50 +74,54 @@ def _wait_until_ready(port: int) -> None:
     raise SystemExit(f"Milvus did not start within {_START_SECONDS} s.")
 
 
-def reading(bench: Bench, connections: Sequence[int]) -> list[Figure]:
+def reading(bench: Bench, connections: Sequence[int], rounds: int) -> list[Figure]:
+    """Measure each way once in every round, because other load changes from minute to minute."""
     ways: list[Way] = [
-        (
-            "read",
-            f"raw Query, pages of {_PAGE_ROWS}",
-            lambda: backup.raw_drain(bench, _PAGE_ROWS),
-        ),
+        (f"raw Query, pages of {_PAGE_ROWS}", lambda: backup.raw_drain(bench, _PAGE_ROWS))
     ]
     for count in connections:
-        ways.append(("read", f"ours, {count} at once, thrown away", _reader(bench, count, "")))
-        name = f"archive-{count}"
-        ways.append(("read", f"ours, {count} at once, sealed archive", _reader(bench, count, name)))
-    ways.append(("read", USERS_WAY, lambda: backup.query_iterator(bench)))
-    return [bench.timed(*way) for way in ways]
+        ways.append((f"ours, {count} at once, thrown away", _reader(bench, count, sealed=False)))
+        ways.append((f"ours, {count} at once, sealed archive", _reader(bench, count, sealed=True)))
+    measured = [[bench.timed("read", *way) for way in ways] for _ in range(rounds)]
+    users_way = bench.timed("read", USERS_WAY, lambda: backup.query_iterator(bench))
+    return [*map(_fastest, zip(*measured, strict=True)), users_way]
 
 
-def _reader(bench: Bench, connections: int, archive: str) -> Callable[[], None]:
+def _fastest(figures: Iterable[Figure]) -> Figure:
+    return min(figures, key=lambda figure: figure.seconds)
+
+
+def _reader(bench: Bench, connections: int, *, sealed: bool) -> Callable[[], None]:
     def read() -> None:
         with Client(_address(bench.port), connections=connections) as client:
             scan = WireScan(client, describe(client, SOURCE))
-            if archive:
-                backup.to_archive(bench, scan, archive)
+            if sealed:
+                backup.to_archive(bench, scan, f"archive-{uuid.uuid4().hex}")
             else:
                 backup.drain(scan)
 
     return read
 
 
-def writing(bench: Bench, connections: Sequence[int]) -> list[Figure]:
+def writing(bench: Bench, connections: Sequence[int], rounds: int) -> list[Figure]:
     collection = describe(bench.client, SOURCE)
     batches = list(backup.generated(collection, bench.rows, bench.dim))
-    ways: list[tuple[str, Callable[[], Any]]] = [
+    ways: list[Way] = [
         (
             "columns of 10000, one after another",
             lambda: backup.columnar_loop(bench.client, "target", batches, 10_000),
         ),
         *((f"ours, {count} at once", _writer(bench, count, batches)) for count in connections),
     ]
-    figures = []
-    for way, work in ways:
-        create(bench.client, collection, "target")
-        figures.append(bench.timed("write", way, work))
-        bench.client.drop("target")
-    return figures
+    measured = [[_into_new(bench, collection, way) for way in ways] for _ in range(rounds)]
+    return [*map(_fastest, zip(*measured, strict=True))]
+
+
+def _into_new(bench: Bench, collection: CollectionDescription, way: Way) -> Figure:
+    create(bench.client, collection, "target")
+    figure = bench.timed("write", *way)
+    bench.client.drop("target")
+    return figure
 
 
 def _writer(bench: Bench, connections: int, batches: list[Any]) -> Callable[[], None]:
@@ -163,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=int, default=3, help="the fastest round is printed")
     parser.add_argument("--read", type=int, default=0, help="port of a server to read from")
     options = parser.parse_args(arguments)
     if options.read:
@@ -173,8 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with filled(options.rows, options.dim) as bench:
         print(f"{options.rows} rows of {options.dim} dimensions, full Milvus 2.3.5")
-        figures = [*reading(bench, options.connections), *writing(bench, options.connections)]
-        print(backup.table(figures))
+        given = bench, options.connections, options.rounds
+        print(backup.table([*reading(*given), *writing(*given)]))
         print(
             "\n".join(
                 ["| connections | peak |", "|--:|--:|", *peaks(bench, [*options.connections, 8])]

@@ -104,7 +104,8 @@ class PolicyForm(ScheduleForm):
     include_access_control = forms.BooleanField(
         label="Include users and roles",
         required=False,
-        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
+        help_text="Users (names only), roles, grants and privilege groups of the whole server. "
+        "Embedded clusters have none.",
     )
     db_name = forms.CharField(
         label="Database",

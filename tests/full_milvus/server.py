@@ -28,6 +28,8 @@ _SHORT_INTERVALS = {
     "queryCoord.checkHandoffInterval": 200,
 }
 """In milliseconds. Waits of the server would be most of the time of the tests."""
+_SESSION_SECONDS = 600
+"""The server ends itself when its session expires, by default after 30 s on a busy machine."""
 _END_SECONDS = 60
 _LOCK = Path(tempfile.gettempdir(), "vbase-console-full-milvus.lock")
 
@@ -64,7 +66,7 @@ def _start(directory: Path, port: int, intervals: Mapping[str, int]) -> subproce
     path = program()
     assert path is not None, "milvus-server is not installed"
     command = [path, "--data", str(directory), "--proxy-port", str(port)]
-    for name, value in intervals.items():
+    for name, value in {**intervals, "common.session.ttl": _SESSION_SECONDS}.items():
         command += ["--extra-config", f"{name}={value}"]
     return subprocess.Popen(
         [*command, "--authorization-enabled", "true"],
