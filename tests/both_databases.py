@@ -30,6 +30,7 @@ ABOUT_THE_ENGINE = (
     *(
         f"backups/test_{name}.py"
         for name in (
+            "bring_back",
             "damage_found",
             "disk_full",
             "milvus_dies",

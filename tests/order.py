@@ -22,6 +22,7 @@ WITH_THE_S3_SERVER = (
     "tests/s3/",
     "tests/contracts/test_backup_store.py",
     "tests/backups/test_on_s3.py",
+    "tests/backups/test_bring_back.py",
 )
 """In one process, so that one S3 server is started and not one for each process."""
 LONG = (
