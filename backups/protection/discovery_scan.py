@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from itertools import islice
 
+from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -74,12 +75,20 @@ def _scan_due_clusters() -> int:
         running: dict[Future[Listing], Cluster] = {}
         while True:
             for cluster in islice(due, PARALLEL_SCANS - len(running)):
-                running[pool.submit(list_collections, cluster)] = cluster
+                running[pool.submit(_list_in_thread, cluster)] = cluster
             if not running:
                 return count
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 _record_result(running.pop(done), done)
                 count += 1
+
+
+def _list_in_thread(cluster: Cluster) -> Listing:
+    """Close the thread's database connection, which reads the address of an attached cluster."""
+    try:
+        return list_collections(cluster)
+    finally:
+        connection.close()
 
 
 def _claim_due_clusters() -> Iterator[Cluster]:

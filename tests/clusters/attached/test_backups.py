@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pymilvus import MilvusClient
 
+from backups.protection.discovery_scan import scan_due
+from backups.protection.models import KnownCollection
 from clusters import driver as clusters_driver
 from clusters.drivers import load_driver as load_real_driver
 from clusters.drivers.base import ClusterDriver
@@ -192,6 +194,18 @@ def test_collections_and_databases_are_discovered(
         ).code
         == "NOT_FOUND"
     )
+
+
+def test_its_collections_are_uncovered_until_a_policy_covers_them(
+    api: Api, attached: Cluster, milvus: MilvusClient
+) -> None:
+    fill(milvus, rows=ROWS)
+    assert scan_due() == 1
+    (known,) = KnownCollection.objects.filter(cluster=attached)
+    assert (known.name, known.policy) == ("images", None)
+    api.post(f"/{attached.service_id}/backup/policy", scheduleCron="0 3 * * *", retentionCount=3)
+    known.refresh_from_db()
+    assert known.policy is not None
 
 
 def test_a_policy_backs_up_an_attached_cluster(
