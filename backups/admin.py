@@ -50,7 +50,7 @@ class BackupAdmin(ReadOnlyAdmin):
         "proven_at",
         "created_at",
     ]
-    list_select_related = ["organization", "cluster"]
+    list_prefetch_related = ["organization", "cluster"]
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Backup id or name, cluster id, organization name"
@@ -112,7 +112,7 @@ class BackupJobAdmin(ReadOnlyAdmin):
         "row_count",
         "task_link",
     ]
-    list_select_related = ["task", "backup", "cluster", "organization"]
+    list_prefetch_related = ["task", "backup", "cluster", "organization"]
     list_filter = ["job_type", "task__state", "organization"]
     search_fields = ["^task__task_id", "^backup__backup_id", "backup__name"]
     search_help_text = "Job id, backup id or name"
@@ -134,6 +134,6 @@ class BackupJobAdmin(ReadOnlyAdmin):
 @admin.register(SealedPart)
 class SealedPartAdmin(ReadOnlyAdmin):
     list_display = ["backup", "number", "collection"]
-    list_select_related = ["backup"]
+    list_prefetch_related = ["backup"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 
 from backups import observers
 from backups.models import Backup
@@ -19,12 +19,19 @@ class BackupClusterProtection:
     """Implements `clusters.protection.ClusterProtection`."""
 
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
-        good = Backup.objects.good().filter(cluster__in=cluster_ids).order_by()
+        good = Backup.objects.good().filter(cluster=OuterRef("pk"))
+        proven = good.filter(proven_at__isnull=False).order_by("-proven_at")
         newest = {
             cluster_id: (last_backup_at, last_proven_at)
-            for cluster_id, last_backup_at, last_proven_at in good.values_list(
-                "cluster_id"
-            ).annotate(Max("created_at"), Max("proven_at"))
+            for cluster_id, last_backup_at, last_proven_at in Cluster.objects.filter(
+                pk__in=cluster_ids
+            )
+            .order_by()
+            .values_list(
+                "pk",
+                Subquery(good.values("created_at")[:1]),
+                Subquery(proven.values("proven_at")[:1]),
+            )
         }
         policies = observers.policy_summary_of(cluster_ids)
         protection = {}

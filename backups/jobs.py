@@ -11,7 +11,7 @@ from functools import partial
 from backups.models import Backup, BackupJob
 from backups.outcomes import settle
 from backups.services.jobs import retry_job
-from backups.states import JobKind
+from backups.states import JOB_ID_PREFIX, JobKind
 from clusters.models import Cluster
 from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
 from vbase_console.tasks.models import Task
@@ -19,7 +19,7 @@ from vbase_console.tasks.registry import Job, register
 
 
 def register_all() -> None:
-    job = partial(Job, settled=settle, hold=_hold, retry=_retry, id_prefix="job")
+    job = partial(Job, settled=settle, hold=_hold, retry=_retry, id_prefix=JOB_ID_PREFIX)
     register(
         job(
             kind=JobKind.BACKUP,

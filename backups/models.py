@@ -97,10 +97,6 @@ class Backup(models.Model):
     has_access_control = models.BooleanField(default=False)
     """True if the backup contains users and roles."""
     manifest_sha256 = models.CharField(max_length=64, blank=True)
-    origin_backup_id = models.CharField(max_length=64, blank=True)
-    origin_organization_id = models.CharField(max_length=64, blank=True)
-    """Ids in the manifest of an imported backup, which another console wrote. Read `manifest_ids`.
-    """
     warnings = models.JSONField(default=list)
     omissions = models.JSONField(default=list)
     """Requested content that the backup does not contain, in words. Only omissions make a backup
@@ -138,9 +134,36 @@ class Backup(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["organization", "-created_at", "-backup_id"], name="backup_newest_first"
+                fields=["organization", "-created_at", "-backup_id"],
+                condition=~Q(status=BackupStatus.GONE),
+                name="backup_newest_first",
             ),
-            models.Index(fields=["cluster", "-created_at"], name="backup_by_cluster"),
+            models.Index(
+                fields=["cluster", "-created_at", "-backup_id"],
+                condition=~Q(status=BackupStatus.GONE),
+                name="backup_by_cluster",
+            ),
+            models.Index(
+                fields=["cluster", "-created_at", "-backup_id"],
+                condition=states.is_good(),
+                name="backup_good",
+            ),
+            models.Index(
+                fields=["cluster", "-created_at", "-backup_id"],
+                condition=states.is_good() & Q(proven_at__isnull=False),
+                name="backup_proven",
+            ),
+            models.Index(
+                fields=["cluster", "-proven_at"],
+                condition=states.is_good() & Q(proven_at__isnull=False),
+                name="backup_last_proven",
+            ),
+            models.Index(fields=["cluster", "status", "damage_found_by"], name="backup_damaged"),
+            models.Index(
+                fields=["policy_id", "-created_at", "-backup_id"],
+                condition=states.is_good() & ~Q(policy_id=""),
+                name="backup_good_by_policy",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -181,12 +204,6 @@ class Backup(models.Model):
     def directory(self) -> str:
         return f"{self.organization_id}/{self.backup_id}"
 
-    @property
-    def manifest_ids(self) -> tuple[str, str]:
-        """Ids of the backup and of its organization that the manifest must contain."""
-        backup_id = self.origin_backup_id or self.backup_id
-        return backup_id, self.origin_organization_id or str(self.organization_id)
-
 
 class BackupJob(models.Model):
     """Object of a task about backups. Status, progress and times are those of the task."""
@@ -196,8 +213,12 @@ class BackupJob(models.Model):
     )
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     job_type = models.CharField(max_length=16, choices=JobKind.choices)
-    backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="jobs")
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backup_jobs")
+    backup = models.ForeignKey(
+        Backup, on_delete=models.PROTECT, related_name="jobs", db_index=False
+    )
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.PROTECT, related_name="backup_jobs", db_index=False
+    )
     """Target of a restore; source of every other job."""
     db_name = models.CharField(max_length=255)
     collection_names = models.JSONField(default=list)
@@ -225,7 +246,9 @@ class BackupJob(models.Model):
         ]
         indexes = [
             models.Index(fields=["organization", "-task"], name="job_by_organization"),
+            models.Index(fields=["organization", "job_type", "-task"], name="job_by_type"),
             models.Index(fields=["cluster", "-task"], name="job_by_cluster"),
+            models.Index(fields=["backup", "-task"], name="job_by_backup"),
             models.Index(
                 fields=["task"],
                 condition=Q(is_cleaned_up=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 
 from django.db import models
@@ -48,8 +47,7 @@ class JobKind(models.TextChoices):
     DELETE = "DELETE"
 
 
-IMPORT_TIMEOUT = datetime.timedelta(minutes=15)
-"""An import that has copied nothing for so long is dead, and the janitor removes its files."""
+JOB_ID_PREFIX = "job"
 
 
 class OnConflict(enum.StrEnum):

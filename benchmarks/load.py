@@ -61,11 +61,9 @@ def _ask(
 
 def _answered_well(opened: socket.socket) -> bool:
     """Read one whole answer; every answer here says its length."""
-    received = b""
+    received = opened.recv(65536)
     while b"\r\n\r\n" not in received:
-        if not (more := opened.recv(65536)):
-            return False
-        received += more
+        received += opened.recv(65536)
     head, _, body = received.partition(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1])

@@ -25,7 +25,7 @@ class ClusterAdmin(ReadOnlyAdmin):
         "compute_units",
         "created_at",
     ]
-    list_select_related = ["organization"]
+    list_prefetch_related = ["organization"]
     list_filter = [
         "status",
         "driver",
@@ -107,6 +107,6 @@ class ClusterAdmin(ReadOnlyAdmin):
 @admin.register(LoadSample)
 class LoadSampleAdmin(ReadOnlyAdmin):
     list_display = ["cluster", "at", "cpu_seconds", "cores"]
-    list_select_related = ["cluster"]
+    list_prefetch_related = ["cluster"]
     search_fields = ["^cluster__cluster_id", "cluster__name"]
     search_help_text = "Cluster id or name"

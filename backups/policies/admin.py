@@ -32,7 +32,7 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
         "last_run_at",
         "last_state",
     ]
-    list_select_related = ["organization", "cluster", "last_run__job__task"]
+    list_prefetch_related = ["organization", "cluster", "last_run__job__task"]
     list_filter = ["is_active", "organization"]
     search_fields = ["^policy_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Policy id, policy name, cluster id, organization name"
@@ -79,7 +79,7 @@ class PolicyRunAdmin(ReadOnlyAdmin):
         "is_manual",
         "organization",
     ]
-    list_select_related = ["policy", "organization", "job__task"]
+    list_prefetch_related = ["policy", "organization", "job__task"]
     list_filter = ["is_catch_up", "is_manual", "organization"]
     search_fields = ["^policy__policy_id", "^job__task__task_id"]
     search_help_text = "Policy id, job id"

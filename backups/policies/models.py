@@ -94,6 +94,11 @@ class BackupPolicy(models.Model):
     last_run = models.ForeignKey(
         "policies.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    complete_backup_count = models.PositiveIntegerField(default=0)
+    newest_complete_backup_at = models.DateTimeField(null=True)
+    """Kept figures of the policy's complete backups, for lists. `kept_figures` recounts them in the
+    transaction that changes such a backup.
+    """
     created_at = models.DateTimeField(default=clock.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -232,6 +237,7 @@ class PolicyRun(models.Model):
                 name="run_retention_pending_idx",
             ),
             models.Index(fields=["created_at"], name="run_age"),
+            models.Index(fields=["-planned_at", "-id"], name="run_newest_first"),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ class KnownCollectionAdmin(ReadOnlyAdmin):
         "proven_backup",
         "seen_at",
     ]
-    list_select_related = ["cluster", "organization", "policy", "newest_backup", "proven_backup"]
+    list_prefetch_related = ["cluster", "organization", "policy", "newest_backup", "proven_backup"]
     list_filter = ["organization"]
     search_fields = ["name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Collection, cluster id, organization name"
@@ -37,7 +37,7 @@ class InventoryScanAdmin(ReadOnlyAdmin):
         "failures",
         "error_message",
     ]
-    list_select_related = ["cluster", "organization"]
+    list_prefetch_related = ["cluster", "organization"]
     list_filter = ["organization"]
     search_fields = ["^cluster__cluster_id", "cluster__name", "organization__name"]
     search_help_text = "Cluster id or name, organization name"

@@ -46,7 +46,10 @@ class CollectionRow:
 
     @property
     def state(self) -> str:
-        return self.collection.coverage_at(self.now)
+        if self.collection.policy_id is None:
+            return "UNCOVERED"
+        deadline = self.collection.rpo_deadline
+        return "STALE" if deadline is not None and deadline <= self.now else "COVERED"
 
     @property
     def is_outdated(self) -> bool:

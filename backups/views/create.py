@@ -17,6 +17,7 @@ from backups.services.backups import plan_backup
 from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
+from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 
@@ -51,17 +52,8 @@ class BackupCreateView(FormPage, ClusterPage):
                 (collection.name, collection.rows)
                 for collection in self.discovery.collections or ()
             ],
-            "initial": {"db_name": self.database} | self.chosen(),
+            "initial": {"db_name": self.database},
         }
-
-    def chosen(self) -> dict[str, Any]:
-        """Initial selection that the address asks for. Names without a checkbox are text."""
-        names = self.request.GET.getlist("collections")
-        if not names:
-            return {}
-        boxes = [each.name for each in (self.discovery.collections or ())[:MAX_CHECKBOXES]]
-        others = [name for name in names if name not in boxes]
-        return {"collection_names": names, "others": "\n".join(others)}
 
     def context(self) -> dict[str, Any]:
         return super().context() | {
@@ -95,7 +87,7 @@ class BackupCreateView(FormPage, ClusterPage):
         bound = getattr(self, "bound", None)
         if bound is not None:
             add_errors(bound, error)
-        return self.refused_page(bound, error)
+        return self.page(form=bound, status=status_of(error))
 
 
 class BackupCreateSelectView(SelectAllMixin, BackupCreateView):

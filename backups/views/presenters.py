@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from backups import observers
 from backups.discovery import translate_errors
 from backups.models import Backup, BackupJob
 from backups.services.backups import read_archive
-from backups.states import BackupStatus, JobKind
+from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition, ServiceStatus
 from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.registry import job_for
-from vbase_console.tasks.states import ACTIVE, FINISHED, TaskState
+from vbase_console.tasks.states import FINISHED, TaskState
 
 if TYPE_CHECKING:
     from backups.archive.manifest import CollectionContent, Manifest
@@ -35,6 +35,8 @@ PHASES: dict[str, tuple[str, ...]] = {
 }
 """Phases of each kind in order."""
 NEWEST_COUNT = 3
+MAX_UNFINISHED = 100
+"""Limit of unfinished jobs that a page shows."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,27 @@ def jobs_of(principal: Principal) -> QuerySet[BackupJob]:
     return jobs.select_related("task", "backup", "cluster")
 
 
+def unfinished_jobs(principal: Principal, **conditions: object) -> list[BackupJob]:
+    """Find unfinished jobs by conditions on their tasks. An index contains only unfinished tasks,
+    while the jobs are mostly history.
+    """
+    tasks = Task.objects.active().filter(id_prefix=JOB_ID_PREFIX, **conditions)
+    return jobs_of_tasks(principal, tasks.visible_to(principal)[:MAX_UNFINISHED])
+
+
+def failed_jobs(principal: Principal, limit: int) -> list[BackupJob]:
+    """Find the latest unresolved failed jobs. Skipped policy runs are on the policy page."""
+    failed = Task.objects.filter(id_prefix=JOB_ID_PREFIX, state=TaskState.FAILED)
+    unresolved = failed.filter(~was_retried("task_id")).visible_to(principal)
+    run = "backup_job__policy_run"
+    not_skipped = Q(**{run: None}) | Q(**{f"{run}__skip_reason": ""})
+    return jobs_of_tasks(principal, unresolved.filter(not_skipped)[:limit])
+
+
+def jobs_of_tasks(principal: Principal, tasks: QuerySet[Task]) -> list[BackupJob]:
+    return list(jobs_of(principal).filter(pk__in=Subquery(tasks.values("pk"))))
+
+
 def job_rows(principal: Principal, jobs: Iterable[BackupJob]) -> list[JobRow]:
     return [job_row(principal, job) for job in jobs]
 
@@ -119,9 +142,7 @@ def _is_still_possible(job: BackupJob) -> bool:
 
 def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupRow]:
     listed = list(backups)
-    jobs = jobs_of(principal).filter(
-        backup__in=[backup.pk for backup in listed], task__state__in=ACTIVE
-    )
+    jobs = unfinished_jobs(principal, subject_id__in=[backup.pk for backup in listed])
     job_of = {job.backup_id: job for job in jobs}
     return [BackupRow(backup=backup, job=job_of.get(backup.pk)) for backup in listed]
 
@@ -129,8 +150,8 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
 def history_of(
     principal: Principal, backup: Backup, limit: int
 ) -> tuple[list[JobRow], list[JobRow]]:
+    active = job_rows(principal, unfinished_jobs(principal, subject_id=backup.pk))
     jobs = jobs_of(principal).filter(backup=backup)
-    active = job_rows(principal, jobs.filter(task__state__in=ACTIVE))
     ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:limit])
     return active, ended
 
@@ -188,9 +209,7 @@ def covers(principal: Principal, limit: int) -> list[ClusterCoverage]:
 def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
     rows = backup_rows(principal, own[:NEWEST_COUNT])
-    restoring = jobs_of(principal).filter(
-        cluster=cluster, job_type=JobKind.RESTORE, task__state__in=ACTIVE
-    )
+    restoring = unfinished_jobs(principal, quota_key=cluster.pk, kind=JobKind.RESTORE)
     arriving = job_rows(principal, restoring)
     return {
         "protection_figures": observers.coverage_figures_of(principal, cluster),
@@ -275,55 +294,6 @@ def collections_in(backup: Backup, contents: Contents) -> list[CollectionDetails
         )
         for content in contents.manifest.collections
     ]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RestoredCollection:
-    """Collection that a successful restore has made, and the comparison of its rows."""
-
-    source: str
-    target: str
-    rows: int
-    replaced: bool
-    is_identical: bool
-    """False if the rows were only counted."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RestoreResult:
-    collections: list[RestoredCollection]
-    proved: bool
-    """True if the restore counts as a test of the backup."""
-
-    @property
-    def rows(self) -> int:
-        return sum(collection.rows for collection in self.collections)
-
-    @property
-    def identical_rows(self) -> int:
-        return sum(collection.rows for collection in self.collections if collection.is_identical)
-
-
-def restore_result_of(job: BackupJob) -> RestoreResult | None:
-    """Return the collections that a restore has made and compared. None unless it succeeded."""
-    from backups.restore.checkpoint import RestoreCheckpoint
-
-    checkpoint = RestoreCheckpoint(job.task.checkpoint)
-    if job.job_type != JobKind.RESTORE or job.task.state != TaskState.SUCCEEDED:
-        return None
-    return RestoreResult(
-        collections=[
-            RestoredCollection(
-                source=step.source,
-                target=step.target,
-                rows=step.rows,
-                replaced=step.replaces,
-                is_identical=step.source in checkpoint.identical,
-            )
-            for step in checkpoint.steps
-        ],
-        proved=bool(checkpoint.checkpoint.get("proves")),
-    )
 
 
 def damage_of(principal: Principal, backup: Backup) -> BackupJob | None:

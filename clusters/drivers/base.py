@@ -131,8 +131,6 @@ class Capabilities:
     """True if `load` returns measurements, which autoscaling needs."""
     confinement: Level | None = None
     """Level of a process that is started now. None if the driver does not confine."""
-    stores_rows: bool = True
-    """False if clusters are simulated and have no server."""
     is_operated_elsewhere: bool = False
     """True if the driver only uses a server: it cannot be scaled, upgraded, restarted, stopped or
     started, its token is not the console's to rotate, and a deletion changes nothing on it.
@@ -204,8 +202,6 @@ class ClusterDriver(Protocol):
     - `validate` has no effect and raises `SpecRefused`, naming the supported values.
     - `observe` has no effect, never raises for a single cluster, and is one call for many clusters.
     - Arguments, environment, logs and files contain no credential.
-    - A driver with `is_operated_elsewhere` only checks a server in `create` and forgets it in
-      `delete`. Its other changing methods raise a permanent `DriverError`.
     """
 
     capabilities: Capabilities
@@ -244,11 +240,6 @@ class ClusterDriver(Protocol):
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the cluster, or None if it is unknown."""
-
-    def log_end(self, cluster_id: str, lines: int) -> str:
-        """Return the end of the cluster's log, at most `lines` lines and 64 KiB. A stopped cluster
-        keeps its log. Raises DriverError with the reason if there is no log.
-        """
 
     def cluster_ids(self) -> list[str]:
         """Return all clusters of the driver, including orphans that no row describes."""

@@ -16,7 +16,6 @@ from clusters.driver import versions_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
 from clusters.views import presenters
-from clusters.views.connect import connect_examples
 from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
 from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
 from vbase_console.tasks.models import Task
@@ -83,16 +82,11 @@ class ClusterDetailPage(ClusterPage):
             "tasks": presenters.digest_of_tasks(row.task for row in rows),
         }
 
-    def access(self, token: str | None = None) -> dict[str, Any]:
-        if not presenters.connectable(self.cluster):
-            return {"connectable": False}
-        path = reverse("api-service-access", args=[self.cluster.service_id])
+    def access(self) -> dict[str, Any]:
+        connectable = presenters.connectable(self.cluster)
         return {
-            "connectable": True,
-            "address": presenters.address_of(self.cluster),
-            "examples": connect_examples(
-                self.cluster, token=token, access_address=self.request.build_absolute_uri(path)
-            ),
+            "connectable": connectable,
+            "address": presenters.address_of(self.cluster) if connectable else "",
         }
 
     def protection(self) -> dict[str, Any]:
@@ -131,32 +125,11 @@ class ClusterTokenPage(ClusterDetailPage):
         services.require_access(self.cluster)
         token = self.cluster.token
         if wants_fragment(self.request):
-            context = {"cluster": self.cluster, "token": token, **self.access(token)}
+            context = {"cluster": self.cluster, "token": token, **self.access()}
             return self.fragment("clusters/partials/cluster_access.html", **context)
-        return self.page(token=token, reload=False, **self.access(token))
+        return self.page(token=token, reload=False)
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or self.request.htmx:
             return super().error_response(error)
         return self.page(status=status_of(error), refusal=error.message, reload=False)
-
-
-class ClusterLogView(ClusterPage):
-    """End of the cluster's log on request. Each request is audited, because a log may contain the
-    tenant's names and rows.
-    """
-
-    scopes = {"GET": GET_SERVICE_ACCESS, "POST": GET_SERVICE_ACCESS}
-    action = "GetClusterLog"
-    template_name = "clusters/cluster_log.html"
-    log = ""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Redirect a reload of the page with the log to the page without it."""
-        return self.to_cluster()
-
-    def prepare(self) -> None:
-        self.log = services.read_log(self.cluster)
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.page(log=self.log, max_lines=services.MAX_LOG_LINES)

@@ -19,7 +19,7 @@ from clusters.views.detail import ClusterPage
 from clusters.views.presenters import KINDS, TaskRow, task_row, task_rows
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.registry import TASK_ID_PREFIX, job_for
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
 from vbase_console.web.views import Page, wants_fragment
@@ -37,7 +37,7 @@ class TaskListView(ListPage):
     def rows(self) -> QuerySet[Any]:
         """Tasks with the names of their clusters, for search and sorting."""
         about = Cluster.objects.visible_to(self.principal).filter(pk=OuterRef("subject_id"))
-        tasks = Task.objects.filter(kind__in=KINDS).visible_to(self.principal)
+        tasks = Task.objects.filter(id_prefix=TASK_ID_PREFIX).visible_to(self.principal)
         return tasks.alias(cluster_name=Subquery(about.values("name")))
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def test_only_the_preparation_switches_the_journal_mode() -> None:
     assert modules_that_say("journal_mode") == {"prepare.py"}
 
 
-def test_nobody_prefetches() -> None:
-    assert modules_that_say(r"prefetch_related\(") == set()
+def test_only_the_lists_of_the_admin_prefetch_which_have_fifty_rows() -> None:
+    assert modules_that_say(r"prefetch_related\(") == {"admin.py"}
 
 
 @pytest.mark.django_db

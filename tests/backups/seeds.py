@@ -48,6 +48,7 @@ def seed_job(
     """Of this backup, on its own cluster unless told otherwise, with one event."""
     task = Task.objects.create(
         task_id=f"job-{next(_number)}",
+        id_prefix="job",
         organization_id=backup.organization_id,
         kind=kind,
         subject_id=backup.backup_id,

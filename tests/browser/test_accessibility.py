@@ -28,7 +28,6 @@ PAGES = [
     "clusters",
     "clusters?q=nothing",
     "clusters/new",
-    "clusters/attach",
     "clusters/{cluster}",
     "clusters/{cluster}/scale",
     "clusters/{cluster}/delete",

@@ -11,13 +11,16 @@ from pymilvus import MilvusClient
 
 PASSWORD = "a long password"
 READING = (
-    *(
-        ("Global", privilege, "*")
-        for privilege in ("ListDatabases", "ShowCollections", "DescribeCollection", "ListAliases")
-    ),
-    *(("Collection", privilege, "*") for privilege in ("ShowPartitions", "IndexDetail", "Query")),
+    ("Global", "DescribeCollection", "*"),
+    ("Global", "ShowCollections", "*"),
+    ("Collection", "IndexDetail", "*"),
+    ("Collection", "Query", "*"),
+    ("Collection", "GetLoadingProgress", "*"),
+    ("Collection", "GetLoadState", "*"),
+    ("Collection", "ShowPartitions", "*"),
+    ("Collection", "GetStatistics", "*"),
 )
-"""Privileges of a user that may only read: docs/attached-clusters.md."""
+"""Privileges of a user that may only read."""
 
 
 def unused(word: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from backups.models import Backup
+from backups.policies import kept_figures
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
@@ -48,4 +49,5 @@ def end(run: PolicyRun, *, state: str = "SUCCEEDED", rows: int = 10, **facts: An
         "collections": [{"name": "images", "rowCount": rows, "sizeBytes": 1, "parts": 1}],
     }
     Backup.objects.filter(pk=run.job.backup_id).update(**contents, **facts)
+    kept_figures.recount(run.policy_id)
     return Backup.objects.get(pk=run.job.backup_id)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import Backup
+from backups.policies import kept_figures
 from backups.policies.models import BackupPolicy
 from backups.policies.services import pause_policy, run_now
 from clusters.models import Cluster
@@ -154,6 +155,7 @@ def test_one_older_than_the_schedule_promises_is_stale(
     backup = back_up(policy)
     assert b"Stale" not in alices.open("policy-list").content
     Backup.objects.filter(pk=backup.pk).update(created_at=timezone.now() - timedelta(days=2))
+    kept_figures.recount(policy.pk)
     assert b"Stale" in alices.open("policy-list").content
     pause_policy(policy)
     assert b"Stale" not in alices.open("policy-list").content

@@ -110,6 +110,7 @@ class Crowd:
             Task(
                 **self._own,
                 task_id=f"job-{self._mark}{number}",
+                id_prefix="job",
                 kind=JobKind.VERIFY,
                 subject_id=backup.pk,
                 state=TaskState.FAILED if number % 2 else TaskState.RUNNING,

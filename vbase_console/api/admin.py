@@ -11,7 +11,7 @@ class IdempotentAnswerAdmin(ReadOnlyAdmin):
     """Admin page without the body of the answer, which may contain an access token."""
 
     list_display = ["created_at", "organization", "method", "path", "key", "status"]
-    list_select_related = ["organization"]
+    list_prefetch_related = ["organization"]
     list_filter = ["method", "status"]
     search_fields = ["key", "path", "organization__name", "^organization__id"]
     search_help_text = "Idempotency key, path, organization name or id"

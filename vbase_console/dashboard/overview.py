@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from backups.protection.presenters import protection_summary
-from backups.views.presenters import JobRow, covers, job_rows, jobs_of
+from backups.views.presenters import JobRow, covers, failed_jobs, job_rows, unfinished_jobs
 from clusters.models import Cluster
 from clusters.protection import is_registered
 from clusters.states import ServiceStatus
-from clusters.views.presenters import KINDS, TaskRow, task_rows
+from clusters.views.presenters import TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.tasks.models import Task, was_retried
-from vbase_console.tasks.states import ACTIVE, TaskState
+from vbase_console.tasks.registry import TASK_ID_PREFIX
+from vbase_console.tasks.states import TaskState
 from vbase_console.web.views import Page, wants_fragment
 
 MAX_ROWS = 10
@@ -35,17 +36,16 @@ class OverviewView(Page):
         return self.page()
 
     def context(self) -> dict[str, Any]:
-        active, failed, failed_jobs = self.active(), self.failed(), self.failed_jobs()
+        active, failed = self.active(), self.failed()
+        jobs_that_failed = job_rows(self.principal, failed_jobs(self.principal, MAX_ROWS))
         rows = task_rows(self.principal, [*active, *failed])
-        jobs = job_rows(
-            self.principal, jobs_of(self.principal).filter(task__state__in=ACTIVE)[:MAX_ROWS]
-        )
+        jobs = job_rows(self.principal, unfinished_jobs(self.principal)[:MAX_ROWS])
         now = timezone.now()
-        failures: list[TaskRow | JobRow] = [*rows[len(active) :], *failed_jobs]
+        failures: list[TaskRow | JobRow] = [*rows[len(active) :], *jobs_that_failed]
         failures.sort(key=lambda row: row.task.finished_at or now, reverse=True)
         failure_lists = [
             *([("task-list", "All failed tasks")] if failed else []),
-            *([("job-list", "All failed jobs")] if failed_jobs else []),
+            *([("job-list", "All failed jobs")] if jobs_that_failed else []),
         ]
         return {
             "statuses": self.statuses(),
@@ -64,20 +64,13 @@ class OverviewView(Page):
         return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
 
     def active(self) -> list[Task]:
-        running = Task.objects.active().filter(kind__in=KINDS).in_queue_order()
+        running = Task.objects.active().filter(id_prefix=TASK_ID_PREFIX).in_queue_order()
         return list(running.visible_to(self.principal)[:MAX_ROWS])
 
     def failed(self) -> list[Task]:
-        failed = Task.objects.filter(kind__in=KINDS, state=TaskState.FAILED)
+        failed = Task.objects.filter(id_prefix=TASK_ID_PREFIX, state=TaskState.FAILED)
         unresolved = failed.filter(~was_retried("task_id"))
         return list(unresolved.visible_to(self.principal)[:MAX_ROWS])
-
-    def failed_jobs(self) -> list[JobRow]:
-        """Return unresolved failed jobs. Skipped policy runs are on the policy page."""
-        failed = jobs_of(self.principal).filter(task__state=TaskState.FAILED)
-        unresolved = failed.filter(~was_retried("task__task_id"))
-        not_skipped = Q(policy_run=None) | Q(policy_run__skip_reason="")
-        return job_rows(self.principal, unresolved.filter(not_skipped)[:MAX_ROWS])
 
     def protection(self) -> dict[str, Any]:
         if not is_registered():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import cycle, islice
@@ -21,20 +22,22 @@ from django.utils import timezone
 
 from backups.models import FOUND_BY_READING, Backup, BackupJob, SealedPart
 from backups.names import DEFAULT_DATABASE
+from backups.policies.kept_figures import recount
 from backups.policies.models import BackupPolicy, PolicyRun
-from backups.policies.states import MAX_RETENTION_COUNT
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
-from backups.states import BackupStatus, JobKind
+from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
 from clusters.driver import get_driver
 from clusters.models import Cluster, LoadSample
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.core.encryption import encrypt
 from vbase_console.core.ids import ALPHABET, LENGTH
+from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import create_organization
 from vbase_console.tasks.models import Task, TaskEvent
+from vbase_console.tasks.registry import TASK_ID_PREFIX
 from vbase_console.tasks.states import TaskState
 
 M = TypeVar("M", bound=Model)
@@ -43,6 +46,8 @@ Row = dict[str, object]
 DRIVER = "memory"
 BATCH_SIZE = 2_000
 DELETED_AT_ONCE = 20_000
+KEPT_BY_POLICY = 50
+BUSY = 20
 HISTORY = timedelta(days=180)
 """Age of the oldest rows, within all limits of housekeeping."""
 A_YEAR = timedelta(days=365)
@@ -98,6 +103,7 @@ def seed(
         with transaction.atomic():
             history.write_tasks(batch)
     history.finish()
+    update_planner_statistics()
     return organization
 
 
@@ -197,6 +203,8 @@ class _History:
         self.random = random.Random(organization.name)  # noqa: S311
         self.clusters: list[Cluster] = []
         self.policy_ids: dict[str, str] = {}
+        self.backups_left: Counter[str] = Counter()
+        """Backups of each cluster that are not written yet."""
         self.tasks = _Table(
             Task(
                 organization=organization,
@@ -269,16 +277,17 @@ class _History:
         )
 
     def write_policies(self) -> None:
-        """Nine of ten clusters have a policy. Each keeps all backups of its cluster."""
+        """Nine of ten clusters have a policy. Each keeps the newest backups of its cluster."""
         next_run_at = (timezone.now() + A_YEAR).replace(hour=3, minute=0, second=0, microsecond=0)
-        per_cluster = self.size.backups // max(1, self.size.clusters) + 1
+        numbers = range(self.size.backups)
+        self.backups_left.update(self._cluster_of(number).pk for number in numbers)
         policies = BackupPolicy.objects.bulk_create(
             BackupPolicy(
                 organization=self.organization,
                 cluster=cluster,
                 name="yearly",
                 schedule_cron=f"0 3 {next_run_at.day} {next_run_at.month} *",
-                retention_count=min(per_cluster, MAX_RETENTION_COUNT),
+                retention_count=KEPT_BY_POLICY,
                 next_run_at=next_run_at,
                 created_at=cluster.created_at,
             )
@@ -307,6 +316,8 @@ class _History:
         )
         for cluster in self.clusters:
             update_coverage(cluster.pk)
+        for policy_id in self.policy_ids.values():
+            recount(policy_id)
 
     def _pks_of_new_tasks(self, tasks: Sequence[Row]) -> dict[str, int]:
         newest = Task.objects.filter(organization=self.organization).order_by("-pk")
@@ -335,18 +346,27 @@ class _History:
             if job["policy_id"]
         )
 
-    def _cluster_of(self, moment: Moment) -> Cluster:
-        return self.clusters[moment.number % len(self.clusters)]
+    def _cluster_of(self, number: int) -> Cluster:
+        """Every twentieth row belongs to the first cluster, so that its lists are full."""
+        return self.clusters[0 if number % BUSY == 0 else number % len(self.clusters)]
+
+    def _policy_of(self, cluster: Cluster) -> str:
+        """Return the policy of the next backup. Older ones than it keeps were made by hand."""
+        self.backups_left[cluster.pk] -= 1
+        is_kept = self.backups_left[cluster.pk] < KEPT_BY_POLICY
+        return self.policy_ids.get(cluster.pk, "") if is_kept else ""
 
     def _id(self, prefix: str) -> str:
         return f"{prefix}-{''.join(self.random.choices(ALPHABET, k=LENGTH))}"
 
     def _task(self, moment: Moment) -> Row:
-        cluster = self._cluster_of(moment)
+        cluster = self._cluster_of(moment.number)
         started_at = moment.at + timedelta(seconds=1)
         finished_at = started_at + timedelta(seconds=self.random.randint(1, 90))
+        id_prefix = JOB_ID_PREFIX if moment.is_backup else TASK_ID_PREFIX
         row: Row = {
-            "task_id": self._id("job" if moment.is_backup else "task"),
+            "task_id": self._id(id_prefix),
+            "id_prefix": id_prefix,
             "subject_id": self._id("bak") if moment.is_backup else cluster.pk,
             "kind": self._kind(moment),
             "lock": cluster.lock,
@@ -369,7 +389,7 @@ class _History:
         return TaskKind.DEPLOYMENT if is_first else KINDS[moment.number % len(KINDS)]
 
     def _backup(self, moment: Moment, task: Row) -> Row:
-        number, cluster = moment.number, self._cluster_of(moment)
+        number, cluster = moment.number, self._cluster_of(moment.number)
         rows = 10_000 + number
         collections = [
             {"name": name, "rowCount": rows, "sizeBytes": rows * 512, "parts": 1, "aliases": []}
@@ -381,7 +401,7 @@ class _History:
             "backup_id": task["subject_id"],
             "cluster_id": cluster.pk,
             "name": f"{DEFAULT_DATABASE}-{moment.at:%Y%m%dT%H%M%SZ}-{number:06x}",
-            "policy_id": self.policy_ids.get(cluster.pk, ""),
+            "policy_id": self._policy_of(cluster),
             "pinned": number % 200 == 0,
             "collections": collections,
             "row_count": rows * len(COLLECTIONS),

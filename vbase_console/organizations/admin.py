@@ -23,7 +23,7 @@ class OrganizationAdmin(ReadOnlyAdmin):
 @admin.register(Membership)
 class MembershipAdmin(ReadOnlyAdmin):
     list_display = ["user", "organization", "role", "created_at"]
-    list_select_related = ["user", "organization"]
+    list_prefetch_related = ["user", "organization"]
     list_filter = ["role"]
     search_fields = ["user__username", "organization__name", "^organization__id"]
     search_help_text = "E-mail, organization name or id"
@@ -35,7 +35,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """API keys. The fields are listed explicitly, so that the hash is not shown."""
 
     list_display = ["prefix", "name", "organization", "revoked", "expiry_date", "last_used_at"]
-    list_select_related = ["organization"]
+    list_prefetch_related = ["organization"]
     list_filter = ["revoked", "created"]
     search_fields = ["^prefix", "name", "organization__name", "^organization__id"]
     search_help_text = "Prefix, name, organization name or id"
@@ -65,7 +65,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "source",
         "detail",
     ]
-    list_select_related = ["organization"]
+    list_prefetch_related = ["organization"]
     list_filter = ["outcome", "interface", "at", "organization"]
     search_fields = ["^object_id", "principal", "action", "organization__name", "^organization__id"]
     search_help_text = "Object id, principal, action, organization name or id"

@@ -59,7 +59,7 @@ class TaskAdmin(ReadOnlyAdmin):
         "finished_at",
     ]
     list_filter = ["state", KindFilter, "created_at", "organization"]
-    list_select_related = ["organization"]
+    list_prefetch_related = ["organization"]
     search_fields = ["^task_id", "^subject_id", "organization__name", "^organization__id"]
     search_help_text = "Task id, cluster or backup id, organization name or id"
     readonly_fields = ["subject"]

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
+from vbase_console.tasks.registry import TASK_ID_PREFIX
 from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TaskState
 
 
@@ -32,7 +33,11 @@ def was_retried(task_id: str) -> Exists:
 
 class TaskQuerySet(TenantQuerySet["Task"]):
     def active(self) -> Self:
-        return self.filter(state__in=ACTIVE)
+        """Filter to unfinished tasks, in the words of the partial indexes that contain only them.
+
+        A list of states alone would not be recognized: SQLite then reads the whole history.
+        """
+        return self.filter(state__in=ACTIVE, finished_at=None)
 
     def about(self, subject_id: str) -> Self:
         return self.filter(subject_id=subject_id)
@@ -78,6 +83,10 @@ class Task(models.Model):
     """One piece of work. A worker claims the row; a message only wakes the worker."""
 
     task_id = models.CharField(max_length=40, unique=True)
+    id_prefix = models.CharField(max_length=8, default=TASK_ID_PREFIX)
+    """Prefix of `task_id`: `task` for tasks of clusters, `job` for those about backups. Each prefix
+    has its own list, which an index serves.
+    """
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     kind = models.CharField(max_length=40)
     subject_id = models.CharField(max_length=64)
@@ -139,8 +148,27 @@ class Task(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["organization", "-id"], name="task_by_organization"),
+            models.Index(fields=["organization", "id_prefix", "-id"], name="task_listed"),
+            models.Index(
+                fields=["organization", "id_prefix", "state", "-id"], name="task_by_state"
+            ),
+            models.Index(fields=["organization", "kind", "-id"], name="task_by_kind"),
             models.Index(fields=["subject_id", "-id"], name="task_by_subject"),
+            models.Index(
+                fields=["organization", "id_prefix", "-id"],
+                condition=Q(finished_at__isnull=True),
+                name="task_unfinished_listed",
+            ),
+            models.Index(
+                fields=["subject_id"],
+                condition=Q(finished_at__isnull=True),
+                name="task_unfinished_by_subject",
+            ),
+            models.Index(
+                fields=["lock"],
+                condition=Q(finished_at__isnull=True),
+                name="task_unfinished_by_lock",
+            ),
             models.Index(fields=["not_before"], condition=Q(state="PENDING"), name="task_waiting"),
             models.Index(
                 fields=["lease_until"],

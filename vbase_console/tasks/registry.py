@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Any], None]
 """Called with the `Attempt`. Not typed so, because attempts import this registry."""
+TASK_ID_PREFIX = "task"
 OnTask = Callable[["Task"], None]
 Retry = Callable[["Task", str], "Task"]
 
@@ -48,7 +49,7 @@ class Job:
     """Asks again for the work of a failed or cancelled task, by the rules of its app."""
     cancellable: bool = True
     """False for work that cannot be undone."""
-    id_prefix: str = "task"
+    id_prefix: str = TASK_ID_PREFIX
 
     def run(self, attempt: object) -> None:
         _imported(self.handler)(attempt)

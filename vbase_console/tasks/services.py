@@ -54,8 +54,10 @@ def enqueue(
     """
     if limited:
         require_capacity(organization_id, quota_key)
+    id_prefix = job_for(kind).id_prefix
     task = Task.objects.create(
-        task_id=new_id(job_for(kind).id_prefix),
+        task_id=new_id(id_prefix),
+        id_prefix=id_prefix,
         organization_id=organization_id,
         kind=kind,
         subject_id=subject_id,

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from vbase_console.core import batch_delete
+from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.tasks import services
 from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS
 from vbase_console.tasks.broker import broker
@@ -89,9 +90,12 @@ def _with_lost_message(tasks: TaskQuerySet, since: str) -> list[str]:
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
-    """Remove expired task events and the heartbeats of killed processes."""
+    """Remove expired task events and the heartbeats of killed processes, and update the statistics
+    of the database.
+    """
     silent = Heartbeat.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
     silent.delete()
+    update_planner_statistics()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
     return batch_delete.remove(TaskEvent.objects.filter(at__lt=oldest))
 

@@ -13,10 +13,12 @@ from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import cached_property
 
 from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
+MAX_PAGED_ROWS = 10_000
 ANY_CHOICE = [("", "Any")]
 M = TypeVar("M", bound=Model)
 
@@ -78,8 +80,29 @@ class FilterForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
 
 
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
+    """Pages of the first rows of a list. A longer list is neither counted nor paged to its end,
+    because both would read it.
+    """
+
+    @cached_property
+    def counted(self) -> int:
+        """Number of rows, at most one more than are paged."""
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by().values("pk")[: MAX_PAGED_ROWS + 1].count()
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, MAX_PAGED_ROWS)
+
+    @property
+    def has_more_rows(self) -> bool:
+        return self.counted > MAX_PAGED_ROWS
+
+
 def page_of(filter_form: FilterForm, rows: QuerySet[Any], request: HttpRequest) -> Rows[Any]:
-    return Paginator(filter_form.narrow(rows), PAGE_SIZE).get_page(request.GET.get("page"))
+    paginator = BoundedPaginator(filter_form.narrow(rows), PAGE_SIZE)
+    return paginator.get_page(request.GET.get("page"))
 
 
 class ListPage(Page):

@@ -23,8 +23,9 @@ from backups.policies.views.presenters import (
     policy_rows,
     runs_of,
 )
+from clusters.filters import ClusterFilter
+from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
-from clusters.views.list import ClusterChoiceView
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, LIST_BACKUPS
 from vbase_console.tasks.states import ACTIVE
 from vbase_console.web.lists import ListPage
@@ -59,12 +60,15 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
         return super().table_context(rows) | {"cluster": self.cluster}
 
 
-class PolicyClusterChoiceView(ClusterChoiceView):
+class PolicyClusterChoiceView(ListPage):
     scopes = {"GET": CREATE_BACKUP_POLICY}
     template_name = "policies/choose_cluster.html"
     table_name = "policies/partials/cluster_choice_table.html"
-    chosen_page = "policy-create"
+    filter_class = ClusterFilter
     nav = "policies"
+
+    def rows(self) -> QuerySet[Any]:
+        return Cluster.objects.alive().visible_to(self.principal)
 
 
 class PolicyRunListView(ListPage, PolicyPage):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Max, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.models import Backup
@@ -33,15 +33,22 @@ from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.states import ACTIVE
 
 RUN_STRIP_LENGTH = 30
+COLUMNS_OF_STRIP = (
+    "policy",
+    "planned_at",
+    "created_at",
+    "skip_reason",
+    "is_manual",
+    "is_catch_up",
+    "job__task__task_id",
+    "job__task__state",
+    "job__task__message",
+    "job__backup__status",
+    "job__backup__omissions",
+    "job__backup__damage_found_by",
+    "job__backup__damage",
+)
 UPCOMING = 5
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GoodBackups:
-    """Good backups of a policy: available, undamaged and without omissions."""
-
-    count: int = 0
-    newest_at: datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +56,6 @@ class PolicyRow:
     policy: BackupPolicy
     strip: Sequence[PolicyRun]
     """Latest runs, oldest first."""
-    good_backups: GoodBackups
     now: datetime
 
     @property
@@ -77,7 +83,7 @@ class PolicyRow:
     @property
     def is_stale(self) -> bool:
         """True if an active policy has no good backup within its RPO."""
-        since = self.good_backups.newest_at or self.policy.created_at
+        since = self.policy.newest_complete_backup_at or self.policy.created_at
         return self.policy.is_active and _rpo_deadline(self.policy, since) < self.now
 
 
@@ -101,15 +107,7 @@ class BackupWithDecision:
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
-    policies = BackupPolicy.objects.with_last_run().with_health().visible_to(principal)
-    # planned instant of the oldest run in the strip; a window function would read all runs
-    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
-    newest_first = own.order_by("-planned_at", "-pk")
-    return policies.annotate(
-        strip_from=Subquery(
-            newest_first.values("planned_at")[RUN_STRIP_LENGTH - 1 : RUN_STRIP_LENGTH]
-        )
-    )
+    return BackupPolicy.objects.with_last_run().with_health().visible_to(principal)
 
 
 def policy_of(principal: Principal, policy_id: str) -> BackupPolicy | None:
@@ -132,44 +130,32 @@ def longest_overdue_retention(principal: Principal, **of: Any) -> PolicyRun | No
 
 def policy_rows(principal: Principal, policies: Iterable[BackupPolicy]) -> list[PolicyRow]:
     listed, now = list(policies), timezone.now()
-    strips, good_backups = _strips(principal, listed), _good_backups(principal, listed)
+    strips = _strips(principal, [policy.pk for policy in listed])
     return [
-        PolicyRow(
-            policy=policy,
-            strip=strips[policy.pk][:RUN_STRIP_LENGTH][::-1],
-            good_backups=good_backups.get(policy.pk, GoodBackups()),
-            now=now,
-        )
+        PolicyRow(policy=policy, strip=strips[policy.pk][:RUN_STRIP_LENGTH][::-1], now=now)
         for policy in listed
     ]
 
 
-def _strips(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, list[PolicyRun]]:
+def _strips(principal: Principal, policy_ids: Sequence[str]) -> dict[str, list[PolicyRun]]:
+    """Load the latest runs of each policy, newest first.
+
+    The oldest instant of each strip is read first, by index: a window function would read all runs.
+    """
+    own = PolicyRun.objects.visible_to(principal).filter(policy=OuterRef("pk"))
+    oldest = own.order_by("-planned_at", "-pk").values("planned_at")[
+        RUN_STRIP_LENGTH - 1 : RUN_STRIP_LENGTH
+    ]
+    policies = BackupPolicy.objects.visible_to(principal).filter(pk__in=policy_ids).order_by()
+    bounds = policies.annotate(since=Subquery(oldest)).values_list("pk", "since")
+    shown = Q()
+    for pk, since in bounds:
+        shown |= Q(policy=pk, planned_at__gte=since) if since else Q(policy=pk)
     strips: dict[str, list[PolicyRun]] = defaultdict(list)
-    if policies:
-        shown = Q()
-        for policy in policies:
-            since = policy.strip_from  # type: ignore[attr-defined]
-            shown |= Q(policy=policy.pk, planned_at__gte=since) if since else Q(policy=policy.pk)
-        for run in runs_of(principal).filter(shown):
+    if shown:
+        for run in runs_of(principal).filter(shown).only(*COLUMNS_OF_STRIP):
             strips[run.policy_id].append(run)
     return strips
-
-
-def _good_backups(principal: Principal, policies: Sequence[BackupPolicy]) -> dict[str, GoodBackups]:
-    good = (
-        Backup.objects.good()
-        .visible_to(principal)
-        .filter(
-            cluster__in={policy.cluster_id for policy in policies},
-            policy_id__in=[policy.pk for policy in policies],
-            omissions=[],
-        )
-    )
-    counted = good.order_by().values("policy_id").annotate(count=Count("pk"), at=Max("created_at"))
-    return {
-        row["policy_id"]: GoodBackups(count=row["count"], newest_at=row["at"]) for row in counted
-    }
 
 
 def policy_actions_of(

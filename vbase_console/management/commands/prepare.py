@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, transaction
 from clusters.models import Cluster
 from clusters.sweeps import sweep_clusters
 from vbase_console.core.errors import ConsoleError
+from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.core.static_files import collect_static_files
 from vbase_console.management.preparation import created, require_known_migrations
 from vbase_console.organizations.models import Membership, Organization
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             owner = configured_owner() if is_first_start() else None
             write_ahead()
             call_command("migrate", interactive=False, verbosity=0)
+            update_planner_statistics()
             collect_static_files()
             # Clusters may have stopped with the machine. The first page shows their current status.
             sweep_clusters()

@@ -14,10 +14,9 @@ from vbase_console.organizations.tenancy import Principal
 register = template.Library()
 
 TONES = {
-    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE", "COVERED"},
-    "warn": {"STALE"},
+    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE"},
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
-    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED", "UNCOVERED"},
+    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED"},
 }
 WORDS = {"API": "API", "PAGES": "Web", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
 

@@ -134,7 +134,6 @@ class MilvusServer:
             "DropSnapshot": self.drop_snapshot,
             "ListSnapshots": self.list_snapshots,
             "IndexProgress": self.index_progress,
-            "CollectionSizes": self.collection_sizes,
         }
 
     def health(self) -> Answer:
@@ -187,11 +186,6 @@ class MilvusServer:
         opened = self._engine.opened(collection, database)
         indexed, total = indexing.progress(opened) if opened is not None else (0, 0)
         return {"indexed": indexed, "total": total}
-
-    def collection_sizes(self, database: str, collections: list[str]) -> Answer:
-        """Return the bytes on disk of collections. A collection that does not exist has none."""
-        sizes = {name: self._engine.disk_bytes(name, database) for name in collections}
-        return {"bytes": sizes}
 
     # Start and stop
 

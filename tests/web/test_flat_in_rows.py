@@ -1,0 +1,130 @@
+"""No page reads the whole history: every query finds its rows by an index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from backups.models import Backup
+from backups.policies.models import BackupPolicy
+from clusters.models import Cluster
+from vbase_console.organizations.models import Organization
+from vbase_console.web import lists
+
+pytestmark = pytest.mark.django_db
+GROWING = (
+    "tasks_task",
+    "tasks_taskevent",
+    "backups_backup",
+    "backups_backupjob",
+    "policies_policyrun",
+)
+"""Tables that grow with the history of an organization."""
+PAGES = (
+    "",
+    "tasks",
+    "tasks?state=FAILED",
+    "tasks?kind=RESTART",
+    "backups",
+    "backups?status=DAMAGED",
+    "jobs",
+    "jobs?kind=VERIFY",
+    "policies",
+    "protection",
+    "clusters/{cluster}",
+    "clusters/{cluster}/tasks",
+    "clusters/{cluster}/backups",
+    "clusters/{cluster}/jobs",
+    "clusters/{cluster}/delete",
+    "policies/{policy}",
+    "policies/{policy}/runs",
+    "backups/{backup}",
+    "backups/{backup}/delete",
+)
+
+
+@pytest.fixture
+def sample(organization: Organization) -> dict[str, str]:
+    call_command("seed_demo", organization="other", clusters=10, backups=300, tasks=300)
+    call_command("seed_demo", organization="sample", clusters=10, backups=300, tasks=300)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    cluster = Cluster.objects.filter(organization__name="sample").earliest("created_at")
+    return {
+        "cluster": cluster.pk,
+        "policy": BackupPolicy.objects.get(cluster=cluster).pk,
+        "backup": Backup.objects.filter(cluster=cluster).latest("created_at").name,
+    }
+
+
+def scans(client: Client, address: str) -> list[str]:
+    """Tables of the history that a page reads from one end to the other."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    statements = [query["sql"] for query in captured.captured_queries]
+    return [table for sql in statements if sql.startswith("SELECT") for table in scanned(sql)]
+
+
+def scanned(sql: str) -> list[str]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}".replace("%", "%%"))
+            steps = " \n".join(row[3] for row in cursor.fetchall())
+            found = re.findall(r"SCAN (\w+)", steps)
+        else:
+            cursor.execute(f"EXPLAIN {sql}".replace("%", "%%"))
+            found = re.findall(
+                r"Seq Scan on (\w+)", " \n".join(row[0] for row in cursor.fetchall())
+            )
+    return [table for table in found if table in GROWING]
+
+
+def test_no_page_reads_a_table_of_the_history_as_a_whole(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(alice)
+    found = {page: scans(client, f"/o/sample/{page.format(**sample)}") for page in PAGES}
+    assert {page: tables for page, tables in found.items() if tables} == {}
+
+
+def test_it_notices_a_query_that_reads_a_whole_table(sample: dict[str, str]) -> None:
+    assert scanned("SELECT message FROM tasks_task WHERE message = 'x'") == ["tasks_task"]
+
+
+def test_a_long_list_says_that_there_is_more_and_ends(
+    sample: dict[str, str],
+    alice: User,
+    signed_in: Callable[[User], Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lists, "MAX_PAGED_ROWS", 100)
+    client = signed_in(alice)
+    first = client.get("/o/sample/backups").content.decode()
+    last = client.get("/o/sample/backups?page=9").content.decode()
+    assert "1 to 50 of more than 100" in first
+    assert "51 to 100 of more than 100" in last
+    assert "Filter or sort the list to reach the other rows." in last
+
+
+def test_a_short_list_is_counted_exactly(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    page = signed_in(alice).get("/o/sample/backups").content.decode()
+    assert "1 to 50 of 300" in page
+
+
+def test_counting_stops_after_the_last_row_that_is_paged(monkeypatch: Any, db: None) -> None:
+    monkeypatch.setattr(lists, "MAX_PAGED_ROWS", 100)
+    with CaptureQueriesContext(connection) as captured:
+        lists.BoundedPaginator(Backup.objects.all(), 50).count  # noqa: B018
+    assert "LIMIT 101" in captured.captured_queries[0]["sql"]
