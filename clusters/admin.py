@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clusters.models import Cluster, LoadSample
+from clusters.models import Cluster, LoadSample, MetricSample
 from vbase_console.core.admin import ReadOnlyAdmin
 
 
@@ -110,3 +110,12 @@ class LoadSampleAdmin(ReadOnlyAdmin):
     list_prefetch_related = ["cluster"]
     search_fields = ["^cluster__cluster_id", "cluster__name"]
     search_help_text = "Cluster id or name"
+
+
+@admin.register(MetricSample)
+class MetricSampleAdmin(ReadOnlyAdmin):
+    list_display = ["cluster", "at", "period_seconds", "cpu_cores", "memory_bytes", "rows"]
+    list_select_related = ["cluster"]
+    list_filter = ["period_seconds", "at"]
+    search_fields = ["=cluster__cluster_id"]
+    search_help_text = "Cluster id"

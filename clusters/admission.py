@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from clusters.driver import is_operated_elsewhere
+from clusters.driver import capabilities_of, is_operated_elsewhere
 from clusters.models import Cluster
 from clusters.resources import Resources, resources_of
 from clusters.states import (
@@ -84,6 +84,15 @@ def refuse_ending(cluster: Cluster, requested: str, waiting: Sequence[Task]) -> 
     for task in waiting:
         if task.kind == TaskKind.DELETION:
             raise _blocked_by(task, requested)
+
+
+def refuse_unmeasured(cluster: Cluster) -> None:
+    """Raise FailedPrecondition if the console does not measure the server of the cluster."""
+    if not capabilities_of(cluster).measures_usage:
+        raise FailedPrecondition(
+            f"{cluster.service_id} has no metrics: its server is operated elsewhere, and the "
+            "console does not measure it."
+        )
 
 
 def require_running(cluster: Cluster, requested: str) -> None:

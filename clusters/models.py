@@ -180,3 +180,34 @@ class LoadSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster_id} at {self.at}: {self.cpu_seconds} s"
+
+
+class MetricSample(models.Model):
+    """Measurements of a cluster in one minute, or their means over one hour. Null: not measured."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="metric_samples")
+    period_seconds = models.PositiveIntegerField()
+    """60 or 3600."""
+    at = models.DateTimeField()
+    """Begin of the period."""
+    measured_at = models.DateTimeField(null=True)
+    cpu_seconds = models.FloatField(null=True)
+    """Counter of the process, for the rate of the next minute. Null in hours, like `requests`."""
+    requests = models.BigIntegerField(null=True)
+    cpu_cores = models.FloatField(null=True)
+    memory_bytes = models.BigIntegerField(null=True)
+    rows = models.BigIntegerField(null=True)
+    disk_bytes = models.BigIntegerField(null=True)
+    requests_per_second = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "period_seconds", "at"], name="metric_sample_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["period_seconds", "at"], name="metric_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} at {self.at}, {self.period_seconds} s"

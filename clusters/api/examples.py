@@ -110,3 +110,21 @@ ACCESS_ANSWER: dict[str, Any] = {
     "token": "vB3rYl0ngAndS3cr3tT0k3nForThe3xample",
     "response": OK,
 }
+METRICS_ANSWER: dict[str, Any] = {
+    "series": [
+        {
+            "name": "cpu_cores",
+            "unit": "cores",
+            "points": [["2026-11-22T09:09:00Z", 0.25], ["2026-11-22T09:10:00Z", 0.5]],
+        }
+    ],
+    "marks": [
+        {
+            "time": "2026-11-22T09:10:00Z",
+            "kind": "SCALING",
+            "taskId": TASK,
+            "text": "Scaling: succeeded",
+        }
+    ],
+    "response": OK,
+}

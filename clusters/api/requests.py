@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
 
+from clusters.metrics import WINDOWS
 from clusters.models import MAX_COMPUTE_UNITS
 from clusters.resources import UNITS_RANGE
 from clusters.states import ServiceStatus
@@ -122,3 +124,14 @@ class ListServicesQuery(Paging):
         help_text="Only services in this status.",
     )
     include_deleted = QueryFlag(required=False, default=False)
+
+
+class Window(Text):
+    def to_internal_value(self, data: Any) -> str:
+        if data not in WINDOWS:
+            raise serializers.ValidationError(f"Give one of {', '.join(WINDOWS)}.")
+        return str(data)
+
+
+class MetricsQuery(Input):
+    window = Window(required=False, default="24h", help_text="1h, 24h, 7d or 30d. Default: 24h.")

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clusters.metrics import UNITS, Point
 from clusters.models import Cluster
 from clusters.protection import Protection
 from clusters.states import ServiceStatus, TaskKind
@@ -157,3 +159,42 @@ class TaskResponse(ApiResponse):
 
 class TaskDetailResponse(ApiResponse):
     task = ServiceTaskDetailSerializer()
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "minItems": 2,
+        "maxItems": 2,
+        "items": {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]},
+    }
+)
+class PointField(serializers.Field[Any, Any, Any, Any]):
+    """Pair of a time and a value. Output only."""
+
+    def to_representation(self, value: Point) -> list[object]:
+        at, measured = value
+        return [TIME.to_representation(at), measured]
+
+
+TIME = serializers.DateTimeField()
+
+
+class SeriesSerializer(Output):
+    name = serializers.ChoiceField(choices=list(UNITS))
+    unit = serializers.CharField()
+    points = serializers.ListField(child=PointField(), help_text="[time, value], oldest first.")
+
+
+class MarkSerializer(Output):
+    """Task or job of the cluster."""
+
+    time = serializers.DateTimeField()
+    kind = serializers.CharField()
+    task_id = serializers.CharField()
+    text = serializers.CharField()
+
+
+class MetricsResponse(ApiResponse):
+    series = serializers.ListField(child=SeriesSerializer())
+    marks = serializers.ListField(child=MarkSerializer())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from clusters.api import clusters, services, tasks
+from clusters.api import clusters, metrics, services, tasks
 
 ONE = "clusters/<str:cluster_id>"
 
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}/restart", clusters.RestartCluster.as_view(), name="api-cluster-restart"),
     path(f"{ONE}/stop", clusters.StopCluster.as_view(), name="api-cluster-stop"),
     path(f"{ONE}/start", clusters.StartCluster.as_view(), name="api-cluster-start"),
+    path(f"{ONE}/metrics", metrics.GetClusterMetrics.as_view(), name="api-cluster-metrics"),
     path(f"{ONE}/task", tasks.TaskHistory.as_view(), name="api-cluster-tasks"),
     path(
         f"{ONE}/task/in-progress",

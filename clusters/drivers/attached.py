@@ -19,6 +19,7 @@ from clusters.drivers.base import (
     Progress,
     Resolve,
     SpecRefused,
+    Usage,
 )
 from clusters.drivers.server_check import (
     CHECK_SECONDS,
@@ -44,6 +45,7 @@ class AttachedDriver:
         max_replicas=1,
         max_effective_cores=None,
         supports_load=False,
+        measures_usage=False,
         is_operated_elsewhere=True,
     )
 
@@ -115,6 +117,9 @@ class AttachedDriver:
 
     def load(self, cluster_id: str) -> Load | None:
         return None
+
+    def usage(self, cluster_ids: Sequence[str]) -> dict[str, Usage]:
+        return {}
 
     def free_bytes(self, cluster_id: str) -> int | None:
         return None

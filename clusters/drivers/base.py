@@ -118,6 +118,21 @@ class Load:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Measurements of a running cluster. None: not measured."""
+
+    measured_at: datetime.datetime
+    cpu_seconds: float | None = None
+    """Since the start of the process."""
+    memory_bytes: int | None = None
+    """Resident memory of the process."""
+    rows: int | None = None
+    disk_bytes: int | None = None
+    requests: int | None = None
+    """Calls of the tenant since the start of the process."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """Features of a driver, so that callers need not check which driver they have."""
 
@@ -131,6 +146,10 @@ class Capabilities:
     """True if `load` returns measurements, which autoscaling needs."""
     confinement: Level | None = None
     """Level of a process that is started now. None if the driver does not confine."""
+    measures_usage: bool = True
+    """True if `usage` returns measurements."""
+    stores_rows: bool = True
+    """False if clusters are simulated and have no server."""
     is_operated_elsewhere: bool = False
     """True if the driver only uses a server: it cannot be scaled, upgraded, restarted, stopped or
     started, its token is not the console's to rotate, and a deletion changes nothing on it.
@@ -237,6 +256,11 @@ class ClusterDriver(Protocol):
 
     def load(self, cluster_id: str) -> Load | None:
         """Return None if the load cannot be measured."""
+
+    def usage(self, cluster_ids: Sequence[str]) -> dict[str, Usage]:
+        """Measure many clusters in one call, in bounded time. A cluster that cannot be measured is
+        left out.
+        """
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the cluster, or None if it is unknown."""

@@ -33,6 +33,7 @@ from clusters.drivers.base import (
     Presence,
     Progress,
     SpecRefused,
+    Usage,
 )
 
 _FIRST_PORT = 40_000
@@ -48,6 +49,7 @@ class _Cluster:
     started_at: str | None = None
     cpu_seconds: float = 0.0
     free_bytes: int | None = None
+    usage: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 class MemoryDriver:
@@ -78,6 +80,10 @@ class MemoryDriver:
 
     def set_load(self, cluster_id: str, *, cpu_seconds: float) -> None:
         self._change(cluster_id, cpu_seconds=cpu_seconds)
+
+    def set_usage(self, cluster_id: str, **measured: int) -> None:
+        """Set rows, memory_bytes, disk_bytes or requests. The others are not measured."""
+        self._change(cluster_id, usage=measured)
 
     def set_free_bytes(self, cluster_id: str, count: int) -> None:
         self._change(cluster_id, free_bytes=count)
@@ -173,6 +179,19 @@ class MemoryDriver:
         cores = _effective_cores(cluster)
         return Load(cpu_seconds=cluster.cpu_seconds, cores=cores, measured_at=_now())
 
+    def usage(self, cluster_ids: Sequence[str]) -> dict[str, Usage]:
+        self._fail_if_planned("usage")
+        with self._store.opened() as clusters:
+            running = {
+                cluster_id: cluster
+                for cluster_id in cluster_ids
+                if (cluster := clusters.get(cluster_id)) and cluster.presence is Presence.RUNNING
+            }
+        return {
+            cluster_id: Usage(measured_at=_now(), cpu_seconds=each.cpu_seconds, **each.usage)
+            for cluster_id, each in running.items()
+        }
+
     def free_bytes(self, cluster_id: str) -> int | None:
         with self._store.opened() as clusters:
             cluster = clusters.get(cluster_id)
@@ -219,6 +238,7 @@ def _running(clusters: dict[str, _Cluster], spec: ClusterSpec) -> _Cluster:
         started_at=(known.started_at if known else None) or _now().isoformat(),
         cpu_seconds=known.cpu_seconds if known else 0.0,
         free_bytes=known.free_bytes if known else None,
+        usage=known.usage if known else {},
     )
 
 

@@ -13,10 +13,19 @@ from django.urls import reverse
 
 from clusters import services
 from clusters.driver import versions_of
+from clusters.metrics import WINDOWS, marks_of, series_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
 from clusters.views import presenters
 from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
+from clusters.views.connect import connect_examples
+from clusters.views.curves import curves_of
+from vbase_console.core.errors import (
+    ConsoleError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+)
 from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import FINISHED
@@ -87,6 +96,25 @@ class ClusterDetailPage(ClusterPage):
         return {
             "connectable": connectable,
             "address": presenters.address_of(self.cluster) if connectable else "",
+        }
+
+    def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
+        return super().page(status=status, **self.metrics(), **more)
+
+    def metrics(self) -> dict[str, Any]:
+        """Curves of one window. Polls do not refresh them."""
+        window = self.request.GET.get("window", "")
+        window = window if window in WINDOWS else "1h"
+        try:
+            series = series_of(self.cluster, window)
+        except FailedPrecondition as error:
+            return {"unmeasured": self.name_objects(error.message)}
+        marks = marks_of(self.principal, self.cluster, window)
+        return {
+            "windows": list(WINDOWS),
+            "window": window,
+            "curves": curves_of(series, marks, window),
+            "is_measured": any(each.points for each in series),
         }
 
     def protection(self) -> dict[str, Any]:

@@ -174,6 +174,34 @@ def test_there_is_no_load_of_what_is_not_there(driver: ClusterDriver) -> None:
     assert driver.load("vc-nothing") is None
 
 
+def test_running_clusters_are_measured_in_one_call(
+    driver: ClusterDriver, running: ClusterSpec
+) -> None:
+    measured = driver.usage([CLUSTER, "vc-nothing"])
+    assert list(measured) == [CLUSTER]
+    assert (measured[CLUSTER].cpu_seconds or 0) >= 0
+
+
+def test_the_end_of_its_log_is_bounded_and_without_the_token(
+    driver: ClusterDriver, running: ClusterSpec
+) -> None:
+    log = driver.log_end(CLUSTER, 200)
+    assert log.strip()
+    assert running.token not in log
+    assert driver.log_end(CLUSTER, 1) == log.splitlines()[-1]
+
+
+def test_a_stopped_cluster_keeps_its_log(driver: ClusterDriver, running: ClusterSpec) -> None:
+    done(driver.stop(CLUSTER, allowed))
+    assert driver.log_end(CLUSTER, 200).strip()
+
+
+def test_there_is_no_log_of_a_cluster_that_does_not_exist(driver: ClusterDriver) -> None:
+    with pytest.raises(DriverError, match="no log") as refused:
+        driver.log_end("vc-nothing", 200)
+    assert refused.value.permanent
+
+
 # Stopping and starting
 
 

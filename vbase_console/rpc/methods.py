@@ -19,6 +19,7 @@ from google.protobuf import (
     descriptor_pool,
     field_mask_pb2,
     message_factory,
+    struct_pb2,
     timestamp_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor
@@ -30,7 +31,7 @@ from vbase_console.api.views import ApiView
 PROTO = Path(__file__).parent / "proto"
 PACKAGE = "dodil.vbase.v1"
 SERVICES = (f"{PACKAGE}.VBaseService", f"{PACKAGE}.VBaseConsoleService")
-IMPORTED = (annotations_pb2, field_mask_pb2, timestamp_pb2)
+IMPORTED = (annotations_pb2, field_mask_pb2, struct_pb2, timestamp_pb2)
 """Modules that register the files which ours import."""
 VARIABLE = re.compile(r"\{(\w+)\}")
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")

@@ -280,6 +280,7 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.policies": timedelta(seconds=2),
         "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),
+        "vbase.sweep.metrics": timedelta(minutes=1),
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.runs": timedelta(hours=1),
         "vbase.sweep.answers": timedelta(hours=1),

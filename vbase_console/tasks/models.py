@@ -184,6 +184,7 @@ class Task(models.Model):
                 name="task_unfinished",
             ),
             models.Index(fields=["retry_of"], condition=~Q(retry_of=""), name="task_retries"),
+            models.Index(fields=["quota_key", "-id"], name="task_by_quota_key"),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ would end the observation of all other clusters.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 from clusters.drivers.base import DriverError
@@ -15,6 +16,8 @@ from clusters.drivers.sandbox.process import Level
 Health = dict[str, Any]
 
 MAX_CHARACTERS = 4_000
+MAX_COUNT = 2**63 - 1
+"""Largest number that every database can store."""
 _HEALTH = {
     "ready": bool,
     "message": str,
@@ -57,6 +60,16 @@ def checked_health(answer: Any) -> Health:
         "version": as_text(answer["version"]),
         "failures": failures,
         "confinement": _level(answer.get("confinement")),
+    }
+
+
+def checked_counts(answer: Any, names: Collection[str]) -> dict[str, int]:
+    """Return the valid counts of an answer. Others are left out."""
+    given = answer if isinstance(answer, dict) else {}
+    return {
+        name: given[name]
+        for name in names
+        if type(given.get(name)) is int and 0 <= given[name] <= MAX_COUNT
     }
 
 

@@ -21,6 +21,7 @@ from clusters.drivers.base import (
     Presence,
     Progress,
     SpecRefused,
+    Usage,
 )
 from clusters.drivers.embedded import observe
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
@@ -158,6 +159,13 @@ class EmbeddedDriver:
     def load(self, cluster_id: str) -> Load | None:
         return observe.load(self._directory(cluster_id))
 
+    def usage(self, cluster_ids: Sequence[str]) -> dict[str, Usage]:
+        if not cluster_ids:
+            return {}
+        with futures.ThreadPoolExecutor(min(_WATCHERS, len(cluster_ids))) as watchers:
+            measured = zip(cluster_ids, watchers.map(self._usage, cluster_ids), strict=True)
+            return {cluster_id: usage for cluster_id, usage in measured if usage is not None}
+
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the disk, which is shared with other writers."""
         try:
@@ -174,6 +182,12 @@ class EmbeddedDriver:
         except (DriverError, OSError) as error:
             # A cluster that cannot be observed must not hide the others.
             return Observation(presence=Presence.MISSING, message=str(error))
+
+    def _usage(self, cluster_id: str) -> Usage | None:
+        try:
+            return observe.usage(self._directory(cluster_id), self._lifecycle)
+        except (DriverError, OSError):
+            return None
 
     def _directory(self, cluster_id: str) -> ClusterDirectory:
         return ClusterDirectory(self._data_dir, cluster_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusters.drivers.base import ClusterSpec, DriverError, Guard, Progress
 from clusters.drivers.embedded import process
-from clusters.drivers.embedded.answers import Health, Unreachable, checked_health
+from clusters.drivers.embedded.answers import Health, Unreachable, checked_counts, checked_health
 from clusters.drivers.embedded.client import ControlClient, check_token
 from clusters.drivers.embedded.layout import (
     ClusterDirectory,
@@ -22,6 +22,8 @@ from clusters.drivers.embedded.record import ProcessIdentity
 from clusters.drivers.embedded.server.authentication import control_credential, fingerprint
 
 HEALTH_SECONDS = 2.0
+USAGE_SECONDS = 5.0
+USAGE_COUNTS = ("rows", "disk_bytes", "requests")
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
 _MAX_START_EXTENSIONS = 20
@@ -52,6 +54,10 @@ class Lifecycle:
     def health(self, cluster_id: str, identity: ProcessIdentity) -> Health:
         client = self.client(cluster_id, identity)
         return checked_health(client.call("Health", timeout_seconds=HEALTH_SECONDS))
+
+    def usage(self, cluster_id: str, identity: ProcessIdentity) -> dict[str, int]:
+        client = self.client(cluster_id, identity)
+        return checked_counts(client.call("Usage", timeout_seconds=USAGE_SECONDS), USAGE_COUNTS)
 
     def settle_state(self, directory: ClusterDirectory, spec: ClusterSpec) -> ClusterState:
         """Save the state of the spec; the port is chosen once. The caller holds the lock."""

@@ -7,7 +7,7 @@ import datetime
 
 import psutil
 
-from clusters.drivers.base import Endpoint, Load, Observation, Presence
+from clusters.drivers.base import Endpoint, Load, Observation, Presence, Usage
 from clusters.drivers.embedded.answers import Unreachable, as_text
 from clusters.drivers.embedded.layout import HOST, ClusterDirectory
 from clusters.drivers.embedded.lifecycle import Lifecycle
@@ -70,3 +70,22 @@ def load(directory: ClusterDirectory) -> Load | None:
         return None
     now = datetime.datetime.now(datetime.UTC)
     return Load(cpu_seconds=times.user + times.system, cores=cores, measured_at=now)
+
+
+def usage(directory: ClusterDirectory, lifecycle: Lifecycle) -> Usage | None:
+    """Measure the process. Its own answer, which is not trusted, adds rows, disk and calls."""
+    identity = directory.process()
+    if identity is None:
+        return None
+    try:
+        process = psutil.Process(identity.pid)
+        times, memory_bytes = process.cpu_times(), process.memory_info().rss
+    except psutil.Error:
+        return None
+    counted = lifecycle.usage(directory.cluster_id, identity)
+    return Usage(
+        measured_at=datetime.datetime.now(datetime.UTC),
+        cpu_seconds=times.user + times.system,
+        memory_bytes=memory_bytes,
+        **counted,
+    )

@@ -59,7 +59,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
     def __init__(self, data_dir: Path, *, guarded: bool = True) -> None:
         self.catalogue: AbstractContextManager[Any] = YieldingLock() if guarded else nullcontext()
         self.failures: dict[Key, str] = {}
-        self._root = data_dir
+        self.root = data_dir
         self._settled: dict[Key, Any] = {}
         indexing.install()
         odd_names.install()
@@ -67,7 +67,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         background.install()
         super().__init__(str(data_dir))
         self._empty_trash()
-        shutil.rmtree(self._root / _STAGING, ignore_errors=True)
+        shutil.rmtree(self.root / _STAGING, ignore_errors=True)
 
     create_database = _in_catalogue("create_database")
     drop_database = _in_catalogue("drop_database")
@@ -148,7 +148,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
         """
         database, name = key
         self._validate_name(name)
-        staged = self._root / _STAGING / uuid.uuid4().hex
+        staged = self.root / _STAGING / uuid.uuid4().hex
         staged.mkdir(parents=True)
         try:
             fill(staged)
@@ -271,12 +271,12 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     def _discard(self, directory: Path) -> None:
         """Move to the trash in one step, because deletion file by file can be interrupted."""
-        trash = self._root / _TRASH
+        trash = self.root / _TRASH
         trash.mkdir(exist_ok=True)
         directory.rename(trash / uuid.uuid4().hex)
 
     def _empty_trash(self) -> None:
-        shutil.rmtree(self._root / _TRASH, ignore_errors=True)
+        shutil.rmtree(self.root / _TRASH, ignore_errors=True)
 
     def _remove_directories_without_schema(self, database: str) -> None:
         root = Path(self._collections_root(database))

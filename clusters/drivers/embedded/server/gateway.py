@@ -8,6 +8,7 @@ waits for, and in which order.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
@@ -108,6 +109,9 @@ class Gateway(Interceptor):
         self._greetings = RequestThreads(_GREETING_THREADS, thread_name_prefix="greeting")
         self._credentials = credentials
         self._fence = fence
+        self._tenant_calls = itertools.count(1)
+        self.tenant_calls = 0
+        """Calls of the tenant since the start. A concurrent increment may be lost for a moment."""
         self.closed_because: str | None = "The cluster is starting. Try again in a moment."
 
     def intercept_service(
@@ -141,6 +145,8 @@ class Gateway(Interceptor):
     def _pass(self, call: Call, behavior: Behavior) -> Any:
         if self.closed_because is not None:
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
+        if not call.is_consoles:
+            self.tenant_calls = next(self._tenant_calls)
         if refusal := self._refusal(call):
             reason, codes = refusal
             return _refused(call, reason, codes)

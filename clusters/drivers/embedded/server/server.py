@@ -19,11 +19,12 @@ from clusters.drivers.embedded.server.authentication import AuthenticationInterc
 from clusters.drivers.embedded.server.confinement import UNCONFINED
 from clusters.drivers.embedded.server.control import Answer, ControlError, Method, control_handlers
 from clusters.drivers.embedded.server.cores import CallPermits, Cores
-from clusters.drivers.embedded.server.engine import Engine
+from clusters.drivers.embedded.server.engine import Engine, files_bytes
 from clusters.drivers.embedded.server.expiry import Expiry
 from clusters.drivers.embedded.server.fence import Fence, StaleAttempt
 from clusters.drivers.embedded.server.gateway import Gateway
 from clusters.drivers.embedded.server.locking import CollectionLocks
+from clusters.drivers.embedded.server.row_counts import RowCounts
 from clusters.drivers.embedded.server.servicer import Servicer
 from clusters.drivers.embedded.server.snapshots import SnapshotStore
 from clusters.drivers.embedded.server.tenant_snapshots import TenantSnapshots
@@ -87,6 +88,7 @@ class MilvusServer:
         self._tenant_snapshots = TenantSnapshots(
             self._engine, SnapshotStore(self._engine, self._locks, data_dir / TENANT_SNAPSHOTS)
         )
+        self._row_counts = RowCounts(self._engine)
         self._fence = Fence()
         self._gateway = Gateway(
             self._engine,
@@ -134,6 +136,8 @@ class MilvusServer:
             "DropSnapshot": self.drop_snapshot,
             "ListSnapshots": self.list_snapshots,
             "IndexProgress": self.index_progress,
+            "CollectionSizes": self.collection_sizes,
+            "Usage": self.usage,
         }
 
     def health(self) -> Answer:
@@ -186,6 +190,18 @@ class MilvusServer:
         opened = self._engine.opened(collection, database)
         indexed, total = indexing.progress(opened) if opened is not None else (0, 0)
         return {"indexed": indexed, "total": total}
+
+    def collection_sizes(self, database: str, collections: list[str]) -> Answer:
+        """Return the bytes on disk of collections. A collection that does not exist has none."""
+        sizes = {name: self._engine.disk_bytes(name, database) for name in collections}
+        return {"bytes": sizes}
+
+    def usage(self) -> Answer:
+        return {
+            "rows": self._row_counts.total(),
+            "disk_bytes": files_bytes(self._engine.root),
+            "requests": self._gateway.tenant_calls,
+        }
 
     # Start and stop
 

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.api.fixtures import api, key_with, stranger
+
+__all__ = ["api", "key_with", "stranger"]
