@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from backups.archive.codec import FormatError
 from backups.archive.damage import ALL_PARTS, ArchiveDamaged, Finding, printable, summarize
-from backups.archive.layout import delete_archive
-from backups.archive.verify import check, listed
+from backups.archive.layout import MANIFEST_NAME, delete_archive
+from backups.archive.verify import FileCheck, check, listed
 from backups.capture import job as capture_job
 from backups.connections import get_store, open_archive, require_store
 from backups.detaching import detach_after_swap, detach_despite_errors
@@ -50,6 +50,9 @@ def restore(attempt: Attempt) -> None:
         try:
             restore_job.restore(attempt, job)
         except ArchiveDamaged as damage:
+            if not _is_damaged_again(job.backup, damage.file):
+                problem = f"{damage} A second reading found the file sound."
+                raise JobFailed(problem, permanent=False) from damage
             _record_damage(attempt, [Finding(printable(damage.file), damage.problem)])
             raise
 
@@ -76,14 +79,29 @@ def _damage_in(attempt: Attempt, backup: Backup) -> list[Finding]:
     store = get_store()
     entries = listed(store, backup.directory)
     total, done = sum(entry.size for entry in entries.values()), 0
-    findings: list[Finding] = []
+    damaged: list[FileCheck] = []
     for checked in check(store, backup.directory, entries):
         done += checked.bytes
         if checked.problem:
-            findings.append(Finding(printable(checked.file), checked.problem))
+            damaged.append(checked)
         message = f"Checked {done} of {total} bytes."
         attempt.report(99 * done // max(1, total), "verifying", message)
-    return findings
+    if damaged:
+        damaged = _damaged_again(backup, {checked.file for checked in damaged})
+    return [Finding(printable(checked.file), str(checked.problem)) for checked in damaged]
+
+
+def _damaged_again(backup: Backup, files: set[str]) -> list[FileCheck]:
+    """Read damaged files once more, because a network may have altered an answer."""
+    store = get_store()
+    entries = listed(store, backup.directory)
+    read = {name: entries[name] for name in entries.keys() & (files | {MANIFEST_NAME})}
+    checked = check(store, backup.directory, read)
+    return [file for file in checked if file.problem and file.file in files]
+
+
+def _is_damaged_again(backup: Backup, file: str) -> bool:
+    return bool(_damaged_again(backup, {file}) or _foreign_manifest(backup))
 
 
 def _foreign_manifest(backup: Backup) -> list[Finding]:

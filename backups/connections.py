@@ -51,7 +51,7 @@ def open_archive(backup: Backup) -> ArchiveReader:
 
     reader = ArchiveReader(get_store(), backup.directory)
     manifest = reader.manifest
-    sealed = (backup.backup_id, str(backup.organization_id), backup.manifest_sha256)
+    sealed = (*backup.manifest_ids, backup.manifest_sha256)
     stored = (manifest.backup_id, manifest.organization_id, reader.manifest_sha256)
     if stored != sealed:
         raise ArchiveDamaged(MANIFEST_NAME, "it is not the one that was sealed for this backup")
@@ -73,13 +73,18 @@ def address_of(cluster: Cluster) -> ConsoleAccess:
 
 @contextmanager
 def connect(
-    cluster: Cluster, database: str, attempt: str = "", *, connections: int = 1
+    cluster: Cluster,
+    database: str,
+    attempt: str = "",
+    *,
+    connections: int = 1,
+    max_answer_bytes: int | None = None,
 ) -> Iterator[Client]:
     """Connect with the console's credential, which also sees hidden collections. A job passes its
-    attempt, so that the server can refuse a superseded one.
+    attempt, so that the server can refuse a superseded one. `max_answer_bytes` limits an answer.
     """
     access = address_of(cluster)
-    from backups.milvus.client import Client, MilvusAddress
+    from backups.milvus.client import MAX_MESSAGE_BYTES, Client, MilvusAddress
 
     endpoint = MilvusAddress(
         host=access.endpoint.host,
@@ -91,7 +96,8 @@ def connect(
         database=database,
         attempt=attempt,
     )
-    with Client(endpoint, connections=connections) as client:
+    limit = max_answer_bytes or MAX_MESSAGE_BYTES
+    with Client(endpoint, connections=connections, max_answer_bytes=limit) as client:
         yield client
 
 

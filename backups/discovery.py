@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from backups.archive.damage import ArchiveDamaged
 from backups.connections import connect
-from backups.milvus.errors import MilvusError, MilvusNotFound, NotLoaded, Refused
+from backups.milvus.errors import (
+    MilvusError,
+    MilvusNotFound,
+    NotLoaded,
+    NotPermitted,
+    Refused,
+)
 from backups.names import DEFAULT_DATABASE
 from backups.states import JobKind
 from backups.stores.base import StoreError
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
     from backups.milvus.client import Client
 
 T = TypeVar("T")
+Listing = dict[str, list[str]]
+"""Database → names of its collections, without reserved ones."""
 
 DISCOVERY_TIMEOUT_SECONDS = 5.0
 MAX_COUNTED_COLLECTIONS = 200
@@ -86,10 +95,34 @@ def databases_of(cluster: Cluster) -> list[str]:
 def collections_of(cluster: Cluster, database: str) -> list[DiscoveredCollection]:
     require_possible(database)
     with translate_errors(), connect(cluster, database) as client:
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
         names = [name for name in client.collections() if not is_reserved(name)]
         counts = {name: _row_count(client, name) for name in names[:MAX_COUNTED_COLLECTIONS]}
         return [DiscoveredCollection(name=name, rows=counts.get(name)) for name in names]
+
+
+def collection_names_of(cluster: Cluster, database: str) -> list[str]:
+    """List the collections of a database without counting. A missing database has none."""
+    with translate_errors(), connect(cluster, database) as client:
+        client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
+        return list(client.collections()) if database in client.databases() else []
+
+
+def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
+    """List the collections of one database, or of all, without counting rows, because some servers
+    read all rows to count them. Raises Unavailable after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    client.quick_seconds = seconds
+    listing: Listing = {}
+    databases = client.databases()
+    for name in databases if not database else {database} & set(databases):
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise Unavailable(f"Milvus did not list its collections within {seconds:.0f} s.")
+        names = client.collections(name, seconds=seconds_left)
+        listing[name] = [each for each in names if not is_reserved(each)]
+    return listing
 
 
 def _row_count(client: Client, name: str) -> int | None:
@@ -117,13 +150,13 @@ def require_database(cluster: Cluster, database: str) -> None:
     """
     with translate_errors(), connect(cluster, database) as client:
         client.quick_seconds = DISCOVERY_TIMEOUT_SECONDS
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
 
 
 def require_collections(cluster: Cluster, database: str, names: Sequence[str]) -> None:
     """Raise NotFound that names the missing database or all missing collections."""
     with translate_errors(), connect(cluster, database) as client:
-        _require_database(client.databases(), database)
+        require_database_in(client.databases(), database)
         existing = set(client.collections())
         missing = [name for name in names if name not in existing]
         missing = [name for name in missing if not _has(client, name)]
@@ -141,7 +174,7 @@ def _has(client: Client, name: str) -> bool:
         return False
 
 
-def _require_database(databases: Sequence[str], name: str) -> None:
+def require_database_in(databases: Collection[str], name: str) -> None:
     if name not in databases:
         raise NotFound(f"There is no database '{name}', only {', '.join(sorted(databases))}.")
 
@@ -155,6 +188,10 @@ def translate_errors() -> Iterator[None]:
         raise NotFound(str(error)) from error
     except DriverError as error:
         raise Unavailable(str(error)) from error
+    except NotPermitted as error:
+        raise FailedPrecondition(
+            f"{error} Grant the privilege to the user of the cluster's token, or change the token."
+        ) from error
     except MilvusError as error:
         raise Unavailable(f"The cluster did not answer: {error}") from error
     except StoreError as error:

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
+from backups.services.restores import USUAL_SUFFIX
 from backups.states import OnConflict
 from clusters.forms import TypedNameForm
 from clusters.models import Cluster
@@ -90,7 +91,8 @@ class CreateBackupForm(CollectionsForm):
     include_access_control = forms.BooleanField(
         label="Include users and roles",
         required=False,
-        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
+        help_text="Users (names only), roles, grants and privilege groups of the whole server. "
+        "Embedded clusters have none.",
     )
 
 
@@ -113,17 +115,17 @@ class RestoreForm(CollectionsForm):
     on_conflict = forms.ChoiceField(
         label="If a collection already exists",
         widget=forms.RadioSelect,
-        initial=OnConflict.FAIL,
+        initial=OnConflict.RENAME,
         choices=[
+            (OnConflict.RENAME, "Restore under a new name, beside the existing collection"),
             (OnConflict.FAIL, "Stop"),
-            (OnConflict.RENAME, "Restore under a new name"),
             (OnConflict.REPLACE, "Overwrite (current data is lost)"),
         ],
     )
     suffix = Suffix(
         max_length=64,
-        initial="_restored",
-        help_text="Appended to the new name, e.g. images_restored.",
+        initial=USUAL_SUFFIX,
+        help_text="Appended to the new name, e.g. images_restored. Not used if the name is free.",
     )
     restore_access_control = forms.BooleanField(
         label="Restore roles",

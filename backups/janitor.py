@@ -24,7 +24,7 @@ from backups.connections import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.services.backups import retry_deletion, verify_backup
-from backups.states import BackupStatus, JobKind
+from backups.states import IMPORT_TIMEOUT, BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError, is_check
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
@@ -54,6 +54,7 @@ def clean_up() -> int:
         )
         removed += sum(_clean_job(job) for job in list(finished[:BATCH_SIZE]))
         removed += _retry_deletions()
+        removed += _remove_dead_imports()
         if _claim("store walk", STORE_SCAN_INTERVAL):
             removed += scan_store()
         return removed
@@ -105,6 +106,19 @@ def _retry_deletions() -> int:
             retry_deletion(backup, by=REQUESTED_BY)
             retried += 1
     return retried
+
+
+def _remove_dead_imports() -> int:
+    """Remove backups of `import_backup` whose command was killed. A backup with a job is none."""
+    alive = Heartbeat.objects.filter(at__gte=timezone.now() - IMPORT_TIMEOUT).values("part")
+    creating = Backup.objects.of_real_organizations().filter(status=BackupStatus.CREATING)
+    removed = 0
+    for backup in list(creating.filter(jobs=None).exclude(pk__in=alive)[:BATCH_SIZE]):
+        unfinished = Backup.objects.filter(pk=backup.pk, status=BackupStatus.CREATING)
+        if unfinished.update(status=BackupStatus.GONE, deleted_at=timezone.now()):
+            Heartbeat.objects.filter(part=backup.pk).delete()
+            removed += _delete_archive(backup.directory)
+    return removed
 
 
 def scan_store() -> int:
@@ -171,7 +185,14 @@ def _delete_late_parts(archives: dict[str, _Files]) -> int:
     """
     if get_store().publishes_at_once:
         return 0
-    fields = ("backup_id", "organization_id", "manifest_sha256", "collections")
+    fields = (
+        "backup_id",
+        "organization_id",
+        "manifest_sha256",
+        "collections",
+        "origin_backup_id",
+        "origin_organization_id",
+    )
     available = Backup.objects.of_real_organizations().available().only(*fields).order_by()
     deleted = 0
     for backup in available.iterator():

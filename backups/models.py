@@ -97,6 +97,10 @@ class Backup(models.Model):
     has_access_control = models.BooleanField(default=False)
     """True if the backup contains users and roles."""
     manifest_sha256 = models.CharField(max_length=64, blank=True)
+    origin_backup_id = models.CharField(max_length=64, blank=True)
+    origin_organization_id = models.CharField(max_length=64, blank=True)
+    """Ids in the manifest of an imported backup, which another console wrote. Read `manifest_ids`.
+    """
     warnings = models.JSONField(default=list)
     omissions = models.JSONField(default=list)
     """Requested content that the backup does not contain, in words. Only omissions make a backup
@@ -203,6 +207,12 @@ class Backup(models.Model):
     @property
     def directory(self) -> str:
         return f"{self.organization_id}/{self.backup_id}"
+
+    @property
+    def manifest_ids(self) -> tuple[str, str]:
+        """Ids of the backup and of its organization that the manifest must contain."""
+        backup_id = self.origin_backup_id or self.backup_id
+        return backup_id, self.origin_organization_id or str(self.organization_id)
 
 
 class BackupJob(models.Model):

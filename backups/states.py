@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 
 from django.db import models
@@ -46,6 +47,9 @@ class JobKind(models.TextChoices):
     VERIFY = "VERIFY"
     DELETE = "DELETE"
 
+
+IMPORT_TIMEOUT = datetime.timedelta(minutes=15)
+"""An import that has copied nothing for so long is dead, and the janitor removes its files."""
 
 JOB_ID_PREFIX = "job"
 

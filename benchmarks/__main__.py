@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from benchmarks import backup, confinement, get_cluster, long_calls, memory, policies, restore
+from benchmarks import (
+    backup,
+    confinement,
+    full_milvus,
+    get_cluster,
+    get_cluster_over_grpc,
+    long_calls,
+    memory,
+    policies,
+    restore,
+)
 
 if __name__ == "__main__":
     get_cluster.main()
+    get_cluster_over_grpc.main()
     policies.main([])
     backup.main(["--index", "FLAT"])
     backup.main(["--index", "HNSW", "--groups", "read"])
     restore.main(["--index", "FLAT"])
     restore.main(["--index", "HNSW"])
+    full_milvus.main([])
     long_calls.main([])
     memory.main([])
     confinement.main()

@@ -296,7 +296,10 @@ def columnar_loop(client: Client, name: str, batches: Iterable[pa.RecordBatch], 
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             piece = batch.slice(start, rows)
-            columns = [field_data(f, piece.column(f.name), embedded=True) for f in fields]
+            columns = [
+                field_data(f, piece.column(f.name), embedded=client.server().is_embedded)
+                for f in fields
+            ]
             request = milvus_pb2.InsertRequest(
                 collection_name=name, num_rows=piece.num_rows, fields_data=columns
             )

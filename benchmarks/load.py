@@ -61,9 +61,11 @@ def _ask(
 
 def _answered_well(opened: socket.socket) -> bool:
     """Read one whole answer; every answer here says its length."""
-    received = opened.recv(65536)
+    received = b""
     while b"\r\n\r\n" not in received:
-        received += opened.recv(65536)
+        if not (more := opened.recv(65536)):
+            return False
+        received += more
     head, _, body = received.partition(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1])

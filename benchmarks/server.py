@@ -1,4 +1,4 @@
-"""The console's web server on a temporary data directory with a few clusters."""
+"""The console's servers on a temporary data directory with a few clusters."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Served:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that all workers have used."""
+        """Return the processor time that the server and all its workers have used."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        stats = [Path(f"/proc/{child}/stat").read_text() for child in children]
+        stats = [Path(f"/proc/{pid}/stat").read_text() for pid in (self.pid, *children)]
         ticks = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
         return sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
 
@@ -46,7 +46,14 @@ class Filled:
 
 @contextlib.contextmanager
 def served() -> Iterator[tuple[Served, Filled]]:
-    """Run a server with data. Both are deleted afterwards."""
+    """Run the web server with data. Both are deleted afterwards."""
+    with filled_console() as (environment, filled), web(environment) as server:
+        yield server, filled
+
+
+@contextlib.contextmanager
+def filled_console() -> Iterator[tuple[dict[str, str], Filled]]:
+    """Yield the environment of a console with data, which is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
         (Path(directory) / "static").mkdir()
         environment = os.environ | {
@@ -55,14 +62,28 @@ def served() -> Iterator[tuple[Served, Filled]]:
             "VBASE_LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
         }
-        filled = _filled(environment)
-        port = _free_port()
-        server = subprocess.Popen(_gunicorn(port), cwd=ROOT, env=environment)
-        try:
-            _wait_for(port, server)
-            yield Served(port=port, pid=server.pid), filled
-        finally:
-            _stop(server)
+        yield environment, _filled(environment)
+
+
+def web(environment: dict[str, str]) -> contextlib.AbstractContextManager[Served]:
+    port = _free_port()
+    return _running(_gunicorn(port), environment, port)
+
+
+def grpc(environment: dict[str, str]) -> contextlib.AbstractContextManager[Served]:
+    port = _free_port()
+    command = [sys.executable, "-m", "vbase_console.rpc"]
+    return _running(command, environment | {"VBASE_GRPC_PORT": str(port)}, port)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], environment: dict[str, str], port: int) -> Iterator[Served]:
+    server = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        _wait_for(port, server)
+        yield Served(port=port, pid=server.pid)
+    finally:
+        _stop(server)
 
 
 def _filled(environment: dict[str, str]) -> Filled:
@@ -96,7 +117,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             return
         time.sleep(0.1)
-    raise SystemExit(f"The web server did not start within {START_SECONDS} s; see above.")
+    raise SystemExit(f"The server did not start within {START_SECONDS} s; see above.")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

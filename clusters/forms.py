@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -93,8 +93,32 @@ class IdentityForm(forms.Form):
     )
 
 
-class CreateForm(IdentityForm, ResourcesForm):
-    field_order = ("name", "version", *RESOURCE_FIELDS, "labels", "deletion_protection")
+class FoldedFieldsMixin(forms.Form):
+    """Form with fields that most users leave as they are. A field with an error is unfolded."""
+
+    FOLDED: ClassVar[frozenset[str]] = frozenset({"labels", "deletion_protection"})
+
+    @property
+    def shown_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in self.FOLDED]
+
+    @property
+    def folded_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name in self.FOLDED]
+
+    @property
+    def is_unfolded(self) -> bool:
+        return any(field.errors for field in self.folded_fields)
+
+
+class CreateForm(FoldedFieldsMixin, IdentityForm, ResourcesForm):
+    FOLDED = FoldedFieldsMixin.FOLDED | {
+        *("version", "enable_auto_scaling", "max_compute_units", "replicas")
+    }
+    field_order = (
+        *("name", "compute_units", "protection", "version"),
+        *("enable_auto_scaling", "max_compute_units", "replicas", "labels", "deletion_protection"),
+    )
     version = forms.ChoiceField()
 
     def __init__(self, *args: Any, capabilities: Capabilities, **kwargs: Any) -> None:
@@ -135,8 +159,11 @@ class ConnectionForm(forms.Form):
     )
 
 
-class AttachForm(IdentityForm, ConnectionForm):
-    field_order = ("name", *ConnectionForm.base_fields, "labels", "deletion_protection")
+class AttachForm(FoldedFieldsMixin, IdentityForm, ConnectionForm):
+    field_order = (
+        *("name", *ConnectionForm.base_fields),
+        *("protection", "labels", "deletion_protection"),
+    )
 
 
 class ChangeConnectionForm(ConnectionForm):

@@ -43,6 +43,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import LEASED
 
 DELETION_PRIORITY = 100
+MAX_LOG_LINES = 200
 
 
 @transaction.atomic
@@ -250,6 +251,20 @@ def require_access(cluster: Cluster) -> None:
         raise FailedPrecondition(
             f"{cluster.service_id} has no endpoint yet. Wait until its status is RUNNING."
         )
+
+
+def read_log(cluster: Cluster) -> str:
+    """Return the last lines of a cluster's log, without its token. Raises FailedPrecondition if its
+    driver has no log.
+
+    The log is read from a disk, so call this outside of transactions.
+    """
+    refuse_deleted(cluster)
+    try:
+        text = driver_of(cluster).log_end(cluster.cluster_id, MAX_LOG_LINES)
+    except DriverError as error:
+        raise FailedPrecondition(str(error)) from error
+    return text.replace(cluster.token, "[token]") if cluster.token else text
 
 
 def cancel_task(task: Task, *, by: str) -> Task:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from clusters.views import actions, tasks
+from clusters.views import actions, detail, tasks
 from clusters.views import list as lists
 
 ONE_CLUSTER = "clusters/<slug:cluster_id>"
@@ -10,8 +10,6 @@ ONE_TASK = "tasks/<slug:task_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters", lists.ClusterListView.as_view(), name="cluster-list"),
-    path("clusters/new", actions.ClusterCreateView.as_view(), name="cluster-create"),
-    path("clusters/attach", actions.ClusterAttachView.as_view(), name="cluster-attach"),
     path(
         f"{ONE_CLUSTER}/token/rotate",
         actions.ClusterRotateView.as_view(),
@@ -23,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         actions.ClusterConnectionView.as_view(),
         name="cluster-connection",
     ),
+    path(f"{ONE_CLUSTER}/log", detail.ClusterLogView.as_view(), name="cluster-log"),
     path(f"{ONE_CLUSTER}/scale", actions.ClusterScaleView.as_view(), name="cluster-scale"),
     path(f"{ONE_CLUSTER}/upgrade", actions.ClusterUpgradeView.as_view(), name="cluster-upgrade"),
     path(f"{ONE_CLUSTER}/restart", actions.ClusterRestartView.as_view(), name="cluster-restart"),

@@ -30,6 +30,7 @@ ABOUT_THE_ENGINE = (
     *(
         f"backups/test_{name}.py"
         for name in (
+            "bring_back",
             "damage_found",
             "disk_full",
             "milvus_dies",
@@ -45,6 +46,7 @@ ABOUT_THE_ENGINE = (
     ),
     "full_milvus/test_access_control.py",
     "full_milvus/test_wire.py",
+    "clusters/attached/test_backups.py",
 )
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
 jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.

@@ -22,15 +22,20 @@ WITH_THE_S3_SERVER = (
     "tests/s3/",
     "tests/contracts/test_backup_store.py",
     "tests/backups/test_on_s3.py",
+    "tests/backups/test_bring_back.py",
 )
 """In one process, so that one S3 server is started and not one for each process."""
 LONG = (
     "tests/crash/test_beats.py",
     "tests/api/test_schemathesis.py",
+    "tests/full_milvus/test_attached.py",
     "tests/crash/backups/test_killed.py",
+    "tests/full_milvus/test_access_control.py",
     "tests/distributed/test_rabbitmq.py",
     "tests/crash/backups/test_paused.py",
+    "tests/full_milvus/test_jobs.py",
     "tests/supervisor/test_stopping.py",
+    "tests/full_milvus/test_wire.py",
     "tests/browser/test_journey.py",
     "tests/policies/test_cron.py",
     "tests/browser/test_backups.py",

@@ -1,15 +1,21 @@
-"""`python -m backups.archive verify|show|export PATH`: without Django, a database or Milvus."""
+"""`python -m backups.archive verify|show|export PATH|s3://…`, `list s3://…`: without Django, a
+database or Milvus.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backups.archive.confinement import confine
 from backups.archive.damage import ArchiveDamaged, printable
-from backups.stores.base import StoreError
+from backups.archive.fetching import FetchedStore, Fetcher, start_reader
+from backups.archive.layout import MANIFEST_NAME
+from backups.stores import load_archive_store
+from backups.stores.base import ReadableStore, StoreError
 from backups.stores.local import LocalStore
 
 # The commands import pyarrow late, because it starts threads and a process must be confined before.
@@ -25,7 +31,7 @@ def verify(arguments: argparse.Namespace) -> int:
     for file in damaged:
         _print(str(file))
     if not damaged:
-        _print(f"{arguments.path}: sound")
+        _print(f"{arguments.location}: sound")
     return DAMAGED if damaged else SOUND
 
 
@@ -52,21 +58,27 @@ def export_command(arguments: argparse.Namespace) -> int:
     return SOUND
 
 
+def list_command(arguments: argparse.Namespace) -> int:
+    """Print the archives below a location, such as a whole backup store."""
+    location, found = arguments.location.rstrip("/"), 0
+    for entry in load_archive_store(location).list(""):
+        directory, _, name = entry.key.rpartition("/")
+        if name == MANIFEST_NAME:
+            found += 1
+            _print(printable(f"{location}/{directory}" if directory else location))
+    return SOUND if found else _refuse(f"{location} contains no archive.")
+
+
 def _target(arguments: argparse.Namespace) -> Path:
-    default = Path(f"{arguments.path.resolve().name}-import")
-    target: Path = arguments.to or default
+    name = Path(arguments.location).resolve().name
+    target: Path = arguments.to or Path(f"{name}-import")
     return target
 
 
-def main(argv: list[str] | None = None, *, confined: bool = False) -> int:
+def main(argv: Sequence[str] | None = None, *, confined: bool = False) -> int:
     arguments = _parser().parse_args(argv)
-    target = _target(arguments) if arguments.run is export_command else None
-    if target is not None and target.resolve().is_relative_to(arguments.path.resolve()):
-        return _refuse(f"{target} is inside the archive. Choose a directory outside with --to.")
-    if confined and (problem := confine(arguments.path, target)):
-        sys.stderr.write(f"Warning: {problem}\n")
     try:
-        status: int = arguments.run(arguments)
+        return _run(arguments, sys.argv[1:] if argv is None else argv, confined=confined)
     except ArchiveDamaged as damage:
         _print(f"{printable(damage.file)}: {damage.problem}")
         return DAMAGED
@@ -74,8 +86,36 @@ def main(argv: list[str] | None = None, *, confined: bool = False) -> int:
         _print(str(error))
         return DAMAGED
     except MemoryError as error:
-        return _refuse(f"{arguments.path} exceeds the memory limit of this command: {error}.")
+        return _refuse(f"{arguments.location} exceeds the memory limit of this command: {error}.")
+    except ValueError as error:  # a URL or a variable that names no store
+        return _refuse(str(error))
+
+
+def _run(arguments: argparse.Namespace, argv: Sequence[str], *, confined: bool) -> int:
+    """Run the command in this process, or in a confined one if its files come over a network."""
+    if arguments.run is list_command:
+        return int(list_command(arguments))
+    target = _target(arguments) if arguments.run is export_command else None
+    directory = None
+    if not arguments.fetched:
+        store = load_archive_store(arguments.location)
+        if not isinstance(store, LocalStore):
+            return _run_fetched(store, argv)
+        directory = Path(store.root)
+    if target is not None and directory and target.resolve().is_relative_to(directory.resolve()):
+        return _refuse(f"{target} is inside the archive. Choose a directory outside with --to.")
+    if confined and (problem := confine(directory, target)):
+        sys.stderr.write(f"Warning: {problem}\n")
+    status: int = arguments.run(arguments)
     return status
+
+
+def _run_fetched(store: ReadableStore, argv: Sequence[str]) -> int:
+    """Run the command in a process without network, and fetch for it."""
+    process, requests, answers = start_reader("backups.archive", [*argv, "--fetched"])
+    with process, contextlib.suppress(BrokenPipeError), requests, answers:
+        Fetcher(store).serve(requests, answers)
+    return int(process.returncode)
 
 
 def _refuse(reason: str) -> int:
@@ -85,11 +125,12 @@ def _refuse(reason: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m backups.archive", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="verify|show|export")
+    commands = parser.add_subparsers(required=True, metavar="verify|show|export|list")
     _add_command(commands, "verify", verify)
     _add_command(commands, "show", show)
     exporting = _add_command(commands, "export", export_command)
     exporting.add_argument("--to", type=Path, help="a new directory; default: PATH's name-import")
+    _add_command(commands, "list", list_command)
     return parser
 
 
@@ -99,13 +140,18 @@ def _add_command(
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-    command.add_argument("path", type=Path, help="the directory that contains manifest.json")
+    command.add_argument(
+        "location", help="the directory that contains manifest.json, or its s3:// URL"
+    )
+    command.add_argument("--fetched", default="", help=argparse.SUPPRESS)
     command.set_defaults(run=run)
     return command
 
 
-def _store(arguments: argparse.Namespace) -> LocalStore:
-    return LocalStore(arguments.path, lists_temporary=True)
+def _store(arguments: argparse.Namespace) -> ReadableStore:
+    if arguments.fetched:
+        return FetchedStore.of(arguments.fetched)
+    return load_archive_store(arguments.location)
 
 
 def _print(line: str) -> None:

@@ -12,8 +12,9 @@ import backups
 _CODE = Path(backups.__path__[0]).resolve()
 
 
-def confine(archive: Path, target: Path | None) -> str:
-    """Confine this process permanently to reading `archive` and writing `target`.
+def confine(archive: Path | None, target: Path | None, *, data_bytes: int | None = None) -> str:
+    """Confine this process permanently to reading `archive` and writing `target`, if given.
+    `data_bytes` limits its memory; default: half of the machine's.
 
     Returns the reason if the confinement is incomplete, else an empty text. A copy of this package
     without the console has no sandbox.
@@ -32,9 +33,9 @@ def confine(archive: Path, target: Path | None) -> str:
         target.mkdir(parents=True, exist_ok=True)
     done = confine(
         Sandbox(
-            read=[*interpreter_paths(), _CODE, archive],
+            read=[*interpreter_paths(), _CODE, *([archive] if archive is not None else [])],
             write=[target] if target is not None else [],
-            data_bytes=machine_bytes() // 2 + UNTOUCHED_BYTES,
+            data_bytes=(data_bytes or machine_bytes() // 2) + UNTOUCHED_BYTES,
         )
     )
     return "" if done.level is Level.FULL else f"confinement {done.level}. {done.message}"

@@ -37,6 +37,14 @@ def open_file(data: bytes) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(data), memory_map=False)
 
 
+def check_row_groups(file: pq.ParquetFile, limit: int) -> None:
+    """Raise FormatError if a row group announces more than `limit` decompressed bytes."""
+    for at in range(file.metadata.num_row_groups):
+        size = file.metadata.row_group(at).total_byte_size
+        if not 0 <= size <= limit:
+            raise FormatError(f"a row group has {size} bytes, more than the allowed {limit}")
+
+
 def batches_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Read batches. Wide rows have smaller batches, so that memory does not grow with the width."""
     groups = (file.metadata.row_group(at) for at in range(file.metadata.num_row_groups))

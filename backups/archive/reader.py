@@ -12,16 +12,20 @@ from backups.archive.columns import fingerprint
 from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME, inside
 from backups.archive.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_sha256, parse
-from backups.archive.parquet import KeyRange, batches_of, open_file
+from backups.archive.parquet import KeyRange, batches_of, check_row_groups, open_file
 from backups.archive.parts import Part, sha256_of
-from backups.stores.base import ObjectMissing, Store
+from backups.stores.base import ObjectMissing, ReadableStore
 
 
 class ArchiveReader:
     """An archive with a sound manifest. Parts are verified when they are read."""
 
-    def __init__(self, store: Store, archive: str) -> None:
+    def __init__(
+        self, store: ReadableStore, archive: str, *, max_row_group_bytes: int | None = None
+    ) -> None:
+        """`max_row_group_bytes` limits decompressed row groups, for foreign archives."""
         self.store, self.archive = store, archive
+        self.max_row_group_bytes = max_row_group_bytes
         data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
         try:
             self.manifest, self.manifest_sha256 = parse(data), manifest_sha256(data)
@@ -50,6 +54,8 @@ class ArchiveReader:
             raise ArchiveDamaged(part.name, "its content does not match its SHA-256")
         try:
             file = open_file(data)
+            if self.max_row_group_bytes is not None:
+                check_row_groups(file, self.max_row_group_bytes)
             _check_metadata(file, part, self.manifest)
         except (pa.ArrowException, OSError, FormatError) as error:
             raise ArchiveDamaged(part.name, str(error)) from error

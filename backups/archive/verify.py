@@ -10,9 +10,17 @@ from backups.archive.damage import ArchiveDamaged, printable
 from backups.archive.layout import MANIFEST_NAME
 from backups.archive.parts import Part
 from backups.archive.reader import ArchiveReader
-from backups.stores.base import EntryKind, Store, StoreEntry
+from backups.stores.base import EntryKind, ReadableStore, StoreEntry
 
 PARTS_DIRECTORY = "parts"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits of a foreign archive. Its manifest is limited by the process that fetches it."""
+
+    parts: int
+    row_group_bytes: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,25 +35,30 @@ class FileCheck:
         return f"{printable(self.file)}: {self.problem or 'sound'}"
 
 
-def listed(store: Store, archive: str) -> dict[str, StoreEntry]:
+def listed(store: ReadableStore, archive: str) -> dict[str, StoreEntry]:
     prefix = f"{archive}/" if archive else ""
     return {entry.key.removeprefix(prefix): entry for entry in store.list(archive)}
 
 
 def check(
-    store: Store, archive: str, entries: Mapping[str, StoreEntry] | None = None
+    store: ReadableStore,
+    archive: str,
+    entries: Mapping[str, StoreEntry] | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> Iterator[FileCheck]:
     """Check the files one by one, including unreadable ones. The caller may stop after any file.
 
     `entries` is a previous result of `listed`. Files of the manifest come first, then foreign ones.
-    Without a sound manifest all parts are listed as unknown.
+    Without a sound manifest all parts are listed as unknown. `limits` are those of a foreign
+    archive.
     """
     unchecked = dict(listed(store, archive) if entries is None else entries)
     entry = unchecked.pop(MANIFEST_NAME, None)
     problem, reader = _not_an_object(entry), None
     if problem is None:
         try:
-            reader = ArchiveReader(store, archive)
+            reader = _reader(store, archive, limits)
         except ArchiveDamaged as damage:
             problem = damage.problem
     yield FileCheck(file=MANIFEST_NAME, bytes=_size_of(entry), problem=problem)
@@ -63,7 +76,18 @@ def check(
             yield FileCheck(file=file, bytes=foreign.size, problem=problem)
 
 
-def findings(store: Store, archive: str) -> list[FileCheck]:
+def _reader(store: ReadableStore, archive: str, limits: Limits | None) -> ArchiveReader:
+    if limits is None:
+        return ArchiveReader(store, archive)
+    reader = ArchiveReader(store, archive, max_row_group_bytes=limits.row_group_bytes)
+    parts = sum(1 for _ in reader.manifest.parts)
+    if parts > limits.parts:
+        problem = f"it lists {parts} parts, more than the allowed {limits.parts}"
+        raise ArchiveDamaged(MANIFEST_NAME, problem)
+    return reader
+
+
+def findings(store: ReadableStore, archive: str) -> list[FileCheck]:
     return [result for result in check(store, archive) if result.problem]
 
 

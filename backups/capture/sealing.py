@@ -12,6 +12,7 @@ from backups.archive.writer import seal
 from backups.capture.pinning import NO_INSTANT, Source
 from backups.capture.selection import omissions_of
 from backups.connections import get_store
+from backups.contents import content_columns
 from backups.models import Backup, BackupJob
 from backups.stores.base import ObjectExists
 from vbase_console.tasks.attempts import Attempt
@@ -99,25 +100,8 @@ def _record_content(
     job: BackupJob, manifest: Manifest, sha256: str, omissions: Sequence[str]
 ) -> None:
     """Copy the content shown in lists to the rows. The status changes when the task ends."""
-    contents = [
-        {
-            "name": content.description.name,
-            "rowCount": content.rows,
-            "sizeBytes": content.bytes,
-            "parts": len(content.parts),
-            "aliases": list(content.description.aliases),
-        }
-        for content in manifest.collections
-    ]
     Backup.objects.filter(pk=job.backup_id).update(
-        collections=contents,
-        row_count=manifest.rows,
-        size_bytes=manifest.bytes,
-        milvus_version=manifest.capture.milvus_version,
-        manifest_sha256=sha256,
-        has_access_control=manifest.access_control is not None,
-        warnings=list(manifest.capture.warnings),
-        omissions=list(omissions),
+        omissions=list(omissions), **content_columns(manifest, sha256)
     )
     BackupJob.objects.filter(pk=job.pk).update(row_count=manifest.rows, size_bytes=manifest.bytes)
     Task.objects.filter(pk=job.task_id).update(warnings=list(manifest.capture.warnings))

@@ -7,6 +7,7 @@ dictionary.
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
 import itertools
 import threading
@@ -22,12 +23,12 @@ from backups.milvus.server import ServerInfo
 from clusters.drivers.base import Endpoint, Tls
 from clusters.drivers.channel import open_channel
 
-_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Maximum size of an answer. A larger page is requested again with fewer rows."""
 MAX_ERROR_LENGTH = 2000
 """Length of a server's text in messages."""
-MIN_SECRET_LENGTH = 4
-"""A shorter text would hide parts of ordinary words."""
+MIN_PASSWORD_LENGTH = 8
+"""Length from which a password is hidden alone. A shorter one may be part of an ordinary name."""
 _QUICK_SECONDS = 60.0
 _LONG_SECONDS = 1800.0
 """Deadline of loads and index builds of large collections, unless a job sets another one."""
@@ -88,6 +89,7 @@ class Client:
         connections: int = 1,
         quick_seconds: float = _QUICK_SECONDS,
         long_seconds: float = _LONG_SECONDS,
+        max_answer_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.endpoint = endpoint
         self.connections = connections
@@ -99,7 +101,7 @@ class Client:
                 server,
                 endpoint.tls,
                 authority=endpoint.given_as,
-                max_answer_bytes=_MAX_MESSAGE_BYTES,
+                max_answer_bytes=max_answer_bytes,
             )
             for _ in range(connections)
         ]
@@ -123,6 +125,13 @@ class Client:
     def close(self) -> None:
         for channel in self._channels:
             channel.close()
+
+    def in_database(self, database: str) -> Client:
+        """Return a client of another database that shares the connections of this one."""
+        other = copy.copy(self)
+        other.endpoint = dataclasses.replace(self.endpoint, database=database)
+        other._metadata = _metadata(other.endpoint)
+        return other
 
     # Calls
 
@@ -202,28 +211,30 @@ class Client:
         request = milvus_pb2.DescribeCollectionRequest(collection_name=collection)
         return self.call("DescribeCollection", request)
 
-    def aliases(self, collection: str) -> list[str]:
+    def aliases(self, collection: str, *, seconds: float | None = None) -> list[str]:
         request = milvus_pb2.ListAliasesRequest(collection_name=collection)
-        return sorted(self.call("ListAliases", request).aliases)
+        return sorted(self.call("ListAliases", request, seconds=seconds).aliases)
 
-    def partitions(self, collection: str) -> Any:
+    def partitions(self, collection: str, *, seconds: float | None = None) -> Any:
         request = milvus_pb2.ShowPartitionsRequest(collection_name=collection)
-        return self.call("ShowPartitions", request)
+        return self.call("ShowPartitions", request, seconds=seconds)
 
-    def indexes(self, collection: str) -> list[Any]:
+    def indexes(self, collection: str, *, seconds: float | None = None) -> list[Any]:
         request = milvus_pb2.DescribeIndexRequest(collection_name=collection)
         try:
-            return list(self.call("DescribeIndex", request).index_descriptions)
+            return list(self.call("DescribeIndex", request, seconds=seconds).index_descriptions)
         except errors.MilvusNotFound:
             return []
 
-    def load_state(self, collection: str, partitions: Sequence[str] = ()) -> int:
+    def load_state(
+        self, collection: str, partitions: Sequence[str] = (), *, seconds: float | None = None
+    ) -> int:
         request = milvus_pb2.GetLoadStateRequest(
             collection_name=collection, partition_names=partitions
         )
-        return int(self.call("GetLoadState", request).state)
+        return int(self.call("GetLoadState", request, seconds=seconds).state)
 
-    def count(self, collection: str, at: int | None = None) -> int:
+    def count(self, collection: str, at: int | None = None, *, seconds: float | None = None) -> int:
         params = {"reduce_stop_for_best": "False", "ignore_growing": "False"}
         if at is not None:
             params["iterator"] = "True"  # in other queries the timestamp is only a lower bound
@@ -233,7 +244,7 @@ class Client:
             query_params=pairs(params),
             **consistency(at),
         )
-        answer = self.call("Query", request, seconds=self.long_seconds)
+        answer = self.call("Query", request, seconds=seconds or self.long_seconds)
         return int(answer.fields_data[0].scalars.long_data.data[0])
 
     # Changing
@@ -294,7 +305,8 @@ def _secrets_of(credential: str) -> list[str]:
     """Forms in which a server knows a credential, the longest first."""
     encoded = base64.b64encode(credential.encode()).decode()
     password = credential.partition(":")[2]
-    return [text for text in (encoded, credential, password) if len(text) >= MIN_SECRET_LENGTH]
+    secrets = [encoded, credential] if credential else []
+    return [*secrets, password] if len(password) >= MIN_PASSWORD_LENGTH else secrets
 
 
 def _metadata(endpoint: MilvusAddress) -> tuple[tuple[str, str], ...]:

@@ -30,6 +30,16 @@ _WHOLE = 100
 _INDEX_MEMBERS = frozenset(["index_type", "metric_type", "params", "search_params"])
 """Index parameters that the embedded engine reads at the top level. Others belong in `params`."""
 
+_REQUIRED_PARAMS_UNTIL = (2, 5, 0)
+_REQUIRED_PARAMS = {
+    "HNSW": {"M": "16", "efConstruction": "200"},
+    "IVF_FLAT": {"nlist": "128"},
+    "IVF_SQ8": {"nlist": "128"},
+}
+"""Build parameters that older full servers require, with the defaults of the embedded engine, which
+does not store a parameter that was not given.
+"""
+
 _DEFAULT_MEMBERS: dict[DataType, str] = {
     DataType.BOOL: "bool_data",
     DataType.INT8: "int_data",
@@ -173,9 +183,15 @@ def loading(client: Client, name: str, load_state: LoadDescription) -> Iterator[
             return
 
 
-def release(client: Client, name: str) -> None:
+def load_whole(client: Client, name: str, *, seconds: float) -> None:
+    """Start to load all partitions. An embedded server answers when they are loaded."""
+    request = milvus_pb2.LoadCollectionRequest(collection_name=name, replica_number=1)
+    client.call("LoadCollection", request, seconds=seconds)
+
+
+def release(client: Client, name: str, *, seconds: float | None = None) -> None:
     request = milvus_pb2.ReleaseCollectionRequest(collection_name=name)
-    client.call("ReleaseCollection", request, seconds=client.long_seconds)
+    client.call("ReleaseCollection", request, seconds=seconds or client.long_seconds)
 
 
 def _field(field: FieldDescription) -> Any:
@@ -213,8 +229,12 @@ def _function(function: FunctionDescription) -> Any:
 
 
 def index_request(client: Client, index: IndexDescription, name: str) -> Any:
-    embedded = client.server().is_embedded
-    params = _nested(index.params) if embedded else dict(index.params)
+    server = client.server()
+    params = _nested(index.params) if server.is_embedded else dict(index.params)
+    if not server.is_embedded and server.number < _REQUIRED_PARAMS_UNTIL:
+        given = params.keys() | json.loads(params.get("params") or "{}").keys()
+        required = _REQUIRED_PARAMS.get(params.get("index_type", ""), {})
+        params |= {name: required[name] for name in required.keys() - given}
     return milvus_pb2.CreateIndexRequest(
         collection_name=name,
         field_name=index.field_name,

@@ -75,8 +75,16 @@ class NotOffered(MilvusError):
     """The server does not support this call."""
 
 
+class NotPermitted(MilvusError):
+    """The credential does not have the privilege for this call."""
+
+
 class TooLarge(MilvusError):
     """A request or an answer exceeds the message size, or the server is overloaded."""
+
+
+class TimedOut(MilvusError):
+    """The server did not answer in time. It may still execute the call."""
 
 
 class DiskFull(MilvusError):
@@ -97,8 +105,12 @@ def error_of_call(code: grpc.StatusCode, details: str, where: str) -> MilvusErro
     message = f"{where} failed ({code.name}): {_ADVICE.get(code, '')} {details}".replace("  ", " ")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return NotOffered(message, permanent=True)
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return NotPermitted(message, permanent=True)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return TooLarge(message, permanent=False)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return TimedOut(message, permanent=False)
     return MilvusError(message, permanent=code not in _TRANSIENT_CALLS)
 
 

@@ -38,8 +38,12 @@ ReportLoaded = Callable[[int], None]
 
 
 def is_readable(client: Client, collection: CollectionDescription) -> bool:
-    """Return True if queries return all rows in the present load state."""
+    """Return True if queries return all rows in the present load state, or if it is unknown: then
+    only a query can tell.
+    """
     load = collection.load
+    if load.status is LoadStatus.UNKNOWN:
+        return True
     return needs_no_load(client) or load == dataclasses.replace(
         load, status=LoadStatus.LOADED, partitions=()
     )

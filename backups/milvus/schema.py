@@ -17,7 +17,7 @@ from backups.archive.description import (
 )
 from backups.archive.scalars import Scalar
 from backups.milvus.client import Client, mapping
-from backups.milvus.errors import MilvusError, UnsupportedFeature
+from backups.milvus.errors import MilvusError, NotPermitted, UnsupportedFeature
 from backups.milvus.types import data_type_of
 
 _PARTITIONS_ASKED = 64
@@ -119,7 +119,10 @@ def _index(index: Any) -> IndexDescription:
 
 
 def _load(client: Client, name: str, partitions: Sequence[str]) -> LoadDescription:
-    status = _LOAD.get(client.load_state(name), LoadStatus.UNKNOWN)
+    try:
+        status = _LOAD.get(client.load_state(name), LoadStatus.UNKNOWN)
+    except NotPermitted:  # a user that may only read cannot ask, and may query loaded collections
+        status = LoadStatus.UNKNOWN
     if status is not LoadStatus.LOADED or client.server().is_embedded:
         return LoadDescription(status=status)
     return LoadDescription(
@@ -147,6 +150,11 @@ def unkept(client: Client, collection: CollectionDescription) -> Iterator[str]:
         yield (
             f"{collection.name}: the backup does not contain the files of its analyzers. The "
             "target of a restore must have these files."
+        )
+    if collection.load.status is LoadStatus.UNKNOWN:
+        yield (
+            f"{collection.name}: its load state is unknown, because the credential does not permit "
+            "GetLoadState. A restore leaves it unloaded."
         )
     groups = {replica.resource_group_name for replica in _replicas(client, collection.name)}
     if others := sorted(groups - {"", _DEFAULT_RESOURCE_GROUP}):

@@ -12,25 +12,38 @@ from backups.discovery import DiscoveredCollection
 from backups.forms import MAX_CHECKBOXES, counted
 from backups.names import DEFAULT_DATABASE
 from backups.policies.models import BackupPolicy
+from backups.policies.presets import CUSTOM, DAILY, PRESETS, preset_of
 from backups.policies.states import MAX_RETENTION_COUNT, OnMissing
 from backups.policies.validation import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, SPEC_FIELDS
 
 ALL, CHOSEN = "all", "chosen"
 ABOUT = ("name", "description", "include_access_control")
 SCHEDULE = ("schedule_cron", "timezone", "retention_count")
+TYPED_SCHEDULE = ("preset", *SCHEDULE)
+"""Fields of `ScheduleForm`. The preset decides the expression."""
 TYPED = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
 
 class ScheduleForm(forms.Form):
     """Schedule and retention: the part that is previewed while the user types."""
 
-    schedule_cron = forms.CharField(
+    preset = forms.ChoiceField(
         label="Schedule",
+        required=False,
+        initial=DAILY,
+        widget=forms.RadioSelect,
+        choices=[
+            *((key, preset.label) for key, preset in PRESETS.items()),
+            (CUSTOM, "Cron expression"),
+        ],
+    )
+    schedule_cron = forms.CharField(
+        label="Cron expression",
         max_length=200,
         initial="0 3 * * *",
         error_messages={"required": "Enter a schedule, for example 0 3 * * * or @daily."},
         widget=forms.TextInput(attrs=TYPED | {"list": "schedules", "class": "code"}),
-        help_text="Cron: minute, hour, day of month, month, day of week; or @hourly, @daily, "
+        help_text="Minute, hour, day of month, month, day of week; or @hourly, @daily, "
         "@weekly, @monthly.",
     )
     timezone = forms.CharField(
@@ -56,6 +69,14 @@ class ScheduleForm(forms.Form):
         for name in SCHEDULE:
             described = f"id_{name}_helptext id_{name}_error"
             self.fields[name].widget.attrs["aria-describedby"] = described
+
+    def clean(self) -> dict[str, Any]:
+        """Replace the expression by that of the chosen preset."""
+        given = super().clean() or {}
+        if preset := PRESETS.get(given.pop("preset", "")):
+            given["schedule_cron"] = preset.schedule_cron
+            self.errors.pop("schedule_cron", None)
+        return given
 
 
 class NamesField(forms.MultipleChoiceField):
@@ -83,7 +104,8 @@ class PolicyForm(ScheduleForm):
     include_access_control = forms.BooleanField(
         label="Include users and roles",
         required=False,
-        help_text="Users (names only), roles, grants and privilege groups of the whole server.",
+        help_text="Users (names only), roles, grants and privilege groups of the whole server. "
+        "Embedded clusters have none.",
     )
     db_name = forms.CharField(
         label="Database",
@@ -117,7 +139,7 @@ class PolicyForm(ScheduleForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
+        given = super().clean()
         given["others"] = [
             line.strip() for line in str(given.get("others", "")).splitlines() if line.strip()
         ]
@@ -169,6 +191,7 @@ class PolicyForm(ScheduleForm):
 def shown_in_form(policy: BackupPolicy) -> dict[str, Any]:
     names = policy.collection_names
     return vars(policy.spec) | {
+        "preset": preset_of(policy.schedule_cron),
         "which": CHOSEN if names else ALL,
         "collection_names": names[:MAX_CHECKBOXES],
         "others": "\n".join(names[MAX_CHECKBOXES:]),

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
 
 from django.db.models import Q
+from django.utils import timezone
 
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, Cron, parse, zone_of
 from backups.policies.models import BackupPolicy
 from backups.policies.observers import CollectionKey
 from backups.policies.rpo import covers, rpo_deadline
-from backups.protection.models import KnownCollection
+from backups.protection.models import CoverageState, KnownCollection
 
 WRITE_BATCH_SIZE = 500
 READ_BATCH_SIZE = 100
@@ -92,6 +93,24 @@ def update_coverage(cluster_id: str) -> int:
             batch = KnownCollection.objects.filter(pk__in=pks[start : start + WRITE_BATCH_SIZE])
             batch.update(**dataclasses.asdict(coverage))
     return sum(map(len, changed.values()))
+
+
+def coverage_of(
+    cluster_id: str, keys: Sequence[CollectionKey]
+) -> dict[CollectionKey, CoverageState]:
+    """Return the coverage of collections that exist. Active policies decide about a collection that
+    no scan has found yet, which cannot be stale.
+    """
+    now, databases = timezone.now(), {database for database, _ in keys}
+    known = KnownCollection.objects.filter(cluster=cluster_id, db_name__in=databases)
+    known = known.filter(name__in=[name for _, name in keys])
+    states = {(row.db_name, row.name): row.coverage_at(now) for row in known}
+    unknown = set(keys) - states.keys()
+    policies = _covering_policies(cluster_id, unknown) if unknown else []
+    for key in unknown:
+        is_covered = any(policy.covers(key) for policy in policies)
+        states[key] = CoverageState.COVERED if is_covered else CoverageState.UNCOVERED
+    return states
 
 
 def update_coverage_of(backup: Backup) -> None:

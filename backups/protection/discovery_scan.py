@@ -17,7 +17,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from backups.connections import connect
-from backups.discovery import translate_errors
+from backups.discovery import Listing, listing_of, translate_errors
 from backups.names import DEFAULT_DATABASE
 from backups.protection.inventory import (
     MAX_SCAN_BACKOFF,
@@ -27,15 +27,11 @@ from backups.protection.inventory import (
 )
 from backups.protection.models import InventoryScan
 from clusters.drivers.base import DriverError
-from clusters.milvus_names import is_reserved
 from clusters.models import Cluster
 from clusters.states import Condition
-from vbase_console.core.errors import ConsoleError, Unavailable
+from vbase_console.core.errors import ConsoleError
 
 logger = logging.getLogger(__name__)
-
-Listing = dict[str, list[str]]
-"""Database → names of its collections, without reserved ones."""
 
 SCAN_TIMEOUT_SECONDS = 5.0
 PARALLEL_SCANS = 8
@@ -48,20 +44,8 @@ _scanning = threading.Lock()
 
 
 def list_collections(cluster: Cluster) -> Listing:
-    """List the collections without row counts, because some servers read all rows to count them."""
     with translate_errors(), connect(cluster, DEFAULT_DATABASE) as client:
-        deadline = time.monotonic() + SCAN_TIMEOUT_SECONDS
-        client.quick_seconds = SCAN_TIMEOUT_SECONDS
-        listing: Listing = {}
-        for database in client.databases():
-            seconds_left = deadline - time.monotonic()
-            if seconds_left <= 0:
-                raise Unavailable(
-                    f"Milvus did not list its collections within {SCAN_TIMEOUT_SECONDS:.0f} s."
-                )
-            names = client.collections(database, seconds=seconds_left)
-            listing[database] = [name for name in names if not is_reserved(name)]
-        return listing
+        return listing_of(client, SCAN_TIMEOUT_SECONDS)
 
 
 def scan_due() -> int:

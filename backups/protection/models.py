@@ -13,6 +13,13 @@ from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 
 
+class CoverageState(models.TextChoices):
+    COVERED = "COVERED"
+    STALE = "STALE"
+    """Covered, and the RPO deadline has passed."""
+    UNCOVERED = "UNCOVERED"
+
+
 class KnownCollectionQuerySet(TenantQuerySet["KnownCollection"]):
     def living(self) -> Self:
         """Filter to collections whose cluster is neither deleted nor being deleted."""
@@ -79,6 +86,12 @@ class KnownCollection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.db_name}.{self.name} of {self.cluster_id}"
+
+    def coverage_at(self, now: datetime) -> CoverageState:
+        if self.policy_id is None:
+            return CoverageState.UNCOVERED
+        is_stale = self.rpo_deadline is not None and self.rpo_deadline <= now
+        return CoverageState.STALE if is_stale else CoverageState.COVERED
 
 
 class InventoryScan(models.Model):

@@ -46,10 +46,7 @@ class CollectionRow:
 
     @property
     def state(self) -> str:
-        if self.collection.policy_id is None:
-            return "UNCOVERED"
-        deadline = self.collection.rpo_deadline
-        return "STALE" if deadline is not None and deadline <= self.now else "COVERED"
+        return self.collection.coverage_at(self.now)
 
     @property
     def is_outdated(self) -> bool:

@@ -46,6 +46,11 @@ class RestoreCheckpoint:
         return list(self.checkpoint.get("filled", ()))
 
     @property
+    def identical(self) -> list[str]:
+        """Collections whose rows were all read back and equal those of the backup."""
+        return list(self.checkpoint.get("identical", ()))
+
+    @property
     def begun(self) -> list[str]:
         """Collections whose swap has started."""
         return list(self.checkpoint.get("begun", ()))

@@ -84,8 +84,9 @@ class CollectionRestore:
                 for batch in self._reader.batches(part):
                     yield partition, batch
 
-    def compare(self) -> None:
-        """Compare the row count, and the checksum of all rows read back.
+    def compare(self) -> bool:
+        """Compare the row count, and the checksum of all rows read back. Returns False if the rows
+        were only counted, because the server has generated new keys.
 
         A full Milvus builds all indexes before, because it returns rows of loaded collections only.
         """
@@ -100,9 +101,11 @@ class CollectionRestore:
                     permanent=False,
                 )
             # new keys make the checksums differ; the preflight has warned
-            if not has_new_keys(self._client.server(), self._description):
+            is_comparable = not has_new_keys(self._client.server(), self._description)
+            if is_comparable:
                 self._compare_rows()
         self._progress.passed(self._name, COMPARING)
+        return is_comparable
 
     def _compare_rows(self) -> None:
         actual = RowChecksumComparison(normalize_json=self._normalize_json)

@@ -46,6 +46,7 @@ SWAPPING = 96
 def restore(attempt: Attempt, job: BackupJob) -> None:
     """Restore the collections of `job.backup`, each complete and compared, or change nothing."""
     if not RestoreCheckpoint(attempt.task.checkpoint).swapped:
+        attempt.safe_point()  # the server of a cancelled restore may not answer
         reader = open_archive(job.backup)
         _plan(attempt, job, reader)
         connections = settings.BACKUP_CONNECTIONS
@@ -159,7 +160,8 @@ def _fill(attempt: Attempt, job: BackupJob, reader: ArchiveReader, client: Clien
             continue
         collection = CollectionRestore(context, content, swap.hidden)
         collection.insert()
-        collection.compare()
+        if collection.compare():
+            _record(attempt, "identical", swap)
         _record(attempt, "filled", swap)
     for swap, content in zip(swaps, contents, strict=True):
         if swap.step.source not in checkpoint.begun:

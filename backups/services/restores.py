@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Sequence
+from itertools import count
 
 from django.db import transaction
 from django.db.models import Q
 
 from backups.connections import connect, free_bytes_of
-from backups.discovery import query_cluster, translate_errors
+from backups.discovery import collection_names_of, query_cluster, translate_errors
 from backups.models import Backup, BackupJob
 from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
 from backups.services.backups import read_archive
@@ -23,6 +25,7 @@ from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.core.errors import (
     AlreadyExists,
+    ConsoleError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
@@ -32,6 +35,7 @@ from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import TaskState
 
 CONFLICT_REMEDY = "Choose RENAME or REPLACE for existing collections, or choose another database."
+USUAL_SUFFIX = "_restored"
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
@@ -119,6 +123,22 @@ def preview_restore(
             f"{target.service_id} cannot be read now. Wait until {change} has finished."
         )
     return result
+
+
+def free_suffix(backup: Backup, target: Cluster, db_name: str) -> str:
+    """Return a suffix under which the collections of a backup have free names in a database.
+
+    Returns the usual suffix if the target cannot be read now. The preflight checks the names again.
+    """
+    taken: set[str] = set()
+    with contextlib.suppress(ConsoleError):
+        require_running(target, JobKind.RESTORE)
+        taken = set(collection_names_of(target, db_name))
+    names = [collection["name"] for collection in backup.collections]
+    suffixes = (f"{USUAL_SUFFIX}{number if number > 1 else ''}" for number in count(1))
+    return next(
+        suffix for suffix in suffixes if not any(f"{name}{suffix}" in taken for name in names)
+    )
 
 
 def tasks_before(target: Cluster) -> TaskQuerySet:

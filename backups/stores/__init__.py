@@ -29,6 +29,18 @@ def load_store(url: str) -> Store:
     return _STORES[parts.scheme](parts)
 
 
+def load_archive_store(location: str) -> Store:
+    """Return the store whose root is an archive. Also lists temporary files, because an archive in
+    a directory must not have any.
+    """
+    from backups.stores.local import LocalStore
+
+    store = load_store(location) if "://" in location else LocalStore(location)
+    if isinstance(store, LocalStore):
+        store.lists_temporary = True
+    return store
+
+
 def _file(parts: SplitResult) -> Store:
     has_path = parts.path.startswith("/") and "\0" not in unquote(parts.path)
     if parts.netloc not in LOCAL_HOSTS or not has_path or parts.query or parts.fragment:

@@ -93,7 +93,17 @@ class StagedObject(Protocol):
         """
 
 
-class Store(Protocol):
+class ReadableStore(Protocol):
+    """The part of a store that the reader and the verifier of archives need."""
+
+    def read(self, key: str, *, limit: int) -> bytes:
+        """Return the object, or its first `limit` bytes, so that the caller bounds the memory."""
+
+    def list(self, prefix: str) -> Iterator[StoreEntry]:
+        """Yield the entries below the prefix, sorted by key. `""` is the whole store."""
+
+
+class Store(ReadableStore, Protocol):
     """The contract of every store.
 
     - A key is one or more names joined by `/`; see `checked_key`. A prefix is a key without a
@@ -121,14 +131,8 @@ class Store(Protocol):
     def open(self, key: str) -> BinaryIO:
         """Return a stream that the caller closes. Raises `ObjectMissing` if there is no object."""
 
-    def read(self, key: str, *, limit: int) -> bytes:
-        """Return the object, or its first `limit` bytes, so that the caller bounds the memory."""
-
     def size(self, key: str) -> int | None:
         """Return the size in bytes, or None if there is no object."""
-
-    def list(self, prefix: str) -> Iterator[StoreEntry]:
-        """Yield the entries below the prefix, sorted by key. `""` is the whole store."""
 
     def delete(self, key: str) -> None: ...
 

@@ -17,7 +17,6 @@ from backups.services.backups import plan_backup
 from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import CREATE_BACKUP
-from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 
@@ -52,8 +51,17 @@ class BackupCreateView(FormPage, ClusterPage):
                 (collection.name, collection.rows)
                 for collection in self.discovery.collections or ()
             ],
-            "initial": {"db_name": self.database},
+            "initial": {"db_name": self.database} | self.chosen(),
         }
+
+    def chosen(self) -> dict[str, Any]:
+        """Initial selection that the address asks for. Names without a checkbox are text."""
+        names = self.request.GET.getlist("collections")
+        if not names:
+            return {}
+        boxes = [each.name for each in (self.discovery.collections or ())[:MAX_CHECKBOXES]]
+        others = [name for name in names if name not in boxes]
+        return {"collection_names": names, "others": "\n".join(others)}
 
     def context(self) -> dict[str, Any]:
         return super().context() | {
@@ -87,7 +95,7 @@ class BackupCreateView(FormPage, ClusterPage):
         bound = getattr(self, "bound", None)
         if bound is not None:
             add_errors(bound, error)
-        return self.page(form=bound, status=status_of(error))
+        return self.refused_page(bound, error)
 
 
 class BackupCreateSelectView(SelectAllMixin, BackupCreateView):

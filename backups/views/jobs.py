@@ -16,7 +16,7 @@ from backups import observers
 from backups.filters import JobFilter, OneClustersJobFilter
 from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
-from backups.views.presenters import job_row, job_rows, jobs_of
+from backups.views.presenters import job_row, job_rows, jobs_of, restore_result_of
 from clusters.views.detail import ClusterPage
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.tasks.registry import job_for
@@ -64,6 +64,7 @@ class JobPage(Page):
             "task": self.job.task,
             "cluster": self.job.cluster,
             "policy": observers.policy_of(self.principal, self.job.policy_id),
+            "result": restore_result_of(self.job),
             "events": self.job.task.events.all(),
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),

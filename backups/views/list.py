@@ -12,9 +12,8 @@ from django.http.response import HttpResponseBase
 from backups.filters import BackupFilter, OneClustersBackupFilter
 from backups.models import Backup
 from backups.views.presenters import backup_rows, newest_of
-from clusters.filters import ClusterFilter
-from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
+from clusters.views.list import ClusterChoiceView
 from vbase_console.organizations.scopes import CREATE_BACKUP, LIST_BACKUPS
 from vbase_console.web.lists import ListPage
 from vbase_console.web.views import wants_fragment
@@ -58,12 +57,9 @@ class NewestBackupsView(ClusterPage):
         return self.fragment("backups/partials/cluster_backups.html", **about)
 
 
-class BackupClusterChoiceView(ListPage):
+class BackupClusterChoiceView(ClusterChoiceView):
     scopes = {"GET": CREATE_BACKUP}
     template_name = "backups/backup_choose_cluster.html"
     table_name = "backups/partials/cluster_choice_table.html"
-    filter_class = ClusterFilter
+    chosen_page = "backup-take"
     nav = "backups"
-
-    def rows(self) -> QuerySet[Any]:
-        return Cluster.objects.alive().visible_to(self.principal)

@@ -296,6 +296,55 @@ def collections_in(backup: Backup, contents: Contents) -> list[CollectionDetails
     ]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestoredCollection:
+    """Collection that a successful restore has made, and the comparison of its rows."""
+
+    source: str
+    target: str
+    rows: int
+    replaced: bool
+    is_identical: bool
+    """False if the rows were only counted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestoreResult:
+    collections: list[RestoredCollection]
+    proved: bool
+    """True if the restore counts as a test of the backup."""
+
+    @property
+    def rows(self) -> int:
+        return sum(collection.rows for collection in self.collections)
+
+    @property
+    def identical_rows(self) -> int:
+        return sum(collection.rows for collection in self.collections if collection.is_identical)
+
+
+def restore_result_of(job: BackupJob) -> RestoreResult | None:
+    """Return the collections that a restore has made and compared. None unless it succeeded."""
+    from backups.restore.checkpoint import RestoreCheckpoint
+
+    checkpoint = RestoreCheckpoint(job.task.checkpoint)
+    if job.job_type != JobKind.RESTORE or job.task.state != TaskState.SUCCEEDED:
+        return None
+    return RestoreResult(
+        collections=[
+            RestoredCollection(
+                source=step.source,
+                target=step.target,
+                rows=step.rows,
+                replaced=step.replaces,
+                is_identical=step.source in checkpoint.identical,
+            )
+            for step in checkpoint.steps
+        ],
+        proved=bool(checkpoint.checkpoint.get("proves")),
+    )
+
+
 def damage_of(principal: Principal, backup: Backup) -> BackupJob | None:
     """Return the job that found the damage, None if a request found it."""
     if not backup.is_damaged:

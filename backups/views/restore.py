@@ -15,6 +15,7 @@ from django.urls import reverse
 from backups.forms import RestoreForm, offered_by
 from backups.services.locks import require_available
 from backups.services.restores import (
+    free_suffix,
     plan_restore,
     preview_restore,
     tasks_before,
@@ -24,7 +25,6 @@ from clusters.models import Cluster
 from clusters.states import Condition
 from vbase_console.core.errors import ConsoleError, PermissionDenied
 from vbase_console.organizations.scopes import RESTORE_BACKUP
-from vbase_console.web.errors import status_of
 from vbase_console.web.forms import FormPage, SelectAllMixin, add_errors
 
 MAX_TARGETS = 500
@@ -48,7 +48,13 @@ class RestoreView(FormPage, BackupPage):
 
     def form_arguments(self) -> dict[str, Any]:
         query = self.request.GET
-        initial = {"target": self.backup.cluster_id, "db_name": self.backup.db_name}
+        initial: dict[str, Any] = {
+            "target": self.backup.cluster_id,
+            "db_name": self.backup.db_name,
+        }
+        if self.request.method == "GET" and "suffix" not in query:
+            source = self.backup.cluster
+            initial["suffix"] = free_suffix(self.backup, source, self.backup.db_name)
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,
@@ -94,7 +100,7 @@ class RestoreView(FormPage, BackupPage):
         if bound is None:
             return FormPage.error_response(self, error)
         add_errors(bound, error)
-        return self.page(form=bound, status=status_of(error))
+        return self.refused_page(bound, error)
 
 
 class RestoreSelectView(SelectAllMixin, RestoreView):

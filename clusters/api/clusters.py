@@ -163,6 +163,7 @@ class OneCluster(ClusterView):
             body=UpdateClusterRequest,
             answer=ClusterResponse,
             changes=True,
+            errors=(503,),
             request_example=examples.UPDATE_REQUEST,
             answer_example=examples.CREATE_ANSWER,
         ),

@@ -124,6 +124,12 @@ class AttachedDriver:
     def free_bytes(self, cluster_id: str) -> int | None:
         return None
 
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        raise DriverError(
+            "The log of an attached cluster is kept where its server runs. Read it there.",
+            permanent=True,
+        )
+
     def cluster_ids(self) -> list[str]:
         """Return nothing: a server without a row is none of the console's."""
         return []

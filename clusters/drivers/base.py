@@ -221,6 +221,8 @@ class ClusterDriver(Protocol):
     - `validate` has no effect and raises `SpecRefused`, naming the supported values.
     - `observe` has no effect, never raises for a single cluster, and is one call for many clusters.
     - Arguments, environment, logs and files contain no credential.
+    - A driver with `is_operated_elsewhere` only checks a server in `create` and forgets it in
+      `delete`. Its other changing methods raise a permanent `DriverError`.
     """
 
     capabilities: Capabilities
@@ -264,6 +266,11 @@ class ClusterDriver(Protocol):
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the cluster, or None if it is unknown."""
+
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        """Return the end of the cluster's log, at most `lines` lines and 64 KiB. A stopped cluster
+        keeps its log. Raises DriverError with the reason if there is no log.
+        """
 
     def cluster_ids(self) -> list[str]:
         """Return all clusters of the driver, including orphans that no row describes."""

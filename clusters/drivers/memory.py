@@ -61,6 +61,7 @@ class MemoryDriver:
         max_replicas=4,
         max_effective_cores=8,
         supports_load=True,
+        stores_rows=False,
     )
 
     def __init__(self, directory: Path | None = None, *, step_seconds: float = 0.0) -> None:
@@ -196,6 +197,17 @@ class MemoryDriver:
         with self._store.opened() as clusters:
             cluster = clusters.get(cluster_id)
         return cluster.free_bytes if cluster is not None else None
+
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        with self._store.opened() as clusters:
+            cluster = clusters.get(cluster_id)
+        if cluster is None:
+            raise DriverError(f"{cluster_id} has no log: it does not exist.", permanent=True)
+        log = [
+            f"In memory: Milvus {cluster.version}, {cluster.compute_units} compute units.",
+            f"In memory: {cluster.presence}.",
+        ]
+        return "\n".join(log[-lines:])
 
     def cluster_ids(self) -> list[str]:
         with self._store.opened() as clusters:

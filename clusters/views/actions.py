@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.forms import Form
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -24,6 +25,7 @@ from clusters.attach import (
 )
 from clusters.driver import capabilities_of, default_driver, versions_of
 from clusters.drivers.base import Connection
+from clusters.models import Cluster
 from clusters.protection import Protection, protection_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import address_of, connectable
@@ -39,15 +41,22 @@ from vbase_console.web.forms import FormPage
 SCALING = {"GET": SCALE_CLUSTER, "POST": SCALE_CLUSTER}
 
 
-class ClusterCreateView(FormPage):
+class NewClusterPage(FormPage):
     scopes = {"GET": CREATE_CLUSTER, "POST": CREATE_CLUSTER}
-    action = "CreateCluster"
     nav = "clusters"
-    form_class = forms.CreateForm
-    template_name = "clusters/cluster_create.html"
 
     def context(self) -> dict[str, Any]:
         return {"back": reverse("cluster-list", args=[self.principal.organization_name])}
+
+    def created(self, cluster: Cluster, task: Task) -> HttpResponseBase:
+        self.object_id, self.operation_id = cluster.cluster_id, task.task_id
+        return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
+
+
+class ClusterCreatePage(NewClusterPage):
+    action = "CreateCluster"
+    form_class: ClassVar[type[Form]] = forms.CreateForm
+    template_name = "clusters/cluster_create.html"
 
     def form_arguments(self) -> dict[str, Any]:
         return {"capabilities": default_driver().capabilities}
@@ -60,20 +69,14 @@ class ClusterCreateView(FormPage):
             labels=given["labels"],
             deletion_protection=given["deletion_protection"],
         )
-        self.object_id, self.operation_id = cluster.cluster_id, task.task_id
-        return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
+        return self.created(cluster, task)
 
 
-class ClusterAttachView(FormPage):
-    scopes = {"GET": CREATE_CLUSTER, "POST": CREATE_CLUSTER}
+class ClusterAttachPage(NewClusterPage):
     action = "AttachCluster"
-    nav = "clusters"
-    form_class = forms.AttachForm
+    form_class: ClassVar[type[Form]] = forms.AttachForm
     template_name = "clusters/cluster_attach.html"
     connection: Connection
-
-    def context(self) -> dict[str, Any]:
-        return {"back": reverse("cluster-list", args=[self.principal.organization_name])}
 
     def prepare(self) -> None:
         super().prepare()
@@ -88,8 +91,7 @@ class ClusterAttachView(FormPage):
             labels=given["labels"],
             deletion_protection=given["deletion_protection"],
         )
-        self.object_id, self.operation_id = cluster.cluster_id, task.task_id
-        return redirect("cluster-detail", self.principal.organization_name, cluster.cluster_id)
+        return self.created(cluster, task)
 
 
 class ClusterChange(FormPage, ClusterPage):

@@ -17,7 +17,6 @@ from clusters.metrics import WINDOWS, marks_of, series_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
 from clusters.views import presenters
-from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
 from clusters.views.connect import connect_examples
 from clusters.views.curves import curves_of
 from vbase_console.core.errors import (
@@ -91,11 +90,16 @@ class ClusterDetailPage(ClusterPage):
             "tasks": presenters.digest_of_tasks(row.task for row in rows),
         }
 
-    def access(self) -> dict[str, Any]:
-        connectable = presenters.connectable(self.cluster)
+    def access(self, token: str | None = None) -> dict[str, Any]:
+        if not presenters.connectable(self.cluster):
+            return {"connectable": False}
+        path = reverse("api-service-access", args=[self.cluster.service_id])
         return {
-            "connectable": connectable,
-            "address": presenters.address_of(self.cluster) if connectable else "",
+            "connectable": True,
+            "address": presenters.address_of(self.cluster),
+            "examples": connect_examples(
+                self.cluster, token=token, access_address=self.request.build_absolute_uri(path)
+            ),
         }
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
@@ -153,11 +157,32 @@ class ClusterTokenPage(ClusterDetailPage):
         services.require_access(self.cluster)
         token = self.cluster.token
         if wants_fragment(self.request):
-            context = {"cluster": self.cluster, "token": token, **self.access()}
+            context = {"cluster": self.cluster, "token": token, **self.access(token)}
             return self.fragment("clusters/partials/cluster_access.html", **context)
-        return self.page(token=token, reload=False)
+        return self.page(token=token, reload=False, **self.access(token))
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
         if isinstance(error, NotFound | PermissionDenied) or self.request.htmx:
             return super().error_response(error)
         return self.page(status=status_of(error), refusal=error.message, reload=False)
+
+
+class ClusterLogView(ClusterPage):
+    """End of the cluster's log on request. Each request is audited, because a log may contain the
+    tenant's names and rows.
+    """
+
+    scopes = {"GET": GET_SERVICE_ACCESS, "POST": GET_SERVICE_ACCESS}
+    action = "GetClusterLog"
+    template_name = "clusters/cluster_log.html"
+    log = ""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Redirect a reload of the page with the log to the page without it."""
+        return self.to_cluster()
+
+    def prepare(self) -> None:
+        self.log = services.read_log(self.cluster)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.page(log=self.log, max_lines=services.MAX_LOG_LINES)

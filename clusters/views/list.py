@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.paginator import Page as Rows
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 
 from clusters.filters import ClusterFilter
 from clusters.models import Cluster
-from clusters.states import BUSY
+from clusters.states import BUSY, ServiceStatus
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.web.lists import ListPage
 
@@ -24,3 +27,22 @@ class ClusterListView(ListPage):
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"reload": any(cluster.status in BUSY for cluster in rows)}
+
+
+class ClusterChoiceView(ListPage):
+    """Choice of a cluster for an action. Links with `skip` omit the page if there is only one."""
+
+    filter_class = ClusterFilter
+    chosen_page: ClassVar[str]
+    """Page of the action."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if "skip" in request.GET:
+            candidates = self.rows().exclude(status=ServiceStatus.DELETING)[:2]
+            if len(candidates) == 1:
+                name = self.principal.organization_name
+                return redirect(self.chosen_page, name, candidates[0].cluster_id)
+        return super().get(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Any]:
+        return Cluster.objects.alive().visible_to(self.principal)

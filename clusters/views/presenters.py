@@ -106,8 +106,9 @@ def actions_of(
 
 
 def connectable(cluster: Cluster) -> bool:
-    """True if the cluster has an endpoint: after its deployment and until its deletion."""
-    return cluster.port is not None and cluster.status != ServiceStatus.DELETED
+    """True if the cluster has an endpoint and is not stopped or deleted."""
+    hidden = (ServiceStatus.DELETED, ServiceStatus.STOPPED)
+    return cluster.port is not None and cluster.status not in hidden
 
 
 def address_of(cluster: Cluster) -> str:
@@ -126,7 +127,8 @@ def digest_of_cluster(cluster: Cluster) -> str:
 
 
 def digest_of_access(cluster: Cluster) -> str:
-    return digest(cluster.host, cluster.port, cluster.tls, cluster.status == ServiceStatus.DELETED)
+    is_stopped = cluster.status == ServiceStatus.STOPPED
+    return digest(cluster.host, cluster.port, cluster.tls, connectable(cluster), is_stopped)
 
 
 def digest_of_tasks(tasks: Iterable[Task]) -> str:

@@ -38,6 +38,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
             backup_name=backup.name,
             job_id=job.task.task_id,
             policy_id=policy.policy_id,
+            name="default",
         )
 
     return fill

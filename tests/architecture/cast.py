@@ -48,6 +48,7 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
     "backup_name": lambda tenant: tenant.backup.name,
     "job_id": lambda tenant: tenant.job_id,
     "policy_id": lambda tenant: tenant.policy.policy_id,
+    "name": lambda _: "default",  # of a database or collection in a cluster
     # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
     "app_label": lambda _: "tasks",
     "content_type_id": lambda _: "1",

@@ -21,6 +21,7 @@ READERS = {
     "float": lambda name: env.env_float(name, 5, least=1, most=9),
     "email": lambda name: env.env_email(name, "x@example.com"),
     "choice": lambda name: env.env_choice(name, "a", ("a", "b")),
+    "networks": lambda name: env.env_networks(name, ["loopback"]),
 }
 
 
@@ -60,6 +61,7 @@ def test_nothing_else_reads_the_consoles_environment() -> None:
         ("float", "0.5", "is 0.5. It must be between 1 and 9"),
         ("email", "owner", "'owner'. It must be an e-mail address"),
         ("choice", "c", "'c'. It must be one of a, b"),
+        ("networks", "10.0.0.1/8", "'10.0.0.1/8'. It must be a list of CIDRs and the words"),
     ],
 )
 def test_a_wrong_value_is_named(

@@ -10,6 +10,13 @@ import pytest
 READS_ROWS = {"numpy", "pandas", "pyarrow", "pymilvus"}
 WEB = {"rest_framework.views", "drf_spectacular.views", "vbase_console.urls"}
 WEB_IMPORTS = "import vbase_console.wsgi"
+GRPC_IMPORTS = """
+import django
+django.setup()
+import vbase_console.rpc.server
+from vbase_console.rpc.methods import unary_methods
+unary_methods()
+"""
 WORKERS_IMPORT = """
 from vbase_console.celery import app
 app.loader.import_default_modules()
@@ -22,7 +29,9 @@ def imported(code: str) -> set[str]:
     return set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
 
 
-@pytest.mark.parametrize("code", [WEB_IMPORTS, WORKERS_IMPORT], ids=["web", "workers"])
+@pytest.mark.parametrize(
+    "code", [WEB_IMPORTS, GRPC_IMPORTS, WORKERS_IMPORT], ids=["web", "grpc", "workers"]
+)
 def test_it_starts_without_what_reads_rows(code: str) -> None:
     assert imported(code) & READS_ROWS == set()
 

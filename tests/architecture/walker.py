@@ -47,6 +47,9 @@ READ_BY_VIEWERS: dict[str, str] = {
             "",
             "clusters",
             "clusters/<slug:cluster_id>",
+            "clusters/<slug:cluster_id>/collection",
+            "clusters/<slug:cluster_id>/collections",
+            "clusters/<slug:cluster_id>/collections/summary",
             "clusters/<slug:cluster_id>/progress",
             "clusters/<slug:cluster_id>/tasks",
             "tasks",
@@ -180,12 +183,13 @@ def _answers(
 
 def _mixtures(route: Route, cast: Cast) -> Iterator[dict[str, str]]:
     """Addresses with something of Alice's in them: all parts, and each part alone among Charlie's
-    own.
+    own. A part that is the same for both is nobody's.
     """
     mine, theirs = values_of(cast.mine), values_of(cast.theirs)
     yield mine
-    if len(route.places) > 1:
-        yield from (theirs | {place: mine[place]} for place in route.places)
+    owned = [place for place in route.places if mine[place] != theirs[place]]
+    if len(owned) > 1:
+        yield from (theirs | {place: mine[place]} for place in owned)
 
 
 # The judgements: what is wrong with the answers

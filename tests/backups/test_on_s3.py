@@ -158,3 +158,58 @@ def test_a_store_that_refuses_to_delete_leftovers_fails_no_backup(
     monkeypatch.setattr(S3Store, "delete", refuse)
     assert taken_over(job.task).state == "SUCCEEDED"
     assert "unlisted parts not deleted" in caplog.text
+
+
+def altered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network changes the first answer with a part, and no other."""
+    read, left = S3Store.read, [True]
+
+    def altered(self: S3Store, key: str, *, limit: int) -> bytes:
+        data = read(self, key, limit=limit)
+        if key.endswith(".parquet") and left:
+            left.pop()
+            return bytes([data[0] ^ 1]) + data[1:]
+        return data
+
+    monkeypatch.setattr(S3Store, "read", altered)
+
+
+def test_an_altered_answer_is_not_recorded_as_damage(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    work: Work,
+    store: S3Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Damage changes what retention keeps. Two equal readings are damage."""
+    fill(milvus, rows=ROWS)
+    backup = plan_backup(cluster, collection_names=["images"]).submit(by="alice").backup
+    work()
+    backup.refresh_from_db()
+    altered_once(monkeypatch)
+    job = verify_backup(backup, by="alice")
+    work()
+    job.task.refresh_from_db()
+    backup.refresh_from_db()
+    assert (job.task.state, backup.is_damaged) == ("SUCCEEDED", False)
+
+
+def test_a_restore_that_was_sent_altered_bytes_records_no_damage(
+    cluster: Cluster,
+    milvus: MilvusClient,
+    work: Work,
+    store: S3Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(milvus, rows=ROWS)
+    backup = plan_backup(cluster, collection_names=["images"]).submit(by="alice").backup
+    work()
+    backup.refresh_from_db()
+    milvus.drop_collection("images")
+    job = plan_restore(backup, cluster).submit(by="alice")
+    altered_once(monkeypatch)
+    work()
+    job.task.refresh_from_db()
+    backup.refresh_from_db()
+    assert (job.task.state, backup.is_damaged) == ("PENDING", False)
+    assert "second reading found the file sound" in job.task.message

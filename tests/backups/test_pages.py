@@ -64,6 +64,25 @@ def test_a_backup_is_taken_dropped_and_brought_back(
     assert b"<dt>Restore-tested</dt><dd><time" in alices.open("backup-detail", "one").content
 
 
+def test_a_restore_begins_with_options_that_work_and_ends_with_what_it_proved(
+    cluster: Cluster, milvus: MilvusClient, alices: Browser, work: Work
+) -> None:
+    fill(milvus, rows=300)
+    fill(milvus, "images_restored", rows=1)
+    take(alices, cluster, "images")
+    work()
+    form = alices.open("backup-restore", "one").context["form"]
+    chosen = {name: form[name].value() for name in ("target", "db_name", "on_conflict", "suffix")}
+    assert (chosen["on_conflict"], chosen["suffix"]) == ("RENAME", "_restored2")
+    restored = alices.send("backup-restore-confirm", "one", **chosen, collection_names="images")
+    work()
+    assert "images_restored2" in milvus.list_collections()
+    content = alices.client.get(restored.url).content.decode()
+    assert "<strong>300 of 300 rows identical.</strong>" in content
+    assert '<th scope="row">images_restored2</th>' in content
+    assert "The backup now counts as restore-tested." in content
+
+
 def test_users_and_roles_are_requested_by_a_checkbox(
     cluster: Cluster, milvus: MilvusClient, alices: Browser
 ) -> None:

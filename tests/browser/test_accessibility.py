@@ -28,6 +28,7 @@ PAGES = [
     "clusters",
     "clusters?q=nothing",
     "clusters/new",
+    "clusters/attach",
     "clusters/{cluster}",
     "clusters/{cluster}/scale",
     "clusters/{cluster}/delete",

@@ -146,6 +146,47 @@ def test_the_keyboard_alone_is_enough(alices_page: OpenPage, stepped: SteppedDri
     expect(page.locator("#token")).to_be_visible()
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_focus_goes_to_the_shown_token(
+    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+) -> None:
+    page = alices_page(java_script_enabled=javascript)
+    create(page)
+    stepped.go(3)
+    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    page.get_by_role("button", name="Show token").click()
+    expect(page.locator("#token")).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_focus_goes_to_the_first_field_with_an_error_or_to_the_message(
+    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+) -> None:
+    page = alices_page(java_script_enabled=javascript)
+    create(page)
+    stepped.go(3)
+    page.goto("/o/acme/clusters/new")
+    page.get_by_label("Name").fill("slash/ed")
+    page.get_by_role("button", name="Create cluster").click()
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.get_by_label("Name").fill("vectors")
+    page.get_by_role("button", name="Create cluster").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_each_example_is_one_choice_away(
+    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+) -> None:
+    page = alices_page(java_script_enabled=javascript)
+    create(page)
+    stepped.go(3)
+    expect(page.locator("#snippet")).to_be_visible()
+    page.get_by_text("LangChain", exact=True).click()
+    expect(page.locator("#snippet-langchain")).to_be_visible()
+    expect(page.locator("#snippet")).to_be_hidden()
+
+
 def tab_to(page: Page, text: str, *, attribute: str = "textContent") -> None:
     for _ in range(60):
         page.keyboard.press("Tab")

@@ -12,6 +12,7 @@ from clusters.drivers import load_driver
 from clusters.drivers.base import (
     ClusterDriver,
     ClusterSpec,
+    DriverError,
     Endpoint,
     Observation,
     Presence,

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +28,8 @@ _SHORT_INTERVALS = {
     "queryCoord.checkHandoffInterval": 200,
 }
 """In milliseconds. Waits of the server would be most of the time of the tests."""
+_SESSION_SECONDS = 600
+"""The server ends itself when its session expires, by default after 30 s on a busy machine."""
 _END_SECONDS = 60
 _LOCK = Path(tempfile.gettempdir(), "vbase-console-full-milvus.lock")
 
@@ -48,23 +50,23 @@ def full_milvus(directory: Path) -> Iterator[int]:
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[int]:
+def started(directory: Path, intervals: Mapping[str, int] = _SHORT_INTERVALS) -> Iterator[int]:
     """Start a server without waiting until it answers. Waits while another run has one."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         port = free_port()
-        process = _start(directory, port)
+        process = _start(directory, port, intervals)
         try:
             yield port
         finally:
             _end(process)
 
 
-def _start(directory: Path, port: int) -> subprocess.Popen[bytes]:
+def _start(directory: Path, port: int, intervals: Mapping[str, int]) -> subprocess.Popen[bytes]:
     path = program()
     assert path is not None, "milvus-server is not installed"
     command = [path, "--data", str(directory), "--proxy-port", str(port)]
-    for name, value in _SHORT_INTERVALS.items():
+    for name, value in {**intervals, "common.session.ttl": _SESSION_SECONDS}.items():
         command += ["--extra-config", f"{name}={value}"]
     return subprocess.Popen(
         [*command, "--authorization-enabled", "true"],

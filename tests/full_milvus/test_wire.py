@@ -11,6 +11,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from backups.archive.description import LoadStatus
+from backups.milvus import wire
 from backups.milvus.client import Client
 from backups.milvus.create import create, create_indexes, index_progress, load, loading
 from backups.milvus.errors import NotLoaded
@@ -115,6 +116,28 @@ def test_what_is_read_is_what_was_sent(milvus: Client, wide: str) -> None:
 def test_pages_of_few_rows_end_and_give_each_key_once(milvus: Client, wide: str) -> None:
     scan = WireScan(milvus, describe(milvus, wide), max_bytes=40_000)
     assert sorted(keys(scan.batches())) == sorted(TEXTS)
+
+
+def test_several_connections_read_the_same_rows(
+    milvus: Client, wide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "FIRST_PAGE_ROWS", 100)
+    one_by_one = list(WireScan(milvus, describe(milvus, wide)).batches())
+    with Client(milvus.endpoint, connections=3) as several:
+        scan = WireScan(several, describe(several, wide), max_bytes=200_000)
+        scanned = list(scan.batches())
+        assert content(scan.batches(after=scanned[3].cursor)) == content(scanned[4:])
+    assert by_partition(scanned) == by_partition(one_by_one)
+    assert sorted(keys(scanned)) == sorted(TEXTS)
+
+
+def test_several_connections_insert_the_same_rows(milvus: Client, wide: str) -> None:
+    scan = WireScan(milvus, describe(milvus, wide))
+    with Client(milvus.endpoint, connections=3) as several:
+        copy = revived(several, scan)
+    assert by_partition(WireScan(milvus, describe(milvus, copy)).batches()) == by_partition(
+        scan.batches()
+    )
 
 
 def test_it_goes_on_after_a_cursor(milvus: Client, wide: str) -> None:

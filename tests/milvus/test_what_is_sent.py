@@ -142,3 +142,23 @@ def test_a_refusal_of_the_only_replica_is_an_error() -> None:
     recorder: Any = Recorder(most_replicas=0)
     with pytest.raises(Refused):
         create.load(recorder, "hidden", LOAD)
+
+
+@pytest.mark.parametrize(
+    ("version", "given", "expected"),
+    [
+        ("v2.3.5", {}, {"M": "16", "efConstruction": "200"}),
+        ("v2.3.5", {"M": "8"}, {"M": "8", "efConstruction": "200"}),
+        ("v2.3.5", {"params": '{"M":8,"efConstruction":32}'}, {}),
+        ("v2.6.4", {}, {}),
+    ],
+)
+def test_older_servers_get_the_build_parameters_that_they_require(
+    version: str, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    recorder: Any = Recorder()
+    recorder.server = lambda: ServerInfo(version=version)
+    params = {"index_type": "HNSW", "metric_type": "L2", **given}
+    index = IndexDescription(field_name="n", index_name="of_n", params=params)
+    request = create.index_request(recorder, index, "hidden")
+    assert {pair.key: pair.value for pair in request.extra_params} == {**params, **expected}

@@ -9,6 +9,7 @@ import time_machine
 
 from backups.policies import services
 from backups.policies.models import BackupPolicy
+from backups.policies.presets import PRESETS, SchedulePreset
 from backups.protection.inventory import record_scan
 from clusters.models import Cluster
 from clusters.services import stop_cluster
@@ -47,6 +48,42 @@ def test_it_creates_what_was_typed(cluster: Cluster, alices: Browser) -> None:
     facts = policy.schedule_cron, policy.timezone, policy.retention_count, policy.collection_names
     assert facts == ("30 2 * * *", "Europe/Berlin", 5, [])
     assert last_entry() == ("CreateBackupPolicy", "ACCEPTED", policy.pk)
+
+
+@pytest.mark.parametrize(("key", "preset"), PRESETS.items())
+def test_a_preset_decides_the_expression(
+    cluster: Cluster, alices: Browser, key: str, preset: SchedulePreset
+) -> None:
+    alices.send("policy-create", cluster.pk, **TYPED | {"preset": key, "schedule_cron": "typo"})
+    assert BackupPolicy.objects.get().schedule_cron == preset.schedule_cron
+
+
+def test_an_expression_counts_if_no_preset_is_chosen(cluster: Cluster, alices: Browser) -> None:
+    alices.send("policy-create", cluster.pk, **TYPED | {"preset": "custom"})
+    assert BackupPolicy.objects.get().schedule_cron == TYPED["schedule_cron"]
+
+
+def test_a_preset_is_previewed_while_one_chooses(cluster: Cluster, alices: Browser) -> None:
+    typed = TYPED | {"preset": "weekly", "schedule_cron": ""}
+    content = shown(alices.open("policy-create-preview", cluster.pk, htmx=True, **typed))
+    assert "At 03:00 on Sunday" in content
+
+
+@pytest.mark.parametrize(
+    ("schedule_cron", "key"), [("0 3  * * *", "daily"), ("5 3 * * *", "custom")]
+)
+def test_the_form_of_a_policy_shows_its_preset(
+    make_policy: MakePolicy, alices: Browser, schedule_cron: str, key: str
+) -> None:
+    policy = make_policy(schedule_cron=schedule_cron)
+    content = shown(alices.open("policy-edit", policy.pk))
+    assert re.search(rf'name="preset" value="{key}"[^>]*checked', content)
+
+
+def test_the_choice_of_a_cluster_is_skipped_if_there_is_one(
+    cluster: Cluster, alices: Browser
+) -> None:
+    assert alices.open("policy-new", skip=1).url == alices.address("policy-create", cluster.pk)
 
 
 def test_it_creates_the_typed_name_and_description(cluster: Cluster, alices: Browser) -> None:
@@ -237,7 +274,7 @@ def test_a_collection_that_is_gone_stays_ticked_and_says_so(
     policy = make_policy(collection_names=["images", "texts"])
     content = shown(alices.open("policy-edit", policy.pk))
     assert 'texts <span class="muted">not found</span>' in content
-    assert content.count("checked") == 4  # both collections, which, and onMissing
+    assert content.count("checked") == 5  # preset, both collections, which, and onMissing
 
 
 def test_a_higher_count_is_saved_at_once(policy: BackupPolicy, alices: Browser) -> None:

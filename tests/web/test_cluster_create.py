@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
 from tests.web.conftest import Browser
+from vbase_console.core.errors import FailedPrecondition
+from vbase_console.dashboard import creation
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task
 
@@ -89,3 +92,50 @@ def test_it_offers_what_the_driver_can_do(
     fields = alices.open("cluster-create").context["form"].fields
     assert not {"replicas", "enable_auto_scaling", "max_compute_units"} & set(fields)
     assert fields["version"].choices == [("7", "7")]
+
+
+def test_a_schedule_of_backups_is_offered_and_daily_is_preselected(alices: Browser) -> None:
+    content = alices.open("cluster-create").content.decode()
+    assert '<option value="daily" selected>Daily at 03:00, keep 7</option>' in content
+
+
+def test_it_creates_the_policy_with_the_cluster(alices: Browser) -> None:
+    alices.send("cluster-create", **FORM, protection="daily")
+    policy = BackupPolicy.objects.get()
+    assert policy.cluster == Cluster.objects.get()
+    assert (policy.schedule_cron, policy.retention_count) == ("0 3 * * *", 7)
+    assert policy.collection_names == []
+
+
+def test_cluster_and_policy_each_have_an_audit_row(alices: Browser) -> None:
+    alices.send("cluster-create", **FORM, protection="weekly")
+    rows = AuditEntry.objects.values_list("action", "object_id", "outcome")
+    assert set(rows) == {
+        ("CreateCluster", Cluster.objects.get().pk, "ACCEPTED"),
+        ("CreateBackupPolicy", BackupPolicy.objects.get().pk, "ACCEPTED"),
+    }
+
+
+def test_a_refused_policy_leaves_no_cluster(
+    alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise FailedPrecondition("No policy now.")
+
+    monkeypatch.setattr(creation, "create_policy", refuse)
+    answer = alices.send("cluster-create", **FORM, protection="daily")
+    assert b"No policy now." in answer.content
+    assert not Cluster.objects.exists()
+    assert not Task.objects.exists()
+
+
+def test_without_a_schedule_it_creates_no_policy(alices: Browser) -> None:
+    alices.send("cluster-create", **FORM, protection="")
+    assert Cluster.objects.exists()
+    assert not BackupPolicy.objects.exists()
+
+
+def test_a_folded_field_with_an_error_is_unfolded(alices: Browser) -> None:
+    assert b'<details class="more">' in alices.open("cluster-create").content
+    answer = alices.send("cluster-create", **(FORM | {"labels": "no equals"}))
+    assert b'<details class="more" open>' in answer.content

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from clusters import protection, services
 from clusters.drivers.base import DriverError
@@ -151,10 +153,93 @@ def test_the_snippet_without_the_token_reads_it_from_the_environment(
     assert run_snippet(page, monkeypatch)["token"] == "from the environment"
 
 
+@pytest.mark.parametrize("key", ["snippet", "snippet-async", "snippet-langchain"])
+@pytest.mark.parametrize("shown", [True, False])
+def test_every_python_example_compiles(
+    make_cluster: MakeCluster, alices: Browser, key: str, shown: bool
+) -> None:
+    cluster = make_cluster()
+    opened = alices.send if shown else alices.open
+    name = "cluster-token" if shown else "cluster-detail"
+    code = code_of(opened(name, cluster.pk).content.decode(), key)
+    compile(code, key, "exec")
+    assert f'"http://memory.invalid:{cluster.port}"' in code
+    assert (cluster.token in code) == shown
+
+
+def test_the_async_example_calls_what_exists() -> None:
+    from pymilvus import AsyncMilvusClient
+
+    assert hasattr(AsyncMilvusClient, "list_collections")
+    assert hasattr(AsyncMilvusClient, "close")
+
+
+def test_the_curl_example_is_answered(
+    make_cluster: MakeCluster, alices: Browser, api_key: str, client: Client
+) -> None:
+    page = alices.open("cluster-detail", make_cluster().pk).content.decode()
+    address = code_of(page, "snippet-curl").split()[-1]
+    answer = client.get(address, headers={"Authorization": f"Bearer {api_key}"})
+    assert answer.json()["endpoint"] == "memory.invalid"
+
+
+def test_the_card_hides_while_the_cluster_is_stopped(
+    make_cluster: MakeCluster, alices: Browser, work: Work
+) -> None:
+    cluster = make_cluster()
+    services.stop_cluster(cluster, by="alice")
+    work()
+    content = alices.open("cluster-detail", cluster.pk).content.decode()
+    assert "accepts no connections" in content
+    assert "memory.invalid" not in content
+    assert 'id="show-token"' not in content
+
+
+def test_the_log_is_shown_on_request_and_audited(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    cluster = make_cluster()
+    content = alices.send("cluster-log", cluster.pk).content.decode()
+    assert "In memory: RUNNING." in content
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.object_id, entry.outcome) == (
+        *("GetClusterLog", cluster.pk),
+        "ACCEPTED",
+    )
+    assert alices.open("cluster-log", cluster.pk).status_code == 302
+
+
+def test_the_log_does_not_contain_the_token(
+    make_cluster: MakeCluster, alices: Browser, driver: MemoryDriver, monkeypatch: Any
+) -> None:
+    cluster = make_cluster()
+    monkeypatch.setattr(driver, "log_end", lambda *_: f"refused {cluster.token} <b>")
+    content = alices.send("cluster-log", cluster.pk).content.decode()
+    assert "refused [token] &lt;b&gt;" in content
+
+
+def test_a_driver_without_a_log_refuses_with_its_reason(
+    make_cluster: MakeCluster, alices: Browser, driver: MemoryDriver, monkeypatch: Any
+) -> None:
+    def refuse(*_: object) -> str:
+        raise DriverError("The log is kept where the server runs.", permanent=True)
+
+    cluster = make_cluster()
+    monkeypatch.setattr(driver, "log_end", refuse)
+    answer = alices.send("cluster-log", cluster.pk)
+    assert answer.status_code == 400
+    assert b"The log is kept where the server runs." in answer.content
+    assert AuditEntry.objects.get().outcome == "REFUSED"
+
+
+def test_a_viewer_reads_no_log(make_cluster: MakeCluster, bobs: Browser) -> None:
+    cluster = make_cluster()
+    assert bobs.send("cluster-log", cluster.pk).status_code == 403
+    assert b'id="show-log"' not in bobs.open("cluster-detail", cluster.pk).content
+
+
 def run_snippet(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run what a person would copy, and answer what the client was made with."""
-    import html
-
     import pymilvus
 
     given: dict[str, Any] = {}
@@ -167,9 +252,13 @@ def run_snippet(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             return []
 
     monkeypatch.setattr(pymilvus, "MilvusClient", Client)
-    code = page.split('id="snippet"')[1].split("<code>")[1].split("</code>")[0]
-    exec(html.unescape(code), {})  # noqa: S102
+    exec(code_of(page, "snippet"), {})  # noqa: S102
     return given
+
+
+def code_of(page: str, key: str) -> str:
+    code = page.split(f'<pre id="{key}"')[1].split("<code>")[1].split("</code>")[0]
+    return html.unescape(code)
 
 
 def test_a_deleted_cluster_is_history_without_controls(

@@ -38,6 +38,11 @@ NOT_MEASURED = {
     "restore-tick": "it leads back to the form",
     "take-tick": "it leads back to the form",
     "cluster-token": "it leads back to the cluster's page",
+    "cluster-log": "it leads back to the cluster's page",
+    "collection-detail": "one collection, which the cluster itself tells; here it has none",
+    "collection-rows": "it leads back to the collection's page",
+    "collection-load": "one collection, which the cluster itself tells; here it has none",
+    "collection-release": "one collection, which the cluster itself tells; here it has none",
 }
 # Page → what it shows, which does not grow.
 LISTS_NOTHING = {
@@ -48,6 +53,8 @@ LISTS_NOTHING = {
     "api-key-create": "an empty form",
     "api-key-revoke": "one key",
     "cluster-create": "an empty form",
+    "cluster-attach": "an empty form",
+    "cluster-connection": "one cluster",
     "cluster-token-rotate": "one cluster",
     "cluster-edit": "one cluster",
     "cluster-scale": "one cluster",
@@ -55,6 +62,8 @@ LISTS_NOTHING = {
     "cluster-restart": "one cluster",
     "cluster-stop": "one cluster",
     "cluster-start": "one cluster",
+    "database-create": "an empty form",
+    "database-drop": "one database",
     "task-cancel": "one task",
     "task-retry": "one task",
     "job-cancel": "one job",

@@ -36,8 +36,12 @@ class PagedResponse(ApiResponse):
 
 
 def page_of(rows: QuerySet[M], asked: Mapping[str, Any]) -> tuple[list[M], int]:
+    page, total = slice_of(asked), rows.count()
+    # A page number may be larger than any offset that a database accepts.
+    return (list(rows[page]) if page.start < total else []), total
+
+
+def slice_of(asked: Mapping[str, Any]) -> slice:
     size = min(asked["page_size"] or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     offset = ((asked["page"] or 1) - 1) * size
-    total = rows.count()
-    # A page number may be larger than any offset that a database accepts.
-    return (list(rows[offset : offset + size]) if offset < total else []), total
+    return slice(offset, offset + size)

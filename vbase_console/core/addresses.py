@@ -258,12 +258,12 @@ def _look_up_of(host: str) -> _LookUp | None:
 def is_own_address(address: Address) -> bool:
     """Return True for an address of this machine: only such an address can be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(address), 0))
-        except OSError:
-            return address.is_loopback
-        return True
+    except OSError:
+        return address.is_loopback
+    return True
 
 
 def _listens_at(host: str, address: Address, *, is_own: bool) -> bool:

@@ -8,9 +8,11 @@ from django.db.models import QuerySet
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
+from backups.protection.models import KnownCollection
 from backups.views.presenters import newest_of
 from clusters.protection import is_registered
 from clusters.views import actions, detail
+from vbase_console.explorer.views import MAX_SUMMARY
 from vbase_console.organizations.scopes import LIST_BACKUPS
 
 MAX_NAMES = 10
@@ -21,7 +23,12 @@ class ClusterDetailView(detail.ClusterDetailPage):
         context = super().context()
         if is_registered() and self.principal.may(LIST_BACKUPS):
             context |= newest_of(self.principal, self.cluster)
-        return context
+        return context | self.collections()
+
+    def collections(self) -> dict[str, Any]:
+        known = KnownCollection.objects.visible_to(self.principal).filter(cluster=self.cluster)
+        first = list(known.values_list("db_name", "name")[:MAX_SUMMARY])
+        return {"known": first, "known_total": known.count()}
 
 
 class ClusterProgressView(ClusterDetailView, detail.ClusterProgressPage):

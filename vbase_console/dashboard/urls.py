@@ -5,13 +5,15 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from clusters.urls import ONE_CLUSTER
-from vbase_console.dashboard import cluster
+from vbase_console.dashboard import cluster, creation
 from vbase_console.dashboard.activity import ActivityListView
 from vbase_console.dashboard.overview import OverviewView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", OverviewView.as_view(), name="overview"),
     path("activity", ActivityListView.as_view(), name="activity-list"),
+    path("clusters/new", creation.ClusterCreateView.as_view(), name="cluster-create"),
+    path("clusters/attach", creation.ClusterAttachView.as_view(), name="cluster-attach"),
     path(ONE_CLUSTER, cluster.ClusterDetailView.as_view(), name="cluster-detail"),
     path(f"{ONE_CLUSTER}/progress", cluster.ClusterProgressView.as_view(), name="cluster-progress"),
     path(f"{ONE_CLUSTER}/token", cluster.ClusterTokenView.as_view(), name="cluster-token"),

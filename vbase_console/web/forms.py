@@ -59,7 +59,18 @@ class FormPage(Page):
         if isinstance(error, NotFound | PermissionDenied) or not hasattr(self, "bound"):
             return super().error_response(error)
         add_errors(self.bound, error)
-        return self.page(form=self.bound, status=status_of(error))
+        return self.refused_page(self.bound, error)
+
+    def refused_page(self, form: forms.Form | None, error: ConsoleError) -> HttpResponseBase:
+        """Re-render a form with its errors. The focus goes to the message, or to the first field
+        with an error.
+        """
+        is_message = form is None or bool(form.non_field_errors())
+        if form is not None and not is_message:
+            wrong = next((field for field in form.visible_fields() if field.errors), None)
+            if wrong is not None:
+                wrong.field.widget.attrs["autofocus"] = True
+        return self.page(form=form, status=status_of(error), focus_message=is_message)
 
 
 def add_errors(form: forms.Form, error: ConsoleError) -> None:

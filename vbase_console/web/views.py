@@ -64,6 +64,8 @@ class ConsoleView(View):
     """Object of a POST: set by the view for a created object, otherwise taken from the address."""
     operation_id = ""
     """Id of the accepted task."""
+    detail = ""
+    """Audit text of a POST that starts no task."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
@@ -118,7 +120,7 @@ class ConsoleView(View):
             self.prepare()
             with transaction.atomic():
                 response = self._serve("POST")
-                self._record(Outcome.ACCEPTED, self.operation_id)
+                self._record(Outcome.ACCEPTED, self.operation_id or self.detail)
         except ConfirmationRequired as error:
             return self.error_response(error)
         except ConsoleError as error:
@@ -144,11 +146,18 @@ class ConsoleView(View):
             return
         keys = (str(value) for name, value in self.kwargs.items() if name != "organization")
         object_in_address = next(keys, "")
+        self._write_entry(self.action, self.object_id or object_in_address, outcome, detail)
+
+    def record_accepted(self, action: str, object_id: str, detail: str = "") -> None:
+        """Write an audit entry for a further change of the same request, in its transaction."""
+        self._write_entry(action, object_id, Outcome.ACCEPTED, detail)
+
+    def _write_entry(self, action: str, object_id: str, outcome: Outcome, detail: str) -> None:
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
-            action=self.action,
-            object_id=self.object_id or object_in_address,
+            action=action,
+            object_id=object_id,
             source=source_of(self.request),
             interface=audit.Interface.PAGES,
             outcome=outcome,

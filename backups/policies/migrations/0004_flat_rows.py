@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0004_flat_rows'),
+        ('backups', '0005_flat_rows'),
         ('organizations', '0002_sample_data'),
         ('policies', '0003_access_control'),
     ]

@@ -15,7 +15,13 @@ from django.urls import reverse
 from backups.discovery import discover
 from backups.forms import MAX_CHECKBOXES
 from backups.policies import observers, services
-from backups.policies.forms import CHOSEN, SCHEDULE, PolicyForm, shown_in_form
+from backups.policies.forms import (
+    CHOSEN,
+    SCHEDULE,
+    TYPED_SCHEDULE,
+    PolicyForm,
+    shown_in_form,
+)
 from backups.policies.models import BackupPolicy
 from backups.policies.observers import CollectionKey
 from backups.policies.preview import RetentionPreview, preview
@@ -86,7 +92,7 @@ class PolicyFormPage(FormPage):
         """
         discovery = discover(self.policy_cluster, str(form["db_name"].value() or ""))
         form.offer(discovery.databases, discovery.collections)
-        typed = {name: form[name].value() for name in SCHEDULE}
+        typed = {name: form[name].value() for name in TYPED_SCHEDULE}
         return {
             "discovery": discovery,
             "schedule": preview_schedule(typed, self.edited),

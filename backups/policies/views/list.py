@@ -23,9 +23,8 @@ from backups.policies.views.presenters import (
     policy_rows,
     runs_of,
 )
-from clusters.filters import ClusterFilter
-from clusters.models import Cluster
 from clusters.views.detail import ClusterPage
+from clusters.views.list import ClusterChoiceView
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY, LIST_BACKUPS
 from vbase_console.tasks.states import ACTIVE
 from vbase_console.web.lists import ListPage
@@ -60,15 +59,12 @@ class ClusterPolicyListView(PolicyListView, ClusterPage):
         return super().table_context(rows) | {"cluster": self.cluster}
 
 
-class PolicyClusterChoiceView(ListPage):
+class PolicyClusterChoiceView(ClusterChoiceView):
     scopes = {"GET": CREATE_BACKUP_POLICY}
     template_name = "policies/choose_cluster.html"
     table_name = "policies/partials/cluster_choice_table.html"
-    filter_class = ClusterFilter
+    chosen_page = "policy-create"
     nav = "policies"
-
-    def rows(self) -> QuerySet[Any]:
-        return Cluster.objects.alive().visible_to(self.principal)
 
 
 class PolicyRunListView(ListPage, PolicyPage):

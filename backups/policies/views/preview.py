@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from backups.policies.cron import EXCLUDED_ZONES
 from backups.policies.forms import ScheduleForm
 from backups.policies.models import BackupPolicy
+from backups.policies.presets import PRESETS
 from backups.policies.preview import Preview, RetentionPreview, preview
 from backups.policies.validation import PolicySpec
 from vbase_console.core.errors import InvalidArgument
@@ -21,14 +22,7 @@ PREVIEW_RUNS = 6
 REACH_SAMPLE_RUNS = 30
 """Number of runs from which the reach of the kept backups is estimated."""
 MAX_NAMES = 20
-SCHEDULES = (
-    ("@hourly", "Every hour"),
-    ("0 */6 * * *", "Every six hours"),
-    ("0 3 * * *", "Every day at 03:00"),
-    ("30 2 * * 1-5", "On working days at 02:30"),
-    ("0 4 * * 0", "On Sundays at 04:00"),
-    ("0 5 1 * *", "On the first of every month at 05:00"),
-)
+SCHEDULES = tuple((preset.schedule_cron, preset.label) for preset in PRESETS.values())
 UNLISTED = (*EXCLUDED_ZONES, "Etc/", "SystemV/", "US/")
 """Prefixes of files that are not zones, and of alternative names."""
 

@@ -34,10 +34,10 @@ class Unreachable(DriverError):
     """The server gave no valid answer."""
 
 
-def as_text(value: object) -> str:
+def as_text(value: object, max_characters: int = MAX_CHARACTERS) -> str:
     """Convert to a text of bounded length that every database can store."""
     text = str(value)
-    cut = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
+    cut = text if len(text) <= max_characters else f"{text[:max_characters]}…"
     return cut.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 

@@ -24,7 +24,7 @@ from clusters.drivers.base import (
     Usage,
 )
 from clusters.drivers.embedded import observe
-from clusters.drivers.embedded.layout import HOST, ClusterDirectory, cluster_ids
+from clusters.drivers.embedded.layout import HOST, LOG_END_BYTES, ClusterDirectory, cluster_ids
 from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle
 from clusters.drivers.embedded.server.authentication import fingerprint
 from clusters.drivers.sandbox.process import offered
@@ -172,6 +172,14 @@ class EmbeddedDriver:
             return shutil.disk_usage(self._directory(cluster_id).path).free
         except FileNotFoundError:
             return None
+
+    def log_end(self, cluster_id: str, lines: int) -> str:
+        directory = self._directory(cluster_id)
+        if not directory.log.exists():
+            raise DriverError(
+                f"{cluster_id} has no log yet. It begins with the first start.", permanent=True
+            )
+        return directory.log_end(lines, max_characters=LOG_END_BYTES)
 
     def cluster_ids(self) -> list[str]:
         return cluster_ids(self._data_dir)

@@ -30,7 +30,7 @@ TENANT_SNAPSHOTS = Path("snapshots", "tenant")
 _PORTS = range(20_000, 32_000)
 """Below the ports of outgoing connections, so that a stopped cluster finds its port free again."""
 _LOCK_TIMEOUT_SECONDS = 15.0
-_LOG_END_BYTES = 64 * 1024
+LOG_END_BYTES = 64 * 1024
 _CLUSTER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -82,14 +82,15 @@ class ClusterDirectory:
         identity = ProcessIdentity.read(self.path)
         return identity if identity is not None and identity.is_alive() else None
 
-    def log_end(self, lines: int = 15) -> str:
+    def log_end(self, lines: int = 15, *, max_characters: int = MAX_CHARACTERS) -> str:
         if not self.log.exists():
             return "(there is no log)"
         with self.log.open("rb") as log:
             # The cluster's process decides how long the log is.
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
-            end = log.read(_LOG_END_BYTES).decode(errors="replace")
-        return as_text("\n".join(end.splitlines()[-lines:])[-MAX_CHARACTERS:])
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_END_BYTES))
+            end = log.read(LOG_END_BYTES).decode(errors="replace")
+        text = "\n".join(end.splitlines()[-lines:])
+        return as_text(text[-max_characters:], max_characters)
 
     def remove(self) -> None:
         """Remove the state last, so that an interrupted removal is observed and completed."""

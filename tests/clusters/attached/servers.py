@@ -30,19 +30,25 @@ class LiteServer:
     def __init__(self, directory: Path) -> None:
         self.port = free_port()
         where = ["--data-dir", str(directory), "--host", "127.0.0.1", "--port", str(self.port)]
+        self._command = [sys.executable, "-m", "milvus_lite", "server", *where]
+        self.start()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "milvus_lite", "server", *where],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(self._answers, 60)
 
     def client(self) -> MilvusClient:
         return MilvusClient(f"http://127.0.0.1:{self.port}", token=TOKEN)
 
-    def close(self) -> None:
+    def end(self) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(60)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.end()
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "the server ended"

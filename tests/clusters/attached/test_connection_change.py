@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 
 from clusters import attach as attach_services
 from clusters.models import Cluster
@@ -171,6 +172,7 @@ def test_an_organization_checks_one_connection_at_a_time(api: Api, cluster: Clus
     def check(port: int) -> None:
         with contextlib.suppress(ConsoleError):
             attach_services.plan_connection_change(cluster, {"port": port, "token": TOKEN})
+        connection.close()
 
     with RawServer(hang) as server:
         checking = threading.Thread(target=check, args=(server.port,))

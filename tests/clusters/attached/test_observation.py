@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from backups.policies.dispatch import fire_due
+from backups.policies.models import BackupPolicy, PolicyRun
 from clusters import reconcile
 from clusters.drivers import attached as attached_driver
 from clusters.models import Cluster
@@ -115,6 +117,19 @@ def test_a_policy_run_on_a_cluster_in_error_is_skipped_with_the_reason(
     said = api.post(f"/{cluster.service_id}/backup/policy/{made['policy']['policyId']}/run")
     assert said.code == "FAILED_PRECONDITION"
     assert "refused the token" in said["response"]["message"]
+
+
+def test_a_scheduled_run_on_a_cluster_in_error_is_skipped_with_the_reason(
+    api: Api, cluster: Cluster, fake: FakeMilvus
+) -> None:
+    api.post(f"/{cluster.service_id}/backup/policy", scheduleCron="0 3 * * *", retentionCount=3)
+    fake.token = "another token"
+    sweep_clusters()
+    BackupPolicy.objects.update(next_run_at=timezone.now())
+    assert fire_due() == 1
+    run = PolicyRun.objects.get()
+    assert run.job is None
+    assert "refused the token" in run.skip_reason
 
 
 # Cost

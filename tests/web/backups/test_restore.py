@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from backups.models import Backup, BackupJob
+from backups.restore.access_plan import AccessPlan
 from backups.restore.preflight import CollectionPlan, Preflight
 from backups.services import restores
-from backups.states import BackupStatus
+from backups.states import BackupStatus, JobKind
 from backups.stores.base import Store, put
 from clusters import services as clusters
 from clusters.models import Cluster
@@ -40,6 +42,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
             "proves": True,
             "required_bytes": 300 * 2**20,
             "free_bytes": None,
+            "access": AccessPlan(),
             "steps": steps or (STEP,),
         }
         found = Preflight(**{**nothing, **about, **fields})
@@ -58,6 +61,39 @@ def test_it_asks_where_to_and_what(backup: Backup, alices: Browser) -> None:
     assert f'<option value="{backup.cluster.pk}" selected>vectors' in content
     assert "500 rows" in content
     assert 'value="FAIL"' in content
+
+
+def test_it_begins_beside_existing_collections(backup: Backup, alices: Browser) -> None:
+    form = alices.open("backup-restore", backup.name).context["form"]
+    assert (form["on_conflict"].value(), form["suffix"].value()) == ("RENAME", "_restored")
+
+
+def test_options_check_and_result_are_three_steps(
+    backup: Backup, alices: Browser, find: Find
+) -> None:
+    find()
+    options = alices.open("backup-restore", backup.name).content
+    check = alices.send("backup-restore", backup.name, **wish(backup.cluster)).content
+    job = seed_job(backup, JobKind.RESTORE)
+    result = alices.open("job-detail", job.task.task_id).content
+    assert b'<li aria-current="step">1. Options' in options
+    assert b'<li aria-current="step">2. Check' in check
+    assert b'<li aria-current="step">3. Result' in result
+
+
+def test_the_result_names_rows_that_were_only_counted(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.RESTORE)
+    plan = [dataclasses.asdict(STEP), dataclasses.asdict(STEP) | {"source": "texts", "rows": 7}]
+    checkpoint = {"plan": plan, "identical": ["images"], "proves": False}
+    Task.objects.filter(pk=job.pk).update(checkpoint=checkpoint)
+    content = alices.open("job-detail", job.task.task_id).content.decode()
+    assert "507 of 507 rows restored,</strong> 500 of them compared and identical" in content
+    assert "restore-tested" not in content
+
+
+def test_a_failed_restore_has_no_result(backup: Backup, alices: Browser) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.FAILED)
+    assert alices.open("job-detail", job.task.task_id).context["result"] is None
 
 
 def test_another_name_has_an_end_to_begin_with(backup: Backup, alices: Browser) -> None:

@@ -125,7 +125,7 @@ def test_very_many_collections_are_named_or_taken_all(
     names = [f"c{number:04}" for number in range(1_000)]
     pretend(*names)
     content = alices.open("backup-take", cluster.pk).content.decode()
-    assert content.count('type="checkbox"') == 201
+    assert content.count('type="checkbox"') == 202  # 200, all, and users and roles
     alices.send("backup-take", cluster.pk, db_name="default", others="c0999\r\nc0998\r\n")
     alices.send("backup-take", cluster.pk, db_name="default", every="on")
     last, first = BackupJob.objects.all()
@@ -173,7 +173,9 @@ def test_an_unknown_database_is_said(
 ) -> None:
     pretend("images")
     monkeypatch.setattr(
-        discovery, "collections_of", lambda _, name: discovery._require_database(["default"], name)
+        discovery,
+        "collections_of",
+        lambda _, name: discovery.require_database_in(["default"], name),
     )
     content = alices.open("backup-take", cluster.pk, db_name="nothing").content
     assert b"There is no database &#x27;nothing&#x27;, only default." in content

@@ -14,9 +14,10 @@ from vbase_console.organizations.tenancy import Principal
 register = template.Library()
 
 TONES = {
-    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE"},
+    "good": {"RUNNING", "SUCCEEDED", "ACCEPTED", "AVAILABLE", "COVERED"},
+    "warn": {"STALE"},
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
-    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED"},
+    "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED", "UNCOVERED"},
 }
 WORDS = {"API": "API", "PAGES": "Web", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
 

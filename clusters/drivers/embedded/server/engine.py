@@ -8,10 +8,11 @@ lost at a restart or a rename, and broken collections after a kill during a chan
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,9 @@ class Engine(MilvusLite):  # type: ignore[misc]
 
     # Files
 
+    def disk_bytes(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> int:
+        return files_bytes(self._directory((database_name, name)))
+
     def _collection_dir(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> str:
         """Check the name again, because every path of a collection is built here."""
         _require_no_path(Kind.COLLECTION, name)
@@ -325,3 +329,13 @@ def _emptied(manifest: Any) -> Any:
     empty.current_seq = manifest.current_seq
     empty.active_wal_number = manifest.active_wal_number
     return empty
+
+
+def files_bytes(directory: Path) -> int:
+    """Return the bytes of all files below a directory. Vanished files count nothing."""
+    total = 0
+    for path, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(path, name)).st_size
+    return total

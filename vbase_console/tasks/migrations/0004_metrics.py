@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('organizations', '0002_sample_data'),
-        ('tasks', '0002_given_times'),
+        ('tasks', '0003_flat_rows'),
     ]
 
     operations = [

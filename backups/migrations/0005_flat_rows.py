@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0003_access_control'),
+        ('backups', '0004_imported_backups'),
         ('clusters', '0003_given_times'),
         ('organizations', '0002_sample_data'),
         ('tasks', '0002_given_times'),
