@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pymilvus import MilvusClient
 
 from backups.capture import job as capture_job
 from backups.models import BackupJob
+from clusters import jobs as cluster_jobs
 from clusters import services
 from clusters.models import Cluster
 from tests.api.client import Api
@@ -170,6 +173,28 @@ def test_detaching_keeps_rows_and_backups_and_pauses_policies(
     assert api.get(f"/{cluster.service_id}/backup/kept")["backup"]["status"] == "AVAILABLE"
     policies = api.get(f"/{cluster.service_id}/backup/policy")["policies"]
     assert [policy["isActive"] for policy in policies] == [False]
+
+
+def test_a_backup_that_does_not_end_delays_the_detachment_for_a_while_only(
+    api: Api, cluster: Cluster, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_jobs, "CLEANUP_TIMEOUT_SECONDS", 0.3)
+    backup = Task.objects.create(
+        task_id="job-hanging",
+        organization=cluster.organization,
+        kind="BACKUP",
+        subject_id="bak-1",
+        lock=cluster.lock,
+        state="CANCELLING",
+        cancel_requested_at=timezone.now(),
+        epoch=1,
+        lease_until=timezone.now() + timedelta(hours=1),
+    )
+    deletion = services.delete_cluster(cluster, by="alice")[0]
+    work()
+    assert now(cluster).status == "DELETED"
+    waited = deletion.events.filter(message__contains=f"until {backup.task_id} has cleaned up")
+    assert waited.exists()
 
 
 def test_a_detached_server_can_be_attached_again(
