@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from pymilvus.grpc_gen import milvus_pb2
@@ -13,19 +14,28 @@ from backups.archive.access_control import (
     RoleDescription,
 )
 from backups.milvus.client import Client
-from backups.milvus.errors import NotOffered, Refused
+from backups.milvus.errors import MilvusNotFound, NotOffered, Refused
 
 BUILT_IN_ROLES = frozenset(["admin", "public"])
 _GRANTS_BY_PRIVILEGE_SINCE = (2, 5, 0)
 """Newer servers derive the type of the object from the privilege, and grant privilege groups."""
+_LISTINGS = 5
 _ALREADY_EXISTS = ("already exist", "already been created", "duplicate")
 
 
 def read_access_control(client: Client) -> AccessControl | None:
     """List everything. Returns None if the server has no access control.
 
+    The listing takes several calls. It is repeated if a role or a database was dropped meanwhile.
     Raises MilvusError if the credential does not permit it.
     """
+    for _ in range(_LISTINGS - 1):
+        with contextlib.suppress(MilvusNotFound, Refused):
+            return _list(client)
+    return _list(client)
+
+
+def _list(client: Client) -> AccessControl | None:
     try:
         users = client.call("ListCredUsers", milvus_pb2.ListCredUsersRequest()).usernames
     except NotOffered:

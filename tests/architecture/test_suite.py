@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.both_databases import ABOUT_THE_ENGINE, ONE_DATABASE_IS_ENOUGH
@@ -20,3 +23,9 @@ NAMED = (
 @pytest.mark.parametrize("path", NAMED)
 def test_every_file_that_is_named_is_there(path: str) -> None:
     assert (PROJECT / path).exists()
+
+
+def test_the_runner_leaves_the_settings_to_the_suites() -> None:
+    """An import of the console sets them to those of the embedded size, also for the suites."""
+    program = "import tests.both_databases, sys; sys.exit('vbase_console' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT).returncode == 0

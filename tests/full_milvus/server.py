@@ -10,14 +10,13 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from vbase_console.supervisor.startup import free_port
 
 PORT_VARIABLE = "VBASE_TEST_FULL_MILVUS_PORT"
 _PROGRAM_BESIDE_PYTHON = str(Path(sys.executable).with_name("milvus-server"))
@@ -54,12 +53,19 @@ def started(directory: Path, intervals: Mapping[str, int] = _SHORT_INTERVALS) ->
     """Start a server without waiting until it answers. Waits while another run has one."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        port = free_port()
+        port = _free_port()
         process = _start(directory, port, intervals)
         try:
             yield port
         finally:
             _end(process)
+
+
+def _free_port() -> int:
+    """Repeated here, because an import of the console would choose the settings of the tests."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _start(directory: Path, port: int, intervals: Mapping[str, int]) -> subprocess.Popen[bytes]:

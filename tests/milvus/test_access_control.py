@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pymilvus.grpc_gen import milvus_pb2
 
 from backups.archive.access_control import GrantDescription, PrivilegeGroupDescription
 from backups.milvus import access_control
 from backups.milvus.client import Client
-from backups.milvus.errors import Refused
+from backups.milvus.errors import NotOffered, Refused
 from backups.milvus.server import ServerInfo
 
 GRANT = GrantDescription(
@@ -76,3 +77,32 @@ def test_another_refusal_is_an_error() -> None:
 
 def test_the_embedded_engine_has_none(milvus: Client) -> None:
     assert access_control.read_access_control(milvus) is None
+
+
+def test_a_role_that_is_dropped_while_roles_are_listed_is_left_out() -> None:
+    class Busy(Recorder):
+        """A server on which another client drops a role between two calls."""
+
+        def databases(self) -> list[str]:
+            return ["default"]
+
+        def call(self, method: str, request: Any) -> Any:
+            self.sent.append((method, request))
+            listings = [name for name, _ in self.sent].count("SelectRole")
+            if method == "ListCredUsers":
+                return milvus_pb2.ListCredUsersResponse(usernames=["root"])
+            if method == "SelectRole":
+                names = ["dropped", "kept"] if listings == 1 else ["kept"]
+                roles = [milvus_pb2.RoleEntity(name=name) for name in names]
+                results = [milvus_pb2.RoleResult(role=role) for role in roles]
+                return milvus_pb2.SelectRoleResponse(results=results)
+            if method == "SelectGrant" and request.entity.role.name == "dropped":
+                raise Refused("not found the role", permanent=True)
+            if method == "SelectGrant":
+                return milvus_pb2.SelectGrantResponse()
+            raise NotOffered(method, permanent=True)
+
+    busy: Any = Busy("v2.3.5")
+    found = access_control.read_access_control(busy)
+    assert found is not None
+    assert [role.name for role in found.roles] == ["kept"]
