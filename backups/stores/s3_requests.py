@@ -37,13 +37,16 @@ MIN_BYTES_PER_SECOND = 256 * 1024
 """Slower uploads are cut."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_CODE = re.compile(r"(?:<Code>|\(code: )(\w{1,64})")
 _TEXT = re.compile(r"<Message>([^<]{1,300})")
 _LONG_WORD = re.compile(r"\S{16,}")
 """Text that may be a key or a token. A store must not bring it into our messages."""
 _CAUSE = re.compile(r'(?:message: |Custom \{ kind: \w+, error: )"([^"]{1,200})"')
 _INSTANCE = re.compile(r"/latest/(api/token|meta-data)|169\.254\.")
+_FOREIGN_KEY = re.compile(r"invalid path: (.{1,300})", re.DOTALL)
 _TRANSIENT = frozenset({408, 409, 429})
+_TRANSIENT_CODES = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
+"""Codes of single objects in an answer with status 200."""
 _ALTERED = frozenset({"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
 """Codes for bytes that changed on the way. A repetition sends them again."""
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -183,6 +186,9 @@ def translated(error: Exception, action: str) -> StoreError:
         return ObjectExists(f"{action}: the object exists.")
     if code in _FULL or status == 507:
         return StoreFull(f"{action}: the storage is full.")
+    if foreign := _FOREIGN_KEY.search(text):
+        found = ascii(foreign.group(1).partition("\n\nDebug")[0])
+        return _Permanent(f"{action}: a key there is not one of a console: {found}. Delete it.")
     reason = f"{action}: {_reason(error, text, code, status)}"
     return StoreError(reason) if _is_transient(code, status) else _Permanent(reason)
 
@@ -192,19 +198,22 @@ class _Permanent(StoreError):
 
 
 def _is_transient(code: str, status: int | None) -> bool:
-    return status is None or status >= 500 or status in _TRANSIENT or code in _ALTERED
+    if status is None:
+        return not code or code in _TRANSIENT_CODES
+    return status >= 500 or status in _TRANSIENT or code in _ALTERED
 
 
 def _reason(error: Exception, text: str, code: str, status: int | None) -> str:
     if isinstance(error, TransferBroken):
         return f"{error}."
-    if status is None:
+    if status is None and not code:
         hint = f" {_INSTANCE_HINT}" if _INSTANCE.search(text) else ""
         return f"{_cause(text)}.{hint}"
     words = "".join(filter(str.isprintable, _LONG_WORD.sub("…", _first(_TEXT, text))))
     said = " ".join(part for part in (code, words) if part) or "no reason given"
-    hint = _HINTS.get(code) or (_HINTS["PermanentRedirect"] if 300 <= status < 400 else "")
-    return f"the store answered {status} ({said.rstrip('.')}). {hint}".rstrip()
+    is_redirect = status is not None and 300 <= status < 400
+    hint = _HINTS.get(code) or (_HINTS["PermanentRedirect"] if is_redirect else "")
+    return f"the store answered {status or 200} ({said.rstrip('.')}). {hint}".rstrip()
 
 
 def _cause(text: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from backups.archive.verify import findings
+from backups.stores import s3 as s3_module
 from backups.stores import s3_requests
 from backups.stores.base import ObjectExists, ObjectMissing, StoreError, put
 from backups.stores.s3 import S3Store
@@ -16,6 +17,9 @@ from tests.archive.conftest import ARCHIVE, small_contents, write_archive
 from tests.s3.proxy import HARMLESS, Harm, Proxy, Request, status
 
 ALWAYS_503 = status(503, reaches_server=False)
+
+
+LAST_MODIFIED = "<LastModified>2026-11-22T09:00:00.000Z</LastModified>"
 
 
 class LeaseGone(Exception):
@@ -183,3 +187,63 @@ def test_an_existing_object_is_told_after_its_repetition(
     with pytest.raises(ObjectExists):
         put(behind, "a", b"second")
     assert s3.read("a", limit=10) == b"first"
+
+
+def test_a_deletion_that_is_refused_for_one_object_is_told(
+    behind: S3Store, proxy: Proxy, s3: S3Store
+) -> None:
+    """The answer to a batch has the status 200, and an error for each object that stays."""
+    put(s3, "a", b"")
+    key = f"{s3.options.prefix}/a"
+    error = f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>No</Message></Error>"
+    body = f"<DeleteResult>{error}</DeleteResult>".encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    proxy.plan = lambda request: Harm(reaches_server=False, answers=head + body)
+    with pytest.raises(StoreError, match="AccessDenied") as failed:
+        behind.delete("a")
+    assert (failed.value.permanent, len(proxy.requests)) == (True, 1)
+
+
+def test_a_key_that_no_console_writes_is_named(behind: S3Store, proxy: Proxy, s3: S3Store) -> None:
+    """It would make a listing incomplete without a word."""
+    key = f"{s3.options.prefix}/a//b"
+    content = f"<Contents><Key>{key}</Key><Size>1</Size>{LAST_MODIFIED}</Contents>"
+    body = f"<ListBucketResult>{content}</ListBucketResult>".encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    proxy.plan = lambda request: Harm(reaches_server=False, answers=head + body)
+    with pytest.raises(StoreError, match=r"not one of a console.*a//b.*Delete it") as failed:
+        list(behind.list(""))
+    assert failed.value.permanent
+
+
+def pages(proxy: Proxy, prefix: str, broken: int) -> None:
+    """Three pages of one key each; the page with this number is not answered at first."""
+    asked: list[str] = []
+
+    def plan(request: Request) -> Harm:
+        asked.append(request.path)
+        query = parse_qs(urlsplit(request.path).query)
+        token = query.get("continuation-token", query.get("start-after", [""]))[0]
+        number = int(token.rpartition("/")[2] or 0)
+        if number == broken and asked.count(request.path) == 1:
+            return status(503, reaches_server=False)
+        return listing(f"{prefix}/{number + 1}", is_last=number == 2)
+
+    proxy.plan = plan
+
+
+def listing(key: str, *, is_last: bool) -> Harm:
+    token = "" if is_last else f"<NextContinuationToken>{key}</NextContinuationToken>"
+    content = f"<Contents><Key>{key}</Key><Size>1</Size>{LAST_MODIFIED}</Contents>"
+    body = f"<ListBucketResult>{content}{token}</ListBucketResult>".encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return Harm(reaches_server=False, answers=head + body)
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_listing_continues_after_the_page_that_failed(
+    behind: S3Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    monkeypatch.setattr(s3_module, "PAGE_SIZE", 1)
+    pages(proxy, behind.options.prefix, broken)
+    assert [entry.key for entry in behind.list("")] == ["1", "2", "3"]
