@@ -92,10 +92,9 @@ def other(tmp_path: Path) -> Iterator[Console]:
 def test_a_taken_default_port_is_told_and_the_console_starts(other: Console) -> None:
     del other.environment["VBASE_GRPC_PORT"]
     with socket.create_server(("127.0.0.1", other.port + 1)):
-        other.start()
-    said = "\n".join(other.said)
-    assert f"gRPC is not served. 127.0.0.1:{other.port + 1} cannot be used" in said
-    assert other.processes_like("vbase_console.rpc") == []
+        other.begin()
+        other.wait_until_said(f"gRPC is not served. 127.0.0.1:{other.port + 1} cannot be used")
+        assert "grpc" not in other.wait_until_said("Started broker")
 
 
 def test_a_taken_port_that_was_chosen_is_refused(other: Console) -> None:

@@ -17,8 +17,11 @@ from clusters import services
 from clusters.models import Cluster
 from tests.rpc.client import METHODS, Caller
 from tests.rpc.conftest import Running
+from vbase_console.core.addresses import Listener
+from vbase_console.core.listeners import console_listeners
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.rpc import calls, public
+from vbase_console.rpc import server as rpc_server
 from vbase_console.tasks.models import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,6 +125,42 @@ def test_a_message_above_the_limit_is_refused(caller: Caller) -> None:
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+def test_a_compressed_message_is_refused(server: Running, api_key: str) -> None:
+    options = [("grpc.default_compression_algorithm", grpc.Compression.Gzip.value)]
+    with grpc.insecure_channel(server.address, options=options) as channel:
+        error = refused(lambda: Caller(channel, api_key).call("CreateCluster", name="a" * 10_000))
+    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "address"),
+    [
+        ("ipv4:192.0.2.1:50000", "", 0, "192.0.2.1"),
+        ("ipv6:%5B2001:db8::1%5D:50000", "", 0, "2001:db8::1"),
+        ("ipv4:192.0.2.1:50000", "198.51.100.7", 0, "192.0.2.1"),
+        ("ipv4:192.0.2.1:50000", "203.0.113.9, 198.51.100.7", 1, "198.51.100.7"),
+        ("ipv4:192.0.2.1:50000", "nonsense", 1, "192.0.2.1"),
+        ("unix:", "", 0, ""),
+    ],
+)
+def test_a_forwarded_address_is_believed_for_trusted_proxies_only(
+    peer: str, forwarded: str, proxies: int, address: str, settings: Any
+) -> None:
+    settings.GRPC_TRUSTED_PROXIES = proxies
+    assert calls.client_address(peer, {"x-forwarded-for": forwarded}) == address
+
+
+def test_a_proxy_of_the_web_is_none_of_grpc(caller: Caller, settings: Any) -> None:
+    settings.TRUSTED_PROXIES = 1
+    caller.call("CreateCluster", metadata={"x-forwarded-for": "198.51.100.7"}, name="a")
+    assert AuditEntry.objects.get().source == "127.0.0.1"
+
+
+def test_a_tenant_cannot_attach_to_the_port_of_grpc(settings: Any) -> None:
+    settings.GRPC_HOST, settings.GRPC_PORT = "127.0.0.1", 8001
+    assert Listener(host="127.0.0.1", port=8001) in console_listeners()
+
+
 def test_a_call_without_its_message_is_ended(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +237,17 @@ def _wait_for_status(stub: Any, request: Any, status: int) -> None:
     for answer in stub.Watch(request, timeout=60):
         if answer.status == status:
             return
+
+
+def test_health_says_that_the_database_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    monkeypatch.setattr(rpc_server, "_database_answers", lambda: False)
+    running = Running().start()
+    with grpc.insecure_channel(running.address) as channel:
+        stub, request = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
+        _wait_for_status(stub, request, health_pb2.HealthCheckResponse.NOT_SERVING)
+    running.stop()
 
 
 def test_one_client_cannot_open_all_health_streams(
