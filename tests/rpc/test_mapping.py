@@ -143,8 +143,24 @@ def test_a_mask_empties_what_it_names_and_leaves_the_rest(api: Api, world: World
     assert (world.cluster.name, world.cluster.labels) == ("runs", {})
 
 
-def test_a_mask_with_an_unknown_field_is_refused(api: Api, world: World) -> None:
+@pytest.mark.parametrize("path", ["retention_limit", "Not a name", "labels.a", "*"])
+def test_a_mask_with_an_unknown_field_is_refused(path: str, api: Api, world: World) -> None:
     method = method_named("UpdateBackupPolicy")
-    request = world.one_policy | {"update_mask": "retentionLimit"}
-    result = over_grpc(api, method, ParseDict(request, method.request()))
+    message = ParseDict(world.one_policy, method.request())
+    message.update_mask.paths.append(path)
+    assert over_grpc(api, method, message).code == "INVALID_ARGUMENT"
+
+
+def test_a_time_beyond_all_calendars_is_refused_by_name(api: Api, world: World) -> None:
+    method = method_named("PreviewBackupPolicy")
+    message = ParseDict(REQUESTS["PreviewBackupPolicy"](world), method.request())
+    message.start_at.seconds = 10**15
+    result = over_grpc(api, method, message)
+    assert result.code == "INVALID_ARGUMENT"
+    assert "start_at: " in str(result.status)
+
+
+def test_an_unknown_number_of_an_enum_is_refused(api: Api, world: World) -> None:
+    method = method_named("ListServices")
+    result = over_grpc(api, method, method.request(status_filter=7))
     assert result.code == "INVALID_ARGUMENT"

@@ -120,6 +120,18 @@ def test_a_field_of_a_newer_client_is_refused(caller: Caller) -> None:
     assert "field 127" in (error.details() or "")
 
 
+def test_bytes_that_are_no_message_are_refused_without_a_traceback(
+    channel: grpc.Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub = channel.unary_unary(METHODS["CreateCluster"][0])
+    error = refused(lambda: stub(b"\xff\xff", timeout=60))
+    assert (error.code(), error.details()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        calls.NOT_READABLE,
+    )
+    assert "Traceback" not in caplog.text
+
+
 def test_a_message_above_the_limit_is_refused(caller: Caller) -> None:
     error = refused(lambda: caller.call("CreateCluster", name="a" * 2**21))
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 RECEIVE_SECONDS = 20.0
 NOT_RECEIVED = "The message of the call was not received. Send it again."
+NOT_READABLE = "The call has no message of its type. Generate the client from the proto files."
 BUSY = "Too many calls are being answered. Try again in a moment."
 BUSY_RETRY_SECONDS = 1
 unexpected_errors = LogThrottle(minutes=1)
-
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -114,13 +114,13 @@ class Calls:
         self._turns = turns
 
     def handler(self, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
-        async def answer(requests: AsyncIterator[Message], context: Context) -> Any:
+        async def answer(requests: AsyncIterator[Message | None], context: Context) -> Any:
             return await self._answer(method, await only_request(requests, context), context)
 
         # On the wire a unary call is a stream of one message.
         return grpc.stream_unary_rpc_method_handler(
             answer,
-            request_deserializer=method.request.FromString,
+            request_deserializer=method.parse,
             response_serializer=method.answer.SerializeToString,
         )
 
@@ -151,18 +151,18 @@ class Calls:
             raise
 
 
-async def only_request(requests: AsyncIterator[Message], context: Context) -> Message:
+async def only_request(requests: AsyncIterator[Message | None], context: Context) -> Message:
     """Receive the message of a call. Unlike the library, which waits for ever, this ends calls of
     clients that do not send it.
     """
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
-            return await anext(requests)
+            message = await anext(requests, None)
     except TimeoutError:
         await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, NOT_RECEIVED)
-    except StopAsyncIteration:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, NOT_RECEIVED)
-    raise AssertionError("abort raises")
+    if message is None:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, NOT_READABLE)
+    return message
 
 
 async def abort(context: Context, status: status_pb2.Status) -> NoReturn:

@@ -23,7 +23,7 @@ from google.protobuf import (
     timestamp_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from vbase_console.api.operations import Operation
 from vbase_console.api.views import ApiView
@@ -68,6 +68,15 @@ class Method:
     @property
     def request(self) -> type[Message]:
         return message_factory.GetMessageClass(self.descriptor.input_type)
+
+    def parse(self, data: bytes) -> Message | None:
+        """Return the request, or None for bytes that are no message of its type. An exception would
+        be logged by the library with a traceback, also for strangers.
+        """
+        try:
+            return self.request.FromString(data)
+        except DecodeError:
+            return None
 
     @property
     def answer(self) -> type[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +12,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from vbase_console.rpc.methods import Method
@@ -71,21 +72,42 @@ def _unknown(message: Message) -> Iterator[str]:
 
 
 def _fields(message: Message, *, without: list[str]) -> dict[str, Any]:
-    """Return the given fields in camelCase. A field that the update mask names is given, too."""
-    fields = MessageToDict(message)
+    """Return the given fields in camelCase, without the variables of the path. If there is an
+    update mask, these are the fields that it names.
+    """
+    given = type(message)()
+    given.CopyFrom(message)
+    invalid = {}
+    for field, value in message.ListFields():
+        is_invalid = isinstance(value, Timestamp) and not _is_instant(value)
+        if is_invalid:
+            invalid[field.json_name] = ""  # refused by the endpoint, which names the field
+        if is_invalid or field.name in (*without, MASK):
+            given.ClearField(field.name)
+    fields = MessageToDict(given) | invalid
+    paths = getattr(message, MASK).paths if hasattr(message, MASK) else ()
+    return _masked(message, fields, paths) if paths else fields
+
+
+def _is_instant(value: Timestamp) -> bool:
+    try:
+        value.ToJsonString()
+    except ValueError:
+        return False
+    return True
+
+
+def _masked(message: Message, fields: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that the mask names; those that are not set, as empty ones."""
     by_name = message.DESCRIPTOR.fields_by_name
-    for name in without:
-        fields.pop(by_name[name].json_name, None)
-    if MASK not in by_name or not fields.pop(by_name[MASK].json_name, None):
-        return fields
-    kept = {by_name["organization_id"].json_name}
-    masked = {name: fields[name] for name in kept if name in fields}
-    for name in getattr(message, MASK).paths:
-        field = by_name.get(name)
-        if field is None:
-            masked[name] = None  # refused as an unknown field, as in a JSON body
-        else:
+    organization = by_name["organization_id"].json_name
+    masked = {name: fields[name] for name in (organization,) if name in fields}
+    for path in paths:
+        if path in by_name:
+            field = by_name[path]
             masked[field.json_name] = fields.get(field.json_name, _empty(field))
+        else:
+            masked[path] = ""  # refused as an unknown field, as in a JSON body
     return masked
 
 

@@ -205,12 +205,12 @@ class Watches:
     def handler(self) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.stream_stream_rpc_method_handler(
             self._watch,
-            request_deserializer=METHOD.request.FromString,
+            request_deserializer=METHOD.parse,
             response_serializer=METHOD.answer.SerializeToString,
         )
 
     async def _watch(
-        self, requests: AsyncIterator[Message], context: Context
+        self, requests: AsyncIterator[Message | None], context: Context
     ) -> AsyncIterator[Message]:
         log, result = AccessLog(METHOD, context), None
         stream: Stream | None = None
