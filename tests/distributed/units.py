@@ -32,7 +32,7 @@ class Distributed(Console):
             **{f"{name}_FILE": str(directory / name) for name in SECRETS},
         )
         self._directory = directory
-        self.second_port = free_port()
+        self.second_port, self.second_grpc_port = free_port(), free_port()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> Distributed:
@@ -44,7 +44,9 @@ class Distributed(Console):
 
     def run_another(self, name: str) -> None:
         """A second one of the same kind, under the name that has a 2 behind it."""
-        self.run(name, key=f"{name}2", VBASE_PORT=str(self.second_port))
+        ports = {"VBASE_PORT": self.second_port, "VBASE_GRPC_PORT": self.second_grpc_port}
+        own = {variable: str(port) for variable, port in ports.items()}
+        self.run(name, key=f"{name}2", **own)
 
     def run(self, name: str, *, key: str = "", **environment: str) -> None:
         key = key or name
