@@ -147,8 +147,18 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "PreviewBackupPolicy": lambda world: (
         _cron(world) | {"policy_id": world.policy.policy_id, "count": 2, "timezone": "Europe/Paris"}
     ),
+    "GetClusterMetrics": lambda world: world.one_cluster | {"window": "24h"},
+    "ListCollections": lambda world: world.one_cluster | {"db_name": "default"},
+    "CreateDatabase": lambda world: world.one_cluster | {"name": "made"},
+    "DropDatabase": lambda world: world.one_cluster | {"name": "made"},
+    "LoadCollection": lambda world: world.one_cluster | {"name": "images", "db_name": "default"},
+    "ReleaseCollection": lambda world: world.one_cluster | {"name": "images"},
 }
 """Call → its request in the names of the proto file. A new call belongs here."""
+NEEDS_MILVUS = {
+    *("CreateDatabase", "DropDatabase", "LoadCollection", "ReleaseCollection"),
+}
+"""Calls that are refused here, because the clusters have no Milvus."""
 
 
 def stopped(world: World) -> str:
