@@ -17,6 +17,8 @@ EXEMPT: dict[str, str] = {
     "vbase_console/api/health.py: Heartbeat.objects.all().annotate": "no tenant's",
     "vbase_console/api/health.py: Task.objects.filter": "one bit: whether any worker is at work",
     "vbase_console/organizations/views/api_keys.py: Organization.objects.get": OWN_ORGANIZATION,
+    "vbase_console/organizations/views/settings.py: Organization.objects.get": OWN_ORGANIZATION,
+    "vbase_console/dashboard/creation.py: Organization.objects.get": OWN_ORGANIZATION,
     "vbase_console/organizations/views/home.py: Membership.objects.filter": MINE,
     "vbase_console/organizations/views/home.py: "
     "Membership.objects.filter(user=request.user.pk).select_related": MINE,

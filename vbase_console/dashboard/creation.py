@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from clusters.forms import AttachForm, CreateForm
 from clusters.models import Cluster
 from clusters.protection import is_registered
 from clusters.views import actions
+from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import CREATE_BACKUP_POLICY
 from vbase_console.tasks.models import Task
 
@@ -25,8 +27,6 @@ class ProtectionForm(forms.Form):
         label="Scheduled backups",
         required=False,
         initial=DAILY,
-        help_text="All collections, also future ones. Times are in UTC. You can change the policy "
-        "later.",
         choices=[
             *(
                 (key, f"{preset.label}, keep {preset.retention_count}")
@@ -36,8 +36,12 @@ class ProtectionForm(forms.Form):
         ],
     )
 
-    def __init__(self, *args: Any, may_protect: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, may_protect: bool, zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["protection"].help_text = (
+            f"All collections, also future ones. Times are in {zone}. "
+            "You can change the policy later."
+        )
         if not may_protect:
             del self.fields["protection"]
 
@@ -55,16 +59,22 @@ class ProtectingPage(actions.NewClusterPage):
 
     def form_arguments(self) -> dict[str, Any]:
         may_protect = is_registered() and self.principal.may(CREATE_BACKUP_POLICY)
-        return super().form_arguments() | {"may_protect": may_protect}
+        return super().form_arguments() | {"may_protect": may_protect, "zone": self.zone}
+
+    @cached_property
+    def zone(self) -> str:
+        return Organization.objects.get(pk=self.principal.organization_id).timezone
 
     def created(self, cluster: Cluster, task: Task) -> HttpResponseBase:
         preset = PRESETS.get(self.bound.cleaned_data.get("protection", ""))
         if preset is not None:
             spec = PolicySpec(
-                schedule_cron=preset.schedule_cron, retention_count=preset.retention_count
+                schedule_cron=preset.schedule_cron,
+                retention_count=preset.retention_count,
+                timezone=self.zone,
             )
             policy = create_policy(cluster, spec)
-            self.record_accepted("CreateBackupPolicy", policy.policy_id)
+            self.record("CreateBackupPolicy", policy.policy_id)
         return super().created(cluster, task)
 
 

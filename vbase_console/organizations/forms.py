@@ -4,8 +4,9 @@ from datetime import UTC, datetime, time
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.forms.boundfield import BoundWidget
 
-from vbase_console.organizations.scopes import ALL_SCOPES, Role
+from vbase_console.organizations.scopes import ALL_SCOPES, SCOPE_GROUPS, Role
 
 
 class SignInForm(AuthenticationForm):
@@ -35,6 +36,23 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices, widget=forms.RadioSelect)
 
 
+class OrganizationForm(forms.Form):
+    name = forms.CharField(
+        max_length=63,
+        help_text="Lower-case letters, digits and dashes. Part of the address of every page.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+
+
+class OrganizationSettingsForm(OrganizationForm):
+    timezone = forms.CharField(
+        label="Time zone",
+        max_length=64,
+        help_text="Time zone of new policies, such as UTC or Europe/Berlin.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off"}),
+    )
+
+
 class ApiKeyForm(forms.Form):
     name = forms.CharField(max_length=50, help_text="What the key is for, e.g. “ci”.")
     scopes = forms.MultipleChoiceField(
@@ -46,6 +64,15 @@ class ApiKeyForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text="Last day (UTC) on which the key is valid. Leave blank for a key without expiry.",
     )
+
+    @property
+    def scope_groups(self) -> list[tuple[str, list[tuple[BoundWidget, str]]]]:
+        """Groups of checkboxes, each with the effect of its scope."""
+        boxes = {str(box.data["value"]): box for box in self["scopes"].subwidgets}
+        return [
+            (group, [(boxes[scope], effect) for scope, effect in effects.items()])
+            for group, effects in SCOPE_GROUPS.items()
+        ]
 
     def clean_expires_at(self) -> datetime | None:
         last_day = self.cleaned_data["expires_at"]

@@ -25,6 +25,8 @@ class Organization(models.Model):
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="organizations"
     )
+    timezone = models.CharField(max_length=64, default="UTC")
+    """Time zone of new policies."""
     is_demo = models.BooleanField(default=False)
     """True for sample data: changes are refused, and sweeps leave the organization out."""
     created_at = models.DateTimeField(auto_now_add=True)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from vbase_console.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from vbase_console.core.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+)
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
+MAX_OWNED_ORGANIZATIONS = 100
+"""Limit of organizations that one user owns and creates on pages."""
 RESET_HINT = "ask the operator of this console to set a new one with 'manage.py changepassword'."
 """Remedy for accounts that cannot get an invitation link."""
 
@@ -31,6 +41,41 @@ def create_organization(*, name: str, owner: User) -> Organization:
     )
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
     return organization
+
+
+@transaction.atomic
+def update_organization(organization: Organization, *, name: str, timezone: str) -> Organization:
+    """Change the name, which is part of all page addresses, or the time zone of new policies."""
+    organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    organization.name, organization.timezone = name, timezone
+    if timezone not in available_timezones():
+        text = f"'{timezone}' is no time zone. Use a name such as UTC or Europe/Berlin."
+        raise InvalidArgument(field_errors={"timezone": [text]})
+    try:
+        organization.full_clean(validate_unique=False)
+    except ValidationError as error:
+        raise InvalidArgument(field_errors=error.message_dict) from error
+    try:
+        with transaction.atomic():
+            organization.save(update_fields=["name", "timezone"])
+    except IntegrityError as error:
+        raise AlreadyExists(
+            f"An organization named '{name}' already exists. Choose another name."
+        ) from error
+    return organization
+
+
+def require_organization_creation(user: User) -> None:
+    """Raise PermissionDenied or ResourceExhausted if a user may not create an organization."""
+    if settings.ORGANIZATION_CREATION == "staff" and not user.is_staff:
+        raise PermissionDenied(
+            "Only support creates organizations on this console. Ask support for one."
+        )
+    owned = Membership.objects.filter(user=user, role=Role.OWNER).count()
+    if owned >= MAX_OWNED_ORGANIZATIONS:
+        raise ResourceExhausted(
+            f"You own {owned} organizations already. Ask support for more.",
+        )
 
 
 def get_or_create_user(*, email: str, password: str | None = None) -> User:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from vbase_console.organizations.views import api_keys, home, members, sign_in
+from vbase_console.organizations.views import api_keys, home, members, settings, sign_in
 
 organization_urlpatterns = [
+    path("settings", settings.OrganizationSettingsView.as_view(), name="organization-settings"),
     path("members", members.MembershipListView.as_view(), name="membership-list"),
     path("members/add", members.MembershipCreateView.as_view(), name="membership-create"),
     path(
@@ -38,6 +39,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password", sign_in.PasswordChangeView.as_view(), name="password-change"),
     path("welcome/<uidb64>/<token>", sign_in.PasswordSetView.as_view(), name="password-set"),
     path("appearance", home.AppearanceView.as_view(), name="appearance"),
+    path(
+        "organizations/new", settings.OrganizationCreateView.as_view(), name="organization-create"
+    ),
     path("organizations", home.OrganizationListView.as_view(), name="organization-list"),
     path("o/<slug:organization>/", include(organization_urlpatterns)),
 ]

@@ -21,6 +21,7 @@ DATABASES = {
 CELERY_BROKER_URL = required("VBASE_BROKER_URL", env_secret("VBASE_BROKER_URL"))
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
 CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+ORGANIZATION_CREATION = env_choice("VBASE_ORGANIZATION_CREATION", "staff", ("anyone", "staff"))
 ATTACH_NETWORKS = env_networks("VBASE_ATTACH_NETWORKS", [])
 WEBHOOK_NETWORKS = env_networks("VBASE_WEBHOOK_NETWORKS", ["public"])
 

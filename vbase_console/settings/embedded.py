@@ -27,6 +27,7 @@ CELERY_BROKER_URL = (
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL, LEASE_SECONDS)
 
 CLUSTER_DRIVER = env_choice("VBASE_CLUSTER_DRIVER", "embedded", ("embedded", "memory"))
+ORGANIZATION_CREATION = env_choice("VBASE_ORGANIZATION_CREATION", "anyone", ("anyone", "staff"))
 ATTACH_NETWORKS = env_networks("VBASE_ATTACH_NETWORKS", ["loopback", "private"])
 WEBHOOK_NETWORKS = env_networks("VBASE_WEBHOOK_NETWORKS", ["loopback", "private", "public"])
 STORAGES = {

@@ -124,7 +124,8 @@ class PolicyCreateView(PolicyFormPage, ClusterPage):
     def initial_values(self) -> dict[str, Any]:
         database = self.request.GET.get("db_name")
         names = self.request.GET.getlist("collections")[:MAX_CHECKBOXES]
-        chosen = {"which": CHOSEN, "collection_names": names} if names else {}
+        chosen: dict[str, Any] = {"which": CHOSEN, "collection_names": names} if names else {}
+        chosen |= {"timezone": self.cluster.organization.timezone}
         return chosen | ({"db_name": database} if database else {})
 
     def context(self) -> dict[str, Any]:

@@ -16,17 +16,11 @@ from vbase_console.organizations import services
 from vbase_console.organizations.filters import ApiKeyFilter
 from vbase_console.organizations.forms import ApiKeyForm
 from vbase_console.organizations.models import ApiKey, Organization
-from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, READING
+from vbase_console.organizations.scopes import ALL_SCOPES, MANAGE_ORGANIZATION, SCOPE_PRESETS
 from vbase_console.organizations.views.members import OWNERS_ONLY
 from vbase_console.web.errors import ConfirmationRequired
 from vbase_console.web.forms import FormPage
 from vbase_console.web.lists import ListPage
-
-SCOPE_PRESETS = {
-    "reading": [scope for scope in ALL_SCOPES if scope in READING],
-    "all": list(ALL_SCOPES),
-}
-"""Preset → preselected scopes of the form. The default is `reading`."""
 
 
 class SelectScopesView(ConfirmationRequired):
@@ -39,6 +33,15 @@ class ApiKeyListView(ListPage):
     table_name = "organizations/partials/api_key_table.html"
     filter_class = ApiKeyFilter
     nav = "api-keys"
+    csv_columns = {
+        "Name": "name",
+        "Prefix": "prefix",
+        "Scopes": "scopes",
+        "Revoked": "revoked",
+        "Expires": "expiry_date",
+        "Created by": "created_by",
+        "Created": "created",
+    }
 
     def rows(self) -> QuerySet[Any]:
         keys: QuerySet[Any] = ApiKey.objects.visible_to(self.principal)
@@ -54,7 +57,10 @@ class ApiKeyCreateView(FormPage):
 
     def form_arguments(self) -> dict[str, Any]:
         preset = self.request.GET.get("scopes", "")
-        return {"initial": {"scopes": SCOPE_PRESETS.get(preset, SCOPE_PRESETS["reading"])}}
+        return {"initial": {"scopes": _scopes_of(preset)}}
+
+    def context(self) -> dict[str, Any]:
+        return {"presets": [(key, label) for key, (label, _) in SCOPE_PRESETS.items()]}
 
     def prepare(self) -> None:
         if self.request.POST.get("tick") in SCOPE_PRESETS:
@@ -66,7 +72,7 @@ class ApiKeyCreateView(FormPage):
             return super().error_response(error)
         data = self.request.POST
         initial: dict[str, Any] = {name: data.get(name) for name in ("name", "expires_at")}
-        initial["scopes"] = SCOPE_PRESETS[data["tick"]]
+        initial["scopes"] = _scopes_of(data["tick"])
         return self.page(form=ApiKeyForm(initial=initial))
 
     def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
@@ -101,3 +107,8 @@ class ApiKeyRevokeView(FormPage):
         services.revoke_api_key(self.key)
         messages.success(self.request, f"API key {self.key.name} revoked.")
         return redirect("api-key-list", self.principal.organization_name)
+
+
+def _scopes_of(preset: str) -> list[str]:
+    _, scopes = SCOPE_PRESETS.get(preset, SCOPE_PRESETS["reading"])
+    return [scope for scope in ALL_SCOPES if scope in scopes]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
+from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.filters import OrganizationFilter
 from vbase_console.organizations.models import Membership
+from vbase_console.organizations.services import require_organization_creation
 from vbase_console.web.lists import page_of
 from vbase_console.web.views import (
     ONE_YEAR_SECONDS,
@@ -45,7 +48,16 @@ class OrganizationListView(LoginRequiredMixin, View):
         counted = memberships.annotate(members=Count("organization__membership"))
         rows = page_of(filter_form, counted, request)
         template = self.table_name if wants_fragment(request) else self.template_name
-        return render(request, template, {"rows": rows, "filter": filter_form})
+        context = {"rows": rows, "filter": filter_form, "may_create": _may_create(request.user)}
+        return render(request, template, context)
+
+
+def _may_create(user: User) -> bool:
+    try:
+        require_organization_creation(user)
+    except ConsoleError:
+        return False
+    return True
 
 
 class AppearanceView(View):
