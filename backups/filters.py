@@ -7,8 +7,7 @@ from typing import Any
 from django import forms
 from django.db.models import Q, QuerySet
 
-from backups.states import BackupStatus, JobKind, is_damaged, is_good
-from vbase_console.tasks.states import TaskState
+from backups.states import BackupStatus, is_damaged, is_good
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 DAMAGED = "DAMAGED"
@@ -28,6 +27,13 @@ class BackupFilter(FilterForm):
         ],
     )
 
+    tested = forms.ChoiceField(
+        required=False, label="Restore-tested", choices=[*ANY_CHOICE, ("yes", "Yes"), ("no", "No")]
+    )
+    pinned = forms.ChoiceField(
+        required=False, choices=[*ANY_CHOICE, ("yes", "Pinned"), ("no", "Not pinned")]
+    )
+
     SEARCH_LOOKUPS = ("name__icontains",)
     SORT_FIELDS = ("name", "cluster__name", "status", "row_count", "size_bytes", "created_at")
     TIE_BREAKERS = ("-backup_id",)
@@ -37,46 +43,16 @@ class BackupFilter(FilterForm):
         if status := self.given.get("status"):
             conditions = {BackupStatus.AVAILABLE: is_good(), DAMAGED: is_damaged()}
             rows = rows.filter(conditions.get(status, Q(status=status)))
+        if tested := self.given.get("tested"):
+            rows = rows.filter(proven_at__isnull=tested == "no")
+        if pinned := self.given.get("pinned"):
+            rows = rows.filter(pinned=pinned == "yes")
         if text := self.text("db_name"):
             rows = rows.filter(db_name=text)
         return _of_cluster(rows, self.text("cluster"))
 
 
 class OneClustersBackupFilter(BackupFilter):
-    cluster = None  # type: ignore[assignment]
-
-
-class JobFilter(FilterForm):
-    q = forms.CharField(label="Backup or job id", required=False, max_length=128)
-    cluster = forms.CharField(required=False, max_length=64)
-    kind = forms.ChoiceField(
-        required=False, choices=[*ANY_CHOICE, *((k.value, k.value.capitalize()) for k in JobKind)]
-    )
-    state = forms.ChoiceField(
-        required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
-    )
-
-    SEARCH_LOOKUPS = ("backup__name__icontains", "task__task_id__icontains")
-    SORT_FIELDS = (
-        "job_type",
-        "backup__name",
-        "cluster__name",
-        "task__state",
-        "task__requested_by",
-        "task_id",
-    )
-    DEFAULT_ORDER = "-task_id"
-    TIE_BREAKERS = ("-task_id",)
-
-    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        if "kind" in self.given:
-            rows = rows.filter(job_type=self.given["kind"])
-        if "state" in self.given:
-            rows = rows.filter(task__state=self.given["state"])
-        return _of_cluster(rows, self.text("cluster"))
-
-
-class OneClustersJobFilter(JobFilter):
     cluster = None  # type: ignore[assignment]
 
 

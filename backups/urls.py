@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from backups.views import actions, create, detail, jobs, restore
+from backups.views import actions, bulk, create, detail, jobs, restore
 from backups.views import list as lists
 
 ONE_BACKUP = "backups/<str:backup_name>"
@@ -11,6 +11,9 @@ ONE_CLUSTER = "clusters/<slug:cluster_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("backups", lists.BackupListView.as_view(), name="backup-list"),
+    path("backup-actions/verify", bulk.BackupBulkVerifyView.as_view(), name="backup-bulk-verify"),
+    path("backup-actions/pin", bulk.BackupBulkPinView.as_view(), name="backup-bulk-pin"),
+    path("backup-actions/delete", bulk.BackupBulkDeleteView.as_view(), name="backup-bulk-delete"),
     path("take-backup", lists.BackupClusterChoiceView.as_view(), name="backup-take-from"),
     path(ONE_BACKUP, detail.BackupDetailView.as_view(), name="backup-detail"),
     path(f"{ONE_BACKUP}/progress", detail.BackupProgressView.as_view(), name="backup-progress"),
@@ -35,8 +38,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         f"{ONE_CLUSTER}/take-backup/tick", create.BackupCreateSelectView.as_view(), name="take-tick"
     ),
-    path(f"{ONE_CLUSTER}/jobs", jobs.ClusterJobListView.as_view(), name="cluster-job-list"),
-    path("jobs", jobs.JobListView.as_view(), name="job-list"),
     path(ONE_JOB, jobs.JobDetailView.as_view(), name="job-detail"),
     path(f"{ONE_JOB}/progress", jobs.JobProgressView.as_view(), name="job-progress"),
     path(f"{ONE_JOB}/cancel", jobs.JobCancelView.as_view(), name="job-cancel"),

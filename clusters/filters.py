@@ -8,8 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from clusters.lookups import HasLabel, parse_label
-from clusters.states import ServiceStatus, TaskKind
-from vbase_console.tasks.states import TaskState
+from clusters.states import ServiceStatus
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
@@ -39,30 +38,3 @@ class ClusterFilter(FilterForm):
         rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
         label = self.text("label")
         return rows.filter(HasLabel(*parse_label(label))) if label else rows
-
-
-class TaskFilter(FilterForm):
-    q = forms.CharField(label="Task, cluster or requester", required=False, max_length=100)
-    kind = forms.ChoiceField(
-        required=False,
-        choices=[
-            *ANY_CHOICE,
-            *((k.value, k.value.replace("_", " ").capitalize()) for k in TaskKind),
-        ],
-    )
-    state = forms.ChoiceField(
-        required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
-    )
-
-    SEARCH_LOOKUPS = (
-        "task_id__icontains",
-        "subject_id__icontains",
-        "cluster_name__icontains",
-        "requested_by__icontains",
-    )
-    SORT_FIELDS = ("kind", "cluster_name", "state", "requested_by", "pk")
-    DEFAULT_ORDER = "-pk"
-
-    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        values = {name: self.given[name] for name in ("kind", "state") if name in self.given}
-        return rows.filter(**values)

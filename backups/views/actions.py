@@ -56,7 +56,7 @@ class BackupPinView(BackupChange):
 class BackupUnpinView(BackupChange):
     action = "UnpinBackup"
     title = "Unpin"
-    says = "An unpinned backup can be deleted."
+    says = "An unpinned backup can be deleted, also by the retention of its policy."
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         set_pinned(self.backup, pinned=False)

@@ -5,52 +5,24 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.core.paginator import Page as Rows
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from backups import observers
-from backups.filters import JobFilter, OneClustersJobFilter
 from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
-from backups.views.presenters import job_row, job_rows, jobs_of, restore_result_of
-from clusters.views.detail import ClusterPage
+from backups.views.presenters import job_row, restore_result_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.tasks.registry import job_for
 from vbase_console.web.forms import FormPage
-from vbase_console.web.lists import ListPage
 from vbase_console.web.views import Page, wants_fragment
-
-
-class JobListView(ListPage):
-    scopes = {"GET": LIST_BACKUPS}
-    template_name = "backups/job_list.html"
-    table_name = "backups/partials/job_table.html"
-    filter_class = JobFilter
-    nav = "backups"
-
-    def rows(self) -> QuerySet[Any]:
-        return jobs_of(self.principal)
-
-    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        listed = job_rows(self.principal, rows)
-        return {"jobs": listed, "reload": any(row.task.is_active for row in listed)}
-
-
-class ClusterJobListView(JobListView, ClusterPage):
-    filter_class = OneClustersJobFilter
-    nav = "clusters"
-
-    def rows(self) -> QuerySet[Any]:
-        return super().rows().filter(cluster=self.cluster)
 
 
 class JobPage(Page):
     scopes = {"GET": LIST_BACKUPS}
-    nav = "backups"
+    nav = "operations"
 
     @cached_property
     def job(self) -> BackupJob:

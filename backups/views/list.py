@@ -25,13 +25,31 @@ class BackupListView(ListPage):
     table_name = "backups/partials/backup_table.html"
     filter_class = BackupFilter
     nav = "backups"
+    csv_columns = {
+        "Name": "name",
+        "Cluster": "cluster__name",
+        "Database": "db_name",
+        "Status": "status",
+        "Rows": "row_count",
+        "Bytes": "size_bytes",
+        "Pinned": "pinned",
+        "Verified": "verified_at",
+        "Restore-tested": "proven_at",
+        "Damage found by": "damage_found_by",
+        "Policy": "policy_id",
+        "Created": "created_at",
+    }
 
     def rows(self) -> QuerySet[Any]:
         return Backup.objects.present().visible_to(self.principal).select_related("cluster")
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         listed = backup_rows(self.principal, rows)
-        return {"backups": listed, "reload": any(row.job for row in listed)}
+        return {
+            "backups": listed,
+            "reload": any(row.job for row in listed),
+            "may_select": self.principal.may(CREATE_BACKUP),
+        }
 
 
 class ClusterBackupListView(BackupListView, ClusterPage):

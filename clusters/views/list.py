@@ -21,6 +21,17 @@ class ClusterListView(ListPage):
     table_name = "clusters/partials/cluster_table.html"
     filter_class = ClusterFilter
     nav = "clusters"
+    csv_columns = {
+        "Name": "name",
+        "Cluster id": "cluster_id",
+        "Service id": "service_id",
+        "Status": "status",
+        "Version": "version",
+        "Compute units": "compute_units",
+        "Deletion protection": "deletion_protection",
+        "Labels": "labels",
+        "Created": "created_at",
+    }
 
     def rows(self) -> QuerySet[Any]:
         return Cluster.objects.visible_to(self.principal)

@@ -5,56 +5,26 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.core.paginator import Page as Rows
-from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.filters import TaskFilter
 from clusters.models import Cluster
-from clusters.views.detail import ClusterPage
-from clusters.views.presenters import KINDS, TaskRow, task_row, task_rows
+from clusters.views.presenters import KINDS, TaskRow, task_row
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.registry import TASK_ID_PREFIX, job_for
+from vbase_console.tasks.registry import job_for
 from vbase_console.web.forms import FormPage
-from vbase_console.web.lists import ListPage
 from vbase_console.web.views import Page, wants_fragment
 
 READING_TASKS = {"GET": GET_CLUSTER}
 
 
-class TaskListView(ListPage):
-    scopes = READING_TASKS
-    template_name = "clusters/task_list.html"
-    table_name = "clusters/partials/task_table.html"
-    filter_class = TaskFilter
-    nav = "tasks"
-
-    def rows(self) -> QuerySet[Any]:
-        """Tasks with the names of their clusters, for search and sorting."""
-        about = Cluster.objects.visible_to(self.principal).filter(pk=OuterRef("subject_id"))
-        tasks = Task.objects.filter(id_prefix=TASK_ID_PREFIX).visible_to(self.principal)
-        return tasks.alias(cluster_name=Subquery(about.values("name")))
-
-    def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        listed = task_rows(self.principal, rows)
-        return {"tasks": listed, "reload": any(row.task.is_active for row in listed)}
-
-
-class ClusterTaskListView(TaskListView, ClusterPage):
-    nav = "clusters"
-
-    def rows(self) -> QuerySet[Any]:
-        return super().rows().filter(subject_id=self.cluster.cluster_id)
-
-
 class TaskPage(Page):
     scopes = READING_TASKS
-    nav = "tasks"
+    nav = "operations"
 
     @cached_property
     def task(self) -> Task:

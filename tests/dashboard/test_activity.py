@@ -97,3 +97,12 @@ def test_members_and_keys_lead_to_their_lists_for_owners_alone(
         f"{alices.address('membership-list')}?q=bob%40example.com",
     ]
     assert ways(bobs) == []
+
+
+def test_typos_in_forms_are_shown_on_request_only(cluster: Cluster, alices: Browser) -> None:
+    alices.send("cluster-create", name="slash/ed", version="2.1.0", compute_units="1")
+    alices.send("cluster-stop", cluster.pk)
+    shown = {row.entry.action for row in alices.open("activity-list").context["activity"]}
+    assert shown == {"StopCluster"}
+    rows = alices.open("activity-list", input="shown").context["activity"]
+    assert {row.entry.action for row in rows} == {"StopCluster", "CreateCluster"}

@@ -23,7 +23,7 @@ from vbase_console.tasks.states import TaskState
 MakeCluster = Callable[..., Cluster]
 POLLS = b'hx-trigger="every 2s"'
 MOST = 16
-OF_ALL = ("backup-list", "job-list", "overview")
+OF_ALL = ("backup-list", "operation-list", "overview")
 
 
 def test_a_cluster_shows_its_newest_backups(cluster: Cluster, alices: Browser) -> None:
@@ -88,7 +88,7 @@ def test_the_overview_leads_to_the_lists_that_hold_its_failures(
 ) -> None:
     seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
     content = alices.open("overview").content.decode()
-    assert "/jobs?state=FAILED" in content
+    assert "/operations?state=FAILED" in content
     assert "/tasks?state=FAILED" not in content
 
 

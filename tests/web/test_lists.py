@@ -104,17 +104,19 @@ def test_tasks_are_found_by_their_id_their_clusters_and_who_asked(
 ) -> None:
     one, other = make_cluster("one"), make_cluster("other")
     task = services.restart_cluster(one, by="key:nightly")
-    assert rows(alices.open("task-list", q=task.task_id), "pk") == [task.pk]
-    assert rows(alices.open("task-list", q="nightly"), "pk") == [task.pk]
-    assert rows(alices.open("task-list", q=other.cluster_id), "subject_id") == [other.cluster_id]
+    assert rows(alices.open("operation-list", q=task.task_id), "pk") == [task.pk]
+    assert rows(alices.open("operation-list", q="nightly"), "pk") == [task.pk]
+    assert rows(alices.open("operation-list", q=other.cluster_id), "subject_id") == [
+        other.cluster_id
+    ]
 
 
 def test_tasks_are_sorted(make_cluster: MakeCluster, alices: Browser) -> None:
     services.restart_cluster(make_cluster(), by="alice")
-    assert rows(alices.open("task-list"), "kind") == ["RESTART", "DEPLOYMENT"]
-    assert rows(alices.open("task-list", sort="pk"), "kind") == ["DEPLOYMENT", "RESTART"]
-    assert rows(alices.open("task-list", sort="-kind"), "kind") == ["RESTART", "DEPLOYMENT"]
-    assert rows(alices.open("task-list", sort="arguments"), "pk")[0] == Task.objects.first().pk  # type: ignore[union-attr]
+    assert rows(alices.open("operation-list"), "kind") == ["RESTART", "DEPLOYMENT"]
+    assert rows(alices.open("operation-list", sort="pk"), "kind") == ["DEPLOYMENT", "RESTART"]
+    assert rows(alices.open("operation-list", sort="-kind"), "kind") == ["RESTART", "DEPLOYMENT"]
+    assert rows(alices.open("operation-list", sort="arguments"), "pk")[0] == Task.objects.first().pk  # type: ignore[union-attr]
 
 
 def test_history_is_sorted(alices: Browser, organization: Organization) -> None:

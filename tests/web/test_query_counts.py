@@ -38,6 +38,14 @@ NOT_MEASURED = {
     "restore-tick": "it leads back to the form",
     "take-tick": "it leads back to the form",
     "cluster-token": "it leads back to the cluster's page",
+    "backup-bulk-verify": "without a selection it leads back to the list",
+    "backup-bulk-pin": "without a selection it leads back to the list",
+    "backup-bulk-delete": "without a selection it leads back to the list",
+    "operation-bulk-retry": "without a selection it leads back to the list",
+    "tasks-moved": "it leads to another page",
+    "jobs-moved": "it leads to another page",
+    "cluster-tasks-moved": "it leads to another page",
+    "cluster-jobs-moved": "it leads to another page",
     "cluster-log": "it leads back to the cluster's page",
     "collection-detail": "one collection, which the cluster itself tells; here it has none",
     "collection-rows": "it leads back to the collection's page",
@@ -52,6 +60,8 @@ LISTS_NOTHING = {
     "membership-remove": "one member",
     "api-key-create": "an empty form",
     "api-key-revoke": "one key",
+    "organization-settings": "one organization",
+    "organization-create": "an empty form",
     "cluster-create": "an empty form",
     "cluster-attach": "an empty form",
     "cluster-connection": "one cluster",
@@ -135,7 +145,7 @@ def test_every_page_costs_the_same_with_many_as_with_few_of_what_it_lists(
 @pytest.mark.parametrize("sort", ["state", "-requested_by"])
 def test_another_order_costs_the_same(alices: Browser, tenant: Tenant, sort: str) -> None:
     Crowd(tenant, MANY, "many").come()
-    address = alices.address("task-list")
+    address = alices.address("operation-list")
     asked = cost(alices, f"{address}?sort={sort}&q=task-")
     assert asked.queries == cost(alices, address).queries
 

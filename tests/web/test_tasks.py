@@ -18,19 +18,19 @@ Work = Callable[[], int]
 
 
 def kinds(answer: Any) -> list[str]:
-    return [row.task.kind for row in answer.context["tasks"]]
+    return [row.task.kind for row in answer.context["operations"]]
 
 
 def test_the_history_filters_by_kind_and_state(make_cluster: MakeCluster, alices: Browser) -> None:
     services.stop_cluster(make_cluster(), by="alice")
-    assert kinds(alices.open("task-list")) == ["STOP", "DEPLOYMENT"]
-    assert kinds(alices.open("task-list", state="SUCCEEDED")) == ["DEPLOYMENT"]
-    assert kinds(alices.open("task-list", kind="STOP")) == ["STOP"]
+    assert kinds(alices.open("operation-list")) == ["STOP", "DEPLOYMENT"]
+    assert kinds(alices.open("operation-list", state="SUCCEEDED")) == ["DEPLOYMENT"]
+    assert kinds(alices.open("operation-list", kind="STOP")) == ["STOP"]
 
 
 def test_a_cluster_has_a_history_of_its_own(make_cluster: MakeCluster, alices: Browser) -> None:
     one, _ = make_cluster("one"), make_cluster("two")
-    listed = alices.open("cluster-task-list", one.pk).context["tasks"]
+    listed = alices.open("cluster-operation-list", one.pk).context["operations"]
     assert [row.cluster.name for row in listed] == ["one"]
 
 
@@ -39,7 +39,7 @@ def test_tasks_are_found_by_the_name_of_their_cluster(
 ) -> None:
     make_cluster("Products Search")
     make_cluster("two")
-    listed = alices.open("task-list", q="products").context["tasks"]
+    listed = alices.open("operation-list", q="products").context["operations"]
     assert [row.cluster.name for row in listed] == ["Products Search"]
 
 
@@ -48,7 +48,7 @@ def test_tasks_are_sorted_by_the_name_of_their_cluster(
 ) -> None:
     make_cluster("b")
     make_cluster("a")
-    listed = alices.open("task-list", sort="cluster_name").context["tasks"]
+    listed = alices.open("operation-list", sort="cluster_name").context["operations"]
     assert [row.cluster.name for row in listed] == ["a", "b"]
 
 
@@ -158,8 +158,8 @@ def test_nobody_sees_the_tasks_of_others(
     make_cluster()
     charlies.organization = "other"
     assert charlies.open("task-detail", Task.objects.get().task_id).status_code == 404
-    assert kinds(charlies.open("task-list")) == []
+    assert kinds(charlies.open("operation-list")) == []
 
 
 def test_an_empty_history_says_what_to_do_next(alices: Browser) -> None:
-    assert b"Create a cluster" in alices.open("task-list").content
+    assert b"Create a cluster" in alices.open("operation-list").content

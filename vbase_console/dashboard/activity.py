@@ -51,6 +51,16 @@ class ActivityListView(ListPage):
     table_name = "dashboard/partials/activity_table.html"
     filter_class = ActivityFilter
     nav = "activity"
+    csv_columns = {
+        "Time": "at",
+        "Principal": "principal",
+        "Action": "action",
+        "Object": "object_id",
+        "Outcome": "outcome",
+        "Detail": "detail",
+        "Source": "interface",
+        "Address": "source",
+    }
 
     def rows(self) -> QuerySet[Any]:
         return AuditEntry.objects.visible_to(self.principal)

@@ -44,8 +44,7 @@ class OverviewView(Page):
         failures: list[TaskRow | JobRow] = [*rows[len(active) :], *jobs_that_failed]
         failures.sort(key=lambda row: row.task.finished_at or now, reverse=True)
         failure_lists = [
-            *([("task-list", "All failed tasks")] if failed else []),
-            *([("job-list", "All failed jobs")] if jobs_that_failed else []),
+            *([("operation-list", "All failed operations")] if failures else []),
         ]
         return {
             "statuses": self.statuses(),

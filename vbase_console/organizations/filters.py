@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from vbase_console.core.errors import InvalidArgument
 from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.scopes import Role
@@ -21,11 +22,19 @@ class ActivityFilter(FilterForm):
         label="Source", choices=[*ANY_CHOICE, *Interface.choices], required=False
     )
 
+    input = forms.ChoiceField(
+        label="Refused input", choices=[("", "Hidden"), ("shown", "Shown")], required=False
+    )
+
     SEARCH_LOOKUPS = ("principal__icontains", "action__icontains", "object_id__icontains")
     SORT_FIELDS = ("at", "principal", "action", "outcome", "interface")
     DEFAULT_ORDER = "-at"
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out forms with invalid input unless they are asked for. The audit keeps them."""
+        if self.given.get("input") != "shown":
+            is_typo = Q(detail__startswith=f"{InvalidArgument.code}:", interface=Interface.PAGES)
+            rows = rows.exclude(is_typo, outcome=Outcome.REFUSED)
         names = self.given.keys() & {"outcome", "interface"}
         return rows.filter(**{name: self.given[name] for name in names})
 

@@ -148,6 +148,7 @@ class Task(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["organization", "-id"], name="task_newest_first"),
             models.Index(fields=["organization", "id_prefix", "-id"], name="task_listed"),
             models.Index(
                 fields=["organization", "id_prefix", "state", "-id"], name="task_by_state"

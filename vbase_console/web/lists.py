@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
@@ -15,6 +16,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
+from vbase_console.web.csv_export import csv_response
 from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
@@ -109,11 +111,17 @@ class ListPage(Page):
     filter_class: ClassVar[type[FilterForm]] = FilterForm
     table_name: ClassVar[str]
     """Template of the table, included by the page and re-rendered by htmx."""
+    csv_columns: ClassVar[Mapping[str, str]] = {}
+    """Heading → lookup of the CSV export. Empty: the list is not exported."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.filter_form = self.filter_class(request.GET)
+        if self.csv_columns and request.GET.get("export") == "csv":
+            title = f"{self.principal.organization_name} {self.nav}"
+            return csv_response(title, self.csv_columns, self.filter_form.narrow(self.rows()))
         rows = page_of(self.filter_form, self.rows(), request)
         context = self.table_context(rows) | {"rows": rows, "filter": self.filter_form}
+        context["can_export"] = bool(self.csv_columns)
         if wants_fragment(self.request):
             return self.fragment(self.table_name, **context)
         return self.page(**context)

@@ -58,6 +58,8 @@ class ConsoleView(View):
     """Action name in the audit entry of a POST."""
     changes: ClassVar[bool] = True
     """False if a POST is a preview, which writes no audit entry."""
+    records_each_object: ClassVar[bool] = False
+    """True if an accepted POST writes an audit entry for each of its objects instead of one."""
     request: PageRequest
     principal: Principal
     object_id = ""
@@ -120,7 +122,8 @@ class ConsoleView(View):
             self.prepare()
             with transaction.atomic():
                 response = self._serve("POST")
-                self._record(Outcome.ACCEPTED, self.operation_id or self.detail)
+                if not self.records_each_object:
+                    self._record(Outcome.ACCEPTED, self.operation_id or self.detail)
         except ConfirmationRequired as error:
             return self.error_response(error)
         except ConsoleError as error:
@@ -146,13 +149,16 @@ class ConsoleView(View):
             return
         keys = (str(value) for name, value in self.kwargs.items() if name != "organization")
         object_in_address = next(keys, "")
-        self._write_entry(self.action, self.object_id or object_in_address, outcome, detail)
+        self.record(self.action, self.object_id or object_in_address, outcome, detail)
 
-    def record_accepted(self, action: str, object_id: str, detail: str = "") -> None:
-        """Write an audit entry for a further change of the same request, in its transaction."""
-        self._write_entry(action, object_id, Outcome.ACCEPTED, detail)
-
-    def _write_entry(self, action: str, object_id: str, outcome: Outcome, detail: str) -> None:
+    def record(
+        self,
+        action: str,
+        object_id: str,
+        outcome: Outcome = Outcome.ACCEPTED,
+        detail: str = "",
+    ) -> None:
+        """Write an audit entry. Views call this for further changes of the same request."""
         audit.record(
             organization_id=self.principal.organization_id,
             principal=self.principal.label,

@@ -36,6 +36,18 @@ class PolicyListView(ListPage):
     table_name = "policies/partials/policy_table.html"
     filter_class = PolicyFilter
     nav = "policies"
+    csv_columns = {
+        "Name": "name",
+        "Cluster": "cluster__name",
+        "Cron": "schedule_cron",
+        "Time zone": "timezone",
+        "Backups to keep": "retention_count",
+        "Active": "is_active",
+        "Database": "db_name",
+        "Collections": "collection_names",
+        "Next run": "next_run_at",
+        "Created": "created_at",
+    }
 
     def rows(self) -> QuerySet[Any]:
         return listed_policies(self.principal)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from backups.models import Backup
 from backups.states import BackupStatus, JobKind
@@ -115,3 +116,21 @@ def test_a_cluster_that_does_not_run_cannot_be_chosen(
     assert alices.address("backup-take", runs.pk) in answer
     assert alices.address("backup-take", comes.pk) not in answer
     assert "Start it first" in answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"tested": "yes"}, ["proven"]),
+        ({"tested": "no"}, ["plain", "pinned"]),
+        ({"pinned": "yes"}, ["pinned"]),
+        ({"pinned": "no", "tested": "no"}, ["plain"]),
+    ],
+)
+def test_it_filters_restore_tested_and_pinned_ones(
+    cluster: Cluster, alices: Browser, asked: dict[str, str], found: list[str]
+) -> None:
+    seed_backup(cluster, "pinned", pinned=True)
+    seed_backup(cluster, "plain")
+    seed_backup(cluster, "proven", proven_at=timezone.now())
+    assert names(alices.open("backup-list", **asked)) == found

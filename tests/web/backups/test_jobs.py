@@ -16,7 +16,9 @@ POLLS = b'hx-trigger="every 2s"'
 
 
 def kinds(answer: Any) -> list[str]:
-    return [row.job.job_type for row in answer.context["jobs"]]
+    """Jobs among the listed operations; the deployment of the cluster is one, too."""
+    rows = answer.context["operations"]
+    return [row.task.kind for row in rows if row.task.kind in JobKind.values]
 
 
 @pytest.mark.parametrize(
@@ -34,22 +36,22 @@ def test_the_list_narrows(
 ) -> None:
     seed_job(backup)
     seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
-    assert kinds(alices.open("job-list", **asked)) == found
-    assert kinds(alices.open("cluster-job-list", backup.cluster.pk, **asked)) == (
+    assert kinds(alices.open("operation-list", **asked)) == found
+    assert kinds(alices.open("cluster-operation-list", backup.cluster.pk, **asked)) == (
         ["VERIFY", "BACKUP"] if "cluster" in asked else found
     )
 
 
 def test_the_list_moves_while_a_job_does(backup: Backup, alices: Browser) -> None:
     seed_job(backup, state=TaskState.RUNNING)
-    assert POLLS in alices.open("job-list", htmx=True).content
+    assert POLLS in alices.open("operation-list", htmx=True).content
     Task.objects.filter(kind="BACKUP").update(state=TaskState.FAILED)
-    assert POLLS not in alices.open("job-list", htmx=True).content
+    assert POLLS not in alices.open("operation-list", htmx=True).content
 
 
 def test_an_empty_list_says_what_to_do_next(alices: Browser) -> None:
-    assert b"No jobs yet" in alices.open("job-list").content
-    assert b"Show all jobs" in alices.open("job-list", q="nothing").content
+    assert b"No operations yet" in alices.open("operation-list").content
+    assert b"Show all operations" in alices.open("operation-list", q="nothing").content
 
 
 def test_one_job_shows_its_phases_warnings_and_events(backup: Backup, alices: Browser) -> None:
@@ -142,4 +144,4 @@ def test_nobody_sees_the_jobs_of_others(backup: Backup, charlies: Browser) -> No
     charlies.organization = "other"
     assert charlies.open("job-detail", key).status_code == 404
     assert charlies.send("job-retry", key).status_code == 404
-    assert kinds(charlies.open("job-list")) == []
+    assert kinds(charlies.open("operation-list")) == []

@@ -33,6 +33,7 @@ class MembershipListView(ListPage):
     table_name = "organizations/partials/membership_table.html"
     filter_class = MembershipFilter
     nav = "members"
+    csv_columns = {"E-mail": "user__username", "Role": "role"}
 
     def rows(self) -> QuerySet[Any]:
         return Membership.objects.visible_to(self.principal).select_related("user")
