@@ -97,7 +97,7 @@ class _Errors:
 
 
 class _Inspection:
-    """What the parent knows of the archive. Reports are believed only about damage."""
+    """State of an inspection in the parent. Reports are believed only about damage."""
 
     def __init__(self, use: Callable[[SoundFile], None], *, unconfined: bool) -> None:
         self.use, self.unconfined = use, unconfined

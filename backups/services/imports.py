@@ -181,7 +181,7 @@ def _require_columns(manifest: Manifest) -> None:
 
 
 def _refuse_twice(organization: Organization, sha256: str) -> None:
-    own = Backup.objects.available().filter(organization=organization, manifest_sha256=sha256)
+    own = Backup.objects.good().filter(organization=organization, manifest_sha256=sha256)
     if (backup := own.first()) is not None:
         raise AlreadyExists(f"This archive is the backup {backup.name} of this organization.")
 
