@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from pymilvus import MilvusClient
 
 from backups import connections
 from backups.archive.description import LoadStatus
-from backups.milvus.client import Client
+from backups.milvus.client import Client, MilvusAddress
+from backups.milvus.errors import NotPermitted
 from backups.milvus.schema import describe
 from clusters import driver as clusters_driver
 from clusters.drivers import load_driver as load_real_driver
@@ -24,6 +26,7 @@ from clusters.drivers.embedded.shutdown import stop_all
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with, stranger
+from tests.drivers.launched import wait_for
 from tests.full_milvus.access import PASSWORD, READING, Accounts, accounts_of
 from tests.full_milvus.collections import KEYS, ROWS, content, make_keyed, make_wide
 from tests.full_milvus.conftest import CREDENTIAL, Work, address
@@ -147,7 +150,7 @@ def test_a_user_that_may_only_read_can_back_up_and_cannot_restore(
     name = make_wide(tenant, unused_name())
     before = content(milvus, name)
     with accounts_of(tenant) as accounts:
-        user = _reader(accounts)
+        user = _reader(accounts, milvus.endpoint)
         backups = attach(token=f"{user}:{PASSWORD}")
         taken = succeeded(job(backups, dbName=milvus.endpoint.database, collectionNames=[name]))
         assert taken["rowCount"] == len(KEYS)
@@ -221,8 +224,20 @@ def test_types_that_an_embedded_cluster_lacks_are_refused_before_a_change(
     assert "'bits' has the type BINARY_VECTOR" in refused["response"]["message"]
 
 
-def _reader(accounts: Accounts) -> str:
-    return accounts.user(accounts.role(*READING))
+def _reader(accounts: Accounts, endpoint: MilvusAddress) -> str:
+    """Create a user that may only read. The server applies grants some time after the answer."""
+    user = accounts.user(accounts.role(*READING))
+    own = dataclasses.replace(endpoint, credential=f"{user}:{PASSWORD}")
+    with Client(own) as client:
+        wait_for(lambda: _may_list_databases(client), 60)
+    return user
+
+
+def _may_list_databases(client: Client) -> bool:
+    try:
+        return bool(client.databases())
+    except NotPermitted:
+        return False
 
 
 def _client(port: int, token: str, database: str, host: str = "127.0.0.1") -> closing[MilvusClient]:
