@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from clusters import services
 from clusters.models import Cluster
+from tests.live import wait_for
 from tests.rpc.client import METHODS, Caller
 from tests.rpc.conftest import Running
 from vbase_console.core.addresses import Listener
@@ -142,6 +143,22 @@ def test_a_compressed_message_is_refused(server: Running, api_key: str) -> None:
     with grpc.insecure_channel(server.address, options=options) as channel:
         error = refused(lambda: Caller(channel, api_key).call("CreateCluster", name="a" * 10_000))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.torture
+def test_a_client_that_pings_every_ten_seconds_keeps_its_connection(server: Running) -> None:
+    """As pymilvus does. A server with the library's defaults ends the connection after 40 s."""
+    states: list[grpc.ChannelConnectivity] = []
+    options = [
+        ("grpc.keepalive_time_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    with grpc.insecure_channel(server.address, options=options) as channel:
+        channel.subscribe(states.append, try_to_connect=True)
+        wait_for(lambda: grpc.ChannelConnectivity.READY in states)
+        threading.Event().wait(60)
+        assert states[-1] == grpc.ChannelConnectivity.READY
 
 
 @pytest.mark.parametrize(

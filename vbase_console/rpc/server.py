@@ -35,7 +35,7 @@ OPTIONS = (
     ("grpc.server_handshake_timeout_ms", 20_000),
     # Clients like pymilvus send a ping every 10 s, also without a call.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     # Detect clients that are gone, so that their streams end.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
