@@ -11,6 +11,7 @@ from vbase_console.api.documentation import Schema, docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
+    path("v1/vbase/", include("vbase_console.search.api_urls")),
     path("v1/vbase/", include("vbase_console.explorer.api_urls")),
     path("v1/vbase/", include("clusters.api.urls")),
     path("v1/vbase/", include("backups.policies.api_urls")),
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/<slug:organization>/", include("backups.urls")),
     path("o/<slug:organization>/", include("backups.policies.urls")),
     path("o/<slug:organization>/", include("backups.protection.urls")),
+    path("o/<slug:organization>/", include("vbase_console.search.urls")),
     path("o/<slug:organization>/", include("vbase_console.explorer.urls")),
     path("o/<slug:organization>/", include("vbase_console.dashboard.urls")),
     # Users change their password on one page, which is audited. The page of the admin is not.

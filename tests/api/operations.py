@@ -14,6 +14,7 @@ from clusters.api import urls as clusters_urls
 from vbase_console.api import urls as console_urls
 from vbase_console.api.operations import Operation
 from vbase_console.explorer import api_urls as explorer_urls
+from vbase_console.search import api_urls as search_urls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ def served() -> list[Served]:
 
 
 def _served() -> Iterator[Served]:
-    doors = (console_urls, explorer_urls, clusters_urls, policies_urls, backups_urls)
+    doors = (console_urls, search_urls, explorer_urls, clusters_urls, policies_urls, backups_urls)
     for pattern in itertools.chain.from_iterable(door.urlpatterns for door in doors):
         assert isinstance(pattern, URLPattern)
         path = "/v1/vbase/" + str(pattern.pattern).replace("<str:", "{").replace(">", "}")

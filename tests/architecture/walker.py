@@ -32,10 +32,12 @@ OPEN: dict[str, str] = {
 # Route → why every member and every key may do it.
 FOR_EVERY_MEMBER: dict[str, str] = {
     "/v1/vbase/me": "a key may ask what it is",
+    "/v1/vbase/search": "it finds only kinds that the key may list",
 }
 # Route → why the stranger may be answered: nothing in the address or the answer is Alice's.
 ABOUT_WHOEVER_ASKS: dict[str, str] = {
     "/v1/vbase/me": "a key may ask what it is",
+    "/v1/vbase/search": "it finds only what belongs to the key's own organization",
 }
 # Page of an organization → why a viewer may read it. To all others only a higher role leads.
 RUNNING, PROTECTED = "what runs, and how it goes", "what is protected, and by what"
@@ -43,6 +45,7 @@ READ_BY_VIEWERS: dict[str, str] = {
     f"/o/<slug:organization>/{page}": reason
     for reason, pages in {
         "who did what: whoever works here can see it": ["activity"],
+        "what a viewer can list anyway": ["search"],
         RUNNING: [
             "",
             "clusters",
@@ -83,6 +86,10 @@ READ_BY_VIEWERS: dict[str, str] = {
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/vbase/clusters": {"name": "walker"},
 }
+# Route → a query that would be taken.
+QUERIES: dict[str, str] = {
+    "/v1/vbase/search": "q=cluster",
+}
 MISSING = (
     "{route}: nobody told the walker what stands for '{place}' in an address. Add it to VALUES in "
     "tests/architecture/cast.py, with the object of a tenant that it names."
@@ -96,7 +103,8 @@ def knock(cast: Cast, visitor: str, route: Route, method: str, address: str) -> 
         if not route.places:
             body = body | {"organizationId": str(cast.mine.organization.pk)}
         return client.generic(method, address, json.dumps(body), content_type="application/json")  # type: ignore[return-value]
-    return client.generic(method, address)  # type: ignore[return-value]
+    query = QUERIES.get(route.pattern, "")
+    return client.generic(method, address, QUERY_STRING=query)  # type: ignore[return-value]
 
 
 def unknown_places() -> list[str]:

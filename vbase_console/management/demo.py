@@ -36,6 +36,8 @@ from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import create_organization
+from vbase_console.search.models import SearchWord
+from vbase_console.search.words import index_names
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.registry import TASK_ID_PREFIX
 from vbase_console.tasks.states import TaskState
@@ -145,6 +147,7 @@ def remove(organization: Organization) -> None:
         TaskEvent.objects.filter(task__organization=organization),
         Task.objects.filter(**rows_of),
         LoadSample.objects.filter(cluster__organization=organization),
+        SearchWord.objects.filter(**rows_of),
         ApiKey.objects.filter(**rows_of),
         Membership.objects.filter(**rows_of),
     ):
@@ -294,6 +297,7 @@ class _History:
             for number, cluster in enumerate(self.clusters)
             if number % 10 != 9
         )
+        index_names([*self.clusters, *policies])
         self.policy_ids = {policy.cluster_id: policy.pk for policy in policies}
 
     def write_tasks(self, moments: Sequence[Moment]) -> None:

@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "backups.apps.BackupsConfig",
     "backups.policies.apps.PoliciesConfig",
     "backups.protection.apps.ProtectionConfig",
+    "vbase_console.search.apps.SearchConfig",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,155 @@
+"""GET /search and the search page: exact ids, and prefixes of words of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from backups.models import Backup
+from backups.policies.services import create_policy, delete_policy
+from backups.policies.validation import PolicySpec
+from clusters.models import Cluster
+from clusters.services import delete_cluster, update_cluster
+from tests.api.client import Api
+from tests.backups.seeds import seed_backup, seed_job
+from tests.web.conftest import Browser
+from vbase_console.search.models import SearchWord
+from vbase_console.search.words import beginning_with
+from vbase_console.tasks.models import Task
+
+MakeCluster = Callable[..., Cluster]
+
+
+@pytest.fixture
+def shop(make_cluster: MakeCluster) -> Cluster:
+    return make_cluster("Shop-search eu_1")
+
+
+def found(api: Api, q: str) -> list[tuple[str, str]]:
+    said = api.get("/search", q=q)
+    assert said.status == 200, said.body
+    return [(result["kind"], result["name"]) for result in said["results"]]
+
+
+@pytest.mark.parametrize("q", ["shop", "SEAR", "eu", "shop se", "search-shop", "eu_1"])
+def test_the_beginning_of_a_word_finds_a_cluster(api: Api, shop: Cluster, q: str) -> None:
+    assert found(api, q) == [("CLUSTER", shop.name)]
+
+
+@pytest.mark.parametrize("q", ["earch", "shop film", "%", "__"])
+def test_the_middle_of_a_word_or_a_pattern_finds_nothing(api: Api, shop: Cluster, q: str) -> None:
+    if len(q) >= 2:
+        assert found(api, q) == []
+
+
+def test_an_exact_id_finds_its_object(api: Api, shop: Cluster) -> None:
+    backup = seed_backup(shop, "nightly")
+    job = seed_job(backup)
+    task = Task.objects.get(kind="DEPLOYMENT")
+    assert found(api, shop.cluster_id) == [("CLUSTER", shop.name)]
+    assert found(api, shop.service_id) == [("CLUSTER", shop.name)]
+    assert found(api, backup.backup_id) == [("BACKUP", "nightly")]
+    assert found(api, job.task.task_id) == [("JOB", job.task.kind)]
+    assert found(api, task.task_id) == [("TASK", "DEPLOYMENT")]
+
+
+def test_a_result_names_all_that_the_wire_has(api: Api, shop: Cluster) -> None:
+    (result,) = api.get("/search", q="shop")["results"]
+    assert result == {
+        "kind": "CLUSTER",
+        "id": shop.cluster_id,
+        "name": shop.name,
+        "organizationId": str(shop.organization_id),
+        "clusterId": shop.cluster_id,
+        "url": f"/o/acme/clusters/{shop.cluster_id}",
+    }
+
+
+def test_policies_and_backups_are_found_by_name(api: Api, shop: Cluster) -> None:
+    create_policy(shop, PolicySpec(schedule_cron="@daily", retention_count=1, name="Night run"))
+    seed_backup(shop, "before-night")
+    assert found(api, "night") == [("POLICY", "Night run"), ("BACKUP", "before-night")]
+
+
+def test_a_new_name_replaces_the_old_one(api: Api, shop: Cluster) -> None:
+    update_cluster(shop, name="films")
+    assert found(api, "shop") == []
+    assert found(api, "film") == [("CLUSTER", "films")]
+
+
+def test_deleted_objects_are_not_found(api: Api, shop: Cluster, work: Callable[[], int]) -> None:
+    policy = create_policy(
+        shop, PolicySpec(schedule_cron="@daily", retention_count=1, name="Night run")
+    )
+    delete_policy(policy)
+    assert found(api, "night") == []
+    delete_cluster(shop, by="a test")
+    work()
+    assert found(api, "shop") == []
+
+
+@pytest.mark.parametrize("q", ["", "a", " a ", "a" * 101])
+def test_a_text_that_is_too_short_or_too_long_is_refused(api: Api, q: str) -> None:
+    assert "q" in api.get("/search", q=q).field_errors
+
+
+def test_a_key_finds_only_kinds_that_it_may_list(
+    key_with: Callable[..., Api], shop: Cluster
+) -> None:
+    seed_backup(shop, "shop-backup")
+    assert found(key_with("GetCluster"), "shop") == []
+    assert found(key_with("ListBackups"), "shop") == [("BACKUP", "shop-backup")]
+
+
+def test_a_stranger_finds_nothing(stranger: Api, shop: Cluster) -> None:
+    assert found(stranger, "shop") == []
+    assert found(stranger, shop.cluster_id) == []
+
+
+def test_at_most_twenty_are_found_in_as_many_statements_as_one(api: Api, shop: Cluster) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            found(api, "shop")
+        return len(captured)
+
+    cost()  # the first call notes that the key is in use
+    few = cost()
+    for number in range(25):
+        seed_backup(shop, f"shop-{number}")
+    assert cost() == few
+    assert len(found(api, "shop")) == 20
+
+
+def test_prefixes_are_looked_up_in_the_index(shop: Cluster) -> None:
+    words = beginning_with("sho").filter(organization=shop.organization_id)
+    SearchWord.objects.bulk_create(
+        SearchWord(organization_id=shop.organization_id, word=f"w{n}", object_id=f"o{n}")
+        for n in range(2000)
+    )
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE search_searchword")
+    assert "search_by_prefix" in words.order_by().explain()
+
+
+def test_the_page_links_what_it_finds(alices: Browser, shop: Cluster) -> None:
+    said = alices.open("search", q="shop").content.decode()
+    assert f'href="/o/acme/clusters/{shop.cluster_id}"' in said
+
+
+def test_the_page_says_that_a_text_is_too_short(alices: Browser) -> None:
+    assert "Give 2 to 100 characters" in alices.open("search", q="a").content.decode()
+
+
+def test_the_page_is_reached_from_every_page(alices: Browser) -> None:
+    assert 'id="to-search"' in alices.open("overview").content.decode()
+
+
+def test_backups_that_were_never_written_are_not_found(api: Api, shop: Cluster) -> None:
+    backup: Any = seed_backup(shop, "nightly")
+    Backup.objects.filter(pk=backup.pk).update(status="GONE")
+    assert found(api, "nightly") == []

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+
+
+class SearchConfig(AppConfig):
+    name = "vbase_console.search"
+    label = "search"
+
+    def ready(self) -> None:
+        from vbase_console.search.words import NAMED, index_saved, remove_deleted
+
+        for model in NAMED:
+            post_save.connect(index_saved, sender=model)
+            post_delete.connect(remove_deleted, sender=model)

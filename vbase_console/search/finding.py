@@ -1,0 +1,153 @@
+"""Find objects of an organization by an exact id or by the prefixes of words of their names.
+
+A search costs at most one statement per kind, and one for the organization. Each kind needs the
+scope of its list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.urls import reverse
+
+from backups.models import Backup
+from backups.policies.models import BackupPolicy
+from backups.states import JobKind
+from clusters.models import Cluster
+from clusters.states import TaskKind
+from vbase_console.core.errors import InvalidArgument
+from vbase_console.organizations.models import Organization
+from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, LIST_SERVICES
+from vbase_console.organizations.tenancy import Principal, is_storable
+from vbase_console.search.words import beginning_with, words_of
+from vbase_console.tasks.models import Task
+
+MAX_RESULTS = 20
+MIN_LENGTH, MAX_LENGTH = 2, 100
+MAX_WORDS = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    kind: str
+    """CLUSTER, BACKUP, POLICY, TASK or JOB."""
+    id: str
+    name: str
+    organization_id: str
+    cluster_id: str
+    """Empty for a backup or job whose cluster is unknown."""
+    url: str
+    """Address of the page."""
+
+
+Finder = Callable[[Principal, str], Iterator[Found]]
+
+
+def find(principal: Principal, text: str) -> list[Found]:
+    """Return at most `MAX_RESULTS` objects that the principal may list: clusters, policies, backups
+    and then tasks. Raises InvalidArgument for a text that is too short or too long.
+    """
+    text = text.strip()
+    if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
+        raise InvalidArgument(
+            field_errors={"q": [f"Give {MIN_LENGTH} to {MAX_LENGTH} characters."]}
+        )
+    if not is_storable(text):
+        return []
+    if not principal.organization_name:  # a key knows its organization by id
+        organization = Organization.objects.get(pk=principal.organization_id)
+        principal = dataclasses.replace(principal, organization_name=organization.name)
+    found: list[Found] = []
+    for scope, finder in FINDERS:
+        if principal.may(scope):
+            found += finder(principal, text)
+    return found[:MAX_RESULTS]
+
+
+def _named(rows: QuerySet[Any], text: str, exact: Q) -> QuerySet[Any]:
+    """Filter to rows with this id, or with a word for each prefix of the text."""
+    prefixes = sorted(words_of(text))[:MAX_WORDS]
+    matches = exact
+    if prefixes:
+        by_name = Q()
+        for prefix in prefixes:
+            by_name &= Q(Exists(beginning_with(prefix).filter(object_id=OuterRef("pk"))))
+        matches |= by_name
+    return rows.filter(matches)[:MAX_RESULTS]
+
+
+def _clusters(principal: Principal, text: str) -> Iterator[Found]:
+    rows = Cluster.objects.visible_to(principal).alive()
+    for cluster in _named(rows, text, Q(cluster_id=text) | Q(service_id=text)):
+        yield Found(
+            kind="CLUSTER",
+            id=cluster.cluster_id,
+            name=cluster.name,
+            organization_id=str(cluster.organization_id),
+            cluster_id=cluster.cluster_id,
+            url=_page(principal, "cluster-detail", cluster.cluster_id),
+        )
+
+
+def _policies(principal: Principal, text: str) -> Iterator[Found]:
+    rows = BackupPolicy.objects.visible_to(principal)
+    for policy in _named(rows, text, Q(policy_id=text)):
+        yield Found(
+            kind="POLICY",
+            id=policy.policy_id,
+            name=policy.name,
+            organization_id=str(policy.organization_id),
+            cluster_id=policy.cluster_id,
+            url=_page(principal, "policy-detail", policy.policy_id),
+        )
+
+
+def _backups(principal: Principal, text: str) -> Iterator[Found]:
+    rows = Backup.objects.visible_to(principal).present()
+    for backup in _named(rows, text, Q(backup_id=text) | Q(name=text)):
+        yield Found(
+            kind="BACKUP",
+            id=backup.backup_id,
+            name=backup.name,
+            organization_id=str(backup.organization_id),
+            cluster_id=backup.cluster_id or "",
+            url=_page(principal, "backup-detail", backup.name),
+        )
+
+
+def _tasks(principal: Principal, text: str) -> Iterator[Found]:
+    tasks = Task.objects.visible_to(principal).filter(kind__in=TaskKind.values)
+    yield from (_task(principal, task, "TASK") for task in tasks.filter(task_id=text))
+
+
+def _jobs(principal: Principal, text: str) -> Iterator[Found]:
+    jobs = Task.objects.visible_to(principal).filter(kind__in=JobKind.values)
+    yield from (_task(principal, task, "JOB") for task in jobs.filter(task_id=text))
+
+
+def _task(principal: Principal, task: Task, kind: str) -> Found:
+    page = "task-detail" if kind == "TASK" else "job-detail"
+    return Found(
+        kind=kind,
+        id=task.task_id,
+        name=task.kind,
+        organization_id=str(task.organization_id),
+        cluster_id=task.quota_key,
+        url=_page(principal, page, task.task_id),
+    )
+
+
+def _page(principal: Principal, name: str, key: str) -> str:
+    return reverse(name, args=[principal.organization_name, key])
+
+
+FINDERS: tuple[tuple[str, Finder], ...] = (
+    (LIST_SERVICES, _clusters),
+    (LIST_BACKUPS, _policies),
+    (LIST_BACKUPS, _backups),
+    (GET_CLUSTER, _tasks),
+    (LIST_BACKUPS, _jobs),
+)

@@ -1,0 +1,64 @@
+"""Words of names: kept with the objects, and looked up by their prefixes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model
+
+from backups.models import Backup
+from backups.policies.models import BackupPolicy
+from clusters.models import Cluster
+from vbase_console.organizations.tenancy import TenantQuerySet
+from vbase_console.search.models import MAX_WORD_LENGTH, SearchWord
+
+NAMED: tuple[type[Model], ...] = (Cluster, Backup, BackupPolicy)
+WORD = re.compile(r"\w+")
+BATCH_SIZE = 500
+LAST_CHARACTER = "\U0010ffff"
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words of a name. Dots, dashes, underscores and spaces divide words."""
+    parts = WORD.findall(text.replace("_", " ").casefold())
+    return {part[:MAX_WORD_LENGTH] for part in parts}
+
+
+def index_saved(instance: Any, update_fields: Iterable[str] | None = None, **_: Any) -> None:
+    """Receiver of `post_save`."""
+    if update_fields is not None and "name" not in update_fields:
+        return
+    known = SearchWord.objects.filter(object_id=instance.pk)
+    words, stored = words_of(instance.name), set(known.values_list("word", flat=True))
+    if words != stored:
+        known.exclude(word__in=words).delete()
+        index_names([instance])
+
+
+def remove_deleted(instance: Any, **_: Any) -> None:
+    """Receiver of `post_delete`."""
+    SearchWord.objects.filter(object_id=instance.pk).delete()
+
+
+def index_names(objects: Iterable[Any]) -> None:
+    """Store the words of saved objects, also of those that were inserted without a signal."""
+    SearchWord.objects.bulk_create(
+        (
+            SearchWord(organization_id=each.organization_id, word=word, object_id=each.pk)
+            for each in objects
+            for word in sorted(words_of(each.name))
+        ),
+        batch_size=BATCH_SIZE,
+        ignore_conflicts=True,
+    )
+
+
+def beginning_with(prefix: str) -> TenantQuerySet[SearchWord]:
+    """Filter by a prefix so that the database can use its index: SQLite does for a range only."""
+    words: TenantQuerySet[SearchWord] = SearchWord.objects.filter(word__startswith=prefix)
+    if connection.vendor == "sqlite":
+        return words.filter(word__gte=prefix, word__lt=prefix + LAST_CHARACTER)
+    return words
