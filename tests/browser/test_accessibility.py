@@ -53,9 +53,12 @@ PAGES = [
     "policies/{policy}/delete",
     "clusters/{cluster}/policies",
     "clusters/{cluster}/policies/new",
-    "jobs",
+    "operations",
+    "clusters/{cluster}/operations",
+    "backup-actions/verify?id={backup_id}",
+    "backup-actions/delete?id={backup_id}",
+    "settings",
     "jobs/{job}",
-    "tasks",
     "tasks/{task}",
     "activity",
     "members",
@@ -80,7 +83,7 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     for state in ("SUCCEEDED", "FAILED", "CANCELLED"):
         back_up(policy, state=state)
     skip(policy)
-    own = {"backup": backup.name, "job": job.task_id, "policy": policy.pk}
+    own = {"backup": backup.name, "backup_id": backup.pk, "job": job.task_id, "policy": policy.pk}
     return {"cluster": cluster.pk, "task": task.task_id, **own}
 
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from clusters.models import Cluster
+from tests.backups.seeds import seed_backup
 from tests.browser.conftest import PATIENCE_SECONDS, SteppedDriver
 
 pytestmark = pytest.mark.browser
@@ -172,6 +173,35 @@ def test_the_focus_goes_to_the_first_field_with_an_error_or_to_the_message(
     page.get_by_label("Name").fill("vectors")
     page.get_by_role("button", name="Create cluster").click()
     expect(page.get_by_role("alert")).to_be_focused()
+
+
+def test_enter_in_the_name_of_a_key_issues_it(
+    alices_page: OpenPage, stepped: SteppedDriver
+) -> None:
+    page = alices_page()
+    page.goto("/o/acme/api-keys/new")
+    page.get_by_label("Name").fill("ci")
+    page.keyboard.press("Enter")
+    expect(page.locator("#api-key")).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_selected_backups_are_verified_after_one_confirmation(
+    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+) -> None:
+    page = alices_page(java_script_enabled=javascript)
+    create(page)
+    stepped.go(3)
+    expect(page.locator("h1")).to_contain_text("Running")
+    for name in ("one", "two"):
+        seed_backup(Cluster.objects.get(), name)
+    page.goto("/o/acme/backups")
+    page.get_by_label("Select one").check()
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Verify 1 backup")
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
+    expect(page.locator("tbody th").first).to_contain_text("Verify")
 
 
 @pytest.mark.parametrize("javascript", [True, False])
