@@ -20,6 +20,15 @@ class ProtectionView(ListPage):
     table_name = "protection/partials/table.html"
     filter_class = ProtectionFilter
     nav = "protection"
+    csv_columns = {
+        "Cluster": "cluster__name",
+        "Database": "db_name",
+        "Collection": "name",
+        "Policy": "policy__name",
+        "Stale after": "rpo_deadline",
+        "Latest backup": "newest_backup__name",
+        "Latest restore-tested backup": "proven_backup__name",
+    }
 
     def rows(self) -> QuerySet[Any]:
         collections: QuerySet[Any] = known_to(self.principal)

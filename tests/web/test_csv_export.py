@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from backups.policies.services import create_policy
+from backups.policies.validation import PolicySpec
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
+from tests.policies.pages import skip
 from tests.web.conftest import Browser
 from vbase_console.organizations.services import add_member, get_or_create_user
 from vbase_console.web.csv_export import cell
 
 LISTS = (
     *("cluster-list", "backup-list", "operation-list", "policy-list"),
-    *("activity-list", "membership-list", "api-key-list"),
+    *("activity-list", "membership-list", "api-key-list", "protection"),
 )
 
 
@@ -52,6 +55,15 @@ def test_every_list_is_exported_as_a_file_and_linked(
     assert len({len(line) for line in lines(answer)}) == 1
     page = alices.open(name)
     assert b"export=csv" in page.content or not page.context["rows"]
+
+
+def test_the_runs_of_a_policy_are_exported_with_skipped_ones(
+    cluster: Cluster, alices: Browser
+) -> None:
+    policy = create_policy(cluster, PolicySpec(schedule_cron="@daily", retention_count=1))
+    skip(policy)
+    exported = lines(alices.open("policy-runs", policy.pk, export="csv"))
+    assert exported[1][exported[0].index("Skipped because")]
 
 
 def test_the_rows_of_others_are_not_exported(cluster: Cluster, charlies: Browser) -> None:

@@ -82,6 +82,15 @@ class PolicyClusterChoiceView(ClusterChoiceView):
 class PolicyRunListView(ListPage, PolicyPage):
     template_name = "policies/runs.html"
     table_name = "policies/partials/run_table.html"
+    csv_columns = {
+        "Planned": "planned_at",
+        "Job": "job__task__task_id",
+        "State": "job__task__state",
+        "Backup": "job__backup__name",
+        "Skipped because": "skip_reason",
+        "Manual": "is_manual",
+        "Catch-up": "is_catch_up",
+    }
     filter_class = RunFilter
 
     def rows(self) -> QuerySet[Any]:
