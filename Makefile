@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
+ENGINE_LOCKS := $(wildcard requirements/engines/*.txt)
+ENGINES := $(patsubst requirements/engines/%.txt,$(VENV)/engines/%/stamp,$(ENGINE_LOCKS))
 TESTS ?= tests
 
 .PHONY: help run test test-milvus test-sdks bench torture example protos
@@ -63,16 +65,28 @@ protos: $(VENV)/dev.stamp ## compile the proto files of the gRPC interface
 	  common/msg_resp.proto dodil/vbase/v1/vbase.proto dodil/vbase/v1/console.proto
 
 # A stamp is as new as the installed lock file, so that the next call installs nothing.
-$(VENV)/console.stamp: requirements/console.txt | $(PYTHON)
+$(VENV)/console.stamp: requirements/console.txt | $(PYTHON) $(VENV)/engines.stamp
 	@echo "Installing the dependencies of the console."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # --no-compile: half of the time would be spent on modules that no test imports.
-$(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON)
+$(VENV)/dev.stamp: requirements/dev.txt requirements/console.txt | $(PYTHON) $(VENV)/engines.stamp
 	@echo "Installing the dependencies of the console and its tests."
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $<
 	@touch $@ $(VENV)/console.stamp
+
+# All at once, because each waits for the index most of its time.
+$(VENV)/engines.stamp: $(ENGINE_LOCKS) | $(PYTHON)
+	@MAKEFLAGS= $(MAKE) --no-print-directory --jobs=4 $(ENGINES)
+	@touch $@
+
+# Only the processes of a version's clusters read its directory. It stays when its lock file is gone,
+# because clusters may have the version. The launcher compiles it at its first start.
+$(VENV)/engines/%/stamp: requirements/engines/%.txt | $(PYTHON)
+	@rm -rf $(@D).partial
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile --no-deps --require-hashes --target $(@D).partial -r $<
+	@rm -rf $(@D) && mv $(@D).partial $(@D) && touch $@
 
 $(VENV)/bench.stamp: requirements/bench.txt requirements/dev.txt requirements/console.txt | $(PYTHON)
 	@echo "Installing the dependencies of the benchmarks."

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from django.db.models import OuterRef, Subquery
 
 from backups import observers
+from backups.discovery import collections_of, databases_of
 from backups.models import Backup
 from backups.observers import PolicySummary
-from backups.services.backups import delete_backup
+from backups.services.backups import BackupRequest, default_name, delete_backup
 from clusters.models import Cluster
 from clusters.protection import Protection
 from vbase_console.core.errors import ConsoleError
+
+_AHEAD = 10
+"""Priority of backups that a task waits for, above the priority of that task."""
 
 
 class BackupClusterProtection:
@@ -60,6 +64,22 @@ class BackupClusterProtection:
         if effect := observers.cluster_deleting(cluster):
             sentences.append(effect)
         return " ".join(sentences)
+
+    def databases_with_rows(self, cluster: Cluster) -> list[str]:
+        return [name for name in databases_of(cluster) if collections_of(cluster, name)]
+
+    def back_up(self, cluster: Cluster, databases: Sequence[str], *, by: str) -> list[str]:
+        jobs = []
+        for database in databases:
+            backup = Backup(
+                organization_id=cluster.organization_id,
+                cluster=cluster,
+                name=default_name(database),
+                db_name=database,
+            )
+            request = BackupRequest(backup=backup, collection_names=[])
+            jobs.append(request.submit(by=by, locked=cluster, limited=False, priority=_AHEAD))
+        return [job.task.task_id for job in jobs]
 
     def _delete(self, backup: Backup, by: str) -> bool:
         """Pinned backups and backups in use by a restore are kept."""

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clusters.models import Cluster, LoadSample, MetricSample
+from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample
 from vbase_console.core.admin import ReadOnlyAdmin
 
 
@@ -102,6 +102,17 @@ class ClusterAdmin(ReadOnlyAdmin):
         address = reverse("admin:tasks_task_changelist")
         query = urlencode({"q": cluster.cluster_id})
         return format_html('<a href="{}?{}">Tasks of this cluster</a>', address, query)
+
+
+@admin.register(KeptCopy)
+class KeptCopyAdmin(ReadOnlyAdmin):
+    """Read-only page of copies. The sampled answers contain keys of tenants' rows: not shown."""
+
+    list_display = ["cluster", "version", "size_bytes", "created_at", "expires_at", "removing"]
+    list_select_related = ["cluster"]
+    fields = ["cluster", "version", "size_bytes", "created_at", "expires_at", "removing"]
+    search_fields = ["^cluster__cluster_id", "cluster__name"]
+    search_help_text = "Cluster id or name"
 
 
 @admin.register(LoadSample)

@@ -145,6 +145,15 @@ def refuse_undeployed(cluster: Cluster, waiting: Sequence[Task]) -> None:
         )
 
 
+def refuse_unreadable(cluster: Cluster, expected: ExpectedState) -> None:
+    """Raise FailedPrecondition if the cluster will not run, so that no backup can read its rows."""
+    if not expected.runs and capabilities_of(cluster).stores_rows:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} is STOPPED{expected.cause}, and a backup needs a running "
+            "cluster. Start it first, or set backupFirst to false."
+        )
+
+
 def refresh_status(cluster: Cluster, message: str | None = None) -> None:
     """Store the derived status. Must be called when a task of the cluster is enqueued or ends."""
     kinds = [task.kind for task in unfinished(cluster)]

@@ -193,9 +193,18 @@ class ChangeConnectionForm(ConnectionForm):
 
 
 class UpgradeForm(forms.Form):
-    def __init__(self, *args: Any, versions: list[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, versions: list[str], backs_up: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"] = _version_field(versions)
+        if backs_up:
+            self.fields["backup_first"] = _backup_field()
+
+
+class GoBackForm(forms.Form):
+    def __init__(self, *args: Any, backs_up: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if backs_up:
+            self.fields["backup_first"] = _backup_field()
 
 
 class TypedNameForm(forms.Form):
@@ -240,6 +249,15 @@ def initial_resources(cluster: Cluster) -> dict[str, Any]:
     if not cluster.enable_auto_scaling:
         del values["max_compute_units"]
     return values
+
+
+def _backup_field() -> forms.BooleanField:
+    return forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Back up first",
+        help_text="Every database. The change begins when the backups are complete.",
+    )
 
 
 def _version_field(versions: Any) -> forms.ChoiceField:

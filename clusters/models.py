@@ -166,6 +166,23 @@ class Cluster(models.Model):
         self.sealed_token = encrypt(text)
 
 
+class KeptCopy(models.Model):
+    """Copy of a cluster's data from before its last upgrade. It exists in the driver."""
+
+    cluster = models.OneToOneField(Cluster, on_delete=models.CASCADE, related_name="kept_copy")
+    version = models.CharField(max_length=40)
+    size_bytes = models.PositiveBigIntegerField()
+    answers = models.JSONField()
+    """Sampled answers of that version, to compare with after going back."""
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    removing = models.BooleanField(default=False)
+    """True while a sweep removes the copy. Going back is refused from then on."""
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id}: {self.version}"
+
+
 class LoadSample(models.Model):
     """CPU seconds that a cluster had used, and its cores at that time, for autoscaling."""
 

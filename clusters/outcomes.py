@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from clusters.admission import refresh_status, unfinished_of_other_apps
 from clusters.driver import is_operated_elsewhere
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from clusters.protection import before_delete
 from clusters.resources import resources_of
 from clusters.states import RUNS_AFTER, Condition, TaskKind
@@ -52,6 +52,7 @@ def _failure(cluster: Cluster, task: Task) -> str:
 def _mark_gone(cluster: Cluster) -> None:
     cluster.condition = Condition.GONE
     cluster.deleted_at = timezone.now()
+    KeptCopy.objects.filter(cluster=cluster).delete()
     cluster.sealed_token, cluster.ca_certificate = "", ""
 
 

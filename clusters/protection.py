@@ -34,6 +34,14 @@ class ClusterProtection(Protocol):
         backups that are kept and deleted.
         """
 
+    def databases_with_rows(self, cluster: Cluster) -> list[str]:
+        """List the databases that have collections. Calls the server."""
+
+    def back_up(self, cluster: Cluster, databases: Sequence[str], *, by: str) -> list[str]:
+        """Enqueue a backup of each database, ahead of other tasks that wait. Returns the ids of
+        their tasks. The caller has locked the cluster's row.
+        """
+
 
 _registered: list[ClusterProtection] = []
 
@@ -60,3 +68,15 @@ def before_delete(cluster: Cluster, *, by: str, delete_backups: bool) -> str:
         for protection in _registered
     ]
     return " ".join(messages)
+
+
+def databases_with_rows(cluster: Cluster) -> list[str]:
+    return [name for protection in _registered for name in protection.databases_with_rows(cluster)]
+
+
+def back_up(cluster: Cluster, databases: Sequence[str], *, by: str) -> list[str]:
+    return [
+        task_id
+        for protection in _registered
+        for task_id in protection.back_up(cluster, databases, by=by)
+    ]

@@ -59,8 +59,29 @@ def resources_of(cluster: Cluster) -> Resources:
     return Resources(**{field: getattr(cluster, field) for field in FIELDS})
 
 
-def check_resources(resources: Resources, capabilities: Capabilities) -> None:
-    """Raise InvalidArgument with every invalid field and its valid values."""
+def possible_upgrades(present: str, capabilities: Capabilities) -> list[str]:
+    """Versions that a cluster of this version can be changed to, newest first."""
+    if capabilities.upgrades is None:
+        return [version for version in capabilities.versions if version != present]
+    reachable = capabilities.upgrades.get(present, ())
+    return [version for version in capabilities.versions if version in reachable]
+
+
+def _version_problem(version: str, capabilities: Capabilities, present: str) -> str:
+    if version not in capabilities.versions:
+        offered = ", ".join(capabilities.versions)
+        return f"Version '{version}' is not available. Available versions: {offered}."
+    if present and version not in (possible := possible_upgrades(present, capabilities)):
+        names = ", ".join(possible) or "none"
+        return f"{present} cannot be changed to {version}. Possible upgrades: {names}."
+    return ""
+
+
+def check_resources(resources: Resources, capabilities: Capabilities, *, present: str = "") -> None:
+    """Raise InvalidArgument with every invalid field and its valid values.
+
+    `present` is the version that the cluster has. It is kept although it may not be offered.
+    """
     errors: dict[str, list[str]] = {}
     if not 1 <= resources.compute_units <= MAX_COMPUTE_UNITS:
         errors["compute_units"] = [UNITS_RANGE]
@@ -70,11 +91,10 @@ def check_resources(resources: Resources, capabilities: Capabilities) -> None:
         errors["max_compute_units"] = [
             f"The upper bound must be at least {resources.compute_units}, the compute units."
         ]
-    if resources.version not in capabilities.versions:
-        offered = ", ".join(capabilities.versions)
-        errors["version"] = [
-            f"Version '{resources.version}' is not available. Available versions: {offered}."
-        ]
+    if resources.version != present and (
+        problem := _version_problem(resources.version, capabilities, present)
+    ):
+        errors["version"] = [problem]
     if not 1 <= resources.replicas <= capabilities.max_replicas:
         errors["replicas"] = [
             f"The {capabilities.name} driver offers 1 to {capabilities.max_replicas} replicas."

@@ -20,6 +20,7 @@ from clusters.admission import (
     refuse_attached,
     refuse_deleted,
     refuse_undeployed,
+    refuse_unreadable,
     unfinished,
     unfinished_of_other_apps,
 )
@@ -31,7 +32,7 @@ from clusters.driver import (
     spec_of,
 )
 from clusters.drivers.base import DriverError
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from clusters.protection import before_delete
 from clusters.resources import Resources, check_resources
 from clusters.states import Condition, ServiceStatus, TaskKind
@@ -106,12 +107,14 @@ def scale_cluster(
     *,
     changes: Mapping[str, Any],
     by: str,
+    backup_first: bool = True,
     reason: str = "",
     facts: Mapping[str, Any] | None = None,
     retry_of: str = "",
 ) -> Task:
     """Change the resources. A new version makes the task a VERSION_UPGRADE, otherwise a SCALING.
 
+    An upgrade begins with a backup of every database, unless `backup_first` is False.
     `facts` are stored with the task, for the caller.
     """
     cluster = Cluster.objects.locked(cluster.pk)
@@ -125,13 +128,50 @@ def scale_cluster(
         kind = TaskKind.VERSION_UPGRADE
     admit(cluster, kind, waiting)
     refuse_undeployed(cluster, waiting)
-    check_resources(after, capabilities_of(cluster))
+    check_resources(after, capabilities_of(cluster), present=before.resources.version)
     if after == before.resources:
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
         )
     arguments = {"changes": requested, **(facts or {})}
+    if kind is TaskKind.VERSION_UPGRADE:
+        arguments["backup_first"] = backup_first
+        if backup_first:
+            refuse_unreadable(cluster, before)
     return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
+
+
+@transaction.atomic
+def go_back(cluster: Cluster, *, by: str, backup_first: bool = True, retry_of: str = "") -> Task:
+    """Return to version and data from before the last upgrade. Rows written since are lost."""
+    cluster = Cluster.objects.locked(cluster.pk)
+    refuse_attached(cluster, "changed to another version")
+    waiting = unfinished(cluster)
+    admit(cluster, TaskKind.VERSION_UPGRADE, waiting)
+    kept = KeptCopy.objects.filter(cluster=cluster, removing=False).first()
+    if kept is None:
+        raise FailedPrecondition(
+            f"{cluster.cluster_id} keeps no data of an earlier version. Restore a backup instead."
+        )
+    before = expected_state(cluster, waiting)
+    if before.resources.version != cluster.version:
+        raise FailedPrecondition(
+            f"The version of {cluster.cluster_id} will be {before.resources.version}"
+            f"{before.cause}. Wait until then."
+        )
+    if backup_first:
+        refuse_unreadable(cluster, before)
+    return enqueue_task(
+        cluster,
+        TaskKind.VERSION_UPGRADE,
+        by=by,
+        arguments={
+            "changes": {"version": kept.version},
+            "go_back": True,
+            "backup_first": backup_first,
+        },
+        retry_of=retry_of,
+    )
 
 
 @transaction.atomic
@@ -280,7 +320,16 @@ def retry_task(cluster: Cluster, task: Task, *, by: str) -> Task:
     retry_of = task.task_id
     kind = TaskKind(task.kind)
     if kind in (TaskKind.SCALING, TaskKind.VERSION_UPGRADE):
-        return scale_cluster(cluster, changes=task.arguments["changes"], by=by, retry_of=retry_of)
+        backup_first = bool(task.arguments.get("backup_first", True))
+        if task.arguments.get("go_back"):
+            return go_back(cluster, by=by, backup_first=backup_first, retry_of=retry_of)
+        return scale_cluster(
+            cluster,
+            changes=task.arguments["changes"],
+            by=by,
+            backup_first=backup_first,
+            retry_of=retry_of,
+        )
     if kind is TaskKind.DELETION:
         delete_backups = bool(task.arguments.get("delete_backups"))
         return delete_cluster(cluster, by=by, delete_backups=delete_backups, retry_of=retry_of)[0]

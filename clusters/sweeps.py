@@ -1,16 +1,22 @@
-"""Celery sweeps over the clusters: reconcile, autoscale and measure."""
+"""Celery sweeps over the clusters: reconcile, autoscale, measure, remove expired copies."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from clusters import autoscale, metrics, reconcile
+from clusters import autoscale, kept_copies, metrics, reconcile
 
 
 @shared_task(name="vbase.sweep.clusters")
 def sweep_clusters() -> int:
     """Observe every cluster and heal differences. Returns the number of changed clusters."""
     return reconcile.reconcile_all()
+
+
+@shared_task(name="vbase.sweep.copies")
+def sweep_copies() -> int:
+    """Remove copies from before upgrades after their time. Returns the number of removed copies."""
+    return kept_copies.remove_expired()
 
 
 @shared_task(name="vbase.sweep.load")

@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_CLUSTER}/log", detail.ClusterLogView.as_view(), name="cluster-log"),
     path(f"{ONE_CLUSTER}/scale", actions.ClusterScaleView.as_view(), name="cluster-scale"),
     path(f"{ONE_CLUSTER}/upgrade", actions.ClusterUpgradeView.as_view(), name="cluster-upgrade"),
+    path(f"{ONE_CLUSTER}/go-back", actions.ClusterGoBackView.as_view(), name="cluster-go-back"),
     path(f"{ONE_CLUSTER}/restart", actions.ClusterRestartView.as_view(), name="cluster-restart"),
     path(f"{ONE_CLUSTER}/stop", actions.ClusterStopView.as_view(), name="cluster-stop"),
     path(f"{ONE_CLUSTER}/start", actions.ClusterStartView.as_view(), name="cluster-start"),

@@ -53,6 +53,7 @@ class BackupRequest:
         locked: Cluster | None = None,
         options: dict[str, str | bool] | None = None,
         limited: bool = True,
+        priority: int = 0,
     ) -> BackupJob:
         """Create the backup and its job.
 
@@ -80,6 +81,7 @@ class BackupRequest:
             by=by,
             retry_of=retry_of,
             limited=limited,
+            priority=priority,
         )
 
 

@@ -36,6 +36,7 @@ def enqueue_job(
     by: str,
     retry_of: str = "",
     limited: bool = True,
+    priority: int = 0,
 ) -> BackupJob:
     task = tasks.enqueue(
         organization_id=backup.organization_id,
@@ -44,6 +45,7 @@ def enqueue_job(
         lock=lock,
         quota_key=cluster.cluster_id,
         limited=limited,
+        priority=priority,
         requested_by=by,
         retry_of=retry_of,
     )

@@ -242,10 +242,17 @@ class ScaleCluster(ClusterView):
     }
 
     def post(self, request: Request, cluster_id: str) -> Response:
-        """Change the resources. A new version makes the task a VERSION_UPGRADE."""
+        """Change the resources. A new version makes the task a VERSION_UPGRADE, which backs up
+        first and puts the old version and data back if the new one does not answer as before.
+        """
         cluster = self.cluster(cluster_id)
-        changes = self.given()["resource_config"]
-        task = services.scale_cluster(cluster, changes=changes, by=self.principal.label)
+        given = self.given()
+        task = services.scale_cluster(
+            cluster,
+            changes=given["resource_config"],
+            by=self.principal.label,
+            backup_first=given.get("backup_first", True) is not False,
+        )
         return self.task_accepted(cluster, task)
 
 

@@ -97,6 +97,10 @@ class ScaleClusterRequest(ClusterRequest):
     resource_config = ClusterResourceConfigRequest(
         help_text="Fields that are left out do not change."
     )
+    backup_first = Flag(
+        required=False,
+        help_text="Back up every database before a change of the version. Default: true.",
+    )
 
 
 class TaskBody(ClusterRequest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from clusters.api import clusters, metrics, services, tasks
+from clusters.api import clusters, metrics, services, tasks, upgrades
 
 ONE = "clusters/<str:cluster_id>"
 
@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}/stop", clusters.StopCluster.as_view(), name="api-cluster-stop"),
     path(f"{ONE}/start", clusters.StartCluster.as_view(), name="api-cluster-start"),
     path(f"{ONE}/metrics", metrics.GetClusterMetrics.as_view(), name="api-cluster-metrics"),
+    path(f"{ONE}/upgrade", upgrades.GetUpgradePlan.as_view(), name="api-cluster-upgrade"),
+    path(f"{ONE}/go-back", upgrades.GoBackCluster.as_view(), name="api-cluster-go-back"),
     path(f"{ONE}/task", tasks.TaskHistory.as_view(), name="api-cluster-tasks"),
     path(
         f"{ONE}/task/in-progress",

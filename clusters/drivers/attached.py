@@ -83,6 +83,27 @@ class AttachedDriver:
     def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
         raise _refused(spec.cluster_id)
 
+    def hold(self, cluster_id: str, guard: Guard) -> None:
+        raise _refused(cluster_id)
+
+    def keep_copy(self, cluster_id: str, version: str, guard: Guard) -> Iterator[Progress]:
+        raise _refused(cluster_id)
+
+    def go_back(self, spec: ClusterSpec, leaving: str, guard: Guard) -> Iterator[Progress]:
+        raise _refused(spec.cluster_id)
+
+    def open(self, cluster_id: str, guard: Guard) -> None:
+        raise _refused(cluster_id)
+
+    def drop_copy(self, cluster_id: str, version: str, guard: Guard) -> None:
+        """Do nothing, because the driver keeps no copies."""
+
+    def has_copy(self, cluster_id: str, version: str) -> bool:
+        return False
+
+    def copy_size(self, cluster_id: str) -> None:
+        return None
+
     def rotate(self, spec: ClusterSpec, guard: Guard) -> None:
         raise _refused(spec.cluster_id)
 

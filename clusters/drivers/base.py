@@ -133,6 +133,17 @@ class Usage:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CopySize:
+    """Size of a cluster's data, and the free space that a copy of it needs.
+
+    A copy shares files that the engine never changes.
+    """
+
+    total_bytes: int
+    needed_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """Features of a driver, so that callers need not check which driver they have."""
 
@@ -144,12 +155,18 @@ class Capabilities:
     """Further compute units are accepted without an effect. None: no limit is known."""
     supports_load: bool
     """True if `load` returns measurements, which autoscaling needs."""
+    stores_rows: bool = True
+    """False if clusters are simulated and have no server."""
     confinement: Level | None = None
     """Level of a process that is started now. None if the driver does not confine."""
     measures_usage: bool = True
     """True if `usage` returns measurements."""
-    stores_rows: bool = True
-    """False if clusters are simulated and have no server."""
+    upgrades: Mapping[str, Sequence[str]] | None = None
+    """Version → versions that its data can be upgraded to. None: every offered version."""
+    effects: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Version → changes that clients notice when they come from the version before it."""
+    keeps_copies: bool = False
+    """True if an upgrade keeps a copy of the data, which `go_back` puts back."""
     is_operated_elsewhere: bool = False
     """True if the driver only uses a server: it cannot be scaled, upgraded, restarted, stopped or
     started, its token is not the console's to rotate, and a deletion changes nothing on it.
@@ -223,6 +240,9 @@ class ClusterDriver(Protocol):
     - Arguments, environment, logs and files contain no credential.
     - A driver with `is_operated_elsewhere` only checks a server in `create` and forgets it in
       `delete`. Its other changing methods raise a permanent `DriverError`.
+    - Drivers with `keeps_copies` also implement `hold`, `keep_copy`, `go_back`, `open` and
+      `drop_copy`. From `hold` to `open` no row is acknowledged, also by a process that is started
+      meanwhile, so that the copy contains every acknowledged row. Other drivers raise DriverError.
     """
 
     capabilities: Capabilities
@@ -240,6 +260,33 @@ class ClusterDriver(Protocol):
     def scale(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]: ...
 
     def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]: ...
+
+    def hold(self, cluster_id: str, guard: Guard) -> None:
+        """Refuse the writes of tenants and flush, after the writes in progress. Reads are served.
+
+        A stopped cluster is held from its next start.
+        """
+
+    def keep_copy(self, cluster_id: str, version: str, guard: Guard) -> Iterator[Progress]:
+        """Stop the cluster and copy its data as the copy of `version`, unless there is one."""
+
+    def go_back(self, spec: ClusterSpec, leaving: str, guard: Guard) -> Iterator[Progress]:
+        """Stop the cluster, exchange its data with the copy of `spec.version`, and start it.
+
+        The replaced data becomes the copy of `leaving`. Without a copy of `spec.version` the data
+        stays as it is.
+        """
+
+    def open(self, cluster_id: str, guard: Guard) -> None:
+        """End the hold."""
+
+    def drop_copy(self, cluster_id: str, version: str, guard: Guard) -> None:
+        """Remove the copy of `version`. A missing copy is not an error."""
+
+    def has_copy(self, cluster_id: str, version: str) -> bool: ...
+
+    def copy_size(self, cluster_id: str) -> CopySize | None:
+        """Return None if the driver keeps no copies."""
 
     def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]: ...
 

@@ -25,6 +25,7 @@ from typing import Any
 from clusters.drivers.base import (
     Capabilities,
     ClusterSpec,
+    CopySize,
     DriverError,
     Endpoint,
     Guard,
@@ -50,6 +51,9 @@ class _Cluster:
     cpu_seconds: float = 0.0
     free_bytes: int | None = None
     usage: dict[str, int] = dataclasses.field(default_factory=dict)
+    held: bool = False
+    copies: list[str] = dataclasses.field(default_factory=list)
+    """Versions that a copy of the data exists of."""
 
 
 class MemoryDriver:
@@ -61,6 +65,7 @@ class MemoryDriver:
         max_replicas=4,
         max_effective_cores=8,
         supports_load=True,
+        keeps_copies=True,
         stores_rows=False,
     )
 
@@ -148,6 +153,64 @@ class MemoryDriver:
     def upgrade(self, spec: ClusterSpec, guard: Guard) -> Iterator[Progress]:
         self.validate(spec)
         yield from self._run("upgrade", spec, guard)
+
+    def hold(self, cluster_id: str, guard: Guard) -> None:
+        self._fail_if_planned("hold")
+        guard()
+        self._change(cluster_id, held=True)
+
+    def keep_copy(self, cluster_id: str, version: str, guard: Guard) -> Iterator[Progress]:
+        if self.has_copy(cluster_id, version):
+            return
+        yield self._step(50, "copying")
+        self._fail_if_planned("keep_copy")
+        guard()
+        with self._store.opened() as clusters:
+            cluster = clusters[cluster_id]
+            clusters[cluster_id] = dataclasses.replace(
+                cluster,
+                presence=Presence.STOPPED,
+                started_at=None,
+                copies=[*cluster.copies, version],
+            )
+        yield self._step(100, "copying")
+
+    def go_back(self, spec: ClusterSpec, leaving: str, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        if self.has_copy(spec.cluster_id, spec.version):
+            yield self._step(20, "exchanging")
+            guard()
+            with self._store.opened() as clusters:
+                cluster = clusters[spec.cluster_id]
+                others = [name for name in cluster.copies if name not in (spec.version, leaving)]
+                clusters[spec.cluster_id] = dataclasses.replace(
+                    cluster,
+                    presence=Presence.STOPPED,
+                    started_at=None,
+                    version=spec.version,
+                    copies=[*others, leaving],
+                )
+        yield from self._run("go_back", spec, guard)
+
+    def open(self, cluster_id: str, guard: Guard) -> None:
+        self._fail_if_planned("open")
+        guard()
+        self._change(cluster_id, held=False)
+
+    def drop_copy(self, cluster_id: str, version: str, guard: Guard) -> None:
+        guard()
+        with self._store.opened() as clusters:
+            if cluster := clusters.get(cluster_id):
+                kept = [name for name in cluster.copies if name != version]
+                clusters[cluster_id] = dataclasses.replace(cluster, copies=kept)
+
+    def has_copy(self, cluster_id: str, version: str) -> bool:
+        with self._store.opened() as clusters:
+            cluster = clusters.get(cluster_id)
+        return cluster is not None and version in cluster.copies
+
+    def copy_size(self, cluster_id: str) -> CopySize | None:
+        return CopySize(total_bytes=0, needed_bytes=0)
 
     def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
         yield self._step(50, "deleting")
@@ -251,6 +314,8 @@ def _running(clusters: dict[str, _Cluster], spec: ClusterSpec) -> _Cluster:
         cpu_seconds=known.cpu_seconds if known else 0.0,
         free_bytes=known.free_bytes if known else None,
         usage=known.usage if known else {},
+        held=known.held if known else False,
+        copies=known.copies if known else [],
     )
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import forms, services
-from clusters.admission import expected_state, unfinished, unfinished_of_other_apps
+from clusters.admission import unfinished, unfinished_of_other_apps
 from clusters.attach import (
     CONNECTION_FIELDS,
     ConnectionChange,
@@ -23,10 +23,11 @@ from clusters.attach import (
     plan_connection,
     plan_connection_change,
 )
-from clusters.driver import capabilities_of, default_driver, versions_of
+from clusters.driver import capabilities_of, default_driver
 from clusters.drivers.base import Connection
 from clusters.models import Cluster
 from clusters.protection import Protection, protection_of
+from clusters.upgrade_plans import UpgradePlan, plan_of
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import address_of, connectable
 from vbase_console.organizations.scopes import (
@@ -169,17 +170,47 @@ class ClusterUpgradeView(ClusterChange):
     template_name = "clusters/cluster_upgrade.html"
 
     def form_arguments(self) -> dict[str, Any]:
-        return {"versions": self.offered()}
+        return {
+            "versions": [choice.version for choice in self.plan.choices],
+            "backs_up": self.plan.backs_up,
+        }
 
     def context(self) -> dict[str, Any]:
-        return super().context() | {"offered": self.offered()}
+        return super().context() | {"plan": self.plan}
 
-    def offered(self) -> list[str]:
-        expected = expected_state(self.cluster, unfinished(self.cluster)).resources.version
-        return [version for version in versions_of(self.cluster) if version != expected]
+    @cached_property
+    def plan(self) -> UpgradePlan:
+        return plan_of(self.cluster)
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
-        return self.accepted(services.scale_cluster(self.cluster, changes=given, by=self.by))
+        task = services.scale_cluster(
+            self.cluster,
+            changes={"version": given["version"]},
+            by=self.by,
+            backup_first=given.get("backup_first", True),
+        )
+        return self.accepted(task)
+
+
+class ClusterGoBackView(ClusterChange):
+    """Go back to the version before the last upgrade. GET names what would be lost."""
+
+    action = "GoBackCluster"
+    form_class = forms.GoBackForm
+    template_name = "clusters/cluster_go_back.html"
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"backs_up": capabilities_of(self.cluster).stores_rows}
+
+    def context(self) -> dict[str, Any]:
+        plan = plan_of(self.cluster, counts_rows=self.request.method == "GET")
+        return super().context() | {"plan": plan.go_back}
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        task = services.go_back(
+            self.cluster, by=self.by, backup_first=given.get("backup_first", True)
+        )
+        return self.accepted(task)
 
 
 class ClusterRestartView(ClusterChange):

@@ -12,10 +12,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.driver import versions_of
 from clusters.metrics import WINDOWS, marks_of, series_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
+from clusters.upgrade_plans import is_version_shipped, kept_copy_of
 from clusters.views import presenters
 from clusters.views.connect import connect_examples
 from clusters.views.curves import curves_of
@@ -71,11 +71,13 @@ class ClusterDetailPage(ClusterPage):
         waiting = list(tasks.active().in_queue_order().visible_to(self.principal))
         ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT_COUNT]
         rows = presenters.task_rows(self.principal, [*waiting, *ended], [self.cluster])
-        versions = versions_of(self.cluster)
+        kept = kept_copy_of(self.cluster)
         return {
             "active": rows[: len(waiting)],
             "recent": rows[len(waiting) :],
-            "actions": presenters.actions_of(self.principal, self.cluster, waiting, versions),
+            "actions": presenters.actions_of(self.principal, self.cluster, waiting, kept),
+            "kept": kept,
+            "is_version_shipped": is_version_shipped(self.cluster),
             "progress_address": self.address("cluster-progress")
             + "?"
             + urlencode(self.marks(rows)),

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from clusters.admission import expected_state
 from clusters.forms import ResourcesForm
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from clusters.states import Condition, ServiceStatus, TaskKind
+from clusters.upgrade_plans import reachable_versions
 from vbase_console.organizations.scopes import DELETE_CLUSTER, SCALE_CLUSTER
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
@@ -53,6 +54,7 @@ class ClusterActions:
     stop: bool
     start: bool
     upgrade: bool
+    go_back: bool
     edit: bool
     connection: bool
     delete: bool
@@ -84,7 +86,7 @@ def task_row(principal: Principal, task: Task, cluster: Cluster | None) -> TaskR
 
 
 def actions_of(
-    principal: Principal, cluster: Cluster, waiting: Sequence[Task], versions: Sequence[str]
+    principal: Principal, cluster: Cluster, waiting: Sequence[Task], kept: KeptCopy | None
 ) -> ClusterActions:
     expected = expected_state(cluster, waiting)
     ending = cluster.status in (ServiceStatus.DELETING, ServiceStatus.DELETED)
@@ -98,7 +100,8 @@ def actions_of(
         restart=is_operated and expected.runs,
         stop=is_operated and expected.runs,
         start=is_operated and not (expected.runs and is_up),
-        upgrade=is_operated and bool(set(versions) - {expected.resources.version}),
+        upgrade=is_operated and bool(reachable_versions(cluster, expected.resources.version)),
+        go_back=is_operated and kept is not None and expected.resources.version == cluster.version,
         edit=may_change,
         connection=may_change and cluster.is_attached and not waiting,
         delete=principal.may(DELETE_CLUSTER) and not ending,

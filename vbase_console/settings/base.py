@@ -57,6 +57,7 @@ TASK_ATTEMPTS = env_int("VBASE_TASK_ATTEMPTS", 5, least=1, most=100)
 TASK_HISTORY_DAYS = env_int("VBASE_TASK_HISTORY_DAYS", 400, least=1, most=36500)
 RUN_HISTORY_DAYS = env_int("VBASE_RUN_HISTORY_DAYS", 400, least=1, most=36500)
 SIGN_IN_HISTORY_DAYS = env_int("VBASE_SIGN_IN_HISTORY_DAYS", 400, least=1, most=36500)
+UPGRADE_KEEP = timedelta(hours=env_int("VBASE_UPGRADE_KEEP_HOURS", 24, least=1, most=8760))
 IDEMPOTENCY_HOURS = env_int("VBASE_IDEMPOTENCY_HOURS", 24, least=1, most=720)
 
 INSTALLED_APPS = [
@@ -282,6 +283,7 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.retention": timedelta(seconds=20),
         "vbase.sweep.load": timedelta(seconds=10),
         "vbase.sweep.metrics": timedelta(minutes=1),
+        "vbase.sweep.copies": timedelta(minutes=5),
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.runs": timedelta(hours=1),
         "vbase.sweep.answers": timedelta(hours=1),

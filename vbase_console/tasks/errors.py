@@ -14,6 +14,12 @@ class JobFailed(Exception):
         self.permanent = permanent
 
 
+class JobPostponed(Exception):
+    """The work waits for other tasks. The task releases its lock and is tried again after a pause,
+    which does not count as a failed attempt if the job has saved a checkpoint.
+    """
+
+
 class JobCancelled(Exception):
     """Cancellation request, met at a safe point."""
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from vbase_console.tasks import services
 from vbase_console.tasks.attempts import Attempt, claim
-from vbase_console.tasks.errors import JobCancelled, JobFailed, LeaseLost
+from vbase_console.tasks.errors import JobCancelled, JobFailed, JobPostponed, LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ def _run_job(attempt: Attempt) -> None:
     except JobCancelled:
         attempt.begin_undoing("")
         _continue_undo(attempt)
+    except JobPostponed as error:
+        attempt.retry_later(str(error))
     except JobFailed as error:
         _retry_or_fail(attempt, str(error), permanent=error.permanent)
     except LeaseLost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from clusters.drivers.base import (
     Capabilities,
     ClusterSpec,
     ConsoleAccess,
+    CopySize,
     DriverError,
     Endpoint,
     Guard,
@@ -23,14 +24,16 @@ from clusters.drivers.base import (
     SpecRefused,
     Usage,
 )
-from clusters.drivers.embedded import observe
+from clusters.drivers.embedded import copies, engines, observe
 from clusters.drivers.embedded.layout import HOST, LOG_END_BYTES, ClusterDirectory, cluster_ids
-from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle
+from clusters.drivers.embedded.lifecycle import HEALTH_SECONDS, Lifecycle, between
 from clusters.drivers.embedded.server.authentication import fingerprint
 from clusters.drivers.sandbox.process import offered
 
 _WATCHERS = 16
 _MIN_KEY_BYTES = 16
+_HOLD_SECONDS = 120.0
+"""A hold waits for the writes in progress and for the flush of all collections."""
 
 
 class EmbeddedDriver:
@@ -51,7 +54,10 @@ class EmbeddedDriver:
         )
         self.capabilities = Capabilities(
             name="embedded",
-            versions=(importlib.metadata.version("milvus-lite"),),
+            versions=engines.offered(),
+            upgrades=engines.UPGRADES,
+            effects=engines.EFFECTS,
+            keeps_copies=True,
             max_replicas=1,
             max_effective_cores=len(os.sched_getaffinity(0)),
             supports_load=True,
@@ -60,9 +66,7 @@ class EmbeddedDriver:
 
     def validate(self, spec: ClusterSpec) -> None:
         self._directory(spec.cluster_id)
-        if spec.version not in self.capabilities.versions:
-            versions = ", ".join(self.capabilities.versions)
-            raise SpecRefused(f"Unknown version {spec.version!r}. Use one of: {versions}.")
+        engines.require_installed(spec.version)
         if spec.replicas != 1:
             raise SpecRefused(f"{spec.replicas} replicas are not possible. Use 1 replica.")
         if spec.compute_units < 1:
@@ -121,6 +125,61 @@ class EmbeddedDriver:
             if running != spec.version:
                 yield from self._lifecycle.bring_down(directory, guard, begin=0, end=40)
         yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
+
+    def hold(self, cluster_id: str, guard: Guard) -> None:
+        directory = self._directory(cluster_id)
+        self._save_held(directory, True, guard)
+        self._call_hold(directory, True, guard)
+
+    def keep_copy(self, cluster_id: str, version: str, guard: Guard) -> Iterator[Progress]:
+        directory = self._directory(cluster_id)
+        if copies.has_copy(directory, version):
+            return
+        yield from self._lifecycle.bring_down(directory, guard, begin=0, end=60)
+        yield between(60, 100, 0.1, "copying", "Copying the data directory.")
+        guard()
+        copies.make_copy(directory, version)
+        yield Progress(percent=100, phase="copying", message=f"Data of {version} copied.")
+
+    def go_back(self, spec: ClusterSpec, leaving: str, guard: Guard) -> Iterator[Progress]:
+        self.validate(spec)
+        directory = self._directory(spec.cluster_id)
+        if copies.has_copy(directory, spec.version):
+            yield from self._lifecycle.bring_down(directory, guard, begin=0, end=30)
+            with directory.locked():
+                guard()
+                copies.exchange(directory, spec.version, leaving=leaving)
+            yield between(30, 40, 1, "exchanging", f"Data of {spec.version} put back.")
+        yield from self._lifecycle.bring_up(directory, spec, guard, begin=40)
+
+    def open(self, cluster_id: str, guard: Guard) -> None:
+        directory = self._directory(cluster_id)
+        self._save_held(directory, False, guard)
+        self._call_hold(directory, False, guard)
+
+    def drop_copy(self, cluster_id: str, version: str, guard: Guard) -> None:
+        guard()
+        copies.drop(self._directory(cluster_id), version)
+
+    def has_copy(self, cluster_id: str, version: str) -> bool:
+        return copies.has_copy(self._directory(cluster_id), version)
+
+    def copy_size(self, cluster_id: str) -> CopySize | None:
+        return copies.size_of(self._directory(cluster_id))
+
+    def _save_held(self, directory: ClusterDirectory, held: bool, guard: Guard) -> None:
+        with directory.locked():
+            guard()
+            state = directory.state()
+            if state is not None and state.held != held:
+                directory.save(dataclasses.replace(state, held=held))
+
+    def _call_hold(self, directory: ClusterDirectory, held: bool, guard: Guard) -> None:
+        identity = directory.process()
+        if identity is not None:
+            guard()
+            client = self._lifecycle.client(directory.cluster_id, identity)
+            client.call("Hold", timeout_seconds=_HOLD_SECONDS, held=held)
 
     def delete(self, cluster_id: str, guard: Guard) -> Iterator[Progress]:
         directory = self._directory(cluster_id)

@@ -1,6 +1,6 @@
 """Files of a cluster, their locks, and the choice of its port.
 
-<data dir>/clusters/<cluster id>/           data/, milvus.log, cluster.json, process.json
+<data dir>/clusters/<cluster id>/           data/, copies/, milvus.log, cluster.json, process.json
 <data dir>/clusters/<cluster id>.lock       held while a driver changes something
 """
 
@@ -43,6 +43,8 @@ class ClusterState:
     compute_units: int
     should_run: bool = False
     """Distinguishes a crashed cluster from a stopped one."""
+    held: bool = False
+    """True during an upgrade: writes of tenants are refused."""
 
 
 class ClusterDirectory:
@@ -56,6 +58,7 @@ class ClusterDirectory:
         self.path = self.root / cluster_id
         self.data = self.path / "data"
         self.snapshots = self.data / CONSOLE_SNAPSHOTS
+        self.copies = self.path / "copies"
         self.log = self.path / "milvus.log"
         self._state = self.path / "cluster.json"
         self._lock = self.root / f"{cluster_id}.lock"
@@ -95,6 +98,7 @@ class ClusterDirectory:
     def remove(self) -> None:
         """Remove the state last, so that an interrupted removal is observed and completed."""
         shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.copies, ignore_errors=True)
         self.log.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
         if self.path.exists():

@@ -69,6 +69,7 @@ class Lifecycle:
                 version=spec.version,
                 compute_units=spec.compute_units,
                 should_run=known is not None and known.should_run,
+                held=known is not None and known.held,
             )
             if state != known:
                 directory.save(state)

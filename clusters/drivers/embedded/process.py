@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from clusters.drivers.base import DriverError
+from clusters.drivers.embedded import engines
 from clusters.drivers.embedded.layout import ClusterDirectory, ClusterState
 from clusters.drivers.embedded.record import ProcessIdentity
 from clusters.drivers.embedded.server.authentication import fingerprint
@@ -39,6 +40,7 @@ def spawn(
 
     If the caller dies meanwhile, the process receives no credentials and ends.
     """
+    search_path = engines.search_path(state.version)
     if directory.log.exists() and directory.log.stat().st_size > _LOG_LIMIT_BYTES:
         directory.log.replace(directory.log.with_suffix(".log.1"))
     private = partial(os.open, mode=0o600)
@@ -48,7 +50,7 @@ def spawn(
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=environment(os.environ, data_dir),
+            env=environment(os.environ, data_dir, search_path),
             cwd=directory.path,
             start_new_session=True,
         )
@@ -71,17 +73,24 @@ def _command(
         *("--data-dir", str(directory.data), "--record-dir", str(directory.path)),
         *("--port", str(state.port), "--cores", str(state.compute_units)),
         *(("--memory-bytes", str(memory_bytes)) if memory_bytes else ()),
+        *(("--held",) if state.held else ()),
     ]
 
 
-def environment(own: Mapping[str, str], data_dir: Path) -> dict[str, str]:
-    """Select named variables only, so that the process never receives secrets of the console."""
+def environment(
+    own: Mapping[str, str], data_dir: Path, search_path: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Select named variables only, so that the process never receives secrets of the console.
+
+    `search_path` contains the engine's version, and precedes the interpreter's own packages.
+    """
     kept = {
         name: value
         for name, value in own.items()
         if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
-    return {**kept, "PYTHONPATH": str(_PROJECT), "VBASE_DATA_DIR": str(data_dir)}
+    modules = os.pathsep.join(map(str, [*search_path, _PROJECT]))
+    return {**kept, "PYTHONPATH": modules, "VBASE_DATA_DIR": str(data_dir)}
 
 
 def _await_record(directory: ClusterDirectory, process: subprocess.Popen[bytes]) -> ProcessIdentity:

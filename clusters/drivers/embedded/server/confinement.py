@@ -42,7 +42,7 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
     memory = memory_bytes or machine_bytes() // 2
     done = confine(
         Sandbox(
-            read=[*interpreter_paths(), _CODE],
+            read=[*interpreter_paths(), _CODE, *_engine_paths()],
             write=[data_dir],
             ports=[port],
             data_bytes=memory + UNTOUCHED_BYTES,
@@ -57,12 +57,15 @@ def confine_cluster(data_dir: Path, *, port: int, memory_bytes: int | None) -> C
 
 def _write_bytecode() -> None:
     """Compile now, because the confined process cannot write bytecode for the next start."""
-    engine = importlib.util.find_spec(_ENGINE)
-    for directory in (
-        *(engine.submodule_search_locations or () if engine else ()),
-        _CODE / "drivers",
-    ):
+    for directory in (*(path / _ENGINE for path in _engine_paths()), _CODE / "drivers"):
         compileall.compile_dir(directory, quiet=2)
+
+
+def _engine_paths() -> list[Path]:
+    """Return the directory of the engine's version, which may be outside of the interpreter's."""
+    engine = importlib.util.find_spec(_ENGINE)
+    packages = engine.submodule_search_locations or () if engine else ()
+    return [Path(package).parent for package in packages]
 
 
 def _use_own_temporary_directory(data_dir: Path) -> None:

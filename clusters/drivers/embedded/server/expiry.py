@@ -40,16 +40,22 @@ class Expiry:
     """Sweeps of the collections with a time to live."""
 
     def __init__(
-        self, engine: Engine, locks: CollectionLocks, now: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        locks: CollectionLocks,
+        now: Callable[[], float] = time.time,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
         self._locks = locks
         self._now = now
+        self._is_paused = is_paused
         self._due: dict[Key, float] = {}
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.wait(_SWEEP_INTERVAL_SECONDS):
-            self.sweep()
+            if not self._is_paused():
+                self.sweep()
 
     def sweep(self) -> None:
         collections = self._engine.settled()

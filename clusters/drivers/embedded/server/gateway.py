@@ -56,6 +56,8 @@ _TENANT_PLACES = 320
 _CONSOLE_PLACES = 64
 _GREETING_THREADS = 4
 
+_HELD = "The version of the cluster is being changed. Reads are served. Try again in a moment."
+
 _refusals = RequestThreads(2, thread_name_prefix="refusal")
 
 logger = logging.getLogger(__name__)
@@ -113,6 +115,8 @@ class Gateway(Interceptor):
         self.tenant_calls = 0
         """Calls of the tenant since the start. A concurrent increment may be lost for a moment."""
         self.closed_because: str | None = "The cluster is starting. Try again in a moment."
+        self.is_held = False
+        """True during an upgrade: only the console may change anything."""
 
     def intercept_service(
         self, continuation: Callable[[Details], Handler | None], handler_call_details: Details
@@ -147,6 +151,7 @@ class Gateway(Interceptor):
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
         if not call.is_consoles:
             self.tenant_calls = next(self._tenant_calls)
+        self._refuse_while_held(call)
         if refusal := self._refusal(call):
             reason, codes = refusal
             return _refused(call, reason, codes)
@@ -181,10 +186,16 @@ class Gateway(Interceptor):
             return reason, _ILLEGAL_ARGUMENT
         return (unsupported, _ILLEGAL_ARGUMENT) if unsupported else None
 
+    def _refuse_while_held(self, call: Call) -> None:
+        is_read = call.method in READERS or call.method in UNCOUNTED
+        if self.is_held and not call.is_consoles and not is_read:
+            call.context.abort(grpc.StatusCode.UNAVAILABLE, _HELD)
+
     def _execute_in_turn(self, call: Call, behavior: Behavior) -> Any:
         with self._turn(call) as keys, self._reading(call), self._permit(call):
             if not call.context.is_active():
                 raise waiting.CallerGone
+            self._refuse_while_held(call)  # again, because the hold may have begun meanwhile
             self._check_attempt(call)
             try:
                 answer = self._answer(call, behavior)

@@ -57,7 +57,9 @@ _SPEED_OF_SPARSE_SEARCH = ("drop_ratio_build", "drop_ratio_search", "inverted_in
 
 
 def _accept_speed_parameters(collection: Any) -> None:
-    validate = collection._validate_sparse_tuning
+    validate = getattr(collection, "_validate_sparse_tuning", None)
+    if validate is None:  # before 3.2.2, which refuses them
+        return
 
     def validate_other(field_name: str, metric_type: str, parameters: dict[str, Any]) -> None:
         rest = {k: v for k, v in parameters.items() if k not in _SPEED_OF_SPARSE_SEARCH}

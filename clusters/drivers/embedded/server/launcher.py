@@ -52,6 +52,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="limit of private memory; default: half of the machine's",
     )
     parser.add_argument(
+        "--held",
+        action="store_true",
+        help="refuse writes of tenants until the console ends the hold",
+    )
+    parser.add_argument(
         "--unconfined",
         action="store_true",
         help="start unconfined, for benchmarks/confinement.py",
@@ -126,6 +131,7 @@ def _serve(
             stopping=stopping,
             guarded=not options.unsafe_without_locks,
             confinement=confinement,
+            held=options.held,
         )
     except PortTaken as error:
         logger.error("%s", error)

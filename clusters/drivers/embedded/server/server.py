@@ -71,6 +71,7 @@ class MilvusServer:
         stopping: threading.Event,
         guarded: bool,
         confinement: Confinement = UNCONFINED,
+        held: bool = False,
     ) -> None:
         self._confinement = confinement
         self._credentials = credentials
@@ -98,6 +99,7 @@ class MilvusServer:
             credentials,
             self._fence,
         )
+        self._gateway.is_held = held
         self._server = self._listen(port)
 
     def _listen(self, port: int) -> grpc.Server:
@@ -130,6 +132,7 @@ class MilvusServer:
             "Health": self.health,
             "Rotate": self.rotate,
             "SetCores": self.set_cores,
+            "Hold": self.hold,
             "Stop": self.stop,
             "CreateSnapshot": self.create_snapshot,
             "DescribeSnapshot": self._console_snapshots.describe,
@@ -167,6 +170,13 @@ class MilvusServer:
         self._permits.resize(self._effective)
         self._bulk_permits.resize(self._effective)
         return {"cores": self._effective}
+
+    def hold(self, held: bool) -> Answer:
+        """Begin or end a hold. It begins when the writes in progress are finished and flushed."""
+        self._gateway.is_held = held
+        if held:
+            self._flush()
+        return {}
 
     def stop(self) -> Answer:
         self._stopping.set()
@@ -222,7 +232,7 @@ class MilvusServer:
             self._opened = (number - 1, total)
         self._opened = (total, total)
         self._gateway.closed_because = None
-        expiry = Expiry(self._engine, self._locks)
+        expiry = Expiry(self._engine, self._locks, is_paused=lambda: self._gateway.is_held)
         threading.Thread(
             target=expiry.run, args=(self._stopping,), name="expiry", daemon=True
         ).start()
