@@ -114,6 +114,13 @@ def test_an_interim_answer_is_passed_over(serve: Callable[..., Answering]) -> No
     assert send_request(LOOPBACK, server.url()) == 200
 
 
+def test_an_endless_interim_answer_is_no_answer(serve: Callable[..., Answering]) -> None:
+    """A pattern that tries all ways to split the lines would not end."""
+    server = serve(b"HTTP/1.1 103 Early Hints\r\n" + b"a: b\r\n" * 5000)
+    with pytest.raises(RequestFailed, match="not with HTTP"):
+        send_request(LOOPBACK, server.url())
+
+
 def test_a_long_answer_is_given_up(serve: Callable[..., Answering]) -> None:
     sent = []
 

@@ -21,8 +21,9 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]")
-_INTERIM = re.compile(rb"\AHTTP/1\.[01] 1[0-9][0-9][^\n]*\r?\n(?:[^\r\n][^\n]*\r?\n)*\r?\n")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([2-5][0-9][0-9])[ \r\n]")
+_INTERIM = re.compile(rb"\AHTTP/1\.[01] 1[0-9][0-9][^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+"""Each byte can match in one way only: the time must not grow with the choices of a server."""
 
 
 class UrlInvalid(AddressError):
