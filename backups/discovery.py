@@ -35,6 +35,12 @@ Listing = dict[str, list[str]]
 """Database → names of its collections, without reserved ones."""
 
 DISCOVERY_TIMEOUT_SECONDS = 5.0
+MAX_LISTING_BYTES = 16 * 1024 * 1024
+"""Size of an answer that lists names. It is held by the process of the web and of sweeps."""
+MAX_LISTED_COLLECTIONS = 100_000
+"""Milvus stores at most 65,536 in all databases together."""
+MAX_NAMED_DATABASES = 20
+"""Databases that an error names."""
 MAX_COUNTED_COLLECTIONS = 200
 """Limit of counted collections, because counting thousands slows the cluster down."""
 
@@ -115,6 +121,7 @@ def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
     deadline = time.monotonic() + seconds
     client.quick_seconds = seconds
     listing: Listing = {}
+    listed = 0
     databases = client.databases()
     for name in databases if not database else {database} & set(databases):
         seconds_left = deadline - time.monotonic()
@@ -122,6 +129,12 @@ def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
             raise Unavailable(f"Milvus did not list its collections within {seconds:.0f} s.")
         names = client.collections(name, seconds=seconds_left)
         listing[name] = [each for each in names if not is_reserved(each)]
+        listed += len(names)
+        if listed > MAX_LISTED_COLLECTIONS:
+            raise Unavailable(
+                f"The cluster has more than {MAX_LISTED_COLLECTIONS} collections, which the "
+                "console does not list."
+            )
     return listing
 
 
@@ -176,7 +189,10 @@ def _has(client: Client, name: str) -> bool:
 
 def require_database_in(databases: Collection[str], name: str) -> None:
     if name not in databases:
-        raise NotFound(f"There is no database '{name}', only {', '.join(sorted(databases))}.")
+        named = ", ".join(sorted(databases)[:MAX_NAMED_DATABASES])
+        more = len(databases) - MAX_NAMED_DATABASES
+        text = f"{named} and {more} more" if more > 0 else named
+        raise NotFound(f"There is no database '{name}', only {text}.")
 
 
 @contextmanager

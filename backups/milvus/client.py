@@ -19,9 +19,11 @@ import grpc
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from backups.milvus import errors
+from backups.milvus.answers import checked_count, checked_names
 from backups.milvus.server import ServerInfo
 from clusters.drivers.base import Endpoint, Tls
 from clusters.drivers.channel import open_channel
+from clusters.milvus_names import Kind
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Maximum size of an answer. A larger page is requested again with fewer rows."""
@@ -182,7 +184,8 @@ class Client:
         return self._server
 
     def databases(self) -> list[str]:
-        return list(self.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names)
+        answer = self.call("ListDatabases", milvus_pb2.ListDatabasesRequest())
+        return checked_names(Kind.DATABASE, answer.db_names)
 
     def database_properties(self) -> dict[str, str]:
         """Return the properties of the connected database, or none if the server does not support
@@ -197,7 +200,7 @@ class Client:
     def collections(self, database: str = "", *, seconds: float | None = None) -> list[str]:
         request = milvus_pb2.ShowCollectionsRequest(db_name=database)
         answer = self.call("ShowCollections", request, seconds=seconds)
-        return sorted(answer.collection_names)
+        return sorted(checked_names(Kind.COLLECTION, answer.collection_names))
 
     def has(self, collection: str) -> bool:
         """Return True if a collection or an alias has this name."""
@@ -213,7 +216,8 @@ class Client:
 
     def aliases(self, collection: str, *, seconds: float | None = None) -> list[str]:
         request = milvus_pb2.ListAliasesRequest(collection_name=collection)
-        return sorted(self.call("ListAliases", request, seconds=seconds).aliases)
+        answer = self.call("ListAliases", request, seconds=seconds)
+        return sorted(checked_names(Kind.ALIAS, answer.aliases))
 
     def partitions(self, collection: str, *, seconds: float | None = None) -> Any:
         request = milvus_pb2.ShowPartitionsRequest(collection_name=collection)
@@ -245,7 +249,8 @@ class Client:
             **consistency(at),
         )
         answer = self.call("Query", request, seconds=seconds or self.long_seconds)
-        return int(answer.fields_data[0].scalars.long_data.data[0])
+        counts = [column.scalars.long_data.data for column in answer.fields_data]
+        return checked_count(counts[0][0] if counts and counts[0] else "")
 
     # Changing
 

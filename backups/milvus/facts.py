@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
+from backups.milvus.answers import checked_count, require_few_parts
 from backups.milvus.client import Client, mapping
 from backups.milvus.errors import MilvusError
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 PARALLEL_COLLECTIONS = 8
 """Below the places that an embedded server has for the console."""
+MAX_TEXT = 255
 _LOAD_STATES = {
     common_pb2.LoadStateLoaded: "LOADED",
     common_pb2.LoadStateLoading: "LOADING",
@@ -87,10 +89,22 @@ def _read(client: Client, name: str, deadline: float) -> CollectionFacts:
         partition_count=known(
             lambda left: len(client.partitions(name, seconds=left).partition_names)
         ),
-        aliases=known(lambda left: client.aliases(name, seconds=left)),
-        indexes=known(lambda left: [*map(_index, client.indexes(name, seconds=left))]),
+        aliases=known(lambda left: _aliases(client, name, left)),
+        indexes=known(lambda left: _indexes(client, name, left)),
         row_count=known(lambda left: _row_count(client, name, load_state, left)),
     )
+
+
+def _aliases(client: Client, name: str, seconds: float) -> list[str]:
+    aliases = client.aliases(name, seconds=seconds)
+    require_few_parts(aliases=aliases)
+    return aliases
+
+
+def _indexes(client: Client, name: str, seconds: float) -> list[IndexFacts]:
+    indexes = client.indexes(name, seconds=seconds)
+    require_few_parts(indexes=indexes)
+    return [*map(_index, indexes)]
 
 
 def _row_count(client: Client, name: str, load_state: int | None, seconds: float) -> int:
@@ -102,15 +116,15 @@ def _row_count(client: Client, name: str, load_state: int | None, seconds: float
         return client.count(name, seconds=seconds)
     request = milvus_pb2.GetCollectionStatisticsRequest(collection_name=name)
     stats = mapping(client.call("GetCollectionStatistics", request, seconds=seconds).stats)
-    return int(stats["row_count"])
+    return checked_count(stats.get("row_count", ""))
 
 
 def _index(index: Any) -> IndexFacts:
     params = mapping(index.params)
     return IndexFacts(
-        field_name=index.field_name,
-        index_type=params.get("index_type", ""),
-        metric_type=params.get("metric_type", ""),
+        field_name=index.field_name[:MAX_TEXT],
+        index_type=params.get("index_type", "")[:MAX_TEXT],
+        metric_type=params.get("metric_type", "")[:MAX_TEXT],
         state=_INDEX_STATES.get(index.state, "UNKNOWN"),
         indexed_rows=index.indexed_rows,
         total_rows=index.total_rows,

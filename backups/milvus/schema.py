@@ -16,9 +16,11 @@ from backups.archive.description import (
     LoadStatus,
 )
 from backups.archive.scalars import Scalar
+from backups.milvus.answers import checked_names, require_few_parts, require_possible_names
 from backups.milvus.client import Client, mapping
 from backups.milvus.errors import MilvusError, NotPermitted, UnsupportedFeature
 from backups.milvus.types import data_type_of
+from clusters.milvus_names import Kind
 
 _PARTITIONS_ASKED = 64
 """Larger numbers are the buckets of a partition key, which are loaded together."""
@@ -38,9 +40,13 @@ def describe(client: Client, name: str) -> CollectionDescription:
     """
     answer = client.describe(name)
     schema, real_name = answer.schema, answer.schema.name
+    _refuse_impossible_parts(schema)
     _refuse_unsupported_features(schema)
     fields = tuple(_field(field, schema) for field in schema.fields)
-    partitions = tuple(sorted(client.partitions(real_name).partition_names))
+    listed = client.partitions(real_name).partition_names
+    partitions = tuple(sorted(checked_names(Kind.PARTITION, listed)))
+    aliases, indexes = client.aliases(real_name), client.indexes(real_name)
+    require_few_parts(aliases=aliases, indexes=indexes)
     has_key = any(field.is_partition_key for field in fields)
     return CollectionDescription(
         name=real_name,
@@ -50,13 +56,19 @@ def describe(client: Client, name: str) -> CollectionDescription:
         enable_dynamic_field=schema.enable_dynamic_field,
         partitions=partitions,
         num_partitions=int(answer.num_partitions) or None if has_key else None,
-        aliases=tuple(client.aliases(real_name)),
-        indexes=tuple(sorted(map(_index, client.indexes(real_name)), key=lambda i: i.index_name)),
+        aliases=tuple(aliases),
+        indexes=tuple(sorted(map(_index, indexes), key=lambda i: i.index_name)),
         properties=mapping((*schema.properties, *answer.properties)),
         load=_load(client, real_name, partitions),
         consistency_level=common_pb2.ConsistencyLevel.Name(answer.consistency_level),
         shards=answer.shards_num or None,
     )
+
+
+def _refuse_impossible_parts(schema: Any) -> None:
+    require_possible_names(Kind.COLLECTION, [schema.name])
+    require_few_parts(fields=schema.fields, functions=schema.functions)
+    require_possible_names(Kind.FIELD, (field.name for field in schema.fields))
 
 
 def _refuse_unsupported_features(schema: Any) -> None:

@@ -17,7 +17,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from backups.connections import connect
-from backups.discovery import Listing, listing_of, translate_errors
+from backups.discovery import MAX_LISTING_BYTES, Listing, listing_of, translate_errors
 from backups.names import DEFAULT_DATABASE
 from backups.protection.inventory import (
     MAX_SCAN_BACKOFF,
@@ -44,7 +44,8 @@ _scanning = threading.Lock()
 
 
 def list_collections(cluster: Cluster) -> Listing:
-    with translate_errors(), connect(cluster, DEFAULT_DATABASE) as client:
+    opened = connect(cluster, DEFAULT_DATABASE, max_answer_bytes=MAX_LISTING_BYTES)
+    with translate_errors(), opened as client:
         return listing_of(client, SCAN_TIMEOUT_SECONDS)
 
 

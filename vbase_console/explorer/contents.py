@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from backups.connections import address_of, connect
-from backups.discovery import listing_of, require_database_in, require_possible, translate_errors
+from backups.discovery import (
+    MAX_LISTING_BYTES,
+    listing_of,
+    require_database_in,
+    require_possible,
+    translate_errors,
+)
 from backups.names import DEFAULT_DATABASE
 from backups.policies.observers import CollectionKey
 from backups.protection.coverage import coverage_of
@@ -88,7 +94,8 @@ def reading(cluster: Cluster, database: str = "") -> Iterator[Contents]:
     require_readable(cluster)
     if database:
         require_possible(database)
-    with translate_errors(), connect(cluster, DEFAULT_DATABASE) as client:
+    opened = connect(cluster, DEFAULT_DATABASE, max_answer_bytes=MAX_LISTING_BYTES)
+    with translate_errors(), opened as client:
         listing = listing_of(client, LISTING_SECONDS, database)
         if database:
             require_database_in(listing, database)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -26,6 +27,13 @@ from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
 from vbase_console.web.errors import status_of
 from vbase_console.web.lists import PAGE_SIZE
 from vbase_console.web.views import wants_fragment
+
+if TYPE_CHECKING:
+    from backups.archive.description import (
+        CollectionDescription,
+        FieldDescription,
+        IndexDescription,
+    )
 
 MAX_SUMMARY = 10
 
@@ -94,12 +102,23 @@ class CollectionPage(ClusterPage):
 
     def context(self) -> dict[str, Any]:
         database, name = self.named
+        collection = describe_collection(self.cluster, database, name)
         return super().context() | {
             "db_name": database,
             "name": name,
             "max_rows": MAX_ROWS,
-            "collection": describe_collection(self.cluster, database, name),
+            "collection": collection,
+            "fields": _with_indexes(collection),
         }
+
+
+def _with_indexes(
+    collection: CollectionDescription,
+) -> list[tuple[FieldDescription, list[IndexDescription]]]:
+    indexes: dict[str, list[IndexDescription]] = defaultdict(list)
+    for index in collection.indexes:
+        indexes[index.field_name].append(index)
+    return [(field, indexes[field.name]) for field in collection.fields if not field.is_dynamic]
 
 
 class CollectionDetailView(CollectionPage):

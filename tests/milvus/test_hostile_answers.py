@@ -1,0 +1,121 @@
+"""Answers that no Milvus gives are refused before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from pymilvus.grpc_gen import milvus_pb2
+
+from backups.milvus.answers import MAX_LISTED_NAMES, MAX_PARTS
+from backups.milvus.client import Client
+from backups.milvus.errors import MilvusError, UnsupportedFeature
+from backups.milvus.facts import read_facts
+from backups.milvus.schema import describe
+from tests.milvus.rooms import endpoint
+
+Serve = Callable[..., Client]
+LOADED = milvus_pb2.GetLoadStateResponse(state=3)
+
+
+class Hostile(grpc.GenericRpcHandler):
+    """Answers every call with the given message, and calls without one with an empty message."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
+
+    def service(self, handler_call_details: Any) -> Any:
+        answer = self._answers.get(handler_call_details.method.rpartition("/")[2])
+        data = b"" if answer is None else answer.SerializeToString()
+        return grpc.unary_unary_rpc_method_handler(lambda _, context: data)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    opened: list[tuple[Any, Client]] = []
+
+    def serve(**answers: Any) -> Client:
+        server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Hostile(answers)])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        opened.append((server, Client(endpoint(port, "token"))))
+        return opened[-1][1]
+
+    yield serve
+    for server, client in opened:
+        client.close()
+        server.stop(None).wait()
+
+
+def described(name: str, *fields: str) -> Any:
+    answer = milvus_pb2.DescribeCollectionResponse()
+    answer.schema.name = name
+    for field in fields:
+        answer.schema.fields.add(name=field, data_type=5)
+    return answer
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "../../etc", "x" * 256, "a\nb", "ä"])
+def test_a_database_of_an_impossible_name_is_refused(serve: Serve, name: str) -> None:
+    """It would be sent as metadata of the next call."""
+    client = serve(ListDatabases=milvus_pb2.ListDatabasesResponse(db_names=["default", name]))
+    with pytest.raises(MilvusError, match="names a database") as caught:
+        client.databases()
+    assert caught.value.permanent
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "../../etc", "x" * 256])
+def test_a_collection_of_an_impossible_name_is_refused(serve: Serve, name: str) -> None:
+    client = serve(ShowCollections=milvus_pb2.ShowCollectionsResponse(collection_names=[name]))
+    with pytest.raises(MilvusError, match="names a collection"):
+        client.collections()
+
+
+def test_a_listing_without_end_is_refused(serve: Serve) -> None:
+    names = ["c"] * (MAX_LISTED_NAMES + 1)
+    client = serve(ShowCollections=milvus_pb2.ShowCollectionsResponse(collection_names=names))
+    with pytest.raises(MilvusError, match="at most 100000"):
+        client.collections()
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "../../etc", "x" * 256])
+def test_a_schema_of_an_impossible_name_is_refused(serve: Serve, name: str) -> None:
+    """It would become the name in an archive and in rows."""
+    with pytest.raises(MilvusError, match="names a collection"):
+        describe(serve(DescribeCollection=described(name, "id")), "docs")
+    with pytest.raises(MilvusError, match="names a field"):
+        describe(serve(DescribeCollection=described("docs", name)), "docs")
+
+
+def test_a_schema_of_too_many_fields_is_refused(serve: Serve) -> None:
+    fields = [f"f{number}" for number in range(MAX_PARTS["fields"] + 1)]
+    with pytest.raises(UnsupportedFeature, match="1025 fields"):
+        describe(serve(DescribeCollection=described("docs", *fields)), "docs")
+
+
+def test_a_collection_of_too_many_indexes_is_refused(serve: Serve) -> None:
+    indexes = milvus_pb2.DescribeIndexResponse()
+    for _ in range(MAX_PARTS["indexes"] + 1):
+        indexes.index_descriptions.add()
+    client = serve(DescribeCollection=described("docs", "id"), DescribeIndex=indexes)
+    with pytest.raises(UnsupportedFeature, match="4097 indexes"):
+        describe(client, "docs")
+    (facts,) = read_facts(client, ["docs"], 5.0)
+    assert facts.indexes is None
+
+
+@pytest.mark.parametrize("count", ["-1", "many", "9" * 5000, str(2**63)])
+def test_an_impossible_number_of_rows_is_unknown(serve: Serve, count: str) -> None:
+    stats = milvus_pb2.GetCollectionStatisticsResponse()
+    stats.stats.add(key="row_count", value=count)
+    (facts,) = read_facts(serve(GetCollectionStatistics=stats), ["docs"], 5.0)
+    assert facts.row_count is None
+
+
+def test_a_count_without_a_number_is_unknown(serve: Serve) -> None:
+    (facts,) = read_facts(serve(GetLoadState=LOADED, Query=milvus_pb2.QueryResults()), ["docs"], 5)
+    assert facts.row_count is None
