@@ -372,10 +372,13 @@ class _FileStore(_Store):
             before = dict(clusters)
             yield clusters
             if clusters != before:
-                stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
-                new = self._file.with_suffix(".new")
-                new.write_text(json.dumps(stored))
-                new.replace(self._file)
+                self._write(clusters)
+
+    def _write(self, clusters: dict[str, _Cluster]) -> None:
+        stored = {key: dataclasses.asdict(cluster) for key, cluster in clusters.items()}
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(stored))
+        new.replace(self._file)
 
     def _read(self) -> dict[str, _Cluster]:
         try:

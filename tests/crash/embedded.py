@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,7 +16,7 @@ from clusters import driver as clusters_driver
 from clusters.drivers import load_driver
 from clusters.drivers.base import ClusterDriver
 from clusters.models import Cluster
-from clusters.services import create_cluster
+from clusters.services import create_cluster, scale_cluster
 from tests.crash import embedded_worker
 from tests.crash.processes import database_of_this_test
 from tests.crash.programs import Program
@@ -24,8 +25,17 @@ from tests.crash.scenarios import Scenario
 from vbase_console.core.encryption import derived_key
 from vbase_console.organizations.tenancy import Principal
 
-# There is one version of the embedded engine, so there is nothing to upgrade to.
-SCENARIOS = {name: each for name, each in ALL.items() if "VERSION_UPGRADE" not in name}
+OLD, NEW = "3.2.1", "3.2.2"
+
+
+def _upgrade(cluster: Cluster) -> object:
+    return scale_cluster(cluster, changes={"version": NEW}, by="alice", backup_first=False)
+
+
+SCENARIOS = {
+    name: dataclasses.replace(each, ask=_upgrade) if "VERSION_UPGRADE" in name else each
+    for name, each in ALL.items()
+}
 StartWorker = Callable[..., Program]
 RunWorker = Callable[..., int]
 Prepare = Callable[[Scenario], Cluster]
@@ -79,7 +89,9 @@ def prepare(principal: Principal, run_worker: RunWorker) -> Prepare:
     numbers = count(1)
 
     def prepare(scenario: Scenario) -> Cluster:
-        cluster, _ = create_cluster(principal, name=f"trial {next(numbers)}")
+        cluster, _ = create_cluster(
+            principal, name=f"trial {next(numbers)}", resources={"version": OLD}
+        )
         if scenario.deployed:
             assert run_worker() == 0
         scenario.prepare(cluster)

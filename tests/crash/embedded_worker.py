@@ -15,7 +15,7 @@ import django
 
 def main(die_at: int, cancel_in: str, stop_in: str) -> None:
     django.setup()
-    from clusters.drivers.embedded import process
+    from clusters.drivers.embedded import copies, process
     from clusters.drivers.embedded.client import ControlClient
     from clusters.drivers.embedded.layout import ClusterDirectory
     from tests.crash.processes import Points, instrument_engine, work_until_nothing_is_left
@@ -25,6 +25,10 @@ def main(die_at: int, cancel_in: str, stop_in: str) -> None:
     for owner, name in (
         (process, "spawn"),
         (process, "end"),
+        (copies, "make_copy"),
+        (copies, "exchange"),
+        (copies, "drop"),
+        (copies, "_sync"),  # between the renames of an exchange
         (ClusterDirectory, "make"),
         (ClusterDirectory, "save"),
         (ClusterDirectory, "remove"),

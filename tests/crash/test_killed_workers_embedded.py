@@ -10,7 +10,7 @@ import pytest
 
 from clusters.drivers.base import ClusterDriver
 from clusters.models import Cluster
-from tests.crash.embedded import SCENARIOS, Prepare, RunWorker
+from tests.crash.embedded import NEW, OLD, SCENARIOS, Prepare, RunWorker
 from tests.crash.embedded import embedded as embedded
 from tests.crash.embedded import prepare as prepare
 from tests.crash.embedded import run_worker as run_worker
@@ -47,9 +47,19 @@ def left_behind(driver: ClusterDriver, cluster: Cluster) -> dict[str, Any]:
     left = {
         "task": list(Task.objects.values_list("kind", "state", "holds_lock").order_by("-pk")[:1]),
         "row": (row.status, row.condition, row.wanted_running, row.compute_units, bool(row.port)),
+        "version": (row.version, embedded_version(driver, cluster)),
+        "copies": [version for version in (OLD, NEW) if driver.has_copy(cluster.pk, version)],
         "seen": (seen.presence, seen.effective_cores),
         "the row knows its port": seen.endpoint is None or seen.endpoint.port == row.port,
         "known": cluster.pk in driver.cluster_ids(),
     }
     list(driver.delete(cluster.pk, lambda: None))
     return left
+
+
+def embedded_version(driver: ClusterDriver, cluster: Cluster) -> str:
+    """Version of the running process, empty if none runs."""
+    access = driver.console_access(cluster.pk)
+    if access is None or access.control is None:
+        return ""
+    return str(access.control.call("Health")["version"])

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymilvus import MilvusClient
 
 from clusters.drivers.base import ClusterSpec, SpecRefused
 from clusters.drivers.embedded import engines
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.shutdown import stop_all
+from tests.drivers.launched import make_collection, rows
 
 LOCKS = Path(__file__).resolve().parents[2] / "requirements" / "engines"
 CLUSTER = "vc-versions"
@@ -73,6 +75,25 @@ def test_a_cluster_runs_confined_on_its_own_version(driver: EmbeddedDriver, vers
     assert running_version(driver) == version
     observation = driver.observe([CLUSTER])[CLUSTER]
     assert observation.confinement == driver.capabilities.confinement
+
+
+@pytest.mark.parametrize("version", engines.SHIPPED)
+def test_an_iterator_gives_every_key_once_on_every_version(
+    driver: EmbeddedDriver, version: str
+) -> None:
+    list(driver.create(spec(version), allowed))
+    endpoint = driver.observe([CLUSTER])[CLUSTER].endpoint
+    assert endpoint is not None
+    client = MilvusClient(f"http://{endpoint.host}:{endpoint.port}", token="token")
+    make_collection(client, "odd")
+    stored = [*range(60, 90), *range(30), *range(30, 60)]
+    for first in range(0, 90, 30):
+        client.insert("odd", rows(*stored[first : first + 30]))
+        client.flush("odd")
+    iterator = client.query_iterator("odd", batch_size=7, output_fields=["id"])
+    found = [row["id"] for batch in iter(iterator.next, []) for row in batch]
+    client.close()
+    assert found == sorted(stored)
 
 
 def test_a_version_that_is_no_longer_shipped_still_starts(

@@ -71,6 +71,7 @@ def exchange(directory: ClusterDirectory, version: str, *, leaving: str) -> None
     if directory.data.exists():
         drop(directory, leaving)
         directory.data.rename(_copy_of(directory, leaving))
+        _sync(directory.path)
     copy.rename(directory.data)
     _sync(directory.copies)
     _sync(directory.path)

@@ -26,6 +26,7 @@ from clusters.drivers.embedded.server import (
     background,
     disk_full,
     indexing,
+    key_order,
     like,
     load_state,
     locking,
@@ -171,6 +172,7 @@ class Engine(MilvusLite):  # type: ignore[misc]
             indexing.furnish(collection)
             load_state.rebuild_broken_indexes(collection)
             auto_ids.furnish(collection)
+            key_order.furnish(collection)
             self._load(key, collection)
             self._settled[key] = collection
         return self._settled[key]

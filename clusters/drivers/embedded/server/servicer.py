@@ -12,7 +12,7 @@ from milvus_lite.adapter.grpc.errors import to_status_kwargs
 from milvus_lite.exceptions import MilvusLiteError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from clusters.drivers.embedded.server import auto_ids, expressions, indexing
+from clusters.drivers.embedded.server import auto_ids, expressions, indexing, key_order
 from clusters.drivers.embedded.server.control import ControlError
 from clusters.drivers.embedded.server.databases import target_database_of
 from clusters.drivers.embedded.server.engine import Engine
@@ -65,6 +65,8 @@ class Servicer(MaintenanceServicer):
             return refusal
         if any(pair.key == "iterator" for pair in request.query_params):
             self._quote_cursor(request, context)
+            with key_order.in_key_order():
+                return super().Query(request, context)
         return super().Query(request, context)
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
