@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from backups.models import Backup, BackupJob, SealedPart
+from backups.models import Backup, BackupDownload, BackupJob, SealedPart
 from backups.services.backups import verify_backup
 from backups.states import is_damaged
 from vbase_console.core.admin import ReadOnlyAdmin
@@ -135,5 +135,13 @@ class BackupJobAdmin(ReadOnlyAdmin):
 class SealedPartAdmin(ReadOnlyAdmin):
     list_display = ["backup", "number", "collection"]
     list_prefetch_related = ["backup"]
+    search_fields = ["^backup__backup_id"]
+    search_help_text = "Backup id"
+
+
+@admin.register(BackupDownload)
+class BackupDownloadAdmin(ReadOnlyAdmin):
+    list_display = ["backup", "organization", "expires_at"]
+    list_prefetch_related = ["backup", "organization"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"

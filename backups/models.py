@@ -301,3 +301,19 @@ class SealedPart(models.Model):
     @property
     def part(self) -> Part:
         return Part.from_json(strict_json(self.part_json.encode()))
+
+
+class BackupDownload(models.Model):
+    """Slot of a download in progress. The backup cannot be deleted until the slot expires."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    backup = models.ForeignKey(Backup, on_delete=models.CASCADE, related_name="downloads")
+    expires_at = models.DateTimeField()
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"download of {self.backup_id}"

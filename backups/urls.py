@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE_BACKUP}/verify", actions.BackupVerifyView.as_view(), name="backup-verify"),
     path(f"{ONE_BACKUP}/pin", actions.BackupPinView.as_view(), name="backup-pin"),
     path(f"{ONE_BACKUP}/unpin", actions.BackupUnpinView.as_view(), name="backup-unpin"),
+    path(f"{ONE_BACKUP}/download", actions.BackupDownloadView.as_view(), name="backup-download"),
     path(f"{ONE_BACKUP}/delete", actions.BackupDeleteView.as_view(), name="backup-delete"),
     path(f"{ONE_BACKUP}/restore", restore.RestoreView.as_view(), name="backup-restore"),
     path(f"{ONE_BACKUP}/restore/tick", restore.RestoreSelectView.as_view(), name="restore-tick"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +25,7 @@ from backups.api.responses import (
     PreflightResult,
     PreflightSerializer,
     RestoreResponse,
+    TarAnswer,
 )
 from backups.models import Backup
 from backups.services.backups import (
@@ -33,6 +35,7 @@ from backups.services.backups import (
     set_pinned,
     verify_backup,
 )
+from backups.services.downloads import MEDIA_TYPE, begin_download
 from backups.services.restores import (
     RestoreRequest,
     plan_restore,
@@ -44,6 +47,7 @@ from vbase_console.api.serializers import MsgRespSerializer, accepted, answer
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP,
     DELETE_BACKUP,
+    GET_SERVICE_ACCESS,
     LIST_BACKUPS,
     RESTORE_BACKUP,
 )
@@ -174,6 +178,29 @@ class OneBackup(BackupView):
         return self.job_accepted(
             job, accepted(f"{job.task.task_id} ({job.job_type}) was accepted.")
         )
+
+
+class DownloadBackup(BackupView):
+    operations = {
+        "GET": Operation(
+            name="DownloadBackup",
+            summary="Download a backup as a tar",
+            tag=TAG,
+            scope=RESTORE_BACKUP,
+            scope_rule="RestoreBackup and GetVBaseServiceAccess",
+            answer=TarAnswer,
+            media_type=MEDIA_TYPE,
+            reveals=True,
+            errors=(400, 409, 429),
+        )
+    }
+
+    def get(self, request: Request, service_id: str, backup_name: str) -> HttpResponseBase:
+        """Download the archive's directory. The connection is cut if a file is not what the
+        manifest lists. The backup cannot be deleted meanwhile.
+        """
+        self.call.require(GET_SERVICE_ACCESS)
+        return begin_download(self.backup(service_id, backup_name)).response()
 
 
 class VerifyBackup(BackupView):

@@ -201,3 +201,7 @@ class BackupResponse(ApiResponse):
 class RestoreResponse(ApiResponse):
     job = BackupJobSerializer(required=False, help_text="Absent with dryRun.")
     preflight = PreflightSerializer(required=False, help_text="With dryRun only.")
+
+
+class TarAnswer(Output):
+    """The bytes of a tar. Not JSON."""

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(OF_SERVICE, backups.Backups.as_view(), name="api-backups"),
     path(f"{OF_SERVICE}/restore", backups.RestoreBackup.as_view(), name="api-backup-restore"),
     path(ONE, backups.OneBackup.as_view(), name="api-backup"),
+    path(f"{ONE}/download", backups.DownloadBackup.as_view(), name="api-backup-download"),
     path(f"{ONE}/verify", backups.VerifyBackup.as_view(), name="api-backup-verify"),
     path(f"{ONE}/pin", backups.PinBackup.as_view(), name="api-backup-pin"),
     path(f"{ONE}/unpin", backups.UnpinBackup.as_view(), name="api-backup-unpin"),

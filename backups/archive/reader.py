@@ -26,7 +26,7 @@ class ArchiveReader:
         """`max_row_group_bytes` limits decompressed row groups, for foreign archives."""
         self.store, self.archive = store, archive
         self.max_row_group_bytes = max_row_group_bytes
-        data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
+        self.manifest_data = data = self._read(MANIFEST_NAME, limit=MAX_MANIFEST_BYTES)
         try:
             self.manifest, self.manifest_sha256 = parse(data), manifest_sha256(data)
         except FormatError as error:

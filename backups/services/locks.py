@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from backups.models import Backup
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -33,7 +35,7 @@ def require_available(backup: Backup) -> None:
 
 
 def refuse_while_used(backup: Backup) -> None:
-    """Raise Aborted if a job writes the backup or restores from it."""
+    """Raise Aborted if a job writes the backup or restores from it, or a client downloads it."""
     if backup.status in (BackupStatus.DELETING, BackupStatus.GONE):
         raise FailedPrecondition(f"{backup.name} is being deleted.")
     task = user_of(backup)
@@ -41,6 +43,11 @@ def refuse_while_used(backup: Backup) -> None:
         raise Aborted(
             f"{task.task_id} ({task.kind}) uses {backup.name}. Wait until it has finished, or "
             "cancel it.",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    if backup.downloads.filter(expires_at__gt=timezone.now()).exists():
+        raise Aborted(
+            f"{backup.name} is being downloaded. Wait until the download has ended.",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from backups import forms
 from backups.models import Backup
 from backups.services.backups import delete_backup, set_pinned, verify_backup
+from backups.services.downloads import begin_download
 from backups.services.locks import user_of
 from backups.views.detail import BackupPage
-from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP,
+    DELETE_BACKUP,
+    GET_SERVICE_ACCESS,
+    RESTORE_BACKUP,
+)
 from vbase_console.web.forms import FormPage
 
 
@@ -62,6 +69,20 @@ class BackupUnpinView(BackupChange):
         set_pinned(self.backup, pinned=False)
         messages.success(self.request, "Backup unpinned. It can be deleted again.")
         return self.to_backup()
+
+
+class BackupDownloadView(BackupPage):
+    """Download of a backup, which reveals rows: a POST, so that each one is audited."""
+
+    scopes = {"POST": RESTORE_BACKUP}
+    action = "DownloadBackup"
+
+    def prepare(self) -> None:
+        self.principal.require(GET_SERVICE_ACCESS)
+        self.download = begin_download(self.backup)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.download.response()
 
 
 class BackupDeleteView(FormPage, BackupPage):

@@ -17,7 +17,12 @@ from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
 from clusters.models import Cluster
 from clusters.states import ENDED, Condition, ServiceStatus
 from vbase_console.core.errors import ConsoleError
-from vbase_console.organizations.scopes import CREATE_BACKUP, DELETE_BACKUP, RESTORE_BACKUP
+from vbase_console.organizations.scopes import (
+    CREATE_BACKUP,
+    DELETE_BACKUP,
+    GET_SERVICE_ACCESS,
+    RESTORE_BACKUP,
+)
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.registry import job_for
@@ -71,6 +76,7 @@ class BackupActions:
     """
 
     restore: bool
+    download: bool
     verify: bool
     first: str
     """Action that is offered first: verify for a damaged backup, restore otherwise."""
@@ -162,6 +168,10 @@ def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -
     in_use = bool(kinds & {JobKind.BACKUP, JobKind.RESTORE})
     return BackupActions(
         restore=backup.can_be_read and principal.may(RESTORE_BACKUP),
+        download=backup.can_be_read
+        and not backup.is_damaged
+        and principal.may(RESTORE_BACKUP)
+        and principal.may(GET_SERVICE_ACCESS),
         first="verify" if backup.is_damaged else "restore",
         verify=available and principal.may(CREATE_BACKUP) and JobKind.VERIFY not in kinds,
         pin=available and principal.may(CREATE_BACKUP) and not backup.pinned,

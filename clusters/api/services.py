@@ -84,6 +84,7 @@ class GetServiceAccess(ClusterView):
             tag=TAG,
             scope=GET_SERVICE_ACCESS,
             answer=ServiceAccessResponse,
+            reveals=True,
             errors=(400,),
             answer_example=examples.ACCESS_ANSWER,
         )

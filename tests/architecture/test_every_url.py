@@ -47,7 +47,7 @@ def test_the_owner_finds_everything_that_was_walked(people: Cast) -> None:
 
 def test_what_is_exempt_exists() -> None:
     exempt = {*walker.OPEN, *walker.FOR_EVERY_MEMBER, *walker.ABOUT_WHOEVER_ASKS, *walker.BODIES}
-    exempt |= walker.READ_BY_VIEWERS.keys()
+    exempt |= walker.READ_BY_VIEWERS.keys() | walker.NOT_FOUND_BY_THE_OWNER.keys()
     assert exempt - {route.pattern for route in all_routes()} == set()
 
 

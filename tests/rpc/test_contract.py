@@ -22,7 +22,7 @@ from vbase_console.rpc.methods import PROTO, SERVICES, Method, unary_methods
 
 FILES = ("common/msg_resp.proto", "dodil/vbase/v1/vbase.proto", "dodil/vbase/v1/console.proto")
 METHODS = [*unary_methods().values(), watch.METHOD]
-NOT_JSON: dict[str, str] = {}
+NOT_JSON: dict[str, str] = {"DownloadBackup": "its answer is a file"}
 """Operation without an rpc → its reason."""
 MASK = "update_mask"
 DOCUMENTED = {

@@ -28,6 +28,12 @@ class Operation:
     query: type[Input] = Nothing
     changes: bool = False
     """True if the operation changes rows: each call writes an audit row."""
+    reveals: bool = False
+    """True if a read reveals a secret or rows of a tenant: each answer writes an audit
+    row, unlike a refusal, which reveals nothing.
+    """
+    media_type: str = ""
+    """Media type of an answer that is no JSON. Such an operation has no gRPC call."""
     starts_task: bool = False
     """True if a task makes the change; `Operation-Id` is the task's id."""
     is_public: bool = False

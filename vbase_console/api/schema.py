@@ -7,6 +7,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from vbase_console.api import idempotency
@@ -90,7 +91,9 @@ class WireSchema(AutoSchema):
             statuses |= set(KEYED)
         if self.method != "GET":
             statuses |= set(WITH_A_BODY)
-        answers: dict[int, Any] = {200: served.answer}
+        answers: dict[Any, Any] = {200: served.answer}
+        if served.media_type:
+            answers = {(200, served.media_type): OpenApiTypes.BINARY}
         for status in sorted(statuses):
             answers[status] = OpenApiResponse(
                 ErrorResponseSerializer, description=HTTPStatus(status).phrase

@@ -81,7 +81,7 @@ class ApiView(APIView):
             action=operation.name,
             interface=self.interface,
             source=source_of(self.request._request),
-            is_audited=operation.changes,
+            is_audited=operation.changes or operation.reveals,
             # The last id of the address: in `/clusters/<id>/tasks/<id>`, the task's.
             object_id=next(reversed(self.kwargs.values()), ""),
         )
@@ -145,7 +145,10 @@ class ApiView(APIView):
             self.payload = read_object(self.request._request) if has_body else {}
             key = self._idempotency_key() if has_body else None
             if not changes and key is None:
-                return self._handled()
+                response = self._handled()
+                if self._served_operation().reveals:
+                    self.call.record(Answer(status=200, body={}, headers={}))
+                return response
         except Exception as error:
             response = self.handle_exception(error)
             # After a failure of the database the principal is unknown: reading it would wait again.

@@ -9,6 +9,7 @@ from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.client import Api
+from vbase_console.organizations.models import AuditEntry
 
 MakeCluster = Callable[..., Cluster]
 
@@ -71,3 +72,9 @@ def test_a_cluster_that_does_not_take_it_keeps_the_old_token(
     assert (said.status, said.code) == (503, "UNAVAILABLE")
     assert said.header("Retry-After")
     assert api.get(f"/{cluster.service_id}/access")["token"] == cluster.token
+
+
+def test_who_read_the_token_is_kept(api: Api, cluster: Cluster) -> None:
+    api.get(f"/{cluster.service_id}/access")
+    entry = AuditEntry.objects.get(action="GetServiceAccess")
+    assert (entry.outcome, entry.object_id) == ("ACCEPTED", cluster.service_id)
