@@ -26,6 +26,7 @@ from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster, configured_driver
 from clusters.outcomes import failure_message
 from clusters.states import Condition, ServiceStatus, TaskKind
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import FINISHED, TaskState
 
@@ -129,7 +130,10 @@ def _reconcile(cluster: Cluster, observation: Observation) -> bool:
     backoff_seconds = _healing_backoff(row) if remedy else 0
     if remedy is None or backoff_seconds > 0:
         refresh_status(row, _status_message(row, observation, backoff_seconds))
-        return before != (row.condition, row.status_message)
+        if before == (row.condition, row.status_message):
+            return False
+        changed(row.organization_id)
+        return True
     kind, reason = remedy
     logger.warning("%s: %s enqueued, because: %s", row.cluster_id, kind, reason)
     row.status_message = reason
@@ -144,6 +148,7 @@ def _record_unseen(cluster: Cluster, error: DriverError) -> bool:
         return False
     row.condition = Condition.UNSEEN
     refresh_status(row, f"The status could not be read: {error}")
+    changed(row.organization_id)
     return True
 
 

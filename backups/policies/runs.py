@@ -16,6 +16,7 @@ from clusters.admission import require_running
 from clusters.models import Cluster
 from clusters.states import ServiceStatus
 from vbase_console.core.errors import Aborted, FailedPrecondition, ResourceExhausted
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.limits import check_capacity
 
 
@@ -49,6 +50,7 @@ def start_run(
     as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
     if not as_read.update(last_run=run, next_run_at=next_run_at or policy.next_run_at):
         raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
+    changed(policy.organization_id)
     beat_mirror.copy_last_run(policy.policy_id, run.created_at)
     return run
 

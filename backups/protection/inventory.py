@@ -19,6 +19,7 @@ from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.states import ENDED, ServiceStatus
+from vbase_console.organizations.versions import changed
 
 MAX_COLLECTIONS_PER_CLUSTER = 10_000
 """Rows per cluster. Further collections are only counted."""
@@ -43,7 +44,7 @@ def record_scan(
     known = KnownCollection.objects.filter(cluster=cluster)
     if not is_complete:
         known = known.filter(db_name__in=list(listing))
-    _replace_rows(cluster, known, keys[:MAX_COLLECTIONS_PER_CLUSTER], now)
+    is_new = _replace_rows(cluster, known, keys[:MAX_COLLECTIONS_PER_CLUSTER], now)
     if is_complete:
         result = {
             "next_scan_at": now + SCAN_INTERVAL,
@@ -57,7 +58,8 @@ def record_scan(
             defaults=result,
             create_defaults=result | {"organization_id": cluster.organization_id},
         )
-    update_coverage(cluster.pk)
+    if update_coverage(cluster.pk) or is_new:
+        changed(cluster.organization_id)
 
 
 def record_listing(cluster: Cluster, names: Mapping[str, Sequence[str]]) -> None:
@@ -125,7 +127,8 @@ def _replace_rows(
     known: Iterable[KnownCollection],
     keys: Sequence[CollectionKey],
     now: datetime,
-) -> None:
+) -> bool:
+    """Returns True if a collection was added or removed."""
     pk_of_key = {(collection.db_name, collection.name): collection.pk for collection in known}
     listed = set(keys)
     removed = [pk for key, pk in pk_of_key.items() if key not in listed]
@@ -135,6 +138,7 @@ def _replace_rows(
     for pks in _in_batches(kept):
         KnownCollection.objects.filter(pk__in=pks).update(seen_at=now)
     _insert_rows(cluster, [key for key in keys if key not in pk_of_key], now)
+    return bool(removed) or any(key not in pk_of_key for key in keys)
 
 
 def _insert_rows(cluster: Cluster, keys: Sequence[CollectionKey], seen_at: datetime) -> None:

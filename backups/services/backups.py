@@ -28,6 +28,7 @@ from clusters.admission import require_running
 from clusters.milvus_names import RESERVED_PREFIX, is_reserved
 from clusters.models import Cluster
 from vbase_console.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from vbase_console.organizations.versions import changed
 
 if TYPE_CHECKING:
     from backups.archive.reader import ArchiveReader
@@ -178,6 +179,7 @@ def _record_damage(backup: Backup, finding: Finding) -> None:
         by = backup.damage_found_by or FOUND_BY_READING
         Backup.objects.filter(pk=backup.pk).mark_damaged(by=by, findings=[*known, finding])
         observers.backup_damaged(backup)
+        changed(backup.organization_id)
 
 
 @transaction.atomic

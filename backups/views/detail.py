@@ -24,6 +24,7 @@ from backups.views.presenters import (
 )
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.lists import PAGE_SIZE
+from vbase_console.web.live import digest
 from vbase_console.web.views import Page, wants_fragment
 
 RECENT_COUNT = 5
@@ -60,8 +61,18 @@ class BackupDetailView(BackupPage):
         """Read the archive first, because reading may record damage that the rest of the page
         shows.
         """
-        contents = self.contents()
-        return super().context() | self.live() | contents
+        contents = self.contents() if self.must_read_contents() else {}
+        return super().context() | self.live() | contents | {"contents_mark": self.contents_mark}
+
+    @property
+    def contents_mark(self) -> str:
+        return f"{self.backup.status} {self.backup.damage_text}"
+
+    def must_read_contents(self) -> bool:
+        """Return False if an open page has the contents, which do not change once sealed."""
+        if self.live_parts is None or not self.live_parts.is_requested:
+            return True
+        return self.live_parts.known.get("backup-contents") != digest(self.contents_mark)
 
     def live(self) -> dict[str, Any]:
         """Values that change while a job runs. The page and the polled fragment share them."""

@@ -93,11 +93,13 @@ class ClusterDetailPage(ClusterPage):
         }
 
     def access(self, token: str | None = None) -> dict[str, Any]:
+        mark = presenters.digest_of_access(self.cluster)
         if not presenters.connectable(self.cluster):
-            return {"connectable": False}
+            return {"connectable": False, "access_mark": mark}
         path = reverse("api-service-access", args=[self.cluster.service_id])
         return {
             "connectable": True,
+            "access_mark": mark,
             "address": presenters.address_of(self.cluster),
             "examples": connect_examples(
                 self.cluster, token=token, access_address=self.request.build_absolute_uri(path)

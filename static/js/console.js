@@ -4,17 +4,18 @@
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const zone = clock.resolvedOptions().timeZone;
 
-function enhance() {
-  for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
+function enhance(root = document) {
+  if (!root.querySelectorAll) root = document;
+  for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
     time.dataset.local = "";
     time.textContent = clock.format(new Date(time.dateTime));
   }
-  for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
-  for (const name of document.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;
-  for (const table of document.querySelectorAll("table[data-zone]")) {
+  for (const button of root.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+  for (const name of root.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;
+  for (const table of root.querySelectorAll("table[data-zone]")) {
     for (const cell of table.querySelectorAll("tr > :nth-child(2)")) cell.hidden = table.dataset.zone === zone;
   }
-  for (const button of document.querySelectorAll("button[data-fill-zone]")) {
+  for (const button of root.querySelectorAll("button[data-fill-zone]")) {
     button.textContent = `Use ${zone}`;
     button.hidden = document.getElementById(button.dataset.fillZone).value === zone;
   }
@@ -61,6 +62,6 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 for (const name of ["DOMContentLoaded", "htmx:afterSwap", "htmx:oobAfterSwap"]) {
-  document.addEventListener(name, enhance);
+  document.addEventListener(name, () => enhance());
 }
 enhance();

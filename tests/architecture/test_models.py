@@ -23,6 +23,7 @@ WITHOUT_ADMIN: dict[str, str] = {
     "django_celery_beat.ClockedSchedule": "no schedule of the console's is of this kind",
     "django_celery_beat.PeriodicTasks": "one instant, by which beat notices changes",
     "django_celery_beat.SolarSchedule": "no schedule of the console's is of this kind",
+    "organizations.OrganizationVersion": "a number by which open pages see that something changed",
     "rest_framework_api_key.APIKey": "the library's own key, which nothing here uses",
     "sessions.Session": "a session's key opens a door; it is shown to nobody",
 }

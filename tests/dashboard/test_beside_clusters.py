@@ -21,7 +21,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
 MakeCluster = Callable[..., Cluster]
-POLLS = b'hx-trigger="every 2s"'
+POLLS = b' data-busy=""'
 MOST = 16
 OF_ALL = ("backup-list", "operation-list", "overview")
 

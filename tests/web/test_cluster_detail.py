@@ -1,31 +1,40 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from clusters import protection, services
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from clusters.protection import Protection
-from tests.web.conftest import HTMX, Browser
-from vbase_console.organizations.models import AuditEntry
+from tests.web.conftest import Browser
+from vbase_console.organizations.models import AuditEntry, OrganizationVersion
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]
 Work = Callable[[], int]
-POLLS = 'hx-trigger="every 2s"'
+POLLS = ' data-busy=""'
 
 
 def poll(browser: Browser, content: str) -> str:
-    """What htmx would ask for next, with the marks that the page carries."""
-    address = content.split('id="cluster-progress"')[1].split('hx-get="')[1].split('"')[0]
-    answer = browser.client.get(address.replace("&amp;", "&"), headers=HTMX)
-    return str(answer.content.decode())
+    """The parts that the page is sent next, with the marks that it has."""
+    marks = re.findall(r'\sid="([\w-]+)" data-live="([\w.]+)"', content)
+    version = content.split('data-version="')[1].split('"')[0]
+    headers = {
+        "Live-Parts": ",".join(f"{name}={mark}" for name, mark in marks),
+        "If-None-Match": f'"{version}"',
+    }
+    cluster = Cluster.objects.get()
+    answer = browser.client.get(browser.address("cluster-detail", cluster.pk), headers=headers)
+    return "".join(answer.json()["parts"].values())
 
 
 def test_it_polls_while_a_task_is_under_way_and_stops_by_itself(
@@ -33,8 +42,9 @@ def test_it_polls_while_a_task_is_under_way_and_stops_by_itself(
 ) -> None:
     cluster = make_cluster(running=False)
     content = alices.open("cluster-detail", cluster.pk).content.decode()
-    assert content.count(POLLS) == 1
+    assert POLLS in content
     work()
+    assert 'id="cluster-progress"' in poll(alices, content)
     assert POLLS not in poll(alices, content)
 
 
@@ -48,9 +58,11 @@ def test_progress_is_what_the_row_says(make_cluster: MakeCluster, alices: Browse
 
 def test_a_poll_brings_only_what_has_changed(make_cluster: MakeCluster, alices: Browser) -> None:
     cluster = make_cluster(running=False)
+    OrganizationVersion.objects.update(changed_at=timezone.now() - timedelta(seconds=10))
     content = alices.open("cluster-detail", cluster.pk).content.decode()
     Task.objects.update(progress=50)
-    assert "hx-swap-oob" not in poll(alices, content)
+    (sent,) = re.findall(r'\sid="([\w-]+)" data-live', poll(alices, content))
+    assert sent == f"progress-{Task.objects.get().task_id}-bar"
 
 
 def test_status_actions_and_access_ride_along_when_a_task_ends(

@@ -72,10 +72,10 @@ def test_a_task_polls_until_it_has_ended(
 ) -> None:
     make_cluster(running=False)
     key = Task.objects.get().task_id
-    assert b'hx-trigger="every 2s"' in alices.open("task-progress", key, htmx=True).content
+    assert b' data-busy=""' in alices.open("task-progress", key, htmx=True).content
     work()
     answer = alices.open("task-progress", key, htmx=True, seen="PENDING.").content
-    assert b"every 2s" not in answer
+    assert b' data-busy=""' not in answer
     assert b'id="task-events"' in answer
 
 

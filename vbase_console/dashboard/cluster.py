@@ -23,6 +23,7 @@ class ClusterDetailView(detail.ClusterDetailPage):
         context = super().context()
         if is_registered() and self.principal.may(LIST_BACKUPS):
             context |= newest_of(self.principal, self.cluster)
+            context["reload"] = context["reload"] or context["backups_move"]
         return context | self.collections()
 
     def collections(self) -> dict[str, Any]:

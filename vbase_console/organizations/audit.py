@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import models
 
 from vbase_console.organizations.models import AuditEntry, Membership, Outcome
+from vbase_console.organizations.versions import changed
 
 COMMAND = "manage.py"
 """Principal of console commands, because the console does not know which person ran them."""
@@ -32,6 +33,7 @@ def record(
     outcome: Outcome = Outcome.ACCEPTED,
     detail: str = "",
 ) -> AuditEntry:
+    changed(organization_id)
     return AuditEntry.objects.create(
         organization_id=organization_id,
         principal=principal[:254],

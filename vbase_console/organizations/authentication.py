@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import F
 from django.utils import timezone
 
 from vbase_console.core.errors import NotFound, Unauthenticated
 from vbase_console.organizations.models import ApiKey, Membership
 from vbase_console.organizations.scopes import SCOPES_OF_ROLE
-from vbase_console.organizations.tenancy import Principal, is_storable, only_row
+from vbase_console.organizations.tenancy import Principal, Version, is_storable, only_row
+from vbase_console.organizations.versions import is_settling
 
 LAST_USED_RESOLUTION = timedelta(minutes=10)
 """Minimum age of `last_used_at` before an update, so that not every request writes a row."""
@@ -39,7 +41,10 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
     """Raises NotFound if the user is not a member of the organization."""
     membership = None
     if user.is_authenticated and is_storable(organization):
-        memberships = Membership.objects.select_related("organization")
+        memberships = Membership.objects.select_related("organization").annotate(
+            version=F("organization__version__number"),
+            is_settling=is_settling("organization__version__"),
+        )
         membership = only_row(memberships.filter(user=user.pk, organization__name=organization))
     if membership is None:
         raise NotFound("Organization not found.")
@@ -50,4 +55,8 @@ def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: st
         scopes=SCOPES_OF_ROLE[membership.role],
         user_id=user.pk,
         is_demo=membership.organization.is_demo,
+        version=Version(
+            number=membership.version or 0,  # type: ignore[attr-defined]  # annotated
+            is_settled=not membership.is_settling,  # type: ignore[attr-defined]
+        ),
     )

@@ -38,6 +38,24 @@ class Organization(models.Model):
         return self.name
 
 
+class OrganizationVersion(models.Model):
+    """Number that is raised when something changes that a page shows; see `versions`.
+
+    A row apart from the organization's, which requests lock.
+    """
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.CASCADE, related_name="version"
+    )
+    number = models.PositiveBigIntegerField(default=0)
+    changed_at = models.DateTimeField()
+
+    objects = TenantQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.organization_id}: {self.number}"
+
+
 class Membership(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)

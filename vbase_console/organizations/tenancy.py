@@ -16,6 +16,15 @@ M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Version:
+    """Version of an organization; see `versions`."""
+
+    number: int = 0
+    is_settled: bool = True
+    """False if data that is read now may miss a change that this number covers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Principal:
     """User or API key that acts for one organization."""
 
@@ -29,6 +38,8 @@ class Principal:
     key_id: str | None = None
     is_demo: bool = False
     """True for a user in an organization with sample data."""
+    version: Version = Version()
+    """For a user: version of the organization when the principal was resolved, before its data."""
 
     def may(self, scope: str) -> bool:
         return scope == ANY_MEMBER or scope in self.scopes

@@ -50,6 +50,9 @@ MAX_WAITING_PER_CLUSTER = env_int("VBASE_MAX_WAITING_PER_CLUSTER", 100, least=1,
 MAX_WAITING_PER_ORGANIZATION = env_int(
     "VBASE_MAX_WAITING_PER_ORGANIZATION", 1000, least=1, most=1_000_000
 )
+LIVE_BUSY_SECONDS = 1.5
+LIVE_IDLE_SECONDS = 10.0
+"""Intervals at which an open page asks for changes."""
 DEMO_NEEDS_CONFIRMATION = False
 """True if `manage.py seed_demo` requires `--yes`."""
 WRONG_KEYS_PER_MINUTE = env_int("VBASE_WRONG_KEYS_PER_MINUTE", 60, least=1, most=1_000_000)

@@ -18,6 +18,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
 
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.errors import JobCancelled, LeaseLost
 from vbase_console.tasks.leases import Lease
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in
@@ -79,7 +80,12 @@ def _take(task: Task, worker: str) -> bool:
     return bool(moved)
 
 
-def note(task: Task, message: str) -> TaskEvent:
+def note(task: Task, message: str, *, is_phase: bool = False) -> TaskEvent:
+    """Write an event. Pages that are open learn of it, except of a phase, which only pages with
+    the task show.
+    """
+    if not is_phase:
+        changed(task.organization_id)
     return TaskEvent.objects.create(
         task=task,
         epoch=task.epoch,
@@ -184,7 +190,7 @@ class Attempt:
             )
             self.task.refresh_from_db(fields=["progress", "phase", "message", "state"])
             if new_phase:
-                note(self.task, message)
+                note(self.task, message, is_phase=True)
         if self.task.state == TaskState.CANCELLING:
             self.cancel_requested.set()
             self.safe_point()

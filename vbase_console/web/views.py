@@ -29,6 +29,7 @@ from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
+from vbase_console.web.live import HEADER, Live
 
 ORGANIZATION_COOKIE = "organization"
 """Cookie with the name of the last visited organization. Checked against the memberships."""
@@ -40,6 +41,7 @@ class PageRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    live: Live
 
 
 def wants_fragment(request: PageRequest) -> bool:
@@ -64,6 +66,8 @@ class ConsoleView(View):
     principal: Principal
     object_id = ""
     """Object of a POST: set by the view for a created object, otherwise taken from the address."""
+    live_parts: Live | None = None
+    """Live parts of a GET. The version is read before all other rows."""
     operation_id = ""
     """Id of the accepted task."""
     detail = ""
@@ -112,6 +116,11 @@ class ConsoleView(View):
 
     def _serve(self, method: str) -> HttpResponseBase:
         self.principal.require(self.scopes[method])
+        if method == "GET":
+            self.live_parts = Live(self.request, self.principal)
+            self.request.live = self.live_parts
+            if answer := self.live_parts.answer_without_page():
+                return answer
         return super().dispatch(self.request, *self.args, **self.kwargs)
 
     def _serve_audited(self) -> HttpResponseBase:
@@ -183,18 +192,27 @@ class Page(ConsoleView):
         return {}
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
+        if self.live_parts and self.live_parts.is_requested and status == 200:
+            # Messages are left for the page that the user loads next.
+            context = {**self.context(), **more, **self.base_context(), "messages": ()}
+            render(self.request, self.template_name, context)
+            return self.live_parts.answer()
         context = self.frame() | self.context() | more
         return render(self.request, self.template_name, context, status=status)
 
     def fragment(self, template: str, **more: Any) -> HttpResponse:
-        context = {"principal": self.principal, "organization": self.principal.organization_name}
-        return render(self.request, template, context | more)
+        return render(self.request, template, self.base_context() | more)
+
+    def base_context(self) -> dict[str, Any]:
+        return {"principal": self.principal, "organization": self.principal.organization_name}
 
     def frame(self) -> dict[str, Any]:
         organizations = Organization.objects.filter(members=self.request.user)
         return {
-            "principal": self.principal,
-            "organization": self.principal.organization_name,
+            **self.base_context(),
+            "live": self.live_parts,
+            "live_busy_ms": round(settings.LIVE_BUSY_SECONDS * 1000),
+            "live_idle_ms": round(settings.LIVE_IDLE_SECONDS * 1000),
             "organizations": [organization.name for organization in organizations],
             "nav": self.nav,
         }
@@ -202,6 +220,8 @@ class Page(ConsoleView):
 
 def sign_in_first(request: HttpRequest) -> HttpResponseBase:
     """Redirect to the sign-in page. A complete page returns here after sign-in."""
+    if HEADER in request.headers:
+        return HttpResponse(status=401)  # the page loads itself anew and leads to the sign-in
     if cast(PageRequest, request).htmx:
         return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
     return redirect_to_login(request.get_full_path())

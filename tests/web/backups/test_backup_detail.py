@@ -12,7 +12,7 @@ from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
-POLLS = 'hx-trigger="every 2s"'
+POLLS = ' data-busy=""'
 
 
 def shown(browser: Browser, backup: Backup) -> str:

@@ -15,7 +15,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
 MakeCluster = Callable[..., Cluster]
-POLLS = b'hx-trigger="every 2s"'
+POLLS = b' data-busy=""'
 
 
 def names(answer: Any) -> list[str]:

@@ -1,0 +1,166 @@
+"""What an open page is sent: nothing, the progress, or the parts that have changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from clusters.models import Cluster
+from clusters.services import restart_cluster, update_cluster
+from tests.web.conftest import Browser, alices, bobs, browser_of, charlies
+from vbase_console.organizations.models import OrganizationVersion
+from vbase_console.organizations.versions import raise_version
+from vbase_console.tasks.attempts import claim
+
+__all__ = ["alices", "bobs", "browser_of", "charlies"]
+pytestmark = pytest.mark.django_db(transaction=True)
+PART = re.compile(r'\sid="([\w-]+)" data-live="([\w.]+)"')
+BIG_TABLES = ("tasks_task", "backups_", "clusters_", "policies_", "protection_")
+
+
+class OpenPage:
+    """A page as it was loaded, and what it asks next."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self.client, self.address = client, address
+        html = client.get(address).content.decode()
+        self.parts = dict(PART.findall(html))
+        self.version = re.search(r'data-version="(\d*)"', html)[1]  # type: ignore[index]
+
+    def ask(self) -> Any:
+        marks = ",".join(f"{name}={mark}" for name, mark in self.parts.items())
+        headers = {"Live-Parts": marks, "If-None-Match": f'"{self.version}"'}
+        return self.client.get(self.address, headers=headers)
+
+    def ask_for_parts(self) -> set[str]:
+        answer = self.ask()
+        assert answer.status_code == 200
+        return set(json.loads(answer.content)["parts"])
+
+
+def settle() -> None:
+    long_ago = timezone.now() - timedelta(seconds=10)
+    OrganizationVersion.objects.update(changed_at=long_ago)
+
+
+@pytest.fixture
+def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
+    made = make_cluster()
+    settle()
+    return made
+
+
+@pytest.fixture
+def page(cluster: Cluster, alice: User, signed_in: Callable[[User], Client]) -> OpenPage:
+    return OpenPage(signed_in(alice), f"/o/acme/clusters/{cluster.pk}")
+
+
+def test_an_idle_page_is_told_304_without_a_look_at_any_big_table(page: OpenPage) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        answer = page.ask()
+    statements = " ".join(query["sql"] for query in captured.captured_queries)
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert [table for table in BIG_TABLES if table in statements] == []
+    assert len(captured.captured_queries) <= 4
+
+
+def test_a_change_by_another_wakes_it_with_the_parts_that_differ(
+    page: OpenPage, cluster: Cluster
+) -> None:
+    update_cluster(cluster, labels={"team": "search"})
+    raise_version(cluster.organization_id)
+    assert page.ask_for_parts() == {"cluster-facts"}
+
+
+def test_a_task_wakes_it(page: OpenPage, cluster: Cluster) -> None:
+    restart_cluster(cluster, by="key:ci")
+    assert {"cluster-header", "cluster-progress", "spoken"} <= page.ask_for_parts()
+
+
+def test_an_unsettled_version_equals_nothing(page: OpenPage, cluster: Cluster) -> None:
+    raise_version(cluster.organization_id)
+    page.version = str(OrganizationVersion.objects.get().number)
+    answer = page.ask()
+    assert json.loads(answer.content) == {"version": "", "parts": {}}
+
+
+def test_while_a_task_runs_only_its_progress_is_sent(
+    page: OpenPage, cluster: Cluster, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    task = restart_cluster(cluster, by="alice")
+    attempt: Any = claim(task.task_id, worker="test")
+    attempt.report(10, "stopping", "Stopping.")
+    settle()
+    running = OpenPage(signed_in(alice), page.address)
+    assert running.ask().status_code == 304
+    attempt._reported_at = 0
+    attempt.report(60, "stopping", "Stopping.")
+    assert running.ask_for_parts() == {f"progress-{task.task_id}-bar"}
+    attempt.report(70, "starting", "Starting.")
+    assert running.ask_for_parts() == {f"progress-{task.task_id}-bar", "spoken"}
+
+
+def test_a_row_of_a_table_is_no_reason_to_send_other_pages_parts(
+    cluster: Cluster, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    members = OpenPage(signed_in(alice), "/o/acme/members")
+    restart_cluster(cluster, by="alice")
+    assert members.ask_for_parts() == set()
+
+
+def test_messages_are_left_for_the_page_that_is_loaded_next(
+    page: OpenPage, cluster: Cluster
+) -> None:
+    page.client.post(f"/o/acme/clusters/{cluster.pk}/edit", {"name": "renamed", "labels": ""})
+    page.ask()
+    assert b"Saved." in page.client.get(page.address).content
+
+
+def test_a_form_token_that_differs_each_time_is_no_change(
+    page: OpenPage, cluster: Cluster, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    restart_cluster(cluster, by="alice")
+    settle()
+    running = OpenPage(signed_in(alice), page.address)
+    running.version = "0"
+    assert running.ask_for_parts() == set()
+
+
+def test_a_shown_token_stays(page: OpenPage, cluster: Cluster) -> None:
+    answer = page.client.post(f"{page.address}/token", headers={"HX-Request": "true"})
+    (shown,) = PART.findall(answer.content.decode())
+    assert page.parts[shown[0]] == shown[1]
+    restart_cluster(cluster, by="alice")
+    assert "cluster-access" not in page.ask_for_parts()
+
+
+def test_who_has_signed_out_is_told_so(page: OpenPage) -> None:
+    page.client.logout()
+    assert page.ask().status_code == 401
+
+
+def test_a_stranger_is_told_nothing(page: OpenPage, charlies: Browser) -> None:
+    page.client = charlies.client
+    assert page.ask().status_code == 404
+
+
+def test_a_role_that_was_taken_away_takes_its_buttons_away(page: OpenPage, alice: User) -> None:
+    membership = alice.membership_set.get()
+    membership.role = "viewer"
+    membership.save()
+    raise_version(membership.organization_id)
+    assert "cluster-header" in page.ask_for_parts()
+
+
+def test_a_page_without_live_parts_is_complete_and_has_a_version(alices: Browser) -> None:
+    assert 'data-version="' in alices.open("cluster-create").content.decode()
