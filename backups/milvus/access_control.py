@@ -13,6 +13,7 @@ from backups.archive.access_control import (
     PrivilegeGroupDescription,
     RoleDescription,
 )
+from backups.milvus.answers import require_few_listings
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusNotFound, NotOffered, Refused
 
@@ -43,6 +44,7 @@ def _list(client: Client) -> AccessControl | None:
     request = milvus_pb2.SelectRoleRequest(include_user_info=True)
     roles = client.call("SelectRole", request).results
     databases = client.databases()
+    require_few_listings(len(roles), len(databases))
     return AccessControl(
         users=tuple(sorted(users)),
         roles=tuple(

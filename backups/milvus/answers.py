@@ -12,6 +12,8 @@ from clusters.milvus_names import Kind, refusal_of_any_server
 MAX_LISTED_NAMES = 100_000
 """Milvus stores at most 65,536 collections."""
 MAX_COUNT = 2**63 - 1
+MAX_GRANT_LISTINGS = 100_000
+"""Calls that list grants: one per role and database."""
 MAX_PARTS = {"fields": 1024, "functions": 1024, "indexes": 4096, "aliases": 4096}
 """Parts of one collection. Milvus itself allows 64 fields."""
 
@@ -57,3 +59,12 @@ def require_few_parts(**parts: Sized) -> None:
                 f"The collection has {len(found)} {name}, more than {MAX_PARTS[name]}, which "
                 "backups do not support. Leave the collection out."
             )
+
+
+def require_few_listings(roles: int, databases: int) -> None:
+    if roles * databases > MAX_GRANT_LISTINGS:
+        raise MilvusError(
+            f"The server has {roles} roles and {databases} databases. The console lists the grants "
+            f"of at most {MAX_GRANT_LISTINGS} pairs. Back up without access control.",
+            permanent=True,
+        )

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from pymilvus.grpc_gen import milvus_pb2
 
+from backups.milvus.access_control import read_access_control
 from backups.milvus.answers import MAX_LISTED_NAMES, MAX_PARTS
 from backups.milvus.client import Client
 from backups.milvus.errors import MilvusError, UnsupportedFeature
@@ -119,3 +120,13 @@ def test_an_impossible_number_of_rows_is_unknown(serve: Serve, count: str) -> No
 def test_a_count_without_a_number_is_unknown(serve: Serve) -> None:
     (facts,) = read_facts(serve(GetLoadState=LOADED, Query=milvus_pb2.QueryResults()), ["docs"], 5)
     assert facts.row_count is None
+
+
+def test_a_listing_of_grants_that_does_not_end_is_refused(serve: Serve) -> None:
+    roles = milvus_pb2.SelectRoleResponse()
+    for number in range(401):
+        roles.results.add().role.name = f"role{number}"
+    names = [f"d{number}" for number in range(250)]
+    databases = milvus_pb2.ListDatabasesResponse(db_names=names)
+    with pytest.raises(MilvusError, match="401 roles and 250 databases"):
+        read_access_control(serve(SelectRole=roles, ListDatabases=databases))

@@ -70,3 +70,17 @@ def test_a_text_that_is_too_long_is_cut_rather_than_lost(organization: Organizat
         detail="d" * 600,
     )
     assert (len(entry.principal), len(entry.object_id), len(entry.detail)) == (254, 200, 500)
+
+
+def test_a_nul_does_not_reach_the_history(organization: Organization) -> None:
+    """PostgreSQL would refuse the row, and with it the answer to the request."""
+    entry = record(
+        organization_id=organization.pk,
+        principal="p",
+        action="DeleteCluster",
+        object_id="vc-\0x",
+        source=None,
+        interface=Interface.PAGES,
+        detail="NOT_FOUND: Cluster 'vc-\0x' not found.",
+    )
+    assert (entry.object_id, entry.detail) == ("vc-x", "NOT_FOUND: Cluster 'vc-x' not found.")

@@ -126,3 +126,8 @@ def test_a_retry_needs_the_scope_of_each_operation(backups: list[Backup], olgas:
 
 def test_a_viewer_retries_nothing(backups: list[Backup], bobs: Browser) -> None:
     assert bobs.open("operation-bulk-retry").status_code == 403
+
+
+def test_an_id_with_a_nul_selects_nothing(backups: list[Backup], alices: Browser) -> None:
+    answer = alices.open("backup-bulk-verify", id=["a\0b"])
+    assert answer.url == alices.address("backup-list")

@@ -64,11 +64,11 @@ class OperationCall:
             organization_id=self.principal.organization_id,
             principal=self.principal.label,
             action=self.action,
-            object_id=_storable(self.object_id),
+            object_id=self.object_id,
             source=self.source,
             interface=self.interface,
             outcome=outcome,
-            detail=_storable(answer.error or answer.operation_id or self.detail),
+            detail=answer.error or answer.operation_id or self.detail,
         )
 
     def record_refused(self, answer: Answer) -> None:
@@ -138,8 +138,3 @@ def _attempt(
         raise RollbackWithAnswer(answer)
     call.record(answer)
     return answer
-
-
-def _storable(text: str) -> str:
-    """Remove NUL characters, which PostgreSQL cannot store."""
-    return text.replace("\x00", "")

@@ -38,12 +38,17 @@ def record(
         organization_id=organization_id,
         principal=principal[:254],
         action=action,
-        object_id=object_id[:200],
+        object_id=_storable(object_id)[:200],
         source=source,
         interface=interface,
         outcome=outcome,
-        detail=detail[:500],
+        detail=_storable(detail)[:500],
     )
+
+
+def _storable(text: str) -> str:
+    """Remove NUL characters, which PostgreSQL cannot store."""
+    return text.replace("\x00", "")
 
 
 def record_account_action(

@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 
 from vbase_console.core.errors import ConsoleError, FailedPrecondition
 from vbase_console.organizations.models import Outcome
+from vbase_console.organizations.tenancy import is_storable
 from vbase_console.web.forms import FormPage
 
 MAX_SELECTED = 200
@@ -57,7 +58,7 @@ class BulkPage(FormPage):
     @cached_property
     def selected(self) -> list[Any]:
         query = self.request.POST if self.request.method == "POST" else self.request.GET
-        return self.rows(query.getlist("id")[:MAX_SELECTED])
+        return self.rows(list(filter(is_storable, query.getlist("id")[:MAX_SELECTED])))
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.selected:
