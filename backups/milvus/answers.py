@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sized
 
 from backups.milvus.errors import MilvusError, UnsupportedFeature
+from clusters.drivers.server_check import VERSION
 from clusters.milvus_names import Kind, refusal_of_any_server
 
 MAX_LISTED_NAMES = 100_000
@@ -38,6 +39,15 @@ def require_possible_names(kind: Kind, names: Iterable[str]) -> None:
                 f"The server names a {kind} as no Milvus can: {refusal_of_any_server(kind, name)}",
                 permanent=True,
             )
+
+
+def checked_version(text: str) -> str:
+    """Return a version that rows and archives can store. The text of another one is not repeated,
+    because a server could put the token into it.
+    """
+    if not VERSION.fullmatch(text):
+        raise MilvusError("The server answered no valid version.", permanent=True)
+    return text
 
 
 def checked_count(text: str | int) -> int:

@@ -19,7 +19,7 @@ import grpc
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from backups.milvus import errors
-from backups.milvus.answers import checked_count, checked_names
+from backups.milvus.answers import checked_count, checked_names, checked_version
 from backups.milvus.server import ServerInfo
 from clusters.drivers.base import Endpoint, Tls
 from clusters.drivers.channel import open_channel
@@ -180,7 +180,7 @@ class Client:
     def server(self) -> ServerInfo:
         if self._server is None:
             answer = self.call("GetVersion", milvus_pb2.GetVersionRequest())
-            self._server = ServerInfo(version=answer.version)
+            self._server = ServerInfo(version=checked_version(answer.version))
         return self._server
 
     def databases(self) -> list[str]:

@@ -27,7 +27,7 @@ _CONNECT_SECONDS = 4.0
 _GET_VERSION = "/milvus.proto.milvus.MilvusService/GetVersion"
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_ADDRESSES = 8
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 
 
 class ServerUnreachable(DriverError):
@@ -187,7 +187,7 @@ def _read_version(connection: Connection, answer: bytes) -> str:
             f"{named(connection)} refused the call. Check that the token's user may use the server."
         )
     version = str(message.version)
-    if not _VERSION.fullmatch(version) or version == connection.token:
+    if not VERSION.fullmatch(version) or version == connection.token:
         raise _no_milvus(connection)
     return version
 

@@ -19,7 +19,6 @@ from backups.milvus.schema import describe
 from tests.milvus.rooms import endpoint
 
 Serve = Callable[..., Client]
-LOADED = milvus_pb2.GetLoadStateResponse(state=3)
 
 
 class Hostile(grpc.GenericRpcHandler):
@@ -117,9 +116,17 @@ def test_an_impossible_number_of_rows_is_unknown(serve: Serve, count: str) -> No
     assert facts.row_count is None
 
 
-def test_a_count_without_a_number_is_unknown(serve: Serve) -> None:
-    (facts,) = read_facts(serve(GetLoadState=LOADED, Query=milvus_pb2.QueryResults()), ["docs"], 5)
-    assert facts.row_count is None
+def test_a_count_without_a_number_is_refused(serve: Serve) -> None:
+    with pytest.raises(MilvusError, match="number of rows"):
+        serve(Query=milvus_pb2.QueryResults()).count("docs")
+
+
+@pytest.mark.parametrize("version", ["", "v" * 41, "v2.6\0", "<b>v2.6</b>"])
+def test_an_impossible_version_is_refused(serve: Serve, version: str) -> None:
+    """It would be stored in the row of a backup when all rows have been read."""
+    client = serve(GetVersion=milvus_pb2.GetVersionResponse(version=version))
+    with pytest.raises(MilvusError, match="no valid version"):
+        client.server()
 
 
 def test_a_listing_of_grants_that_does_not_end_is_refused(serve: Serve) -> None:
