@@ -68,6 +68,7 @@ LISTS_NOTHING = {
     "cluster-token-rotate": "one cluster",
     "cluster-edit": "one cluster",
     "cluster-scale": "one cluster",
+    "cluster-go-back": "one cluster",
     "cluster-upgrade": "one cluster",
     "cluster-restart": "one cluster",
     "cluster-stop": "one cluster",
