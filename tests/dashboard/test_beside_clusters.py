@@ -22,7 +22,7 @@ from vbase_console.tasks.states import TaskState
 
 MakeCluster = Callable[..., Cluster]
 POLLS = b' data-busy=""'
-MOST = 16
+MOST = 18
 OF_ALL = ("backup-list", "operation-list", "overview")
 
 

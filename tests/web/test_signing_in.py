@@ -173,7 +173,7 @@ def test_home_is_the_organization_looked_at_last(alices: Browser, alice: User) -
 def test_whoever_belongs_nowhere_is_told_what_to_do(client: Client) -> None:
     client.force_login(make_user("dora"))
     assert client.get("/").url == "/organizations"
-    assert b"Ask an owner" in client.get("/organizations").content
+    assert b"ask an owner to add dora" in client.get("/organizations").content
 
 
 def test_the_switch_lists_only_the_organizations_of_the_person(

@@ -27,8 +27,13 @@ def words_of(text: str) -> set[str]:
     return {part[:MAX_WORD_LENGTH] for part in parts}
 
 
-def index_saved(instance: Any, update_fields: Iterable[str] | None = None, **_: Any) -> None:
+def index_saved(
+    instance: Any, created: bool, update_fields: Iterable[str] | None = None, **_: Any
+) -> None:
     """Receiver of `post_save`."""
+    if created:
+        index_names([instance])
+        return
     if update_fields is not None and "name" not in update_fields:
         return
     known = SearchWord.objects.filter(object_id=instance.pk)

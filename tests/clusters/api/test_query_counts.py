@@ -18,10 +18,18 @@ from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.operations import Served, served
 from vbase_console.core.ids import new_id
-from vbase_console.organizations.models import Organization
+from vbase_console.organizations.models import Organization, OrganizationVersion
 from vbase_console.tasks.models import Task, TaskEvent
 
-READS = [one for one in served() if not one.operation.changes and not one.operation.is_public]
+STREAMS = ("DownloadBackup",)
+"""Answers that are no rows."""
+READS = [
+    one
+    for one in served()
+    if not one.operation.changes
+    and not one.operation.is_public
+    and one.operation.name not in STREAMS
+]
 FEW, MANY = 10, 1_000
 
 
@@ -116,6 +124,8 @@ def queries(api: Api, one: Served, cluster: Cluster) -> int:
         policy_id=BackupPolicy.objects.order_by("pk")[0].policy_id,
     )
     asked = {"pageSize": 200} if one.operation.name.startswith("List") else {}
+    if one.operation.name == "Search":
+        asked = {"q": "acme"}
     if one.operation.name == "PreviewBackupPolicy":
         asked = PREVIEW_REQUEST | {"policyId": BackupPolicy.objects.order_by("pk")[0].policy_id}
     where = {"query" if one.method == "GET" else "body": asked}
@@ -146,9 +156,10 @@ def test_but_for_its_backups_a_cluster_is_read_with_two_queries(
 
 
 def cost(api: Api, method: str, path: str, **body: object) -> int:
+    """Number of statements, without those that raise the organization's version once a second."""
     with CaptureQueriesContext(connection) as captured:
         assert api.send(method, path, body=body).status == 200
-    return len(captured)
+    return sum(OrganizationVersion._meta.db_table not in query["sql"] for query in captured)
 
 
 def test_creating_a_cluster_costs_the_same_with_a_thousand(

@@ -102,7 +102,7 @@ def test_the_page_of_the_cluster_offers_what_is_possible(web: Client, cluster: C
 
 
 def test_no_page_contains_the_token(web: Client, cluster: Cluster) -> None:
-    paths = ["", "/connection", "/edit", "/delete", "/tasks"]
+    paths = ["", "/connection", "/edit", "/delete", "/operations"]
     assert all(SHOWN not in page(web, f"/o/acme/clusters/{cluster.pk}{path}") for path in paths)
 
 
