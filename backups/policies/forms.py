@@ -34,7 +34,7 @@ class ScheduleForm(forms.Form):
         widget=forms.RadioSelect,
         choices=[
             *((key, preset.label) for key, preset in PRESETS.items()),
-            (CUSTOM, "Cron expression"),
+            (CUSTOM, "Custom"),
         ],
     )
     schedule_cron = forms.CharField(

@@ -32,7 +32,6 @@ def policy(cluster: Cluster) -> BackupPolicy:
 def open_form(page: Page) -> None:
     page.get_by_role("navigation", name="Console").get_by_role("link", name="Policies").click()
     page.locator(".head").get_by_role("link", name="Create a policy").click()
-    page.get_by_role("link", name="Choose vectors").click()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -42,7 +41,8 @@ def test_a_policy_is_written_looked_at_made_and_run(
     fill(milvus, rows=20)
     page = alices_page(java_script_enabled=javascript)
     open_form(page)
-    page.get_by_label("Schedule").fill("15 4 * * *")
+    page.get_by_label("Custom").check()
+    page.get_by_label("Cron expression").fill("15 4 * * *")
     if not javascript:
         page.get_by_role("button", name="Preview").click()
     expect(page.locator("#policy-ahead")).to_contain_text("At 04:15 every day")
@@ -75,11 +75,12 @@ def test_what_is_bad_is_said_while_typing_and_mended_there(
 ) -> None:
     page = alices_page()
     page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
-    schedule = page.get_by_label("Schedule")
+    page.get_by_label("Custom").check()
+    schedule = page.get_by_label("Cron expression")
     schedule.fill("")
     schedule.press_sequentially("0 25 * * *")
     expect(page.locator("#id_schedule_cron_error")).to_contain_text("'25' is not possible")
-    expect(page.locator("#announcement")).to_contain_text("Schedule: '25' is not possible")
+    expect(page.locator("#announcement")).to_contain_text("Cron expression: '25' is not possible")
     expect(schedule).to_be_focused()
     assert [*serious(page), *overflow(page)] == []
     schedule.fill("@weekly")
@@ -109,12 +110,13 @@ def test_another_databases_collections_come_and_what_was_typed_stays(
     fill(milvus, rows=1)
     page = alices_page()
     page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
-    page.get_by_label("Schedule").fill("@monthly")
+    page.get_by_label("Custom").check()
+    page.get_by_label("Cron expression").fill("@monthly")
     page.get_by_label("Only these").check()
     expect(page.locator("#policy-collections")).to_contain_text("images")
     page.get_by_label("Database").select_option("films")
     expect(page.locator("#policy-collections")).to_contain_text("has no collections yet")
-    expect(page.get_by_label("Schedule")).to_have_value("@monthly")
+    expect(page.get_by_label("Cron expression")).to_have_value("@monthly")
     expect(page.get_by_label("Only these")).to_be_checked()
 
 
@@ -141,6 +143,9 @@ def test_a_lower_count_is_asked_first_and_can_be_thought_over(
 def test_the_keyboard_alone_makes_a_policy(alices_page: OpenPage, cluster: Cluster) -> None:
     page = alices_page()
     page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
+    tab_to(page, "preset", attribute="name")
+    for _ in range(4):  # from the daily preset to the last choice
+        page.keyboard.press("ArrowDown")
     tab_to(page, "schedule_cron", attribute="name")
     page.keyboard.press("Control+a")
     page.keyboard.type("@daily")
