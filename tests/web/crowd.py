@@ -18,6 +18,7 @@ from tests.backups.seeds import IMAGES
 from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership
 from vbase_console.organizations.scopes import Role
+from vbase_console.search.words import index_names
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState
 
@@ -99,6 +100,7 @@ class Crowd:
             )
             for cluster, name, policy in mine + theirs
         )
+        index_names(made)
         self._taken, self._backups_of_others = made[: self._count], made[self._count :]
         mine_again = [Backup.objects.get(pk=self._tenant.backup.pk)] * self._count
         self._jobs = self._jobs_of([*made, *mine_again])
