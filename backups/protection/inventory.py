@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -86,9 +85,13 @@ def on_job_finished(job: BackupJob, *, succeeded: bool) -> None:
         _add_collections_of(backup)
     if job.job_type == JobKind.RESTORE:
         InventoryScan.objects.filter(pk=job.cluster_id).update(next_scan_at=timezone.now())
+
         # After the commit, because the target's row is locked here. Two restores that also locked
-        # each other's source would deadlock.
-        transaction.on_commit(partial(_lock_and_update_coverage, backup.cluster), robust=True)
+        # each other's source would deadlock. A robust callback needs a name, which a partial lacks.
+        def update_coverage_of_source() -> None:
+            _lock_and_update_coverage(backup.cluster)
+
+        transaction.on_commit(update_coverage_of_source, robust=True)
     else:
         update_coverage(backup.cluster_id)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.models import Cluster
 from clusters.services import restart_cluster
+from vbase_console.organizations import versions
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Organization, OrganizationVersion
 from vbase_console.organizations.tenancy import Version
@@ -41,6 +42,17 @@ def test_an_organization_without_a_change_has_a_settled_version(
     organization: Organization, alice: User
 ) -> None:
     assert version_for(alice) == Version(number=0, is_settled=True)
+
+
+def test_a_version_that_cannot_be_raised_does_not_disturb_the_change(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise DatabaseError("The disk is full.")
+
+    monkeypatch.setattr(versions, "raise_version", fail)
+    changed(organization.pk)
+    assert "The disk is full." in caplog.text
 
 
 def test_it_is_raised_by_the_commit_and_not_before(organization: Organization) -> None:

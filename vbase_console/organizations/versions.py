@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from functools import partial
 
 from django.db import models, transaction
 from django.db.models import ExpressionWrapper, F, Q
@@ -24,7 +23,11 @@ SETTLING_SECONDS = 2.0
 
 def changed(organization_id: uuid.UUID) -> None:
     """Raise the version after the commit of the current transaction."""
-    transaction.on_commit(partial(raise_version, organization_id), robust=True)
+
+    def raise_after_commit() -> None:  # a robust callback needs a name, which a partial lacks
+        raise_version(organization_id)
+
+    transaction.on_commit(raise_after_commit, robust=True)
 
 
 def raise_version(organization_id: uuid.UUID) -> None:

@@ -149,7 +149,10 @@ def test_every_reading_costs_the_same_with_a_thousand_as_with_ten(
     grow(organization, cluster, MANY)
     many = {one.operation.name: queries(api, one, cluster) for one in READS}
     assert many == few
-    assert max(few.values()) <= 4
+    assert {name: count for name, count in few.items() if count > 4} == {
+        "Search": 7,  # one statement for each kind of object, and one for the words
+        "GetUpgradePlan": 5,  # also the durations of earlier upgrades and the kept copy
+    }
 
 
 def test_but_for_its_backups_a_cluster_is_read_with_two_queries(
