@@ -8,8 +8,10 @@ from benchmarks import (
     full_milvus,
     get_cluster,
     get_cluster_over_grpc,
+    live_pages,
     long_calls,
     memory,
+    pages,
     policies,
     restore,
 )
@@ -17,6 +19,8 @@ from benchmarks import (
 if __name__ == "__main__":
     get_cluster.main()
     get_cluster_over_grpc.main()
+    pages.main([])
+    live_pages.main()
     policies.main([])
     backup.main(["--index", "FLAT"])
     backup.main(["--index", "HNSW", "--groups", "read"])

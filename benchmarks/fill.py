@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from typing import TYPE_CHECKING
 
 import django
 from django.core.management import call_command
+
+if TYPE_CHECKING:
+    from vbase_console.organizations.models import Organization
 
 CLUSTERS = 100
 
@@ -39,7 +43,19 @@ def fill() -> dict[str, str]:
         "organization_id": str(organization.pk),
         "cluster_id": made.cluster_id,
         "key": key,
+        "session": _session_of(organization),
     }
+
+
+def _session_of(organization: Organization) -> str:
+    """Sign the owner in. Returns the value of the session cookie."""
+    from django.test import Client
+
+    client = Client()
+    client.force_login(
+        organization.members.get(), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return client.cookies["sessionid"].value
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class Filled:
     organization_id: str
     cluster_id: str
     key: str
+    session: str
+    """Session cookie of the owner."""
 
 
 @contextlib.contextmanager

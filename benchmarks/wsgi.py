@@ -6,6 +6,10 @@ from django.conf import settings
 
 from vbase_console.wsgi import application
 
+# Static files are not collected.
+settings.STORAGES["staticfiles"] = {
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
 settings.ROOT_URLCONF = "benchmarks.urls"
 
 __all__ = ["application"]
