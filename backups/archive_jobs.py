@@ -18,10 +18,10 @@ from backups.archive.layout import MANIFEST_NAME, delete_archive
 from backups.archive.verify import FileCheck, check, listed
 from backups.capture import job as capture_job
 from backups.connections import get_store, open_archive, require_store
-from backups.detaching import detach_after_swap, detach_despite_errors
 from backups.milvus.errors import MilvusError
 from backups.models import Backup, BackupJob
 from backups.restore import job as restore_job
+from backups.restore.detaching import detach_after_swap, detach_despite_errors
 from backups.stores.base import StoreError, StoreFull
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import Unavailable

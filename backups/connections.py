@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -17,9 +18,11 @@ from backups.archive.layout import MANIFEST_NAME
 from backups.models import Backup
 from backups.stores import load_store
 from backups.stores.base import Store, StoreError, is_check
+from backups.stores.s3_options import env_str
 from clusters.driver import driver_of
 from clusters.drivers.base import ConsoleAccess, DriverError
 from clusters.models import Cluster
+from vbase_console.core.addresses import Listener
 from vbase_console.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def get_store() -> Store:
     return load_store(settings.BACKUP_STORE)
+
+
+def store_listeners() -> Iterator[Listener]:
+    """Return host and port of an S3 server of the operator, so that tenants cannot attach to it."""
+    endpoint = urlsplit(env_str("VBASE_S3_ENDPOINT", ""))
+    if settings.BACKUP_STORE.startswith("s3://") and endpoint.hostname:
+        port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+        yield Listener(host=endpoint.hostname, port=port)
 
 
 def require_store() -> None:

@@ -21,12 +21,12 @@ from backups.archive.writer import write_parts
 from backups.capture import temporary_load
 from backups.capture.access_control import with_access_control
 from backups.capture.pinning import Source, pin
+from backups.capture.rate_limit import RateLimit, rate_limit_of
 from backups.capture.sealing import SEALED, RowCountMismatch, seal_archive
 from backups.connections import connect, get_store, open_archive, snapshots_of
 from backups.milvus.errors import MilvusError
 from backups.milvus.scan import Scan, Scanned
 from backups.models import Backup, BackupJob, SealedPart
-from backups.rate_limit import RateLimit, rate_limit_of
 from backups.stores.base import Guard, StoreError
 from clusters.drivers.base import DriverError
 from vbase_console.core.errors import ConsoleError

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from backups.archive.access_control import AccessControl
 from backups.archive.description import CollectionDescription
+from backups.capture.rate_limit import bytes_per_second
 from backups.capture.selection import select_collections
 from backups.capture.wire_snapshot import (
     database_properties,
@@ -19,7 +20,6 @@ from backups.milvus.client import Client
 from backups.milvus.scan import Scan
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
-from backups.rate_limit import bytes_per_second
 from vbase_console.tasks.attempts import Attempt
 
 NO_INSTANT = "none"

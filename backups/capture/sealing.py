@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from backups.archive.manifest import Capture, Manifest, manifest_sha256, serialize
 from backups.archive.reader import ArchiveReader
 from backups.archive.writer import seal
+from backups.capture.contents import content_columns
 from backups.capture.pinning import NO_INSTANT, Source
 from backups.capture.selection import omissions_of
 from backups.connections import get_store
-from backups.contents import content_columns
 from backups.models import Backup, BackupJob
 from backups.stores.base import ObjectExists
 from vbase_console.tasks.attempts import Attempt

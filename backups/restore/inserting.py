@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from backups.archive.manifest import CollectionContent
 from backups.archive.reader import ArchiveReader
+from backups.capture.rate_limit import RateLimit
 from backups.connections import address_of
 from backups.milvus import create
 from backups.milvus.client import Client
@@ -17,7 +18,6 @@ from backups.milvus.indexing import IndexBuild
 from backups.milvus.insert import Inserter
 from backups.milvus.readable import loaded_for_reading
 from backups.models import BackupJob
-from backups.rate_limit import RateLimit
 from backups.restore.preflight import has_new_keys, rewrites_json
 from backups.restore.progress import COMPARING, INDEXING, INSERTING, RestoreProgress
 from backups.restore.row_compare import RowChecksumComparison, read_back

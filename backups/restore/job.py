@@ -10,10 +10,10 @@ from django.conf import settings
 from backups.archive.damage import ArchiveDamaged
 from backups.archive.reader import ArchiveReader
 from backups.capture.job import clean_up
+from backups.capture.rate_limit import rate_limit_of
 from backups.connections import connect, free_bytes_of, open_archive
 from backups.milvus.client import Client
 from backups.models import BackupJob
-from backups.rate_limit import rate_limit_of
 from backups.restore import database
 from backups.restore.access_control import restore_access_control
 from backups.restore.checkpoint import (

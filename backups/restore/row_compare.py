@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from backups.archive.checksum import RowChecksum
 from backups.archive.description import DYNAMIC_FIELD_NAME, CollectionDescription
+from backups.capture.rate_limit import bytes_per_second
 from backups.connections import snapshots_of
 from backups.milvus.client import Client
 from backups.milvus.decode import NO_DYNAMIC_FIELDS
 from backups.milvus.scan import Scan
 from backups.milvus.wire import WireScan
 from backups.models import BackupJob
-from backups.rate_limit import bytes_per_second
 from vbase_console.tasks.attempts import Attempt
 
 

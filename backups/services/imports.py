@@ -18,8 +18,8 @@ from django.utils import timezone
 from backups.archive.foreign import ImportRefused, SoundFile, inspect
 from backups.archive.layout import MANIFEST_NAME, delete_archive, inside
 from backups.archive.manifest import Manifest, manifest_sha256, parse
+from backups.capture.contents import content_columns
 from backups.connections import get_store, open_archive
-from backups.contents import content_columns
 from backups.models import NAME, Backup
 from backups.states import BackupStatus
 from backups.stores.base import ReadableStore, put

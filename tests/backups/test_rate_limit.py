@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymilvus import MilvusClient
 
-from backups import rate_limit
+from backups.capture import rate_limit
+from backups.capture.rate_limit import RateLimit, TokenBucket
 from backups.models import BackupJob
-from backups.rate_limit import RateLimit, TokenBucket
 from backups.services.backups import plan_backup
 from backups.services.restores import plan_restore
 from clusters.models import Cluster

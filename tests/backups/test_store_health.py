@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backups import connections
-from backups.store_health import SILENT, StoreHealth
+from backups.services.store_health import SILENT, StoreHealth
 from backups.stores.base import StoreError
 from backups.stores.memory import MemoryStore
 from vbase_console.core.component_health import Component, HealthStatus
@@ -34,7 +34,7 @@ def store(settings: Any, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Silent:
     silent = Silent()
-    monkeypatch.setattr("backups.store_health.get_store", lambda: silent)
+    monkeypatch.setattr("backups.services.store_health.get_store", lambda: silent)
     return silent
 
 

@@ -51,6 +51,14 @@ def test_the_port_of_the_broker_is_refused(api: Api, settings: Any, url: str, po
     assert list(attach(api, port).field_errors) == ["port"]
 
 
+def test_the_port_of_the_backup_store_is_refused(
+    api: Api, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUP_STORE = "s3://bucket/backups"
+    monkeypatch.setenv("VBASE_S3_ENDPOINT", "http://127.0.0.1:8333")
+    assert list(attach(api, 8333).field_errors) == ["port"]
+
+
 @pytest.mark.parametrize("status", ["RUNNING", "STOPPED"])
 def test_the_port_of_a_cluster_is_refused_also_to_its_owner(
     api: Api, make_cluster: Callable[..., Cluster], status: str
