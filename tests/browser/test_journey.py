@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,9 @@ def test_progress_moves_without_a_reload_and_polling_stops(
 
 
 def requests_during(page: Page, *, seconds: float) -> list[str]:
+    """What a page requests once it is idle and its version has settled."""
+    expect(page.locator("[data-busy]")).to_have_count(0)
+    expect(page.locator("#main")).to_have_attribute("data-version", re.compile(r"\d"))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(seconds * 1000)
