@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from backups.models import Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from clusters.services import cancel_task
 from tests.backups.seeds import seed_backup, seed_job
 from vbase_console.tasks.models import Task
@@ -147,6 +150,9 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "PreviewBackupPolicy": lambda world: (
         _cron(world) | {"policy_id": world.policy.policy_id, "count": 2, "timezone": "Europe/Paris"}
     ),
+    "Search": lambda world: {"q": "ru"},
+    "GetUpgradePlan": lambda world: world.one_cluster,
+    "GoBackCluster": lambda world: {"cluster_id": upgraded(world), "backup_first": False},
     "GetClusterMetrics": lambda world: world.one_cluster | {"window": "24h"},
     "ListCollections": lambda world: world.one_cluster | {"db_name": "default"},
     "CreateDatabase": lambda world: world.one_cluster | {"name": "made"},
@@ -159,6 +165,16 @@ NEEDS_MILVUS = {
     *("CreateDatabase", "DropDatabase", "LoadCollection", "ReleaseCollection"),
 }
 """Calls that are refused here, because the clusters have no Milvus."""
+
+
+def upgraded(world: World) -> str:
+    """The cluster, as if it had been upgraded a moment ago."""
+    now = timezone.now()
+    copy = {"version": "2.5.0", "size_bytes": 1, "answers": {}, "created_at": now}
+    KeptCopy.objects.get_or_create(
+        cluster=world.cluster, defaults=copy | {"expires_at": now + timedelta(hours=24)}
+    )
+    return world.cluster.cluster_id
 
 
 def stopped(world: World) -> str:
