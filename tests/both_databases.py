@@ -47,6 +47,9 @@ ABOUT_THE_ENGINE = (
     "full_milvus/test_access_control.py",
     "full_milvus/test_wire.py",
     "clusters/attached/test_backups.py",
+    "rpc/test_console.py",
+    "rpc/test_tls.py",
+    "upgrades/test_table.py",
 )
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
 jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
