@@ -43,6 +43,7 @@ def console(
     directory = tmp_path_factory.mktemp("outages")
     own = Distributed(directory, database=emptied(postgresql.url), broker=broker.url)
     own.environment |= {"VBASE_CLUSTER_DRIVER": "memory", "WEB_CONCURRENCY": "1"}
+    own.environment["VBASE_LOG_LEVEL"] = "WARNING"  # the outages only
     try:
         yield own.start()
     finally:
