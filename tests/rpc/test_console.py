@@ -60,19 +60,19 @@ def test_a_client_generated_from_the_published_files_does_the_whole_journey(
 
 def test_a_stream_outlives_a_killed_worker(console: Console, caller: Caller, api: Api) -> None:
     cluster = api.created("watched")
-    task_id = caller.answered("RestartCluster", cluster_id=cluster["clusterId"]).metadata[
-        "operation-id"
-    ]
-    states = caller.watch(task_id)
-    for state in states:
-        if state.started_at.seconds:
+    for _ in range(10):  # a restart may end before its worker is killed
+        restarted = caller.answered("RestartCluster", cluster_id=cluster["clusterId"])
+        task_id = restarted.metadata["operation-id"]
+        states = caller.watch(task_id)
+        last = next(state for state in states if state.started_at.seconds)
+        for process in console.processes_like("celery", "tasks-"):
+            process.kill()
+        last = [last, *states][-1]
+        assert last.progress == 100
+        if max(event["attempt"] for event in api.events(cluster, task_id)) > 1:
             break
-    for process in console.processes_like("celery", "tasks-"):
-        process.kill()
-    *_, last = states
-    assert last.progress == 100
-    attempts = {event["attempt"] for event in api.events(cluster, task_id)}
-    assert max(attempts) > 1, "the worker had finished before it was killed"
+    else:
+        raise AssertionError("Every restart had ended before its worker was killed.")
     caller.call("DeleteCluster", cluster_id=cluster["clusterId"])
 
 
