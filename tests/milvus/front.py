@@ -63,7 +63,7 @@ class Gate:
             self._changed.wait_for(lambda: self._is_open, 60)
 
     def _leave(self) -> None:
-        """The call was answered, or whoever made it has cancelled it."""
+        """The call was answered, or its client has cancelled it."""
         with self._changed:
             self._waiting -= 1
             self.cancelled += not self._is_open
