@@ -112,8 +112,13 @@ def shortened(name: str, max_bytes: int) -> str:
 def shown(name: str) -> str:
     """Quote the name for a message: one line, and at most 80 characters of it."""
     cut = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}…"
+    return f"'{printable(cut)}'"
+
+
+def printable(text: str) -> str:
+    """Escape control characters and line breaks."""
     return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in f"'{cut}'"
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
 
 

@@ -34,6 +34,10 @@ def test_a_long_record_keeps_its_beginning_and_its_end() -> None:
     assert len(text) < MAX_RECORD_CHARACTERS + 100
 
 
+def test_a_name_in_a_record_cannot_begin_a_line() -> None:
+    assert BoundedFormatter().format(record("docs\nERROR forged")) == r"docs\nERROR forged"
+
+
 def test_a_short_record_is_complete() -> None:
     assert BoundedFormatter().format(record("x" * 1_000)) == "x" * 1_000
 

@@ -256,10 +256,18 @@ CELERY_BEAT_SCHEDULER = "vbase_console.supervisor.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 
 LOG_LEVEL = env_choice("VBASE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+# Sweeps run every few seconds, so libraries that log each of them are one level quieter.
+_LIBRARY_LOG_LEVEL = "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "plain": {
+            "()": "vbase_console.core.log_lines.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "filters": {"outages": {"()": "vbase_console.core.outages.OutageFilter"}},
     "handlers": {
         "console": {
@@ -269,7 +277,13 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django.request": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        **{
+            name: {"level": _LIBRARY_LOG_LEVEL}
+            for name in ("axes", "celery.app.trace", "celery.worker.strategy", "celery.beat")
+        },
+    },
 }
 
 _SWEEP = timedelta(seconds=SWEEP_SECONDS)

@@ -13,6 +13,8 @@ import stat
 import sys
 from typing import TextIO
 
+from clusters.milvus_names import printable
+
 MAX_FILE_BYTES = 10 * 1024 * 1024
 KEPT_BYTES = 1024 * 1024
 MAX_RECORD_CHARACTERS = 8_000
@@ -21,7 +23,12 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class BoundedFormatter(logging.Formatter):
-    """Omit the middle of long records: the beginning and the end of a traceback are kept."""
+    """Escape line breaks in messages, because names in them belong to tenants. Omit the middle of
+    long records: the beginning and the end of a traceback are kept.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
