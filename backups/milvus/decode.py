@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from backups.archive.columns import arrow_schema, arrow_type
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
+from backups.milvus.errors import MilvusError
 
 NO_DYNAMIC_FIELDS = b"{}"
 """Server's value, beside null, for a row without dynamic fields. A backup stores null for both."""
@@ -37,16 +38,42 @@ Decoder = Callable[[Any, pa.DataType], pa.Array]
 
 
 def record_batch(fields_data: Iterable[Any], collection: CollectionDescription) -> pa.RecordBatch:
+    """Decode a page of rows. Raises MilvusError if they do not fit the collection's schema."""
     data = {("$meta" if item.is_dynamic else item.field_name): item for item in fields_data}
+    for field in collection.columns:
+        if field.name not in data:
+            raise _unfit(f"field {field.name!r} of collection {collection.name!r} is missing")
     key = collection.primary_key
     count = len(_scalars(data[key.name], key.data_type))
-    columns = [_column(field, data[field.name], count) for field in collection.columns]
+    columns = []
+    for field in collection.columns:
+        try:
+            column = _column(field, data[field.name], count)
+        except (ValueError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
+            raise _unfit(
+                f"values of field {field.name!r} of collection {collection.name!r} are not of "
+                f"type {field.data_type}"
+            ) from error
+        if len(column) != count:
+            raise _unfit(
+                f"field {field.name!r} of collection {collection.name!r} has {len(column)} values "
+                f"in {count} rows"
+            )
+        columns.append(column)
     return pa.record_batch(columns, schema=arrow_schema(collection))
 
 
 def keys_of(fields_data: Iterable[Any], key: FieldDescription) -> Sequence[int | str]:
-    column = next(item for item in fields_data if item.field_name == key.name)
-    return _scalars(column, key.data_type)  # type: ignore[no-any-return]
+    for item in fields_data:
+        if item.field_name == key.name:
+            return _scalars(item, key.data_type)  # type: ignore[no-any-return]
+    raise _unfit(f"the primary key {key.name!r} is missing")
+
+
+def _unfit(problem: str) -> MilvusError:
+    return MilvusError(
+        f"The server returned rows that do not fit its schema: {problem}.", permanent=True
+    )
 
 
 def _column(field: FieldDescription, field_data: Any, count: int) -> pa.Array:

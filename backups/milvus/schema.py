@@ -9,6 +9,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from backups.archive.description import (
     CollectionDescription,
+    DataType,
     FieldDescription,
     FunctionDescription,
     IndexDescription,
@@ -19,7 +20,7 @@ from backups.archive.scalars import Scalar
 from backups.milvus.answers import checked_names, require_few_parts, require_possible_names
 from backups.milvus.client import Client, mapping
 from backups.milvus.errors import MilvusError, NotPermitted, UnsupportedFeature
-from backups.milvus.types import data_type_of
+from backups.milvus.types import data_type_of, name_of_number
 from clusters.milvus_names import Kind
 
 _PARTITIONS_ASKED = 64
@@ -47,6 +48,7 @@ def describe(client: Client, name: str) -> CollectionDescription:
     partitions = tuple(sorted(checked_names(Kind.PARTITION, listed)))
     aliases, indexes = client.aliases(real_name), client.indexes(real_name)
     require_few_parts(aliases=aliases, indexes=indexes)
+    _require_primary_key(real_name, fields)
     has_key = any(field.is_partition_key for field in fields)
     return CollectionDescription(
         name=real_name,
@@ -60,7 +62,9 @@ def describe(client: Client, name: str) -> CollectionDescription:
         indexes=tuple(sorted(map(_index, indexes), key=lambda i: i.index_name)),
         properties=mapping((*schema.properties, *answer.properties)),
         load=_load(client, real_name, partitions),
-        consistency_level=common_pb2.ConsistencyLevel.Name(answer.consistency_level),
+        consistency_level=name_of_number(
+            common_pb2.ConsistencyLevel, answer.consistency_level, f"Collection {real_name!r}"
+        ),
         shards=answer.shards_num or None,
     )
 
@@ -69,6 +73,16 @@ def _refuse_impossible_parts(schema: Any) -> None:
     require_possible_names(Kind.COLLECTION, [schema.name])
     require_few_parts(fields=schema.fields, functions=schema.functions)
     require_possible_names(Kind.FIELD, (field.name for field in schema.fields))
+
+
+def _require_primary_key(collection: str, fields: Sequence[FieldDescription]) -> None:
+    key_types = [field.data_type for field in fields if field.is_primary_key]
+    if not key_types or key_types[0] not in (DataType.INT64, DataType.VARCHAR):
+        raise MilvusError(
+            f"The server describes {collection!r} without a primary key of type INT64 or VARCHAR, "
+            "so its rows cannot be read.",
+            permanent=True,
+        )
 
 
 def _refuse_unsupported_features(schema: Any) -> None:
@@ -116,7 +130,9 @@ def _field(field: Any, schema: Any) -> FieldDescription:
 def _function(function: Any) -> FunctionDescription:
     return FunctionDescription(
         name=function.name,
-        type=schema_pb2.FunctionType.Name(function.type).upper(),
+        type=name_of_number(
+            schema_pb2.FunctionType, function.type, f"Function {function.name!r}"
+        ).upper(),
         input_field_names=tuple(function.input_field_names),
         output_field_names=tuple(function.output_field_names),
         params=mapping(function.params),

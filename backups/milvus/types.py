@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pymilvus.grpc_gen import schema_pb2
 
 from backups.archive.description import DataType
@@ -36,10 +38,20 @@ _DATA_TYPES = {number: data_type for data_type, number in NUMBERS.items()}
 
 def data_type_of(number: int, field_name: str) -> DataType:
     if number not in _DATA_TYPES:
-        is_known = number in schema_pb2.DataType.values()
-        name = schema_pb2.DataType.Name(number) if is_known else str(number)
+        is_named = number in schema_pb2.DataType.values()
+        name = schema_pb2.DataType.Name(number) if is_named else str(number)
         raise UnsupportedFeature(
             f"Field {field_name!r} has the type {name}, which backups do not support. "
             "Leave its collection out."
         )
     return _DATA_TYPES[number]
+
+
+def name_of_number(enum: Any, number: int, owner: str) -> str:
+    """Return the name of an enum's number. `owner` begins the message for an unknown number."""
+    if number not in enum.values():
+        raise UnsupportedFeature(
+            f"{owner} has the {enum.DESCRIPTOR.name} {number}, which backups do not support. Leave "
+            "the collection out."
+        )
+    return str(enum.Name(number))

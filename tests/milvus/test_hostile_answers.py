@@ -8,11 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
-from pymilvus.grpc_gen import milvus_pb2
+from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
+from backups.archive.description import CollectionDescription
 from backups.milvus.access_control import read_access_control
 from backups.milvus.answers import MAX_LISTED_NAMES, MAX_PARTS
 from backups.milvus.client import Client
+from backups.milvus.decode import keys_of, record_batch
 from backups.milvus.errors import MilvusError, UnsupportedFeature
 from backups.milvus.facts import read_facts
 from backups.milvus.schema import describe
@@ -137,3 +139,61 @@ def test_a_listing_of_grants_that_does_not_end_is_refused(serve: Serve) -> None:
     databases = milvus_pb2.ListDatabasesResponse(db_names=names)
     with pytest.raises(MilvusError, match="401 roles and 250 databases"):
         read_access_control(serve(SelectRole=roles, ListDatabases=databases))
+
+
+def keyed(**changes: Any) -> Any:
+    answer = described("docs")
+    answer.schema.fields.add(name="id", data_type=5, is_primary_key=True)
+    answer.schema.fields.add(name="embedding", data_type=101).type_params.add(key="dim", value="2")
+    for name, value in changes.items():
+        setattr(answer, name, value)
+    return answer
+
+
+def test_a_schema_without_a_usable_primary_key_is_refused(serve: Serve) -> None:
+    with pytest.raises(MilvusError, match="without a primary key"):
+        describe(serve(DescribeCollection=described("docs", "id")), "docs")
+
+
+def test_a_number_without_a_name_is_refused(serve: Serve) -> None:
+    with pytest.raises(UnsupportedFeature, match="has the ConsistencyLevel 77"):
+        describe(serve(DescribeCollection=keyed(consistency_level=77)), "docs")
+    answer = keyed()
+    answer.schema.functions.add(name="embed", type=77)
+    with pytest.raises(UnsupportedFeature, match="'embed' has the FunctionType 77"):
+        describe(serve(DescribeCollection=answer), "docs")
+
+
+@pytest.fixture
+def docs(serve: Serve) -> CollectionDescription:
+    version = milvus_pb2.GetVersionResponse(version="v2.6.4")
+    return describe(serve(DescribeCollection=keyed(), GetVersion=version), "docs")
+
+
+def column(name: str, **values: list[Any]) -> Any:
+    data = schema_pb2.FieldData(field_name=name)
+    for kind, items in values.items():
+        part = data.vectors if kind == "float_vector" else data.scalars
+        getattr(part, kind).data.extend(items)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("vectors", "problem"),
+    [
+        ([], "field 'embedding' of collection 'docs' is missing"),
+        ([column("embedding", float_vector=[1.0, 2.0, 3.0])], "are not of type FLOAT_VECTOR"),
+        ([column("embedding", float_vector=[1.0, 2.0])], "has 1 values in 2 rows"),
+    ],
+)
+def test_rows_that_do_not_fit_their_schema_are_refused(
+    docs: CollectionDescription, vectors: list[Any], problem: str
+) -> None:
+    with pytest.raises(MilvusError, match=problem) as caught:
+        record_batch([column("id", long_data=[1, 2]), *vectors], docs)
+    assert caught.value.permanent
+
+
+def test_rows_without_their_primary_key_are_refused(docs: CollectionDescription) -> None:
+    with pytest.raises(MilvusError, match="primary key 'id' is missing"):
+        keys_of([column("embedding", float_vector=[1.0, 2.0])], docs.primary_key)
