@@ -44,9 +44,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     # pymilvus pings every 10 s, also on idle connections; the default limit is 5 minutes.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Idle clients were disconnected even so. Frequent pings do no harm.
+    # No client is disconnected for its pings. Frequent ones do no harm.
     ("grpc.http2.max_ping_strikes", 0),
     # Two servers on one port would share its calls. The second must fail instead.
     ("grpc.so_reuseport", 0),
