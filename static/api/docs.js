@@ -1,4 +1,15 @@
 const place = document.getElementById("docs");
+const root = document.documentElement;
+const system = window.matchMedia("(prefers-color-scheme: dark)");
+
+// Swagger UI has a dark look under this class. The account menu goes before the system.
+function applyAppearance() {
+  const { appearance } = root.dataset;
+  root.classList.toggle("dark-mode", appearance === "dark" || (appearance !== "light" && system.matches));
+}
+
+system.addEventListener("change", applyAppearance);
+applyAppearance();
 window.SwaggerUIBundle({
   url: place.dataset.schema,
   domNode: place,

@@ -47,13 +47,38 @@ document.addEventListener("click", (event) => {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });
+// Shortcuts: "/" and "?" alone, "g" and a letter for a page. The list is in the navigation.
+const CHORD_MS = 1500;
+let chordUntil = 0;
+
+function followShortcut(key) {
+  if (key === "/") {
+    const search = document.getElementById("search-text") ?? document.getElementById("to-search");
+    search?.focus();
+    if (search?.href) search.click();
+    return Boolean(search);
+  }
+  const shortcuts = document.getElementById("shortcuts");
+  if (key === "?" && shortcuts) {
+    shortcuts.open = true;
+    shortcuts.querySelector(".panel").focus();
+    return true;
+  }
+  if (Date.now() > chordUntil) {
+    if (key === "g") chordUntil = Date.now() + CHORD_MS;
+    return false;
+  }
+  chordUntil = 0;
+  const up = [...document.querySelectorAll(".crumb a")].at(-1);
+  const target = key === "u" ? up : [...document.querySelectorAll("nav a[data-key]")].find((link) => link.dataset.key === key);
+  target?.click();
+  return Boolean(target);
+}
+
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, [contenteditable]");
-  const search = document.getElementById("search-text") ?? document.getElementById("to-search");
-  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey || !search) return;
-  event.preventDefault();
-  search.focus();
-  if (search.href) search.click();
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (followShortcut(event.key)) event.preventDefault();
 });
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
@@ -61,6 +86,8 @@ document.addEventListener("keydown", (event) => {
   menu.open = false;
   menu.querySelector("summary").focus();
 });
+document.addEventListener("htmx:beforeRequest", (event) => event.detail.target?.setAttribute("aria-busy", "true"));
+document.addEventListener("htmx:afterRequest", (event) => event.detail.target?.removeAttribute("aria-busy"));
 for (const name of ["DOMContentLoaded", "htmx:afterSwap", "htmx:oobAfterSwap"]) {
   document.addEventListener(name, () => enhance());
 }

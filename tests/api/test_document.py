@@ -101,7 +101,7 @@ def test_the_page_loads_nothing_from_outside_and_runs_nothing_inline() -> None:
 def test_every_asset_of_the_page_is_there() -> None:
     page = Client().get("/api/docs/").content.decode()
     assets = re.findall(r'"/static/([^"]+)"', page)
-    assert len(assets) == 4
+    assert len(assets) == 6
     assert all(finders.find(asset) for asset in assets)
 
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.shortcuts import resolve_url
 from django.test import Client, RequestFactory
 
+from tests.web.conftest import Browser
 from vbase_console.core.errors import ConsoleError
 from vbase_console.web.errors import STATUS_OF_CODE, server_error
 
@@ -48,3 +49,8 @@ def test_a_form_that_is_too_large_gets_an_answer_in_words(client: Client) -> Non
     )
     assert answer.status_code == 400
     assert b"The form is larger than 1 MB." in answer.content
+
+
+def test_a_forbidden_page_leads_to_the_other_organizations(bobs: Browser) -> None:
+    answer = bobs.open("membership-list")
+    assert (answer.status_code, 'href="/organizations"' in answer.content.decode()) == (403, True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from django import template
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -83,6 +84,21 @@ def size(count: int | None) -> str:
 @register.filter
 def may(principal: Principal, scope: str) -> bool:
     return principal.may(scope)
+
+
+@register.inclusion_tag("web/partials/entry.html", takes_context=True)
+def entry(
+    context: template.Context, name: str, title: str, page: str, key: str, anchor: str = ""
+) -> dict[str, object]:
+    """Render an entry of the navigation. `name` is that of the icon and of `Page.nav`."""
+    return {
+        "name": name,
+        "title": title,
+        "address": reverse(page, args=[context["organization"]]),
+        "key": key,
+        "anchor": anchor,
+        "is_current": context.get("nav") == name,
+    }
 
 
 @register.inclusion_tag("web/partials/column.html", takes_context=True)
