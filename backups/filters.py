@@ -1,5 +1,3 @@
-"""Filters of the lists of backups and jobs."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,3 @@
-"""Celery sweep of the janitor."""
-
 from __future__ import annotations
 
 from celery import shared_task

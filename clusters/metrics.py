@@ -176,7 +176,6 @@ def _whole(mean: float | None) -> int | None:
 
 
 def series_of(cluster: Cluster, window: str) -> list[Series]:
-    """Return all series of a window. Minutes and hours without a measurement have no point."""
     refuse_unmeasured(cluster)
     now, (length, period) = timezone.now(), WINDOWS[window]
     samples = _samples(period).filter(cluster=cluster, at__gt=now - length, at__lte=now)

@@ -1,5 +1,3 @@
-"""Celery sweeps over the clusters: reconcile, autoscale, measure, remove expired copies."""
-
 from __future__ import annotations
 
 from celery import shared_task

@@ -1,5 +1,3 @@
-"""Rules for the name and the labels of a cluster."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

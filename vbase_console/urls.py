@@ -1,5 +1,3 @@
-"""Root URLs: API, documentation, pages and admin."""
-
 from __future__ import annotations
 
 from django.contrib import admin

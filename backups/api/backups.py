@@ -1,5 +1,3 @@
-"""Endpoints of backups: create, restore, get, verify, pin, unpin and delete."""
-
 from __future__ import annotations
 
 from typing import Any, ClassVar

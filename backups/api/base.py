@@ -1,5 +1,3 @@
-"""Base view of the endpoints of backups."""
-
 from __future__ import annotations
 
 from typing import Any

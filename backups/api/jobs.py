@@ -1,5 +1,3 @@
-"""Endpoints of jobs: list, get, cancel and retry."""
-
 from __future__ import annotations
 
 from rest_framework.request import Request

@@ -1,5 +1,3 @@
-"""Write rows to a Parquet file and read them."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,3 @@
-"""Text form of an archive's manifest."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator

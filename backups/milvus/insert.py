@@ -1,5 +1,3 @@
-"""Insert record batches into a collection."""
-
 from __future__ import annotations
 
 from collections import deque

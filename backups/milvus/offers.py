@@ -1,5 +1,3 @@
-"""Field and index types that a server supports."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator

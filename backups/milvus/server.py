@@ -1,5 +1,3 @@
-"""Version and kind of a Milvus server."""
-
 from __future__ import annotations
 
 import dataclasses

@@ -1,5 +1,3 @@
-"""Numbers of field types in the Milvus protocol."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,3 @@
-"""Policy endpoints, and ReleaseBackup."""
-
 from __future__ import annotations
 
 from django.urls import reverse

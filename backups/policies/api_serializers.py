@@ -1,5 +1,3 @@
-"""Requests, responses and examples of the policy endpoints."""
-
 from __future__ import annotations
 
 from typing import Any

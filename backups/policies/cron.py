@@ -135,8 +135,7 @@ class BadCron(ValueError):
     """A schedule is not valid. The message gives the remedy."""
 
 
-class BadZone(ValueError):
-    """The time zone does not exist."""
+class BadZone(ValueError): ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,3 @@
-"""Filters of policies, their runs and their backups."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,3 @@
-"""States and thresholds of policies."""
-
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,5 +1,3 @@
-"""Sweeps over policies: dispatch, retention, and removal of old runs."""
-
 from __future__ import annotations
 
 import threading

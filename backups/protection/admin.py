@@ -1,5 +1,3 @@
-"""Admin pages of known collections and inventory scans."""
-
 from __future__ import annotations
 
 from django.contrib import admin

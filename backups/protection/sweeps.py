@@ -1,5 +1,3 @@
-"""Celery sweep of the inventory."""
-
 from __future__ import annotations
 
 from celery import shared_task

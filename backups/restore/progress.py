@@ -1,5 +1,3 @@
-"""Progress of a restore over all collections and phases."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable

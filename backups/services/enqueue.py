@@ -1,5 +1,3 @@
-"""Enqueue a job: its task and its row."""
-
 from __future__ import annotations
 
 from backups.models import Backup, BackupJob

@@ -1,5 +1,3 @@
-"""Services of jobs: cancel and retry one."""
-
 from __future__ import annotations
 
 from django.db import transaction

@@ -50,8 +50,6 @@ class ObjectExists(StoreError):
 
 
 class KeyRefused(StoreError):
-    """The key is not valid."""
-
     permanent = True
 
 

@@ -1,5 +1,3 @@
-"""A backup store in a directory."""
-
 from __future__ import annotations
 
 import contextlib

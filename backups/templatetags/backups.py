@@ -1,5 +1,3 @@
-"""Template tags of backups."""
-
 from __future__ import annotations
 
 from django import template

@@ -1,5 +1,3 @@
-"""Page of one backup."""
-
 from __future__ import annotations
 
 from functools import cached_property

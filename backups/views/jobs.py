@@ -1,5 +1,3 @@
-"""Pages of jobs: lists, detail, cancel and retry."""
-
 from __future__ import annotations
 
 from functools import cached_property

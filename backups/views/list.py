@@ -1,5 +1,3 @@
-"""Lists of backups, and the choice of a cluster for a new backup."""
-
 from __future__ import annotations
 
 from typing import Any

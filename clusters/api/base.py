@@ -1,5 +1,3 @@
-"""Base of the endpoints of clusters."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,3 @@
-"""Clusters: create, read, update, scale, delete, restart, stop and start."""
-
 from __future__ import annotations
 
 from typing import ClassVar, Protocol

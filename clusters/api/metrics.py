@@ -1,5 +1,3 @@
-"""Metrics of a cluster."""
-
 from __future__ import annotations
 
 from rest_framework.request import Request

@@ -1,5 +1,3 @@
-"""Tasks of a cluster: list, read, cancel and retry."""
-
 from __future__ import annotations
 
 from rest_framework.request import Request

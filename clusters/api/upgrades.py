@@ -1,5 +1,3 @@
-"""Versions of a cluster: plan a change, go back."""
-
 from __future__ import annotations
 
 from typing import Any

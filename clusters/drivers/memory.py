@@ -345,8 +345,6 @@ def _now() -> datetime.datetime:
 
 
 class _Store:
-    """Clusters by id, in memory."""
-
     def __init__(self) -> None:
         self._clusters: dict[str, _Cluster] = {}
 

@@ -1,5 +1,3 @@
-"""Examples of a connection to a cluster, as text for the connect card."""
-
 from __future__ import annotations
 
 import dataclasses

@@ -1,5 +1,3 @@
-"""Page of one cluster: details, unfinished tasks and connection."""
-
 from __future__ import annotations
 
 from functools import cached_property

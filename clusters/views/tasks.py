@@ -1,5 +1,3 @@
-"""Pages of tasks: list, progress, cancel, retry."""
-
 from __future__ import annotations
 
 from functools import cached_property

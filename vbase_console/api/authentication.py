@@ -1,5 +1,3 @@
-"""Authentication by an API key in the `Authorization` header, and the check of its scope."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

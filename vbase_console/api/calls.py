@@ -35,8 +35,6 @@ class RollbackWithAnswer(Exception):
 
 @dataclasses.dataclass(kw_only=True)
 class OperationCall:
-    """One call of an operation by a principal."""
-
     principal: Principal
     action: str
     interface: audit.Interface

@@ -67,8 +67,6 @@ class LocalInstant(serializers.DateTimeField):
 
 
 class QueryFlag(serializers.BooleanField):
-    """Boolean in a query: true or false."""
-
     def to_internal_value(self, data: Any) -> bool:
         if data not in ("true", "false"):
             raise serializers.ValidationError("Give true or false.")
@@ -91,8 +89,6 @@ class Labels(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
 
 
 class TextOrNull(serializers.CharField):
-    """Text, or null for an empty one. Output only."""
-
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
 
@@ -101,8 +97,6 @@ class TextOrNull(serializers.CharField):
 
 
 class Constant(serializers.ChoiceField):
-    """Constant word. Output only."""
-
     def __init__(self, value: str) -> None:
         self.value = value
         super().__init__(choices=[value])

@@ -48,8 +48,6 @@ class RequestInProgress(Aborted):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Answer of any interface to a call."""
-
     status: int
     """HTTP status, which every error code has (`api.errors.STATUS_OF`)."""
     body: Any

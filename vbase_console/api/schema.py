@@ -1,5 +1,3 @@
-"""OpenAPI document, generated from the operations of the views."""
-
 from __future__ import annotations
 
 from http import HTTPStatus

@@ -1,5 +1,3 @@
-"""Sweep that removes expired idempotent answers."""
-
 from __future__ import annotations
 
 from celery import shared_task

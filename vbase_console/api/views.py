@@ -1,5 +1,3 @@
-"""Base view of every endpoint."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

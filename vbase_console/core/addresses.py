@@ -44,8 +44,7 @@ class PortRefused(AddressRefused):
     """A process of the console listens on this port."""
 
 
-class NetworkNotAllowed(AddressError):
-    """The address is in no network that the setting allows."""
+class NetworkNotAllowed(AddressError): ...
 
 
 class NameNotResolved(AddressError):
@@ -85,8 +84,6 @@ _UNUSABLE = _networks("0.0.0.0/8", "192.0.0.0/24")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AllowedNetworks:
-    """Networks that a setting allows."""
-
     setting: str
     words: frozenset[str] = frozenset()
     ranges: tuple[Network, ...] = ()

@@ -1,5 +1,3 @@
-"""Response headers of every page and fragment."""
-
 from __future__ import annotations
 
 from collections.abc import Callable

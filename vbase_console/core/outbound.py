@@ -26,8 +26,7 @@ _INTERIM = re.compile(rb"\AHTTP/1\.[01] 1[0-9][0-9][^\n]*\n(?:[^\r\n][^\n]*\n)*\
 """Each byte can match in one way only: the time must not grow with the choices of a server."""
 
 
-class UrlInvalid(AddressError):
-    """The text is not the URL of a web server."""
+class UrlInvalid(AddressError): ...
 
 
 class RequestFailed(AddressError):
@@ -36,8 +35,6 @@ class RequestFailed(AddressError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """Parts of a URL that a request needs."""
-
     host: str
     port: int
     tls: bool

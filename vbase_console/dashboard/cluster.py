@@ -36,8 +36,7 @@ class ClusterProgressView(ClusterDetailView, detail.ClusterProgressPage):
     """Fragment that the cluster page polls."""
 
 
-class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage):
-    """Cluster page with the token."""
+class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage): ...
 
 
 class ClusterDeleteView(actions.ClusterDeletePage):

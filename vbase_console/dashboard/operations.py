@@ -83,7 +83,6 @@ class OperationRow:
     job: BackupJob | None
     has_backup: bool
     address: str
-    """Page of the task or job."""
     may_retry: bool
 
 

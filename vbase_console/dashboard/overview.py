@@ -1,5 +1,3 @@
-"""Overview of an organization: clusters by status, tasks, failures and protection."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,3 @@
-"""Pages that show several apps at once."""
-
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path

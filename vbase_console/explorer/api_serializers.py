@@ -1,5 +1,3 @@
-"""Requests, answers and examples of the endpoints of collections and databases."""
-
 from __future__ import annotations
 
 from typing import Any

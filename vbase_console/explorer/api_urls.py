@@ -1,5 +1,3 @@
-"""URLs under /v1/vbase."""
-
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path

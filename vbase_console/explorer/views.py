@@ -1,5 +1,3 @@
-"""Pages of the contents of a cluster: collections, one collection, databases."""
-
 from __future__ import annotations
 
 from collections import defaultdict

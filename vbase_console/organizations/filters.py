@@ -1,5 +1,3 @@
-"""Filters of the lists of activity, members, API keys and organizations."""
-
 from __future__ import annotations
 
 from typing import Any

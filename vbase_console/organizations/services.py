@@ -1,5 +1,3 @@
-"""Create organizations, manage members, issue and revoke API keys."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable

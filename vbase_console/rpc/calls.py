@@ -64,8 +64,6 @@ class Result:
 
 
 class Call:
-    """One call, from its message to its result."""
-
     def __init__(
         self, method: Method, message: Message, metadata: Mapping[str, str], client: str
     ) -> None:

@@ -1,5 +1,3 @@
-"""The gRPC server: options, services, TLS and end."""
-
 from __future__ import annotations
 
 import asyncio

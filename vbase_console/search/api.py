@@ -1,5 +1,3 @@
-"""Search endpoint, with its messages."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -40,7 +40,6 @@ class Found:
     cluster_id: str
     """Empty for a backup or job whose cluster is unknown."""
     url: str
-    """Address of the page."""
 
 
 Finder = Callable[[Principal, str], Iterator[Found]]

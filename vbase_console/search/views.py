@@ -1,5 +1,3 @@
-"""Search page."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,3 @@
-"""One child process of the console: start, observe, restart and stop."""
-
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,3 @@
-"""Message at the terminal when the console is ready."""
-
 from __future__ import annotations
 
 import shlex

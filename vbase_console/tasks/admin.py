@@ -1,5 +1,3 @@
-"""Admin pages of tasks and heartbeats, with the actions retry and cancel."""
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -36,7 +36,6 @@ class FilterForm(forms.Form):
     SORT_FIELDS: ClassVar[tuple[str, ...]] = ()
     """Fields by which the table headings sort, in both directions."""
     DEFAULT_ORDER: ClassVar[str] = "-created_at"
-    """Default order."""
     TIE_BREAKERS: ClassVar[tuple[str | OrderBy, ...]] = ("-pk",)
     """Secondary order, so that no row is repeated or lost between pages."""
     NULLS_LAST: ClassVar[frozenset[str]] = frozenset()

@@ -1,5 +1,3 @@
-"""Pause, resume, run and delete a policy; release a backup that it retains."""
-
 from __future__ import annotations
 
 from typing import Any, ClassVar

@@ -1,5 +1,3 @@
-"""Page of one policy: schedule, runs, backups and actions."""
-
 from __future__ import annotations
 
 from functools import cached_property

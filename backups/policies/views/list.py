@@ -1,5 +1,3 @@
-"""Lists of policies, and of the runs and backups of one policy."""
-
 from __future__ import annotations
 
 from typing import Any

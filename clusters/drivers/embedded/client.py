@@ -1,5 +1,3 @@
-"""Client of the control service, and a Milvus call that checks a token."""
-
 from __future__ import annotations
 
 import json

@@ -86,7 +86,6 @@ def _existing_demo(name: str) -> Organization | None:
 
 
 def _first_owner() -> User:
-    """Return the owner of the first organization."""
     owners = Membership.objects.filter(role=Role.OWNER).select_related("user").order_by("pk")
     owner = owners.first()
     if owner is None:

@@ -1,5 +1,3 @@
-"""Pages of API keys, for owners."""
-
 from __future__ import annotations
 
 from functools import cached_property

@@ -1,5 +1,3 @@
-"""Start page, list of organizations and appearance."""
-
 from __future__ import annotations
 
 from django.contrib.auth.mixins import LoginRequiredMixin

@@ -1,5 +1,3 @@
-"""Pages of members and their roles, for owners."""
-
 from __future__ import annotations
 
 from functools import cached_property

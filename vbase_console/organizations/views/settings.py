@@ -1,5 +1,3 @@
-"""Settings of an organization, and creation of another one."""
-
 from __future__ import annotations
 
 from functools import cached_property

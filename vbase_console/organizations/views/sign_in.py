@@ -1,5 +1,3 @@
-"""Sign-in, sign-out and passwords."""
-
 from __future__ import annotations
 
 from typing import Any, ClassVar

@@ -1,5 +1,3 @@
-"""Template tags and filters of every page: states, times, sizes and permissions."""
-
 from __future__ import annotations
 
 from datetime import UTC, datetime

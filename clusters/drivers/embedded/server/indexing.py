@@ -26,8 +26,7 @@ _MADE_IN_STEPS: tuple[Any, ...] = (
 )
 
 
-class BuildCancelled(Exception):
-    """The index build was cancelled."""
+class BuildCancelled(Exception): ...
 
 
 @dataclasses.dataclass

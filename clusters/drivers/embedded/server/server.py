@@ -53,8 +53,7 @@ _OPTIONS = [
 ]
 
 
-class PortTaken(Exception):
-    """Another program listens on the port."""
+class PortTaken(Exception): ...
 
 
 class MilvusServer:

@@ -38,8 +38,7 @@ _DESCRIPTION = "snapshot.json"
 _UNFINISHED = ".unfinished-"
 
 
-class SnapshotMissing(ControlError):
-    """No snapshot has the given name."""
+class SnapshotMissing(ControlError): ...
 
 
 class SnapshotStore:
