@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import groupby, islice
@@ -125,6 +125,41 @@ MAX_EXPRESSION_LENGTH = 200
 MAX_DESCRIBED_TIMES = 4
 """Limit of times of a day that are listed individually. More are described by minute and hour."""
 DAY = timedelta(days=1)
+STEPS = {
+    "second": 2,
+    "third": 3,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    **{f"{step}th": step for step in (10, 12, 15, 20, 30)},
+}
+"""Words of steps. A step that does not divide the hour or the day keeps its ordinal, because the
+interval around its end is shorter.
+"""
+SAID: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
+    (
+        re.compile(
+            r"^Every (third|fourth|fifth|sixth|second|1[025]th|[23]0th) minute(?: of every hour)?"
+        ),
+        lambda match: f"Every {STEPS[match[1]]} minutes",
+    ),
+    (
+        re.compile(r"^At minute (\d+) past every (second|third|fourth|sixth|eighth|12th) hour"),
+        lambda match: f"Every {STEPS[match[2]]} hours at minute {match[1]}",
+    ),
+    (re.compile(r"^At the start of every hour"), "Every hour"),
+    (re.compile(r"^At minute (\d+) of every hour"), r"Every hour at minute \1"),
+    (
+        re.compile(r"^At minute (\d+) past every hour from (\d+) to (\d+)"),
+        lambda match: (
+            f"Every hour from {int(match[2]):02}:{int(match[1]):02} to "
+            f"{int(match[3]):02}:{int(match[1]):02}"
+        ),
+    ),
+    (re.compile(r" at minute 0\b"), ""),
+]
+"""Descriptions of the library → words as people say them."""
 ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a local time has no zone
 EXCLUDED_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 """Prefixes of files that are no zones: variants of zones, and the zone of the server."""
@@ -229,6 +264,8 @@ def describe(cron: Cron) -> str:
     text = re.sub(r"\bon (\w+day to )", r"from \1", text)
     if not cron.needs_both_days:
         text = re.sub(r" and (on|from) (?=\w+day\b)", r" or \1 ", text)
+    for pattern, words in SAID:
+        text = pattern.sub(words, text)
     return re.sub(r"\b(\d+)th\b", lambda match: ordinal(int(match[1])), text)
 
 

@@ -43,13 +43,6 @@ class ClusterPage(Page):
     def context(self) -> dict[str, Any]:
         return {"cluster": self.cluster, "back": self.address("cluster-detail")}
 
-    def name_objects(self, message: str) -> str:
-        if "cluster" not in self.__dict__:  # not found
-            return message
-        for key in (self.cluster.cluster_id, self.cluster.service_id):
-            message = message.replace(key, self.cluster.name)
-        return message
-
     def address(self, name: str) -> str:
         return reverse(name, args=[self.principal.organization_name, self.cluster.cluster_id])
 

@@ -110,7 +110,7 @@ def test_a_skipped_run_is_an_alarm_with_its_reason(
         skip_reason="It must be RUNNING. Start it first.",
     )
     BackupPolicy.objects.update(last_run=run)
-    assert b"It must be RUNNING" in alices.open("overview").content
+    assert b"It must be running" in alices.open("overview").content
 
 
 def test_the_most_overdue_policy_and_how_late_it_is_are_said(

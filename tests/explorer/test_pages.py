@@ -67,7 +67,7 @@ def test_a_stopped_cluster_tells_why_nothing_is_read(
     work()
     said = alices.open("cluster-collections", cluster.pk)
     assert said.status_code == 200
-    assert "Try again when it is RUNNING" in said.content.decode()
+    assert "Try again when it is running" in said.content.decode()
 
 
 def test_a_collections_page_shows_its_schema_and_no_rows(

@@ -245,7 +245,7 @@ def test_a_stopped_cluster_can_have_a_policy_already(
 ) -> None:
     stop_cluster(cluster, by="alice")
     work()  # type: ignore[operator]
-    assert "It must be RUNNING" in shown(alices.open("policy-create", cluster.pk))
+    assert "It must be running" in shown(alices.open("policy-create", cluster.pk))
     assert alices.send("policy-create", cluster.pk, **TYPED).status_code == 302
 
 

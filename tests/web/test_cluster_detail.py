@@ -145,7 +145,7 @@ def test_there_is_no_token_before_there_is_an_endpoint(
     cluster = make_cluster(running=False)
     answer = alices.send("cluster-token", cluster.pk)
     assert answer.status_code == 400
-    assert b"Wait until its status is RUNNING" in answer.content
+    assert b"Wait until its status is running" in answer.content
 
 
 def test_the_snippet_is_complete_and_right_for_this_cluster(

@@ -9,7 +9,11 @@ class SearchConfig(AppConfig):
     label = "search"
 
     def ready(self) -> None:
+        from vbase_console.search.naming import names_of
         from vbase_console.search.words import NAMED, index_saved, remove_deleted
+        from vbase_console.web import wording
+
+        wording.names_of.register(names_of)
 
         for model in NAMED:
             post_save.connect(index_saved, sender=model)

@@ -30,6 +30,7 @@ from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANI
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
 from vbase_console.web.live import HEADER, Live
+from vbase_console.web.wording import readable
 
 ORGANIZATION_COOKIE = "organization"
 """Cookie with the name of the last visited organization. Checked against the memberships."""
@@ -103,7 +104,7 @@ class ConsoleView(View):
 
     def name_objects(self, message: str) -> str:
         """Return an error message with object names in place of ids."""
-        return message
+        return readable(message, self.principal)
 
     def error_response(self, error: ConsoleError) -> HttpResponseBase:
         """Render an error. An htmx request reloads the whole page, which shows the error."""

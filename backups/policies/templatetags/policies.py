@@ -14,6 +14,7 @@ from backups.policies.health import PolicyHealth
 from backups.policies.models import PolicyRun
 from backups.policies.retention import RetentionDecision
 from backups.policies.states import SKIPPED
+from vbase_console.web.wording import readable
 
 register = template.Library()
 
@@ -76,6 +77,10 @@ def run_summary(run: PolicyRun) -> str:
 
 @register.filter
 def why_of(run: PolicyRun) -> str:
+    return readable(_problem_of(run))
+
+
+def _problem_of(run: PolicyRun) -> str:
     if run.skip_reason or run.job is None:
         return run.skip_reason
     if run.status == "SUCCEEDED":

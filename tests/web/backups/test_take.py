@@ -155,7 +155,7 @@ def test_a_stopped_cluster_says_why_and_what_to_do(
     clusters.stop_cluster(cluster, by="alice")
     work()
     content = alices.open("backup-take", cluster.pk).content.decode()
-    assert "It must be RUNNING" in content
+    assert "It must be running" in content
     assert alices.address("cluster-start", cluster.pk) in content
     assert alices.send("backup-take", cluster.pk).status_code == 400
 

@@ -7,8 +7,11 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import slugify
 
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.web.glossary import TERMS
+from vbase_console.web.wording import readable
 
 register = template.Library()
 
@@ -25,6 +28,27 @@ WORDS = {"API": "API", "PAGES": "Web", "VERSION_UPGRADE": "Upgrade", "COMMAND": 
 def words(name: str) -> str:
     """Return UPDATE_FAILED as "Update failed"."""
     return WORDS.get(name, str(name).replace("_", " ").capitalize())
+
+
+@register.simple_tag
+def term(name: str, label: str = "") -> SafeString:
+    """Render a term of the glossary with its explanation, which needs no script to open.
+
+    A page explains a term once, because the explanation has an id.
+    """
+    return format_html(
+        '<button type="button" class="term" popovertarget="term-{0}">{1}</button>'
+        '<span id="term-{0}" class="explanation" popover>{2}</span>',
+        slugify(name),
+        label or name,
+        TERMS[name],
+    )
+
+
+@register.filter
+def plain(message: str) -> str:
+    """Render a stored message without ids and constants."""
+    return readable(str(message))
 
 
 @register.filter

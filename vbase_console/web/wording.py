@@ -1,0 +1,81 @@
+"""Messages of services in the words of pages: names instead of ids, words instead of constants.
+
+Services name ids and states as the API does. Pages show the same messages to people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+
+from vbase_console.core.hooks import Query
+from vbase_console.organizations.tenancy import Principal
+
+NOUNS = {
+    "vc": "the cluster",
+    "svc": "the cluster",
+    "bak": "the backup",
+    "pol": "the policy",
+    "task": "the task",
+    "job": "the job",
+}
+"""Prefix of an id → noun for an object whose name is not known."""
+WORDS_OF_CONSTANTS = {
+    "UPDATE_FAILED": "in error after a failed change",
+    "ERROR": "in error",
+    "GONE": "deleted",
+    "ABSENT": "not deployed",
+    "UNSEEN": "unknown",
+    "VERSION_UPGRADE": "upgrade",
+}
+"""Constants whose words differ from their letters. Every other constant is put into lower case."""
+STATES = frozenset(
+    {
+        *("UNKNOWN", "CREATING", "RUNNING", "UPDATING", "RESIZING", "STOPPING", "STOPPED"),
+        *("DELETING", "DELETED", "UPDATE_FAILED", "ERROR", "ABSENT", "BROKEN", "GONE", "UNSEEN"),
+        *("PENDING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "AVAILABLE", "SKIPPED"),
+    }
+)
+KINDS = frozenset(
+    {
+        *("DEPLOYMENT", "SCALING", "VERSION_UPGRADE", "RESTART", "DELETION", "STOP", "START"),
+        *("BACKUP", "RESTORE", "VERIFY", "DELETE"),
+    }
+)
+PATTERN = re.compile(
+    rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
+    rf"|(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)(?: \((?P<kind>{'|'.join(KINDS)})\))?"
+    rf"|(?P<constant>\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b)"
+)
+
+
+@Query
+def names_of(principal: Principal, ids: Set[str]) -> Mapping[str, str]:
+    """Return the names of objects that the principal may list. The search implements it."""
+    return {}
+
+
+def readable(message: str, principal: Principal | None = None) -> str:
+    """Return a message without ids and constants. With a principal, objects have their names."""
+    ids = {match["id"] for match in PATTERN.finditer(message) if match["id"]}
+    names = names_of(principal, ids) if principal and ids else {}
+
+    def words(match: re.Match[str]) -> str:
+        if match["aside"]:
+            return ""
+        name = names.get(match["id"] or "")
+        if name and not match["kind"]:
+            return name
+        text = match["kind"] or match["constant"]
+        phrase = constant_in_words(text) if text else NOUNS[match["id"].partition("-")[0]]
+        if match["kind"]:
+            phrase = f"the task “{phrase}”"
+        before = message[: match.start()]
+        starts_sentence = not before or before.endswith((". ", "\n"))
+        return phrase[0].upper() + phrase[1:] if starts_sentence else phrase
+
+    return PATTERN.sub(words, message)
+
+
+def constant_in_words(name: str) -> str:
+    return WORDS_OF_CONSTANTS.get(name, name.replace("_", " ").lower())
