@@ -201,7 +201,12 @@ def marks_of(principal: Principal, cluster: Cluster, window: str) -> list[Mark]:
             time=task.created_at,
             kind=task.kind,
             task_id=task.task_id,
-            text=f"{task.kind.replace('_', ' ').capitalize()}: {task.state.lower()}",
+            text=_text_of(task),
         )
         for task in tasks.order_by("-pk")[:MAX_MARKS]
     ]
+
+
+def _text_of(task: Task) -> str:
+    state = f"{task.kind.replace('_', ' ').capitalize()}: {task.state.lower()}"
+    return ". ".join(filter(None, [state, str(task.arguments.get("reason", ""))]))

@@ -1,18 +1,21 @@
-"""Curves of metrics, drawn as SVG by the server."""
+"""Curves of metrics with the marked events of a cluster."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.urls import reverse
 from django.utils import timezone
 
-from clusters.metrics import WINDOWS, Mark, Point, Series
+from clusters.metrics import UNITS, WINDOWS, Mark, Series
+from clusters.states import TaskKind
+from vbase_console.tasks.registry import TASK_ID_PREFIX
+from vbase_console.web import charts
 from vbase_console.web.templatetags.console import size
 
-WIDTH, HEIGHT = 600, 80
-MAX_POINTS = 200
+MAX_EVENTS = 20
 TITLES = {
     "cpu_cores": "CPU cores in use",
     "memory_bytes": "Memory",
@@ -20,77 +23,94 @@ TITLES = {
     "disk_bytes": "Disk",
     "requests_per_second": "Requests per second",
 }
+WINDOW_NAMES = {"1h": "Hour", "24h": "Day", "7d": "Week", "30d": "Month"}
+MARK_KINDS = {
+    TaskKind.SCALING: "scaling",
+    TaskKind.RESTART: "restart",
+    TaskKind.START: "restart",
+    TaskKind.STOP: "restart",
+    TaskKind.VERSION_UPGRADE: "upgrade",
+    "BACKUP": "backup",
+    "RESTORE": "restore",
+}
+"""Kind of a task → its look on a curve and its word in the legend. Other kinds are not marked."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MarkLine:
-    x: float
+class Event:
+    """Marked event with the page of its task."""
+
+    time: datetime
+    kind: str
     text: str
+    address: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Curve:
     title: str
-    lines: Sequence[str]
-    """Points of each polyline. A time without a measurement ends a line."""
-    marks: Sequence[MarkLine]
+    chart: charts.LineChart
     latest: str
     lowest: str
+    mean: str
     highest: str
 
 
 def curves_of(series: Sequence[Series], marks: Sequence[Mark], window: str) -> list[Curve]:
     now, (length, period) = timezone.now(), WINDOWS[window]
-    begin = now - length
+    marked = [
+        (mark.time, MARK_KINDS[mark.kind], mark.text) for mark in marks if mark.kind in MARK_KINDS
+    ]
+    return [_curve(each, marked, begin=now - length, end=now, gap=2.5 * period) for each in series]
 
-    def x_of(at: datetime) -> float:
-        return round(WIDTH * ((at - begin) / length), 1)
 
-    lines = [MarkLine(x=x_of(mark.time), text=mark.text) for mark in marks]
-    curves = []
-    for each in series:
-        values = [value for _, value in each.points]
-        highest = max(values, default=0) or 1
-        curves.append(
-            Curve(
-                title=TITLES[each.name],
-                lines=[
-                    " ".join(
-                        f"{x_of(at)},{round(HEIGHT * (1 - value / highest), 1)}"
-                        for at, value in line
-                    )
-                    for line in _lines(
-                        _thinned(each.points), gap=2.5 * max(period, length / MAX_POINTS)
-                    )
-                ],
-                marks=lines,
-                latest=text_of(values[-1], each.unit) if values else "",
-                lowest=text_of(min(values), each.unit) if values else "",
-                highest=text_of(max(values), each.unit) if values else "",
-            )
+def _curve(
+    series: Series,
+    marks: list[tuple[datetime, str, str]],
+    *,
+    begin: datetime,
+    end: datetime,
+    gap: timedelta,
+) -> Curve:
+    values = [value for _, value in series.points]
+    summary = (values[-1], min(values), sum(values) / len(values), max(values)) if values else ()
+    latest, lowest, mean, highest = [text_of(v, series.unit) for v in summary] or [""] * 4
+    return Curve(
+        title=TITLES[series.name],
+        chart=charts.line_chart(
+            series.points,
+            begin=begin,
+            end=end,
+            gap=gap,
+            text_of=lambda value: text_of(value, series.unit),
+            base=1024 if series.unit == "bytes" else 10,
+            marks=marks,
+        ),
+        latest=latest,
+        lowest=lowest,
+        mean=mean,
+        highest=highest,
+    )
+
+
+def events_of(marks: Sequence[Mark], organization: str) -> list[Event]:
+    """Return the newest marked events with links to their tasks."""
+    return [
+        Event(
+            time=mark.time,
+            kind=MARK_KINDS[mark.kind],
+            text=mark.text,
+            address=reverse(
+                "task-detail" if mark.task_id.startswith(TASK_ID_PREFIX) else "job-detail",
+                args=[organization, mark.task_id],
+            ),
         )
-    return curves
+        for mark in marks
+        if mark.kind in MARK_KINDS
+    ][:MAX_EVENTS]
 
 
 def text_of(value: float, unit: str) -> str:
     if unit == "bytes":
         return size(round(value))
-    return f"{value:,.0f}" if unit == "rows" else f"{value:,.2f}"
-
-
-def _thinned(points: Sequence[Point]) -> list[Point]:
-    """Return the highest point of every group, so that a peak stays visible."""
-    step = max(1, -(-len(points) // MAX_POINTS))
-    groups = (points[start : start + step] for start in range(0, len(points), step))
-    return [max(group, key=lambda point: point[1]) for group in groups]
-
-
-def _lines(points: Sequence[Point], gap: timedelta) -> Iterator[list[Point]]:
-    line: list[Point] = []
-    for point in points:
-        if line and point[0] - line[-1][0] > gap:
-            yield line
-            line = []
-        line.append(point)
-    if line:
-        yield line
+    return f"{value:,.0f}" if unit == UNITS["rows"] else f"{value:,.2f}"

@@ -16,7 +16,7 @@ from clusters.protection import is_registered, protection_of
 from clusters.upgrade_plans import is_version_shipped, kept_copy_of
 from clusters.views import presenters
 from clusters.views.connect import connect_examples
-from clusters.views.curves import curves_of
+from clusters.views.curves import WINDOW_NAMES, curves_of, events_of
 from vbase_console.core.errors import (
     ConsoleError,
     FailedPrecondition,
@@ -110,9 +110,10 @@ class ClusterDetailPage(ClusterPage):
             return {"unmeasured": self.name_objects(error.message)}
         marks = marks_of(self.principal, self.cluster, window)
         return {
-            "windows": list(WINDOWS),
+            "windows": WINDOW_NAMES.items(),
             "window": window,
             "curves": curves_of(series, marks, window),
+            "events": events_of(marks, self.principal.organization_name),
             "is_measured": any(each.points for each in series),
         }
 

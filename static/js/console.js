@@ -4,11 +4,20 @@
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const zone = clock.resolvedOptions().timeZone;
 
+const labelForms = {
+  hour: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
+};
+
 function enhance(root = document) {
   if (!root.querySelectorAll) root = document;
   for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
     time.dataset.local = "";
     time.textContent = clock.format(new Date(time.dateTime));
+  }
+  for (const label of root.querySelectorAll("text[data-at]:not([data-local])")) {
+    label.dataset.local = "";
+    label.textContent = labelForms[label.dataset.form].format(new Date(label.dataset.at));
   }
   for (const button of root.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
   for (const name of root.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;

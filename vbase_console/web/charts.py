@@ -1,0 +1,276 @@
+"""Pictures of pages as geometry: scales, ticks and shapes. Pure functions of values.
+
+Positions along a picture are percent of its width, so that a picture fits every page and its text
+keeps its size. Heights are pixels. Values that are not finite are gaps. Templates of `web/charts/`
+write the pictures; docs/components.md explains them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+HEIGHT = 96
+LINE_WIDTH = 1000
+"""Width of the coordinates of a polyline, which knows no percent."""
+MAX_POINTS = 200
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+TIME_STEPS = (
+    *(n * MINUTE for n in (1, 5, 10, 15, 30)),
+    *(n * HOUR for n in (1, 3, 6, 12)),
+    *(n * DAY for n in (1, 2, 5, 10, 30, 90, 365)),
+)
+MAX_TIME_LABELS = 7
+
+Point = tuple[datetime, float]
+ToText = Callable[[float], str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TimeLabel:
+    x: float
+    at: datetime
+    text: str
+    """Text in UTC. The script shows the local time."""
+    form: str
+    """`hour` or `day`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GridLine:
+    y: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChartMark:
+    """Event on a curve."""
+
+    x: float
+    kind: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LineChart:
+    height: int
+    lines: Sequence[str]
+    """Points of each polyline. A time without a value ends a line."""
+    grid: Sequence[GridLine]
+    labels: Sequence[TimeLabel]
+    marks: Sequence[ChartMark]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bar:
+    """Part of a column: one series at one place."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    css_class: str
+    title: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ColumnChart:
+    height: int
+    bars: Sequence[Bar]
+    grid: Sequence[GridLine]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Span of time in one row of a time line."""
+
+    x: float
+    width: float
+    css_class: str
+    title: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """Values of one column from the bottom, each with its class and text."""
+
+    parts: Sequence[tuple[float, str, str]]
+
+
+def percent(value: float, low: float, high: float) -> float:
+    """Map a value to 0 to 100. Values outside are moved to the edge; an empty range is 0."""
+    if not all(map(math.isfinite, (value, low, high))) or high <= low:
+        return 0.0
+    # Both differences are halved, because that of two extreme numbers is not finite.
+    part = (value / 2 - low / 2) / (high / 2 - low / 2)
+    return round(100 * min(1.0, max(0.0, part)), 2)
+
+
+def percent_of_time(at: datetime, begin: datetime, end: datetime) -> float:
+    return percent((at - begin).total_seconds(), 0, (end - begin).total_seconds())
+
+
+def round_steps(highest: float, *, base: int = 10, count: int = 2) -> list[float]:
+    """Return about `count` round numbers in equal steps, up to `highest`. `base` is 1024 for bytes,
+    whose round numbers are those of a power of 1024.
+    """
+    if not math.isfinite(highest) or highest <= 0:
+        return []
+    rough = highest / count
+    unit = 1.0
+    if base != 10:
+        while unit * base <= rough:
+            unit *= base
+    power = 10.0 ** math.floor(math.log10(rough / unit))
+    step = next((m * power * unit for m in (1, 2, 5, 10) if m * power * unit >= rough), rough)
+    step = step if step <= highest else step / 2
+    if step <= 0 or not math.isfinite(step):
+        return []
+    return [step * n for n in range(1, int(highest / step + 1e-9) + 1)]
+
+
+def time_labels(begin: datetime, end: datetime) -> list[TimeLabel]:
+    """Return labels at round times, at most `MAX_TIME_LABELS`."""
+    length = end - begin
+    if length <= timedelta(0):
+        return []
+    step = next((step for step in TIME_STEPS if length / step <= MAX_TIME_LABELS), length)
+    form = "day" if step >= DAY else "hour"
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    at = epoch + math.ceil((begin - epoch) / step) * step
+    labels = []
+    while at <= end:
+        text = f"{at.astimezone(UTC):%b %-d}" if form == "day" else f"{at.astimezone(UTC):%H:%M}"
+        x = percent_of_time(at, begin, end)
+        if 2 <= x <= 96:  # a label at the edge would be cut
+            labels.append(TimeLabel(x=x, at=at, text=text, form=form))
+        at += step
+    return labels
+
+
+def line_chart(
+    points: Sequence[Point],
+    *,
+    begin: datetime,
+    end: datetime,
+    gap: timedelta,
+    text_of: ToText,
+    base: int = 10,
+    marks: Iterable[tuple[datetime, str, str]] = (),
+    height: int = HEIGHT,
+) -> LineChart:
+    """Draw values over time from zero. Times further apart than `gap` are not connected.
+
+    `marks` are times, kinds and texts of events.
+    """
+    finite = [point for point in points if math.isfinite(point[1])]
+    highest = max((value for _, value in finite), default=0.0)
+    gap = max(gap, 2.5 * (end - begin) / MAX_POINTS)
+
+    def coordinates(point: Point) -> str:
+        x = percent_of_time(point[0], begin, end) * LINE_WIDTH / 100
+        return f"{x:.1f},{_y(point[1], highest, height):.1f}"
+
+    return LineChart(
+        height=height,
+        lines=[" ".join(map(coordinates, line)) for line in _connected(_thinned(finite), gap)],
+        grid=_grid(highest, height, base, text_of),
+        labels=time_labels(begin, end),
+        marks=[
+            ChartMark(x=percent_of_time(at, begin, end), kind=kind, text=text)
+            for at, kind, text in marks
+            if begin <= at <= end
+        ],
+    )
+
+
+def column_chart(
+    columns: Sequence[Column], *, text_of: ToText, base: int = 10, height: int = HEIGHT
+) -> ColumnChart:
+    """Draw columns side by side from zero, each of one or more parts on top of each other."""
+    sums = [sum(_finite(value) for value, _, _ in column.parts) for column in columns]
+    highest = max(sums, default=0.0)
+    pitch = 100 / max(1, len(columns))
+    bars = []
+    for place, column in enumerate(columns):
+        below = 0.0
+        for value, css_class, title in column.parts:
+            top, bottom = below + _finite(value), below
+            y = _y(top, highest, height)
+            bars.append(
+                Bar(
+                    x=round(place * pitch, 2),
+                    y=round(y, 1),
+                    width=round(pitch * 0.8, 2),
+                    height=round(_y(bottom, highest, height) - y, 1),
+                    css_class=css_class,
+                    title=title,
+                )
+            )
+            below = top
+    return ColumnChart(height=height, bars=bars, grid=_grid(highest, height, base, text_of))
+
+
+def segment(
+    begin: datetime,
+    end: datetime,
+    *,
+    within: tuple[datetime, datetime],
+    css_class: str,
+    title: str,
+    least: float = 0.4,
+) -> Segment:
+    """Return a span of a time line. A short one is `least` percent wide, so that it is visible."""
+    left, right = percent_of_time(begin, *within), percent_of_time(end, *within)
+    width = max(right - left, least)
+    return Segment(
+        x=round(min(left, 100 - width), 2), width=round(width, 2), css_class=css_class, title=title
+    )
+
+
+def spark_line(points: Sequence[Point], *, begin: datetime, end: datetime) -> str:
+    """Return the points of a polyline of 100 by 20 units; empty with less than two values."""
+    finite = _thinned([point for point in points if math.isfinite(point[1])])
+    highest = max((value for _, value in finite), default=0.0)
+    if len(finite) < 2:
+        return ""
+    return " ".join(
+        f"{percent_of_time(at, begin, end):.1f},{_y(value, highest, 20):.1f}"
+        for at, value in finite
+    )
+
+
+def _grid(highest: float, height: int, base: int, text_of: ToText) -> list[GridLine]:
+    return [
+        GridLine(y=round(_y(value, highest, height), 1), text=text_of(value))
+        for value in round_steps(highest, base=base)
+    ]
+
+
+def _y(value: float, highest: float, height: int) -> float:
+    """Distance from the top. A tenth is left free above the highest value for its label."""
+    return height * (1 - 0.9 * percent(value, 0, highest) / 100)
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    """Return the highest point of every group, so that a peak stays visible."""
+    size = max(1, -(-len(points) // MAX_POINTS))
+    groups = (points[start : start + size] for start in range(0, len(points), size))
+    return [max(group, key=lambda point: point[1]) for group in groups]
+
+
+def _connected(points: Sequence[Point], gap: timedelta) -> Iterator[list[Point]]:
+    line: list[Point] = []
+    for point in points:
+        if line and point[0] - line[-1][0] > gap:
+            yield line
+            line = []
+        line.append(point)
+    if line:
+        yield line
