@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from pymilvus import MilvusClient
+from pymilvus import DataType, MilvusClient
 from sklearn.datasets import load_digits
 
 COLLECTION = "digits"
@@ -82,7 +82,14 @@ def follow(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def load(client: MilvusClient, images: Any, labels: Any) -> None:
-    client.create_collection(COLLECTION, dimension=DIMENSIONS, metric_type="L2")
+    schema = client.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIMENSIONS)
+    schema.add_field("digit", DataType.INT8)
+    # The exact index: a restore builds it anew, and an approximate one may then choose other rows.
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type="FLAT", metric_type="L2")
+    client.create_collection(COLLECTION, schema=schema, index_params=indexes)
     rows = [
         {"id": number, "vector": image.tolist(), "digit": int(label)}
         for number, (image, label) in enumerate(zip(images, labels, strict=True))
@@ -105,6 +112,17 @@ def searched(client: MilvusClient, images: Any) -> list[list[tuple[int, float, i
     return found
 
 
+def comparable(hits: list[tuple[int, float, int]]) -> tuple[list[float], list[tuple[int, int]]]:
+    """Return the distances, and the ids and digits of the rows that these alone decide.
+
+    Rows at the same distance have no order. Of the rows at the farthest distance, a search with a
+    limit returns any.
+    """
+    farthest = hits[-1][1]
+    decided = sorted((row, digit) for row, distance, digit in hits if distance < farthest)
+    return [distance for _, distance, _ in hits], decided
+
+
 def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
     """Count the digits whose nearest other neighbour shows the same digit."""
     others = [
@@ -113,10 +131,10 @@ def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
     return sum(digit == label for digit, label in zip(others, labels, strict=True))
 
 
-def stored(client: MilvusClient, count: int) -> dict[int, bytes]:
-    """Return the bytes of every stored vector."""
+def stored(client: MilvusClient, count: int) -> list[tuple[int, bytes]]:
+    """Return the bytes of every stored vector, in the order of the ids."""
     rows = client.query(COLLECTION, filter="id >= 0", output_fields=["vector"], limit=count + 1)
-    return {row["id"]: np.asarray(row["vector"], dtype=np.float32).tobytes() for row in rows}
+    return sorted((row["id"], np.asarray(row["vector"], np.float32).tobytes()) for row in rows)
 
 
 def back_up_and_restore(console: Console, client: MilvusClient, service_id: str) -> None:
@@ -130,8 +148,15 @@ def back_up_and_restore(console: Console, client: MilvusClient, service_id: str)
 
 
 def compare(before: Any, after: Any, what: str) -> None:
-    if before != after:
-        sys.exit(f"The {what} are not the same after the restore.")
+    if len(before) != len(after):
+        sys.exit(f"There were {len(before):,} {what}, and are {len(after):,} after the restore.")
+    different = [number for number in range(len(before)) if before[number] != after[number]]
+    if different:
+        first = different[0]
+        sys.exit(
+            f"{len(different):,} of {len(before):,} {what} differ after the restore, the first of "
+            f"them {before[first]!s:.200} before and {after[first]!s:.200} after."
+        )
     print(f"All {len(before):,} {what} are the same.")
 
 
@@ -162,7 +187,10 @@ def _show(
     )
     back_up_and_restore(console, client, service_id)
     compare(vectors, stored(client, len(images)), "vectors")
-    compare(found, searched(client, images), "search results")
+    again = searched(client, images)
+    compare(
+        [comparable(hits) for hits in found], [comparable(hits) for hits in again], "search results"
+    )
 
 
 def _finish(console: Console, cluster: dict[str, Any], *, delete: bool) -> None:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from examples.digits import comparable
 from tests.live import PROJECT, Api, Console, wait_for
 
 
@@ -48,6 +49,26 @@ def test_it_deletes_what_it_made(said: str, api: Api) -> None:
     wait_for(lambda: api.status(digits) == "DELETED")
     jobs = f"/{digits['serviceId']}/backup?jobType=DELETE"
     wait_for(lambda: [job["status"] for job in api.get(jobs)["jobs"]] == ["SUCCEEDED"])
+
+
+def test_the_order_of_rows_at_the_same_distance_does_not_count() -> None:
+    """Fifth and sixth are equally far: each may be among the five nearest."""
+    before = [(0, 0.0, 4), (7, 2.0, 4), (8, 2.0, 9), (1, 3.0, 4), (5, 6.0, 1)]
+    after = [(0, 0.0, 4), (8, 2.0, 9), (7, 2.0, 4), (1, 3.0, 4), (6, 6.0, 4)]
+    assert comparable(before) == comparable(after)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param([(0, 0.0, 4), (7, 2.0, 4), (5, 7.0, 1)], id="another distance"),
+        pytest.param([(0, 0.0, 4), (8, 2.0, 4), (5, 6.0, 1)], id="another row"),
+        pytest.param([(0, 0.0, 4), (7, 2.0, 5), (5, 6.0, 1)], id="another digit"),
+    ],
+)
+def test_another_result_counts(after: list[tuple[int, float, int]]) -> None:
+    before = [(0, 0.0, 4), (7, 2.0, 4), (5, 6.0, 1)]
+    assert comparable(before) != comparable(after)
 
 
 def test_without_a_key_it_says_where_to_get_one() -> None:
