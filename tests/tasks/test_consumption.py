@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -9,7 +10,12 @@ import pytest
 
 from tests.live import wait_for
 from vbase_console.tasks import consumption
-from vbase_console.tasks.consumption import STALLED_AFTER_SECONDS, STEADY_AFTER_SECONDS, Report
+from vbase_console.tasks.consumption import (
+    STALLED_AFTER_SECONDS,
+    STEADY_AFTER_SECONDS,
+    STUCK_AFTER_SECONDS,
+    Report,
+)
 from vbase_console.tasks.models import Heartbeat
 
 
@@ -22,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_it_takes_messages_once_the_broker_has_let_it_for_a_while(clock: list[float]) -> None:
-    report = Report("worker:1")
+    report = Report("worker:1", lambda: True)
     assert not report.is_consuming()
     report.begin()
     assert not report.is_consuming()
@@ -31,7 +37,7 @@ def test_it_takes_messages_once_the_broker_has_let_it_for_a_while(clock: list[fl
 
 
 def test_one_that_reconnects_all_the_time_takes_none(clock: list[float]) -> None:
-    report = Report("worker:1")
+    report = Report("worker:1", lambda: True)
     for _ in range(100):
         report.begin()
         clock[0] += STEADY_AFTER_SECONDS / 2
@@ -39,7 +45,7 @@ def test_one_that_reconnects_all_the_time_takes_none(clock: list[float]) -> None
 
 
 def test_one_whose_event_loop_stands_still_takes_none(clock: list[float]) -> None:
-    report = Report("worker:1")
+    report = Report("worker:1", lambda: True)
     report.begin()
     for _ in range(100):
         clock[0] += 1
@@ -49,11 +55,74 @@ def test_one_whose_event_loop_stands_still_takes_none(clock: list[float]) -> Non
     assert not report.is_consuming()
 
 
+def _is_stuck_within(report: Report, clock: list[float], seconds: float) -> bool:
+    end = clock[0] + seconds
+    while clock[0] < end:
+        clock[0] += 1
+        if report.is_stuck():
+            return True
+    return False
+
+
+def test_a_worker_that_lost_a_broker_which_answers_is_stuck(clock: list[float]) -> None:
+    report = Report("worker:1", lambda: True)
+    report.begin()
+    report.consuming_since = None
+    assert not _is_stuck_within(report, clock, STUCK_AFTER_SECONDS - 1)
+    assert _is_stuck_within(report, clock, 10)
+
+
+def test_a_worker_whose_event_loop_stands_still_is_stuck(clock: list[float]) -> None:
+    report = Report("worker:1", lambda: True)
+    report.begin()
+    assert _is_stuck_within(report, clock, STALLED_AFTER_SECONDS + STUCK_AFTER_SECONDS + 10)
+
+
+def test_a_worker_waits_as_long_as_its_broker_does_not_answer(clock: list[float]) -> None:
+    answers = False
+    report = Report("worker:1", lambda: answers)
+    report.begin()
+    report.consuming_since = None
+    assert not _is_stuck_within(report, clock, 100 * STUCK_AFTER_SECONDS)
+    answers = True
+    assert not _is_stuck_within(report, clock, STUCK_AFTER_SECONDS - 1)
+    report.begin()
+    assert not _is_stuck_within(report, clock, STEADY_AFTER_SECONDS + STALLED_AFTER_SECONDS)
+
+
+def test_a_worker_that_still_starts_is_not_stuck(clock: list[float]) -> None:
+    report = Report("worker:1", lambda: True)
+    assert not _is_stuck_within(report, clock, 10 * STUCK_AFTER_SECONDS)
+
+
+def test_a_stuck_worker_ends(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = Report("worker:1", lambda: True)
+    statuses: list[int] = []
+
+    def end(status: int) -> None:
+        statuses.append(status)
+        report.ended.set()
+
+    monkeypatch.setattr(consumption.os, "_exit", end)
+    monkeypatch.setattr(consumption.logging, "shutdown", lambda: None)
+    monkeypatch.setattr(consumption, "CHECK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(consumption, "STUCK_AFTER_SECONDS", 0.05)
+    report.begin()
+    report.consuming_since = None
+    thread = threading.Thread(target=report.run)
+    thread.start()
+    thread.join()
+    assert statuses == [os.EX_UNAVAILABLE]
+    assert "the process ends, so that its supervisor starts another" in caplog.text
+
+
 def test_its_row_says_so_and_goes_when_it_ends(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumption, "CHECK_EVERY_SECONDS", 0.05)
-    report = Report("worker:1")
+    report = Report("worker:1", lambda: True)
     thread = threading.Thread(target=report.run)
     thread.start()
     report.begin()

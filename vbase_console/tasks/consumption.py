@@ -1,20 +1,23 @@
 """Heartbeats of worker processes: each reports in its own row that it takes messages.
 
-A worker whose broker refuses it looks alive from outside: the process reconnects forever.
+A worker whose broker refuses it looks alive from outside: the process reconnects forever. A worker
+that takes no messages although its broker answers is stuck: it ends, and is started again.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import os
 import threading
 import time
 import uuid
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery import bootsteps
+from celery import Celery, bootsteps
 from celery.exceptions import CPendingDeprecationWarning
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.utils import load_backend
@@ -36,6 +39,12 @@ STEADY_AFTER_SECONDS = 2.0
 STALLED_AFTER_SECONDS = 15.0
 """An event loop that has not ticked for this time waits for an answer that never comes."""
 CHECK_EVERY_SECONDS = 1.0
+ASK_BROKER_EVERY_SECONDS = 5.0
+BROKER_ANSWER_SECONDS = 5.0
+STUCK_AFTER_SECONDS = 60.0
+"""A worker without messages ends after this time with a broker that answers. Celery 5.7 waits
+forever if the broker resets the connection while a message is acknowledged.
+"""
 
 
 class Consumption(bootsteps.StartStopStep):
@@ -49,7 +58,8 @@ class Consumption(bootsteps.StartStopStep):
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
         kind = "worker" if "tasks" in consumer.app.amqp.queues.consume_from else "sweeper"
-        self.report = Report(f"{kind}:{uuid.uuid4().hex[:8]}")
+        part = f"{kind}:{uuid.uuid4().hex[:8]}"
+        self.report = Report(part, lambda: _broker_answers(consumer.app))
         threading.Thread(target=self.report.run, name="consumption", daemon=True).start()
 
     def start(self, consumer: Any) -> None:
@@ -66,13 +76,18 @@ class Consumption(bootsteps.StartStopStep):
 
 
 class Report:
-    def __init__(self, part: str) -> None:
+    def __init__(self, part: str, broker_answers: Callable[[], bool]) -> None:
         self.part = part
         self.consuming_since: float | None = None
         self.ended = threading.Event()
+        self._broker_answers = broker_answers
+        self._has_begun = False
         self._ticked_at = 0.0
+        self._ask_at = 0.0
+        self._answered_since: float | None = None
 
     def begin(self) -> None:
+        self._has_begun = True
         self.consuming_since = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
@@ -85,6 +100,24 @@ class Report:
             return False
         return now - since >= STEADY_AFTER_SECONDS
 
+    def is_stuck(self) -> bool:
+        """Tell whether the worker has taken no messages for long, with a broker that answers.
+
+        Asks the broker every few seconds while the worker takes no messages.
+        """
+        if self.is_consuming() or not self._has_begun:
+            self._answered_since = None
+            return False
+        now = time.monotonic()
+        if now >= self._ask_at:
+            self._ask_at = now + ASK_BROKER_EVERY_SECONDS
+            if not self._broker_answers():
+                self._answered_since = None
+            elif self._answered_since is None:
+                self._answered_since = now
+        since = self._answered_since
+        return since is not None and now - since >= STUCK_AFTER_SECONDS
+
     def run(self) -> None:
         """Write the row on every change and every few seconds, and remove it at the end."""
         _connect_outside_the_pool()
@@ -94,6 +127,8 @@ class Report:
             if is_consuming != bool(written) or time.monotonic() >= next_at:
                 written, next_at = is_consuming, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
                 self._write(is_consuming)
+            if self.is_stuck():
+                end_stuck_worker(self.part)
         with suppress(*NO_DATABASE):
             Heartbeat.objects.filter(part=self.part).delete()
         connections["default"].close()
@@ -105,6 +140,34 @@ class Report:
             logger.warning("%s: heartbeat not written (%s)", self.part, error)
         finally:
             connections["default"].close()
+
+
+def end_stuck_worker(part: str) -> None:
+    """End this process at once: its main thread, which would end it in order, waits forever.
+
+    Its pool processes end with it, and their tasks are taken over from their leases.
+    """
+    logger.error(
+        "%s: no messages taken for %.0f s although the broker answers; the process ends, so that "
+        "its supervisor starts another",
+        part,
+        STUCK_AFTER_SECONDS,
+    )
+    logging.shutdown()
+    os._exit(os.EX_UNAVAILABLE)
+
+
+def _broker_answers(app: Celery) -> bool:
+    try:
+        with (
+            app.connection_for_read(connect_timeout=BROKER_ANSWER_SECONDS) as connection,
+            connection.channel(),
+        ):
+            return True
+    except Exception as error:
+        # Each broker's client has its own exceptions.
+        logger.debug("broker: no answer (%s)", error)
+        return False
 
 
 def _connect_outside_the_pool() -> None:
