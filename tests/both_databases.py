@@ -89,7 +89,11 @@ class Half:
     def begin(self, suite: Suite, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
         own = {name: value for name, value in os.environ.items() if name != "VBASE_DATABASE_URL"}
         command = [sys.executable, "-m", "pytest", *suite.options, *self.arguments]
-        return subprocess.Popen(command, env={**own, **self.environment}, stdout=output)
+        inherited = (
+            [int(own[full_milvus.PIPE_VARIABLE])] if full_milvus.PIPE_VARIABLE in own else []
+        )
+        environment = {**own, **self.environment}
+        return subprocess.Popen(command, env=environment, stdout=output, pass_fds=inherited)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,25 +101,24 @@ def main(arguments: Sequence[str]) -> int:
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
     on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
     try:
-        with _full_milvus(asked), postgresql() as url:
+        with _full_milvus(asked, suites=2), postgresql() as url:
             return int(any(_run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
     except PostgresqlMissing as missing:
-        with _full_milvus(asked):
+        with _full_milvus(asked, suites=1):
             return int(any([_said_missing(missing), *_run(suite, [on_sqlite])]))
 
 
 @contextmanager
-def _full_milvus(asked: Sequence[str]) -> Iterator[None]:
-    """One server for both suites. Its port is in their environment."""
+def _full_milvus(asked: Sequence[str], *, suites: int) -> Iterator[None]:
+    """One server for all suites, if they have tests that need it."""
     paths = [Path(argument) for argument in asked if not argument.startswith("-")]
     if full_milvus.program() is None or not any(map(_may_hold_its_tests, paths)):
         yield
         return
     with (
         tempfile.TemporaryDirectory(prefix="vbase-milvus-", ignore_cleanup_errors=True) as at,
-        full_milvus.started(Path(at)) as port,
+        full_milvus.shared(Path(at), suites=suites),
     ):
-        os.environ[full_milvus.PORT_VARIABLE] = str(port)
         yield
 
 

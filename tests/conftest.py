@@ -19,6 +19,7 @@ from clusters.models import Cluster
 from clusters.services import create_cluster
 from tests.deployed import can_be_deployed_at_once, deploy_at_once
 from tests.emptying import emptied_quickly
+from tests.full_milvus.server import pytest_configure as pytest_configure
 from tests.live import console as console
 from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.order import pytest_runtest_setup as pytest_runtest_setup
