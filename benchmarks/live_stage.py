@@ -10,7 +10,9 @@ import django
 
 
 def main() -> None:
-    """Obey one word per line: `run` a task, `move` its progress, `change` the version."""
+    """Obey one word per line: `run` a task, `move` its progress, make a `step` to another
+    state, `change` a cluster.
+    """
     from django.utils import timezone
 
     from clusters.models import Cluster
@@ -20,7 +22,8 @@ def main() -> None:
     Cluster.objects.update(status="RUNNING", condition="RUNNING")
     cluster = Cluster.objects.earliest("created_at")
     for line in sys.stdin:
-        if line == "run\n":
+        word, _, value = line.strip().partition(" ")
+        if word == "run":
             Task.objects.create(
                 task_id="task-bench",
                 organization_id=cluster.organization_id,
@@ -30,9 +33,12 @@ def main() -> None:
                 phase="scaling",
                 lease_until=timezone.now() + timedelta(days=1),
             )
-        if line == "move\n":
+        if word == "move":
             Task.objects.update(progress=int(time.time()) % 100)
-        if line in ("run\n", "change\n"):
+        if word == "step":
+            state = ("CANCELLING", "RUNNING")[int(value) % 2]
+            Task.objects.update(state=state, message=f"Step {value}")
+        if word in ("run", "change"):
             Cluster.objects.filter(pk=cluster.pk).update(status_message=str(time.time()))
             raise_version(cluster.organization_id)
         print(time.time(), flush=True)

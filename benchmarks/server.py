@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -54,15 +55,21 @@ def served() -> Iterator[tuple[Served, Filled]]:
 
 
 @contextlib.contextmanager
-def filled_console() -> Iterator[tuple[dict[str, str], Filled]]:
-    """Yield the environment of a console with data, which is deleted afterwards."""
+def filled_console(
+    database: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[tuple[dict[str, str], Filled]]:
+    """Yield the environment of a console with data, which is deleted afterwards. `database` names
+    an empty one in environment variables; none is SQLite.
+    """
     with tempfile.TemporaryDirectory(prefix="vbase-bench-") as directory:
         (Path(directory) / "static").mkdir()
-        environment = os.environ | {
+        environment = {
+            **os.environ,
             "VBASE_DATA_DIR": directory,
             "VBASE_CLUSTER_DRIVER": "memory",
             "VBASE_LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "vbase_console.settings.embedded",
+            **database,
         }
         yield environment, _filled(environment)
 
@@ -96,12 +103,15 @@ def _filled(environment: dict[str, str]) -> Filled:
 
 def _gunicorn(port: int) -> list[str]:
     """As `make run` starts it."""
-    from vbase_console.supervisor.programs import WEB_THREADS, WEB_WORKERS
+    from vbase_console.supervisor import programs
 
     return [
         *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi"),
-        *("--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--preload"),
-        *("--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS)),
+        *("--bind", f"{HOST}:{port}", "--preload"),
+        *("--worker-class", "vbase_console.web_server.worker.ReceivingWorker"),
+        *("--workers", str(programs.WEB_WORKERS), "--threads", str(programs.WEB_THREADS)),
+        *("--worker-connections", str(programs.WEB_CONNECTIONS)),
+        *("--keep-alive", str(programs.KEEP_ALIVE_SECONDS)),
         *("--log-level", "warning", "--no-control-socket"),
     ]
 

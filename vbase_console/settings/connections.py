@@ -16,6 +16,8 @@ SQLITE_OPTIONS = {
 """Immediate transactions, because a deferred one that reads and then writes fails under load
 instead of waiting.
 """
+SQLITE_CONNECTION_SECONDS = 60
+"""Age of a thread's connection. Opening one costs as much as the statements of a small request."""
 POSTGRESQL_POOL = {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
 """A short reconnect time-out, because the pool doubles its pauses between attempts, and the next
 request for a connection makes it try at once.
@@ -28,7 +30,10 @@ def database_settings(url: str) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured("VBASE_DATABASE_URL is not a database address.") from error
     if parsed["ENGINE"].endswith("sqlite3"):
-        return parsed | {"OPTIONS": dict(SQLITE_OPTIONS)}
+        return parsed | {
+            "OPTIONS": dict(SQLITE_OPTIONS),
+            "CONN_MAX_AGE": SQLITE_CONNECTION_SECONDS,
+        }
     if parsed["ENGINE"].endswith("postgresql"):
         options = parsed.get("OPTIONS", {}) | {"pool": dict(POSTGRESQL_POOL)}
         # Connections are checked when they leave the pool, so that a restart of the database fails

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import Any
+from uuid import UUID
 
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.template.loader import render_to_string
 
+from vbase_console.core.prepared import Prepared
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
-from vbase_console.web.live import Part, digest, marked
+from vbase_console.tasks.states import ACTIVE
+from vbase_console.web.live import MAX_PARTS, Part, digest, marked
 
 PART_ID = re.compile(r"progress-([\w-]+)-(bar|line)\Z")
+FORMS = ("bar", "line")
+COLUMNS = ("task_id", "kind", "state", "phase", "progress", "message", "is_leased")
+STATEMENT_SIZES = (1, 10, 100, MAX_PARTS)
+"""Numbers of ids in the prepared statements. Shorter lists are filled up with empty ids."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Values of a task that its progress shows."""
+
+    task_id: str
+    kind: str
+    state: str
+    phase: str
+    progress: int
+    message: str
+    is_leased: bool
+
+    @property
+    def step(self) -> str:
+        """Digest of the values besides progress and message."""
+        return digest(self.state, self.phase)
 
 
 def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str] | None:
@@ -19,28 +48,55 @@ def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str
     more than its progress.
     """
     shown = {found[1] for part_id in known if (found := PART_ID.match(part_id))}
-    tasks = Task.objects.visible_to(principal).filter(task_id__in=shown) if shown else ()
     parts: dict[str, str] = {}
-    for task in tasks:
-        for form in ("bar", "line"):
-            part = progress_part(task, form)
+    for progress in _read(principal, shown):
+        for form in FORMS:
+            part = _render(progress, form)
             mark = known.get(part.id)
             if mark is None or mark == part.mark:
                 continue
-            if mark.partition(".")[2] != step_of(task):
+            if mark.partition(".")[2] != progress.step:
                 return None
             parts[part.id] = part.html
     return parts
 
 
-def step_of(task: Task) -> str:
-    """Digest of what a page shows of a task besides its progress."""
-    return digest(task.state, task.phase)
-
-
 def progress_part(task: Task, form: str) -> Part:
     """Render the progress of a task, as a bar with its message or as a number in a line."""
-    html = render_to_string("tasks/partials/progress.html", {"task": task, "form": form}).strip()
-    mark = f"{digest(html)}.{step_of(task)}"
-    part_id = f"progress-{task.task_id}-{form}"
-    return Part(id=part_id, mark=mark, html=marked(html, mark, is_busy=task.is_active))
+    values = {name: getattr(task, name) for name in COLUMNS if name != "is_leased"}
+    progress = Progress(**values, is_leased=task.lease_until is not None)
+    return _render(progress, form)
+
+
+@lru_cache(maxsize=1_000)
+def _render(progress: Progress, form: str) -> Part:
+    """Render equal values once, because every open page asks for them."""
+    context = {"task": progress, "form": form}
+    html = render_to_string("tasks/partials/progress.html", context).strip()
+    mark = f"{digest(html)}.{progress.step}"
+    part_id = f"progress-{progress.task_id}-{form}"
+    html = marked(html, mark, is_busy=progress.state in ACTIVE)
+    return Part(id=part_id, mark=mark, html=html)
+
+
+def _read(principal: Principal, task_ids: Iterable[str]) -> Iterator[Progress]:
+    wanted = sorted(task_ids)
+    if not wanted:
+        return
+    size = next(size for size in STATEMENT_SIZES if size >= len(wanted))
+    filled = [*wanted, *[""] * (size - len(wanted))]
+    for row in _statement(size).rows(principal.organization_id, *filled):
+        yield Progress(**dict(zip(COLUMNS, row, strict=True)))
+
+
+@cache
+def _statement(size: int) -> Prepared:
+    """Query for the progress of visible tasks by their ids."""
+
+    def build(organization_id: UUID, *task_ids: str) -> QuerySet[Task, tuple[Any, ...]]:
+        principal = Principal(organization_id=organization_id, label="", scopes=frozenset())
+        tasks = Task.objects.visible_to(principal).filter(task_id__in=task_ids)
+        leased = ExpressionWrapper(Q(lease_until__isnull=False), output_field=BooleanField())
+        return tasks.order_by().annotate(is_leased=leased).values_list(*COLUMNS)
+
+    return Prepared(build, UUID(int=0), *(f"<task {number}>" for number in range(size)))

@@ -120,8 +120,6 @@ class ConsoleView(View):
         if method == "GET":
             self.live_parts = Live(self.request, self.principal)
             self.request.live = self.live_parts
-            if answer := self.live_parts.answer_without_page():
-                return answer
         return super().dispatch(self.request, *self.args, **self.kwargs)
 
     def _serve_audited(self) -> HttpResponseBase:
