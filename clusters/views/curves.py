@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +14,6 @@ from clusters.metrics import UNITS, WINDOWS, Mark, Series
 from clusters.states import TaskKind
 from vbase_console.tasks.registry import TASK_ID_PREFIX
 from vbase_console.web import charts
-from vbase_console.web.templatetags.console import size
 
 MAX_EVENTS = 20
 TITLES = {
@@ -112,5 +112,5 @@ def events_of(marks: Sequence[Mark], organization: str) -> list[Event]:
 
 def text_of(value: float, unit: str) -> str:
     if unit == "bytes":
-        return size(round(value))
+        return str(filesizeformat(round(value)))
     return f"{value:,.0f}" if unit == UNITS["rows"] else f"{value:,.2f}"

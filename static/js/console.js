@@ -9,12 +9,34 @@ const labelForms = {
   day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
 };
 
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const units = [[86_400, "d"], [3_600, "h"], [60, "min"]];
+
+// The same words as vbase_console/web/quantities.py.
+function relation(at) {
+  const seconds = (Date.now() - at) / 1000;
+  const distance = Math.abs(seconds);
+  if (distance > 30 * 86_400) return day.format(at);
+  const unit = units.find(([length]) => distance >= length);
+  if (!unit) return seconds >= 0 ? "just now" : "in a moment";
+  const amount = `${Math.floor(distance / unit[0])} ${unit[1]}`;
+  return seconds >= 0 ? `${amount} ago` : `in ${amount}`;
+}
+
+function showTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    const exact = `${clock.format(at)}, ${zone}`;
+    const text = "exact" in time.dataset ? minute.format(at) : relation(at);
+    if (time.textContent !== text) time.textContent = text;
+    if (time.title !== exact) time.title = exact;
+  }
+}
+
 function enhance(root = document) {
   if (!root.querySelectorAll) root = document;
-  for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
-    time.dataset.local = "";
-    time.textContent = clock.format(new Date(time.dateTime));
-  }
+  showTimes(root);
   for (const label of root.querySelectorAll("text[data-at]:not([data-local])")) {
     label.dataset.local = "";
     label.textContent = labelForms[label.dataset.form].format(new Date(label.dataset.at));
@@ -101,3 +123,4 @@ for (const name of ["DOMContentLoaded", "htmx:afterSwap", "htmx:oobAfterSwap"]) 
   document.addEventListener(name, () => enhance());
 }
 enhance();
+setInterval(() => showTimes(document), 20_000);

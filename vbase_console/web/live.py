@@ -16,6 +16,7 @@ HEADER = "Live-Parts"
 """Request header: `id=mark` of each part on the page, separated by commas."""
 MAX_PARTS = 300
 CSRF_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
+RELATIVE_TIME = re.compile(r'(<time datetime="[^"]*")[^>]*>[^<]*(?=</time>)')
 
 
 @Query
@@ -95,7 +96,9 @@ def marked(html: str, mark: str, *, is_busy: bool = False) -> str:
 
 
 def content_mark(html: str, inner: list[Part], *, is_busy: bool) -> str:
-    """Digest of a part without the parts inside and without tokens that differ each time."""
+    """Digest of a part without the parts inside, tokens that differ each time, and the words of
+    relative times, which the page's script keeps up to date.
+    """
     for part in inner:
         html = html.replace(part.html, part.id)
-    return digest(CSRF_TOKEN.sub("", html), is_busy)
+    return digest(RELATIVE_TIME.sub(r"\1>", CSRF_TOKEN.sub("", html)), is_busy)

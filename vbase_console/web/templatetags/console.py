@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django import template
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.web import quantities
 from vbase_console.web.glossary import TERMS
 from vbase_console.web.wording import readable
 
@@ -68,39 +68,22 @@ def task_badge(state: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', tone_name, words(state))
 
 
-@register.filter
-def moment(at: datetime | None) -> SafeString | str:
-    """Render a time in UTC. The script converts it to the local time zone."""
-    if at is None:
-        return "—"
-    utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{} UTC</time>',
-        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
-        f"{utc:%Y-%m-%d %H:%M:%S}",
-        f"{utc:%Y-%m-%d %H:%M:%S}",
-    )
+register.filter("moment", quantities.relative_time)
+register.filter("exact", quantities.exact_time)
+register.filter("duration", quantities.duration)
+register.filter("size", quantities.size)
 
 
 @register.simple_tag
-def took(started: datetime | None, finished: datetime | None) -> str:
+def took(started: datetime | None, finished: datetime | None) -> SafeString | str:
     if started is None or finished is None:
-        return "—"
-    seconds = max(0, round((finished - started).total_seconds()))
-    minutes, hours = divmod(seconds, 60), divmod(seconds // 60, 60)
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{minutes[0]} min {minutes[1]} s" if seconds < 3600 else f"{hours[0]} h {hours[1]} min"
+        return quantities.NONE
+    return quantities.duration((finished - started).total_seconds())
 
 
 @register.filter
 def number(count: int | None) -> str:
     return "—" if count is None else f"{count:,}"
-
-
-@register.filter
-def size(count: int | None) -> str:
-    return "—" if count is None else str(filesizeformat(count))
 
 
 @register.filter
