@@ -128,7 +128,7 @@ def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
         if seconds_left <= 0:
             raise Unavailable(f"Milvus did not list its collections within {seconds:.0f} s.")
         names = client.collections(name, seconds=seconds_left)
-        listing[name] = [each for each in names if not is_reserved(each)]
+        listing[name] = [collection for collection in names if not is_reserved(collection)]
         listed += len(names)
         if listed > MAX_LISTED_COLLECTIONS:
             raise Unavailable(

@@ -181,15 +181,15 @@ def _indexed(bench: Bench) -> str:
 def to_parquet(scan: Scan, path: Path) -> None:
     """Write a stream to disk as an archive does: Parquet with zstd, hashed."""
     with pq.ParquetWriter(path, arrow_schema(scan.collection), compression="zstd") as writer:
-        for each in scan.batches():
-            writer.write_batch(each.batch)
+        for scanned in scan.batches():
+            writer.write_batch(scanned.batch)
     hashlib.file_digest(path.open("rb"), "sha256")
 
 
 def to_archive(bench: Bench, scan: Scan, name: str) -> None:
     """Write an archive as a job does: parts with hashes and checksums, fsync, and the manifest."""
     store = LocalStore(bench.work / "store")
-    batches = (each.batch for each in scan.batches())
+    batches = (scanned.batch for scanned in scan.batches())
     parts = list(write_parts(store, name, scan.collection, "_default", batches))
     capture = Capture(
         database="default",

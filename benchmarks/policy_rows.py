@@ -110,9 +110,11 @@ def copy_to_beat(
         for policy in policies
     ]
     if share_crontabs:
-        crontabs = [CrontabSchedule.objects.get_or_create(**each)[0] for each in wanted]
+        crontabs = [CrontabSchedule.objects.get_or_create(**fields)[0] for fields in wanted]
     else:
-        crontabs = CrontabSchedule.objects.bulk_create(CrontabSchedule(**each) for each in wanted)
+        crontabs = CrontabSchedule.objects.bulk_create(
+            CrontabSchedule(**fields) for fields in wanted
+        )
     PeriodicTask.objects.bulk_create(
         PeriodicTask(
             name=name_of(policy.policy_id), task=WAKES, crontab=crontab, last_run_at=last_run_at

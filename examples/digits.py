@@ -23,8 +23,8 @@ from sklearn.datasets import load_digits
 
 COLLECTION = "digits"
 DIMENSIONS = 64
-QUERIES_AT_ONCE = 100
-PATIENCE_SECONDS = 300
+QUERIES_PER_SEARCH = 100
+TIMEOUT_SECONDS = 300
 NEAREST = 5
 
 
@@ -52,33 +52,33 @@ class Console:
         return answer
 
     def create_cluster(self, name: str) -> dict[str, Any]:
-        """The cluster when it runs; says meanwhile what is being done."""
+        """Create a cluster and print the progress. Returns the cluster when it runs."""
         cluster: dict[str, Any] = self.call("POST", "/clusters", name=name)["cluster"]
         tasks = f"/clusters/{cluster['clusterId']}/task"
         follow(lambda: self.call("GET", tasks)["tasks"][0])
         return cluster
 
     def do(self, path: str, **body: Any) -> dict[str, Any]:
-        """A job about backups when it has succeeded."""
+        """Start a job and print its progress. Returns the job when it has succeeded."""
         job = self.call("POST", path, **body)["job"]
         return follow(lambda: self.call("GET", f"/jobs/{job['jobId']}")["job"])
 
 
 def follow(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Print how a task or a job goes on, until it has succeeded."""
-    deadline, said = time.monotonic() + PATIENCE_SECONDS, ""
+    """Print the progress of a task or a job until it has succeeded."""
+    deadline, printed = time.monotonic() + TIMEOUT_SECONDS, ""
     while time.monotonic() < deadline:
         task = read()
         line = f"{task['status']} {task['progress']:3d} %  {task['message']}"
-        if line != said:
+        if line != printed:
             print(f"  {line}")
         if task["status"] == "SUCCEEDED":
             return task
         if task["status"] in ("FAILED", "CANCELLED"):
-            sys.exit(f"It did not succeed: {task['message']}")
-        said = line
+            sys.exit(f"The task has failed: {task['message']}")
+        printed = line
         time.sleep(0.5)
-    sys.exit(f"It was not done within {PATIENCE_SECONDS} s.")
+    sys.exit(f"The task has not finished within {TIMEOUT_SECONDS} s.")
 
 
 def load(client: MilvusClient, images: Any, labels: Any) -> None:
@@ -100,16 +100,16 @@ def load(client: MilvusClient, images: Any, labels: Any) -> None:
 
 
 def searched(client: MilvusClient, images: Any) -> list[list[tuple[int, float, int]]]:
-    """For every image the nearest ones, itself among them: id, distance, digit."""
-    found: list[list[tuple[int, float, int]]] = []
-    for first in range(0, len(images), QUERIES_AT_ONCE):
-        queries = images[first : first + QUERIES_AT_ONCE].tolist()
+    """Return the nearest images of every image, itself included: id, distance, digit."""
+    neighbours: list[list[tuple[int, float, int]]] = []
+    for first in range(0, len(images), QUERIES_PER_SEARCH):
+        queries = images[first : first + QUERIES_PER_SEARCH].tolist()
         answers = client.search(COLLECTION, queries, limit=NEAREST, output_fields=["digit"])
-        found += [
+        neighbours += [
             [(hit["id"], hit["distance"], hit["entity"]["digit"]) for hit in hits]
             for hits in answers
         ]
-    return found
+    return neighbours
 
 
 def comparable(hits: list[tuple[int, float, int]]) -> tuple[list[float], list[tuple[int, int]]]:
@@ -123,10 +123,11 @@ def comparable(hits: list[tuple[int, float, int]]) -> tuple[list[float], list[tu
     return [distance for _, distance, _ in hits], decided
 
 
-def agreeing(found: list[list[tuple[int, float, int]]], labels: Any) -> int:
+def agreeing(neighbours: list[list[tuple[int, float, int]]], labels: Any) -> int:
     """Count the digits whose nearest other neighbour shows the same digit."""
     others = [
-        next(digit for number, _, digit in hits if number != own) for own, hits in enumerate(found)
+        next(digit for number, _, digit in hits if number != own)
+        for own, hits in enumerate(neighbours)
     ]
     return sum(digit == label for digit, label in zip(others, labels, strict=True))
 
@@ -179,8 +180,8 @@ def _show(
     console: Console, client: MilvusClient, service_id: str, images: Any, labels: Any
 ) -> None:
     load(client, images, labels)
-    vectors, found = stored(client, len(images)), searched(client, images)
-    agree = agreeing(found, labels)
+    vectors, neighbours = stored(client, len(images)), searched(client, images)
+    agree = agreeing(neighbours, labels)
     print(
         f"The nearest other neighbour carries the same digit for {agree:,} of "
         f"{len(images):,} images ({agree / len(images):.1%})."
@@ -189,7 +190,9 @@ def _show(
     compare(vectors, stored(client, len(images)), "vectors")
     again = searched(client, images)
     compare(
-        [comparable(hits) for hits in found], [comparable(hits) for hits in again], "search results"
+        [comparable(hits) for hits in neighbours],
+        [comparable(hits) for hits in again],
+        "search results",
     )
 
 

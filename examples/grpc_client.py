@@ -80,7 +80,7 @@ class Console:
             sys.exit(f"{task_id} ended {status}.")
 
     def _method(self, name: str) -> Any:
-        return next(getattr(each, name) for each in self._services if hasattr(each, name))
+        return next(getattr(stub, name) for stub in self._services if hasattr(stub, name))
 
     def _request(self, name: str, fields: dict[str, Any]) -> Any:
         kind = "HealthRequest" if name == "HealthCheck" else f"{name}Request"

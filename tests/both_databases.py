@@ -80,7 +80,7 @@ TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), at_once=False)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Half:
-    """What is run on one database."""
+    """Tests that are run on one database."""
 
     database: str
     arguments: tuple[str, ...]
@@ -105,12 +105,12 @@ def main(arguments: Sequence[str]) -> int:
             return int(any(_run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
     except PostgresqlMissing as missing:
         with _full_milvus(asked, suites=1):
-            return int(any([_said_missing(missing), *_run(suite, [on_sqlite])]))
+            return int(any([_report_missing(missing), *_run(suite, [on_sqlite])]))
 
 
 @contextmanager
 def _full_milvus(asked: Sequence[str], *, suites: int) -> Iterator[None]:
-    """One server for all suites, if they have tests that need it."""
+    """Start one server for all suites, if they have tests that need it."""
     paths = [Path(argument) for argument in asked if not argument.startswith("-")]
     if full_milvus.program() is None or not any(map(_may_hold_its_tests, paths)):
         yield
@@ -144,18 +144,18 @@ def _run(suite: Suite, halves: Sequence[Half]) -> list[int]:
 
 
 def _run_beside(suite: Suite, half: Half, others: Sequence[Half]) -> list[int]:
-    """What one of them says is kept until the others have ended: nobody can read both."""
-    with tempfile.TemporaryFile() as said, _begun(suite, half, said) as process:
+    """Keep the output of one half until the others have ended, so that it can be read."""
+    with tempfile.TemporaryFile() as output, _begun(suite, half, output) as process:
         ended = _run(suite, others)
         ended.append(process.wait())
-        _say(half)
-        said.seek(0)
-        print(said.read().decode(errors="replace"), flush=True)  # noqa: T201
+        _print_heading(half)
+        output.seek(0)
+        print(output.read().decode(errors="replace"), flush=True)  # noqa: T201
     return ended
 
 
 def _shown(suite: Suite, half: Half) -> int:
-    _say(half)
+    _print_heading(half)
     with _begun(suite, half) as process:
         return process.wait()
 
@@ -164,7 +164,7 @@ def _shown(suite: Suite, half: Half) -> int:
 def _begun(
     suite: Suite, half: Half, output: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Ended in any case. After Ctrl-C it has heard of that, too, and ends what it has started."""
+    """Start a half, and end it in any case. After Ctrl-C it got the signal, too."""
     process = half.begin(suite, output)
     try:
         yield process
@@ -178,7 +178,7 @@ def _begun(
             process.wait()
 
 
-def _say(half: Half) -> None:
+def _print_heading(half: Half) -> None:
     print(f"\n=== The tests on {half.database} ===", flush=True)  # noqa: T201
 
 
@@ -188,7 +188,7 @@ class PostgresqlMissing(Exception):
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of a server that is gone afterwards."""
+    """Yield the address of a server that is removed at the end of the block."""
     with postgresql_server() as server:
         yield server.url
 
@@ -214,7 +214,7 @@ class Postgresql:
 
 @contextmanager
 def postgresql_server() -> Iterator[Postgresql]:
-    """Gone afterwards."""
+    """Start a server. It is removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="vbase-postgresql-", ignore_cleanup_errors=True) as at:
         try:
             server = Postgresql(Path(at))
@@ -236,14 +236,14 @@ def _server(directory: Path):  # type: ignore[no-untyped-def]
 
 
 def _do_not_wait_for_the_disk(url: str) -> None:
-    """No test pulls the plug, and the directory is gone afterwards."""
+    """No test cuts the power, and the directory is removed afterwards."""
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
 
 
-def _said_missing(missing: PostgresqlMissing) -> int:
+def _report_missing(missing: PostgresqlMissing) -> int:
     print(f"\n*** SKIPPED: PostgreSQL could not be started here: {missing} ***\n", flush=True)  # noqa: T201
     return 1 if os.environ.get("VBASE_TEST_REQUIRE") == "all" else 0
 

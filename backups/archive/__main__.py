@@ -60,13 +60,13 @@ def export_command(arguments: argparse.Namespace) -> int:
 
 def list_command(arguments: argparse.Namespace) -> int:
     """Print the archives below a location, such as a whole backup store."""
-    location, found = arguments.location.rstrip("/"), 0
+    location, archives = arguments.location.rstrip("/"), 0
     for entry in load_archive_store(location).list(""):
         directory, _, name = entry.key.rpartition("/")
         if name == MANIFEST_NAME:
-            found += 1
+            archives += 1
             _print(printable(f"{location}/{directory}" if directory else location))
-    return SOUND if found else _refuse(f"{location} contains no archive.")
+    return SOUND if archives else _refuse(f"{location} contains no archive.")
 
 
 def _target(arguments: argparse.Namespace) -> Path:

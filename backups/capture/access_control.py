@@ -25,7 +25,7 @@ def with_access_control(job: BackupJob, client: Client, source: Source) -> Sourc
     if not job.options.get("include_access_control"):
         return source
     try:
-        found = read_access_control(client)
+        access_control = read_access_control(client)
     except (MilvusError, FormatError) as error:
         if isinstance(error, MilvusError) and not error.permanent:
             raise
@@ -33,9 +33,9 @@ def with_access_control(job: BackupJob, client: Client, source: Source) -> Sourc
             text = f"Users and roles cannot be read: {error} {_REMEDY}"
             raise JobFailed(text, permanent=True) from error
         return _with_warning(source, f"The backup contains no users and roles: {error} {_REMEDY}")
-    if found is None:
+    if access_control is None:
         return _with_warning(source, _NOT_OFFERED)
-    return dataclasses.replace(source, access_control=found)
+    return dataclasses.replace(source, access_control=access_control)
 
 
 def _with_warning(source: Source, text: str) -> Source:

@@ -124,13 +124,13 @@ def _created(client: Client, method: str, request: Any) -> bool:
 
 def _grants_of(client: Client, role: str, databases: list[str]) -> tuple[GrantDescription, ...]:
     """List the grants of each database, because servers list one database at a time."""
-    found = set()
+    grants = set()
     for database in databases:
         request = milvus_pb2.SelectGrantRequest()
         request.entity.role.name = role
         request.entity.db_name = database
         for entity in client.call("SelectGrant", request).entities:
-            found.add(
+            grants.add(
                 GrantDescription(
                     object_type=entity.object.name,
                     object_name=entity.object_name,
@@ -138,7 +138,7 @@ def _grants_of(client: Client, role: str, databases: list[str]) -> tuple[GrantDe
                     privilege=entity.grantor.privilege.name,
                 )
             )
-    return tuple(sorted(found))
+    return tuple(sorted(grants))
 
 
 def _privilege_groups(client: Client) -> tuple[PrivilegeGroupDescription, ...]:

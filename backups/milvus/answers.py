@@ -63,10 +63,10 @@ def checked_count(text: str | int) -> int:
 
 def require_few_parts(**parts: Sized) -> None:
     """Check the number of parts before anything is computed from them."""
-    for name, found in parts.items():
-        if len(found) > MAX_PARTS[name]:
+    for kind, listed in parts.items():
+        if len(listed) > MAX_PARTS[kind]:
             raise UnsupportedFeature(
-                f"The collection has {len(found)} {name}, more than {MAX_PARTS[name]}, which "
+                f"The collection has {len(listed)} {kind}, more than {MAX_PARTS[kind]}, which "
                 "backups do not support. Leave the collection out."
             )
 

@@ -30,7 +30,7 @@ class AccessPlan:
 
 def plan_access_control(
     wanted: AccessControl | None,
-    found: AccessControl | None,
+    existing: AccessControl | None,
     *,
     renamed: Collection[tuple[str, str]] = (),
     server_version: str = "",
@@ -42,14 +42,14 @@ def plan_access_control(
     """
     if wanted is None:
         return AccessPlan(warnings=("The backup contains no users and roles to restore.",))
-    if found is None:
+    if existing is None:
         text = (
             f"Milvus {server_version} has no users and roles, so those of the backup are not "
             "restored."
         )
         return AccessPlan(warnings=(text,))
-    existing_roles = {role.name: role for role in found.roles}
-    existing_groups = {group.name: group for group in found.privilege_groups}
+    existing_roles = {role.name: role for role in existing.roles}
+    existing_groups = {group.name: group for group in existing.privilege_groups}
     roles = tuple(
         without_grants_for(role, renamed)
         for role in wanted.roles
@@ -59,7 +59,7 @@ def plan_access_control(
     warnings = [
         *(text for role in wanted.roles for text in _role_warnings(role, existing_roles, renamed)),
         *_group_warnings(wanted.privilege_groups, existing_groups),
-        *_missing_users(wanted, found),
+        *_missing_users(wanted, existing),
     ]
     return AccessPlan(
         groups=groups,
@@ -123,8 +123,8 @@ def _group_warnings(
             )
 
 
-def _missing_users(wanted: AccessControl, found: AccessControl) -> Iterator[str]:
-    if missing := set(wanted.users) - set(found.users):
+def _missing_users(wanted: AccessControl, existing: AccessControl) -> Iterator[str]:
+    if missing := set(wanted.users) - set(existing.users):
         yield (
             f"The users {listed(missing)} do not exist on the server. They are not created, "
             "because a backup contains no passwords."

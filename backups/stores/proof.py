@@ -102,8 +102,8 @@ class _Proof:
         return "" if is_right else "The store returned other bytes than the range contains."
 
     def list_it(self) -> str:
-        found = {entry.key: entry.size for entry in self.store.list(self.directory)}
-        if found == {self.key: len(self.data)}:
+        sizes = {entry.key: entry.size for entry in self.store.list(self.directory)}
+        if sizes == {self.key: len(self.data)}:
             return ""
         return "The listing does not contain what was written. It must be complete at once."
 

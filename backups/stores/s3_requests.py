@@ -172,8 +172,8 @@ async def stall_limited(awaitable: Awaitable[Answer]) -> Answer:
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that the store answered, or None if it did not answer."""
-    found = _STATUS.search(str(error))
-    return int(found.group(1)) if found else None
+    status = _STATUS.search(str(error))
+    return int(status.group(1)) if status else None
 
 
 def translated(error: Exception, action: str) -> StoreError:
@@ -187,8 +187,8 @@ def translated(error: Exception, action: str) -> StoreError:
     if code in _FULL or status == 507:
         return StoreFull(f"{action}: the storage is full.")
     if foreign := _FOREIGN_KEY.search(text):
-        found = ascii(foreign.group(1).partition("\n\nDebug")[0])
-        return _Permanent(f"{action}: a key there is not one of a console: {found}. Delete it.")
+        key = ascii(foreign.group(1).partition("\n\nDebug")[0])
+        return _Permanent(f"{action}: a key there is not one of a console: {key}. Delete it.")
     reason = f"{action}: {_reason(error, text, code, status)}"
     return StoreError(reason) if _is_transient(code, status) else _Permanent(reason)
 
@@ -210,10 +210,10 @@ def _reason(error: Exception, text: str, code: str, status: int | None) -> str:
         hint = f" {_INSTANCE_HINT}" if _INSTANCE.search(text) else ""
         return f"{_cause(text)}.{hint}"
     words = "".join(filter(str.isprintable, _LONG_WORD.sub("…", _first(_TEXT, text))))
-    said = " ".join(part for part in (code, words) if part) or "no reason given"
+    message = " ".join(part for part in (code, words) if part) or "no reason given"
     is_redirect = status is not None and 300 <= status < 400
     hint = _HINTS.get(code) or (_HINTS["PermanentRedirect"] if is_redirect else "")
-    return f"the store answered {status or 200} ({said.rstrip('.')}). {hint}".rstrip()
+    return f"the store answered {status or 200} ({message.rstrip('.')}). {hint}".rstrip()
 
 
 def _cause(text: str) -> str:
@@ -224,5 +224,5 @@ def _cause(text: str) -> str:
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found.group(1) if found else ""
+    match = pattern.search(text)
+    return match.group(1) if match else ""

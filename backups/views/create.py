@@ -59,7 +59,9 @@ class BackupCreateView(FormPage, ClusterPage):
         names = self.request.GET.getlist("collections")
         if not names:
             return {}
-        boxes = [each.name for each in (self.discovery.collections or ())[:MAX_CHECKBOXES]]
+        boxes = [
+            collection.name for collection in (self.discovery.collections or ())[:MAX_CHECKBOXES]
+        ]
         others = [name for name in names if name not in boxes]
         return {"collection_names": names, "others": "\n".join(others)}
 

@@ -235,7 +235,7 @@ MAX_PARTS = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Contents:
+class BackupContents:
     """Manifest of a backup, or the problem that prevents reading it."""
 
     manifest: Manifest | None = None
@@ -248,15 +248,15 @@ class Contents:
         return datetime.fromisoformat(self.manifest.capture.captured_at)
 
 
-def contents_of(backup: Backup) -> Contents:
+def contents_of(backup: Backup) -> BackupContents:
     if backup.status != BackupStatus.AVAILABLE:
-        return Contents()
+        return BackupContents()
     try:
         with translate_errors():
             manifest = read_archive(backup).manifest
     except ConsoleError as error:
-        return Contents(problem=error.message)
-    return Contents(manifest=manifest)
+        return BackupContents(problem=error.message)
+    return BackupContents(manifest=manifest)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -283,7 +283,7 @@ class CollectionDetails:
         return max(0, self.parts - MAX_PARTS)
 
 
-def collections_in(backup: Backup, contents: Contents) -> list[CollectionDetails]:
+def collections_in(backup: Backup, contents: BackupContents) -> list[CollectionDetails]:
     if contents.manifest is None:
         return [
             CollectionDetails(

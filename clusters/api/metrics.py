@@ -32,6 +32,6 @@ class GetClusterMetrics(ClusterView):
         one an hour for 7d and 30d. Times without a measurement have no point.
         """
         cluster, window = self.cluster(cluster_id), self.asked["window"]
-        series = [SeriesSerializer.of(each) for each in series_of(cluster, window)]
+        series = [SeriesSerializer.of(item) for item in series_of(cluster, window)]
         marks = [MarkSerializer.of(task) for task in marks_of(self.principal, cluster, window)]
         return Response(answer(series=series, marks=marks))

@@ -252,8 +252,8 @@ class MemoryDriver:
                 if (cluster := clusters.get(cluster_id)) and cluster.presence is Presence.RUNNING
             }
         return {
-            cluster_id: Usage(measured_at=_now(), cpu_seconds=each.cpu_seconds, **each.usage)
-            for cluster_id, each in running.items()
+            cluster_id: Usage(measured_at=_now(), cpu_seconds=state.cpu_seconds, **state.usage)
+            for cluster_id, state in running.items()
         }
 
     def free_bytes(self, cluster_id: str) -> int | None:

@@ -61,7 +61,7 @@ def curves_of(series: Sequence[Series], marks: Sequence[Mark], window: str) -> l
     marked = [
         (mark.time, MARK_KINDS[mark.kind], mark.text) for mark in marks if mark.kind in MARK_KINDS
     ]
-    return [_curve(each, marked, begin=now - length, end=now, gap=2.5 * period) for each in series]
+    return [_curve(item, marked, begin=now - length, end=now, gap=2.5 * period) for item in series]
 
 
 def _curve(

@@ -15,7 +15,7 @@ from tests.rpc.client import METHODS, method_named
 from tests.rpc.world import REQUESTS, World, make_world
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.organizations.scopes import ALL_SCOPES, ANY_MEMBER
-from vbase_console.rpc.calls import Call, Result
+from vbase_console.rpc.calls import Result, UnaryCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLOSED = [name for name, (_, method) in METHODS.items() if not method.operation.is_public]
@@ -38,7 +38,7 @@ def world(make_cluster: Callable[..., Cluster]) -> World:
 def called(name: str, key: str | None, request: dict[str, Any]) -> Result:
     method = method_named(name)
     metadata = {"authorization": f"Bearer {key}"} if key else {}
-    return Call(method, ParseDict(request, method.request()), metadata, "192.0.2.7").run()
+    return UnaryCall(method, ParseDict(request, method.request()), metadata, "192.0.2.7").run()
 
 
 @pytest.mark.parametrize("name", CLOSED)

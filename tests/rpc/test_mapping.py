@@ -21,7 +21,7 @@ from clusters.models import Cluster
 from tests.api.client import Api, Said
 from tests.rpc.client import METHODS, method_named
 from tests.rpc.world import NEEDS_MILVUS, REQUESTS, World, make_world
-from vbase_console.rpc.calls import Call, Result
+from vbase_console.rpc.calls import Result, UnaryCall
 from vbase_console.rpc.methods import Method
 from vbase_console.rpc.transcoding import answer_message
 
@@ -56,7 +56,7 @@ def _query(value: Any) -> Any:
 
 def over_grpc(api: Api, method: Method, message: Message) -> Result:
     metadata = {"authorization": f"Bearer {api.key}", "idempotency-key": "once"}
-    return Call(method, message, metadata, "127.0.0.1").run()
+    return UnaryCall(method, message, metadata, "127.0.0.1").run()
 
 
 def json_of(message: Message) -> Any:

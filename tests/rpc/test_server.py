@@ -213,9 +213,9 @@ class SlowCalls:
 
     def __init__(self) -> None:
         self.began, self.may_go_on, self.ended = (threading.Event() for _ in range(3))
-        self._run = calls.Call.run
+        self._run = calls.UnaryCall.run
 
-    def run(self, call: calls.Call) -> calls.Result:
+    def run(self, call: calls.UnaryCall) -> calls.Result:
         self.began.set()
         self.may_go_on.wait(60)
         try:
@@ -227,10 +227,10 @@ class SlowCalls:
 @pytest.fixture
 def slow_calls(monkeypatch: pytest.MonkeyPatch) -> SlowCalls:
     slow = SlowCalls()
-    monkeypatch.setattr(calls.Call, "run", lambda call: slow.run(call))
-    abandon = calls.Call.abandon
+    monkeypatch.setattr(calls.UnaryCall, "run", lambda call: slow.run(call))
+    abandon = calls.UnaryCall.abandon
     monkeypatch.setattr(
-        calls.Call, "abandon", lambda call: (abandon(call), slow.may_go_on.set())[0]
+        calls.UnaryCall, "abandon", lambda call: (abandon(call), slow.may_go_on.set())[0]
     )
     return slow
 

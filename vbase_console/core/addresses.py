@@ -212,9 +212,9 @@ def resolve(host: str, *, seconds: float = RESOLVE_SECONDS) -> list[Address]:
         raise NameNotResolved(
             f"The name '{host}' did not resolve within {seconds:.0f} s. Check the name server."
         )
-    if not look_up.found:
+    if not look_up.addresses:
         raise NameNotResolved(f"The name '{host}' does not resolve. Check its spelling.")
-    return list(look_up.found)
+    return list(look_up.addresses)
 
 
 class _LookUp:
@@ -222,15 +222,15 @@ class _LookUp:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.found: Sequence[Address] = ()
+        self.addresses: Sequence[Address] = ()
 
     def run(self, host: str) -> None:
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             addresses = [ipaddress.ip_address(str(answer[4][0])) for answer in answers]
-            self.found = list(dict.fromkeys(addresses))
+            self.addresses = list(dict.fromkeys(addresses))
         except (OSError, ValueError):
-            self.found = ()
+            self.addresses = ()
         finally:
             with _look_ups_lock:
                 _look_ups.pop(host, None)
@@ -271,7 +271,7 @@ def _listens_at(host: str, address: Address, *, is_own: bool) -> bool:
         return is_own
     if address in listening:
         return True
-    return is_own and any(found.is_unspecified or is_own_address(found) for found in listening)
+    return is_own and any(item.is_unspecified or is_own_address(item) for item in listening)
 
 
 def _embeds_another(address: Address) -> bool:

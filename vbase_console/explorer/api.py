@@ -56,7 +56,7 @@ class ListCollections(ClusterView):
             return Response(answer(collections=rows, total=len(contents.keys)))
 
 
-class ContentsChange(ClusterView):
+class ContentsRequest(ClusterView):
     """Base of changes of databases and collections. The audit row names the changed object."""
 
     def changed_cluster(self) -> Cluster:
@@ -70,7 +70,7 @@ class ContentsChange(ClusterView):
         return self.accepted(accepted(text), location=location)
 
 
-class CreateDatabase(ContentsChange):
+class CreateDatabase(ContentsRequest):
     operations = {
         "POST": Operation(
             name="CreateDatabase",
@@ -97,7 +97,7 @@ class CreateDatabase(ContentsChange):
         return self.changed(f"Database {self.given()['name']} was created.")
 
 
-class DropDatabase(ContentsChange):
+class DropDatabase(ContentsRequest):
     operations = {
         "DELETE": Operation(
             name="DropDatabase",
@@ -128,7 +128,7 @@ class ChangeCollection(Protocol):
     def __call__(self, cluster: Cluster, database: str, name: str) -> None: ...
 
 
-class LoadStateChange(ContentsChange):
+class LoadStateChange(ContentsRequest):
     """Base of the changes of a load state."""
 
     change: ClassVar[ChangeCollection]

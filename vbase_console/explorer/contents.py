@@ -50,7 +50,7 @@ class ListedCollection:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Contents:
+class ClusterContents:
     """Names of the databases and collections of a cluster, in alphabetical order."""
 
     cluster: Cluster
@@ -84,12 +84,12 @@ class Contents:
 
 
 @contextmanager
-def reading(cluster: Cluster, database: str = "") -> Iterator[Contents]:
+def reading(cluster: Cluster, database: str = "") -> Iterator[ClusterContents]:
     """List the collections of one database, or of all. Raises FailedPrecondition unless the cluster
     runs, NotFound for a missing database, and Unavailable if the server does not answer.
     """
     if cluster.status == ServiceStatus.DELETED or not capabilities_of(cluster).stores_rows:
-        yield Contents(cluster=cluster)
+        yield ClusterContents(cluster=cluster)
         return
     require_readable(cluster)
     if database:
@@ -101,7 +101,7 @@ def reading(cluster: Cluster, database: str = "") -> Iterator[Contents]:
             require_database_in(listing, database)
         keys = sorted((db_name, name) for db_name, names in listing.items() for name in names)
         databases = sorted(listing)
-        yield Contents(cluster=cluster, databases=databases, keys=keys, client=client)
+        yield ClusterContents(cluster=cluster, databases=databases, keys=keys, client=client)
 
 
 def require_readable(cluster: Cluster) -> None:
@@ -125,7 +125,7 @@ def _facts(
 
     sizes = _sizes(cluster, client.endpoint.database, names)
     facts = read_facts(client, names, deadline - time.monotonic())
-    return ((name, each, sizes.get(name)) for name, each in zip(names, facts, strict=True))
+    return ((name, fact, sizes.get(name)) for name, fact in zip(names, facts, strict=True))
 
 
 def _sizes(cluster: Cluster, database: str, names: Sequence[str]) -> Mapping[str, int]:

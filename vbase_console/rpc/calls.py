@@ -63,7 +63,7 @@ class Result:
         return principal if isinstance(principal, Principal) else None
 
 
-class Call:
+class UnaryCall:
     def __init__(
         self, method: Method, message: Message, metadata: Mapping[str, str], client: str
     ) -> None:
@@ -137,7 +137,7 @@ class Calls:
     async def result(self, method: Method, message: Message, context: Context) -> Result:
         """Answer a call in a thread. A call that is cancelled here does not begin to change."""
         metadata = metadata_of(context)
-        call = Call(method, message, metadata, client_address(context.peer(), metadata))
+        call = UnaryCall(method, message, metadata, client_address(context.peer(), metadata))
         try:
             key = metadata.get("authorization", "")
             return await self._turns.run(key, message.ByteSize(), call.run)
@@ -209,8 +209,8 @@ def client_address(peer: str, metadata: Mapping[str, str]) -> str:
 
 def metadata_of(context: Context) -> dict[str, str]:
     """Return the metadata. Repeated entries are joined, as in HTTP."""
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for name, value in context.invocation_metadata() or ():
         if isinstance(value, str):
-            found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+            entries[name] = f"{entries[name]},{value}" if name in entries else value
+    return entries

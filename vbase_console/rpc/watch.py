@@ -240,7 +240,7 @@ class Watches:
             self._opening -= 1
         principal = result.principal
         if result.status is None and principal is not None:
-            own = sum(each.organization_id == principal.organization_id for each in self._streams)
+            own = sum(s.organization_id == principal.organization_id for s in self._streams)
             if own >= MAX_STREAMS_PER_ORGANIZATION:
                 return _refused("RESOURCE_EXHAUSTED", TOO_MANY)
         return result

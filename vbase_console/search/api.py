@@ -62,5 +62,5 @@ class Search(ApiView):
         """Find clusters, policies, backups, tasks and jobs by their exact id, or by the beginnings
         of words of their names. At most 20 answers, of the kinds that the key may list.
         """
-        found = find(self.principal, self.asked["q"])
-        return Response(answer(results=[FoundSerializer.of(each) for each in found]))
+        results = find(self.principal, self.asked["q"])
+        return Response(answer(results=[FoundSerializer.of(result) for result in results]))

@@ -59,11 +59,11 @@ def find(principal: Principal, text: str) -> list[Found]:
     if not principal.organization_name:  # a key knows its organization by id
         organization = Organization.objects.get(pk=principal.organization_id)
         principal = dataclasses.replace(principal, organization_name=organization.name)
-    found: list[Found] = []
+    results: list[Found] = []
     for scope, finder in FINDERS:
         if principal.may(scope):
-            found += finder(principal, text)
-    return found[:MAX_RESULTS]
+            results += finder(principal, text)
+    return results[:MAX_RESULTS]
 
 
 def _named(rows: QuerySet[Any], text: str, exact: Q) -> QuerySet[Any]:

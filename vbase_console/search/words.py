@@ -52,9 +52,9 @@ def index_names(objects: Iterable[Any]) -> None:
     """Store the words of saved objects, also of those that were inserted without a signal."""
     SearchWord.objects.bulk_create(
         (
-            SearchWord(organization_id=each.organization_id, word=word, object_id=each.pk)
-            for each in objects
-            for word in sorted(words_of(each.name))
+            SearchWord(organization_id=named.organization_id, word=word, object_id=named.pk)
+            for named in objects
+            for word in sorted(words_of(named.name))
         ),
         batch_size=BATCH_SIZE,
         ignore_conflicts=True,

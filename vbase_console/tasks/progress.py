@@ -1,4 +1,4 @@
-"""Progress of tasks as live parts of pages."""
+"""TaskProgress of tasks as live parts of pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vbase_console.core.prepared import Prepared
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import ACTIVE
-from vbase_console.web.live import MAX_PARTS, Part, digest, marked
+from vbase_console.web.live import MAX_PARTS, LivePart, digest, marked
 
 PART_ID = re.compile(r"progress-([\w-]+)-(bar|line)\Z")
 FORMS = ("bar", "line")
@@ -26,7 +26,7 @@ STATEMENT_SIZES = (1, 10, 100, MAX_PARTS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Progress:
+class TaskProgress:
     """Values of a task that its progress shows."""
 
     task_id: str
@@ -47,7 +47,7 @@ def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str
     """Implements `vbase_console.web.live.progress_of`. A task in another state or phase changes
     more than its progress.
     """
-    shown = {found[1] for part_id in known if (found := PART_ID.match(part_id))}
+    shown = {match[1] for part_id in known if (match := PART_ID.match(part_id))}
     parts: dict[str, str] = {}
     for progress in _read(principal, shown):
         for form in FORMS:
@@ -61,32 +61,32 @@ def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str
     return parts
 
 
-def progress_part(task: Task, form: str) -> Part:
+def progress_part(task: Task, form: str) -> LivePart:
     """Render the progress of a task, as a bar with its message or as a number in a line."""
     values = {name: getattr(task, name) for name in COLUMNS if name != "is_leased"}
-    progress = Progress(**values, is_leased=task.lease_until is not None)
+    progress = TaskProgress(**values, is_leased=task.lease_until is not None)
     return _render(progress, form)
 
 
 @lru_cache(maxsize=1_000)
-def _render(progress: Progress, form: str) -> Part:
+def _render(progress: TaskProgress, form: str) -> LivePart:
     """Render equal values once, because every open page asks for them."""
     context = {"task": progress, "form": form}
     html = render_to_string("tasks/partials/progress.html", context).strip()
     mark = f"{digest(html)}.{progress.step}"
     part_id = f"progress-{progress.task_id}-{form}"
     html = marked(html, mark, is_busy=progress.state in ACTIVE)
-    return Part(id=part_id, mark=mark, html=html)
+    return LivePart(id=part_id, mark=mark, html=html)
 
 
-def _read(principal: Principal, task_ids: Iterable[str]) -> Iterator[Progress]:
+def _read(principal: Principal, task_ids: Iterable[str]) -> Iterator[TaskProgress]:
     wanted = sorted(task_ids)
     if not wanted:
         return
     size = next(size for size in STATEMENT_SIZES if size >= len(wanted))
     filled = [*wanted, *[""] * (size - len(wanted))]
     for row in _statement(size).rows(principal.organization_id, *filled):
-        yield Progress(**dict(zip(COLUMNS, row, strict=True)))
+        yield TaskProgress(**dict(zip(COLUMNS, row, strict=True)))
 
 
 @cache

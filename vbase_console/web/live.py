@@ -32,13 +32,13 @@ def digest(*shown: object) -> str:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Part:
+class LivePart:
     """Element of a page with a mark that changes with its content."""
 
     id: str
     mark: str
     html: str
-    inner: list[Part] = dataclasses.field(default_factory=list)
+    inner: list[LivePart] = dataclasses.field(default_factory=list)
 
 
 class Live:
@@ -55,14 +55,14 @@ class Live:
             self.version.is_settled
             and request.headers.get("If-None-Match") == f'"{self.version.number}"'
         )
-        self.parts: list[Part] = []
+        self.parts: list[LivePart] = []
 
     @property
     def mark(self) -> str:
         """Version for the page to send with its next request; empty if it must equal nothing."""
         return str(self.version.number) if self.version.is_settled else ""
 
-    def add(self, part: Part) -> None:
+    def add(self, part: LivePart) -> None:
         self.parts.append(part)
 
     def answer_without_page(self) -> HttpResponse | None:
@@ -78,7 +78,7 @@ class Live:
         """Send the parts that differ from those of the page."""
         return self._json({part.id: part.html for part in self._changed(self.parts)})
 
-    def _changed(self, parts: list[Part]) -> Iterator[Part]:
+    def _changed(self, parts: list[LivePart]) -> Iterator[LivePart]:
         for part in parts:
             if self.known.get(part.id) != part.mark:
                 yield part
@@ -95,7 +95,7 @@ def marked(html: str, mark: str, *, is_busy: bool = False) -> str:
     return re.sub(r'^<[^>]*?\sid="[\w-]+"', lambda tag: tag[0] + attributes, html, count=1)
 
 
-def content_mark(html: str, inner: list[Part], *, is_busy: bool) -> str:
+def content_mark(html: str, inner: list[LivePart], *, is_busy: bool) -> str:
     """Digest of a part without the parts inside, tokens that differ each time, and the words of
     relative times, which the page's script keeps up to date.
     """

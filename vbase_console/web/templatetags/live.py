@@ -8,7 +8,7 @@ from django import template
 from django.template.base import FilterExpression, Parser, Token
 from django.utils.safestring import SafeString, mark_safe
 
-from vbase_console.web.live import Live, Part, content_mark, digest, marked
+from vbase_console.web.live import Live, LivePart, content_mark, digest, marked
 
 register = template.Library()
 ID = re.compile(r'<[^>]*?\sid="([\w-]+)"')
@@ -25,14 +25,14 @@ class LiveNode(template.Node):
     def render(self, context: template.Context) -> SafeString:
         live: Live | None = getattr(context.get("request"), "live", None)
         outer = live.parts if live else []
-        inner: list[Part] = []
+        inner: list[LivePart] = []
         if live:
             live.parts = inner
         html = self.nodes.render(context).strip()
         if live:
             live.parts = outer
-        found = ID.match(html)
-        if found is None:
+        id_match = ID.match(html)
+        if id_match is None:
             return mark_safe(html)  # noqa: S308
         is_busy = bool(context.get("reload"))
         mark = (
@@ -41,7 +41,7 @@ class LiveNode(template.Node):
             else content_mark(html, inner, is_busy=is_busy)
         )
         html = marked(html, mark, is_busy=is_busy)
-        outer.append(Part(id=found[1], mark=mark, html=html, inner=inner))
+        outer.append(LivePart(id=id_match[1], mark=mark, html=html, inner=inner))
         return mark_safe(html)  # noqa: S308
 
 

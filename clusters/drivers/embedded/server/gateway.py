@@ -68,9 +68,7 @@ Refusal = tuple[str, dict[str, int]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Call:
-    """One call of a Milvus method."""
-
+class MilvusCall:
     method: str
     role: CallerRole | None
     request: Any
@@ -136,7 +134,7 @@ class Gateway(Interceptor):
         def answer(received: tuple[Any, int], context: grpc.ServicerContext) -> Any:
             request, request_bytes = received
             database = database_of(request, context)
-            call = Call(method, role, request, context, database, request_bytes)
+            call = MilvusCall(method, role, request, context, database, request_bytes)
             return self._pass(call, behavior)
 
         answer.experimental_thread_pool = self._threads(method, role)  # type: ignore[attr-defined]
@@ -146,7 +144,7 @@ class Gateway(Interceptor):
             response_serializer=handler.response_serializer,
         )
 
-    def _pass(self, call: Call, behavior: Behavior) -> Any:
+    def _pass(self, call: MilvusCall, behavior: Behavior) -> Any:
         if self.closed_because is not None:
             call.context.abort(grpc.StatusCode.UNAVAILABLE, self.closed_because)
         if not call.is_consoles:
@@ -168,7 +166,7 @@ class Gateway(Interceptor):
                 grpc.StatusCode.CANCELLED, "The client cancelled the call before it was executed."
             )
 
-    def _refusal(self, call: Call) -> Refusal | None:
+    def _refusal(self, call: MilvusCall) -> Refusal | None:
         """Return why the request must not reach the engine. A request without sense is refused."""
         try:
             if illegal := refusal_of(call.request) or refusal_of_use(Kind.DATABASE, call.database):
@@ -186,12 +184,12 @@ class Gateway(Interceptor):
             return reason, _ILLEGAL_ARGUMENT
         return (unsupported, _ILLEGAL_ARGUMENT) if unsupported else None
 
-    def _refuse_while_held(self, call: Call) -> None:
+    def _refuse_while_held(self, call: MilvusCall) -> None:
         is_read = call.method in READERS or call.method in UNCOUNTED
         if self.is_held and not call.is_consoles and not is_read:
             call.context.abort(grpc.StatusCode.UNAVAILABLE, _HELD)
 
-    def _execute_in_turn(self, call: Call, behavior: Behavior) -> Any:
+    def _execute_in_turn(self, call: MilvusCall, behavior: Behavior) -> Any:
         with self._turn(call) as keys, self._reading(call), self._permit(call):
             if not call.context.is_active():
                 raise waiting.CallerGone
@@ -205,7 +203,7 @@ class Gateway(Interceptor):
                 self._remember_load_state(keys)
             return answer
 
-    def _check_attempt(self, call: Call) -> None:
+    def _check_attempt(self, call: MilvusCall) -> None:
         """Check at the call's turn, because an attempt can be superseded while its call waits."""
         if call.is_consoles:
             try:
@@ -213,7 +211,7 @@ class Gateway(Interceptor):
             except StaleAttempt as error:
                 call.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
-    def _answer(self, call: Call, behavior: Behavior) -> Any:
+    def _answer(self, call: MilvusCall, behavior: Behavior) -> Any:
         if call.method != "ShowCollections":
             return _answered(call, behavior)
         # A collection that is dropped while all are listed would fail the whole list.
@@ -229,17 +227,17 @@ class Gateway(Interceptor):
     def _pool(self, role: CallerRole | None) -> Pool:
         return self._console if role is CallerRole.CONSOLE else self._tenant
 
-    def _place(self, call: Call) -> AbstractContextManager[None]:
+    def _place(self, call: MilvusCall) -> AbstractContextManager[None]:
         if call.method in UNCOUNTED:
             return nullcontext()
         return self._pool(call.role).places.one(self._group(call), call.request_bytes)
 
-    def _group(self, call: Call) -> Key | None:
+    def _group(self, call: MilvusCall) -> Key | None:
         """Return the collection whose calls share places and permits with this call."""
         name = next(iter(call.names()), None)
         return None if name is None else self._engine.key(name, call.database)
 
-    def _turn(self, call: Call) -> AbstractContextManager[Collection[Key]]:
+    def _turn(self, call: MilvusCall) -> AbstractContextManager[Collection[Key]]:
         if call.method in READERS or call.method in UNCOUNTED:
             return nullcontext(())
         named = [(name, call.database) for name in call.names()]
@@ -250,13 +248,13 @@ class Gateway(Interceptor):
             is_build=call.method in BUILDS,
         )
 
-    def _permit(self, call: Call) -> AbstractContextManager[None]:
+    def _permit(self, call: MilvusCall) -> AbstractContextManager[None]:
         if call.method in UNCOUNTED or call.method in LONG:
             return nullcontext()
         is_bulk = call.method in WRITE_ROWS and call.request_bytes > BULK_BYTES
         return (self._bulk_permits if is_bulk else self._permits).one(self._group(call))
 
-    def _reading(self, call: Call) -> AbstractContextManager[None]:
+    def _reading(self, call: MilvusCall) -> AbstractContextManager[None]:
         opened = map(self._engine.opened, call.names(), repeat(call.database))
         collection = next(opened, None) if call.method in READ_ROWS else None
         return nullcontext() if collection is None else gate_of(collection).reading()
@@ -268,7 +266,7 @@ class Gateway(Interceptor):
 
     # Names that a tenant may use
 
-    def _refusal_of_reserved(self, call: Call) -> Refusal | None:
+    def _refusal_of_reserved(self, call: MilvusCall) -> Refusal | None:
         reserved = [name for name in call.names() if self._is_reserved(name, call.database)]
         if not reserved:
             return None
@@ -313,7 +311,7 @@ def _refusing(method: str, reason: str, handler: Handler) -> Handler:
     return answered
 
 
-def _answered(call: Call, behavior: Behavior) -> Any:
+def _answered(call: MilvusCall, behavior: Behavior) -> Any:
     """Return an unexpected error as a status, because pymilvus retries gRPC errors for minutes."""
     try:
         return behavior(call.request, call.context)
@@ -328,7 +326,7 @@ def _answered(call: Call, behavior: Behavior) -> Any:
         return _refused(call, reason, _UNEXPECTED)
 
 
-def _refused(call: Call, reason: str, codes: dict[str, int]) -> Any:
+def _refused(call: MilvusCall, reason: str, codes: dict[str, int]) -> Any:
     answer = refused(call.method, reason, **codes)
     if answer is None:
         call.context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
