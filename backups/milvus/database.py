@@ -27,24 +27,20 @@ def initial_properties(properties: Mapping[str, str]) -> dict[str, str]:
 
 def set_properties(client: Client, properties: Mapping[str, str]) -> Iterator[str]:
     """Set each missing property of the connected database. Yields a text per refused property."""
-    existing = client.database_properties()
-    for name in sorted(properties):
-        if existing.get(name) != properties[name]:
-            try:
-                _set(client, name, properties[name])
-            except MilvusError as error:
-                if not error.permanent:
-                    raise
-                yield f"property {name} could not be set to {properties[name]!r}: {error}"
+    existing, database = client.database_properties(), client.endpoint.database
+    for name, value in sorted(properties.items()):
+        if existing.get(name) == value:
+            continue
+        request = milvus_pb2.AlterDatabaseRequest(db_name=database, properties=pairs({name: value}))
+        try:
+            client.call("AlterDatabase", request)
+        except MilvusError as error:
+            if not error.permanent:
+                raise
+            yield f"property {name} could not be set to {value!r}: {error}"
 
 
 def remove_mark(client: Client) -> None:
     database = client.endpoint.database
     request = milvus_pb2.AlterDatabaseRequest(db_name=database, delete_keys=[MARK])
-    client.call("AlterDatabase", request)
-
-
-def _set(client: Client, name: str, value: str) -> None:
-    database = client.endpoint.database
-    request = milvus_pb2.AlterDatabaseRequest(db_name=database, properties=pairs({name: value}))
     client.call("AlterDatabase", request)

@@ -39,23 +39,21 @@ class StoreHealth:
         return answer[1]
 
     def _renewed(self) -> Component:
-        answer = self._ask()
-        self._answer = time.monotonic(), answer
-        return answer
-
-    def forget(self) -> None:
-        self._answer = None
-
-    def _ask(self) -> Component:
-        """The response is public, so that the reason is logged only."""
+        component = Component(status=HealthStatus.SERVING)
         try:
             get_store().ping()
         except StoreError as error:
             if self._throttle.should_log("store", error):
                 logger.error("backup store: not usable, backups and restores wait: %s", error)
-            return Component(status=HealthStatus.NOT_SERVING, message=SILENT)
-        self._throttle.reset("store")
-        return Component(status=HealthStatus.SERVING)
+            # The response is public, so the reason is logged only.
+            component = Component(status=HealthStatus.NOT_SERVING, message=SILENT)
+        else:
+            self._throttle.reset("store")
+        self._answer = time.monotonic(), component
+        return component
+
+    def forget(self) -> None:
+        self._answer = None
 
 
 store_health = StoreHealth()

@@ -41,10 +41,9 @@ def ask(access: ConsoleAccess, before: Answers | None = None) -> Answers:
     with open_channel(access.endpoint, access.tls, max_answer_bytes=_MAX_ANSWER_BYTES) as channel:
         server = _Server(channel, access.credential)
         try:
-            names = _collections(server) if before is None else _named(before)
+            keys = _collections(server) if before is None else before
             return {
-                f"{database}/{name}": _ask_collection(server, database, name, number, before)
-                for number, (database, name) in enumerate(names)
+                key: _ask_collection(server, key, number, before) for number, key in enumerate(keys)
             }
         except (grpc.RpcError, _Failure) as error:
             raise DriverError(f"The cluster did not answer sampled questions: {error}") from error
@@ -114,10 +113,11 @@ class _Server:
         return answer
 
 
-def _collections(server: _Server) -> list[tuple[str, str]]:
+def _collections(server: _Server) -> list[str]:
+    """List the keys `<database>/<collection>`."""
     databases = server.call("ListDatabases", milvus_pb2.ListDatabasesRequest()).db_names
     return [
-        (database, name)
+        f"{database}/{name}"
         for database in sorted(databases)
         for name in sorted(
             server.call(
@@ -127,14 +127,10 @@ def _collections(server: _Server) -> list[tuple[str, str]]:
     ]
 
 
-def _named(before: Answers) -> list[tuple[str, str]]:
-    pairs = (key.partition("/") for key in before)
-    return [(database, name) for database, _, name in pairs]
-
-
 def _ask_collection(
-    server: _Server, database: str, name: str, number: int, before: Answers | None
+    server: _Server, key: str, number: int, before: Answers | None
 ) -> dict[str, Any]:
+    database, _, name = key.partition("/")
     answer: dict[str, Any] = {
         "rows": None, "loaded": False, "keys": [], "contents": [], "searches": {}, "failure": ""
     }  # fmt: skip
@@ -145,7 +141,7 @@ def _ask_collection(
         answer["rows"] = collection.count(answer["loaded"])
         if not answer["loaded"]:
             return answer
-        known = before[f"{database}/{name}"]["keys"] if before is not None else None
+        known = before[key]["keys"] if before is not None else None
         if known is None and number < SAMPLED_COLLECTIONS:
             known = collection.sampled_keys()
         answer["keys"] = known or []

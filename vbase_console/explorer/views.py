@@ -28,8 +28,6 @@ from vbase_console.web.views import wants_fragment
 
 if TYPE_CHECKING:
     from backups.archive.description import (
-        CollectionDescription,
-        FieldDescription,
         IndexDescription,
     )
 
@@ -101,22 +99,18 @@ class CollectionPage(ClusterPage):
     def context(self) -> dict[str, Any]:
         database, name = self.named
         collection = describe_collection(self.cluster, database, name)
+        indexes: dict[str, list[IndexDescription]] = defaultdict(list)
+        for index in collection.indexes:
+            indexes[index.field_name].append(index)
         return super().context() | {
             "db_name": database,
             "name": name,
             "max_rows": MAX_ROWS,
             "collection": collection,
-            "fields": _with_indexes(collection),
+            "fields": [
+                (field, indexes[field.name]) for field in collection.fields if not field.is_dynamic
+            ],
         }
-
-
-def _with_indexes(
-    collection: CollectionDescription,
-) -> list[tuple[FieldDescription, list[IndexDescription]]]:
-    indexes: dict[str, list[IndexDescription]] = defaultdict(list)
-    for index in collection.indexes:
-        indexes[index.field_name].append(index)
-    return [(field, indexes[field.name]) for field in collection.fields if not field.is_dynamic]
 
 
 class CollectionDetailView(CollectionPage):

@@ -307,7 +307,8 @@ class _History:
         backups = [self._backup(moment, task) for moment, task in made if moment.is_backup]
         self.backups.insert(backups)
         self.tasks.insert(tasks)
-        pks = self._pks_of_new_tasks(tasks)
+        newest = Task.objects.filter(organization=self.organization).order_by("-pk")
+        pks = dict(newest.values_list("task_id", "pk")[: len(tasks)])
         self.events.insert(_end_of(task, pks[str(task["task_id"])]) for task in tasks)
         jobs = [task for moment, task in made if moment.is_backup]
         self._write_jobs(jobs, backups, pks)
@@ -322,10 +323,6 @@ class _History:
             update_coverage(cluster.pk)
         for policy_id in self.policy_ids.values():
             recount(policy_id)
-
-    def _pks_of_new_tasks(self, tasks: Sequence[Row]) -> dict[str, int]:
-        newest = Task.objects.filter(organization=self.organization).order_by("-pk")
-        return dict(newest.values_list("task_id", "pk")[: len(tasks)])
 
     def _write_jobs(
         self, tasks: Sequence[Row], backups: Sequence[Row], pks: Mapping[str, int]

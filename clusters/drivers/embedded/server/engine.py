@@ -194,7 +194,10 @@ class Engine(MilvusLite):  # type: ignore[misc]
         with self.catalogue:
             if not self.has_collection(name, database_name):
                 return
-            retired = self._retire(key)
+            retired = self._withdraw(key)
+            if retired is not None:  # without a flush
+                retired._bg_closed = True
+                retired._bg_executor.shutdown(wait=True)
             self._discard(self._directory(key))
             self._empty_trash()
             self._remove_aliases_of_nothing(key[0])
@@ -218,7 +221,9 @@ class Engine(MilvusLite):  # type: ignore[misc]
         manifest = self.get_collection(name, database_name)._manifest
         self._finish_background_work(key)
         with self.catalogue:
-            self._close(key)
+            withdrawn = self._withdraw(key)
+            if withdrawn is not None:
+                withdrawn.close()
             _emptied(manifest).save()
             self.get_collection(*reversed(key))
 
@@ -229,15 +234,11 @@ class Engine(MilvusLite):  # type: ignore[misc]
             indexing.building_of(collection).is_dropped = True
             collection._wait_for_bg()
 
-    def _retire(self, key: Key) -> Any | None:
-        """Withdraw a collection and end its background thread, without a flush."""
+    def _withdraw(self, key: Key) -> Any | None:
+        """Remove a collection from lookups. Returns it if it was open."""
         self._settled.pop(key, None)
         self.failures.pop(key, None)
-        collection = self._collections.pop(key, None)
-        if collection is not None:
-            collection._bg_closed = True
-            collection._bg_executor.shutdown(wait=True)
-        return collection
+        return self._collections.pop(key, None)
 
     def _finish_background_work(self, key: Key) -> None:
         """Wait for index builds before the catalogue is locked, because they take minutes."""
@@ -245,13 +246,6 @@ class Engine(MilvusLite):  # type: ignore[misc]
         if collection is not None:
             collection.flush()
             collection._wait_for_bg()
-
-    def _close(self, key: Key) -> None:
-        self._settled.pop(key, None)
-        self.failures.pop(key, None)
-        collection = self._collections.pop(key, None)
-        if collection is not None:
-            collection.close()
 
     def flush_all(self) -> None:
         for collection in list(self._settled.values()):

@@ -84,7 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_ALREADY_RUNNING
     with record:
         credentials = _credentials(sys.stdin.readline())
-        return _serve(options, credentials, cores, _confine(options))
+        confinement = UNCONFINED
+        if not options.unconfined:
+            confinement = confine_cluster(
+                options.data_dir, port=options.port, memory_bytes=options.memory_bytes
+            )
+        return _serve(options, credentials, cores, confinement)
 
 
 def _credentials(line: str) -> Credentials:
@@ -99,12 +104,6 @@ def _credentials(line: str) -> Credentials:
             "Standard input must begin with one line of JSON that contains token_sha256 and "
             f"control_sha256: {error}"
         ) from error
-
-
-def _confine(options: argparse.Namespace) -> Confinement:
-    if options.unconfined:
-        return UNCONFINED
-    return confine_cluster(options.data_dir, port=options.port, memory_bytes=options.memory_bytes)
 
 
 def _serve(

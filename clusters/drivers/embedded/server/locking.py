@@ -73,7 +73,9 @@ class CollectionLocks:
             yield
         finally:
             self._thread.keys = before
-            self._release(claim)
+            with self._lock:
+                self._free(claim)
+                self._grant()
 
     def _wait(self, claim: _LockClaim) -> None:
         with self._lock:
@@ -88,11 +90,6 @@ class CollectionLocks:
                     self._waiting.remove(claim)
                 self._grant()
                 raise
-
-    def _release(self, claim: _LockClaim) -> None:
-        with self._lock:
-            self._free(claim)
-            self._grant()
 
     def _free(self, claim: _LockClaim) -> None:
         for key in claim.keys:
