@@ -164,9 +164,15 @@ def preflight(
         required_bytes=required,
         free_bytes=free_bytes,
         access=access,
-        proves=len(chosen) == len(manifest.collections)
-        and not any(has_new_keys(server, description) for description in descriptions),
+        proves=_proves(manifest, descriptions, server),
     )
+
+
+def _proves(
+    manifest: Manifest, chosen: Sequence[CollectionDescription], server: ServerInfo
+) -> bool:
+    covers_backup = len(chosen) == len(manifest.collections)
+    return covers_backup and not any(has_new_keys(server, description) for description in chosen)
 
 
 def _chosen(manifest: Manifest, options: RestoreOptions) -> list[CollectionContent]:
