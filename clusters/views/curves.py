@@ -37,7 +37,7 @@ MARK_KINDS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Event:
+class MarkedEvent:
     """Marked event with the page of its task."""
 
     time: datetime
@@ -93,10 +93,10 @@ def _curve(
     )
 
 
-def events_of(marks: Sequence[Mark], organization: str) -> list[Event]:
+def events_of(marks: Sequence[Mark], organization: str) -> list[MarkedEvent]:
     """Return the newest marked events with links to their tasks."""
     return [
-        Event(
+        MarkedEvent(
             time=mark.time,
             kind=MARK_KINDS[mark.kind],
             text=mark.text,
