@@ -46,8 +46,10 @@ def claim(task_id: str, *, worker: str) -> Attempt | None:
     since = time.monotonic()
     known = Task.objects.select_related("organization").filter(task_id=task_id, kind__in=kinds())
     task = known.ready().first() or known.abandoned().first()
-    if task is None:
-        return None
+    return _begin(task, worker, since) if task else None
+
+
+def _begin(task: Task, worker: str, since: float) -> Attempt | None:
     taken_over = task.state in LEASED
     try:
         with transaction.atomic():
