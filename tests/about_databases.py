@@ -6,7 +6,7 @@ import pytest
 
 FIXTURES = {"db", "transactional_db", "django_db_setup", "console"}
 STARTERS = {"Console", "a_console"}
-"""What modules need that start consoles, each of which has a database."""
+"""Fixtures of modules that start consoles, each of which has a database."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

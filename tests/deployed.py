@@ -21,7 +21,7 @@ from vbase_console.tasks.worker import worker_name
 
 
 def can_be_deployed_at_once(task: Task) -> bool:
-    """Where nothing is to go wrong, and nothing else waits that a worker would do."""
+    """True if the task needs no worker: nothing is to fail, and no other task waits."""
     driver = default_driver()
     undisturbed = isinstance(driver, MemoryDriver) and not driver._failures
     return undisturbed and not Task.objects.active().exclude(pk=task.pk).exists()

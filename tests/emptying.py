@@ -1,7 +1,7 @@
-"""How a test that commits leaves the database: every table empty, as Django has it, but quickly.
+"""Empty the database after a test that commits.
 
-After emptying the tables Django makes the content types and permissions of all models anew, which
-takes longer than most tests do. They belong to the models and not to any test, so they stay.
+After emptying the tables Django creates the content types and permissions of all models again,
+which takes longer than most tests. They belong to the models and to no test, so they are kept.
 """
 
 from __future__ import annotations

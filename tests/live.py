@@ -33,7 +33,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # waiting asks often
 
 
 def wait_for(condition: Callable[[], T], timeout_seconds: float = PATIENCE_SECONDS) -> T:
-    """What the condition gives once it gives something true."""
+    """Return the first true value of the condition."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -52,7 +52,7 @@ class Console:
     """One data directory and the console on it; it can be started again and again."""
 
     headers: ClassVar[dict[str, str]] = {}
-    """What a proxy in front of it would send."""
+    """Headers that a proxy in front would send."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
@@ -178,7 +178,7 @@ class Console:
     # -- what can be asked of it -------------------------------------------------------------------
 
     def manage(self, *arguments: str) -> str:
-        """What a management command prints on standard output."""
+        """Return the standard output of a management command."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             env=self.environment,

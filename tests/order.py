@@ -1,4 +1,4 @@
-"""Which tests come first where several processes share the work, and which stay together."""
+"""Order of the tests if several processes share the work, and tests that stay together."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _place(nodeid: str) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """A console that nobody uses any more would go on taking a tenth of a core from all others."""
+    """Stop a console that no later test uses, because it occupies a tenth of a core."""
     shared = item.config.stash.get(SHARED, None)
     if shared is not None and not (nextitem is not None and _may_ask_for_it(nextitem)):
         with suppress(subprocess.TimeoutExpired):

@@ -64,7 +64,7 @@ class Api:
         return self.send("DELETE", path, query=query)
 
     def raw(self, path: str, body: bytes | str, **extra: Any) -> Said:
-        """A body that nobody should send."""
+        """Send this body, also one that is not JSON."""
         extra = {"content_type": "application/json"} | extra
         return self._sent("POST", path, data=body, **extra)
 

@@ -1,4 +1,4 @@
-"""Who calls: Alice's key, a stranger's, one with few scopes, and nobody."""
+"""Callers: Alice's key, a stranger's, one with few scopes, and a client without a key."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def key_with(organization: Organization) -> Callable[..., Api]:
 
 @pytest.fixture
 def open_door() -> Api:
-    """Nobody: a call without a key."""
+    """Calls without a key."""
     return Api(None)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Whether the broker answers in this test."""
+    """Decide by `answers` if the broker answers in this test."""
     state = {"answers": True}
     monkeypatch.setattr(health, "broker_answers", lambda: state["answers"])
     return state

@@ -1,4 +1,4 @@
-"""What holds for every operation, the ones of tomorrow included."""
+"""Rules for every operation, also for operations that are added later."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 
 def explore(console: Console, examples: int, directory: Path, configuration: str = "") -> str:
-    """What schemathesis says where it finds no fault."""
+    """Return the output of schemathesis, which must find no fault."""
     api = console.api()
     program = Path(sys.executable).with_name("schemathesis")
     command = [program, "run", f"{console.url}/api/schema/", "--no-color"]

@@ -1,4 +1,4 @@
-"""Views that somebody forgot to protect, for the test that the walk finds them."""
+"""Views without protection, for the test that the walker finds them."""
 
 from __future__ import annotations
 

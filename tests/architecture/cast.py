@@ -24,7 +24,7 @@ from vbase_console.tasks.models import Task
 
 @dataclasses.dataclass(frozen=True)
 class Tenant:
-    """What an organization has, one of each kind."""
+    """Objects of an organization, one of each kind."""
 
     organization: Organization
     cluster: Cluster
@@ -102,7 +102,7 @@ def with_session(user: User) -> Client:
 
 @dataclasses.dataclass(frozen=True)
 class Visitor:
-    """One person, or nobody, with what they knock with at each door."""
+    """A person, or a visitor without a session and a key, with the clients for pages and API."""
 
     api: Client
     pages: Client

@@ -31,7 +31,7 @@ class Route:
 
     @property
     def door(self) -> str:
-        """API, ADMIN, ORGANIZATION (pages of one) or PERSON (pages of whoever is signed in)."""
+        """API, ADMIN, ORGANIZATION (pages of one) or PERSON (pages of the signed-in user)."""
         if self.pattern.startswith("/v1/"):
             return "API"
         if self.pattern.startswith("/admin/"):

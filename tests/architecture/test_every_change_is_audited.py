@@ -38,7 +38,7 @@ UNAUDITED: dict[str, str] = {
 
 
 def changing_routes() -> list[Route]:
-    """All but the admin's; of the open ones those that are about whoever has signed in."""
+    """All routes except those of the admin; of the public ones those about the signed-in user."""
     return [
         route
         for route in all_routes()
@@ -61,7 +61,7 @@ def unheard(cast: Cast, visitor: str) -> list[str]:
 
 
 def asked(cast: Cast, visitor: str, route: Route, method: str) -> HttpResponse:
-    """What is a person's own is asked with a new session each time: one of those calls ends it."""
+    """Request the pages of a person with a new session each time, because one of them ends it."""
     address = route.address(values_of(cast.mine))
     if route.door != "PERSON":
         return walker.knock(cast, visitor, route, method, address)

@@ -36,7 +36,7 @@ FILTERS = sorted(
 
 
 def offered(route: Route) -> set[str]:
-    """What the heads of its table sort by."""
+    """Return the fields by which the headings of the table sort."""
     return set(COLUMN.findall((ROOT / "templates" / view_of(route).table_name).read_text()))
 
 

@@ -1,4 +1,4 @@
-"""What holds for every model and every kind of task that the project has."""
+"""Rules for every model and every kind of task of the project."""
 
 from __future__ import annotations
 

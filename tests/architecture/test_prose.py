@@ -12,10 +12,8 @@ from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
 PRODUCT = ("vbase_console", "clusters", "backups", "benchmarks", "examples")
-"""Folders of Python code that is read as a product; tests speak in sentences of their own."""
+"""Folders of Python code that is read as a product. Of tests only the docstrings are checked."""
 TEXTS = ("templates", "static", "docs", ".ci")
-DECISIONS = "docs/adr"
-"""Decision records are history: a record is replaced by a later one, never rewritten."""
 THIRD_PARTY = "static/vendor"
 """Files of other projects are kept byte for byte."""
 ROOT_FILES = {*("README.md", "CONTRIBUTING.md", "CHANGELOG.md"), "Makefile", "manage.py"}
@@ -25,14 +23,13 @@ OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b"
 
 
 def files_of(folder: str) -> list[Path]:
-    """List the texts below a folder, without foreign and historical ones."""
+    """List the texts below a folder, without those of other projects."""
     paths = (path.relative_to(ROOT) for path in sorted((ROOT / folder).rglob("*")))
     return [
         ROOT / path
         for path in paths
         if path.suffix in SUFFIXES
         and (ROOT / path).is_file()
-        and not path.is_relative_to(DECISIONS)
         and not path.is_relative_to(THIRD_PARTY)
     ]
 
@@ -63,6 +60,13 @@ def forbidden_openings(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}:{docstring.lineno}: {text.strip()[:60]}"
 
 
+def forbidden_docstrings(path: Path) -> Iterator[str]:
+    for docstring in docstrings(ast.parse(path.read_text())):
+        text = str(docstring.value)
+        if OPENING.match(text) or WORD.search(text):
+            yield f"{path.relative_to(ROOT)}:{docstring.lineno}: {text.strip()[:60]}"
+
+
 def violations(paths: list[Path]) -> list[str]:
     return [text for path in paths for text in (*forbidden_words(path), *forbidden_openings(path))]
 
@@ -77,6 +81,13 @@ def test_a_folder_has_no_forbidden_word_or_opening(folder: str) -> None:
 
 def test_the_files_of_the_root_have_no_forbidden_word_or_opening() -> None:
     problems = violations([path for path in ROOT.iterdir() if path.name in ROOT_FILES])
+    assert not problems, "\n".join(problems)
+
+
+def test_the_docstrings_of_tests_have_no_forbidden_word_or_opening() -> None:
+    paths = [path for path in files_of("tests") if path.suffix == ".py"]
+    assert paths != []
+    problems = [text for path in paths for text in forbidden_docstrings(path)]
     assert not problems, "\n".join(problems)
 
 

@@ -1,4 +1,4 @@
-"""What a process of the console imports before it has anything to do."""
+"""Modules that a process of the console imports before its first work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the suite says of its own files stays true when one of them is renamed."""
+"""Files that the suite names exist, also after one of them was renamed."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Written:
 
 
 def written_untold(staff: User, below: str = "/admin/") -> list[str]:
-    """What is written by an address of the admin, and no row of history tells."""
+    """Return the addresses of the admin that write rows without an audit entry."""
     silent = []
     for route in [route for route in all_routes() if route.pattern.startswith(below)]:
         client = with_session(staff)  # of its own: one of the addresses ends it

@@ -56,8 +56,8 @@ def words_after_objects(chain: ast.expr) -> list[str]:
 
 
 def other_ways(source: str, name: str) -> list[str]:
-    """What a function asks of a manager without the rule. A name that a chain was given may have
-    the rule applied in a later line of the same function.
+    """Return the manager's methods that a function calls without the rule. The rule may be applied
+    in a later line to a chain that has a name.
     """
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     return [f"{name}: {way}" for function in functions for way in _ways(function)]

@@ -1,7 +1,7 @@
-"""Knock at every address as somebody who should not get in, and list every answer that lets them.
+"""Request every address as a visitor without the right to it, and list every answer that grants
+access.
 
-The judgements know nothing of single views: a route that somebody adds is walked the day it is
-added.
+The walker knows no single views: a new route is walked from the day on which it is added.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def unknown_places() -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What an address said to somebody who knocked."""
+    """Response of an address to a visitor."""
 
     visitor: str
     route: Route
@@ -134,7 +134,7 @@ class Answer:
 
     @property
     def is_turned_away(self) -> bool:
-        """As nobody is: with 401, or with the way to a sign-in."""
+        """True for 401 or a redirect to the sign-in, as without a session."""
         if self.route.door == "API":
             return self.status == 401
         doors = ("/admin/",) if self.route.door == "ADMIN" else ("/sign-in",)
@@ -197,8 +197,8 @@ def _answers(
 
 
 def _mixtures(route: Route, cast: Cast) -> Iterator[dict[str, str]]:
-    """Addresses with something of Alice's in them: all parts, and each part alone among Charlie's
-    own. A part that is the same for both is nobody's.
+    """Addresses with an object of Alice's: all parts, and each part alone among Charlie's own. A
+    part that is the same for both belongs to neither.
     """
     mine, theirs = values_of(cast.mine), values_of(cast.theirs)
     yield mine

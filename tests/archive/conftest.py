@@ -25,7 +25,7 @@ from tests.archive.generated import Rows, batch_of
 
 ARCHIVE = "org/bak-1"
 VERSION_1 = Path(__file__).parent / "version_1"
-"""What the console wrote of `small_contents` before format version 2."""
+"""Archives of `small_contents` that the console wrote before format version 2."""
 VERSION_2 = Path(__file__).parent / "version_2"
 """The same before format version 3."""
 CAPTURE = Capture(

@@ -102,7 +102,7 @@ def descriptions(draw: st.DrawFn) -> CollectionDescription:
 
 
 def bm25_fields(text: str, words: str) -> tuple[FieldDescription, FieldDescription]:
-    """What is read, and what the server makes of it."""
+    """The text field of a BM25 function and the field that the server computes."""
     return (
         FieldDescription(name=text, data_type=DataType.VARCHAR),
         FieldDescription(

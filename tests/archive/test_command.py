@@ -128,7 +128,7 @@ for each in document.read_manifest(archive)["collections"]:
 
 
 def without(missing: str, code: str, *arguments: str) -> str:
-    """What a process of its own says, in which these packages cannot be imported."""
+    """Return the output of a process in which these packages cannot be imported."""
     command = [sys.executable, "-c", WITHOUT + code, missing, *arguments]
     done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""What Milvus' bulk import is given says what the archive says."""
+"""The files for Milvus' bulk import contain exactly what the archive contains."""
 
 from __future__ import annotations
 

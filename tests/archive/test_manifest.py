@@ -25,7 +25,7 @@ def vector_of(body: Any) -> Any:
 
 
 def sealed_again(manifest: Manifest, change: Callable[[Any], object]) -> bytes:
-    """What a forger would write: changed, with a hash that fits."""
+    """Write a changed manifest with a matching hash, as a forger would."""
     body = manifest.to_json()
     change(body)
     return canonical_json({**body, "sha256": sha256_of(canonical_json(body))})

@@ -1,4 +1,4 @@
-"""What comes back equals what was there, bit by bit."""
+"""Rows that are read back equal the written rows, bit by bit."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.archive.generated import Rows
 LEAST_MUTATIONS = 5_000
 FLIPS_IN_EACH_PART = 300
 Mutation = tuple[str, str, Callable[[dict[str, bytes]], object]]
-"""What it does, the file that must be named, and the deed."""
+"""Description, the file that must be named, and the change."""
 
 
 def on_disk(directory: Path) -> LocalStore:

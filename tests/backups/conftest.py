@@ -60,7 +60,7 @@ def cluster(make_cluster: MakeCluster, driver: EmbeddedDriver, store: LocalStore
 
 @pytest.fixture
 def milvus(cluster: Cluster) -> Iterator[MilvusClient]:
-    """What the tenant has: the SDK, the endpoint and the token."""
+    """A tenant's client: the SDK with endpoint and token."""
     client = MilvusClient(f"http://{cluster.host}:{cluster.port}", token=cluster.token)
     yield client
     client.close()

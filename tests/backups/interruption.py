@@ -45,7 +45,7 @@ def dying_at(effect: int) -> Iterator[None]:
 
 
 def dies(task: Task, *, at: int) -> bool:
-    """Whether the attempt came as far as its n-th effect, and died there."""
+    """Return True if the attempt reached its n-th effect and was killed there."""
     with dying_at(at):
         try:
             run_task(task.task_id)

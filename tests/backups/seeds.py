@@ -1,6 +1,4 @@
-"""Rows of backups and jobs as they stand after work that nobody did: for lists, shapes and
-rights.
-"""
+"""Rows of backups and jobs without the work that would create them, for lists and rights."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ def seed_job(
     state: TaskState = TaskState.SUCCEEDED,
     **fields: Any,
 ) -> BackupJob:
-    """Of this backup, on its own cluster unless told otherwise, with one event."""
+    """Create a job of this backup with one event, by default on the backup's own cluster."""
     task = Task.objects.create(
         task_id=f"job-{next(_number)}",
         id_prefix="job",

@@ -120,7 +120,9 @@ class Story:
     # what must be there in the end
 
     def kept(self, collection: CollectionDescription) -> list[pa.RecordBatch]:
-        """Worked out without the code that is tested. The keys that a server gives nobody knows."""
+        """Compute the kept rows without the tested code. Keys that the server generates are
+        unknown.
+        """
         rows = {partition: list(self._last(partition)) for partition in self.made.partitions}
         changed = dataclasses.replace(self.made, partitions=rows)
         return list(changed.kept(collection).values())
@@ -163,14 +165,14 @@ def _can_be_built(index: dict[str, Any] | None, made: Generated, upserted: list[
 
 
 def nasty_keys(keys: Sequence[str] = NASTY) -> Story:
-    """Every key that ever broke somebody's expression."""
+    """Every key that ever broke an expression."""
     rows = [{"id": key, "vector": [0.5] * 4, "dynamic": {}} for key in keys]
     story = plain(rows)
     return dataclasses.replace(story, deleted=tuple(keys[1:5:3]), upserted=tuple(rows[:2]))
 
 
 def with_rows(number: int) -> Story:
-    """Of which every second leaves out what may be left out."""
+    """Rows of which every second leaves out all optional values."""
     given = {"int64": 7, "varchar": None, "sparse": {3: 0.5}}
     rows = [
         {"id": str(n), "vector": [float(n)] * 4, "dynamic": {}, **({} if n % 2 else given)}

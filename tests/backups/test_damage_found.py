@@ -1,4 +1,4 @@
-"""What a verification or a restore finds damaged is remembered, and counted on no more."""
+"""Damage that a verification or a restore finds is stored, and the backup no longer counts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def asks(backup: Backup, cluster: Cluster) -> dict[str, Ask]:
 
 
 def trust_in(backup: Backup) -> tuple[object, ...]:
-    """Whether it is counted on, was verified, was proven, and what found it damaged."""
+    """Return the columns that decide if the backup counts, and the finder of its damage."""
     backup.refresh_from_db()
     is_good = Backup.objects.good().filter(pk=backup.pk).exists()
     return is_good, backup.verified_at, backup.proven_at, backup.damage_found_by
@@ -77,7 +77,7 @@ def exchange(store: LocalStore, one: Backup, other: Backup) -> None:
 
 
 def rewrite(store: LocalStore, backup: Backup) -> None:
-    """What a forger does: another instant, and a hash that fits."""
+    """Forge a manifest: another instant, and a matching hash."""
     key = f"{backup.directory}/manifest.json"
     body = strict_json(store.read(key, limit=1 << 20))
     assert isinstance(body, dict)

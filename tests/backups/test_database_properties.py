@@ -1,4 +1,4 @@
-"""What a database has beside its collections comes back, or is named as lost."""
+"""Properties of a database are restored or named as lost."""
 
 from __future__ import annotations
 

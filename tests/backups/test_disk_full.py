@@ -34,7 +34,7 @@ SMALLEST = 2048
 
 @pytest.fixture
 def full_after_two_parts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """What the third file is written to is a device that has no room, ever."""
+    """Write the third file to a device that is always full."""
     made, prepare = [], local._StagedFile.__init__
 
     def prepare_on_a_full_disk(self: local._StagedFile, root: str, incoming: int) -> None:
@@ -91,7 +91,9 @@ def test_what_filled_the_store_does_not_name_its_place(
 
 @pytest.fixture
 def no_room(cluster: Cluster, machine: Path) -> Iterator[Callable[[bool], None]]:
-    """Whether the kernel refuses the cluster's process every write beyond its smallest files."""
+    """Let the kernel refuse writes of the cluster's process beyond its smallest files, or permit
+    them.
+    """
     identity = ClusterDirectory(machine, cluster.cluster_id).process()
     assert identity is not None
     hard = resource.prlimit(identity.pid, resource.RLIMIT_FSIZE)[1]

@@ -39,7 +39,7 @@ def _no_lease_ends_by_itself(settings: Any) -> None:
 
 
 def seen(cluster: Cluster, name: str) -> tuple[Any, Any]:
-    """How it is described, and the checksum of the rows of each partition."""
+    """Return the description, and the checksum of the rows of each partition."""
     with connect(cluster, "default") as client:
         described = describe(client, name)
     snapshots = snapshots_of(cluster)

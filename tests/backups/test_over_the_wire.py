@@ -47,7 +47,7 @@ AT_ONCE = 16
 SEALED = 3
 _BEFORE_A_PAGE = (*range(AT_ONCE, ROWS, AT_ONCE), ROWS)
 PAGES = [keys.every(KEY), *(keys.after(KEY, rows - 1) for rows in _BEFORE_A_PAGE)]
-"""Which rows are asked for; the last page is empty."""
+"""Expressions of the requested pages; the last page is empty."""
 
 
 def timestamp(instant: datetime) -> int:

@@ -1,5 +1,5 @@
-"""While one client appends and deletes in a known order, a backup holds exactly one instant of it,
-for all of its collections; and it is in nobody's way for longer than that instant takes.
+"""While one client appends and deletes in a known order, a backup contains exactly one instant of
+all its collections, and delays writers only for this instant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAMES = ("left", "middle", "right")
 ROWS_AT_FIRST = 4_000
 AT_ONCE = 20
 Change = tuple[str, range, bool]
-"""Which collection, which rows, and whether they come or go."""
+"""Collection, rows, and True if the rows are added."""
 
 
 class Writer:
@@ -120,7 +120,7 @@ def test_a_state_that_never_was_is_told_apart() -> None:
 
 @pytest.fixture
 def in_phase(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[Attempt], None]]:
-    """What to do when a job first speaks of a phase."""
+    """Phase → action when a job first reports it."""
     deeds: dict[str, Callable[[Attempt], None]] = {}
     report = Attempt.report
 
@@ -147,7 +147,7 @@ def test_it_has_the_cluster_for_itself_only_while_it_pins(
 
 
 def whose_turn(task: Task) -> tuple[bool, list[str]]:
-    """Whether the backup holds the lock, and what may begin now."""
+    """Return True if the backup holds the lock, and the tasks that may begin now."""
     task.refresh_from_db()
     return task.holds_lock, list(Task.objects.ready().values_list("task_id", flat=True))
 

@@ -1,4 +1,4 @@
-"""What a policy's job does in a real Milvus: it looks for its collections when it runs."""
+"""A policy's job in a real Milvus selects its collections when it runs."""
 
 from __future__ import annotations
 

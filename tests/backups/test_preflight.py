@@ -1,4 +1,4 @@
-"""What a restore says before anything is touched, of backups that no server here could make."""
+"""Findings of a preflight about backups that no server here could make."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ def test_rows_that_expire_begin_a_new_life() -> None:
 
 
 def with_parts(*findings: Finding) -> Preflight:
-    """Of a backup of two collections with a part each: `images` and `texts`."""
+    """Preflight of a backup of two collections with one part each: `images` and `texts`."""
     contents = []
     for name, digit in (("images", "1"), ("texts", "2")):
         description = dataclasses.replace(collection(), name=name)

@@ -1,4 +1,4 @@
-"""The database that a restore makes is taken back with it; somebody else's is left alone."""
+"""An undo removes the database that the restore created, and keeps one that existed before."""
 
 from __future__ import annotations
 

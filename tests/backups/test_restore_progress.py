@@ -47,7 +47,7 @@ class Told:
         self.said.append((percent, phase))
 
     def safe_point_now(self) -> None:
-        """Nobody wants it to stop."""
+        """Never cancelled."""
 
 
 def content(name: str, size: int, **fields: Any) -> CollectionContent:

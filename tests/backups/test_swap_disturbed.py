@@ -1,4 +1,4 @@
-"""What a tenant does with names that are free, or its own again, while a restore is swapping."""
+"""Changes of a tenant, during the swap of a restore, of names that are free or its own again."""
 
 from __future__ import annotations
 

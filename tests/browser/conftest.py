@@ -72,8 +72,8 @@ class SteppedDriver(MemoryDriver):
 def stepped(
     monkeypatch: pytest.MonkeyPatch, settings: Any, chromium: Browser, transactional_db: None
 ) -> Iterator[SteppedDriver]:
-    """A worker in a thread of its own, with a driver that waits for the test. Its lease outlasts a
-    machine that stands still: nobody would take over.
+    """A worker in a thread of its own, with a driver that waits for the test. The lease is long,
+    because no other worker would take over on a busy machine.
     """
     settings.LEASE_SECONDS = 600
     driver = SteppedDriver()

@@ -62,7 +62,7 @@ def test_progress_moves_without_a_reload_and_polling_stops(
 
 
 def requests_during(page: Page, *, seconds: float) -> list[str]:
-    """What a page requests once it is idle and its version has settled."""
+    """Return the requests of a page that is idle and whose version has settled."""
     expect(page.locator("[data-busy]")).to_have_count(0)
     expect(page.locator("#main")).to_have_attribute("data-version", re.compile(r"\d"))
     asked: list[str] = []

@@ -1,4 +1,4 @@
-"""Which request waits, which is refused: the table of `clusters.states`, tried pair by pair."""
+"""Requests that wait and requests that are refused: `clusters.states`, pair by pair."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Steps = Iterator[Progress]
 
 @pytest.fixture
 def cancel_at(driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Somebody cancels whatever runs when the driver makes its n-th step from now."""
+    """Cancel the running task when the driver makes its n-th step from now."""
 
     def at(number: int) -> None:
         step, count = driver._step, iter(range(1, 1000))
@@ -172,7 +172,7 @@ def test_a_failed_clean_up_is_tried_again(
 def test_a_deletion_does_not_wait_for_the_clean_up(
     make_cluster: MakeCluster, work: Work, driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A restart that hangs is stopped; nobody first starts what is removed next."""
+    """A restart that hangs is stopped, and the cluster is not started before its removal."""
     cluster = make_cluster()
     services.restart_cluster(cluster, by="alice")
     step = driver._step

@@ -133,7 +133,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_order_is_kept(self) -> None:
-        """Of two tasks of one priority that both began, the older one began first."""
+        """If two tasks of one priority have both begun, the older one began first."""
         begun = Task.objects.exclude(started_at=None).order_by("priority", "pk")
         for priority in set(begun.values_list("priority", flat=True)):
             first = list(begun.filter(priority=priority).values_list("started_at", flat=True))

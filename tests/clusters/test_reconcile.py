@@ -40,7 +40,7 @@ def unseen_for(cluster: Cluster, duration: timedelta) -> None:
 
 
 def waits_for(cluster: Cluster) -> Task:
-    """What another app asked for, and waits its turn."""
+    """A task of another app that waits for the cluster."""
     return enqueue(
         organization_id=cluster.organization_id,
         kind="RESTORE",

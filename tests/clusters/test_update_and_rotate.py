@@ -1,4 +1,4 @@
-"""What the console alone knows of a cluster, and its token."""
+"""Changes that only the console stores, and the rotation of the token."""
 
 from __future__ import annotations
 

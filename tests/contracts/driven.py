@@ -19,7 +19,7 @@ KEY = b"a key for tests, of 32 bytes...."
 
 
 class Driven(Protocol):
-    """What the suite needs of each kind."""
+    """Functions that the suite needs for each kind of driver."""
 
     driver: ClusterDriver
 

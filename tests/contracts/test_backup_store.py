@@ -1,4 +1,4 @@
-"""What every backup store must do; the parameters are all the stores there are."""
+"""The contract of a backup store, for all stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every cluster driver does, whichever it is: `clusters.drivers.base.ClusterDriver`."""
+"""The contract `clusters.drivers.base.ClusterDriver`, for all drivers."""
 
 from __future__ import annotations
 

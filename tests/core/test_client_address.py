@@ -1,4 +1,4 @@
-"""Where a request comes from, behind no proxy and behind some, whatever a client claims."""
+"""The address of a client behind any number of proxies, independent of forged headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which log records belong to an outage, and that all others are kept whole."""
+"""Log records of an outage are dropped, and all others are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_kept(error: BaseException, *, by: str) -> bool:
-    """Whether a record with the error's traceback is written."""
+    """Return True if a record with the error's traceback is written."""
     try:
         raise error
     except type(error):

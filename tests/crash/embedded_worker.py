@@ -1,7 +1,7 @@
-"""A worker on the embedded driver, as a program: does what there is, and ends; or dies on its way.
+"""A worker on the embedded driver, as a program: executes all tasks and ends, or dies on its way.
 
-It is told the point to die at (0: none) and two phases: in the first one somebody asks for its task
-to stop, in the other one it is stopped itself; empty: neither happens.
+Arguments: the point of death (0: none) and two phases. In the first phase the task is cancelled, in
+the second one the process is stopped. Empty: neither happens.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Scenario:
     prepare: Ask = _nothing
     deployed: bool = True
     cancel_in: str = ""
-    """The phase in which somebody cancels it; empty: nobody does."""
+    """The phase in which the task is cancelled. Empty: it is not cancelled."""
 
 
 PLAIN: dict[str, Scenario] = {

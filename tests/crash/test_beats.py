@@ -40,7 +40,7 @@ Start = Callable[[str], "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where other processes on the memory driver see the clusters of this one."""
+    """Directory by which other processes share the clusters of the memory driver."""
     return tmp_path / "memory-clusters"
 
 
@@ -70,7 +70,7 @@ def due(start: Start, make_policy: MakePolicy) -> list[BackupPolicy]:
 
 
 def messages(broker: Broker) -> list[dict[str, Any]]:
-    """What has come for the workers of sweeps since the last look."""
+    """Return the messages for the workers of sweeps since the last call."""
     found = []
     with Connection(broker.url) as way:
         queue = way.SimpleQueue("sweeps", no_ack=True)

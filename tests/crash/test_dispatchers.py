@@ -59,7 +59,7 @@ def started(tick: Tick, *, line: Barrier, die_at: int = 0) -> ForkProcess:
 
 
 def at_once(count: int, tick: Tick, *, die_at: int = 0) -> list[int]:
-    """How each of them ended; the first is the one that may die."""
+    """Return the exit code of each process. Only the first one may die."""
     line = FORK.Barrier(count)
     processes = [started(tick, line=line, die_at=die_at)]
     processes += [started(tick, line=line) for _ in range(count - 1)]

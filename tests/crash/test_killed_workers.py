@@ -83,7 +83,7 @@ def test_another_worker_finishes_what_a_killed_one_began(
 def test_another_worker_waits_for_the_lease_to_end_and_finishes(
     name: str, prepare: Prepare, directory: Path, shared: MemoryDriver
 ) -> None:
-    """The same with nobody's help: the lease has to run out."""
+    """The same without a take-over by the test: the lease has to expire."""
     scenario = SCENARIOS[name]
     expected = undisturbed(scenario, prepare, directory, shared)
     for cluster in kills(scenario, prepare, directory):

@@ -41,7 +41,7 @@ def test_another_worker_finishes_what_a_killed_one_began(
 
 
 def left_behind(driver: ClusterDriver, cluster: Cluster) -> dict[str, Any]:
-    """What the row says and what is there; the cluster then goes, to leave room for the next."""
+    """Return the row's state and the actual state. Removes the cluster for the next one."""
     row = Cluster.objects.get(pk=cluster.pk)
     seen = driver.observe([cluster.pk])[cluster.pk]
     left = {

@@ -1,4 +1,4 @@
-"""SIGSTOP past the lease on real clusters: whoever wakes up too late touches no Milvus process."""
+"""SIGSTOP beyond the lease on real clusters: a worker that wakes too late changes no process."""
 
 from __future__ import annotations
 

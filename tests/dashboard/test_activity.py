@@ -43,7 +43,7 @@ def backup(make_cluster: MakeCluster) -> Backup:
 
 
 def ways(browser: Browser) -> list[str]:
-    """Where the rows lead to."""
+    """Return the targets of the links in the rows."""
     content: Any = browser.open("activity-list", htmx=True).content.decode()
     return re.findall(r'<a href="(/o/[^"]+)"><code>', content)
 

@@ -1,4 +1,4 @@
-"""What the pages of clusters, and the overview, say of backups."""
+"""Backups on the pages of clusters and on the overview."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the overview and a cluster's page say of protection, alarms first."""
+"""Protection on the overview and on a cluster's page, alarms first."""
 
 from __future__ import annotations
 

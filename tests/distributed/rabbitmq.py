@@ -1,4 +1,4 @@
-"""A RabbitMQ of a test's own: node, names, cookie, ports and directories are nobody else's."""
+"""A RabbitMQ of one test, with a node, name, cookie, ports and directories of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's, without the wrapper that becomes another user and writes to /var."""
 ONLY_LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
 HASTY = "-rabbit heartbeat 1 -rabbit channel_tick_interval 50"
-"""What takes it minutes otherwise: to cut those who are silent, or do not acknowledge in time."""
+"""Shorten the times after which RabbitMQ closes silent connections and unacknowledged channels."""
 ABSENT = ("CONF_ENV_FILE", "CONFIG_FILE", "ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE")
 """Files of this machine's own that must not be read."""
 DIRECTORIES = ("MNESIA_BASE", "LOG_BASE", "GENERATED_CONFIG_DIR", "SCHEMA_DIR")
@@ -31,7 +31,7 @@ class RabbitMQ:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its server is started with, and `rabbitmqctl` finds it by."""
+        """Environment of its server and of `rabbitmqctl`."""
         own = {f"RABBITMQ_{name}": str(self._directory / name) for name in (*ABSENT, *DIRECTORIES)}
         return {
             **own,

@@ -29,7 +29,7 @@ SECTION = PAGE[PAGE.index("## Many machines") :]
 BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
 *STEPS, LOOK = BLOCKS
 RECORDED = ("apt-get", "useradd", "chgrp", "systemctl")
-"""What changes the machine itself is written down instead."""
+"""Commands that change the machine itself. They are recorded and not executed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Machine:
         return text
 
     def run(self, *blocks: str) -> str:
-        """What a shell of root's prints."""
+        """Return the output of a root shell."""
         script = "\n".join(["set -eu", f"cd {self.root}/opt", *map(self.here, blocks)])
         own = {
             "PATH": f"{self.root}/bin:{os.environ['PATH']}",
@@ -141,7 +141,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def said(machine: Machine) -> str:
-    """What the steps of the page print."""
+    """Return the output of the page's steps."""
     return machine.run(*STEPS)
 
 

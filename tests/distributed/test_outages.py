@@ -56,7 +56,7 @@ def api(console: Distributed) -> Api:
 
 
 class Logs:
-    """What the programs have logged since the last look."""
+    """Logs of the programs since the last call."""
 
     def __init__(self, console: Distributed) -> None:
         self._console = console

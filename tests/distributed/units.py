@@ -19,7 +19,7 @@ class Distributed(Console):
     """The programs of docs/units, with the settings that a service manager gives them."""
 
     headers: ClassVar = {"Host": NAME, "X-Forwarded-Proto": "https"}
-    """What the proxy in front sends."""
+    """Headers that the proxy in front sends."""
 
     def __init__(self, directory: Path, *, database: str, broker: str) -> None:
         values = dict(zip(SECRETS, ("a secret key" * 5, database, broker), strict=True))

@@ -104,7 +104,7 @@ class Launched:
 
 
 def wait_for(condition: Any, timeout_seconds: float = 30) -> Any:
-    """What the condition gives once it gives something true."""
+    """Return the first true value of the condition."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -169,6 +169,6 @@ def nearest(client: MilvusClient, name: str, number: int) -> int:
 
 
 def threads_cores(pid: int) -> set[int]:
-    """How many cores each thread of the process may use."""
+    """Return the numbers of cores that the threads of the process may use."""
     tasks = [thread.id for thread in psutil.Process(pid).threads()]
     return {len(os.sched_getaffinity(task)) for task in tasks}

@@ -1,4 +1,4 @@
-"""Whose turn it is to write: in the order of arrival, all collections of a call at once."""
+"""Order of writers: by arrival, and for all collections of a call at once."""
 
 from __future__ import annotations
 

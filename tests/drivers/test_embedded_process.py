@@ -92,7 +92,7 @@ def kill(identity: ProcessIdentity) -> None:
 
 @pytest.fixture
 def time_outs(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """How long each method of a cluster was waited for at most."""
+    """Method of a cluster → its longest time-out."""
     call, seen = ControlClient.call, {}
 
     def noted(

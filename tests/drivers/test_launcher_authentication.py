@@ -1,4 +1,4 @@
-"""Nobody gets in without the cluster's token, and only the console gets behind the counter."""
+"""Calls need the cluster's token, and calls of the control service the console's credential."""
 
 from __future__ import annotations
 

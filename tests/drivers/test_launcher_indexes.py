@@ -1,4 +1,4 @@
-"""Index builds of a restore: counted row by row, left when nobody waits, and gone on with."""
+"""Index builds of a restore are counted row by row, cancelled with their call, and continued."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = '{"M": 32, "efConstruction": 3000}'
 
 @pytest.fixture
 def console(launch: Callable[..., Launched]) -> Iterator[Client]:
-    """Of a server with one core, so that a build is slow enough to be watched."""
+    """A client of a server with one core, so that a build is slow enough to be observed."""
     launched = launch()
     console = Client(MilvusAddress(host="127.0.0.1", port=launched.port, credential=CONTROL))
     console.launched = launched  # type: ignore[attr-defined]

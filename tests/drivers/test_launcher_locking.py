@@ -23,7 +23,7 @@ COLLECTION = "c"
 
 
 def rows_after_kill(server: MilvusServer, copy: Path) -> int:
-    """What another process would find if this one were killed now."""
+    """Return the rows that another process would find if this one were killed now."""
     shutil.copytree(server._engine.data_dir, copy)
     engine = Engine(copy)
     found = engine.get_collection(COLLECTION).num_entities

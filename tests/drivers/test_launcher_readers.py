@@ -1,4 +1,4 @@
-"""Whoever reads while others write and snapshots are taken sees every row, always."""
+"""A reader sees every row at all times, while others write and snapshots are created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine would take and ignore is refused in words, or done."""
+"""Options that the engine would ignore are refused with a reason, or implemented."""
 
 from __future__ import annotations
 

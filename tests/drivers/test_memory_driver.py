@@ -1,4 +1,4 @@
-"""What tests may do to the memory driver."""
+"""Functions of the memory driver for tests."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _TYPES: dict[str, tuple[Any, Any]] = {
 
 
 class Gate:
-    """Where pages of rows after the first one wait while it is closed."""
+    """Pages of rows after the first one wait at the gate while it is closed."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -83,16 +83,16 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(self, behind: str) -> None:
         self.timestamp = 0
-        """Told to whoever begins to iterate; 0: it has none, as before 2.5."""
+        """Timestamp for clients that begin to iterate. 0: none, as before 2.5."""
         self.refused: set[int] = set()
         """Timestamps of which it knows nothing any more."""
         self.uncounted = 0
-        """Rows that it counts and gives to nobody."""
+        """Rows that are counted and never returned."""
         self.collection_id = 1
         self.indexed: list[float] = []
-        """How much of the indexes of a hidden collection is built, for the next askings."""
+        """Built shares of the indexes of a hidden collection, for the next calls."""
         self.loaded: list[int] = []
-        """How many percent are loaded, for the next askings."""
+        """Loaded percentages, for the next calls."""
         self.queries: list[Any] = []
         self.first_query_at: datetime | None = None
         self.gate = Gate()

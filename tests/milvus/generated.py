@@ -159,7 +159,7 @@ class Generated:
         return {"id": row["id"], "vector": row["vector"], **given, **row["dynamic"]}
 
     def kept(self, collection: CollectionDescription) -> dict[str, pa.RecordBatch]:
-        """What the archive should hold of each partition that has rows."""
+        """Return the rows that the archive must contain, for each partition with rows."""
         schema = arrow_schema(collection)
         return {
             partition: pa.record_batch(

@@ -1,4 +1,4 @@
-"""What the tests of this room do over and over: make, read both ways, copy, compare."""
+"""Steps that these tests share: create, read in both ways, copy, compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows live: against a dictionary, over files made by hand, in few passes and many."""
+"""Live rows compared with a dictionary, over files made by hand, in few passes and many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = ["", "a", '"', "\\", "é", "\0", "\0\0"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a client did, in order: (key, is a deletion, the file it ended up in)."""
+    """Operations of a client in order: (key, is a deletion, number of the file with it)."""
 
     events: list[tuple[Any, bool, int]]
 

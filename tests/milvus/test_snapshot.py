@@ -1,4 +1,4 @@
-"""A snapshot is one instant of all its collections, whoever writes meanwhile."""
+"""A snapshot is one instant of all its collections during concurrent writes."""
 
 from __future__ import annotations
 

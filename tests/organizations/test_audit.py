@@ -1,4 +1,4 @@
-"""History is added to, never changed or removed, whoever tries and however."""
+"""Audit entries are added, and no interface can change or remove them."""
 
 from __future__ import annotations
 

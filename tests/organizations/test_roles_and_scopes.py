@@ -1,4 +1,4 @@
-"""What each role may do is data, and this is what the data says."""
+"""The rights of each role are data, and these tests state them."""
 
 from __future__ import annotations
 

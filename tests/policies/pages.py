@@ -1,4 +1,4 @@
-"""Runs of a policy as they stand after work that nobody did, and a cluster that is made up."""
+"""Runs of a policy without the work that would create them, and an invented cluster."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ MOVED = [
 
 @pytest.mark.parametrize(("zone", "begin"), MOVED)
 def test_it_is_right_where_a_zone_moved_for_good(zone: str, begin: datetime) -> None:
-    """By half an hour, or by a whole day that nobody there has seen."""
+    """By half an hour, or by a whole day that did not exist there."""
     end = begin + timedelta(days=4)
     shown = walls(zone, begin, end, step=FIVE_MINUTES)
     for text in SCHEDULES:

@@ -1,4 +1,4 @@
-"""What is in nobody's way: rows that cannot be fired, and organizations with many."""
+"""Rows that cannot be fired, and organizations with many rows, delay no other policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes between deciding and deleting, and a pruner that dies anywhere in between."""
+"""Changes between decision and deletion, and a pruner that dies anywhere in between."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
 def test_what_is_proven_meanwhile_is_never_on_its_way_out(
     policy: BackupPolicy, between: Callable[[Callable[[], object]], None]
 ) -> None:
-    """The proof comes too late, or the backup stays: whoever is first holds the row."""
+    """The proof comes too late, or the backup is kept: the first transaction locks the row."""
     oldest, *_ = [back_up(policy) for _ in range(3)]
     prover = threading.Thread(target=_prove, args=(oldest,))
     between(lambda: (prover.start(), prover.join(0.5)))

@@ -1,4 +1,4 @@
-"""How old the newest backup may be before its schedule has not kept its word."""
+"""Age of the newest backup at which the schedule's RPO is missed."""
 
 from __future__ import annotations
 

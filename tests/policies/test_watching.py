@@ -1,4 +1,4 @@
-"""What support staff and the health answer see of policies."""
+"""Policies in the admin and in the health answer."""
 
 from __future__ import annotations
 

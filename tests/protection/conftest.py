@@ -1,4 +1,4 @@
-"""A cluster that runs in the memory driver, and what somebody says that it has."""
+"""A running cluster of the memory driver, with collections that a test states."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cover(cluster: Cluster) -> Cover:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What clusters say when they are asked: by their ids what they have, or what goes wrong."""
+    """Id of a cluster → its collections, or the error of the listing."""
     said: dict[str, Any] = {}
 
     def ask(cluster: Cluster) -> Listing:

@@ -1,4 +1,4 @@
-"""A living Milvus is asked what it has; one that hangs keeps nobody up."""
+"""A scan of a real Milvus. A server that hangs does not delay others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clusters have, kept as rows: asked fairly, a few at once, and never waiting for one."""
+"""Inventory of clusters as rows: scanned fairly, a few at once, never waiting for one."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_an_answer_has_the_fields_of_the_body(method: Method) -> None:
 
 
 def differences(serializer: Any, message: Any, path: str = "") -> Iterator[str]:
-    """What differs between the fields of an answer and those of its message."""
+    """Yield the differences between the fields of an answer and those of its message."""
     fields, by_name = serializer.fields, {field.json_name: field for field in message.fields}
     unmatched = fields.keys() ^ by_name.keys()
     if message.full_name == "common.MsgResp":  # `response` of a payload has `success` alone

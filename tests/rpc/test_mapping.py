@@ -108,7 +108,7 @@ def test_both_answers_are_equal(name: str, api: Api, world: World) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEEDS_MILVUS))
 def test_both_refusals_are_equal(name: str, api: Api, world: World) -> None:
-    """Of calls that ask a Milvus, which a cluster of the memory driver does not have."""
+    """Calls that need a Milvus, which a cluster of the memory driver does not have."""
     method = method_named(name)
     message = ParseDict(REQUESTS[name](world), method.request())
     said, result = over_rest(api, method, message), over_grpc(api, method, message)

@@ -190,7 +190,7 @@ def _opens(caller: Caller, task: Task) -> bool:
 
 STREAMS = 500
 MAX_BYTES_PER_STREAM = 200 * 1024
-"""Of server and client together, which share this process."""
+"""Memory of server and client together, which share this process."""
 
 
 class ManyStreams:

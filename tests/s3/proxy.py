@@ -29,7 +29,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Harm:
-    """What happens to one request and its answer. Without any of these it is only passed on."""
+    """Fault of one request and its answer. Without one the request is passed on."""
 
     answers: bytes = b""
     """Sent instead of the server's answer."""

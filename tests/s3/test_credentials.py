@@ -1,4 +1,4 @@
-"""Where the access key comes from, and where it does not go."""
+"""Sources of the access key, and places that must not contain it."""
 
 from __future__ import annotations
 

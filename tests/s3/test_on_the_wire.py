@@ -1,4 +1,4 @@
-"""What the store sends, as a proxy sees it."""
+"""Requests of the store, recorded by a proxy."""
 
 from __future__ import annotations
 

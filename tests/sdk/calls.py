@@ -326,7 +326,9 @@ CLIENT: dict[str, Call] = {
     "session": lambda c, s: c.session("one") is not None,
     "close": lambda c, s: True,
 }
-"""Of MilvusClient and of AsyncMilvusClient, whose coroutines are awaited. The stage closes them."""
+"""Methods of MilvusClient and of AsyncMilvusClient, whose coroutines are awaited. The stage closes
+them.
+"""
 
 COLLECTION: dict[str, Call] = {
     "name": lambda c, s: c.name == s.books,

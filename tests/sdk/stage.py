@@ -1,4 +1,4 @@
-"""What the calls of the SDK act on: one server, standing collections, and fresh ones by name."""
+"""Objects for the calls of the SDK: one server, standing collections, and new ones by name."""
 
 from __future__ import annotations
 

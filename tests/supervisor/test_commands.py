@@ -1,4 +1,4 @@
-"""What can be asked of the console from a shell."""
+"""Management commands of the console."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run(*arguments: str) -> tuple[str, str]:
-    """What it prints on standard output and on standard error."""
+    """Return standard output and standard error."""
     out, err = io.StringIO(), io.StringIO()
     call_command(*arguments, stdout=out, stderr=err)
     return out.getvalue(), err.getvalue()

@@ -1,4 +1,4 @@
-"""What a person finds who typed `make run` for the first time."""
+"""The first `make run` of a new user."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_only_the_owner_can_read_what_is_in_the_data_directory(console: Console)
 
 
 def _is_static(path: Path, console: Console) -> bool:
-    """What every visitor is sent anyway; its directory is closed to others."""
+    """True for files that every visitor may read; their directory is closed to others."""
     return path.is_relative_to(console.data_dir / "static") and path.name != "static"
 
 

@@ -1,4 +1,4 @@
-"""What the supervisor cannot write ends nothing that runs."""
+"""A full disk of the supervisor ends no running process."""
 
 from __future__ import annotations
 

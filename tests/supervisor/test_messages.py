@@ -1,4 +1,4 @@
-"""What the broker does with the message of a task whose process dies; rows are not asked here."""
+"""The broker's handling of a message whose worker process dies; rows are not read here."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_task_whose_worker_is_killed_is_given_to_the_other_soon(
 def test_a_worker_takes_no_message_that_it_cannot_begin(
     start_worker: StartWorker, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """What waits behind a long task in one worker is begun by another that is free."""
+    """A task that waits behind a long one in one worker is executed by another free worker."""
     start_worker()
     for number in range(2):
         send("trial.waiting", tmp_path / f"diary{number}", environment)

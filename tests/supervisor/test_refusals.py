@@ -1,4 +1,4 @@
-"""What keeps a console from starting is said before anything is started."""
+"""Reasons that prevent a start are printed before any process is started."""
 
 from __future__ import annotations
 

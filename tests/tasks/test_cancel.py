@@ -127,7 +127,7 @@ def test_who_takes_over_from_the_dead_goes_on_cancelling(ask: Ask, builder: Buil
 def test_a_request_between_the_look_and_the_claim_is_not_lost(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claimer has read a pausing task; somebody asks to stop it; then the claimer writes."""
+    """The claimer has read a pausing task, then the task is cancelled, then the claimer writes."""
     task = ask()
     begun(task).retry_later("Passing.")
     end_pause(task)

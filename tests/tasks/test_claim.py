@@ -124,7 +124,7 @@ def test_whoever_takes_over_what_had_released_its_lock_does_not_take_it_again(as
 
 
 def test_what_was_put_back_after_it_was_read_is_not_begun(ask: Ask) -> None:
-    """Neither by whoever read it as it waited, nor by whoever read it as it ran."""
+    """Neither by a worker that read it as waiting, nor by one that read it as running."""
     task = ask()
     read = [again(task)]
     attempt = begun(task)

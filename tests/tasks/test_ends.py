@@ -1,4 +1,4 @@
-"""How an attempt ends, and whether another one follows."""
+"""Ends of an attempt, and the attempts that follow."""
 
 from __future__ import annotations
 

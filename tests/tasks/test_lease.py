@@ -1,4 +1,4 @@
-"""Who lost the lease writes nothing more and does nothing more."""
+"""An attempt that lost its lease writes nothing more and changes nothing more."""
 
 from __future__ import annotations
 

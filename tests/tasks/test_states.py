@@ -42,7 +42,7 @@ def take_up(task: Task, attempt: Attempt | None) -> object:
 
 
 def take_up_to_stop(task: Task, attempt: Attempt | None) -> object:
-    """Of a task that pauses, what its earlier attempts began is cleaned up first."""
+    """If the task pauses, the changes of its earlier attempts are undone first."""
     if attempt is None:
         begun(task).retry_later("Passing.")
         request_cancel(task, by="alice")

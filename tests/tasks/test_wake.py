@@ -262,8 +262,8 @@ def test_a_caller_does_not_sleep_for_a_rabbitmq_that_is_away(
 
 
 def _row(number: int, organization: Organization) -> Task:
-    """One in a hundred waits for nobody, one in a hundred in one long line, all others each for a
-    lock of its own.
+    """One in a hundred has no lock, one in a hundred is in one long line, all others have a lock
+    each.
     """
     lock = {0: "", 1: "one"}.get(number % 100, f"lock-{number}")
     return Task(

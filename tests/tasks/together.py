@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:
-    """What `work(0)` to `work(count - 1)` answer; an error in one of them is raised here."""
+    """Return the results of `work(0)` to `work(count - 1)`. Raises an error of one of them."""
     line = threading.Barrier(count)
 
     def run(number: int) -> T:

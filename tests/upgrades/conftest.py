@@ -33,7 +33,7 @@ def cluster(
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """What the tenant has, with the token of the moment."""
+    """Connect as the tenant, with the current token."""
     clients: list[MilvusClient] = []
 
     def connect(cluster: Cluster) -> MilvusClient:

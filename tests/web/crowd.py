@@ -81,8 +81,8 @@ class Crowd:
         )
 
     def _backups(self) -> None:
-        """Of the tenant's policy and of other clusters, each being verified; and more jobs of the
-        tenant's backup, which holds more collections.
+        """Backups of the tenant's policy and of other clusters, each being verified, and more jobs
+        of the tenant's backup, which contains more collections.
         """
         policy_id = self._tenant.policy.pk
         mine = [(self._tenant.cluster, f"of-policy-{name}", policy_id) for name in self._names]
@@ -133,7 +133,9 @@ class Crowd:
         )
 
     def _policies(self) -> None:
-        """Of the tenant's cluster and of others, each with a run; and more runs of the tenant's."""
+        """Policies of the tenant's cluster and of others, each with a run, and more runs of the
+        tenant's.
+        """
         plan = {"schedule_cron": "@daily", "retention_count": 1, "next_run_at": timezone.now()}
         clusters = [*self._others, *([self._tenant.cluster] * self._count)]
         policies = BackupPolicy.objects.bulk_create(

@@ -1,5 +1,5 @@
-"""What people do about their own accounts: each organization that trusts one of them learns of it,
-and nobody ever of what was typed.
+"""Actions of users on their own accounts are audited in each of their organizations, without the
+submitted values.
 """
 
 from __future__ import annotations

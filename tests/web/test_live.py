@@ -1,4 +1,4 @@
-"""What an open page is sent: nothing, the progress, or the parts that have changed."""
+"""Answers to an open page: nothing, the progress, or the changed parts."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def tenant(
 
 
 def cost(browser: Browser, address: str) -> Cost:
-    """Of the second look, as a whole page or as the fragment that only htmx gets."""
+    """Queries of the second request, as a whole page or as the fragment for htmx."""
     headers = HTMX if browser.client.get(address).status_code == 302 else {}
     with CaptureQueriesContext(connection) as captured:
         answer = browser.client.get(address, headers=headers)

@@ -1,4 +1,4 @@
-"""Who may see and do what on pages; the walk over all addresses is in tests/architecture."""
+"""Rights on pages. The walk over all addresses is in tests/architecture."""
 
 from __future__ import annotations
 

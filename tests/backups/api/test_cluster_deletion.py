@@ -1,4 +1,4 @@
-"""What becomes of a cluster's backups when it is deleted, and that its answer says so."""
+"""The effect of a cluster's deletion on its backups, and the answer that states it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MakeCluster = Callable[..., Cluster]
 
 @pytest.fixture
 def of(cluster: Cluster, make_cluster: MakeCluster) -> str:
-    """Of a cluster that is on its way: nobody can be asked yet what it holds."""
+    """A cluster that is being created, so that its contents cannot be listed yet."""
     return f"/{make_cluster('new', running=False).service_id}/backup"
 
 

@@ -1,4 +1,4 @@
-"""What the API answers about a damaged backup, and what it refuses to do with it."""
+"""Answers of the API about a damaged backup, and its refusals."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ FIELDS = {
 
 @pytest.fixture
 def four(backup: Backup, cluster: Cluster) -> dict[str, str]:
-    """What makes each job another one → its id."""
+    """Difference of a job from the others → its id."""
     sales = seed_backup(cluster, "sales", db_name="sales", policy_id="pol-1")
     jobs = {
         "done": seed_job(backup),

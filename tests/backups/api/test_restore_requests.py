@@ -1,4 +1,4 @@
-"""What is refused before anybody looks at a cluster; what is seen there is in the life's test."""
+"""Refusals before a cluster is called. Those that need a cluster are in `test_a_backups_life`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint costs does not depend on how much there is."""
+"""The number of queries of an endpoint does not depend on the number of rows."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_creating_a_cluster_costs_the_same_with_a_thousand(
 
 
 def costs_of_changes(api: Api, cluster: Cluster, *, units: int) -> dict[str, int]:
-    """Of everything but a deletion, which asks each waiting task to stop."""
+    """Queries of all changes except a deletion, which cancels each waiting task."""
     path = f"/clusters/{cluster.cluster_id}"
     scaling = cost(api, "POST", f"{path}/scale", resourceConfig={"computeUnits": units})
     verbs = {verb: cost(api, "POST", f"{path}/{verb}") for verb in ("restart", "stop", "start")}

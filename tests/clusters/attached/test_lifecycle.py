@@ -1,4 +1,4 @@
-"""What an attached cluster refuses, answers, and leaves when it is detached."""
+"""Refusals and answers of an attached cluster, and its remains when it is detached."""
 
 from __future__ import annotations
 

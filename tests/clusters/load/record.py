@@ -80,7 +80,7 @@ def search_until(stop: threading.Event, launched: Launched) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of the one process that a cluster is; what its driver measures too."""
+    """CPU time of the one process of a cluster, which its driver measures, too."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
 

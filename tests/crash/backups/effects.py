@@ -30,7 +30,7 @@ SNAPSHOTS = ("CreateSnapshot", "DropSnapshot")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fate:
-    """What becomes of the worker, and where: at its n-th point of that name, or of any."""
+    """Planned death of the worker: at its n-th point of that name, or of any."""
 
     signal: int = 0
     point: str = ""

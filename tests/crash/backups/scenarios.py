@@ -22,7 +22,7 @@ class Scenario:
     prepare: Deed
     ask: Deed
     dies_at: tuple[int, str]
-    """Where a death is worth most: the n-th effect of that name."""
+    """The most revealing point of death: the n-th effect of that name."""
 
 
 def _whole(stage: Stage) -> None:

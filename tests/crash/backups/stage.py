@@ -1,4 +1,4 @@
-"""What the trials happen to: a cluster with two collections, a backup of them, and how to look."""
+"""Stage of the trials: a cluster with two collections, a backup of them, and their inspection."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Stage:
         return sorted(lying - known)
 
     def damages(self) -> list[str]:
-        """Of all backups that are there."""
+        """Damages of all existing backups."""
         there = Backup.objects.filter(status="AVAILABLE")
         return [str(each) for row in there for each in findings(self.store, row.directory)]
 

@@ -29,8 +29,8 @@ AFTER_ASKING = [
     ("RESTORE REPLACE", stopped_at(2, "RenameCollection")),
     ("RESTORE REPLACE", stopped_at(1, "DropCollection")),
 ]
-"""It was told that it may, and then stood still: the server has to refuse it. Who writes into the
-database or the store has the task's row meanwhile, so that nobody can overtake it there.
+"""Effects after a passed guard and a pause, which the server has to refuse. Writers of the database
+or the store are left out: they hold the task's row, so that no attempt can overtake them.
 """
 
 

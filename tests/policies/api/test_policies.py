@@ -208,7 +208,7 @@ def test_a_key_gives_one_policy(api: Api, policies: str) -> None:
 
 
 class Server:
-    """What a running cluster would say when it is asked for a database."""
+    """Answers of a running cluster to a request for a database."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error: Exception | None = None
