@@ -150,7 +150,7 @@ def test_a_user_that_may_only_read_can_back_up_and_cannot_restore(
     name = make_wide(tenant, unused_name())
     before = content(milvus, name)
     with accounts_of(tenant) as accounts:
-        user = _reader(accounts, milvus.endpoint)
+        user = _reader(accounts, milvus.endpoint, name)
         backups = attach(token=f"{user}:{PASSWORD}")
         taken = succeeded(job(backups, dbName=milvus.endpoint.database, collectionNames=[name]))
         assert taken["rowCount"] == len(KEYS)
@@ -224,20 +224,27 @@ def test_types_that_an_embedded_cluster_lacks_are_refused_before_a_change(
     assert "'bits' has the type BINARY_VECTOR" in refused["response"]["message"]
 
 
-def _reader(accounts: Accounts, endpoint: MilvusAddress) -> str:
-    """Create a user that may only read. The server applies grants some time after the answer."""
+def _reader(accounts: Accounts, endpoint: MilvusAddress, collection: str) -> str:
+    """Create a user that may only read. The server applies each grant some time later."""
     user = accounts.user(accounts.role(*READING))
     own = dataclasses.replace(endpoint, credential=f"{user}:{PASSWORD}")
     with Client(own) as client:
-        wait_for(lambda: _may_list_databases(client), 60)
+        wait_for(lambda: _may_read(client, collection), 60)
     return user
 
 
-def _may_list_databases(client: Client) -> bool:
+def _may_read(client: Client, collection: str) -> bool:
     try:
-        return bool(client.databases())
+        client.databases()
+        client.collections()
+        client.describe(collection)
+        client.aliases(collection)
+        client.partitions(collection)
+        client.indexes(collection)
+        client.count(collection)
     except NotPermitted:
         return False
+    return True
 
 
 def _client(port: int, token: str, database: str, host: str = "127.0.0.1") -> closing[MilvusClient]:
