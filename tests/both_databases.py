@@ -54,8 +54,51 @@ ABOUT_THE_ENGINE = (
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
 jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
 """
+ON_SQLITE_BY_TURNS = (
+    *("full_milvus", "journeys", "supervisor", "upgrades"),
+    *(
+        f"backups/test_{name}.py"
+        for name in (
+            "database_properties",
+            "download",
+            "generated_collections",
+            "longest_names",
+            "on_s3",
+            "policy_backup",
+            "rate_limit",
+            "restore_backup",
+            "restore_roles",
+        )
+    ),
+    "architecture/test_every_change_is_audited.py",
+    "architecture/test_lists.py",
+    "clusters/attached/test_detaching.py",
+    "crash/backups/test_killed.py",
+    "policies/test_changes_of_clock.py",
+    "pressure/test_slow_clients.py",
+    "pressure/test_wrong_keys.py",
+    "rpc/test_mapping.py",
+    "rpc/test_watch.py",
+)
+ON_POSTGRESQL_BY_TURNS = (
+    "api/test_schemathesis.py",
+    "architecture/test_every_url.py",
+    "architecture/test_the_admin_is_audited.py",
+    "crash/backups/test_paused.py",
+    "crash/test_beats.py",
+    "crash/test_broker_gone.py",
+    "crash/test_killed_workers.py",
+    "pressure/test_signing_in_at_once.py",
+    "pressure/test_waiting_tasks.py",
+)
+"""Tests that take long, of rules that other tests of their folders cover on both databases. Each is
+where the rule is harder to keep: statements, locks and leases on PostgreSQL, processes and engines
+of the embedded size on SQLite. `make torture` runs the long trials of all of them on both.
+"""
 LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
+NO_TESTS = 5
+"""Exit code of pytest, as in `pytest.ExitCode`."""
 PROCESSES = str((os.cpu_count() or 1) + 1)
 """On each database. Many tests wait for what they started; the others use the cores meanwhile."""
 
@@ -66,6 +109,8 @@ class Suite:
     options: tuple[str, ...]
     at_once: bool
     """Both databases side by side: while tests on one wait, those on the other compute."""
+    not_on_sqlite: tuple[str, ...] = ()
+    not_on_postgresql: tuple[str, ...] = ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE
 
 
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
@@ -73,6 +118,8 @@ USUAL = Suite(
     chosen="not torture and not vector_stores",
     options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
     at_once=True,
+    not_on_sqlite=ON_POSTGRESQL_BY_TURNS,
+    not_on_postgresql=ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE + ON_SQLITE_BY_TURNS,
 )
 # One after another: what they kill and time must not have to share the machine.
 TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), at_once=False)
@@ -99,13 +146,20 @@ class Half:
 def main(arguments: Sequence[str]) -> int:
     suite = TORTURE if LONG_TRIALS in arguments else USUAL
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
-    on_sqlite = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
     try:
         with _full_milvus(asked, suites=2), postgresql() as url:
-            return int(any(_run(suite, [_on_postgresql(suite, asked, url), on_sqlite])))
+            halves = [_on_postgresql(suite, asked, url), _on_sqlite(suite, asked)]
+            return _failed(_run(suite, halves))
     except PostgresqlMissing as missing:
+        everything = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
         with _full_milvus(asked, suites=1):
-            return int(any([_report_missing(missing), *_run(suite, [on_sqlite])]))
+            return _failed([_report_missing(missing), *_run(suite, [everything])])
+
+
+def _failed(codes: Sequence[int]) -> int:
+    """Return 1 if a half failed, or none had a test. One half may be without the chosen files."""
+    ran = [code for code in codes if code != NO_TESTS]
+    return int(any(ran) or not ran)
 
 
 @contextmanager
@@ -127,8 +181,13 @@ def _may_hold_its_tests(path: Path) -> bool:
     return path == tests or path in tests.parents or tests in path.parents
 
 
+def _on_sqlite(suite: Suite, asked: Sequence[str]) -> Half:
+    ignored = [f"--ignore=tests/{path}" for path in suite.not_on_sqlite]
+    return Half(database="SQLite", arguments=("-m", suite.chosen, *asked, *ignored))
+
+
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
-    ignored = [f"--ignore=tests/{path}" for path in ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE]
+    ignored = [f"--ignore=tests/{path}" for path in suite.not_on_postgresql]
     marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
     return Half(
         database="PostgreSQL",

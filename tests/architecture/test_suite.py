@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.both_databases import ABOUT_THE_ENGINE, ONE_DATABASE_IS_ENOUGH
+from tests.both_databases import USUAL
 from tests.live import PROJECT
 from tests.order import LONG, WITH_THE_S3_SERVER, WITH_THE_SHARED_CONSOLE
 
-UNDER_TESTS = ABOUT_THE_ENGINE + ONE_DATABASE_IS_ENOUGH
+UNDER_TESTS = USUAL.not_on_sqlite + USUAL.not_on_postgresql
 NAMED = (
     *WITH_THE_SHARED_CONSOLE,
     *WITH_THE_S3_SERVER,
@@ -23,6 +24,17 @@ NAMED = (
 @pytest.mark.parametrize("path", NAMED)
 def test_every_file_that_is_named_is_there(path: str) -> None:
     assert (PROJECT / path).exists()
+
+
+def test_every_file_runs_on_one_database_at_least() -> None:
+    sqlite, postgresql = map(_files, (USUAL.not_on_sqlite, USUAL.not_on_postgresql))
+    assert sqlite & postgresql == set()
+
+
+def _files(paths: tuple[str, ...]) -> set[Path]:
+    """Return the files that the paths name, those in folders included."""
+    named = [PROJECT / "tests" / path for path in paths]
+    return {file for path in named for file in ([path] if path.is_file() else path.rglob("*.py"))}
 
 
 def test_the_runner_leaves_the_settings_to_the_suites() -> None:

@@ -53,28 +53,16 @@ def address(port: int, credential: str = CREDENTIAL, database: str = "default") 
 
 
 @pytest.fixture(scope="session")
-def make_database(port: int) -> Iterator[Callable[[], str]]:
-    """Databases with unused names. They are dropped at the end, because the server allows 64."""
-    names = []
+def make_database(port: int) -> Callable[[], str]:
+    """Create databases with unused names. They end with their server, which allows 64."""
 
     def make() -> str:
-        names.append(name := f"db_{uuid.uuid4().hex[:8]}")
+        name = f"db_{uuid.uuid4().hex[:8]}"
         with Client(address(port)) as client:
             client.create_database(name)
         return name
 
-    yield make
-    for name in names:
-        drop_database(port, name)
-
-
-def drop_database(port: int, name: str) -> None:
-    with Client(address(port, database=name)) as client:
-        for collection in client.collections():
-            for alias in client.aliases(collection):
-                client.drop_alias(alias)
-            client.drop(collection)
-        client.drop_database(name)
+    return make
 
 
 @pytest.fixture(scope="session")
