@@ -38,6 +38,7 @@ from clusters.resources import Resources, check_resources
 from clusters.states import Condition, ServiceStatus, TaskKind
 from clusters.validation import check_labels, check_name
 from vbase_console.core.errors import Aborted, AlreadyExists, FailedPrecondition, Unavailable
+from vbase_console.organizations.differences import note
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as tasks
 from vbase_console.tasks.models import Task
@@ -94,6 +95,7 @@ def update_cluster(
         for field, value in given.items()
         if value is not None and value != getattr(cluster, field)
     }
+    note({field: getattr(cluster, field) for field in changed}, changed)
     for field, value in changed.items():
         setattr(cluster, field, value)
     if changed:
@@ -133,6 +135,7 @@ def scale_cluster(
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
         )
+    note({field: getattr(before.resources, field, None) for field in requested}, requested)
     arguments = {"changes": requested, **(facts or {})}
     if kind is TaskKind.VERSION_UPGRADE:
         arguments["backup_first"] = backup_first

@@ -40,6 +40,7 @@ from vbase_console.core.errors import (
     NotFound,
     Unavailable,
 )
+from vbase_console.organizations.differences import note
 from vbase_console.tasks.limits import require_capacity
 
 REPLANNING_FIELDS = frozenset({"schedule_cron", "timezone", "is_active"})
@@ -178,6 +179,10 @@ def _apply(policy: BackupPolicy, spec: PolicySpec) -> None:
 
 def _change(policy: BackupPolicy, spec: PolicySpec) -> BackupPolicy:
     changed = spec.changed_from(policy.spec)
+    note(
+        {name: getattr(policy.spec, name) for name in changed},
+        {name: getattr(spec, name) for name in changed},
+    )
     _apply(policy, spec)
     if changed <= {"is_active"} and not policy.is_active:
         # the schedule is not read, because it may not be valid any more

@@ -28,6 +28,7 @@ from clusters.admission import require_running
 from clusters.milvus_names import RESERVED_PREFIX, is_reserved
 from clusters.models import Cluster
 from vbase_console.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from vbase_console.organizations.differences import note
 from vbase_console.organizations.versions import changed
 
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ def set_pinned(backup: Backup, *, pinned: bool) -> Backup:
     """Pin or unpin a backup. Retention and users cannot delete a pinned backup."""
     backup = lock_backup(backup)
     require_available(backup)
+    note({"pinned": backup.pinned}, {"pinned": pinned})
     backup.pinned = pinned
     backup.save(update_fields=["pinned"])
     if not pinned:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from backups.models import Backup
 from clusters import services
@@ -15,7 +16,7 @@ from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from vbase_console.organizations.audit import Interface, record
-from vbase_console.organizations.models import Organization
+from vbase_console.organizations.models import AuditEntry, Organization
 
 MakeCluster = Callable[..., Cluster]
 Tell = Callable[..., None]
@@ -106,3 +107,35 @@ def test_typos_in_forms_are_shown_on_request_only(cluster: Cluster, alices: Brow
     assert shown == {"StopCluster"}
     rows = alices.open("activity-list", input="shown").context["activity"]
     assert {row.entry.action for row in rows} == {"StopCluster", "CreateCluster"}
+
+
+def test_a_change_shows_the_old_and_the_new_value(
+    alices: Browser, make_cluster: MakeCluster
+) -> None:
+    cluster = make_cluster(name="vectors")
+    alices.send("cluster-edit", cluster.pk, name="images", deletion_protection="on")
+    content = alices.open("activity-list").content.decode()
+    assert "Name: <del>vectors</del> → <ins>images</ins>" in content
+    assert "Deletion protection: <del>off</del> → <ins>on</ins>" in content
+
+
+def test_a_refused_change_shows_no_difference(alices: Browser, make_cluster: MakeCluster) -> None:
+    taken, cluster = make_cluster(name="taken"), make_cluster(name="vectors")
+    alices.send("cluster-edit", cluster.pk, name=taken.name)
+    entry = AuditEntry.objects.get(action="UpdateCluster")
+    assert (entry.outcome, entry.changes) == ("REFUSED", None)
+
+
+def test_differences_are_exported(alices: Browser, make_cluster: MakeCluster) -> None:
+    alices.send("cluster-edit", make_cluster(name="vectors").pk, name="images")
+    answer: Any = alices.open("activity-list", export="csv")
+    lines = b"".join(answer.streaming_content).decode()
+    assert '""name"": [""vectors"", ""images""]' in lines
+
+
+def test_activity_is_filtered_by_day_address_and_difference(tell: Tell, alices: Browser) -> None:
+    tell("StopCluster", "vc-1")
+    today = f"{timezone.now():%Y-%m-%d}"
+    assert "StopCluster" in alices.open("activity-list", since=today, until=today).content.decode()
+    for filters in ({"until": "2020-01-01"}, {"address": "10."}, {"changes": "some"}):
+        assert "StopCluster" not in alices.open("activity-list", **filters).content.decode()

@@ -16,6 +16,7 @@ from django.db import DatabaseError, transaction
 from vbase_console.api.idempotency import Answer, Key, RequestInProgress
 from vbase_console.organizations import audit
 from vbase_console.organizations.demo import refuse_demo_of
+from vbase_console.organizations.differences import noting
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.tenancy import Principal
 
@@ -119,6 +120,7 @@ def answer_call(
     return answer
 
 
+@noting()
 def _attempt(
     call: OperationCall, handle: Handle, refuse: Refuse, failure: Exception | None
 ) -> Answer:

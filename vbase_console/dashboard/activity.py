@@ -6,6 +6,7 @@ Audit entries store object ids as text, so links are resolved for objects that s
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +26,8 @@ from vbase_console.organizations.scopes import ANY_MEMBER, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.web.lists import ListPage
+from vbase_console.web.templatetags.console import words
+from vbase_console.web.wording import readable
 
 LIST_OF_ACTION = {
     "AddMember": "membership-list",
@@ -36,6 +39,16 @@ LIST_OF_ACTION = {
 """Action → list page, for owners, that contains its object."""
 
 
+CODE = re.compile(r"^[A-Z_]+: ")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Difference:
+    label: str
+    old: str
+    new: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ActivityRow:
     entry: AuditEntry
@@ -43,6 +56,9 @@ class ActivityRow:
     """Empty if the object has no page or no longer exists."""
     detail_address: str
     """Page of the accepted task."""
+    reason: str
+    """Detail in the words of pages, without the code of an error."""
+    differences: list[Difference]
 
 
 class ActivityListView(ListPage):
@@ -58,6 +74,7 @@ class ActivityListView(ListPage):
         "Object": "object_id",
         "Outcome": "outcome",
         "Detail": "detail",
+        "Changes": "changes",
         "Source": "interface",
         "Address": "source",
     }
@@ -93,9 +110,32 @@ def activity_rows(principal: Principal, entries: list[AuditEntry]) -> list[Activ
             entry=entry,
             object_address=address(entry),
             detail_address=addresses_by_id.get(entry.detail, ""),
+            reason=readable(CODE.sub("", entry.detail)),
+            differences=differences_of(entry),
         )
         for entry in entries
     ]
+
+
+def differences_of(entry: AuditEntry) -> list[Difference]:
+    return [
+        Difference(label=words(name), old=_value_in_words(old), new=_value_in_words(new))
+        for name, (old, new) in (entry.changes or {}).items()
+    ]
+
+
+def _value_in_words(value: object) -> str:
+    match value:
+        case None | "" | [] | {}:
+            return "none"
+        case bool():
+            return "on" if value else "off"
+        case list():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}={text}" for key, text in value.items())
+        case _:
+            return str(value)
 
 
 def _addresses_by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

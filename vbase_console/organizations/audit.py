@@ -7,6 +7,7 @@ import uuid
 from django.contrib.auth.models import User
 from django.db import models
 
+from vbase_console.organizations import differences
 from vbase_console.organizations.models import AuditEntry, Membership, Outcome
 from vbase_console.organizations.versions import changed
 
@@ -34,6 +35,7 @@ def record(
     detail: str = "",
 ) -> AuditEntry:
     changed(organization_id)
+    noted = differences.take()  # also of a refused call, so that the next row does not get them
     return AuditEntry.objects.create(
         organization_id=organization_id,
         principal=principal[:254],
@@ -43,6 +45,7 @@ def record(
         interface=interface,
         outcome=outcome,
         detail=_storable(detail)[:500],
+        changes=noted if outcome == Outcome.ACCEPTED else None,
     )
 
 

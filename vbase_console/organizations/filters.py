@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -20,6 +21,16 @@ class ActivityFilter(FilterForm):
         label="Source", choices=[*ANY_CHOICE, *Interface.choices], required=False
     )
 
+    since = forms.DateField(
+        label="From (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        label="Until (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    changes = forms.ChoiceField(
+        label="Changes", choices=[*ANY_CHOICE, ("some", "With old and new values")], required=False
+    )
+    address = forms.CharField(label="Address", required=False, max_length=45)
     input = forms.ChoiceField(
         label="Refused input", choices=[("", "Hidden"), ("shown", "Shown")], required=False
     )
@@ -33,8 +44,20 @@ class ActivityFilter(FilterForm):
         if self.given.get("input") != "shown":
             is_typo = Q(detail__startswith=f"{InvalidArgument.code}:", interface=Interface.PAGES)
             rows = rows.exclude(is_typo, outcome=Outcome.REFUSED)
+        if "since" in self.given:
+            rows = rows.filter(at__gte=_midnight(self.given["since"]))
+        if "until" in self.given:
+            rows = rows.filter(at__lt=_midnight(self.given["until"]) + timedelta(days=1))
+        if "changes" in self.given:
+            rows = rows.filter(changes__isnull=False)
+        if address := self.text("address"):
+            rows = rows.filter(source__startswith=address)
         names = self.given.keys() & {"outcome", "interface"}
         return rows.filter(**{name: self.given[name] for name in names})
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 class MembershipFilter(FilterForm):

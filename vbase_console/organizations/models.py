@@ -129,6 +129,8 @@ class AuditEntry(models.Model):
     outcome = models.CharField(max_length=16, choices=Outcome.choices)
     detail = models.CharField(max_length=500, blank=True)
     """Operation id of an accepted call, or code and message of the error."""
+    changes = models.JSONField(null=True)
+    """Field → old and new value. Null: the call changed no field, or the row is older."""
 
     objects = TenantQuerySet.as_manager()
 

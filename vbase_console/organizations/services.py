@@ -18,6 +18,7 @@ from vbase_console.core.errors import (
     PermissionDenied,
     ResourceExhausted,
 )
+from vbase_console.organizations.differences import note
 from vbase_console.organizations.models import ApiKey, Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES, Role
 
@@ -45,6 +46,8 @@ def create_organization(*, name: str, owner: User) -> Organization:
 def update_organization(organization: Organization, *, name: str, timezone: str) -> Organization:
     """Change the name, which is part of all page addresses, or the time zone of new policies."""
     organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    old = {"name": organization.name, "timezone": organization.timezone}
+    note(old, {"name": name, "timezone": timezone})
     organization.name, organization.timezone = name, timezone
     if timezone not in available_timezones():
         text = f"'{timezone}' is no time zone. Use a name such as UTC or Europe/Berlin."
@@ -91,6 +94,7 @@ def get_or_create_user(*, email: str, password: str | None = None) -> User:
 @transaction.atomic
 def add_member(organization: Organization, *, user: User, role: str) -> Membership:
     membership = Membership(organization=organization, user=user, role=Role(role))
+    note({}, {"role": membership.role})
     _insert_unique(membership, f"{user} is already a member. Change the role instead.")
     return membership
 
@@ -99,6 +103,7 @@ def add_member(organization: Organization, *, user: User, role: str) -> Membersh
 def change_role(membership: Membership, *, role: str) -> Membership:
     """Raises FailedPrecondition for the last owner, because only owners can assign owners."""
     _ensure_owner_remains(membership, role)
+    note({"role": membership.role}, {"role": Role(role).value})
     membership.role = Role(role)
     membership.save(update_fields=["role"])
     return membership
@@ -107,6 +112,7 @@ def change_role(membership: Membership, *, role: str) -> Membership:
 @transaction.atomic
 def remove_member(membership: Membership) -> None:
     _ensure_owner_remains(membership, None)
+    note({"role": membership.role}, {"role": None})
     membership.delete()
 
 
@@ -150,6 +156,7 @@ def issue_api_key(
 
 @transaction.atomic
 def revoke_api_key(key: ApiKey) -> ApiKey:
+    note({"revoked": key.revoked}, {"revoked": True})
     key.revoked = True
     key.save(update_fields=["revoked"])
     return key

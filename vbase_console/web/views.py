@@ -25,6 +25,7 @@ from vbase_console.core.errors import ConsoleError, FailedPrecondition, NotFound
 from vbase_console.organizations import audit
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.demo import READ_ONLY
+from vbase_console.organizations.differences import noting
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
@@ -128,7 +129,7 @@ class ConsoleView(View):
             self.principal.require(self.scopes["POST"])
             self._refuse_demo()
             self.prepare()
-            with transaction.atomic():
+            with noting(), transaction.atomic():
                 response = self._serve("POST")
                 if not self.records_each_object:
                     self._record(Outcome.ACCEPTED, self.operation_id or self.detail)
