@@ -12,27 +12,12 @@ import pyarrow.compute as pc
 from backups.archive.columns import arrow_schema, arrow_type
 from backups.archive.description import CollectionDescription, DataType, FieldDescription
 from backups.milvus.errors import MilvusError
+from backups.milvus.types import BYTE_VECTOR_MEMBERS, SCALAR_MEMBERS
 
 NO_DYNAMIC_FIELDS = b"{}"
 """Server's value, beside null, for a row without dynamic fields. A backup stores null for both."""
 
-_MEMBERS: dict[DataType, str] = {
-    DataType.BOOL: "bool_data",
-    DataType.INT8: "int_data",
-    DataType.INT16: "int_data",
-    DataType.INT32: "int_data",
-    DataType.INT64: "long_data",
-    DataType.FLOAT: "float_data",
-    DataType.DOUBLE: "double_data",
-    DataType.VARCHAR: "string_data",
-    DataType.TEXT: "string_data",
-    DataType.JSON: "json_data",
-}
-_BYTE_VECTORS = {
-    DataType.BINARY_VECTOR: "binary_vector",
-    DataType.FLOAT16_VECTOR: "float16_vector",
-    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
-}
+_MEMBERS = {**SCALAR_MEMBERS, DataType.JSON: "json_data"}
 
 Decoder = Callable[[Any, pa.DataType], pa.Array]
 
@@ -169,5 +154,5 @@ _DECODERS: dict[DataType, Decoder] = {
     DataType.FLOAT_VECTOR: _of_float_vectors,
     DataType.INT8_VECTOR: _of_int8_vectors,
     DataType.SPARSE_FLOAT_VECTOR: _of_sparse_vectors,
-    **{data_type: _of_byte_vectors(member) for data_type, member in _BYTE_VECTORS.items()},
+    **{data_type: _of_byte_vectors(member) for data_type, member in BYTE_VECTOR_MEMBERS.items()},
 }

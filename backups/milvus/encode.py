@@ -13,29 +13,13 @@ from pymilvus.grpc_gen import schema_pb2
 
 from backups.archive.description import DataType, FieldDescription, dimension_of
 from backups.milvus.decode import NO_DYNAMIC_FIELDS
-from backups.milvus.types import NUMBERS
+from backups.milvus.types import BYTE_VECTOR_MEMBERS, NUMBERS, SCALAR_MEMBERS
 
 _PACKED_FIELD_ONE = b"\x0a"
 _SPARSE_PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
 
-_MEMBERS: dict[DataType, str] = {
-    DataType.BOOL: "bool_data",
-    DataType.INT8: "int_data",
-    DataType.INT16: "int_data",
-    DataType.INT32: "int_data",
-    DataType.INT64: "long_data",
-    DataType.FLOAT: "float_data",
-    DataType.DOUBLE: "double_data",
-    DataType.VARCHAR: "string_data",
-    DataType.TEXT: "string_data",
-    DataType.GEOMETRY: "geometry_wkt_data",
-}
-_BYTE_VECTORS = {
-    DataType.BINARY_VECTOR: "binary_vector",
-    DataType.FLOAT16_VECTOR: "float16_vector",
-    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
-    DataType.INT8_VECTOR: "int8_vector",
-}
+_MEMBERS = {**SCALAR_MEMBERS, DataType.GEOMETRY: "geometry_wkt_data"}
+_BYTE_VECTORS = {**BYTE_VECTOR_MEMBERS, DataType.INT8_VECTOR: "int8_vector"}
 
 
 def field_data(field: FieldDescription, column: pa.Array, *, embedded: bool) -> Any:

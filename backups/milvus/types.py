@@ -31,6 +31,24 @@ _PROTOCOL_NAMES: dict[DataType, str] = {
 NUMBERS: dict[DataType, int] = {
     data_type: schema_pb2.DataType.Value(name) for data_type, name in _PROTOCOL_NAMES.items()
 }
+SCALAR_MEMBERS: dict[DataType, str] = {
+    DataType.BOOL: "bool_data",
+    DataType.INT8: "int_data",
+    DataType.INT16: "int_data",
+    DataType.INT32: "int_data",
+    DataType.INT64: "long_data",
+    DataType.FLOAT: "float_data",
+    DataType.DOUBLE: "double_data",
+    DataType.VARCHAR: "string_data",
+    DataType.TEXT: "string_data",
+}
+"""Member of `ScalarField` with the values, for types that are sent and answered alike."""
+BYTE_VECTOR_MEMBERS: dict[DataType, str] = {
+    DataType.BINARY_VECTOR: "binary_vector",
+    DataType.FLOAT16_VECTOR: "float16_vector",
+    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
+}
+"""Member of `VectorField` with the bytes of all vectors."""
 _DATA_TYPES = {number: data_type for data_type, number in NUMBERS.items()}
 
 

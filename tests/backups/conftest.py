@@ -13,6 +13,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from backups import connections as backup_connections
+from backups.capture import job as capture_job
 from backups.stores.local import LocalStore
 from clusters import driver as clusters_driver
 from clusters.drivers.embedded.driver import EmbeddedDriver
@@ -93,3 +94,13 @@ def fill(milvus: MilvusClient, name: str = "images", rows: int = 500) -> None:
 def rows_of(milvus: MilvusClient, name: str = "images") -> list[dict[str, object]]:
     found = milvus.query(name, filter="id >= 0", output_fields=["*"], limit=1000)
     return sorted((dict(row) for row in found), key=lambda row: row["id"])
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of a few rows, so that there are several."""
+    write = capture_job.write_parts
+    monkeypatch.setattr(
+        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
+    )
+    monkeypatch.setattr("backups.milvus.pinned._batch_rows", lambda metadata: 16)

@@ -23,9 +23,7 @@ from backups.sweeps import sweep_janitor
 from clusters.drivers.embedded.layout import ClusterDirectory
 from clusters.models import Cluster
 from tests.backups.conftest import fill, rows_of
-from tests.backups.test_interruption import hidden, small_parts
-
-__all__ = ["small_parts"]
+from tests.backups.test_interruption import hidden
 
 Work = Callable[[], int]
 ROWS = 300

@@ -39,16 +39,6 @@ def backup(cluster: Cluster, milvus: MilvusClient, work: Work) -> Backup:
     return Backup.objects.get(pk=job.backup_id)
 
 
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of a few rows, so that there are several."""
-    write = capture_job.write_parts
-    monkeypatch.setattr(
-        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
-    )
-    monkeypatch.setattr("backups.milvus.pinned._batch_rows", lambda metadata: 16)
-
-
 def test_a_backup_survives_a_death_before_any_effect(
     cluster: Cluster, milvus: MilvusClient, store: LocalStore, small_parts: None
 ) -> None:

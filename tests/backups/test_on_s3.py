@@ -12,7 +12,6 @@ from pymilvus import MilvusClient
 from backups import connections
 from backups.archive.parts import part_name
 from backups.archive.verify import findings
-from backups.capture import job as capture_job
 from backups.capture import sealing
 from backups.janitor import scan_store
 from backups.services.backups import delete_backup, plan_backup, verify_backup
@@ -34,16 +33,6 @@ def store(s3_url: str, settings: Any) -> Iterator[S3Store]:
     connections.get_store.cache_clear()
     yield connections.get_store()  # type: ignore[misc]
     connections.get_store.cache_clear()
-
-
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of a few rows, so that there are several."""
-    write = capture_job.write_parts
-    monkeypatch.setattr(
-        capture_job, "write_parts", lambda *a, **options: write(*a, **options, part_bytes=1)
-    )
-    monkeypatch.setattr("backups.milvus.pinned._batch_rows", lambda metadata: 16)
 
 
 def test_a_backup_is_verified_restored_and_deleted(

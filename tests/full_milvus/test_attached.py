@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,49 +15,19 @@ from backups.archive.description import LoadStatus
 from backups.milvus.client import Client, MilvusAddress
 from backups.milvus.errors import NotPermitted
 from backups.milvus.schema import describe
-from clusters import driver as clusters_driver
-from clusters.drivers import load_driver as load_real_driver
-from clusters.drivers.base import ClusterDriver
-from clusters.drivers.embedded.driver import EmbeddedDriver
-from clusters.drivers.embedded.shutdown import stop_all
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with, stranger
+from tests.clusters.attached.drivers import driver, machine
 from tests.drivers.launched import wait_for
 from tests.full_milvus.access import PASSWORD, READING, Accounts, accounts_of
 from tests.full_milvus.collections import KEYS, ROWS, content, make_keyed, make_wide
 from tests.full_milvus.conftest import CREDENTIAL, Work, address
 from tests.milvus.rooms import unused_name
 
-__all__ = ["api", "key_with", "stranger"]
+__all__ = ["api", "driver", "key_with", "machine", "stranger"]
 pytestmark = pytest.mark.timeout(600)
 Job = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Path]:
-    """A directory in which embedded clusters may run. They are stopped at the end."""
-    path = Path(tempfile.mkdtemp(prefix="vbase-journeys-"))
-    yield path
-    stop_all(path, timeout_seconds=20)
-    shutil.rmtree(path)
-
-
-@pytest.fixture(autouse=True)
-def driver(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> Iterator[EmbeddedDriver]:
-    """Real drivers: `attached`, and `embedded` for clusters that the console makes."""
-    settings.CLUSTER_DRIVER = "embedded"
-    own = EmbeddedDriver(machine, b"k" * 32)
-
-    def load(name: str, **options: Any) -> ClusterDriver:
-        return load_real_driver(name, **options) if name == "attached" else own
-
-    monkeypatch.setattr(clusters_driver, "load_driver", load)
-    clusters_driver.get_driver.cache_clear()
-    yield own
-    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture(autouse=True)

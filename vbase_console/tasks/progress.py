@@ -1,4 +1,4 @@
-"""TaskProgress of tasks as live parts of pages."""
+"""Progress of tasks as live parts of pages."""
 
 from __future__ import annotations
 

@@ -12,13 +12,11 @@ import pytest
 from pymilvus import MilvusClient
 
 from backups import connections as backup_connections
-from clusters import driver as clusters_driver
-from clusters.drivers import load_driver as load_real_driver
-from clusters.drivers.base import ClusterDriver
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with, stranger
+from tests.clusters.attached.drivers import beside_attached
 from tests.clusters.attached.servers import FakeMilvus, LiteServer
 from tests.drivers.launched import TOKEN
 
@@ -29,14 +27,8 @@ __all__ = ["api", "key_with", "stranger"]
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryDriver]:
     """The memory driver for clusters that the console makes; `attached` is the real driver."""
     own = MemoryDriver()
-
-    def load(name: str, **options: Any) -> ClusterDriver:
-        return load_real_driver(name, **options) if name == "attached" else own
-
-    monkeypatch.setattr(clusters_driver, "load_driver", load)
-    clusters_driver.get_driver.cache_clear()
-    yield own
-    clusters_driver.get_driver.cache_clear()
+    with beside_attached(own, monkeypatch):
+        yield own
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,46 +10,19 @@ from pymilvus import MilvusClient
 
 from backups.protection.discovery_scan import scan_due
 from backups.protection.models import KnownCollection
-from clusters import driver as clusters_driver
-from clusters.drivers import load_driver as load_real_driver
-from clusters.drivers.base import ClusterDriver
-from clusters.drivers.embedded.driver import EmbeddedDriver
-from clusters.drivers.embedded.shutdown import stop_all
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.backups.conftest import fill
+from tests.clusters.attached.drivers import driver, machine
 from tests.clusters.attached.servers import FakeMilvus, LiteServer
 from vbase_console.tasks.models import Task
 
+__all__ = ["driver", "machine"]
 pytestmark = pytest.mark.usefixtures("store")
 
 Attach = Callable[..., Cluster]
 Work = Callable[[], int]
 ROWS = 60
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="vbase-attached-"))
-    yield path
-    stop_all(path, timeout_seconds=20)
-    shutil.rmtree(path)
-
-
-@pytest.fixture(autouse=True)
-def driver(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> Iterator[EmbeddedDriver]:
-    settings.CLUSTER_DRIVER = "embedded"
-    own = EmbeddedDriver(machine, b"k" * 32)
-
-    def load(name: str, **options: Any) -> ClusterDriver:
-        return load_real_driver(name, **options) if name == "attached" else own
-
-    monkeypatch.setattr(clusters_driver, "load_driver", load)
-    clusters_driver.get_driver.cache_clear()
-    yield own
-    clusters_driver.get_driver.cache_clear()
 
 
 @pytest.fixture
