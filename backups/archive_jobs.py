@@ -24,9 +24,11 @@ from backups.restore import job as restore_job
 from backups.restore.detaching import detach_after_swap, detach_despite_errors
 from backups.stores.base import StoreError, StoreFull
 from clusters.drivers.base import DriverError
+from clusters.states import Condition, TaskKind
 from vbase_console.core.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
+from vbase_console.tasks.models import Task
 
 MAX_RECORDED_FINDINGS = 1000
 STORE_FULL = (
@@ -46,6 +48,7 @@ def undo_back_up(attempt: Attempt) -> None:
 
 def restore(attempt: Attempt) -> None:
     job = _job(attempt)
+    _require_deployed(job)
     with translate_errors(), detach_after_swap(attempt, job):
         try:
             restore_job.restore(attempt, job)
@@ -59,8 +62,20 @@ def restore(attempt: Attempt) -> None:
 
 def undo_restore(attempt: Attempt) -> None:
     job = _job(attempt)
+    if job.cluster.condition == Condition.ABSENT:
+        return  # no attempt has reached a server
     with detach_despite_errors(attempt, job):
         restore_job.undo(attempt, job)
+
+
+def _require_deployed(job: BackupJob) -> None:
+    """Fail at once if the deployment that the job waited for did not succeed."""
+    if job.cluster.condition != Condition.ABSENT:
+        return
+    tasks = Task.objects.about(job.cluster_id).filter(kind=TaskKind.DEPLOYMENT)
+    deployment = tasks.first()
+    reason = f" {deployment.task_id}: {deployment.message}" if deployment else ""
+    raise JobFailed(f"{job.cluster.name} was not deployed.{reason}", permanent=True)
 
 
 def verify(attempt: Attempt) -> None:

@@ -30,6 +30,9 @@ NAME = RegexValidator(
     f"not {', '.join(RESERVED_NAMES)}.",
 )
 
+FILLS_NEW_CLUSTER = "fills_new_cluster"
+"""Option of a restore whose target was created for it."""
+
 
 def new_backup_id() -> str:
     return new_id("bak")
@@ -233,8 +236,8 @@ class BackupJob(models.Model):
     db_name = models.CharField(max_length=255)
     collection_names = models.JSONField(default=list)
     options = models.JSONField(default=dict)
-    """`on_conflict`, `suffix` and `restore_access_control` of a restore, `include_access_control`
-    of a backup, `on_missing` of a policy's backup.
+    """`on_conflict`, `suffix`, `restore_access_control` and `fills_new_cluster` of a restore,
+    `include_access_control` of a backup, `on_missing` of a policy's backup.
     """
     row_count = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
@@ -268,6 +271,11 @@ class BackupJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_type} {self.backup_id}"
+
+    @property
+    def fills_new_cluster(self) -> bool:
+        """True if the restore created its target, which is removed unless the restore succeeds."""
+        return bool(self.options.get(FILLS_NEW_CLUSTER))
 
     @property
     def backup_deleted_at(self) -> datetime | None:

@@ -8,6 +8,7 @@ from backups import observers
 from backups.archive.damage import Finding
 from backups.models import Backup, BackupJob
 from backups.services.backups import delete_backup
+from backups.services.new_clusters import remove_new_cluster
 from backups.states import BackupStatus, JobKind
 from clusters.states import TaskKind
 from vbase_console.tasks.models import Task
@@ -30,6 +31,8 @@ def settle(task: Task) -> None:
     observers.job_finished(job, succeeded=state == TaskState.SUCCEEDED)
     if kind is JobKind.BACKUP and state == TaskState.SUCCEEDED:
         _delete_with_cluster(job)
+    if job.fills_new_cluster and state != TaskState.SUCCEEDED:
+        remove_new_cluster(job, task)
 
 
 def _delete_with_cluster(job: BackupJob) -> None:

@@ -58,20 +58,31 @@ def create_cluster(
     deletion_protection: bool = False,
 ) -> tuple[Cluster, Task]:
     """Create a cluster. The returned DEPLOYMENT task reports the progress."""
-    capabilities = default_driver().capabilities
-    values = Resources(version=capabilities.versions[0]).changed(resources or {})
-    check_resources(values, capabilities)
-    cluster = Cluster(
-        organization_id=principal.organization_id,
-        name=check_name(name),
-        labels=check_labels(labels or {}),
-        deletion_protection=deletion_protection,
-        status=ServiceStatus.CREATING,
-        **values.as_dict(),
-    )
+    cluster = plan_cluster(principal, name=name, resources=resources, labels=labels)
+    cluster.deletion_protection = deletion_protection
     cluster.token = secrets.token_urlsafe(32)
     save_named(cluster)
     return cluster, enqueue_task(cluster, TaskKind.DEPLOYMENT, by=principal.label)
+
+
+def plan_cluster(
+    principal: Principal,
+    *,
+    name: str,
+    resources: Mapping[str, Any] | None = None,
+    labels: Mapping[str, object] | None = None,
+) -> Cluster:
+    """Check the request of a new cluster. Stores nothing."""
+    capabilities = default_driver().capabilities
+    values = Resources(version=capabilities.versions[0]).changed(resources or {})
+    check_resources(values, capabilities)
+    return Cluster(
+        organization_id=principal.organization_id,
+        name=check_name(name),
+        labels=check_labels(labels or {}),
+        status=ServiceStatus.CREATING,
+        **values.as_dict(),
+    )
 
 
 @transaction.atomic
@@ -222,7 +233,12 @@ def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
 
 @transaction.atomic
 def delete_cluster(
-    cluster: Cluster, *, by: str, delete_backups: bool = False, retry_of: str = ""
+    cluster: Cluster,
+    *,
+    by: str,
+    delete_backups: bool = False,
+    retry_of: str = "",
+    reason: str = "",
 ) -> tuple[Task, str]:
     """Delete a cluster. Its other tasks are cancelled and the deletion is the next to run.
 
@@ -239,11 +255,10 @@ def delete_cluster(
     message = before_delete(cluster, by=by, delete_backups=delete_backups)
     # Jobs clean up on a server that stays, before the deletion. Other data is removed by it.
     stays = is_operated_elsewhere(cluster)
-    for task in [*overtaken, *unfinished_of_other_apps(cluster)]:
-        if tasks.can_be_cancelled(task):
-            tasks.request_cancel(task, by=by, clean_up=stays)
+    cancelled = [*overtaken, *unfinished_of_other_apps(cluster)]
     cluster.refresh_from_db()
-    task = enqueue_task(
+    # Before the cancellations, so that the end of a cancelled job finds the deletion.
+    deletion = enqueue_task(
         cluster,
         TaskKind.DELETION,
         by=by,
@@ -251,8 +266,12 @@ def delete_cluster(
         priority=0 if stays else DELETION_PRIORITY,
         limited=False,
         retry_of=retry_of,
+        reason=reason,
     )
-    return task, message
+    for task in cancelled:
+        if tasks.can_be_cancelled(task):
+            tasks.request_cancel(task, by=by, clean_up=stays)
+    return deletion, message
 
 
 @transaction.atomic
@@ -361,9 +380,13 @@ def save_named(cluster: Cluster) -> None:
         with transaction.atomic():
             cluster.save()
     except IntegrityError as error:
-        raise AlreadyExists(
-            f"A cluster named '{cluster.name}' exists in this organization. Choose another name."
-        ) from error
+        raise name_taken(cluster.name) from error
+
+
+def name_taken(name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"A cluster named '{name}' exists in this organization. Choose another name."
+    )
 
 
 def _permit() -> None:

@@ -34,16 +34,25 @@ from backups.services.backups import (
     verify_backup,
 )
 from backups.services.downloads import MEDIA_TYPE, begin_download
+from backups.services.new_clusters import (
+    NewCluster,
+    RestoreIntoNewCluster,
+    Restores,
+    plan_into_new_cluster,
+    preview_into_new_cluster,
+)
 from backups.services.restores import (
     RestoreRequest,
     plan_restore,
     preview_restore,
+    restore_options,
     tasks_before,
 )
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import MsgRespSerializer, accepted, answer
 from vbase_console.organizations.scopes import (
     CREATE_BACKUP,
+    CREATE_CLUSTER,
     DELETE_BACKUP,
     GET_SERVICE_ACCESS,
     LIST_BACKUPS,
@@ -101,6 +110,7 @@ class RestoreBackup(BackupView):
             summary="Restore a backup",
             tag=TAG,
             scope=RESTORE_BACKUP,
+            scope_rule="RestoreBackup, and CreateCluster with newCluster",
             body=RestoreBackupRequest,
             answer=RestoreResponse,
             changes=True,
@@ -111,31 +121,59 @@ class RestoreBackup(BackupView):
     }
     preflight: dict[str, Any] | None = None
     planned: RestoreRequest
+    planned_cluster: RestoreIntoNewCluster | None = None
 
     def prepare(self) -> None:
-        target = self.service(self.kwargs["service_id"])
+        service = self.service(self.kwargs["service_id"])
         given = self.given()
+        name, new = given.pop("backup_name"), given.pop("new_cluster", None)
+        is_dry_run = given.pop("dry_run", False)
+        if new is not None:
+            self.call.require(CREATE_CLUSTER)
+            backup = self.backup(service.service_id, name)
+            self.prepare_new_cluster(new, [(backup, restore_options(backup, **given))], is_dry_run)
+            return
         backups = Backup.objects.present().select_related("cluster")
-        backup = backups.get_visible(self.principal, name=given.pop("backup_name"))
-        if given.pop("dry_run", False):
-            result = preview_restore(backup, target, **given)
-            waits_for = tasks_before(target).visible_to(self.principal)
+        backup = backups.get_visible(self.principal, name=name)
+        if is_dry_run:
+            result = preview_restore(backup, service, **given)
+            waits_for = tasks_before(service).visible_to(self.principal)
             self.preflight = PreflightSerializer.of(
                 PreflightResult(preflight=result, waits_for=waits_for)
             )
         else:
-            self.planned = plan_restore(backup, target, **given)
+            self.planned = plan_restore(backup, service, **given)
+
+    def prepare_new_cluster(
+        self, new: dict[str, Any], restores: Restores, is_dry_run: bool
+    ) -> None:
+        cluster = NewCluster(
+            name=new["name"],
+            resources=new.get("resource_config") or {},
+            labels=new.get("labels") or {},
+        )
+        if is_dry_run:
+            (result,) = preview_into_new_cluster(self.principal, cluster, restores)
+            self.preflight = PreflightSerializer.of(PreflightResult(preflight=result, waits_for=()))
+        else:
+            self.planned_cluster = plan_into_new_cluster(self.principal, cluster, restores)
 
     def post(self, request: Request, service_id: str) -> Response:
         """Start a job that restores collections of a backup into this service.
 
         Existing collections stay unchanged until all rows are inserted, compared and indexed. With
-        `dryRun` the restore is only previewed.
+        `dryRun` the restore is only previewed. With `newCluster` a cluster is created and filled,
+        and the service is that of the backup; if the restore fails or is cancelled, the new cluster
+        is removed.
         """
         if self.preflight is not None:
             self.call.detail = "dryRun"
             return Response(answer(preflight=self.preflight))
-        return self.job_accepted(self.planned.submit(by=self.principal.label))
+        if self.planned_cluster is None:
+            return self.job_accepted(self.planned.submit(by=self.principal.label))
+        (job,) = self.planned_cluster.submit(self.principal)
+        self.call.object_id = job.cluster.service_id
+        return self.job_accepted(job)
 
 
 class OneBackup(BackupView):

@@ -9,7 +9,8 @@ from rest_framework import serializers
 
 from backups.names import MAX_COLLECTIONS, TOO_MANY_COLLECTIONS
 from backups.states import JobKind, OnConflict
-from vbase_console.api.fields import Choice, Flag, Text, WholeNumber
+from clusters.api.requests import ClusterResourceConfigRequest, Name
+from vbase_console.api.fields import Choice, Flag, Labels, Text, WholeNumber
 from vbase_console.api.paging import DEFAULT_PAGE_SIZE, PAGE_HELP, SIZE_HELP, Paging
 from vbase_console.api.serializers import Body, Input
 from vbase_console.tasks.states import TaskState
@@ -59,9 +60,24 @@ class CreateBackupRequest(ServiceBody):
     )
 
 
+class NewClusterRequest(Input):
+    name = Name()
+    resource_config = ClusterResourceConfigRequest(required=False)
+    labels = Labels(required=False)
+
+
 class RestoreBackupRequest(ServiceBody):
-    service_id = Text(required=False, help_text="Target. Default: the id in the address.")
+    service_id = Text(
+        required=False,
+        help_text="Target, or with newCluster the service of the backup. Default: the id in the "
+        "address.",
+    )
     backup_name = Text(help_text="Backup of any service of the organization.")
+    new_cluster = NewClusterRequest(
+        required=False,
+        help_text="Create this cluster and restore into it. It is removed if the restore fails or "
+        "is cancelled. Requires the scope CreateCluster.",
+    )
     db_name = Text(
         required=False,
         allow_blank=True,

@@ -6,9 +6,9 @@ from backups import observers
 from backups.models import Backup, BackupJob
 from backups.services.backups import BackupRequest, retry_deletion, verify_backup
 from backups.services.restores import RestoreRequest, restore_options
-from backups.states import JobKind, OnConflict
+from backups.states import JobKind
 from clusters.models import Cluster
-from vbase_console.core.errors import Aborted
+from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.tasks import services as tasks
 
 
@@ -32,8 +32,13 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
         case JobKind.BACKUP:
             new = _retry_backup(job, by)
         case JobKind.RESTORE:
-            given = {"on_conflict": OnConflict.FAIL, "suffix": ""} | job.options
-            options = restore_options(job.backup, job.db_name, job.collection_names, **given)
+            _refuse_removed_target(job)
+            options = restore_options(
+                job.backup,
+                db_name=job.db_name,
+                collection_names=job.collection_names,
+                **job.options,
+            )
             request = RestoreRequest(backup=job.backup, target=job.cluster, options=options)
             new = request.submit(by=by, retry_of=retry_of)
         case JobKind.VERIFY:
@@ -42,6 +47,14 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
             new = retry_deletion(job.backup, by=by, retry_of=retry_of)
     observers.job_retried(job, new)
     return new
+
+
+def _refuse_removed_target(job: BackupJob) -> None:
+    if job.fills_new_cluster:
+        raise FailedPrecondition(
+            f"{job.task.task_id} restored into a new cluster, which a failure removes. Restore "
+            f"{job.backup.name} again, into a new cluster or an existing one."
+        )
 
 
 def _retry_backup(job: BackupJob, by: str) -> BackupJob:

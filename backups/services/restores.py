@@ -7,13 +7,14 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from itertools import count
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Q
 
 from backups.connections import connect, free_bytes_of
 from backups.discovery import collection_names_of, query_cluster, translate_errors
-from backups.models import Backup, BackupJob
+from backups.models import FILLS_NEW_CLUSTER, Backup, BackupJob
 from backups.restore.preflight import Preflight, RestoreOptions, inspect_target, preflight
 from backups.services.backups import read_archive
 from backups.services.enqueue import enqueue_job
@@ -34,6 +35,9 @@ from vbase_console.core.errors import (
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import TaskState
 
+if TYPE_CHECKING:
+    from backups.archive.manifest import Manifest
+
 CONFLICT_REMEDY = "Choose RENAME or REPLACE for existing collections, or choose another database."
 USUAL_SUFFIX = "_restored"
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -53,22 +57,35 @@ class RestoreRequest:
         require_running(cluster, JobKind.RESTORE)
         backup = lock_backup(self.backup)
         require_available(backup)
-        options = self.options
-        return enqueue_job(
-            JobKind.RESTORE,
-            backup=backup,
-            cluster=cluster,
-            lock=cluster.lock,
-            db_name=options.db_name,
-            collection_names=list(options.collection_names),
-            options={
-                "on_conflict": options.on_conflict,
-                "suffix": options.suffix,
-                "restore_access_control": options.restore_access_control,
-            },
-            by=by,
-            retry_of=retry_of,
-        )
+        return enqueue_restore(backup, cluster, self.options, by=by, retry_of=retry_of)
+
+
+def enqueue_restore(
+    backup: Backup,
+    cluster: Cluster,
+    options: RestoreOptions,
+    *,
+    by: str,
+    retry_of: str = "",
+    fills_new_cluster: bool = False,
+) -> BackupJob:
+    """Enqueue a checked restore. The caller has locked the rows of cluster and backup."""
+    stored: dict[str, str | bool] = {
+        "on_conflict": options.on_conflict,
+        "suffix": options.suffix,
+        "restore_access_control": options.restore_access_control,
+    }
+    return enqueue_job(
+        JobKind.RESTORE,
+        backup=backup,
+        cluster=cluster,
+        lock=cluster.lock,
+        db_name=options.db_name,
+        collection_names=list(options.collection_names),
+        options=stored | ({FILLS_NEW_CLUSTER: True} if fills_new_cluster else {}),
+        by=by,
+        retry_of=retry_of,
+    )
 
 
 def plan_restore(
@@ -89,13 +106,16 @@ def plan_restore(
     require_available(backup)
     require_running(target, JobKind.RESTORE)
     options = restore_options(
-        backup, db_name, collection_names, on_conflict, suffix, restore_access_control
+        backup,
+        db_name=db_name,
+        collection_names=collection_names,
+        on_conflict=on_conflict,
+        suffix=suffix,
+        restore_access_control=restore_access_control,
     )
     result = _run_preflight(backup, target, options)
-    if result and result.conflicts:
-        raise AlreadyExists(" ".join([*result.conflicts, CONFLICT_REMEDY]))
-    if result and result.refusals:
-        raise FailedPrecondition(" ".join(result.refusals))
+    if result is not None:
+        raise_refusal(result)
     return RestoreRequest(backup=backup, target=target, options=options)
 
 
@@ -113,7 +133,12 @@ def preview_restore(
     require_available(backup)
     require_running(target, JobKind.RESTORE)
     options = restore_options(
-        backup, db_name, collection_names, on_conflict, suffix, restore_access_control
+        backup,
+        db_name=db_name,
+        collection_names=collection_names,
+        on_conflict=on_conflict,
+        suffix=suffix,
+        restore_access_control=restore_access_control,
     )
     result = _run_preflight(backup, target, options)
     if result is None:
@@ -149,14 +174,32 @@ def tasks_before(target: Cluster) -> TaskQuerySet:
     return Task.objects.filter(served_first, lock=target.lock).in_queue_order()
 
 
-def _run_preflight(backup: Backup, target: Cluster, options: RestoreOptions) -> Preflight | None:
-    """Returns None if an accepted task keeps the target from answering."""
+def raise_refusal(result: Preflight) -> None:
+    """Raise AlreadyExists or FailedPrecondition unless the restore is possible."""
+    if result.conflicts:
+        raise AlreadyExists(" ".join([*result.conflicts, CONFLICT_REMEDY]))
+    if result.refusals:
+        raise FailedPrecondition(" ".join(result.refusals))
+
+
+def manifest_for_restore(backup: Backup) -> Manifest:
+    """Read the manifest. Raises FailedPrecondition if it is damaged."""
+    _refuse_damaged(backup)
+    with translate_errors():
+        return read_archive(backup).manifest
+
+
+def _refuse_damaged(backup: Backup) -> None:
     if not backup.can_be_read:
         raise FailedPrecondition(f"{backup.name} is damaged: {backup.damage_text}. Verify it.")
+
+
+def _run_preflight(backup: Backup, target: Cluster, options: RestoreOptions) -> Preflight | None:
+    """Returns None if an accepted task keeps the target from answering."""
+    _refuse_damaged(backup)
     if target.condition != Condition.RUNNING:
         return None
-    with translate_errors():
-        manifest = read_archive(backup).manifest
+    manifest = manifest_for_restore(backup)
 
     def inspect() -> Preflight:
         with translate_errors(), connect(target, options.db_name) as client:
@@ -174,10 +217,11 @@ def _run_preflight(backup: Backup, target: Cluster, options: RestoreOptions) -> 
 
 def restore_options(
     backup: Backup,
-    db_name: str,
-    names: Sequence[str],
-    on_conflict: str,
-    suffix: str,
+    *,
+    db_name: str = "",
+    collection_names: Sequence[str] = (),
+    on_conflict: str = OnConflict.FAIL,
+    suffix: str = "",
     restore_access_control: bool = False,
 ) -> RestoreOptions:
     """Check the options of a restore and resolve aliases. Raises InvalidArgument or NotFound."""
@@ -194,7 +238,7 @@ def restore_options(
         raise _invalid("db_name", refusal)
     return RestoreOptions(
         db_name=db_name or backup.db_name,
-        collection_names=_resolve_names(backup, names),
+        collection_names=_resolve_names(backup, collection_names),
         on_conflict=OnConflict(on_conflict),
         suffix=suffix,
         restore_access_control=restore_access_control,

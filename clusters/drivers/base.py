@@ -161,6 +161,8 @@ class Capabilities:
     """Level of a process that is started now. None if the driver does not confine."""
     measures_usage: bool = True
     """True if `usage` returns measurements."""
+    reported_prefix: str = "v"
+    """Text before the version in the answer of a server, such as `milvus_lite-3.2.2`."""
     upgrades: Mapping[str, Sequence[str]] | None = None
     """Version → versions that its data can be upgraded to. None: every offered version."""
     effects: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
@@ -312,7 +314,9 @@ class ClusterDriver(Protocol):
         """
 
     def free_bytes(self, cluster_id: str) -> int | None:
-        """Return the free space of the cluster, or None if it is unknown."""
+        """Return the free space of the cluster, or None if it is unknown. A cluster that does not
+        exist has the space of the place where it would be created.
+        """
 
     def log_end(self, cluster_id: str, lines: int) -> str:
         """Return the end of the cluster's log, at most `lines` lines and 64 KiB. A stopped cluster

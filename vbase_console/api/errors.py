@@ -114,16 +114,22 @@ def with_wire_names(error: InvalidArgument, body: Mapping[str, Any]) -> InvalidA
     `compute_units` becomes `resourceConfig.computeUnits` if the body of the operation has the field
     inside `resource_config`, and `computeUnits` otherwise.
     """
-    nested = {
-        inner: f"{outer}.{inner}"
-        for outer, field in body.items()
-        if isinstance(field, serializers.Serializer)
-        for inner in field._declared_fields
-        if inner not in body
+    nested = dict(_nested_names(body))
+    names = {
+        camel(name if name in body else nested.get(name, name)): texts
+        for name, texts in error.field_errors.items()
     }
-    names = {camel(nested.get(name, name)): texts for name, texts in error.field_errors.items()}
     is_summary = error.message == InvalidArgument(field_errors=error.field_errors).message
     return InvalidArgument("" if is_summary else error.message, field_errors=names)
+
+
+def _nested_names(body: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Map the names of the fields inside other fields to their paths."""
+    for outer, field in body.items():
+        if isinstance(field, serializers.Serializer):
+            inside = field._declared_fields
+            yield from _nested_names(inside, f"{path}{outer}.")
+            yield from ((inner, f"{path}{outer}.{inner}") for inner in inside)
 
 
 def _as_console_error(error: Exception) -> ConsoleError | None:

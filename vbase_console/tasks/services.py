@@ -124,6 +124,13 @@ def retry(task: Task, *, by: str) -> Task:
     return request_again(task, by)
 
 
+def add_to_message(task: Task, text: str) -> None:
+    """Add a consequence of a task's end to its message, in the transaction that ends it."""
+    task.message = f"{task.message} {text}"
+    Task.objects.filter(pk=task.pk).update(message=task.message)
+    note(task, text)
+
+
 def wake_after_commit(task_id: str) -> None:
     transaction.on_commit(lambda: wake(task_id), robust=True)
 

@@ -55,6 +55,7 @@ class EmbeddedDriver:
         self.capabilities = Capabilities(
             name="embedded",
             versions=engines.offered(),
+            reported_prefix="milvus_lite-",
             upgrades=engines.UPGRADES,
             effects=engines.EFFECTS,
             keeps_copies=True,
@@ -227,10 +228,9 @@ class EmbeddedDriver:
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the disk, which is shared with other writers."""
-        try:
-            return shutil.disk_usage(self._directory(cluster_id).path).free
-        except FileNotFoundError:
-            return None
+        path = self._directory(cluster_id).path
+        existing = next(place for place in (path, *path.parents) if place.exists())
+        return shutil.disk_usage(existing).free
 
     def log_end(self, cluster_id: str, lines: int) -> str:
         directory = self._directory(cluster_id)
