@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -10,10 +10,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
+from backups.services.new_clusters import CloneCandidates, NewCluster
 from backups.services.restores import USUAL_SUFFIX
 from backups.states import OnConflict
 from clusters.forms import TypedNameForm
-from clusters.models import Cluster
+from clusters.models import MAX_COMPUTE_UNITS, Cluster
 
 MAX_CHECKBOXES = 200
 """Limit of collections with a checkbox. Others are named in a text field."""
@@ -96,14 +97,54 @@ class CreateBackupForm(CollectionsForm):
     )
 
 
-class Suffix(forms.CharField):
-    """Suffix without the browser's check, because only RENAME requires it."""
+LEFT_OUT = "none"
+NEW_CLUSTER = "new"
+"""Value of the target that stands for a cluster to be created."""
+
+
+class SometimesRequired(forms.Field):
+    """Field that only some choices of its form require. The form refuses an empty value then."""
 
     def validate(self, value: Any) -> None:
-        """Accept an empty value here; `RestoreForm.clean` refuses it for RENAME."""
+        """Accept an empty value."""
 
 
-class RestoreForm(CollectionsForm):
+class SometimesText(SometimesRequired, forms.CharField):
+    pass
+
+
+class SometimesNumber(SometimesRequired, forms.IntegerField):
+    pass
+
+
+class NewClusterFields(forms.Form):
+    """Name and size of the cluster that a restore creates."""
+
+    name = SometimesText(
+        label="Name of the new cluster",
+        max_length=63,
+        help_text="Letters, digits, dots, spaces, _ and -.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    compute_units = SometimesNumber(
+        label="Compute units",
+        min_value=1,
+        max_value=MAX_COMPUTE_UNITS,
+        help_text=f"CPU cores of the new cluster, 1 to {MAX_COMPUTE_UNITS}.",
+    )
+
+    def require_name(self, given: Mapping[str, Any]) -> None:
+        if not given.get("name") and "name" not in self.errors:
+            self.add_error("name", "Enter a name for the new cluster.")
+
+    def new_cluster(self, resources: Mapping[str, Any]) -> NewCluster:
+        """Return the request of the new cluster. `resources` hold for what the form lacks."""
+        units = self.cleaned_data.get("compute_units")
+        sized = {**resources, "compute_units": units} if units else resources
+        return NewCluster(name=self.cleaned_data["name"], resources=sized)
+
+
+class RestoreForm(NewClusterFields, CollectionsForm):
     use_required_attribute = False
     target = forms.ChoiceField(label="Into the cluster")
     db_name = forms.CharField(
@@ -122,7 +163,7 @@ class RestoreForm(CollectionsForm):
             (OnConflict.REPLACE, "Overwrite (current data is lost)"),
         ],
     )
-    suffix = Suffix(
+    suffix = SometimesText(
         max_length=64,
         initial=USUAL_SUFFIX,
         help_text="Appended to the new name, e.g. images_restored. Not used if the name is free.",
@@ -133,12 +174,16 @@ class RestoreForm(CollectionsForm):
         help_text="Creates missing roles with their grants. Existing roles are kept, and no user "
         "gets a role.",
     )
-    field_order = ("target", "db_name", "collection_names", "every", "others", "on_conflict")
+    field_order = (
+        *("target", "name", "compute_units", "db_name"),
+        *("collection_names", "every", "others", "on_conflict"),
+    )
 
     def __init__(
         self,
         *args: Any,
         targets: Sequence[Cluster],
+        offers_new: bool = False,
         offers_access_control: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -146,11 +191,22 @@ class RestoreForm(CollectionsForm):
         if not offers_access_control:
             del self.fields["restore_access_control"]
         choices = [(cluster.cluster_id, cluster.name) for cluster in targets]
+        if offers_new:
+            choices.append((NEW_CLUSTER, "A new cluster"))
+        else:
+            del self.fields["name"], self.fields["compute_units"]
         self.fields["target"].choices = choices  # type: ignore[attr-defined]
 
+    @property
+    def is_new(self) -> bool:
+        return self.cleaned_data.get("target") == NEW_CLUSTER
+
     def clean(self) -> dict[str, Any]:
-        """Ignore the suffix unless RENAME is chosen."""
+        """Ignore the suffix unless RENAME is chosen, and taken names in a new cluster."""
         given = super().clean()
+        if self.is_new:
+            given["on_conflict"] = OnConflict.FAIL
+            self.require_name(given)
         if given.get("on_conflict") != OnConflict.RENAME:
             given["suffix"] = ""
         elif not given.get("suffix") and "suffix" not in self.errors:
@@ -166,6 +222,33 @@ class RestoreForm(CollectionsForm):
             "suffix": given["suffix"],
             "restore_access_control": given.get("restore_access_control", False),
         }
+
+
+class CloneForm(NewClusterFields):
+    """Name and size of a clone, and one backup for each database."""
+
+    def __init__(self, *args: Any, candidates: Sequence[CloneCandidates], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.databases = {f"backup_{number}": each for number, each in enumerate(candidates)}
+        for field, each in self.databases.items():
+            choices = [(backup.pk, each.describe(backup)) for backup in each.backups]
+            self.fields[field] = forms.ChoiceField(
+                label=f"Database {each.db_name}",
+                choices=[*choices, (LEFT_OUT, "Leave this database out")],
+                initial=choices[0][0],
+            )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        self.require_name(given)
+        if not self.errors and all(given[field] == LEFT_OUT for field in self.databases):
+            self.add_error(None, "Choose a backup of at least one database.")
+        return given
+
+    @property
+    def chosen(self) -> list[Backup]:
+        given = [(each, self.cleaned_data.get(field)) for field, each in self.databases.items()]
+        return [backup for each, pk in given for backup in each.backups if backup.pk == pk]
 
 
 class DeleteBackupForm(TypedNameForm):

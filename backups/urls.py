@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from backups.views import actions, bulk, create, detail, jobs, restore
+from backups.views import actions, bulk, clone, create, detail, jobs, restore
 from backups.views import list as lists
 
 ONE_BACKUP = "backups/<str:backup_name>"
@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         f"{ONE_CLUSTER}/backups/newest", lists.NewestBackupsView.as_view(), name="cluster-backups"
     ),
+    path(f"{ONE_CLUSTER}/clone", clone.ClusterCloneView.as_view(), name="cluster-clone"),
     path(f"{ONE_CLUSTER}/take-backup", create.BackupCreateView.as_view(), name="backup-take"),
     path(
         f"{ONE_CLUSTER}/take-backup/tick", create.BackupCreateSelectView.as_view(), name="take-tick"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from django.db import transaction
@@ -18,14 +19,20 @@ from backups.names import DEFAULT_DATABASE
 from backups.restore.preflight import Preflight, RestoreOptions, RestoreTarget, preflight
 from backups.services.locks import lock_backup, require_available
 from backups.services.restores import enqueue_restore, manifest_for_restore, raise_refusal
-from clusters.driver import capabilities_of, driver_of
-from clusters.models import Cluster
+from clusters.driver import capabilities_of, default_driver, driver_of
+from clusters.models import Cluster, configured_driver
+from clusters.resources import resources_of
 from clusters.services import create_cluster, delete_cluster, name_taken, plan_cluster
 from clusters.states import ServiceStatus, TaskKind
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import add_to_message
 
+MAX_SCANNED = 200
+"""Limit of the latest backups of a cluster that are searched for candidates."""
+MAX_CANDIDATES = 10
+MAX_NAMED = 5
+MAX_CLUSTER_NAME = 63
 REMEDY = "Remove the cause, then restore the backup again."
 
 
@@ -84,7 +91,7 @@ def preview_into_new_cluster(
     if named.exclude(status=ServiceStatus.DELETED).exists():
         raise name_taken(cluster.name)
     server = ServerInfo(version=capabilities_of(cluster).reported_prefix + cluster.version)
-    free_bytes = driver_of(cluster).free_bytes(cluster.cluster_id)
+    free_bytes = driver_of(cluster).free_bytes_for_new()
     results = []
     for backup, options in restores:
         require_available(backup)
@@ -95,6 +102,59 @@ def preview_into_new_cluster(
             free_bytes = max(0, free_bytes - result.required_bytes)
         results.append(result)
     return results
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CloneCandidates:
+    """Good backups of one database, newest first, from which a clone can be made."""
+
+    db_name: str
+    backups: Sequence[Backup]
+
+    def describe(self, backup: Backup) -> str:
+        """Describe a backup by its time and content, and name what only other candidates have."""
+        names = {collection["name"] for collection in backup.collections}
+        known = {name["name"] for each in self.backups for name in each.collections}
+        text = (
+            f"{backup.created_at:%Y-%m-%d %H:%M} UTC: {len(names):,} "
+            f"collection{'' if len(names) == 1 else 's'}, {backup.row_count or 0:,} rows"
+        )
+        lacks = sorted(known - names)
+        more = f" and {len(lacks) - MAX_NAMED} more" if len(lacks) > MAX_NAMED else ""
+        return f"{text}; lacks {', '.join(lacks[:MAX_NAMED])}{more}" if lacks else text
+
+
+def clone_candidates(principal: Principal, cluster: Cluster) -> list[CloneCandidates]:
+    """Find the newest good backups of each database, among the latest ones of the cluster."""
+    good = Backup.objects.good().visible_to(principal).filter(cluster=cluster)
+    of_database: dict[str, list[Backup]] = {}
+    for backup in good[:MAX_SCANNED]:
+        of_database.setdefault(backup.db_name, []).append(backup)
+    return [
+        CloneCandidates(db_name=name, backups=backups[:MAX_CANDIDATES])
+        for name, backups in sorted(of_database.items())
+    ]
+
+
+def resources_like(cluster: Cluster) -> dict[str, Any]:
+    """Return the resources of a cluster for a new one, as far as new clusters can have them."""
+    offered = default_driver().capabilities
+    if cluster.driver != configured_driver():
+        return {}
+    resources = resources_of(cluster).as_dict()
+    del resources["autoscaled_units"]
+    if cluster.version not in offered.versions:
+        del resources["version"]
+    return resources
+
+
+def free_cluster_name(principal: Principal, wanted: str) -> str:
+    """Return `wanted`, shortened and numbered if an existing cluster has the name."""
+    living = Cluster.objects.visible_to(principal).exclude(status=ServiceStatus.DELETED)
+    stem = wanted[: MAX_CLUSTER_NAME - 4]
+    taken = set(living.filter(name__startswith=stem).values_list("name", flat=True))
+    names = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def remove_new_cluster(job: BackupJob, task: Task) -> None:

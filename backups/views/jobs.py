@@ -11,11 +11,17 @@ from django.urls import reverse
 from backups import observers
 from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
+from backups.services.restores import tasks_before
+from backups.states import JobKind
 from backups.views.presenters import job_row, restore_result_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.states import TaskState
 from vbase_console.web.forms import FormPage
 from vbase_console.web.views import Page, wants_fragment
+
+MAX_WAITS = 3
 
 
 class JobPage(Page):
@@ -35,10 +41,19 @@ class JobPage(Page):
             "cluster": self.job.cluster,
             "policy": observers.policy_of(self.principal, self.job.policy_id),
             "result": restore_result_of(self.job),
+            "waits_for": self.waits_for(),
             "events": self.job.task.events.all(),
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }
+
+    def waits_for(self) -> list[Task]:
+        """Tasks that come before a restore which has not started."""
+        task = self.job.task
+        if self.job.job_type != JobKind.RESTORE or task.state != TaskState.PENDING:
+            return []
+        earlier = tasks_before(self.job.cluster).visible_to(self.principal)
+        return list(earlier.filter(pk__lt=task.pk)[:MAX_WAITS])
 
     @property
     def address(self) -> list[str]:

@@ -49,6 +49,10 @@ class JobRow:
     job: BackupJob
     may_cancel: bool
     may_retry: bool
+    may_restore_again: bool = False
+    """True for a restore into a new cluster that did not succeed: it is requested anew, because its
+    target is removed.
+    """
 
     @property
     def task(self) -> Task:
@@ -134,6 +138,10 @@ def job_row(principal: Principal, job: BackupJob) -> JobRow:
         job=job,
         may_cancel=allowed and cancellable and job_for(job.job_type).cancellable,
         may_retry=allowed and ended_badly and _is_still_possible(job),
+        may_restore_again=allowed
+        and ended_badly
+        and job.fills_new_cluster
+        and job.backup.can_be_read,
     )
 
 
@@ -142,6 +150,8 @@ def _is_still_possible(job: BackupJob) -> bool:
         return job.backup.status == BackupStatus.DELETING
     if job.job_type == JobKind.VERIFY:
         return job.backup.status == BackupStatus.AVAILABLE
+    if job.fills_new_cluster:
+        return False
     alive = job.cluster.status not in ENDED
     return alive and (job.job_type == JobKind.BACKUP or job.backup.can_be_read)
 

@@ -145,6 +145,9 @@ class AttachedDriver:
     def free_bytes(self, cluster_id: str) -> int | None:
         return None
 
+    def free_bytes_for_new(self) -> int | None:
+        return None
+
     def log_end(self, cluster_id: str, lines: int) -> str:
         raise DriverError(
             "The log of an attached cluster is kept where its server runs. Read it there.",

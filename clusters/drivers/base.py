@@ -314,8 +314,11 @@ class ClusterDriver(Protocol):
         """
 
     def free_bytes(self, cluster_id: str) -> int | None:
-        """Return the free space of the cluster, or None if it is unknown. A cluster that does not
-        exist has the space of the place where it would be created.
+        """Return the free space of the cluster, or None if it is unknown."""
+
+    def free_bytes_for_new(self) -> int | None:
+        """Return the free space of the place where clusters are created, or None if it is unknown
+        or not one place.
         """
 
     def log_end(self, cluster_id: str, lines: int) -> str:

@@ -261,6 +261,9 @@ class MemoryDriver:
             cluster = clusters.get(cluster_id)
         return cluster.free_bytes if cluster is not None else None
 
+    def free_bytes_for_new(self) -> int | None:
+        return None
+
     def log_end(self, cluster_id: str, lines: int) -> str:
         with self._store.opened() as clusters:
             cluster = clusters.get(cluster_id)

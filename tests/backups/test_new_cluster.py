@@ -87,7 +87,7 @@ DEATHS = [
     ("RESTORE", 1),
     *(
         pytest.param(kind, effect, marks=pytest.mark.torture)
-        for kind, effects in {"DEPLOYMENT": range(1, 7), "RESTORE": range(2, 31)}.items()
+        for kind, effects in {"DEPLOYMENT": range(1, 7), "RESTORE": range(2, 13)}.items()
         for effect in effects
     ),
 ]

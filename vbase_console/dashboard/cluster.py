@@ -13,7 +13,7 @@ from backups.views.presenters import newest_of
 from clusters.protection import is_registered
 from clusters.views import actions, detail
 from vbase_console.explorer.views import MAX_SUMMARY
-from vbase_console.organizations.scopes import LIST_BACKUPS
+from vbase_console.organizations.scopes import CREATE_CLUSTER, LIST_BACKUPS, RESTORE_BACKUP
 
 MAX_NAMES = 10
 
@@ -23,6 +23,9 @@ class ClusterDetailView(detail.ClusterDetailPage):
         context = super().context()
         if is_registered() and self.principal.may(LIST_BACKUPS):
             context |= newest_of(self.principal, self.cluster)
+            context["clonable"] = self.principal.may(RESTORE_BACKUP) and self.principal.may(
+                CREATE_CLUSTER
+            )
             context["reload"] = context["reload"] or context["backups_move"]
         return context | self.collections()
 

@@ -228,9 +228,13 @@ class EmbeddedDriver:
 
     def free_bytes(self, cluster_id: str) -> int | None:
         """Return the free space of the disk, which is shared with other writers."""
-        path = self._directory(cluster_id).path
-        existing = next(place for place in (path, *path.parents) if place.exists())
-        return shutil.disk_usage(existing).free
+        try:
+            return shutil.disk_usage(self._directory(cluster_id).path).free
+        except FileNotFoundError:
+            return None
+
+    def free_bytes_for_new(self) -> int | None:
+        return shutil.disk_usage(self._data_dir).free if self._data_dir.exists() else None
 
     def log_end(self, cluster_id: str, lines: int) -> str:
         directory = self._directory(cluster_id)

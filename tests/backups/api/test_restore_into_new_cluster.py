@@ -127,7 +127,7 @@ def test_a_dry_run_stores_nothing(api: Api, address: str, backup: Backup) -> Non
 def test_too_little_space_is_refused(
     api: Api, address: str, backup: Backup, driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "free_bytes", lambda cluster_id: 10 * 2**20)
+    monkeypatch.setattr(driver, "free_bytes_for_new", lambda: 10 * 2**20)
     said = restore(api, address)
     assert (said.code, Cluster.objects.count()) == ("FAILED_PRECONDITION", 1)
     assert "10.0 MB" in said["response"]["message"]

@@ -1,0 +1,161 @@
+"""Pages that restore into a new cluster, and those that clone one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backups.archive.writer import seal
+from backups.models import Backup, BackupJob
+from backups.stores.base import Store
+from clusters.models import Cluster
+from tests.backups.seeds import seed_backup
+from tests.web.backups.conftest import manifest_of
+from tests.web.conftest import Browser
+from vbase_console.organizations.models import AuditEntry
+from vbase_console.tasks.models import Task
+
+WISH = {
+    "target": "new",
+    "name": "copy",
+    "compute_units": "2",
+    "db_name": "default",
+    "collection_names": ["from_the_manifest"],
+    "on_conflict": "RENAME",
+    "suffix": "_restored",
+}
+
+
+@pytest.fixture
+def backup(cluster: Cluster, store: Store) -> Backup:
+    collections = [{"name": "from_the_manifest", "rowCount": 0, "sizeBytes": 0, "parts": 0}]
+    return sealed_in(store, seed_backup(cluster, "nightly", collections=collections))
+
+
+def sealed_in(store: Store, backup: Backup) -> Backup:
+    backup.manifest_sha256 = seal(store, backup.directory, manifest_of(backup))
+    backup.save()
+    return backup
+
+
+def job() -> BackupJob:
+    return BackupJob.objects.select_related("task", "cluster").get()
+
+
+# -- the wizard -----------------------------------------------------------------------------------
+
+
+def test_it_offers_a_new_cluster_under_a_free_name(
+    backup: Backup, alices: Browser, make_cluster: Callable[..., Cluster]
+) -> None:
+    make_cluster("vectors-restored", running=False)
+    form = alices.open("backup-restore", backup.name).context["form"]
+    assert form.fields["target"].choices[-1] == ("new", "A new cluster")
+    assert form["name"].value() == "vectors-restored-2"
+
+
+def test_the_check_names_what_is_created_and_creates_nothing(
+    backup: Backup, alices: Browser
+) -> None:
+    content = alices.send("backup-restore", backup.name, **WISH).content.decode()
+    assert "restore into the new cluster copy, database default" in content
+    assert "it is removed" in content
+    assert (Cluster.objects.count(), BackupJob.objects.count()) == (1, 0)
+
+
+def test_the_confirmation_creates_cluster_and_job(backup: Backup, alices: Browser) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    assert (job().cluster.name, job().cluster.compute_units) == ("copy", 2)
+    assert job().fills_new_cluster
+    rows = AuditEntry.objects.filter(object_id__in=[job().cluster_id, job().cluster.service_id])
+    assert set(rows.values_list("action", flat=True)) == {"RestoreBackup", "CreateCluster"}
+
+
+def test_its_page_shows_the_deployment_first(backup: Backup, alices: Browser) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    content = alices.open("job-detail", job().task.task_id).content.decode()
+    assert "Deployment of copy" in content
+
+
+def test_a_missing_and_a_taken_name_stand_in_the_form(backup: Backup, alices: Browser) -> None:
+    missing = alices.send("backup-restore", backup.name, **WISH | {"name": ""})
+    taken = alices.send("backup-restore", backup.name, **WISH | {"name": "vectors"})
+    assert "Enter a name for the new cluster." in missing.content.decode()
+    assert "A cluster named" in taken.content.decode()
+
+
+def test_a_failed_one_is_restored_again_and_not_retried(
+    backup: Backup, alices: Browser, work: Callable[[], int]
+) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    alices.send("job-cancel", job().task.task_id)
+    work()
+    content = alices.open("job-detail", job().task.task_id).content.decode()
+    assert "target=new&amp;name=copy" in content
+    assert 'id="retry"' not in content
+
+
+def test_its_cancellation_names_what_is_removed(backup: Backup, alices: Browser) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    content = alices.open("job-cancel", job().task.task_id).content.decode()
+    assert "The new cluster copy is removed with everything in it." in content
+
+
+# -- clone ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_texts(backup: Backup, store: Store) -> Backup:
+    return sealed_in(store, seed_backup(backup.cluster, "of-texts", db_name="texts"))
+
+
+def test_a_clusters_page_offers_to_clone_it(backup: Backup, alices: Browser) -> None:
+    assert b'id="do-clone"' in alices.open("cluster-detail", backup.cluster_id).content
+
+
+def test_a_clone_offers_the_newest_backup_of_each_database(
+    backup: Backup, of_texts: Backup, alices: Browser
+) -> None:
+    newer = seed_backup(backup.cluster, "newer", collections=[])
+    form = alices.open("cluster-clone", backup.cluster_id).context["form"]
+    assert [form[field].value() for field in form.databases] == [newer.pk, of_texts.pk]
+    assert "lacks from_the_manifest" in form.fields["backup_0"].choices[0][1]
+
+
+def test_a_clone_is_one_cluster_with_a_job_for_each_database(
+    backup: Backup, of_texts: Backup, alices: Browser
+) -> None:
+    said = clone(alices, backup.cluster, backup_0=backup.pk, backup_1=of_texts.pk)
+    clones = Cluster.objects.exclude(pk=backup.cluster_id)
+    assert said.url.endswith(f"/clusters/{clones.get().cluster_id}")
+    jobs = BackupJob.objects.values_list("cluster__name", "db_name").order_by("pk")
+    assert list(jobs) == [("copy", "default"), ("copy", "texts")]
+    kinds = Task.objects.filter(lock=clones.get().lock).order_by("pk")
+    assert [task.kind for task in kinds] == ["DEPLOYMENT", "RESTORE", "RESTORE"]
+
+
+def test_a_clone_of_one_database_leads_to_its_job(
+    backup: Backup, of_texts: Backup, alices: Browser
+) -> None:
+    said = clone(alices, backup.cluster, backup_0=backup.pk, backup_1="none")
+    assert said.url.endswith(f"/jobs/{job().task.task_id}")
+
+
+def test_a_clone_of_nothing_is_refused(backup: Backup, alices: Browser) -> None:
+    said = clone(alices, backup.cluster, backup_0="none")
+    assert "Choose a backup of at least one database." in said.content.decode()
+    assert Cluster.objects.count() == 1
+
+
+def test_a_cluster_without_a_backup_leads_to_one(cluster: Cluster, alices: Browser) -> None:
+    content = alices.open("cluster-clone", cluster.cluster_id).content.decode()
+    assert "A clone is made from a backup" in content
+    assert "Create a backup" in content
+
+
+def clone(browser: Browser, cluster: Cluster, **fields: str) -> Any:
+    return browser.send(
+        "cluster-clone", cluster.cluster_id, name="copy", compute_units="1", **fields
+    )
