@@ -359,3 +359,4 @@ def test_it_tells_how_much_room_there_is_or_that_it_cannot(
     free = driver.free_bytes(CLUSTER)
     assert free is None or free > 0
     assert driver.free_bytes("vc-nobody") is None
+    assert (driver.free_bytes_for_new() or 1) > 0
