@@ -151,3 +151,14 @@ def test_the_clusters_page_shows_what_is_known_and_then_asks_the_server(
 
 def test_a_stranger_finds_no_page(charlies: Browser, cluster: Cluster) -> None:
     assert charlies.open("cluster-collections", cluster.pk).status_code == 404
+
+
+def test_the_filtered_collections_are_exported_with_their_facts(
+    alices: Browser, cluster: Cluster, images: MilvusClient
+) -> None:
+    fill(images, "texts", rows=0)
+    answer = alices.open("cluster-collections", cluster.pk, q="imag", export="csv")
+    (line,) = b"".join(answer.streaming_content).decode().splitlines()[1:]
+    assert line.startswith("default,images,30,")
+    assert "LOADED" in line
+    assert "HNSW" in line

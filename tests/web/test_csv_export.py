@@ -11,6 +11,7 @@ import pytest
 
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
+from backups.protection.models import KnownCollection
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
 from tests.policies.pages import skip
@@ -87,3 +88,33 @@ def test_numbers_and_other_text_stay(value: object, shown: object) -> None:
 def test_a_formula_as_a_members_name_is_defused(organization: Any, alices: Browser) -> None:
     add_member(organization, user=get_or_create_user(email="=cmd@example.com"), role="viewer")
     assert ["'=cmd@example.com", "viewer"] in lines(alices.open("membership-list", export="csv"))
+
+
+def test_the_backups_of_a_policy_are_exported_with_their_retention(
+    cluster: Cluster, alices: Browser
+) -> None:
+    policy = create_policy(cluster, PolicySpec(schedule_cron="@daily", retention_count=1))
+    seed_backup(cluster, "older", policy_id=policy.pk)
+    seed_backup(cluster, "newer", policy_id=policy.pk)
+    exported = lines(alices.open("policy-backups", policy.policy_id, sort="name", export="csv"))
+    assert [(line[0], line[-1]) for line in exported] == [
+        ("Name", "Retention"),
+        ("newer", "Keep"),
+        ("older", "Expire"),
+    ]
+
+
+def test_organizations_are_exported_with_the_role_in_each(alices: Browser) -> None:
+    answer = alices.client.get("/organizations", {"export": "csv"})
+    assert lines(answer) == [["Name", "Role", "Members"], ["acme", "owner", "1"]]
+
+
+def test_collections_of_a_cluster_without_an_answer_are_exported_by_name(
+    cluster: Cluster, alices: Browser
+) -> None:
+    KnownCollection.objects.create(
+        organization=cluster.organization, cluster=cluster, db_name="default", name="=images"
+    )
+    exported = lines(alices.open("cluster-collections", cluster.pk, export="csv"))
+    assert exported[1][:2] == ["default", "'=images"]
+    assert len(exported[0]) == len(exported[1])

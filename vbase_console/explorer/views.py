@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from backups.names import DEFAULT_DATABASE
+from backups.policies.observers import CollectionKey
 from backups.protection.models import KnownCollection
 from clusters.views.actions import ClusterChange
 from clusters.views.detail import ClusterPage
@@ -22,6 +24,7 @@ from vbase_console.explorer.filters import CollectionFilter
 from vbase_console.explorer.forms import CollectionForm, DatabaseForm, HiddenName
 from vbase_console.explorer.preview import MAX_ROWS, describe_collection, first_rows
 from vbase_console.organizations.scopes import GET_CLUSTER, GET_SERVICE_ACCESS
+from vbase_console.web.csv_export import csv_response
 from vbase_console.web.errors import status_of
 from vbase_console.web.lists import PAGE_SIZE
 from vbase_console.web.views import wants_fragment
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
     )
 
 MAX_SUMMARY = 10
+CSV_BATCH_SIZE = 50
+CSV_HEADINGS = (
+    *("Database", "Collection", "Rows", "Bytes", "Load state"),
+    *("Partitions", "Aliases", "Indexes", "Protection"),
+)
 
 
 class CollectionListView(ClusterPage):
@@ -46,8 +54,11 @@ class CollectionListView(ClusterPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.filter_form = CollectionFilter(request.GET)
+        if request.GET.get("export") == "csv":
+            title = f"{self.principal.organization_name} collections of {self.cluster.name}"
+            return csv_response(title, CSV_HEADINGS, self.csv_rows())
         context: dict[str, Any] = {"cluster": self.cluster, "filter": self.filter_form}
-        context |= self.listed()
+        context |= self.listed() | {"can_export": True}
         if wants_fragment(self.request):
             return self.fragment(self.table, **context)
         return self.page(**context)
@@ -65,12 +76,56 @@ class CollectionListView(ClusterPage):
         return {"rows": rows, "collections": collections, "databases": databases, "total": total}
 
     def known(self) -> dict[str, Any]:
-        known = KnownCollection.objects.visible_to(self.principal).filter(cluster=self.cluster)
-        keys = list(known.values_list("db_name", "name"))
+        keys = self.known_keys()
         return {"rows": self.paged(self.filter_form.matching(keys)), "total": len(keys)}
+
+    def known_keys(self) -> list[CollectionKey]:
+        known = KnownCollection.objects.visible_to(self.principal).filter(cluster=self.cluster)
+        return list(known.values_list("db_name", "name"))
+
+    def csv_rows(self) -> Iterator[Sequence[object]]:
+        """Return the rows of all filtered collections. If the server does not answer at the
+        beginning, they have the names of the last scan only.
+        """
+        rows = self.read_rows()
+        try:
+            first = next(rows, None)
+        except ConsoleError:
+            return self.known_rows()
+        return chain([first] if first else [], rows)
+
+    def known_rows(self) -> Iterator[Sequence[object]]:
+        unknown = [None] * (len(CSV_HEADINGS) - 2)
+        for key in self.filter_form.matching(self.known_keys()):
+            yield (*key, *unknown)
+
+    def read_rows(self) -> Iterator[Sequence[object]]:
+        """Read the facts of one batch after the other, so that memory is bounded."""
+        with reading(self.cluster) as contents:
+            if contents.client is None:
+                yield from self.known_rows()
+            keys = self.filter_form.matching(contents.keys)
+            for start in range(0, len(keys), CSV_BATCH_SIZE):
+                for row in contents.read(keys[start : start + CSV_BATCH_SIZE]):
+                    yield csv_row(row)
 
     def paged(self, keys: Sequence[tuple[str, str]]) -> Any:
         return Paginator(keys, self.page_size).get_page(self.request.GET.get("page"))
+
+
+def csv_row(row: ListedCollection) -> Sequence[object]:
+    indexes = [f"{each.field_name}: {each.index_type}" for each in row.facts.indexes or ()]
+    return (
+        row.db_name,
+        row.name,
+        row.facts.row_count,
+        row.size_bytes,
+        row.facts.load_state,
+        row.facts.partition_count,
+        ", ".join(row.facts.aliases or ()),
+        ", ".join(indexes),
+        row.coverage,
+    )
 
 
 class CollectionSummaryView(CollectionListView):

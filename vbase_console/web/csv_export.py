@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,12 +24,17 @@ class _Line:
 
 
 def csv_response(
-    name: str, columns: Mapping[str, str], rows: QuerySet[Any]
+    name: str, headings: Iterable[str], rows: Iterable[Sequence[object]]
 ) -> StreamingHttpResponse:
-    """Stream all rows. `columns`: heading → lookup. Memory does not grow with the rows."""
-    response = StreamingHttpResponse(_lines(columns, rows), content_type="text/csv; charset=utf-8")
+    """Stream rows as a file. Memory does not grow with their number."""
+    response = StreamingHttpResponse(_lines(headings, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{slugify(name) or "list"}.csv"'
     return response
+
+
+def values_of(rows: QuerySet[Any], lookups: Iterable[str]) -> Iterator[Sequence[object]]:
+    """Read the values of all rows in batches."""
+    return iter(rows.values_list(*lookups).iterator(chunk_size=BATCH_SIZE))
 
 
 def cell(value: object) -> object:
@@ -50,8 +55,8 @@ def cell(value: object) -> object:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def _lines(columns: Mapping[str, str], rows: QuerySet[Any]) -> Iterator[str]:
+def _lines(headings: Iterable[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     writer = csv.writer(_Line())
-    yield writer.writerow(columns)
-    for row in rows.values_list(*columns.values()).iterator(chunk_size=BATCH_SIZE):
+    yield writer.writerow(headings)
+    for row in rows:
         yield writer.writerow([cell(value) for value in row])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
-from vbase_console.web.csv_export import csv_response
+from vbase_console.web.csv_export import csv_response, values_of
 from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
@@ -117,7 +117,8 @@ class ListPage(Page):
         self.filter_form = self.filter_class(request.GET)
         if self.csv_columns and request.GET.get("export") == "csv":
             title = f"{self.principal.organization_name} {self.nav}"
-            return csv_response(title, self.csv_columns, self.filter_form.narrow(self.rows()))
+            values = self.csv_rows(self.filter_form.narrow(self.rows()))
+            return csv_response(title, self.csv_columns, values)
         rows = page_of(self.filter_form, self.rows(), request)
         context = self.table_context(rows) | {"rows": rows, "filter": self.filter_form}
         context["can_export"] = bool(self.csv_columns)
@@ -127,6 +128,9 @@ class ListPage(Page):
 
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
+
+    def csv_rows(self, rows: QuerySet[Any]) -> Iterator[Sequence[object]]:
+        return values_of(rows, self.csv_columns.values())
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {}

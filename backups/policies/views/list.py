@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.paginator import Page as Rows
@@ -102,6 +103,18 @@ class PolicyBackupListView(ListPage, PolicyPage):
     template_name = "policies/backups.html"
     table_name = "policies/partials/backup_list.html"
     filter_class = PolicyBackupFilter
+    csv_columns = {
+        "Name": "name",
+        "Database": "db_name",
+        "Status": "status",
+        "Rows": "row_count",
+        "Bytes": "size_bytes",
+        "Pinned": "pinned",
+        "Verified": "verified_at",
+        "Restore-tested": "proven_at",
+        "Created": "created_at",
+        "Retention": "backup_id",
+    }
 
     @cached_property
     def entries(self) -> dict[str, BackupWithDecision]:
@@ -111,6 +124,11 @@ class PolicyBackupListView(ListPage, PolicyPage):
         outcome = self.filter_form.given.get("fate")
         chosen = [pk for pk, entry in self.entries.items() if outcome in (None, entry.outcome)]
         return Backup.objects.visible_to(self.principal).filter(pk__in=chosen)
+
+    def csv_rows(self, rows: QuerySet[Any]) -> Iterator[Sequence[object]]:
+        """Replace the id of each backup by its retention decision, which is computed."""
+        for *values, backup_id in super().csv_rows(rows):
+            yield (*values, self.entries[str(backup_id)].outcome.label)
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"policy": self.policy, "entries": [self.entries[backup.pk] for backup in rows]}

@@ -4,6 +4,7 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
@@ -12,6 +13,7 @@ from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.filters import OrganizationFilter
 from vbase_console.organizations.models import Membership
 from vbase_console.organizations.services import require_organization_creation
+from vbase_console.web.csv_export import csv_response, values_of
 from vbase_console.web.lists import page_of
 from vbase_console.web.views import (
     ONE_YEAR_SECONDS,
@@ -39,14 +41,23 @@ class OrganizationListView(LoginRequiredMixin, View):
     filter_class = OrganizationFilter
     template_name = "organizations/organization_list.html"
     table_name = "organizations/partials/organization_table.html"
+    csv_columns = {"Name": "organization__name", "Role": "role", "Members": "members"}
 
-    def get(self, request: PageRequest) -> HttpResponse:
+    def get(self, request: PageRequest) -> HttpResponseBase:
         filter_form = self.filter_class(request.GET)
         memberships = Membership.objects.filter(user=request.user.pk).select_related("organization")
         counted = memberships.annotate(members=Count("organization__membership"))
+        if request.GET.get("export") == "csv":
+            values = values_of(filter_form.narrow(counted), self.csv_columns.values())
+            return csv_response("organizations", self.csv_columns, values)
         rows = page_of(filter_form, counted, request)
         template = self.table_name if wants_fragment(request) else self.template_name
-        context = {"rows": rows, "filter": filter_form, "may_create": _may_create(request.user)}
+        context = {
+            "rows": rows,
+            "filter": filter_form,
+            "may_create": _may_create(request.user),
+            "can_export": True,
+        }
         return render(request, template, context)
 
 
