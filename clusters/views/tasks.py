@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from clusters import services
 from clusters.models import Cluster
+from clusters.states import TaskKind
 from clusters.views.presenters import KINDS, TaskRow, task_row
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
@@ -80,9 +81,30 @@ class TaskChange(FormPage, TaskPage):
         self.principal.require(job_for(self.task.kind).scope)
 
 
+CANCELLED: dict[str, tuple[str, str]] = {
+    TaskKind.DEPLOYMENT: (
+        "what exists of the new cluster, and a restore that waits for it",
+        "the cluster's entry: deploy it with a retry, or delete it",
+    ),
+    TaskKind.SCALING: ("the requested resources", "the present resources and all data"),
+    TaskKind.VERSION_UPGRADE: (
+        "the requested version, and rows written under it",
+        "the present version, with the data from before the upgrade",
+    ),
+    TaskKind.RESTART: ("the requested restart", "the state before it, and all data"),
+    TaskKind.STOP: ("the requested stop: the cluster runs", "endpoint, token and all data"),
+    TaskKind.START: ("the requested start: the cluster stays stopped", "token and all data"),
+}
+"""Kind of a task → what its cancellation loses, and what it keeps."""
+
+
 class TaskCancelView(TaskChange):
     action = "CancelTask"
     template_name = "clusters/task_cancel.html"
+
+    def context(self) -> dict[str, Any]:
+        lost, kept = CANCELLED.get(self.task.kind, ("the requested change", "all data"))
+        return super().context() | {"lost": lost, "kept": kept}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()

@@ -194,6 +194,8 @@ def test_what_is_replaced_is_said_to_be_lost(backup: Backup, alices: Browser, fi
     given = wish(backup.cluster, on_conflict="REPLACE")
     content = alices.send("backup-restore", backup.name, **given).content.decode()
     assert "The current data of 1 collection is lost. This cannot be undone." in content
+    assert "the current rows, indexes and schema of a</li>" in content
+    assert "their aliases" in content.partition("<h2>Kept</h2>")[2]
     assert "Overwrite and restore" in content
 
 
