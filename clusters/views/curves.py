@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from clusters.metrics import UNITS, WINDOWS, Mark, Series
 from clusters.states import TaskKind
-from vbase_console.tasks.registry import TASK_ID_PREFIX
+from vbase_console.tasks.states import TASK_ID_PREFIX
 from vbase_console.web import charts
 
 MAX_EVENTS = 20

@@ -27,8 +27,8 @@ from vbase_console.core.errors import NotFound
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, SCALE_CLUSTER
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.registry import TASK_ID_PREFIX, job_for
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 from vbase_console.web.bulk import BulkPage
 from vbase_console.web.lists import ANY_CHOICE, FilterForm, ListPage
 from vbase_console.web.views import ConsoleView

@@ -15,8 +15,7 @@ from clusters.states import ServiceStatus
 from clusters.views.presenters import TaskRow, task_rows
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.tasks.models import Task, was_retried
-from vbase_console.tasks.registry import TASK_ID_PREFIX
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 from vbase_console.web.views import Page, wants_fragment
 
 MAX_ROWS = 10

@@ -39,8 +39,7 @@ from vbase_console.organizations.services import create_organization
 from vbase_console.search.models import SearchWord
 from vbase_console.search.words import index_names
 from vbase_console.tasks.models import Task, TaskEvent
-from vbase_console.tasks.registry import TASK_ID_PREFIX
-from vbase_console.tasks.states import TaskState
+from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 
 M = TypeVar("M", bound=Model)
 Row = dict[str, object]

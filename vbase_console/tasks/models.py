@@ -14,8 +14,7 @@ from django.utils import timezone
 
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
-from vbase_console.tasks.registry import TASK_ID_PREFIX
-from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TaskState
+from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TASK_ID_PREFIX, TaskState
 
 
 def database_time_in(seconds: float) -> Combinable:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
 
+from vbase_console.tasks.states import TASK_ID_PREFIX
+
 if TYPE_CHECKING:
     from vbase_console.tasks.models import Task
 
 Handler = Callable[[Any], None]
 """Called with the `Attempt`. Not typed so, because attempts import this registry."""
-TASK_ID_PREFIX = "task"
 OnTask = Callable[["Task"], None]
 Retry = Callable[["Task", str], "Task"]
 
