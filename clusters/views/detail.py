@@ -114,7 +114,7 @@ class ClusterDetailPage(ClusterPage):
             "window": window,
             "curves": curves_of(series, marks, window),
             "events": events_of(marks, self.principal.organization_name),
-            "is_measured": any(each.points for each in series),
+            "is_measured": any(measured.points for measured in series),
         }
 
     def protection(self) -> dict[str, Any]:
