@@ -98,7 +98,6 @@ class Backup(models.Model):
     size_bytes = models.PositiveBigIntegerField(null=True)
     milvus_version = models.CharField(max_length=40, blank=True)
     has_access_control = models.BooleanField(default=False)
-    """True if the backup contains users and roles."""
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     origin_backup_id = models.CharField(max_length=64, blank=True)
     origin_organization_id = models.CharField(max_length=64, blank=True)

@@ -45,8 +45,6 @@ FACTS = "facts"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VersionChange:
-    """The specs before and after a change of the version."""
-
     before: ClusterSpec
     after: ClusterSpec
     goes_back: bool

@@ -157,7 +157,6 @@ def _not_stored(collection: CollectionDescription) -> list[str]:
 
 
 def has_lifetime(collection: CollectionDescription) -> bool:
-    """Return True if the rows expire."""
     lifetime = collection.properties.get(LIFETIME, "")
     return lifetime.isdigit() and int(lifetime) > 0
 

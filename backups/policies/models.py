@@ -89,7 +89,6 @@ class BackupPolicy(models.Model):
     """Empty: every collection at run time."""
     on_missing = models.CharField(max_length=8, choices=OnMissing.choices, default=OnMissing.FAIL)
     include_access_control = models.BooleanField(default=False)
-    """True if runs also back up users and roles."""
     next_run_at = models.DateTimeField(null=True)
     last_run = models.ForeignKey(
         "policies.PolicyRun", null=True, on_delete=models.SET_NULL, related_name="+"
@@ -213,7 +212,6 @@ class PolicyRun(models.Model):
     """True if a person or an API key started the run."""
     created_at = models.DateTimeField(default=clock.now, editable=False)
     retention_applied_at = models.DateTimeField(null=True)
-    """Time at which retention was applied after the run."""
     retention_requested_at = models.DateTimeField(null=True)
     """Time of a further request: a lower count, or a backup that was unpinned or released."""
 

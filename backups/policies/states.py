@@ -16,8 +16,6 @@ class OnMissing(models.TextChoices):
 
 
 class RetentionOutcome(models.TextChoices):
-    """Decision of retention on a backup."""
-
     KEEP = "KEEP"
     EXPIRE = "EXPIRE"
 

@@ -85,7 +85,6 @@ class RestoreTarget:
     aliases_of: dict[str, tuple[str, ...]]
     """Aliases of every collection."""
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Properties of the database."""
     access_control: AccessControl | None = None
     """Users and roles, if they were requested and the server has any."""
 

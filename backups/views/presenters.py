@@ -97,7 +97,6 @@ class ClusterCoverage:
     newest: Backup | None
     proven: Backup | None
     damaged: int
-    """Number of damaged backups."""
 
 
 def jobs_of(principal: Principal) -> QuerySet[BackupJob]:

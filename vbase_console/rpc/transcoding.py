@@ -120,7 +120,6 @@ def _empty(field: Any) -> Any:
 
 
 def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values as they are written in a query."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in fields.items()

@@ -1,5 +1,3 @@
-"""Read-only observation of a cluster."""
-
 from __future__ import annotations
 
 import dataclasses
