@@ -59,9 +59,11 @@ ON_SQLITE_BY_TURNS = (
     *(
         f"backups/test_{name}.py"
         for name in (
+            "cancel_in_every_phase",
             "database_properties",
             "download",
             "generated_collections",
+            "import_backup",
             "longest_names",
             "on_s3",
             "policy_backup",
@@ -84,6 +86,7 @@ ON_POSTGRESQL_BY_TURNS = (
     "api/test_schemathesis.py",
     "architecture/test_every_url.py",
     "architecture/test_the_admin_is_audited.py",
+    "backups/test_interruption.py",
     "crash/backups/test_paused.py",
     "crash/test_beats.py",
     "crash/test_broker_gone.py",
@@ -99,8 +102,7 @@ LONG_TRIALS = "--torture"
 ENDING_SECONDS = 60
 NO_TESTS = 5
 """Exit code of pytest, as in `pytest.ExitCode`."""
-PROCESSES = str((os.cpu_count() or 1) + 1)
-"""On each database. Many tests wait for what they started; the others use the cores meanwhile."""
+PROCESSORS = os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,11 @@ class Suite:
     options: tuple[str, ...]
     at_once: bool
     """Both databases side by side: while tests on one wait, those on the other compute."""
+    processes_on_sqlite: int = 0
+    processes_on_postgresql: int = 0
+    """More in all than processors, because many tests wait for what they started. SQLite has twice
+    the work.
+    """
     not_on_sqlite: tuple[str, ...] = ()
     not_on_postgresql: tuple[str, ...] = ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE
 
@@ -116,8 +123,10 @@ class Suite:
 # The tests of a file stay together; `tests/order.py` says which files are begun first.
 USUAL = Suite(
     chosen="not torture and not vector_stores",
-    options=("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"),
+    options=("--dist", "loadfile", "--no-loadscope-reorder"),
     at_once=True,
+    processes_on_sqlite=PROCESSORS + 2,
+    processes_on_postgresql=PROCESSORS,
     not_on_sqlite=ON_POSTGRESQL_BY_TURNS,
     not_on_postgresql=ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE + ON_SQLITE_BY_TURNS,
 )
@@ -151,7 +160,8 @@ def main(arguments: Sequence[str]) -> int:
             halves = [_on_postgresql(suite, asked, url), _on_sqlite(suite, asked)]
             return _failed(_run(suite, halves))
     except PostgresqlMissing as missing:
-        everything = Half(database="SQLite", arguments=("-m", suite.chosen, *asked))
+        processes = _in_processes(suite.processes_on_sqlite)
+        everything = Half(database="SQLite", arguments=(*processes, "-m", suite.chosen, *asked))
         with _full_milvus(asked, suites=1):
             return _failed([_report_missing(missing), *_run(suite, [everything])])
 
@@ -183,7 +193,12 @@ def _may_hold_its_tests(path: Path) -> bool:
 
 def _on_sqlite(suite: Suite, asked: Sequence[str]) -> Half:
     ignored = [f"--ignore=tests/{path}" for path in suite.not_on_sqlite]
-    return Half(database="SQLite", arguments=("-m", suite.chosen, *asked, *ignored))
+    processes = _in_processes(suite.processes_on_sqlite)
+    return Half(database="SQLite", arguments=(*processes, "-m", suite.chosen, *asked, *ignored))
+
+
+def _in_processes(count: int) -> tuple[str, ...]:
+    return ("-n", str(count)) if count else ()
 
 
 def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
@@ -191,7 +206,7 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
     marks = ("-m", f"({suite.chosen}) and not sqlite", "-p", "tests.about_databases")
     return Half(
         database="PostgreSQL",
-        arguments=(*asked, *ignored, *marks),
+        arguments=(*_in_processes(suite.processes_on_postgresql), *asked, *ignored, *marks),
         environment={"VBASE_DATABASE_URL": url},
     )
 

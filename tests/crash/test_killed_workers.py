@@ -19,6 +19,9 @@ from tests.crash.scenarios import PLAIN, SCENARIOS, Scenario, canceller, left_be
 from tests.tasks.trials import end_lease
 from vbase_console.tasks.models import Task
 
+LONG = ("SCALING", "VERSION_UPGRADE")
+"""Their workers can die at more points than others, at points of the same kinds."""
+
 MakeCluster = Callable[..., Cluster]
 Prepare = Callable[[Scenario], Cluster]
 
@@ -62,7 +65,12 @@ def undisturbed(
     return _without_name(left_behind(shared, cluster))
 
 
-@pytest.mark.parametrize("name", [*PLAIN, "DEPLOYMENT cancelled"])
+def _long_ones_in_torture(name: str) -> Any:
+    marks = pytest.mark.torture if name in LONG else ()
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(_long_ones_in_torture, [*PLAIN, "DEPLOYMENT cancelled"]))
 def test_another_worker_finishes_what_a_killed_one_began(
     name: str, prepare: Prepare, directory: Path, shared: MemoryDriver
 ) -> None:

@@ -11,7 +11,8 @@ import pytest
 from tests.crash.broker import Broker
 from tests.distributed.rabbitmq import SERVER, RabbitMQ
 
-KINDS = ("rabbitmq", "valkey")
+KINDS = ("rabbitmq", pytest.param("valkey", marks=pytest.mark.torture))
+"""The journeys of the embedded size use Valkey in every run."""
 
 
 @contextmanager

@@ -201,7 +201,13 @@ def test_a_role_that_was_created_during_the_restore_is_kept(
     assert any(f"Role '{role}' was created during the restore" in text for text in task.warnings)
 
 
-@pytest.mark.parametrize("step", ["create_role", "grant", "members_of"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "grant",
+        *(pytest.param(step, marks=pytest.mark.torture) for step in ("create_role", "members_of")),
+    ],
+)
 def test_a_worker_that_dies_at_a_step_is_continued(
     step: str,
     accounts: Accounts,
