@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from backups.models import Backup, BackupDownload, BackupJob, SealedPart
+from backups.models import Backup, BackupDownload, BackupJob, SealedPart, StorageDay
 from backups.services.backups import verify_backup
 from backups.states import is_damaged
 from vbase_console.core.admin import ReadOnlyAdmin
@@ -145,3 +145,12 @@ class BackupDownloadAdmin(ReadOnlyAdmin):
     list_prefetch_related = ["backup", "organization"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"
+
+
+@admin.register(StorageDay)
+class StorageDayAdmin(ReadOnlyAdmin):
+    list_display = ["cluster", "day", "size_bytes", "organization"]
+    list_prefetch_related = ["organization", "cluster"]
+    list_filter = ["organization"]
+    search_fields = ["^cluster__cluster_id", "organization__name"]
+    search_help_text = "Cluster id, organization name"

@@ -324,3 +324,24 @@ class BackupDownload(models.Model):
 
     def __str__(self) -> str:
         return f"download of {self.backup_id}"
+
+
+class StorageDay(models.Model):
+    """Size of the available backups of a cluster at the end of a day (UTC)."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="storage_days")
+    day = models.DateField()
+    size_bytes = models.PositiveBigIntegerField()
+
+    objects = TenantQuerySet["StorageDay"].as_manager()
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "day"], name="storage_day_unique")
+        ]
+        indexes = [models.Index(fields=["organization", "day"], name="storage_by_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} on {self.day}"

@@ -26,6 +26,7 @@ from clusters.drivers.base import DriverError, Observation, Presence
 from clusters.models import Cluster, configured_driver
 from clusters.outcomes import failure_message
 from clusters.states import Condition, ServiceStatus, TaskKind
+from vbase_console.organizations import audit
 from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Task, TaskQuerySet
 from vbase_console.tasks.states import FINISHED, TaskState
@@ -137,7 +138,18 @@ def _reconcile(cluster: Cluster, observation: Observation) -> bool:
     kind, reason = remedy
     logger.warning("%s: %s enqueued, because: %s", row.cluster_id, kind, reason)
     row.status_message = reason
-    enqueue_task(row, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False)
+    task = enqueue_task(
+        row, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False
+    )
+    audit.record(
+        organization_id=row.organization_id,
+        principal=CONSOLE,
+        action=_ACTIONS[kind],
+        object_id=row.cluster_id,
+        source=None,
+        interface=audit.Interface.CONSOLE,
+        detail=task.task_id,
+    )
     return True
 
 
@@ -196,6 +208,11 @@ def _remedy_for(cluster: Cluster, observation: Observation) -> tuple[TaskKind, s
     return None if remedy is None or _deletion_failed(cluster) else remedy
 
 
+_ACTIONS = {
+    TaskKind.RESTART: "RestartCluster",
+    TaskKind.START: "StartCluster",
+    TaskKind.STOP: "StopCluster",
+}
 _REMEDIES: dict[Presence, tuple[TaskKind, str]] = {
     Presence.CRASHED: (TaskKind.RESTART, "The Milvus process crashed."),
     Presence.STARTING: (TaskKind.RESTART, "The Milvus process does not answer."),

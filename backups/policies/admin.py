@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django_celery_beat.models import PeriodicTask
 
 from backups.policies.beat_mirror import policy_id_in
-from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from vbase_console.core.admin import ReadOnlyAdmin
 from vbase_console.library_admin import PeriodicTaskAdmin
 from vbase_console.web.templatetags.console import words
@@ -87,3 +87,22 @@ class PolicyRunAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
     def state(self, run: PolicyRun) -> str:
         return words(run.status)
+
+
+@admin.register(PolicyDay)
+class PolicyDayAdmin(ReadOnlyAdmin):
+    list_display = [
+        "policy",
+        "day",
+        "outcome",
+        "good",
+        "late",
+        "failed",
+        "skipped",
+        "has_gap",
+        "organization",
+    ]
+    list_prefetch_related = ["organization", "policy"]
+    list_filter = ["organization"]
+    search_fields = ["^policy__policy_id", "organization__name"]
+    search_help_text = "Policy id, organization name"

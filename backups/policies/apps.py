@@ -9,7 +9,7 @@ class PoliciesConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import observers
-        from backups.policies import kept_figures, runs, services
+        from backups.policies import days, kept_figures, runs, services
         from backups.policies.dispatch import overdue_since
         from backups.policies.models import BackupPolicy, PolicyRun
         from backups.policies.views import presenters
@@ -19,6 +19,8 @@ class PoliciesConfig(AppConfig):
         observers.job_finished.register(kept_figures.recount_after_job)
         observers.backup_damaged.register(kept_figures.recount_of)
         observers.backup_deleting.register(kept_figures.recount_of)
+        observers.job_finished.register(days.recount_after_job)
+        observers.backup_damaged.register(days.recount_of)
         observers.job_retried.register(runs.continue_run)
         observers.nothing_to_back_up.register(runs.record_nothing_to_back_up)
         observers.backup_unpinned.register(runs.request_retention_of)

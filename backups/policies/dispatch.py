@@ -15,6 +15,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from backups.policies.cron import BadCron, BadZone
+from backups.policies.days import record_gap
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.runs import start_run
 from backups.policies.services import next_run_after
@@ -139,11 +140,14 @@ def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
             planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
         )
     policy.cluster = cluster
+    is_catch_up = now - planned_at > CATCH_UP_AFTER
+    if is_catch_up:
+        record_gap(policy, planned_at, now)
     start_run(
         policy,
         planned_at=planned_at,
         next_run_at=next_run_after(policy, max(planned_at, now)),
-        is_catch_up=now - planned_at > CATCH_UP_AFTER,
+        is_catch_up=is_catch_up,
         by=f"policy:{policy_id}",
     )
     return True

@@ -247,3 +247,43 @@ class PolicyRun(models.Model):
         if self.skip_reason or self.job is None:
             return SKIPPED
         return str(self.job.task.state)
+
+
+class PolicyDay(models.Model):
+    """Outcomes of a policy's runs on one day of its time zone, for the protection calendar.
+
+    `days` recounts the row in the transaction that ends or skips a run.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="days")
+    day = models.DateField()
+    good = models.PositiveIntegerField(default=0)
+    late = models.PositiveIntegerField(default=0)
+    """Complete backups of runs that replace missed ones."""
+    failed = models.PositiveIntegerField(default=0)
+    """Failed, cancelled, damaged and incomplete ones."""
+    skipped = models.PositiveIntegerField(default=0)
+    has_gap = models.BooleanField(default=False)
+    """True if a planned run was not started on this day, because the console was down."""
+
+    objects = TenantQuerySet["PolicyDay"].as_manager()
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [models.UniqueConstraint(fields=["policy", "day"], name="policy_day_unique")]
+        indexes = [models.Index(fields=["day"], name="policy_day_age")]
+
+    def __str__(self) -> str:
+        return f"{self.policy_id} on {self.day}"
+
+    @property
+    def outcome(self) -> str:
+        """Worst outcome of the day."""
+        if self.failed:
+            return "failed"
+        if self.skipped or self.has_gap:
+            return "missed"
+        if self.late:
+            return "late"
+        return "good" if self.good else "none"

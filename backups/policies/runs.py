@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.models import Backup, BackupJob
-from backups.policies import beat_mirror
+from backups.policies import beat_mirror, days
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.services.backups import BackupRequest, default_name
 from backups.states import JobKind
@@ -51,6 +51,8 @@ def start_run(
     if not as_read.update(last_run=run, next_run_at=next_run_at or policy.next_run_at):
         raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
     changed(policy.organization_id)
+    if reason:
+        days.recount_day(policy, planned_at)
     beat_mirror.copy_last_run(policy.policy_id, run.created_at)
     return run
 
@@ -60,6 +62,7 @@ def continue_run(old: BackupJob, new: BackupJob) -> None:
         PolicyRun.objects.filter(job=old).update(
             job=new, skip_reason="", retention_applied_at=None, retention_requested_at=None
         )
+        days.recount_run_of(new)
 
 
 def record_nothing_to_back_up(job: BackupJob, *, reason: str) -> None:

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from backups.policies import pruning
+from backups.policies import days, pruning
 from backups.policies.dispatch import Every, correct_next_runs, fire_due
 from backups.policies.models import PolicyRun
 from vbase_console.core import batch_delete
@@ -38,7 +38,8 @@ def sweep_policies() -> int:
 
 @shared_task(name="vbase.sweep.runs")
 def sweep_runs() -> int:
-    """Remove old runs. Their backups and jobs are kept, as are the last runs of each policy."""
+    """Remove old runs and days. Backups and jobs are kept, as are the last runs of each policy."""
+    days.remove_old()
     oldest = timezone.now() - timedelta(days=settings.RUN_HISTORY_DAYS)
     past = PolicyRun.objects.filter(created_at__lt=oldest).exclude(retention_applied_at=None)
     return batch_delete.remove(past.prunable().order_by("created_at"))

@@ -23,6 +23,7 @@ from vbase_console.organizations.tenancy import Principal
 
 MAX_FAILING = 5
 NEXT_RUNS = 5
+MAX_PLANNED = 12
 RECENT_SCAN = timedelta(minutes=10)
 
 
@@ -117,8 +118,9 @@ def coverage_figures(principal: Principal, now: datetime) -> dict[str, Any]:
 def protection_summary(principal: Principal) -> dict[str, Any]:
     now = timezone.now()
     policies = BackupPolicy.objects.visible_to(principal).select_related("cluster")
-    planned = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
-    next_runs, unhealthy = list(planned[:NEXT_RUNS]), _unhealthy_policies(principal)
+    soonest = policies.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
+    planned, unhealthy = list(soonest[:MAX_PLANNED]), _unhealthy_policies(principal)
+    next_runs = planned[:NEXT_RUNS]
     late = [
         policy
         for policy in next_runs
@@ -132,6 +134,7 @@ def protection_summary(principal: Principal) -> dict[str, Any]:
         "failing": unhealthy[:MAX_FAILING],
         "more_failing": len(unhealthy) > MAX_FAILING,
         "next_runs": next_runs,
+        "planned": planned,
     }
 
 

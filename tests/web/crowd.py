@@ -7,8 +7,8 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from backups.models import Backup, BackupJob
-from backups.policies.models import BackupPolicy, PolicyRun
+from backups.models import Backup, BackupJob, StorageDay
+from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.protection.models import KnownCollection
 from backups.states import BackupStatus, JobKind
 from clusters.models import Cluster
@@ -151,6 +151,14 @@ class Crowd:
         for policy, run in zip(policies, runs, strict=False):
             policy.last_run = run
         BackupPolicy.objects.bulk_update(policies, ["last_run"])
+        today = timezone.now().date()
+        PolicyDay.objects.bulk_create(
+            PolicyDay(**self._own, policy=policy, day=today, good=1) for policy in policies
+        )
+        StorageDay.objects.bulk_create(
+            StorageDay(**self._own, cluster=cluster, day=today, size_bytes=1)
+            for cluster in self._others
+        )
 
     def _collections(self) -> None:
         KnownCollection.objects.bulk_create(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count
@@ -13,6 +14,7 @@ from clusters.models import Cluster
 from clusters.protection import is_registered
 from clusters.states import ServiceStatus
 from clusters.views.presenters import TaskRow, task_rows
+from vbase_console.dashboard import pictures
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
@@ -33,12 +35,16 @@ class OverviewView(Page):
         return self.page()
 
     def context(self) -> dict[str, Any]:
-        active, failed = self.active(), self.failed()
+        active, failed, now = self.active(), self.failed(), timezone.now()
         jobs_that_failed = job_rows(self.principal, failed_jobs(self.principal, MAX_ROWS))
-        rows = task_rows(self.principal, [*active, *failed])
+        recovered = pictures.recoveries_of(self.principal, now)
+        rows = task_rows(self.principal, [*active, *recovered, *failed])
+        recoveries = rows[len(active) : len(active) + len(recovered)]
         jobs = job_rows(self.principal, unfinished_jobs(self.principal)[:MAX_ROWS])
-        now = timezone.now()
-        failures: list[TaskRow | JobRow] = [*rows[len(active) :], *jobs_that_failed]
+        failures: list[TaskRow | JobRow] = [
+            *rows[len(active) + len(recovered) :],
+            *jobs_that_failed,
+        ]
         failures.sort(key=lambda row: row.task.finished_at or now, reverse=True)
         failure_lists = [
             *([("operation-list", "All failed operations")] if failures else []),
@@ -50,7 +56,8 @@ class OverviewView(Page):
             "failed": failures[:MAX_ROWS],
             "lists_of_failed": failure_lists,
             "reload": bool(active or jobs),
-            **self.protection(),
+            "recoveries": recoveries,
+            **self.protection(now),
         }
 
     def statuses(self) -> list[tuple[str, int]]:
@@ -68,11 +75,21 @@ class OverviewView(Page):
         unresolved = failed.filter(~was_retried("task_id"))
         return list(unresolved.visible_to(self.principal)[:MAX_ROWS])
 
-    def protection(self) -> dict[str, Any]:
+    def protection(self, now: datetime) -> dict[str, Any]:
         if not is_registered():
             return {}
         coverages = covers(self.principal, MAX_CLUSTERS + 1)
-        return protection_summary(self.principal) | {
+        summary = protection_summary(self.principal)
+        organization, failing = self.principal.organization_name, summary["failing"]
+        return {
+            **summary,
+            **pictures.storage_of(self.principal, now),
+            "answer": pictures.answer_of(organization, summary["figures"], failing),
+            "calendar": pictures.calendar_of(
+                self.principal,
+                [*(unhealthy.policy for unhealthy in failing), *summary["planned"]],
+                now,
+            ),
             "guarded": True,
             "covers": coverages[:MAX_CLUSTERS],
             "more_covers": len(coverages) > MAX_CLUSTERS,

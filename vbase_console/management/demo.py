@@ -17,16 +17,19 @@ from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import AutoField, Field, Model, OuterRef, QuerySet, Subquery
+from django.db.models import AutoField, Count, Field, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from backups.models import FOUND_BY_READING, Backup, BackupJob, SealedPart
+from backups.models import FOUND_BY_READING, Backup, BackupJob, SealedPart, StorageDay
 from backups.names import DEFAULT_DATABASE
+from backups.policies.days import CALENDAR_DAYS
 from backups.policies.kept_figures import recount
-from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
+from backups.storage_days import KEPT_DAYS, measure_day
 from clusters.driver import get_driver
 from clusters.models import Cluster, LoadSample
 from clusters.states import Condition, ServiceStatus, TaskKind
@@ -137,6 +140,8 @@ def remove(organization: Organization) -> None:
     BackupPolicy.objects.filter(**rows_of).update(last_run=None)
     for rows in (
         PolicyRun.objects.filter(**rows_of),
+        PolicyDay.objects.filter(**rows_of),
+        StorageDay.objects.filter(**rows_of),
         KnownCollection.objects.filter(**rows_of),
         InventoryScan.objects.filter(**rows_of),
         BackupPolicy.objects.filter(**rows_of),
@@ -322,6 +327,31 @@ class _History:
             update_coverage(cluster.pk)
         for policy_id in self.policy_ids.values():
             recount(policy_id)
+        self.write_days()
+
+    def write_days(self) -> None:
+        """Write the kept outcomes and sizes of the last days, as the sweeps would have."""
+        now = timezone.now()
+        runs = PolicyRun.objects.filter(
+            organization=self.organization, planned_at__gt=now - timedelta(days=CALENDAR_DAYS)
+        )
+        damaged = Q(job__backup__damage_found_by__gt="")
+        by_day = runs.order_by().annotate(day=TruncDate("planned_at")).values("policy", "day")
+        counted = by_day.annotate(
+            good=Count("pk", filter=~damaged), failed=Count("pk", filter=damaged)
+        )
+        PolicyDay.objects.bulk_create(
+            PolicyDay(
+                organization=self.organization,
+                policy_id=row["policy"],
+                day=row["day"],
+                good=row["good"],
+                failed=row["failed"],
+            )
+            for row in counted
+        )
+        for ago in range(KEPT_DAYS):
+            measure_day((now - timedelta(days=ago)).date(), organization=self.organization)
 
     def _write_jobs(
         self, tasks: Sequence[Row], backups: Sequence[Row], pks: Mapping[str, int]

@@ -21,6 +21,8 @@ class Interface(models.TextChoices):
     PAGES = "PAGES", "Web"
     ADMIN = "ADMIN", "Admin"
     COMMAND = "COMMAND", "Console command"
+    CONSOLE = "CONSOLE", "Console"
+    """The console itself, which heals a cluster."""
 
 
 def record(

@@ -304,6 +304,7 @@ CELERY_BEAT_SCHEDULE = {
         "vbase.sweep.copies": timedelta(minutes=5),
         "vbase.sweep.housekeeping": timedelta(hours=1),
         "vbase.sweep.runs": timedelta(hours=1),
+        "vbase.sweep.storage": timedelta(minutes=10),
         "vbase.sweep.answers": timedelta(hours=1),
         "vbase.sweep.sign_ins": timedelta(hours=1),
     }.items()

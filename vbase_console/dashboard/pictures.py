@@ -1,0 +1,198 @@
+"""Pictures of the overview: the answer, the protection calendar, storage and recoveries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Sum
+from django.urls import reverse
+
+from backups.models import StorageDay
+from backups.policies.days import CALENDAR_DAYS, zone_of_policy
+from backups.policies.models import BackupPolicy, PolicyDay
+from clusters.reconcile import CONSOLE
+from clusters.states import TaskKind
+from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.models import Task
+from vbase_console.web import charts
+from vbase_console.web.templatetags.console import size
+
+MAX_POLICIES = 12
+MAX_SERIES = 5
+MAX_RECOVERIES = 5
+RECENT_TASKS = 200
+RECOVERY_WINDOW = timedelta(hours=24)
+OUTCOMES = ("good", "late", "failed", "missed", "none")
+SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
+    "good": ((0, 22),),
+    "late": ((8, 14),),
+    "failed": ((0, 8), (14, 8)),
+    "missed": ((15, 7),),
+    "none": ((20, 2),),
+}
+"""Outcome of a day → top and height of its blocks, so that shape alone tells them apart."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Answer to "is everything protected?" with a link for each reason."""
+
+    tone: str
+    text: str
+    reasons: Sequence[tuple[str, str]] = ()
+    """Text and address."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CalendarRow:
+    policy: BackupPolicy
+    bars: Sequence[charts.Bar]
+    title: str
+    summary: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StorageRow:
+    css_class: str
+    name: str
+    size_bytes: int
+    cluster_id: str = ""
+    """Empty for the sum of the other clusters."""
+
+
+def answer_of(organization: str, figures: dict[str, int], unhealthy: Sequence[Any]) -> Answer:
+    covered, uncovered, stale = figures["covered"], figures["uncovered"], figures["stale"]
+    if not covered and not uncovered:
+        return Answer(tone="still", text="Nothing to protect yet: no collections were found.")
+    protection = reverse("protection", args=[organization])
+    reasons = []
+    if uncovered:
+        reasons.append((f"{_many(uncovered, 'collection')} in no active policy", "uncovered"))
+    if stale:
+        reasons.append((f"{_many(stale, 'collection')} with an overdue backup", "stale"))
+    links = [(text, f"{protection}?state={state}") for text, state in reasons]
+    if unhealthy:
+        policies = f"{_many(len(unhealthy), 'policy', 'policies')} without a good latest run"
+        links.append((policies, reverse("policy-list", args=[organization])))
+    if links:
+        tone = "bad" if uncovered or stale else "warn"
+        text = "Not everything is protected:" if reasons else "Protected, but not for long:"
+        return Answer(tone=tone, text=text, reasons=links)
+    total = "The only collection is" if covered == 1 else f"All {covered:,} collections are"
+    return Answer(tone="good", text=f"Everything is protected. {total} backed up on schedule.")
+
+
+def calendar_of(
+    principal: Principal, listed: Iterable[BackupPolicy], now: datetime
+) -> list[CalendarRow]:
+    """Return one row of days for each of the first policies."""
+    policies = list({policy.pk: policy for policy in listed}.values())[:MAX_POLICIES]
+    oldest = (now - timedelta(days=CALENDAR_DAYS)).date()
+    days = PolicyDay.objects.visible_to(principal).filter(policy__in=policies, day__gte=oldest)
+    found: dict[str, dict[date, PolicyDay]] = defaultdict(dict)
+    for day in days:
+        found[day.policy_id][day.day] = day
+    return [_calendar_row(policy, found[policy.pk], now) for policy in policies]
+
+
+def _calendar_row(policy: BackupPolicy, found: dict[date, PolicyDay], now: datetime) -> CalendarRow:
+    today = now.astimezone(zone_of_policy(policy)).date()
+    days = [today - timedelta(days=ago) for ago in range(CALENDAR_DAYS - 1, -1, -1)]
+    outcomes = [found[day].outcome if day in found else "none" for day in days]
+    counts = {name: outcomes.count(name) for name in OUTCOMES if name in outcomes}
+    troubles = [f"{counts[name]} {name}" for name in ("failed", "missed", "late") if name in counts]
+    summary = ", ".join(troubles) or ("all good" if "good" in counts else "no runs")
+    pitch = 100 / CALENDAR_DAYS
+    bars = [
+        charts.Bar(
+            x=round(place * pitch, 2),
+            y=top,
+            width=round(pitch * 0.78, 2),
+            height=height,
+            css_class=f"day-{outcome}",
+            title=f"{day:%Y-%m-%d}: {_day_in_words(found.get(day))}",
+        )
+        for place, (day, outcome) in enumerate(zip(days, outcomes, strict=True))
+        for top, height in SHAPES[outcome]
+    ]
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    title = f"{policy.cluster.name}: {policy.name}, last {CALENDAR_DAYS} days: {listed}"
+    return CalendarRow(policy=policy, bars=bars, title=title, summary=summary)
+
+
+def _day_in_words(day: PolicyDay | None) -> str:
+    if day is None or day.outcome == "none":
+        return "no run"
+    counts = {"good": day.good, "late": day.late, "failed": day.failed, "skipped": day.skipped}
+    parts = [f"{count} {name}" for name, count in counts.items() if count]
+    return ", ".join([*parts, *(["a run was missed"] if day.has_gap else [])])
+
+
+def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
+    """Return the sizes of backups by day: the largest clusters, and the sum of the others."""
+    today = now.astimezone(UTC).date()
+    days = [today - timedelta(days=ago) for ago in range(CALENDAR_DAYS - 1, -1, -1)]
+    stored = StorageDay.objects.visible_to(principal).filter(day__gte=days[0]).order_by()
+    totals = dict(stored.values_list("day").annotate(size=Sum("size_bytes")))
+    if not totals:
+        return {"storage": None}
+    newest = max(totals)
+    ranked = stored.filter(day=newest).order_by("-size_bytes", "cluster")
+    sizes: dict[tuple[str, date], int] = {}
+    names: dict[str, str] = {}
+    of_largest = stored.filter(cluster__in=ranked.values("cluster")[:MAX_SERIES])
+    for row in of_largest.select_related("cluster"):
+        sizes[row.cluster_id, row.day] = row.size_bytes
+        names[row.cluster_id] = row.cluster.name
+    order = sorted(names, key=lambda pk: (-sizes.get((pk, newest), 0), pk))
+    rows = [
+        StorageRow(
+            css_class=f"series-{place}",
+            name=names[pk],
+            size_bytes=sizes.get((pk, newest), 0),
+            cluster_id=pk,
+        )
+        for place, pk in enumerate(order, start=1)
+    ]
+    total = totals[newest]
+    if rest := total - sum(row.size_bytes for row in rows):
+        rows.append(StorageRow(css_class="series-6", name="Other clusters", size_bytes=rest))
+    columns = [
+        charts.Column(parts=list(_parts_of(day, rows, sizes, totals.get(day, 0)))) for day in days
+    ]
+    return {
+        "storage": charts.column_chart(
+            columns, text_of=lambda value: size(round(value)), base=1024, height=120
+        ),
+        "storage_rows": rows,
+        "storage_total": total,
+        "storage_days": (days[0], days[-1]),
+    }
+
+
+def _parts_of(
+    day: date, rows: Sequence[StorageRow], sizes: dict[tuple[str, date], int], total: int
+) -> Iterable[tuple[float, str, str]]:
+    rest = total
+    for row in rows:
+        value = sizes.get((row.cluster_id, day), 0) if row.cluster_id else rest
+        rest -= value
+        if value:
+            yield value, row.css_class, f"{day:%Y-%m-%d}, {row.name}: {size(value)}"
+
+
+def recoveries_of(principal: Principal, now: datetime) -> list[Task]:
+    """Return recent restarts by the console, which heal a crashed or stopped cluster."""
+    healing = Task.objects.visible_to(principal).filter(kind__in=(TaskKind.RESTART, TaskKind.START))
+    recent = healing.order_by("-pk").values("pk")[:RECENT_TASKS]
+    by_console = Task.objects.visible_to(principal).filter(pk__in=recent, requested_by=CONSOLE)
+    since = by_console.filter(created_at__gt=now - RECOVERY_WINDOW).order_by("-pk")
+    return list(since[:MAX_RECOVERIES])
+
+
+def _many(count: int, noun: str, nouns: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
