@@ -8,8 +8,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from backups.models import BackupJob
 from backups.protection.presenters import protection_summary
-from backups.views.presenters import JobRow, covers, failed_jobs, job_rows, unfinished_jobs
+from backups.states import JOB_ID_PREFIX
+from backups.views.presenters import JobRow, covers, failed_jobs, job_rows
 from clusters.models import Cluster
 from clusters.protection import is_registered
 from clusters.states import ServiceStatus
@@ -22,6 +24,7 @@ from vbase_console.web.views import Page, wants_fragment
 
 MAX_ROWS = 10
 MAX_CLUSTERS = 5
+MAX_UNFINISHED = 200
 
 
 class OverviewView(Page):
@@ -35,12 +38,13 @@ class OverviewView(Page):
         return self.page()
 
     def context(self) -> dict[str, Any]:
-        active, failed, now = self.active(), self.failed(), timezone.now()
+        active, active_jobs = self.unfinished()
+        failed, now = self.failed(), timezone.now()
         jobs_that_failed = job_rows(self.principal, failed_jobs(self.principal, MAX_ROWS))
         recovered = pictures.recoveries_of(self.principal, now)
         rows = task_rows(self.principal, [*active, *recovered, *failed])
         recoveries = rows[len(active) : len(active) + len(recovered)]
-        jobs = job_rows(self.principal, unfinished_jobs(self.principal)[:MAX_ROWS])
+        jobs = job_rows(self.principal, active_jobs)
         failures: list[TaskRow | JobRow] = [
             *rows[len(active) + len(recovered) :],
             *jobs_that_failed,
@@ -66,9 +70,19 @@ class OverviewView(Page):
         counted = dict(clusters.values_list("status").annotate(Count("pk")))
         return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
 
-    def active(self) -> list[Task]:
-        running = Task.objects.active().filter(id_prefix=TASK_ID_PREFIX).in_queue_order()
-        return list(running.visible_to(self.principal)[:MAX_ROWS])
+    def unfinished(self) -> tuple[list[Task], list[BackupJob]]:
+        """Return the first unfinished tasks of clusters, and the first jobs, in one query.
+
+        Tasks come first. An index contains only unfinished ones.
+        """
+        active = Task.objects.active().visible_to(self.principal)
+        active = active.filter(id_prefix__in=(TASK_ID_PREFIX, JOB_ID_PREFIX))
+        related = active.select_related("backup_job__backup", "backup_job__cluster")
+        ordered = related.order_by("-id_prefix", "-holds_lock", "-priority", "pk")
+        listed = list(ordered[:MAX_UNFINISHED])
+        tasks = [task for task in listed if task.id_prefix == TASK_ID_PREFIX]
+        jobs = [task.backup_job for task in listed if task.id_prefix == JOB_ID_PREFIX]
+        return tasks[:MAX_ROWS], jobs[:MAX_ROWS]
 
     def failed(self) -> list[Task]:
         failed = Task.objects.filter(id_prefix=TASK_ID_PREFIX, state=TaskState.FAILED)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Case, F, Q, Subquery, Sum, Value, When
 from django.urls import reverse
 
 from backups.models import StorageDay
@@ -137,18 +137,26 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=ago) for ago in range(CALENDAR_DAYS - 1, -1, -1)]
     stored = StorageDay.objects.visible_to(principal).filter(day__gte=days[0]).order_by()
-    totals = dict(stored.values_list("day").annotate(size=Sum("size_bytes")))
-    if not totals:
-        return {"storage": None}
-    newest = max(totals)
-    ranked = stored.filter(day=newest).order_by("-size_bytes", "cluster")
+    latest = stored.order_by("-day").values("day")[:1]
+    ranked = stored.filter(day=Subquery(latest)).order_by("-size_bytes", "cluster")
+    is_large = Q(cluster__in=ranked.values("cluster")[:MAX_SERIES])
+    # One statement: the largest clusters by name, the sum of all others under an empty one.
+    grouped = stored.annotate(
+        large=Case(When(is_large, then=F("cluster_id")), default=Value("")),
+        name=Case(When(is_large, then=F("cluster__name")), default=Value("")),
+    )
     sizes: dict[tuple[str, date], int] = {}
     names: dict[str, str] = {}
-    of_largest = stored.filter(cluster__in=ranked.values("cluster")[:MAX_SERIES])
-    for row in of_largest.select_related("cluster"):
-        sizes[row.cluster_id, row.day] = row.size_bytes
-        names[row.cluster_id] = row.cluster.name
-    order = sorted(names, key=lambda pk: (-sizes.get((pk, newest), 0), pk))
+    summed = grouped.values("large", "name", "day").annotate(size=Sum("size_bytes"))
+    for large, name, day, size_bytes in summed.values_list("large", "name", "day", "size"):
+        sizes[large, day], names[large] = size_bytes, name
+    if not sizes:
+        return {"storage": None}
+    newest = max(day for _, day in sizes)
+    totals: dict[date, int] = defaultdict(int)
+    for (_, day), size_bytes in sizes.items():
+        totals[day] += size_bytes
+    order = sorted(filter(None, names), key=lambda pk: (-sizes.get((pk, newest), 0), pk))
     rows = [
         StorageRow(
             css_class=f"series-{place}",

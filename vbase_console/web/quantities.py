@@ -62,18 +62,29 @@ def duration(seconds: float | None) -> SafeString | str:
     """Render a duration such as "3 min 20 s"."""
     if seconds is None:
         return NONE
+    whole, text = max(0, round(seconds)), duration_text(seconds)
+    return text if whole < 60 else format_html('<span title="{} s">{}</span>', f"{whole:,}", text)
+
+
+def duration_text(seconds: float) -> str:
+    """Return the words of `duration` without markup, for pictures."""
     whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
     if whole < 60:
         return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    text = f"{minutes} min {rest} s" if whole < 3600 else f"{minutes // 60} h {minutes % 60} min"
-    if whole >= 86_400:
-        text = f"{whole // 86_400} d {whole % 86_400 // 3600} h"
-    return format_html('<span title="{} s">{}</span>', f"{whole:,}", text)
+    if whole < 3600:
+        return f"{minutes} min {rest} s"
+    hours = whole // 3600
+    return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
 
 
 def size(count: int | None) -> SafeString | str:
     """Render a number of bytes such as "1.2 MB"."""
     if count is None:
         return NONE
-    return format_html('<span title="{} bytes">{}</span>', f"{count:,}", filesizeformat(count))
+    return format_html('<span title="{} bytes">{}</span>', f"{count:,}", size_text(count))
+
+
+def size_text(count: float) -> str:
+    """Return the words of `size` without markup, for pictures."""
+    return str(filesizeformat(round(count)))

@@ -12,14 +12,12 @@ from django.utils.text import Truncator
 from backups.policies.cron import BadZone, zone_of
 from backups.policies.health import PolicyHealth
 from backups.policies.models import PolicyRun
+from backups.policies.outcomes import cell_class, run_summary, why_of
 from backups.policies.retention import RetentionDecision
-from backups.policies.states import SKIPPED
-from vbase_console.web.wording import readable
 
 register = template.Library()
-
-CELL_CLASSES = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELLED": "still", SKIPPED: "skipped"}
-"""Colour of a cell in the strip of runs; any other run is in progress."""
+register.filter(run_summary)
+register.filter(why_of)
 
 CELL = (
     '<li class="run run-{}"><a{} href="{}" title="{}">'
@@ -55,39 +53,6 @@ def _address(run: PolicyRun, organization: str, jobs: str) -> str:
     if run.job is not None:
         return f"{jobs}{run.job.task.task_id}"
     return f"{reverse('policy-runs', args=[organization, run.policy_id])}#run-{run.pk}"
-
-
-def cell_class(run: PolicyRun) -> str:
-    if run.status == "SUCCEEDED" and run.job is not None:
-        if run.job.backup.is_damaged:
-            return "bad"
-        if run.job.backup.omissions:
-            return "incomplete"
-    return CELL_CLASSES.get(run.status, "busy")
-
-
-@register.filter
-def run_summary(run: PolicyRun) -> str:
-    """Describe a run in one line, for readers who cannot see its colour."""
-    at = f"{run.planned_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    labels = (", manual" if run.is_manual else "") + (", catch-up" if run.is_catch_up else "")
-    problem = why_of(run)
-    return f"{run.status.capitalize()}, {at}{labels}{': ' if problem else ''}{problem}"
-
-
-@register.filter
-def why_of(run: PolicyRun) -> str:
-    return readable(_problem_of(run))
-
-
-def _problem_of(run: PolicyRun) -> str:
-    if run.skip_reason or run.job is None:
-        return run.skip_reason
-    if run.status == "SUCCEEDED":
-        backup = run.job.backup
-        damage = [f"The backup is damaged: {backup.damage_text}."] if backup.is_damaged else []
-        return " ".join([*damage, *backup.omissions])
-    return run.job.task.message if run.status == "FAILED" else ""
 
 
 @register.filter

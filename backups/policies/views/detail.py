@@ -7,9 +7,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 
 from backups.policies.models import BackupPolicy
 from backups.policies.runs import skip_reason
+from backups.policies.views.pictures import retention_timeline_of, run_charts_of
 from backups.policies.views.presenters import (
     backups_with_decisions,
     listed_policies,
@@ -63,8 +65,10 @@ class PolicyDetailView(PolicyPage):
         in_progress = runs.in_progress().select_related("job__cluster")
         active = job_rows(self.principal, [run.job for run in in_progress if run.job])
         recent = list(runs[:RECENT_COUNT])
+        row = policy_rows(self.principal, [self.policy])[0]
         return {
-            "row": policy_rows(self.principal, [self.policy])[0],
+            "row": row,
+            "charts": run_charts_of(row.strip),
             "active": active,
             "recent": recent,
             "retention_overdue": longest_overdue_retention(self.principal, policy=self.policy),
@@ -77,7 +81,11 @@ class PolicyDetailView(PolicyPage):
 
     def backups(self) -> dict[str, Any]:
         entries = backups_with_decisions(self.policy)
-        return {"entries": entries[:RECENT_COUNT], "entry_count": len(entries)}
+        return {
+            "entries": entries[:RECENT_COUNT],
+            "entry_count": len(entries),
+            "timeline": retention_timeline_of(entries, timezone.now()),
+        }
 
 
 class PolicyProgressView(PolicyDetailView):
