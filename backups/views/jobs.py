@@ -13,7 +13,8 @@ from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
 from backups.services.restores import tasks_before
 from backups.states import JobKind
-from backups.views.presenters import job_row, restore_result_of
+from backups.views.presenters import job_row, jobs_of, restore_result_of
+from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
@@ -22,6 +23,7 @@ from vbase_console.web.forms import FormPage
 from vbase_console.web.views import Page, wants_fragment
 
 MAX_WAITS = 3
+MAX_STORY = 20
 
 
 class JobPage(Page):
@@ -34,6 +36,7 @@ class JobPage(Page):
         return jobs.get_visible(self.principal, task__task_id=self.kwargs["job_id"])
 
     def context(self) -> dict[str, Any]:
+        events = list(self.job.task.events.all())
         return {
             "row": job_row(self.principal, self.job),
             "job": self.job,
@@ -42,7 +45,9 @@ class JobPage(Page):
             "policy": observers.policy_of(self.principal, self.job.policy_id),
             "result": restore_result_of(self.job),
             "waits_for": self.waits_for(),
-            "events": self.job.task.events.all(),
+            "events": events,
+            "timeline": phase_timeline_of(self.job.task, events, rows=self.job.row_count),
+            "story": list(jobs_of(self.principal).filter(backup=self.job.backup)[:MAX_STORY])[::-1],
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }

@@ -12,6 +12,7 @@ from clusters import services
 from clusters.models import Cluster
 from clusters.states import TaskKind
 from clusters.views.presenters import KINDS, TaskRow, task_row
+from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
@@ -40,11 +41,13 @@ class TaskPage(Page):
         return task_row(self.principal, self.task, self.cluster)
 
     def context(self) -> dict[str, Any]:
+        events = list(self.task.events.all())
         return {
             "row": self.row,
             "task": self.task,
             "cluster": self.cluster,
-            "events": self.task.events.all(),
+            "events": events,
+            "timeline": phase_timeline_of(self.task, events),
             "reload": self.task.is_active,
             "back": reverse("task-detail", args=self.address),
         }

@@ -19,7 +19,7 @@ from clusters.states import TaskKind
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.web import charts
-from vbase_console.web.templatetags.console import size
+from vbase_console.web.quantities import size_text
 
 MAX_POLICIES = 12
 MAX_SERIES = 5
@@ -174,10 +174,11 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
     ]
     return {
         "storage": charts.column_chart(
-            columns, text_of=lambda value: size(round(value)), base=1024, height=120
+            columns, text_of=size_text, base=1024, height=120
         ),
         "storage_rows": rows,
         "storage_total": total,
+        "storage_title": f"Backup storage of the last {CALENDAR_DAYS} days, now {size_text(total)}",
         "storage_days": (days[0], days[-1]),
     }
 
@@ -190,7 +191,7 @@ def _parts_of(
         value = sizes.get((row.cluster_id, day), 0) if row.cluster_id else rest
         rest -= value
         if value:
-            yield value, row.css_class, f"{day:%Y-%m-%d}, {row.name}: {size(value)}"
+            yield value, row.css_class, f"{day:%Y-%m-%d}, {row.name}: {size_text(value)}"
 
 
 def recoveries_of(principal: Principal, now: datetime) -> list[Task]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, Q, QuerySet
 from django.template.loader import render_to_string
 
 from vbase_console.core.prepared import Prepared
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.states import ACTIVE
+from vbase_console.tasks.states import ACTIVE, TaskState
 from vbase_console.web.live import MAX_PARTS, LivePart, digest, marked
+from vbase_console.web.quantities import duration_text
 
 PART_ID = re.compile(r"progress-([\w-]+)-(bar|line)\Z")
 FORMS = ("bar", "line")
 COLUMNS = ("task_id", "kind", "state", "phase", "progress", "message", "is_leased")
+LEAST_PROGRESS = 5
+"""Percent from which the time left is estimated."""
 STATEMENT_SIZES = (1, 10, 100, MAX_PARTS)
 """Numbers of ids in the prepared statements. Shorter lists are filled up with empty ids."""
 
@@ -36,6 +40,12 @@ class TaskProgress:
     progress: int
     message: str
     is_leased: bool
+    seconds_left: int | None
+    """Estimate from the rate so far, in steps of 5 s."""
+
+    @property
+    def time_left(self) -> str:
+        return "" if self.seconds_left is None else duration_text(self.seconds_left)
 
     @property
     def step(self) -> str:
@@ -64,8 +74,19 @@ def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str
 def progress_part(task: Task, form: str) -> LivePart:
     """Render the progress of a task, as a bar with its message or as a number in a line."""
     values = {name: getattr(task, name) for name in COLUMNS if name != "is_leased"}
-    progress = TaskProgress(**values, is_leased=task.lease_until is not None)
-    return _render(progress, form)
+    elapsed = task.updated_at - task.started_at if task.started_at else None
+    is_leased = task.lease_until is not None
+    return _render(_progress(values | {"is_leased": is_leased}, elapsed), form)
+
+
+def _progress(values: dict[str, Any], elapsed: timedelta | int | None) -> TaskProgress:
+    """`elapsed` is the time from the start to the last report; SQLite returns microseconds."""
+    seconds_left = None
+    done, is_running = values["progress"], values["state"] == TaskState.RUNNING
+    if elapsed is not None and is_running and LEAST_PROGRESS <= done < 100:
+        seconds = elapsed.total_seconds() if isinstance(elapsed, timedelta) else elapsed / 1e6
+        seconds_left = 5 * round(max(0.0, seconds) * (100 - done) / done / 5)
+    return TaskProgress(**values, seconds_left=seconds_left or None)
 
 
 @lru_cache(maxsize=1_000)
@@ -86,7 +107,7 @@ def _read(principal: Principal, task_ids: Iterable[str]) -> Iterator[TaskProgres
     size = next(size for size in STATEMENT_SIZES if size >= len(wanted))
     filled = [*wanted, *[""] * (size - len(wanted))]
     for row in _statement(size).rows(principal.organization_id, *filled):
-        yield TaskProgress(**dict(zip(COLUMNS, row, strict=True)))
+        yield _progress(dict(zip(COLUMNS, row[:-1], strict=True)), row[-1])
 
 
 @cache
@@ -97,6 +118,8 @@ def _statement(size: int) -> Prepared:
         principal = Principal(organization_id=organization_id, label="", scopes=frozenset())
         tasks = Task.objects.visible_to(principal).filter(task_id__in=task_ids)
         leased = ExpressionWrapper(Q(lease_until__isnull=False), output_field=BooleanField())
-        return tasks.order_by().annotate(is_leased=leased).values_list(*COLUMNS)
+        elapsed = ExpressionWrapper(F("updated_at") - F("started_at"), output_field=DurationField())
+        tasks = tasks.order_by().annotate(is_leased=leased, elapsed=elapsed)
+        return tasks.values_list(*COLUMNS, "elapsed")
 
     return Prepared(build, UUID(int=0), *(f"<task {number}>" for number in range(size)))
