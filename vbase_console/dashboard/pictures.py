@@ -173,9 +173,7 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
         charts.Column(parts=list(_parts_of(day, rows, sizes, totals.get(day, 0)))) for day in days
     ]
     return {
-        "storage": charts.column_chart(
-            columns, text_of=size_text, base=1024, height=120
-        ),
+        "storage": charts.column_chart(columns, text_of=size_text, base=1024, height=120),
         "storage_rows": rows,
         "storage_total": total,
         "storage_title": f"Backup storage of the last {CALENDAR_DAYS} days, now {size_text(total)}",
