@@ -54,6 +54,7 @@ class BackupAdmin(ReadOnlyAdmin):
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Backup id or name, cluster id, organization name"
+    related_lists = {"Jobs": ("backups_backupjob", "backup_id")}
     readonly_fields = ["is_damaged", "job_links"]
     actions = ["verify"]
 

@@ -166,6 +166,9 @@ class Backup(models.Model):
             ),
             models.Index(fields=["cluster", "status", "damage_found_by"], name="backup_damaged"),
             models.Index(
+                fields=["-created_at"], condition=states.is_damaged(), name="backup_damaged_newest"
+            ),
+            models.Index(
                 fields=["policy_id", "-created_at", "-backup_id"],
                 condition=states.is_good() & ~Q(policy_id=""),
                 name="backup_good_by_policy",

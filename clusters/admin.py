@@ -42,6 +42,13 @@ class ClusterAdmin(ReadOnlyAdmin):
         "^organization__id",
     ]
     search_help_text = "Cluster or service id, name, organization name or id"
+    related_lists = {
+        "Tasks": ("tasks_task", "cluster_id"),
+        "Backups": ("backups_backup", "cluster_id"),
+        "Policies": ("policies_backuppolicy", "cluster_id"),
+        "Calls": ("organizations_auditentry", "cluster_id"),
+    }
+    related_pages = {"Story": "admin-cluster-story"}
     readonly_fields = ["tasks"]
     fieldsets = [
         (

@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         admin.site.admin_view(RedirectView.as_view(pattern_name="password-change")),
         name="admin-password-change",
     ),
+    path("admin/", include("vbase_console.dashboard.support.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -36,6 +36,7 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
     list_filter = ["is_active", "organization"]
     search_fields = ["^policy_id", "name", "^cluster__cluster_id", "organization__name"]
     search_help_text = "Policy id, policy name, cluster id, organization name"
+    related_lists = {"Runs": ("policies_policyrun", "policy_id")}
 
     @admin.display(description="last status")
     def last_state(self, policy: BackupPolicy) -> str:
@@ -52,9 +53,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):
     def get_fields(self, request: HttpRequest, entry: PeriodicTask | None = None) -> list[Any]:
         return [*super().get_fields(request, entry), "policy"]
 
-    def get_readonly_fields(
-        self, request: HttpRequest, entry: PeriodicTask | None = None
-    ) -> list[str] | tuple[Any, ...]:
+    def get_readonly_fields(self, request: HttpRequest, entry: PeriodicTask | None = None) -> Any:
         return [*super().get_readonly_fields(request, entry), "policy"]
 
     @admin.display(description="policy")

@@ -13,7 +13,7 @@ const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const units = [[86_400, "d"], [3_600, "h"], [60, "min"]];
 
-// The same words as vbase_console/web/quantities.py.
+// The same words as vbase_console/core/quantities.py.
 function relation(at) {
   const seconds = (Date.now() - at) / 1000;
   const distance = Math.abs(seconds);

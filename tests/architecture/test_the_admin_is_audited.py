@@ -76,7 +76,8 @@ def calls(route: Route) -> Iterator[tuple[str, dict[str, str]]]:
 def call(client: Client, route: Route, method: str, form: dict[str, str]) -> HttpResponse:
     model = next((m for page, m in PAGES.items() if route.pattern.startswith(page)), None)
     first = first_row(model) if model else "1"
-    values = {"content_type_id": "1", "app_label": "tasks", "url": "nothing/", "object_id": first}
+    values = {"content_type_id": "1", "app_label": "tasks", "url": "nothing/"}
+    values |= dict.fromkeys(["object_id", "cluster_id", "organization_id"], first)
     address = route.address(values)
     return client.post(address, form) if method == "POST" else client.generic(method, address)  # type: ignore[return-value]
 

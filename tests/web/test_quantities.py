@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from vbase_console.core.quantities import duration, exact_time, relation, relative_time, size
 from vbase_console.web.live import content_mark
-from vbase_console.web.quantities import duration, exact_time, relation, relative_time, size
 
 NOW = datetime(2026, 3, 12, 14, 30, tzinfo=UTC)
 RELATIONS = [
@@ -22,9 +22,10 @@ RELATIONS = [
     (timedelta(seconds=20), "in a moment"),
     (timedelta(hours=2), "in 2 h"),
 ]
+# A machine-readable time and the calendar day at the end of an axis are no times in sentences.
 RAW = re.compile(
     r"{{ *[\w.]*(?:_at|_bytes|_seconds|bytes|seconds|until|_since|expiry_date|last_login) *}}"
-    r"|\|(?:date(?!:'c')|time|timesince|timeuntil|naturaltime|filesizeformat)\b"
+    r"|\|(?:date(?!:'c'|:\"M j\")|time|timesince|timeuntil|naturaltime|filesizeformat)\b"
 )
 
 

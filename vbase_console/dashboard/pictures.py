@@ -16,10 +16,10 @@ from backups.policies.days import CALENDAR_DAYS, zone_of_policy
 from backups.policies.models import BackupPolicy, PolicyDay
 from clusters.reconcile import CONSOLE
 from clusters.states import TaskKind
+from vbase_console.core.quantities import size_text
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.web import charts
-from vbase_console.web.quantities import size_text
 
 MAX_POLICIES = 12
 MAX_SERIES = 5

@@ -17,6 +17,14 @@ class OrganizationAdmin(ReadOnlyAdmin):
     search_fields = ["name", "^id"]
     search_help_text = "Name or id"
     fields = ["id", "name", "created_at"]
+    related_lists = {
+        "Clusters": ("clusters_cluster", "name"),
+        "Backups": ("backups_backup", "name"),
+        "Policies": ("policies_backuppolicy", "name"),
+        "Tasks": ("tasks_task", "name"),
+        "Calls": ("organizations_auditentry", "name"),
+    }
+    related_pages = {"Read the organization's pages": "admin-visit"}
     inlines = [MembershipInline]
 
 

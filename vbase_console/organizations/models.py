@@ -137,7 +137,10 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["organization", "-at", "-id"], name="audit_newest_first")]
+        indexes = [
+            models.Index(fields=["organization", "-at", "-id"], name="audit_newest_first"),
+            models.Index(fields=["object_id", "-at", "-id"], name="audit_by_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.principal} {self.action} {self.object_id}"

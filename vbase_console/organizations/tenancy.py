@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from datetime import datetime
 from typing import Self, TypeVar
 
 from django.db import models
@@ -38,6 +39,8 @@ class Principal:
     key_id: str | None = None
     is_demo: bool = False
     """True for a user in an organization with sample data."""
+    visit_until: datetime | None = None
+    """End of a read-only visit by support staff. None for members and keys."""
     version: Version = Version()
     """For a user: version of the organization when the principal was resolved, before its data."""
 

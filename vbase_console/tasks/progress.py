@@ -14,11 +14,11 @@ from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, 
 from django.template.loader import render_to_string
 
 from vbase_console.core.prepared import Prepared
+from vbase_console.core.quantities import duration_text
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import ACTIVE, TaskState
 from vbase_console.web.live import MAX_PARTS, LivePart, digest, marked
-from vbase_console.web.quantities import duration_text
 
 PART_ID = re.compile(r"progress-([\w-]+)-(bar|line)\Z")
 FORMS = ("bar", "line")

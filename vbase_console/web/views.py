@@ -21,7 +21,12 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 from django_htmx.middleware import HtmxDetails
 
 from vbase_console.core.client_address import source_of
-from vbase_console.core.errors import ConsoleError, FailedPrecondition, NotFound
+from vbase_console.core.errors import (
+    ConsoleError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+)
 from vbase_console.organizations import audit
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.demo import READ_ONLY
@@ -29,12 +34,16 @@ from vbase_console.organizations.differences import noting
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.organizations.visits import principal_of_visit
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
 from vbase_console.web.live import HEADER, Live
 from vbase_console.web.wording import readable
 
 ORGANIZATION_COOKIE = "organization"
 """Cookie with the name of the last visited organization. Checked against the memberships."""
+VISITORS_CHANGE_NOTHING = (
+    "Support staff can read these pages and change nothing. Ask a member of the organization."
+)
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -79,13 +88,15 @@ class ConsoleView(View):
         if not request.user.is_authenticated:
             return sign_in_first(request)
         try:
-            self.principal = principal_of_member(request.user, kwargs["organization"])
+            self.principal = principal_of_page(request, kwargs["organization"])
         except NotFound as error:
             return refusal_page(request, error)
         method = "GET" if request.method == "HEAD" else str(request.method)
         response: HttpResponseBase
         if method not in self.scopes:
             response = self.http_method_not_allowed(request)
+        elif self.principal.visit_until and method != "GET":
+            response = self._refuse_visitor()
         elif method == "POST":
             response = self._serve_audited()
         else:
@@ -93,7 +104,8 @@ class ConsoleView(View):
                 response = self._serve(method)
             except ConsoleError as error:
                 response = self._render_error(error)
-        remember_organization(request, response, self.principal.organization_name)
+        if not self.principal.visit_until:
+            remember_organization(request, response, self.principal.organization_name)
         add_never_cache_headers(response)
         patch_vary_headers(response, ["HX-Request"])
         return response
@@ -142,6 +154,15 @@ class ConsoleView(View):
             self._record(Outcome.FAILED, type(error).__name__)
             raise
         return response
+
+    def _refuse_visitor(self) -> HttpResponseBase:
+        """Refuse every change during a visit, before the view is called."""
+        error = PermissionDenied(VISITORS_CHANGE_NOTHING)
+        keys = [str(value) for name, value in self.kwargs.items() if name != "organization"]
+        action = self.action or type(self).__name__
+        detail = f"{error.code}: {error.message}"
+        self.record(action, next(iter(keys), ""), Outcome.REFUSED, detail)
+        return refusal_page(self.request, error)
 
     def _refuse_demo(self) -> None:
         """Refuse changes of sample data. Members, keys and the reading of a token are none."""
@@ -216,6 +237,14 @@ class Page(ConsoleView):
             "organizations": [organization.name for organization in organizations],
             "nav": self.nav,
         }
+
+
+def principal_of_page(request: HttpRequest, organization: str) -> Principal:
+    """Resolve the user of a page: a member, or support staff during a visit."""
+    try:
+        return principal_of_member(request.user, organization)
+    except NotFound:
+        return principal_of_visit(request, organization)
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponseBase:

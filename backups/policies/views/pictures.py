@@ -10,8 +10,8 @@ from backups.policies.models import PolicyRun
 from backups.policies.outcomes import cell_class, run_summary
 from backups.policies.states import RetentionOutcome
 from backups.policies.views.presenters import BackupWithDecision
+from vbase_console.core.quantities import duration_text, size_text
 from vbase_console.web import charts
-from vbase_console.web.quantities import duration_text, size_text
 
 MARGIN = timedelta(hours=1)
 MAX_POINTS = 500

@@ -8,8 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
+from vbase_console.core import quantities
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.web import quantities
 from vbase_console.web.glossary import TERMS
 from vbase_console.web.wording import readable
 
