@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample
-from vbase_console.core.admin import ReadOnlyAdmin
+from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample, Rollout, RolloutStep
+from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
 
 
 @admin.register(Cluster)
@@ -120,6 +120,38 @@ class KeptCopyAdmin(ReadOnlyAdmin):
     fields = ["cluster", "version", "size_bytes", "created_at", "expires_at", "removing"]
     search_fields = ["^cluster__cluster_id", "cluster__name"]
     search_help_text = "Cluster id or name"
+
+
+class RolloutStepInline(ReadOnlyInline):
+    model = RolloutStep
+    fields = [
+        "position",
+        "cluster",
+        "from_version",
+        "state",
+        "task_id",
+        "message",
+        "started_at",
+        "finished_at",
+    ]
+
+
+@admin.register(Rollout)
+class RolloutAdmin(ReadOnlyAdmin):
+    list_display = [
+        "rollout_id",
+        "organization",
+        "version",
+        "state",
+        "requested_by",
+        "created_at",
+        "finished_at",
+    ]
+    list_prefetch_related = ["organization"]
+    list_filter = ["state", "version", "created_at", "organization"]
+    search_fields = ["^rollout_id", "organization__name", "^organization__id"]
+    search_help_text = "Rollout id, organization name or id"
+    inlines = [RolloutStepInline]
 
 
 @admin.register(LoadSample)

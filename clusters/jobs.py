@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from clusters import upgrades
+from clusters import rollouts, upgrades
 from clusters.driver import driver_of, is_operated_elsewhere, spec_of
 from clusters.drivers.base import ClusterSpec, Guard, Progress
 from clusters.job_steps import (
@@ -48,7 +48,7 @@ def register_all() -> None:
                 handler=observing_a_failure(run),
                 undo=upgrades.undo if kind is TaskKind.VERSION_UPGRADE else None,
                 must_finish=upgrades.must_finish if kind is TaskKind.VERSION_UPGRADE else None,
-                settled=settle,
+                settled=_settle,
                 hold=_hold,
                 cancellable=kind is not TaskKind.DELETION,
                 retry=_retry,
@@ -162,6 +162,12 @@ def _wait_for_cleanups(attempt: Attempt, cluster: Cluster) -> None:
     while time.monotonic() < deadline and (task := running.first()):
         attempt.report(10, "detaching", f"Waiting until {task.task_id} has cleaned up.")
         time.sleep(CLEANUP_POLL_SECONDS)
+
+
+def _settle(task: Task) -> None:
+    settle(task)
+    if task.kind == TaskKind.VERSION_UPGRADE:
+        rollouts.end_step(task)
 
 
 def _retry(task: Task, by: str) -> Task:

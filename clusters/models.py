@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from clusters.drivers import ATTACHED
 from clusters.drivers.base import Connection
-from clusters.states import Condition, ServiceStatus
+from clusters.states import UNFINISHED_STEPS, Condition, RolloutState, ServiceStatus, StepState
 from vbase_console.core.encryption import decrypt, encrypt
-from vbase_console.core.ids import new_cluster_id, new_service_id
+from vbase_console.core.ids import new_cluster_id, new_rollout_id, new_service_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 
@@ -181,6 +181,105 @@ class KeptCopy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster_id}: {self.version}"
+
+
+class RolloutQuerySet(TenantQuerySet["Rollout"]):
+    def unfinished(self) -> Self:
+        return self.filter(state=RolloutState.RUNNING)
+
+    def locked(self, rollout_id: str) -> Rollout:
+        """Read the row and lock it until the transaction ends. Lock a cluster before it."""
+        return self.select_for_update(of=("self",)).get(pk=rollout_id)
+
+
+class Rollout(models.Model):
+    """Upgrade of several clusters to one version, one at a time, until the first failure."""
+
+    rollout_id = models.CharField(primary_key=True, max_length=24, default=new_rollout_id)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    version = models.CharField(max_length=40)
+    backup_first = models.BooleanField(default=True)
+    state = models.CharField(
+        max_length=16, choices=RolloutState.choices, default=RolloutState.RUNNING
+    )
+    """Derived by `clusters.states.rollout_state_of` and stored, so that lists can filter by it."""
+    requested_by = models.CharField(max_length=254, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RolloutQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-rollout_id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=RolloutState.values), name="rollout_state_check"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=RolloutState.RUNNING, finished_at=None)
+                | (~Q(state=RolloutState.RUNNING) & Q(finished_at__isnull=False)),
+                name="rollout_finished_check",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "-created_at", "-rollout_id"], name="rollout_newest_first"
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(state=RolloutState.RUNNING),
+                name="rollout_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.rollout_id
+
+
+class RolloutStep(models.Model):
+    """One cluster of a rollout. Its upgrade is the task `task_id`."""
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    """From 1."""
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="rollout_steps")
+    from_version = models.CharField(max_length=40)
+    state = models.CharField(max_length=16, choices=StepState.choices, default=StepState.WAITING)
+    task_id = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["rollout", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rollout", "position"], name="rollout_step_position_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["rollout"],
+                condition=Q(state=StepState.RUNNING),
+                name="rollout_step_running_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["cluster"],
+                condition=Q(state__in=UNFINISHED_STEPS),
+                name="rollout_step_cluster_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["task_id"], condition=~Q(task_id=""), name="rollout_step_task_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=StepState.values), name="rollout_step_state_check"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=StepState.RUNNING) | ~Q(task_id=""),
+                name="rollout_step_task_check",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rollout_id} {self.position}: {self.cluster_id}"
 
 
 class LoadSample(models.Model):

@@ -7,7 +7,7 @@ another. It enqueues a task and returns at once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -131,14 +131,29 @@ def scale_cluster(
     `facts` are stored with the task, for the caller.
     """
     cluster = Cluster.objects.locked(cluster.pk)
-    refuse_attached(cluster, "scaled")
-    waiting = unfinished(cluster)
     requested = {field: value for field, value in changes.items() if value is not None}
+    waiting = unfinished(cluster)
+    kind = admit_change(cluster, waiting, requested, backup_first=backup_first)
+    before = expected_state(cluster, waiting).resources
+    note({field: getattr(before, field, None) for field in requested}, requested)
+    arguments = {"changes": requested, **(facts or {})}
+    if kind is TaskKind.VERSION_UPGRADE:
+        arguments["backup_first"] = backup_first
+    return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
+
+
+def admit_change(
+    cluster: Cluster, waiting: Sequence[Task], changes: Mapping[str, Any], *, backup_first: bool
+) -> TaskKind:
+    """Return the kind of a change of the resources. Raises the error with which it is refused.
+
+    `waiting` are the cluster's unfinished tasks.
+    """
+    refuse_attached(cluster, "scaled")
     before = expected_state(cluster, waiting)
-    after = before.resources.changed(requested)
-    kind = TaskKind.SCALING
-    if after.version != before.resources.version:
-        kind = TaskKind.VERSION_UPGRADE
+    after = before.resources.changed(changes)
+    is_upgrade = after.version != before.resources.version
+    kind = TaskKind.VERSION_UPGRADE if is_upgrade else TaskKind.SCALING
     admit(cluster, kind, waiting)
     refuse_undeployed(cluster, waiting)
     check_resources(after, capabilities_of(cluster), present=before.resources.version)
@@ -146,13 +161,9 @@ def scale_cluster(
         raise FailedPrecondition(
             f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
         )
-    note({field: getattr(before.resources, field, None) for field in requested}, requested)
-    arguments = {"changes": requested, **(facts or {})}
-    if kind is TaskKind.VERSION_UPGRADE:
-        arguments["backup_first"] = backup_first
-        if backup_first:
-            refuse_unreadable(cluster, before)
-    return enqueue_task(cluster, kind, by=by, arguments=arguments, reason=reason, retry_of=retry_of)
+    if is_upgrade and backup_first:
+        refuse_unreadable(cluster, before)
+    return kind
 
 
 @transaction.atomic

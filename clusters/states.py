@@ -1,4 +1,4 @@
-"""States, task kinds and admission of clusters, as data.
+"""States, task kinds and admission of clusters, and states of rollouts, as data.
 
 `status_of` derives a cluster's status from the last observation and the unfinished tasks.
 """
@@ -126,3 +126,49 @@ RUNS_AFTER: dict[TaskKind, bool] = {
     K.DELETION: False,
 }
 """Desired state after a task has succeeded. Other kinds do not change it."""
+
+
+class RolloutState(models.TextChoices):
+    RUNNING = "RUNNING"
+    """A step waits or runs."""
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class StepState(models.TextChoices):
+    """State of one cluster in a rollout."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    """Its task is unfinished."""
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    """Its task was cancelled."""
+    NOT_BEGUN = "NOT_BEGUN"
+    """The rollout ended before its turn."""
+
+
+STEP_TRANSITIONS: dict[StepState, frozenset[StepState]] = {
+    StepState.WAITING: frozenset(
+        {StepState.RUNNING, StepState.SUCCEEDED, StepState.FAILED, StepState.NOT_BEGUN}
+    ),
+    StepState.RUNNING: frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED}),
+    StepState.SUCCEEDED: frozenset(),
+    StepState.FAILED: frozenset(),
+    StepState.CANCELLED: frozenset(),
+    StepState.NOT_BEGUN: frozenset(),
+}
+UNFINISHED_STEPS = tuple(state for state, nexts in STEP_TRANSITIONS.items() if nexts)
+
+
+def rollout_state_of(steps: Sequence[str]) -> RolloutState:
+    """Derive the state of a rollout from the states of its steps."""
+    if set(steps) & set(UNFINISHED_STEPS):
+        return RolloutState.RUNNING
+    if StepState.FAILED in steps:
+        return RolloutState.FAILED
+    if set(steps) == {StepState.SUCCEEDED}:
+        return RolloutState.SUCCEEDED
+    return RolloutState.CANCELLED

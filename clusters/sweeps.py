@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from clusters import autoscale, kept_copies, metrics, reconcile
+from clusters import autoscale, kept_copies, metrics, reconcile, rollouts
 
 
 @shared_task(name="vbase.sweep.clusters")
@@ -27,3 +27,9 @@ def sweep_load() -> int:
 def sweep_metrics() -> int:
     """Store a sample of every running cluster. Returns their number."""
     return metrics.measure_all()
+
+
+@shared_task(name="vbase.sweep.rollouts")
+def sweep_rollouts() -> int:
+    """Begin the due steps of rollouts. Returns the number of unfinished rollouts."""
+    return rollouts.advance_all()

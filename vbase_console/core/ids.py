@@ -18,3 +18,7 @@ def new_service_id() -> str:
 
 def new_cluster_id() -> str:
     return new_id("vc")
+
+
+def new_rollout_id() -> str:
+    return new_id("roll")

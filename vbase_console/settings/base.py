@@ -295,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, every in {
         "vbase.sweep.tasks": _SWEEP,
         "vbase.sweep.clusters": _SWEEP,
+        "vbase.sweep.rollouts": _SWEEP,
         "vbase.sweep.janitor": timedelta(minutes=1),
         "vbase.sweep.inventory": timedelta(seconds=15),
         "vbase.sweep.policies": timedelta(seconds=2),
