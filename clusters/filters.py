@@ -6,7 +6,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from clusters.lookups import HasLabel, parse_label
-from clusters.states import ServiceStatus
+from clusters.states import RolloutState, ServiceStatus
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
@@ -36,3 +36,18 @@ class ClusterFilter(FilterForm):
         rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
         label = self.text("label")
         return rows.filter(HasLabel(*parse_label(label))) if label else rows
+
+
+class RolloutFilter(FilterForm):
+    q = forms.CharField(label="Rollout, version or requester", required=False, max_length=128)
+    state = forms.ChoiceField(
+        required=False,
+        choices=[*ANY_CHOICE, *((state.value, state.value.capitalize()) for state in RolloutState)],
+    )
+
+    SEARCH_LOOKUPS = ("rollout_id__icontains", "version__icontains", "requested_by__icontains")
+    SORT_FIELDS = ("version", "state", "requested_by", "created_at")
+    TIE_BREAKERS = ("-rollout_id",)
+
+    def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(state=self.given["state"]) if "state" in self.given else rows

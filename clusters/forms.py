@@ -200,6 +200,15 @@ class UpgradeForm(forms.Form):
             self.fields["backup_first"] = _backup_field()
 
 
+class RolloutForm(forms.Form):
+    """Options of a rollout. The page shows its plan before they are sent."""
+
+    version = forms.CharField(max_length=40)
+    backup = forms.ChoiceField(
+        choices=[("first", "Every database, before its change"), ("none", "None")]
+    )
+
+
 class GoBackForm(forms.Form):
     def __init__(self, *args: Any, backs_up: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -5,7 +5,8 @@ from typing import Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from clusters.drivers import ATTACHED
@@ -186,6 +187,15 @@ class KeptCopy(models.Model):
 class RolloutQuerySet(TenantQuerySet["Rollout"]):
     def unfinished(self) -> Self:
         return self.filter(state=RolloutState.RUNNING)
+
+    def with_counts(self) -> Self:
+        """Add the numbers of all steps and of those that succeeded."""
+        steps = RolloutStep.objects.filter(rollout=OuterRef("pk")).order_by().values("rollout")
+        succeeded = steps.filter(state=StepState.SUCCEEDED)
+        return self.annotate(
+            step_count=Coalesce(Subquery(steps.values(count=Count("*"))), 0),
+            succeeded_count=Coalesce(Subquery(succeeded.values(count=Count("*"))), 0),
+        )
 
     def locked(self, rollout_id: str) -> Rollout:
         """Read the row and lock it until the transaction ends. Lock a cluster before it."""

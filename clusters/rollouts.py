@@ -188,7 +188,7 @@ def continue_after(*, task: Task, **signal: object) -> None:
         advance(step.rollout_id)
 
 
-def summary_of(rollout: Rollout, steps: Iterable[RolloutStep]) -> str:
+def summary_of(steps: Iterable[RolloutStep]) -> str:
     """State in a sentence which clusters are upgraded, failed and not begun."""
     by_state: Mapping[str, list[str]] = defaultdict(list)
     for step in steps:

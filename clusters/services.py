@@ -158,8 +158,10 @@ def admit_change(
     refuse_undeployed(cluster, waiting)
     check_resources(after, capabilities_of(cluster), present=before.resources.version)
     if after == before.resources:
+        is_version = set(changes) == {"version"}
+        wanted, them = ("this version", "it") if is_version else ("these resources", "them")
         raise FailedPrecondition(
-            f"{cluster.cluster_id} has these resources already, or will have them{before.cause}."
+            f"{cluster.cluster_id} has {wanted} already, or will have {them}{before.cause}."
         )
     if is_upgrade and backup_first:
         refuse_unreadable(cluster, before)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +24,12 @@ SIMILAR_SIZE = 4
 SMALL_BYTES = 64 * 1024**2
 """Below this size the duration does not depend on the data."""
 _RECENT_UPGRADES = 50
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PastUpgrade:
+    data_bytes: int
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,14 +84,18 @@ def plan_of(cluster: Cluster, *, counts_rows: bool = False) -> UpgradePlan:
         version=cluster.version,
         is_shipped=is_shipped(cluster, capabilities),
         choices=[
-            UpgradeChoice(version=version, effects=_effects(expected, version, capabilities))
+            UpgradeChoice(version=version, effects=effects_of(expected, version, capabilities))
             for version in possible_upgrades(expected, capabilities)
         ],
         backs_up=capabilities.stores_rows,
         data_bytes=size.total_bytes if size else None,
         needed_bytes=size.needed_bytes if size else None,
         free_bytes=driver.free_bytes(cluster.cluster_id),
-        usual_seconds=_usual_seconds(cluster, size.total_bytes) if size else None,
+        usual_seconds=(
+            usual_seconds(past_upgrades(cluster.organization_id), size.total_bytes)
+            if size
+            else None
+        ),
         go_back=_go_back_plan(cluster, counts_rows=counts_rows),
     )
 
@@ -112,7 +124,7 @@ def kept_copy_of(cluster: Cluster) -> KeptCopy | None:
     return KeptCopy.objects.filter(cluster=cluster, removing=False).first()
 
 
-def _effects(present: str, version: str, capabilities: Capabilities) -> list[str]:
+def effects_of(present: str, version: str, capabilities: Capabilities) -> list[str]:
     """Effects of the version and of all that are passed on the way, oldest first."""
     newest_first = list(capabilities.versions)
     older = newest_first.index(present) if present in newest_first else len(newest_first)
@@ -120,24 +132,29 @@ def _effects(present: str, version: str, capabilities: Capabilities) -> list[str
     return [effect for name in reversed(passed) for effect in capabilities.effects.get(name, ())]
 
 
-def _usual_seconds(cluster: Cluster, size: int) -> int | None:
+def past_upgrades(organization_id: uuid.UUID) -> list[PastUpgrade]:
+    """Return the last upgrades of an organization that succeeded."""
     ended = Task.objects.filter(
-        organization_id=cluster.organization_id,
-        kind=TaskKind.VERSION_UPGRADE,
-        state=TaskState.SUCCEEDED,
+        organization_id=organization_id, kind=TaskKind.VERSION_UPGRADE, state=TaskState.SUCCEEDED
     )
     recent = ended.order_by("-pk").values_list("checkpoint", "started_at", "finished_at")
-    durations = [
-        (finished - started).total_seconds()
+    return [
+        PastUpgrade(
+            data_bytes=checkpoint[FACTS]["data_bytes"],
+            seconds=(finished - started).total_seconds(),
+        )
         for checkpoint, started, finished in recent[:_RECENT_UPGRADES]
-        if _is_similar(size, checkpoint.get(FACTS, {}).get("data_bytes")) and started and finished
+        if FACTS in checkpoint and started and finished
     ]
+
+
+def usual_seconds(past: Sequence[PastUpgrade], data_bytes: int) -> int | None:
+    """Return the median duration for clusters of similar size. None if there was none."""
+    durations = [each.seconds for each in past if _is_similar(data_bytes, each.data_bytes)]
     return round(statistics.median(durations)) if durations else None
 
 
-def _is_similar(size: int, other: int | None) -> bool:
-    if other is None:
-        return False
+def _is_similar(size: int, other: int) -> bool:
     smaller, larger = sorted([max(size, SMALL_BYTES), max(other, SMALL_BYTES)])
     return larger <= smaller * SIMILAR_SIZE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from clusters.api import clusters, metrics, services, tasks, upgrades
+from clusters.api import clusters, metrics, rollouts, services, tasks, upgrades
 
 ONE = "clusters/<str:cluster_id>"
 
@@ -28,6 +28,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}/task/<str:task_id>", tasks.OneTask.as_view(), name="api-task"),
     path(f"{ONE}/task/<str:task_id>/cancel", tasks.CancelTask.as_view(), name="api-task-cancel"),
     path(f"{ONE}/task/<str:task_id>/retry", tasks.RetryTask.as_view(), name="api-task-retry"),
+    path("rollouts", rollouts.Rollouts.as_view(), name="api-rollouts"),
+    path("rollouts/plan", rollouts.PreviewRollout.as_view(), name="api-rollout-plan"),
+    path("rollouts/<str:rollout_id>", rollouts.OneRollout.as_view(), name="api-rollout"),
+    path(
+        "rollouts/<str:rollout_id>/cancel",
+        rollouts.CancelRollout.as_view(),
+        name="api-rollout-cancel",
+    ),
     path("list/<str:organization_id>", services.ListServices.as_view(), name="api-services"),
     path(
         "<str:organization_id>/clusters/<str:cluster_id>",

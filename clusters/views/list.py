@@ -10,8 +10,9 @@ from django.shortcuts import redirect
 
 from clusters.filters import ClusterFilter
 from clusters.models import Cluster
-from clusters.states import BUSY, ServiceStatus
-from vbase_console.organizations.scopes import LIST_SERVICES
+from clusters.states import BUSY, ENDED, ServiceStatus
+from clusters.upgrade_plans import reachable_versions
+from vbase_console.organizations.scopes import LIST_SERVICES, SCALE_CLUSTER
 from vbase_console.web.lists import ListPage
 
 
@@ -37,7 +38,16 @@ class ClusterListView(ListPage):
         return Cluster.objects.visible_to(self.principal)
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        return {"reload": any(cluster.status in BUSY for cluster in rows)}
+        upgradable = {
+            cluster.pk
+            for cluster in rows
+            if cluster.status not in ENDED and reachable_versions(cluster, cluster.version)
+        }
+        return {
+            "reload": any(cluster.status in BUSY for cluster in rows),
+            "upgradable": upgradable,
+            "may_upgrade": bool(upgradable) and self.principal.may(SCALE_CLUSTER),
+        }
 
 
 class ClusterChoiceView(ListPage):

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
-from clusters.models import Cluster
+from clusters.models import Cluster, Rollout
 from tests.api.client import Api
 from tests.api.operations import Served, served
 from tests.backups.seeds import seed_backup, seed_job
@@ -27,6 +27,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
     cluster = make_cluster()
     backup = seed_backup(cluster)
     job = seed_job(backup)
+    rollout = Rollout.objects.create(organization_id=cluster.organization_id, version="2.0.0")
     policy = create_policy(cluster, PolicySpec(schedule_cron="@daily", retention_count=1))
 
     def fill(one: Served) -> str:
@@ -39,6 +40,7 @@ def fill(make_cluster: Callable[..., Cluster]) -> Callable[[Served], str]:
             job_id=job.task.task_id,
             policy_id=policy.policy_id,
             name="default",
+            rollout_id=rollout.rollout_id,
         )
 
     return fill
@@ -58,7 +60,11 @@ def test_every_scope_is_one_that_a_key_can_carry() -> None:
 
 def test_what_is_not_a_get_is_a_change_but_for_a_list_and_a_preview_restore() -> None:
     reads = [one for one in EVERY if not one.operation.changes and one.method != "GET"]
-    assert sorted(names(reads)) == ["ListBackupByOrg", "PreviewBackupPolicy"]
+    assert sorted(names(reads)) == [
+        "ListBackupByOrg",
+        "PreviewBackupPolicy",
+        "PreviewRollout",
+    ]
 
 
 @pytest.mark.parametrize("one", WITH_A_BODY, ids=names(WITH_A_BODY))

@@ -14,7 +14,7 @@ from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.services.backups import verify_backup
 from backups.states import BackupStatus
-from clusters.models import Cluster
+from clusters.models import Cluster, Rollout
 from clusters.services import create_cluster
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Membership, Organization
@@ -34,6 +34,7 @@ class Tenant:
     backup: Backup
     job_id: str
     policy: BackupPolicy
+    rollout: Rollout
 
 
 # The part of an address → what stands there for a tenant. A new part belongs here.
@@ -48,6 +49,7 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
     "backup_name": lambda tenant: tenant.backup.name,
     "job_id": lambda tenant: tenant.job_id,
     "policy_id": lambda tenant: tenant.policy.policy_id,
+    "rollout_id": lambda tenant: tenant.rollout.rollout_id,
     "name": lambda _: "default",  # of a database or collection in a cluster
     # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
     "app_label": lambda _: "tasks",
@@ -74,6 +76,8 @@ def make_tenant(organization: Organization, owner: User, work: Callable[[], int]
     )
     job = verify_backup(backup, by=owner.username)
     policy = create_policy(cluster, PolicySpec(schedule_cron="0 3 * * *", retention_count=7))
+    rollout = Rollout.objects.create(organization=organization, version=cluster.version)
+    rollout.steps.create(position=1, cluster=cluster, from_version="1.0.0")
     return Tenant(
         organization,
         cluster,
@@ -83,6 +87,7 @@ def make_tenant(organization: Organization, owner: User, work: Callable[[], int]
         backup,
         job_id=job.task.task_id,
         policy=policy,
+        rollout=rollout,
     )
 
 

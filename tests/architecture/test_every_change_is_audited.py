@@ -31,6 +31,7 @@ UNAUDITED: dict[str, str] = {
     ),
     "/v1/vbase/backup/org/<str:organization_id>": "a list that is documented to be asked by POST",
     "/v1/vbase/<str:service_id>/backup/policy/preview": "a look ahead that changes nothing",
+    "/v1/vbase/rollouts/plan": "a look ahead that changes nothing",
     "/appearance": "light or dark, kept in a cookie of the browser",
     "/sign-in": f"who is in already is led on; who comes in is {ELSEWHERE}",
     "/welcome/<uidb64>/<token>": f"opens to a one-time link only; {ELSEWHERE}",

@@ -9,6 +9,7 @@ from django.conf import settings
 from clusters.states import (
     STATUS_AT_REST,
     STATUS_WHILE,
+    STEP_TRANSITIONS,
     Admission,
     Condition,
     ServiceStatus,
@@ -55,6 +56,11 @@ def test_every_condition_shows_as_a_status() -> None:
         for row in rows("last observation, without unfinished tasks")
     }
     assert told == STATUS_AT_REST
+
+
+def test_every_move_of_a_step_of_a_rollout_has_a_line() -> None:
+    moves = {(source, target) for source, nexts in STEP_TRANSITIONS.items() for target in nexts}
+    assert {(row[0], row[1]) for row in rows("step")} == moves
 
 
 def test_what_waits_and_what_is_refused_is_told_for_every_pair() -> None:

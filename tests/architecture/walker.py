@@ -38,6 +38,8 @@ FOR_EVERY_MEMBER: dict[str, str] = {
 ABOUT_WHOEVER_ASKS: dict[str, str] = {
     "/v1/vbase/me": "a key may ask what it is",
     "/v1/vbase/search": "it finds only what belongs to the key's own organization",
+    "/v1/vbase/rollouts": "it lists the rollouts of the key's own organization; a cluster of "
+    "another one is refused in tests/clusters/api/test_rollouts.py",
 }
 # Page of an organization → why a viewer may read it. To all others only a higher role leads.
 RUNNING, PROTECTED = "what runs, and how it goes", "what is protected, and by what"
@@ -57,6 +59,8 @@ READ_BY_VIEWERS: dict[str, str] = {
             "clusters/<slug:cluster_id>/operations",
             "clusters/<slug:cluster_id>/tasks",
             "operations",
+            "rollouts",
+            "rollouts/<slug:rollout_id>",
             "tasks",
             "tasks/<slug:task_id>",
             "tasks/<slug:task_id>/progress",

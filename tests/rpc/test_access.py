@@ -24,6 +24,7 @@ NAMES_NOTHING = {
     "Search": "it finds objects of the key's organization",
     "CreateCluster": "it makes an object of the key's organization",
     "AttachCluster": "it makes an object of the key's organization",
+    "ListRollouts": "it lists those of the key's organization",
 }
 """Call → why a stranger is answered."""
 SCOPED = [name for name in CLOSED if method_named(name).operation.scope != ANY_MEMBER]

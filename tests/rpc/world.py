@@ -14,7 +14,7 @@ from backups.policies.models import BackupPolicy
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
-from clusters.models import Cluster, KeptCopy
+from clusters.models import Cluster, KeptCopy, Rollout
 from clusters.services import cancel_task
 from tests.backups.seeds import seed_backup, seed_job
 from vbase_console.tasks.models import Task
@@ -153,6 +153,18 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "Search": lambda world: {"q": "ru"},
     "GetUpgradePlan": lambda world: world.one_cluster,
     "GoBackCluster": lambda world: {"cluster_id": upgraded(world), "backup_first": False},
+    "CreateRollout": lambda world: {
+        "version": "2.0.0",
+        "cluster_ids": [world.cluster.cluster_id],
+        "backup_first": False,
+    },
+    "PreviewRollout": lambda world: {
+        "version": "2.0.0",
+        "cluster_ids": [world.cluster.cluster_id, world.new.cluster_id],
+    },
+    "ListRollouts": lambda world: {"page": 1, "page_size": 2},
+    "GetRollout": lambda world: {"rollout_id": rolled_out(world)},
+    "CancelRollout": lambda world: {"rollout_id": rolled_out(world)},
     "GetClusterMetrics": lambda world: world.one_cluster | {"window": "24h"},
     "ListCollections": lambda world: world.one_cluster | {"db_name": "default"},
     "CreateDatabase": lambda world: world.one_cluster | {"name": "made"},
@@ -175,6 +187,15 @@ def upgraded(world: World) -> str:
         cluster=world.cluster, defaults=copy | {"expires_at": now + timedelta(hours=24)}
     )
     return world.cluster.cluster_id
+
+
+def rolled_out(world: World) -> str:
+    """A rollout of a cluster whose turn has not come."""
+    organization_id = world.new.organization_id
+    rollout, is_new = Rollout.objects.get_or_create(organization_id=organization_id, version="3")
+    if is_new:
+        rollout.steps.create(position=1, cluster=world.new, from_version="2.1.0")
+    return rollout.rollout_id
 
 
 def stopped(world: World) -> str:

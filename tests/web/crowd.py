@@ -11,8 +11,8 @@ from backups.models import Backup, BackupJob, StorageDay
 from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.protection.models import KnownCollection
 from backups.states import BackupStatus, JobKind
-from clusters.models import Cluster
-from clusters.states import Condition, ServiceStatus
+from clusters.models import Cluster, Rollout, RolloutStep
+from clusters.states import Condition, RolloutState, ServiceStatus, StepState
 from tests.architecture.cast import Tenant
 from tests.backups.seeds import IMAGES
 from vbase_console.core.ids import new_id
@@ -39,6 +39,7 @@ class Crowd:
         self._backups()
         self._policies()
         self._collections()
+        self._rollouts()
 
     def _people(self) -> None:
         users = User.objects.bulk_create(
@@ -173,4 +174,20 @@ class Crowd:
                 rpo_deadline=timezone.now(),
             )
             for backup in [*self._taken, *self._backups_of_others]
+        )
+
+    def _rollouts(self) -> None:
+        """Each of one cluster, and more steps of the tenant's rollout."""
+        ended = {"state": RolloutState.SUCCEEDED, "finished_at": timezone.now()}
+        rollouts = Rollout.objects.bulk_create(
+            Rollout(**self._own, version="2.1.0", **ended) for _ in self._names
+        )
+        first = self._tenant.rollout.steps.count() + 1
+        steps = [(rollout, 1) for rollout in rollouts]
+        steps += [(self._tenant.rollout, first + number) for number in range(self._count)]
+        RolloutStep.objects.bulk_create(
+            RolloutStep(
+                rollout=rollout, position=position, cluster=cluster, state=StepState.SUCCEEDED
+            )
+            for (rollout, position), cluster in zip(steps, [*self._others] * 2, strict=True)
         )

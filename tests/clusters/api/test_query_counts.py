@@ -14,7 +14,8 @@ from backups.models import Backup, BackupJob
 from backups.policies.api_serializers import PREVIEW_REQUEST
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters import protection
-from clusters.models import Cluster
+from clusters.models import Cluster, Rollout, RolloutStep
+from clusters.rollouts import MAX_CLUSTERS
 from tests.api.client import Api
 from tests.api.operations import Served, served
 from vbase_console.core.ids import new_id
@@ -38,6 +39,7 @@ def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
     cluster = make_cluster()
     grow_backups(cluster, 1)
     grow_policies(cluster, 1)
+    Rollout.objects.create(organization_id=cluster.organization_id, version="2.1.0")
     return cluster
 
 
@@ -58,8 +60,23 @@ def grow(organization: Organization, cluster: Cluster, count: int) -> None:
         for number in range(count)
     )
     grow_backups(cluster, count)
+    grow_rollouts(organization, cluster, count)
     TaskEvent.objects.bulk_create(
         TaskEvent(task=task, epoch=0, state="PENDING", progress=0) for task in tasks
+    )
+
+
+def grow_rollouts(organization: Organization, cluster: Cluster, count: int) -> None:
+    """So many rollouts, and so many steps of the first one."""
+    ended = {"state": "SUCCEEDED", "finished_at": timezone.now()}
+    Rollout.objects.bulk_create(
+        Rollout(organization=organization, version="2.1.0", **ended) for _ in range(count)
+    )
+    steps = Rollout.objects.earliest("created_at").steps
+    first = steps.count() + 1
+    steps.bulk_create(
+        RolloutStep(position=position, cluster=cluster, state="SUCCEEDED", rollout=steps.instance)
+        for position in range(first, first + count)
     )
 
 
@@ -122,12 +139,16 @@ def queries(api: Api, one: Served, cluster: Cluster) -> int:
         backup_name=Backup.objects.order_by("pk")[0].name,
         job_id=Task.objects.filter(backup_job__isnull=False).order_by("pk")[0].task_id,
         policy_id=BackupPolicy.objects.order_by("pk")[0].policy_id,
+        rollout_id=Rollout.objects.earliest("created_at").rollout_id,
     )
     asked = {"pageSize": 200} if one.operation.name.startswith("List") else {}
     if one.operation.name == "Search":
         asked = {"q": "acme"}
     if one.operation.name == "PreviewBackupPolicy":
         asked = PREVIEW_REQUEST | {"policyId": BackupPolicy.objects.order_by("pk")[0].policy_id}
+    if one.operation.name == "PreviewRollout":
+        ids = Cluster.objects.values_list("pk", flat=True)[:MAX_CLUSTERS]
+        asked = {"version": "2.0.0", "clusterIds": list(ids)}
     where = {"query" if one.method == "GET" else "body": asked}
     with CaptureQueriesContext(connection) as captured:
         assert api.send(one.method, path, **where).status == 200
@@ -151,6 +172,7 @@ def test_every_reading_costs_the_same_with_a_thousand_as_with_ten(
     assert many == few
     assert {name: count for name, count in few.items() if count > 4} == {
         "Search": 7,  # one statement for each kind of object, and one for the words
+        "PreviewRollout": 5,  # clusters, their tasks and rollouts, durations of earlier upgrades
         "GetUpgradePlan": 5,  # also the durations of earlier upgrades and the kept copy
     }
 
