@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import operator
+from functools import reduce
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from clusters.lookups import HasLabel, parse_label
+from clusters.models import Cluster
 from clusters.states import RolloutState, ServiceStatus
+from clusters.upgrade_plans import is_version_offered
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 
@@ -18,6 +22,11 @@ class ClusterFilter(FilterForm):
             *ANY_CHOICE,
             *((s.value, s.value.replace("_", " ").capitalize()) for s in ServiceStatus),
         ],
+    )
+    shipped = forms.ChoiceField(
+        label="Version",
+        required=False,
+        choices=[*ANY_CHOICE, ("no", "No longer shipped")],
     )
     label = forms.CharField(
         required=False,
@@ -34,8 +43,18 @@ class ClusterFilter(FilterForm):
         status = self.given.get("status")
         deleted = ServiceStatus.DELETED
         rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
+        if self.given.get("shipped") == "no":
+            rows = rows.filter(_is_unshipped(rows))
         label = self.text("label")
         return rows.filter(HasLabel(*parse_label(label))) if label else rows
+
+
+def _is_unshipped(clusters: QuerySet[Cluster]) -> Q:
+    """Match the versions of these clusters that the console ships no longer."""
+    pairs = clusters.order_by().values_list("driver", "version").distinct()
+    unshipped = [pair for pair in pairs if not is_version_offered(*pair)]
+    conditions = (Q(driver=driver, version=version) for driver, version in unshipped)
+    return reduce(operator.or_, conditions, Q(pk__in=[]))
 
 
 class RolloutFilter(FilterForm):

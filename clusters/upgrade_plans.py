@@ -120,6 +120,11 @@ def is_shipped(cluster: Cluster, capabilities: Capabilities) -> bool:
     return capabilities.is_operated_elsewhere or cluster.version in capabilities.versions
 
 
+def is_version_offered(driver: str, version: str) -> bool:
+    """Like `is_version_shipped`, for clusters that are counted and not read."""
+    return is_version_shipped(Cluster(driver=driver, version=version))
+
+
 def kept_copy_of(cluster: Cluster) -> KeptCopy | None:
     return KeptCopy.objects.filter(cluster=cluster, removing=False).first()
 

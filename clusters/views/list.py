@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from clusters.filters import ClusterFilter
 from clusters.models import Cluster
 from clusters.states import BUSY, ENDED, ServiceStatus
-from clusters.upgrade_plans import reachable_versions
+from clusters.upgrade_plans import is_version_shipped, reachable_versions
 from vbase_console.organizations.scopes import LIST_SERVICES, SCALE_CLUSTER
 from vbase_console.web.lists import ListPage
 
@@ -45,6 +45,7 @@ class ClusterListView(ListPage):
         }
         return {
             "reload": any(cluster.status in BUSY for cluster in rows),
+            "unshipped": {cluster.pk for cluster in rows if not is_version_shipped(cluster)},
             "upgradable": upgradable,
             "may_upgrade": bool(upgradable) and self.principal.may(SCALE_CLUSTER),
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 
-from clusters.drivers.base import ClusterSpec, SpecRefused
+from clusters.drivers.base import ClusterSpec, Presence, SpecRefused
 from clusters.drivers.embedded import engines
 from clusters.drivers.embedded.driver import EmbeddedDriver
 from clusters.drivers.embedded.shutdown import stop_all
@@ -97,12 +97,16 @@ def test_an_iterator_gives_every_key_once_on_every_version(
 
 
 def test_a_version_that_is_no_longer_shipped_still_starts(
-    driver: EmbeddedDriver, monkeypatch: pytest.MonkeyPatch
+    driver: EmbeddedDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list(driver.create(spec("3.2.1"), allowed))
     monkeypatch.setattr(engines, "SHIPPED", ("3.2.2",))
-    list(driver.restart(spec("3.2.1"), allowed))
-    assert running_version(driver) == "3.2.1"
+    monkeypatch.setattr(engines, "UPGRADES", {"3.2.2": ()})
+    newer = EmbeddedDriver(tmp_path, b"k" * 32, start_timeout_seconds=120)
+    assert "3.2.1" not in newer.capabilities.versions
+    assert newer.observe([CLUSTER])[CLUSTER].presence is Presence.RUNNING
+    list(newer.restart(spec("3.2.1"), allowed))
+    assert running_version(newer) == "3.2.1"
 
 
 def test_a_version_that_is_not_installed_is_refused_with_the_command_that_installs_it(

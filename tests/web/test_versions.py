@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
+import pytest
+
 from clusters import services
+from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.web.conftest import Browser
 from vbase_console.tasks.models import Task
@@ -39,6 +43,26 @@ def test_going_back_is_offered_named_and_requested(
     alices.send("cluster-go-back", cluster.pk)
     task = Task.objects.first()
     assert (task.kind, task.arguments["go_back"]) == ("VERSION_UPGRADE", True)
+
+
+def test_pages_say_which_clusters_run_a_version_that_is_not_shipped_any_more(
+    make_cluster: MakeCluster,
+    alices: Browser,
+    driver: MemoryDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = make_cluster("old", resources={"version": "2.0.0"})
+    make_cluster("new")
+    assert b"no longer ships" not in alices.open("overview").content
+    newer = dataclasses.replace(driver.capabilities, versions=("2.1.0",))
+    monkeypatch.setattr(driver, "capabilities", newer)
+    page = alices.open("overview").content.decode()
+    assert "1 cluster runs</a> a version that this console no longer ships: 2.0.0." in page
+    assert alices.open("cluster-list").context["unshipped"] == {old.pk}
+    listed = alices.open("cluster-list", shipped="no")
+    assert list(listed.context["rows"]) == [old]
+    assert b"no longer shipped</span>" in listed.content
+    assert b"no longer shipped" in alices.open("cluster-detail", old.pk).content
 
 
 def test_without_a_copy_the_page_names_the_remedy(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from backups.views.presenters import JobRow, covers, failed_jobs, job_rows
 from clusters.models import Cluster
 from clusters.protection import is_registered
 from clusters.states import ServiceStatus
+from clusters.upgrade_plans import is_version_offered
 from clusters.views.presenters import TaskRow, task_rows
 from vbase_console.dashboard import pictures
 from vbase_console.organizations.scopes import LIST_SERVICES
@@ -54,7 +56,7 @@ class OverviewView(Page):
             *([("operation-list", "All failed operations")] if failures else []),
         ]
         return {
-            "statuses": self.statuses(),
+            **self.clusters(),
             "active": rows[: len(active)],
             "active_jobs": jobs,
             "failed": failures[:MAX_ROWS],
@@ -64,11 +66,24 @@ class OverviewView(Page):
             **self.protection(now),
         }
 
-    def statuses(self) -> list[tuple[str, int]]:
-        """Return the number of clusters per status, in the order of `ServiceStatus`."""
+    def clusters(self) -> dict[str, Any]:
+        """Return the number of clusters per status, in the order of `ServiceStatus`, and of those
+        with a version that the console ships no longer.
+        """
         clusters = Cluster.objects.alive().visible_to(self.principal).order_by()
-        counted = dict(clusters.values_list("status").annotate(Count("pk")))
-        return [(status, counted[status]) for status in ServiceStatus.values if status in counted]
+        groups = clusters.values_list("status", "driver", "version").annotate(Count("pk"))
+        by_status: Counter[str] = Counter()
+        unshipped: Counter[str] = Counter()
+        for status, driver, version, count in groups:
+            by_status[status] += count
+            if not is_version_offered(driver, version):
+                unshipped[version] += count
+        statuses = [name for name in ServiceStatus.values if name in by_status]
+        return {
+            "statuses": [(status, by_status[status]) for status in statuses],
+            "unshipped": sorted(unshipped.items()),
+            "unshipped_count": unshipped.total(),
+        }
 
     def unfinished(self) -> tuple[list[Task], list[BackupJob]]:
         """Return the first unfinished tasks of clusters, and the first jobs, in one query.
