@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -155,7 +156,7 @@ def _ask_collection(
             for field in collection.searchable
         }
     except _Failure as failure:
-        answer["failure"] = str(failure)
+        answer["failure"] = str(failure).replace("\0", "\\0")
     return answer
 
 
@@ -196,16 +197,18 @@ class _Collection:
         stats = self._call("GetCollectionStatistics", request).stats
         return int(next(pair.value for pair in stats if pair.key == "row_count"))
 
-    def sampled_keys(self) -> list[Any]:
+    def sampled_keys(self) -> list[int | str]:
+        """Return some keys as literals of an expression. These have no NUL, unlike keys."""
         answer = self._query("", [self._key], limit=SAMPLED_ROWS)
         for data in answer.fields_data:
             if data.field_name == self._key:
-                return list(data.scalars.long_data.data or data.scalars.string_data.data)
+                texts = data.scalars.string_data.data
+                literals = (json.dumps(text, ensure_ascii=False) for text in texts)
+                return [*data.scalars.long_data.data, *literals]
         return []
 
-    def row(self, key: Any) -> dict[str, Any]:
+    def row(self, literal: int | str) -> dict[str, Any]:
         """Return the columns of one row. A missing row has none."""
-        literal = json.dumps(key, ensure_ascii=False) if isinstance(key, str) else key
         stored = [name for name in self._fields if name not in self._inputs]
         answer = self._query(f"{self._key} == {literal}", [*stored, *self._dynamic])
         return {data.field_name: data for data in answer.fields_data}
@@ -250,7 +253,9 @@ class _Collection:
             ],
             nq=1,
         )
-        return [float(score) for score in self._call("Search", request).results.scores]
+        scores = self._call("Search", request).results.scores
+        # No database stores NaN or infinity in JSON. Vectors with such numbers have such scores.
+        return [float(score) for score in scores if math.isfinite(score)]
 
     def _query(self, expression: str, fields: Sequence[str], limit: int = 0) -> Any:
         request = milvus_pb2.QueryRequest(

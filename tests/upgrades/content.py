@@ -56,7 +56,26 @@ def nearest(client: MilvusClient, key: int) -> int:
 
 
 def write_since(client: MilvusClient, *keys: int) -> None:
-    client.insert(EVERYTHING, [_row(key) for key in keys])
+    described = client.describe_collection(EVERYTHING)
+    fields = {field["name"] for field in described["fields"]}
+    if described["enable_dynamic_field"]:
+        fields.add("extra")
+    rows = [_row(key) for key in keys]
+    client.insert(EVERYTHING, [{name: row[name] for name in row if name in fields} for row in rows])
+
+
+def fill_some(client: MilvusClient) -> None:
+    """One collection with flushed, deleted and unflushed rows, for tests of the steps alone."""
+    schema = client.create_schema(auto_id=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type="FLAT", metric_type="L2")
+    client.create_collection(EVERYTHING, schema=schema, index_params=indexes)
+    write_since(client, *range(50))
+    client.delete(EVERYTHING, ids=list(range(10)))
+    client.flush(EVERYTHING)
+    write_since(client, *range(50, 70))
 
 
 def keys(client: MilvusClient) -> set[int]:
@@ -143,7 +162,7 @@ def _fill_keys_with_quotes(client: MilvusClient) -> None:
     schema.add_field("name", DataType.VARCHAR, max_length=100, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
     client.create_collection(NAMED, schema=schema)
-    names = ['"quoted"', "back\\slash", "it's", "", "ünï", "plain"]
+    names = ["nul\0", '"quoted"', "back\\slash", "it's", "", "ünï", "plain"]
     client.insert(NAMED, [{"name": name, "vector": _random.random(8)} for name in names])
 
 
