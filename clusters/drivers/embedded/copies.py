@@ -9,6 +9,7 @@ links, because the engine writes each of them once and replaces none. Other file
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -56,7 +57,11 @@ def make_copy(directory: ClusterDirectory, version: str) -> None:
         _sync(directory.copies)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise DriverError(f"The data could not be copied: {error}.", permanent=True) from error
+        text = f"The data could not be copied: {error.strerror or error}. The incomplete copy was "
+        text += "removed."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += " Free disk space, then retry."
+        raise DriverError(text, permanent=True) from error
 
 
 def exchange(directory: ClusterDirectory, version: str, *, leaving: str) -> None:
