@@ -50,6 +50,7 @@ def register_all() -> None:
                 must_finish=upgrades.must_finish if kind is TaskKind.VERSION_UPGRADE else None,
                 settled=_settle,
                 hold=_hold,
+                is_urgent=upgrades.refuses_writes,
                 cancellable=kind is not TaskKind.DELETION,
                 retry=_retry,
             )
@@ -80,7 +81,7 @@ def upgrade(attempt: Attempt) -> None:
     if driver_of(cluster).capabilities.keeps_copies:
         upgrades.upgrade(attempt, cluster)
     else:
-        _change_resources(attempt, cluster, driver_of(cluster).upgrade)
+        upgrades.upgrade_in_place(attempt, cluster)
 
 
 def restart(attempt: Attempt) -> None:

@@ -1,4 +1,4 @@
-"""Job VERSION_UPGRADE of drivers that keep copies: change the version, with a way back.
+"""Job VERSION_UPGRADE: change the version, on drivers that keep copies with a way back.
 
 docs/engine-versions.md describes the steps and their failure cases. Going back is the same job in
 the other direction: its data is the copy that the upgrade has kept.
@@ -39,6 +39,8 @@ they contain keys of rows.
 """
 CONFIRMED = "confirmed"
 """Checkpoint key: present from the point of no return."""
+IN_PLACE = "in_place"
+"""Checkpoint key: present from the change of the version by a driver that keeps no copies."""
 FACTS = "facts"
 """Checkpoint key: what the upgrade took, for the pages."""
 
@@ -64,17 +66,44 @@ def upgrade(attempt: Attempt, cluster: Cluster) -> None:
     if not must_finish(attempt.task):
         _check(attempt, cluster, driver, change)
         _back_up_first(attempt, cluster, driver)
-        _hold(attempt, cluster, driver, change)
-        _change_version(attempt, driver, change)
-        _compare(attempt, cluster, driver, change)
+        try:
+            _hold(attempt, cluster, driver, change)
+            _change_version(attempt, driver, change)
+            _compare(attempt, cluster, driver, change)
+        except (DriverError, JobFailed) as error:
+            if not error.permanent:
+                raise
+            reason = str(error).rstrip(". ")
+            text = f"{reason}. Version {change.before.version} and its data were put back."
+            raise JobFailed(text, permanent=True) from error
         attempt.safe_point_now()
         _confirm(attempt, cluster, driver)
     _finish(attempt, cluster, driver, change)
 
 
+def upgrade_in_place(attempt: Attempt, cluster: Cluster) -> None:
+    """Change the version on a driver that keeps no copies. A stopped cluster gets the version at
+    its next start.
+    """
+    driver, change = driver_of(cluster), VersionChange.of(attempt.task, cluster)
+    _check(attempt, cluster, driver, change)
+    _back_up_first(attempt, cluster, driver)
+    if not cluster.wanted_running:
+        return
+    attempt.safe_point_now()
+    attempt.save_checkpoint(**{IN_PLACE: True})
+    drive(attempt, _between(10, 100, driver.upgrade(change.after, attempt.guard)))
+    store_running(attempt, cluster)
+
+
 def must_finish(task: Task) -> bool:
     """Return True once the new version is confirmed: rows are written to it from then on."""
     return CONFIRMED in task.checkpoint
+
+
+def refuses_writes(task: Task) -> bool:
+    """Return True while the writes of clients are refused because of this task."""
+    return HELD_AT in task.checkpoint
 
 
 def undo(attempt: Attempt) -> None:
@@ -83,9 +112,11 @@ def undo(attempt: Attempt) -> None:
     if Task.objects.about(cluster.pk).active().filter(kind=TaskKind.DELETION).exists():
         return
     driver, change = driver_of(cluster), VersionChange.of(attempt.task, cluster)
-    if HELD_AT in attempt.task.checkpoint:
+    if refuses_writes(attempt.task):
         _put_back(attempt, cluster, driver, change)
         attempt.save_checkpoint(**{ANSWERS: None})
+    elif IN_PLACE in attempt.task.checkpoint:
+        _exhaust(driver.upgrade(change.before, attempt.guard))
     elif cluster.wanted_running and observe(cluster).presence is Presence.STOPPED:
         with contextlib.suppress(DriverError):  # then the reconciler tries again
             _exhaust(driver.start(change.before, attempt.guard))
@@ -113,7 +144,7 @@ def _check(
 ) -> None:
     """Check again what the request was admitted for, because it may have waited for long."""
     attempt.report(2, "checking", f"Checking the change to {change.after.version}.")
-    if HELD_AT in attempt.task.checkpoint:
+    if refuses_writes(attempt.task):
         return
     if change.goes_back:
         if not driver.has_copy(cluster.cluster_id, change.after.version):
@@ -145,7 +176,7 @@ def require_space(driver: ClusterDriver, cluster: Cluster) -> None:
 def _back_up_first(attempt: Attempt, cluster: Cluster, driver: ClusterDriver) -> None:
     """Enqueue backups once, and wait for them without a worker: they need the cluster's lock."""
     wanted = attempt.task.arguments.get("backup_first", False) and driver.capabilities.stores_rows
-    if not wanted or HELD_AT in attempt.task.checkpoint:
+    if not wanted or refuses_writes(attempt.task):
         return
     if BACKUPS not in attempt.task.checkpoint:
         attempt.report(5, "backup", "Listing databases.")
@@ -226,8 +257,7 @@ def _compare(
     if problems:
         shown = "; ".join(problems[:5]) + (" …" if len(problems) > 5 else "")
         raise JobFailed(
-            f"{change.after.version} does not answer as {change.before.version} did: {shown}. "
-            f"Version {change.before.version} and its data were put back.",
+            f"{change.after.version} does not answer as {change.before.version} did: {shown}.",
             permanent=True,
         )
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from clusters import kept_copies, services
+from clusters import kept_copies, protection, services
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster, KeptCopy
 from clusters.upgrade_plans import plan_of
 from tests.tasks.trials import end_pause
 from vbase_console.core.errors import FailedPrecondition
+from vbase_console.tasks.attempts import MAX_URGENT_DELAY_SECONDS
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]
@@ -57,8 +59,21 @@ def test_a_failed_step_puts_everything_back(
     cluster.refresh_from_db()
     assert (task.state, cluster.version) == ("FAILED", "2.0.0")
     assert "no disk" in task.message
+    assert task.message.endswith("Version 2.0.0 and its data were put back.")
     assert not held(driver, cluster)
     assert not any(driver.has_copy(cluster.pk, version) for version in ("2.0.0", "2.1.0"))
+
+
+def test_writes_are_refused_for_a_short_time_between_two_attempts(
+    cluster: Cluster, work: Work, driver: MemoryDriver
+) -> None:
+    task = upgrade(cluster)
+    Task.objects.filter(pk=task.pk).update(epoch=8, checkpoint={"last_progress_epoch": 8})
+    driver.fail_next("upgrade", DriverError("busy"))
+    work()
+    task.refresh_from_db()
+    assert (task.state, held(driver, cluster)) == ("PENDING", True)
+    assert task.not_before - task.updated_at <= timedelta(seconds=MAX_URGENT_DELAY_SECONDS)
 
 
 def test_a_step_that_fails_after_the_point_of_no_return_is_repeated(
@@ -153,11 +168,49 @@ def test_the_plan_states_how_long_past_upgrades_took(
     assert plan_of(cluster).usual_seconds == 9
 
 
+@pytest.fixture
+def in_place(driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A driver that stores rows and keeps no copies. Returns the databases that are backed up."""
+    other = dataclasses.replace(driver.capabilities, keeps_copies=False, stores_rows=True)
+    monkeypatch.setattr(driver, "capabilities", other)
+    backed_up: list[str] = []
+
+    def back_up(cluster: Cluster, databases: list[str], *, by: str) -> list[str]:
+        backed_up.extend(databases)
+        return []
+
+    monkeypatch.setattr(protection, "databases_with_rows", lambda cluster: ["default"])
+    monkeypatch.setattr(protection, "back_up", back_up)
+    return backed_up
+
+
+def test_a_driver_without_copies_is_upgraded_after_a_backup(
+    cluster: Cluster, work: Work, in_place: list[str]
+) -> None:
+    task = upgrade(cluster)
+    work()
+    task.refresh_from_db()
+    cluster.refresh_from_db()
+    assert (task.state, cluster.version, in_place) == ("SUCCEEDED", "2.1.0", ["default"])
+    assert not KeptCopy.objects.exists()
+
+
+def test_a_driver_without_copies_gets_the_old_version_back_after_a_failure(
+    cluster: Cluster, work: Work, driver: MemoryDriver, in_place: list[str]
+) -> None:
+    task = upgrade(cluster)
+    driver.fail_next("upgrade", DriverError("no image", permanent=True))
+    work()
+    task.refresh_from_db()
+    cluster.refresh_from_db()
+    assert (task.state, cluster.version) == ("FAILED", "2.0.0")
+    with driver._store.opened() as clusters:
+        assert clusters[cluster.pk].version == "2.0.0"
+
+
 def test_a_version_that_is_not_shipped_any_more_is_kept_when_the_cluster_is_scaled(
     cluster: Cluster, work: Work, driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import dataclasses
-
     newer = dataclasses.replace(driver.capabilities, versions=("2.1.0",))
     monkeypatch.setattr(driver, "capabilities", newer)
     monkeypatch.setattr(driver, "validate", lambda spec: None)

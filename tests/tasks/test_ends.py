@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,17 @@ def test_the_pauses_double_and_are_bounded(ask: Ask, monkeypatch: pytest.MonkeyP
         attempt.retry_later("Passing.")
         pauses.append(round((attempt.task.not_before - attempt.task.updated_at).total_seconds()))
     assert pauses == [2, 4, 8, 60]
+
+
+def test_the_pauses_stay_short_while_clients_wait(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    attempt = Attempt(_leased(ask(), 9), since=float("inf"))
+    urgent = dataclasses.replace(attempt.job, is_urgent=lambda task: task.epoch == 9)
+    monkeypatch.setattr(Attempt, "job", urgent)
+    attempt.retry_later("Passing.")
+    assert round((attempt.task.not_before - attempt.task.updated_at).total_seconds()) == 2
 
 
 def _leased(task: Task, epoch: int) -> Task:

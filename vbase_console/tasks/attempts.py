@@ -34,6 +34,8 @@ UNDOING = "undoing"
 MAX_RETRY_DELAY_SECONDS = 60
 """A sweep corrects a longer delay, because only a clock that was set back can cause one."""
 
+MAX_URGENT_DELAY_SECONDS = 2
+
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:
     """Begin an attempt if the task is next for its lock, or if the lease of its last attempt has
@@ -228,11 +230,15 @@ class Attempt:
         self._move(TaskState.CANCELLED, "Cancelled.", finished_at=Now())
 
     def retry_later(self, message: str) -> None:
-        """End the attempt and pause the task, with exponential backoff and jitter up to a minute.
+        """End the attempt and pause the task, with exponential backoff and jitter up to a minute,
+        or to two seconds while clients wait for the task.
 
         The next sweep after the pause wakes a worker.
         """
-        longest = min(2.0 ** min(self.task.epoch, 10), MAX_RETRY_DELAY_SECONDS)
+        most = MAX_RETRY_DELAY_SECONDS
+        if self.job.is_urgent(self.task):
+            most = MAX_URGENT_DELAY_SECONDS
+        longest = min(2.0 ** min(self.task.epoch, 10), most)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
         latest = pause + settings.SWEEP_SECONDS
         text = _storable(f"{message} Next attempt in {pause:.0f} to {latest:.0f} s.")
