@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from django.db import transaction
 from django.db.models import Q
@@ -41,6 +41,16 @@ if TYPE_CHECKING:
 CONFLICT_REMEDY = "Choose RENAME or REPLACE for existing collections, or choose another database."
 USUAL_SUFFIX = "_restored"
 SUFFIX = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+class RestoreFields(TypedDict, total=False):
+    """Fields of a requested restore, with the defaults of `restore_options`."""
+
+    db_name: str
+    collection_names: Sequence[str]
+    on_conflict: str
+    suffix: str
+    restore_access_control: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,14 +99,7 @@ def enqueue_restore(
 
 
 def plan_restore(
-    backup: Backup,
-    target: Cluster,
-    *,
-    db_name: str = "",
-    collection_names: Sequence[str] = (),
-    on_conflict: str = OnConflict.FAIL,
-    suffix: str = "",
-    restore_access_control: bool = False,
+    backup: Backup, target: Cluster, **fields: Unpack[RestoreFields]
 ) -> RestoreRequest:
     """Check a restore of collections of `backup` into `target`. Changes nothing.
 
@@ -105,41 +108,18 @@ def plan_restore(
     """
     require_available(backup)
     require_running(target, JobKind.RESTORE)
-    options = restore_options(
-        backup,
-        db_name=db_name,
-        collection_names=collection_names,
-        on_conflict=on_conflict,
-        suffix=suffix,
-        restore_access_control=restore_access_control,
-    )
+    options = restore_options(backup, **fields)
     result = _run_preflight(backup, target, options)
     if result is not None:
         raise_refusal(result)
     return RestoreRequest(backup=backup, target=target, options=options)
 
 
-def preview_restore(
-    backup: Backup,
-    target: Cluster,
-    *,
-    db_name: str = "",
-    collection_names: Sequence[str] = (),
-    on_conflict: str = OnConflict.FAIL,
-    suffix: str = "",
-    restore_access_control: bool = False,
-) -> Preflight:
+def preview_restore(backup: Backup, target: Cluster, **fields: Unpack[RestoreFields]) -> Preflight:
     """Report the effect of a restore, its conflicts and its refusals. Changes nothing."""
     require_available(backup)
     require_running(target, JobKind.RESTORE)
-    options = restore_options(
-        backup,
-        db_name=db_name,
-        collection_names=collection_names,
-        on_conflict=on_conflict,
-        suffix=suffix,
-        restore_access_control=restore_access_control,
-    )
+    options = restore_options(backup, **fields)
     result = _run_preflight(backup, target, options)
     if result is None:
         tasks = unfinished(target)
