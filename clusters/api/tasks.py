@@ -110,7 +110,7 @@ def request_operation(name: str, summary: str) -> dict[str, Operation]:
             name=name,
             summary=summary,
             tag=TAG,
-            scope_rule="that of what is asked for",
+            scope_rule="the scope of the task's kind",
             body=TaskBody,
             answer=TaskResponse,
             changes=True,
