@@ -38,7 +38,7 @@ SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Answer:
+class ProtectionAnswer:
     """Answer to "is everything protected?" with a link for each reason."""
 
     tone: str
@@ -64,10 +64,14 @@ class StorageRow:
     """Empty for the sum of the other clusters."""
 
 
-def answer_of(organization: str, figures: dict[str, int], unhealthy: Sequence[Any]) -> Answer:
+def answer_of(
+    organization: str, figures: dict[str, int], unhealthy: Sequence[Any]
+) -> ProtectionAnswer:
     covered, uncovered, stale = figures["covered"], figures["uncovered"], figures["stale"]
     if not covered and not uncovered:
-        return Answer(tone="still", text="Nothing to protect yet: no collections were found.")
+        return ProtectionAnswer(
+            tone="still", text="Nothing to protect yet: no collections were found."
+        )
     protection = reverse("protection", args=[organization])
     reasons = []
     if uncovered:
@@ -81,9 +85,11 @@ def answer_of(organization: str, figures: dict[str, int], unhealthy: Sequence[An
     if links:
         tone = "bad" if uncovered or stale else "warn"
         text = "Not everything is protected:" if reasons else "Protected, but not for long:"
-        return Answer(tone=tone, text=text, reasons=links)
+        return ProtectionAnswer(tone=tone, text=text, reasons=links)
     total = "The only collection is" if covered == 1 else f"All {covered:,} collections are"
-    return Answer(tone="good", text=f"Everything is protected. {total} backed up on schedule.")
+    return ProtectionAnswer(
+        tone="good", text=f"Everything is protected. {total} backed up on schedule."
+    )
 
 
 def calendar_of(

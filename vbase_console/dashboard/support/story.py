@@ -42,7 +42,7 @@ class StoryEntry:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
+class StorySource:
     name: str
     """Name of its position in the address."""
     rows: QuerySet[Any]
@@ -82,7 +82,7 @@ def story_of(cluster: Cluster, positions: Mapping[str, str]) -> StoryPage:
     """Read one page. Raises ValueError for positions that no page has given."""
     sources = _sources_of(cluster)
 
-    def read(source: Source) -> Iterator[tuple[datetime, Source, Any]]:
+    def read(source: StorySource) -> Iterator[tuple[datetime, StorySource, Any]]:
         for row in source.after(positions.get(source.name, ""))[: PAGE_SIZE + 1]:
             yield getattr(row, source.time_field), source, row
 
@@ -102,26 +102,26 @@ def story_of(cluster: Cluster, positions: Mapping[str, str]) -> StoryPage:
     return StoryPage(entries=entries, older=after if has_more else {})
 
 
-def _sources_of(cluster: Cluster) -> list[Source]:
+def _sources_of(cluster: Cluster) -> list[StorySource]:
     ids = [cluster.cluster_id, cluster.service_id]
     policies = list(BackupPolicy.objects.filter(cluster=cluster).values_list("pk", flat=True))
     skipped = PolicyRun.objects.filter(policy__in=policies, job=None).select_related("policy")
     return [
-        Source(
+        StorySource(
             name="tasks",
             rows=Task.objects.filter(quota_key=cluster.cluster_id),
             time_field="created_at",
             entry_of=_task,
             is_in_key_order=True,
         ),
-        Source(
+        StorySource(
             name="backups",
             rows=Backup.objects.present().filter(cluster=cluster),
             time_field="created_at",
             entry_of=_backup,
         ),
-        Source(name="runs", rows=skipped, time_field="planned_at", entry_of=_skipped_run),
-        Source(
+        StorySource(name="runs", rows=skipped, time_field="planned_at", entry_of=_skipped_run),
+        StorySource(
             name="calls",
             rows=AuditEntry.objects.filter(object_id__in=ids),
             time_field="at",
