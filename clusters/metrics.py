@@ -207,6 +207,15 @@ def marks_of(principal: Principal, cluster: Cluster, window: str) -> list[Mark]:
     ]
 
 
+def cpu_trends_of(cluster_ids: Sequence[str], since: datetime) -> dict[str, list[Point]]:
+    """Return the hourly means of CPU cores in use, for a list of clusters in one statement."""
+    samples = _samples(HOUR).filter(cluster__in=cluster_ids, at__gt=since, cpu_cores__isnull=False)
+    trends: dict[str, list[Point]] = defaultdict(list)
+    for cluster_id, at, cores in samples.order_by("at").values_list("cluster", "at", "cpu_cores"):
+        trends[cluster_id].append((at, cores or 0.0))
+    return trends
+
+
 def _text_of(task: Task) -> str:
     state = f"{task.kind.replace('_', ' ').capitalize()}: {task.state.lower()}"
     return ". ".join(filter(None, [state, str(task.arguments.get("reason", ""))]))

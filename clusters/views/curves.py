@@ -10,12 +10,14 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 
-from clusters.metrics import UNITS, WINDOWS, Mark, Series
+from clusters.metrics import UNITS, WINDOWS, Mark, Series, cpu_trends_of
+from clusters.models import Cluster
 from clusters.states import TaskKind
 from vbase_console.tasks.states import TASK_ID_PREFIX
 from vbase_console.web import charts
 
 MAX_EVENTS = 20
+TREND_WINDOW = timedelta(hours=24)
 TITLES = {
     "cpu_cores": "CPU cores in use",
     "memory_bytes": "Memory",
@@ -114,3 +116,23 @@ def text_of(value: float, unit: str) -> str:
     if unit == "bytes":
         return str(filesizeformat(round(value)))
     return f"{value:,.0f}" if unit == UNITS["rows"] else f"{value:,.2f}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trend:
+    points: str
+    title: str
+
+
+def trends_of(clusters: Sequence[Cluster], now: datetime) -> dict[str, Trend]:
+    """Return the CPU of the last day for the clusters of a list that were measured."""
+    begin = now - TREND_WINDOW
+    measured = cpu_trends_of([cluster.cluster_id for cluster in clusters], begin)
+    trends = {}
+    for cluster in clusters:
+        points = measured.get(cluster.cluster_id, [])
+        if line := charts.spark_line(points, begin=begin, end=now):
+            latest, highest = points[-1][1], max(value for _, value in points)
+            title = f"CPU of {cluster.name}, 24 hours: latest {latest:.2f}, highest {highest:.2f}"
+            trends[cluster.cluster_id] = Trend(points=line, title=f"{title} cores")
+    return trends

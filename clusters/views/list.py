@@ -7,11 +7,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.utils import timezone
 
 from clusters.filters import ClusterFilter
 from clusters.models import Cluster
 from clusters.states import BUSY, ENDED, ServiceStatus
 from clusters.upgrade_plans import is_version_shipped, reachable_versions
+from clusters.views.curves import trends_of
 from vbase_console.organizations.scopes import LIST_SERVICES, SCALE_CLUSTER
 from vbase_console.web.lists import ListPage
 
@@ -48,6 +50,7 @@ class ClusterListView(ListPage):
             "unshipped": {cluster.pk for cluster in rows if not is_version_shipped(cluster)},
             "upgradable": upgradable,
             "may_upgrade": bool(upgradable) and self.principal.may(SCALE_CLUSTER),
+            "trends": trends_of(list(rows), timezone.now()),
         }
 
 

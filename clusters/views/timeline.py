@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -82,6 +83,7 @@ def _spans(task: Task, events: Sequence[TaskEvent], rows: int | None) -> list[Ph
         if (name, event.epoch) != begins[-1][:2]:
             begins.append((name, event.epoch, event.at))
     ends = [at for _, _, at in begins[1:]] + [task.finished_at or timezone.now()]
+    attempts = Counter(name for name, _, _ in begins)
     names = list(dict.fromkeys(name for name, _, _ in begins if name != "waiting"))
     return [
         PhaseSpan(
@@ -92,7 +94,9 @@ def _spans(task: Task, events: Sequence[TaskEvent], rows: int | None) -> list[Ph
             css_class="series-6"
             if name == "waiting"
             else f"series-{names.index(name) % LOOKS + 1}",
-            rows_per_second=_rate(rows, begin, end) if name in ROW_PHASES else None,
+            rows_per_second=_rate(rows, begin, end)
+            if name in ROW_PHASES and attempts[name] == 1
+            else None,
         )
         for (name, attempt, begin), end in zip(begins, ends, strict=True)
     ]

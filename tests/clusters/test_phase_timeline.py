@@ -46,6 +46,11 @@ def test_the_rate_of_rows_is_that_of_the_phase_that_moves_them() -> None:
     assert [span.rows_per_second for span in spans] == [None, 20, None]
 
 
+def test_a_phase_that_was_interrupted_has_no_rate() -> None:
+    spans = timeline((0, 1, "copying"), (50, 2, "copying"), rows=1000).spans
+    assert [span.rows_per_second for span in spans] == [None, None, None]
+
+
 def test_a_task_that_has_not_started_has_no_time_line() -> None:
     assert phase_timeline_of(Task(created_at=NOON, state="PENDING"), []) is None
 

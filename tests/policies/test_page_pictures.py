@@ -54,3 +54,14 @@ def test_the_time_line_tells_kept_backups_from_those_that_are_deleted_next(
     looks = [segment.css_class for segment in sorted(timeline.segments, key=lambda s: s.x)]
     assert looks == ["bar-still", "bar-good", "bar-good"]
     assert timeline.kept_count == 2
+
+
+def test_it_tells_what_there_would_be_on_a_day(policy: BackupPolicy, alices: Browser) -> None:
+    day = (timezone.now() + timedelta(days=30)).date().isoformat()
+    page = alices.open("policy-detail", policy.pk, on=day).content.decode()
+    said = page.partition('id="projection"')[2]
+    assert "<strong>2 backups</strong>" in said
+
+
+def test_a_day_that_is_none_is_not_answered(policy: BackupPolicy, alices: Browser) -> None:
+    assert b'id="projection"' not in alices.open("policy-detail", policy.pk, on="soon").content

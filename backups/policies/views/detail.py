@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -9,10 +11,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
+from backups.policies.days import zone_of_policy
 from backups.policies.models import BackupPolicy
 from backups.policies.runs import skip_reason
-from backups.policies.views.pictures import retention_timeline_of, run_charts_of
+from backups.policies.views.pictures import (
+    projection_of,
+    retention_timeline_of,
+    run_charts_of,
+)
 from backups.policies.views.presenters import (
+    BackupWithDecision,
     backups_with_decisions,
     listed_policies,
     longest_overdue_retention,
@@ -27,6 +35,7 @@ from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.views import Page, wants_fragment
 
 RECENT_COUNT = 10
+MAX_AHEAD = timedelta(days=3660)
 
 
 class PolicyPage(Page):
@@ -85,7 +94,24 @@ class PolicyDetailView(PolicyPage):
             "entries": entries[:RECENT_COUNT],
             "entry_count": len(entries),
             "timeline": retention_timeline_of(entries, timezone.now()),
+            **self.projection(entries),
         }
+
+    def projection(self, entries: Sequence[BackupWithDecision]) -> dict[str, Any]:
+        """Answer which backups there will be at the end of the day `on`."""
+        now, given = timezone.now(), self.request.GET.get("on", "")
+        try:
+            day = date.fromisoformat(given)
+        except ValueError:
+            return {"on": None}
+        complete = [
+            entry.backup.created_at
+            for entry in entries
+            if not (entry.backup.omissions or entry.backup.is_damaged)
+        ]
+        at = datetime.combine(day, time.max, tzinfo=zone_of_policy(self.policy))
+        at = min(max(at, now), now + MAX_AHEAD)
+        return {"on": at, "projection": projection_of(self.policy, complete, now=now, at=at)}
 
 
 class PolicyProgressView(PolicyDetailView):

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from backups.policies.models import PolicyRun
+from backups.policies.cron import BadCron, BadZone, parse, zone_of
+from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.outcomes import cell_class, run_summary
+from backups.policies.projection import Projection, project
 from backups.policies.states import RetentionOutcome
 from backups.policies.views.presenters import BackupWithDecision
 from vbase_console.core.quantities import duration_text, size_text
@@ -100,3 +102,17 @@ def _class_of(entry: BackupWithDecision) -> str:
     if entry.backup.is_damaged:
         return "bar-bad"
     return "bar-good" if entry.outcome == RetentionOutcome.KEEP else "bar-still"
+
+
+def projection_of(
+    policy: BackupPolicy, existing: Sequence[datetime], *, now: datetime, at: datetime
+) -> Projection | None:
+    """Return None for a schedule that is paused or not valid any more, or with too many runs."""
+    try:
+        cron, zone = parse(policy.schedule_cron), zone_of(policy.timezone)
+    except (BadCron, BadZone):
+        return None
+    if not policy.is_active:
+        return None
+    count = policy.retention_count
+    return project(cron, zone, existing=existing, retention_count=count, now=now, at=at)

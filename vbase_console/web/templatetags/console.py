@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django import template
@@ -84,6 +85,11 @@ def took(started: datetime | None, finished: datetime | None) -> SafeString | st
 @register.filter
 def number(count: int | None) -> str:
     return "—" if count is None else f"{count:,}"
+
+
+@register.filter
+def item(values: Mapping[str, object], key: str) -> object | None:
+    return values.get(key)
 
 
 @register.filter
