@@ -1,4 +1,4 @@
-"""What a policy would have at a later instant."""
+"""Backups that a policy would have at a later instant."""
 
 from __future__ import annotations
 
