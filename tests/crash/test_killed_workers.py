@@ -20,7 +20,9 @@ from tests.tasks.trials import end_lease
 from vbase_console.tasks.models import Task
 
 LONG = ("SCALING", "VERSION_UPGRADE")
-"""Their workers can die at more points than others, at points of the same kinds."""
+"""Their workers can die at more points than others, at points of the same kinds. `make torture` runs
+them below.
+"""
 
 MakeCluster = Callable[..., Cluster]
 Prepare = Callable[[Scenario], Cluster]
@@ -65,12 +67,9 @@ def undisturbed(
     return _without_name(left_behind(shared, cluster))
 
 
-def _long_ones_in_torture(name: str) -> Any:
-    marks = pytest.mark.torture if name in LONG else ()
-    return pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", map(_long_ones_in_torture, [*PLAIN, "DEPLOYMENT cancelled"]))
+@pytest.mark.parametrize(
+    "name", [*(name for name in PLAIN if name not in LONG), "DEPLOYMENT cancelled"]
+)
 def test_another_worker_finishes_what_a_killed_one_began(
     name: str, prepare: Prepare, directory: Path, shared: MemoryDriver
 ) -> None:
