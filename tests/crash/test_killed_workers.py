@@ -20,8 +20,8 @@ from tests.tasks.trials import end_lease
 from vbase_console.tasks.models import Task
 
 LONG = ("SCALING", "VERSION_UPGRADE")
-"""Their workers can die at more points than others, at points of the same kinds. `make torture` runs
-them below.
+"""Their workers can die at more points than others, at points of the same kinds: in `make torture`,
+below.
 """
 
 MakeCluster = Callable[..., Cluster]
