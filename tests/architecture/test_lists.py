@@ -23,6 +23,7 @@ PAGED_OTHERWISE: dict[str, str] = {
 }
 HEAD = re.compile(r'href="\?sort=-?(\w+)"')
 COLUMN = re.compile(r"""{% column "[^"]+" "(\w+)\"""")
+PARENT = re.compile(r'{% extends "([^"]+)" %}')
 
 
 def view_of(route: Route) -> Any:
@@ -37,7 +38,14 @@ FILTERS = sorted(
 
 def offered(route: Route) -> set[str]:
     """Return the fields by which the headings of the table sort."""
-    return set(COLUMN.findall((ROOT / "templates" / view_of(route).table_name).read_text()))
+    return set(COLUMN.findall(source_of(view_of(route).table_name)))
+
+
+def source_of(template: str) -> str:
+    """Return the text of a template and of those that it extends."""
+    text = (ROOT / "templates" / template).read_text()
+    parent = PARENT.match(text)
+    return text + (source_of(parent[1]) if parent else "")
 
 
 def opened(cast: Cast, route: Route, **query: str) -> Any:
