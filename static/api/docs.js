@@ -13,7 +13,7 @@ applyAppearance();
 window.SwaggerUIBundle({
   url: place.dataset.schema,
   domNode: place,
-  deepLinking: true,
+  deepLinking: false,
   docExpansion: "list",
   validatorUrl: null,
 });

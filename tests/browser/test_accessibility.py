@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from django.utils import timezone
 from playwright.sync_api import Page
 
+from backups.models import StorageDay
+from backups.policies.models import BackupPolicy, PolicyDay
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
 from clusters import services
-from clusters.models import Cluster
+from clusters.models import Cluster, MetricSample
 from tests.backups.seeds import seed_backup, seed_job
 from tests.policies.pages import back_up, skip
 from tests.protection.conftest import know
@@ -23,6 +27,7 @@ from vbase_console.tasks.states import TaskState
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
+PICTURES = ["", "clusters", "clusters/{cluster}", "policies/{policy}", "jobs/{job}"]
 PAGES = [
     "",
     "clusters",
@@ -88,8 +93,29 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
     for state in ("SUCCEEDED", "FAILED", "CANCELLED"):
         back_up(policy, state=state)
     skip(policy)
+    draw(policy, cluster)
     own = {"backup": backup.name, "backup_id": backup.pk, "job": job.task_id, "policy": policy.pk}
     return {"cluster": cluster.pk, "task": task.task_id, **own}
+
+
+def draw(policy: BackupPolicy, cluster: Cluster) -> None:
+    """Rows of all pictures: a day of each outcome, storage, and measurements of an hour."""
+    own, now = {"organization_id": policy.organization_id}, timezone.now()
+    counts: list[dict[str, int]] = [{"good": 1}, {"late": 1}, {"failed": 1}, {"skipped": 1}]
+    for ago, count in enumerate(counts):
+        day = (now - timedelta(days=ago)).date()
+        PolicyDay.objects.update_or_create(policy=policy, day=day, defaults={**own, **count})
+        StorageDay.objects.create(**own, cluster=cluster, day=day, size_bytes=2**30 + ago)
+    for ago in range(10):
+        for seconds in (60, 3600):
+            MetricSample.objects.create(
+                cluster=cluster,
+                period_seconds=seconds,
+                at=now - timedelta(seconds=seconds * ago),
+                cpu_cores=1.5 + ago,
+                memory_bytes=2**30,
+                rows=500 * ago,
+            )
 
 
 def serious(page: Page) -> Iterator[str]:
@@ -128,6 +154,41 @@ def overflow(page: Page) -> list[str]:
         ".some(each => each.scrollWidth > each.clientWidth)"
     )
     return ["it scrolls sideways"] if wide else []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_api_reference(
+    new_context: Callable[..., Any], organization: Organization, scheme: str
+) -> None:
+    page = new_context(color_scheme=scheme).new_page()
+    page.goto("/api/docs/")
+    page.wait_for_selector(".opblock")
+    assert list(serious(page)) == []
+    page.get_by_role("link", name="Overview").click()
+    page.wait_for_url("**/sign-in**")
+
+
+def test_the_keyboard_alone_lists_the_shortcuts_and_follows_them(
+    alices_page: OpenPage, organization: Organization
+) -> None:
+    page = alices_page()
+    page.keyboard.press("?")
+    assert page.get_by_text("Up one level").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.get_by_text("Up one level").is_visible()
+    page.keyboard.type("gc")
+    page.wait_for_url("**/clusters")
+    page.keyboard.type("/")
+    page.wait_for_url("**/search")
+
+
+def test_a_page_at_200_percent_needs_no_sideways_scrolling(
+    alices_page: OpenPage, filled: dict[str, str]
+) -> None:
+    page = alices_page(viewport={"width": 640, "height": 450}, device_scale_factor=2)
+    for path in PICTURES:
+        page.goto(f"/o/acme/{path.format(**filled)}")
+        assert overflow(page) == [], path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
