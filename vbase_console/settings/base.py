@@ -204,6 +204,8 @@ SPECTACULAR_SETTINGS = {
         "ServiceStatus": "clusters.states.ServiceStatus",
         "TaskStatus": "vbase_console.tasks.states.TaskState",
         "TaskType": "clusters.states.TaskKind",
+        "RolloutStatus": "clusters.states.RolloutState",
+        "RolloutStepStatus": "clusters.states.StepState",
         "ConsoleStatus": ["SERVING", "DEGRADED"],
         "ComponentStatus": ["SERVING", "NOT_SERVING"],
         "BackupJobType": "backups.states.JobKind",
