@@ -90,8 +90,9 @@ def refuse_unmeasured(cluster: Cluster) -> None:
     """Raise FailedPrecondition if the console does not measure the server of the cluster."""
     if not capabilities_of(cluster).measures_usage:
         raise FailedPrecondition(
-            f"{cluster.service_id} has no metrics: its server is operated elsewhere, and the "
-            "console does not measure it."
+            f"{cluster.service_id} has no metrics: its server is operated elsewhere, and Milvus "
+            "does not tell clients its CPU, memory, disk and requests. The rows of each collection "
+            "are in the list of its collections."
         )
 
 

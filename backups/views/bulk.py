@@ -44,7 +44,9 @@ class BackupBulkPinView(BackupBulkPage):
 
 
 class DeleteBackupsForm(TypedNameForm):
-    object_kind = "action"
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["typed_name"].label = "Confirmation"
 
 
 class BackupBulkDeleteView(BackupBulkPage):
@@ -56,12 +58,22 @@ class BackupBulkDeleteView(BackupBulkPage):
 
     @property
     def says(self) -> str:  # type: ignore[override]
+        return f"Type {self.typed} to confirm."
+
+    @property
+    def lost(self) -> list[str]:
         rows = sum(backup.row_count or 0 for backup in self.selected)
-        return (
-            f"Lost: these backups, with {rows:,} rows. They cannot be restored afterwards, and "
-            "this cannot be undone. Kept: the clusters and their data, all other backups, and "
-            f"selected ones that are pinned or in use. To confirm, type: {self.typed}"
-        )
+        return [
+            f"these backups, with {rows:,} rows. They cannot be restored afterwards, and this "
+            "cannot be undone."
+        ]
+
+    @property
+    def kept(self) -> list[str]:
+        return [
+            "the clusters and their data, and all other backups",
+            "selected backups that are pinned or in use",
+        ]
 
     @property
     def typed(self) -> str:

@@ -32,7 +32,7 @@ def test_the_list_shows_rows_load_state_and_indexes(
     assert "images" in row
     assert "Loaded" in row
     assert "HNSW (COSINE)" in row
-    assert '<td class="number">30</td>' in row
+    assert '<td class="number">30<span class="narrow"> rows</span></td>' in row
 
 
 def test_the_list_offers_to_back_up_and_to_protect(

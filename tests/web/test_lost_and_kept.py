@@ -67,6 +67,15 @@ def test_of_a_backup(backup: Backup, alices: Browser) -> None:
     assert "vectors and all its data" in kept
 
 
+def test_of_several_backups(backup: Backup, alices: Browser) -> None:
+    other = seed_backup(backup.cluster, "other")
+    answer = alices.open("backup-bulk-delete", id=[backup.pk, other.pk])
+    found = LOST_AND_KEPT.search(answer.content.decode())
+    assert found
+    assert "1,000 rows" in found[1]
+    assert "all other backups" in found[2]
+
+
 @pytest.mark.parametrize(
     ("kind", "lost", "kept"),
     [

@@ -32,11 +32,20 @@ class BulkPage(FormPage):
     noun: ClassVar[str]
     """Noun of a row, such as backup."""
     says: ClassVar[str]
-    """Effect of the action: the loss, and the data that is kept."""
+    """Effect of the action."""
     list_page: ClassVar[str]
     next_page: ClassVar[str]
     """Page that shows the result of the action."""
     is_destructive: ClassVar[bool] = False
+
+    @property
+    def lost(self) -> list[str]:
+        """Losses of a destructive action."""
+        return []
+
+    @property
+    def kept(self) -> list[str]:
+        return []
 
     def rows(self, ids: list[str]) -> list[Any]:
         """Return the visible rows with these ids, always in the same order, so that two requests
@@ -72,6 +81,8 @@ class BulkPage(FormPage):
             "does": self.title,
             "noun": self.noun,
             "says": self.says,
+            "lost": self.lost,
+            "kept": self.kept,
             "is_destructive": self.is_destructive,
             "list_page": self.list_page,
         }
