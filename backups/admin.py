@@ -6,14 +6,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from backups.models import Backup, BackupDownload, BackupJob, SealedPart, StorageDay
 from backups.services.backups import verify_backup
-from backups.states import is_damaged
+from backups.states import JOB_ID_PREFIX, is_damaged
 from vbase_console.core.admin import ReadOnlyAdmin
 from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Outcome
@@ -52,8 +52,8 @@ class BackupAdmin(ReadOnlyAdmin):
     ]
     list_prefetch_related = ["organization", "cluster"]
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
-    search_fields = ["^backup_id", "name", "^cluster__cluster_id", "organization__name"]
-    search_help_text = "Backup id or name, cluster id, organization name"
+    search_fields = ["backup_id__exact", "name__exact", "cluster__exact"]
+    search_help_text = "Complete id or name of a backup, cluster id"
     related_lists = {"Jobs": ("backups_backupjob", "backup_id")}
     readonly_fields = ["is_damaged", "job_links"]
     actions = ["verify"]
@@ -115,9 +115,20 @@ class BackupJobAdmin(ReadOnlyAdmin):
     ]
     list_prefetch_related = ["task", "backup", "cluster", "organization"]
     list_filter = ["job_type", "task__state", "organization"]
-    search_fields = ["^task__task_id", "^backup__backup_id", "backup__name"]
-    search_help_text = "Job id, backup id or name"
+    search_fields = ["backup__exact"]
+    search_help_text = "Complete id of a job or backup, name of a backup"
     readonly_fields = ["task_link"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[BackupJob], search_term: str
+    ) -> tuple[QuerySet[BackupJob], bool]:
+        """Look in one table, because a condition on two of them would read all jobs."""
+        if search_term.startswith(f"{JOB_ID_PREFIX}-"):
+            return queryset.filter(task__task_id=search_term), False
+        if search_term:
+            backups = Backup.objects.filter(Q(pk=search_term) | Q(name=search_term))
+            return queryset.filter(backup__in=backups.order_by().values("pk")), False
+        return queryset, False
 
     @admin.display(ordering="task__state")
     def state(self, job: BackupJob) -> str:

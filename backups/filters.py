@@ -4,8 +4,11 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import OrderBy
 
-from backups.states import BackupStatus, is_damaged, is_good
+from backups.states import BACKUP_ID_PREFIX, BackupStatus, is_damaged, is_good
+from clusters.models import Cluster
+from vbase_console.core.prefixes import with_prefix
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
 
 DAMAGED = "DAMAGED"
@@ -36,6 +39,8 @@ class BackupFilter(FilterForm):
     SORT_FIELDS = ("name", "cluster__name", "status", "row_count", "size_bytes", "created_at")
     TIE_BREAKERS = ("-backup_id",)
     NULLS_LAST = frozenset({"row_count", "size_bytes"})
+    INDEXED_ORDERS = frozenset({"created_at", "-created_at", "name", "-name"})
+    LONG_SEARCH = "The text finds the beginning of names and complete ids, sorted by name."
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if status := self.given.get("status"):
@@ -49,6 +54,16 @@ class BackupFilter(FilterForm):
             rows = rows.filter(db_name=text)
         return _of_cluster(rows, self.text("cluster"))
 
+    def search_long(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        text = self.text("q")
+        if text.startswith(f"{BACKUP_ID_PREFIX}-"):
+            return rows.filter(backup_id=text)
+        return with_prefix(rows, "name", text) if text else rows
+
+    def ordering(self) -> str | OrderBy:
+        """Sort by the index that the search reads: by another one, rare names come last."""
+        return "name" if self.is_long and self.text("q") else super().ordering()
+
 
 class OneClustersBackupFilter(BackupFilter):
     cluster = None  # type: ignore[assignment]
@@ -57,5 +72,4 @@ class OneClustersBackupFilter(BackupFilter):
 def _of_cluster(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
     if not text:
         return rows
-    ids = Q(cluster__cluster_id=text) | Q(cluster__service_id=text)
-    return rows.filter(Q(cluster__name__icontains=text) | ids)
+    return rows.filter(cluster__in=Cluster.objects.matching(text))

@@ -35,7 +35,7 @@ FILLS_NEW_CLUSTER = "fills_new_cluster"
 
 
 def new_backup_id() -> str:
-    return new_id("bak")
+    return new_id(states.BACKUP_ID_PREFIX)
 
 
 FOUND_BY_READING = "reading"
@@ -76,7 +76,9 @@ class Backup(models.Model):
 
     backup_id = models.CharField(primary_key=True, max_length=24, default=new_backup_id)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="backups")
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.PROTECT, related_name="backups", db_index=False
+    )
     """Source of the backup. The row of a deleted cluster is kept."""
     name = models.CharField(max_length=128, validators=[NAME])
     db_name = models.CharField(max_length=255)
@@ -145,7 +147,7 @@ class Backup(models.Model):
                 name="backup_newest_first",
             ),
             models.Index(
-                fields=["cluster", "-created_at", "-backup_id"],
+                fields=["cluster", "organization", "-created_at", "-backup_id"],
                 condition=~Q(status=BackupStatus.GONE),
                 name="backup_by_cluster",
             ),
@@ -164,14 +166,28 @@ class Backup(models.Model):
                 condition=states.is_good() & Q(proven_at__isnull=False),
                 name="backup_last_proven",
             ),
-            models.Index(fields=["cluster", "status", "damage_found_by"], name="backup_damaged"),
+            models.Index(
+                fields=["cluster", "organization", "-created_at", "-backup_id"],
+                condition=Q(status=BackupStatus.AVAILABLE),
+                name="backup_available",
+            ),
+            models.Index(
+                fields=["cluster"], condition=states.is_damaged(), name="backup_damaged_only"
+            ),
             models.Index(
                 fields=["-created_at"], condition=states.is_damaged(), name="backup_damaged_newest"
             ),
             models.Index(
                 fields=["policy_id", "-created_at", "-backup_id"],
-                condition=states.is_good() & ~Q(policy_id=""),
-                name="backup_good_by_policy",
+                condition=Q(status=BackupStatus.AVAILABLE),
+                name="backup_by_policy",
+            ),
+            models.Index(fields=["-created_at", "-backup_id"], name="backup_newest_of_all"),
+            models.Index(fields=["name"], name="backup_by_name"),
+            models.Index(
+                fields=["organization", "name"],
+                opclasses=["uuid_ops", "varchar_pattern_ops"],
+                name="backup_by_prefix",
             ),
         ]
 
@@ -262,7 +278,7 @@ class BackupJob(models.Model):
         indexes = [
             models.Index(fields=["organization", "-task"], name="job_by_organization"),
             models.Index(fields=["organization", "job_type", "-task"], name="job_by_type"),
-            models.Index(fields=["cluster", "-task"], name="job_by_cluster"),
+            models.Index(fields=["cluster", "organization", "-task"], name="job_by_cluster"),
             models.Index(fields=["backup", "-task"], name="job_by_backup"),
             models.Index(
                 fields=["task"],

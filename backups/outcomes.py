@@ -37,7 +37,7 @@ def settle(task: Task) -> None:
 
 def _delete_with_cluster(job: BackupJob) -> None:
     """Delete a backup that was written while its cluster was deleted with its backups."""
-    deletions = Task.objects.filter(subject_id=job.cluster_id, kind=TaskKind.DELETION)
+    deletions = Task.objects.changes_of(job.cluster_id).filter(kind=TaskKind.DELETION)
     deletion = deletions.filter(arguments__delete_backups=True).first()
     if deletion is not None:
         delete_backup(job.backup, by=deletion.requested_by, limited=False)

@@ -52,6 +52,7 @@ IMPORT_TIMEOUT = datetime.timedelta(minutes=15)
 """An import that has copied nothing for so long is dead, and the janitor removes its files."""
 
 JOB_ID_PREFIX = "job"
+BACKUP_ID_PREFIX = "bak"
 
 
 class OnConflict(enum.StrEnum):

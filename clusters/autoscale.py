@@ -200,7 +200,7 @@ def _scale_by_load(cluster: Cluster, samples: Sequence[Sample]) -> bool:
 
 def _last_step(cluster: Cluster) -> ScalingStep | None:
     """The latest finished step, also a failed one, so that a failure is not repeated at once."""
-    steps = Task.objects.about(cluster.cluster_id).filter(
+    steps = Task.objects.changes_of(cluster.cluster_id).filter(
         kind=TaskKind.SCALING, requested_by=AUTOSCALER, state__in=FINISHED
     )
     task = steps.order_by("-pk").first()

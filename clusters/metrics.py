@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from clusters.admission import refuse_unmeasured
 from clusters.driver import get_driver
 from clusters.drivers.base import DriverError, Usage
 from clusters.models import Cluster, MetricSample
-from clusters.states import Condition, TaskKind
+from clusters.states import Condition
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
@@ -48,6 +48,7 @@ UNITS = {
 MAX_RATE_GAP = timedelta(minutes=5)
 """Longest time between two samples of which a rate is computed."""
 MAX_MARKS = 200
+COLUMNS_OF_MARK = ("created_at", "kind", "task_id", "state", "arguments")
 BATCH_SIZE = 500
 
 Point = tuple[datetime, float]
@@ -193,17 +194,15 @@ def series_of(cluster: Cluster, window: str) -> list[Series]:
 def marks_of(principal: Principal, cluster: Cluster, window: str) -> list[Mark]:
     """Return the tasks and jobs of a cluster that were requested in the window, newest first."""
     since = timezone.now() - WINDOWS[window][0]
-    tasks = Task.objects.visible_to(principal).filter(quota_key=cluster.pk, created_at__gt=since)
+    tasks = Task.objects.visible_to(principal).filter(quota_key=cluster.pk)
     if not principal.may(LIST_BACKUPS):
-        tasks = tasks.filter(kind__in=TaskKind.values)
+        tasks = tasks.changes_of(cluster.pk)
+    # The window is no condition of the query, which would read older tasks until it has enough.
+    newest = tasks.order_by("-pk").values_list(*COLUMNS_OF_MARK)[:MAX_MARKS]
     return [
-        Mark(
-            time=task.created_at,
-            kind=task.kind,
-            task_id=task.task_id,
-            text=_text_of(task),
-        )
-        for task in tasks.order_by("-pk")[:MAX_MARKS]
+        Mark(time=created_at, kind=kind, task_id=task_id, text=_text_of(kind, state, arguments))
+        for created_at, kind, task_id, state, arguments in newest
+        if created_at > since
     ]
 
 
@@ -216,6 +215,6 @@ def cpu_trends_of(cluster_ids: Sequence[str], since: datetime) -> dict[str, list
     return trends
 
 
-def _text_of(task: Task) -> str:
-    state = f"{task.kind.replace('_', ' ').capitalize()}: {task.state.lower()}"
-    return ". ".join(filter(None, [state, str(task.arguments.get("reason", ""))]))
+def _text_of(kind: str, state: str, arguments: Mapping[str, object]) -> str:
+    text = f"{kind.replace('_', ' ').capitalize()}: {state.lower()}"
+    return ". ".join(filter(None, [text, str(arguments.get("reason", ""))]))

@@ -40,6 +40,11 @@ class ClusterQuerySet(TenantQuerySet["Cluster"]):
             status__in=[ServiceStatus.DELETING, ServiceStatus.DELETED]
         )
 
+    def matching(self, text: str) -> Self:
+        """Filter by a part of the name or by a complete id, for filters of other lists."""
+        ids = Q(cluster_id=text) | Q(service_id=text)
+        return self.filter(Q(name__icontains=text) | ids).order_by()
+
     def locked(self, cluster_id: str) -> Cluster:
         """Read the row and lock it until the transaction ends. Lock it before rows of its tasks,
         backups and policies, so that transactions cannot deadlock.

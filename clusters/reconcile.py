@@ -267,7 +267,7 @@ def _healing_backoff(cluster: Cluster) -> float:
 
 def _ended_changes(cluster: Cluster) -> TaskQuerySet:
     """The cluster's finished tasks, the latest first."""
-    changes = Task.objects.about(cluster.cluster_id).filter(kind__in=TaskKind.values)
+    changes = Task.objects.changes_of(cluster.cluster_id)
     return changes.filter(state__in=FINISHED).order_by("-finished_at", "-pk")
 
 

@@ -75,7 +75,13 @@ class RunFilter(FilterForm):
     )
     SORT_FIELDS = ("planned_at", "job__task__state", "job__backup__name")
     DEFAULT_ORDER = "-planned_at"
+    INDEXED_ORDERS = frozenset({"planned_at", "-planned_at"})
+    LONG_SEARCH = "The text finds the complete id of a job."
     NULLS_LAST = frozenset({"job__task__state", "job__backup__name"})
+
+    def search_long(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        text = self.text("q")
+        return rows.filter(job__task__task_id=text) if text else rows
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         status = self.given.get("status")

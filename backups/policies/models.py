@@ -199,7 +199,8 @@ class PolicyRunQuerySet(TenantQuerySet["PolicyRun"]):
 class PolicyRun(models.Model):
     """One firing of a policy: a backup job, or the reason why it was skipped."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    """Without an index, so that SQLite finds the runs of a policy by the policy."""
     policy = models.ForeignKey(BackupPolicy, on_delete=models.CASCADE, related_name="runs")
     planned_at = models.DateTimeField()
     job = models.OneToOneField(

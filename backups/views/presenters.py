@@ -228,7 +228,7 @@ def covers(principal: Principal, limit: int) -> list[ClusterCoverage]:
 def newest_of(principal: Principal, cluster: Cluster) -> dict[str, object]:
     own = Backup.objects.present().visible_to(principal).filter(cluster=cluster)
     rows = backup_rows(principal, own[:NEWEST_COUNT])
-    restoring = unfinished_jobs(principal, quota_key=cluster.pk, kind=JobKind.RESTORE)
+    restoring = unfinished_jobs(principal, lock=cluster.lock, kind=JobKind.RESTORE)
     arriving = job_rows(principal, restoring)
     return {
         "protection_figures": observers.coverage_figures_of(principal, cluster),

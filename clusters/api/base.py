@@ -8,7 +8,6 @@ from rest_framework.response import Response
 
 from clusters.api.responses import ServiceTaskSerializer, TaskOfCluster
 from clusters.models import Cluster
-from clusters.states import TaskKind
 from vbase_console.api.serializers import accepted
 from vbase_console.api.views import ApiView
 from vbase_console.tasks.models import Task, TaskQuerySet
@@ -23,8 +22,7 @@ class ClusterView(ApiView):
 
     def tasks_of(self, cluster: Cluster) -> TaskQuerySet:
         """Tasks that change the cluster itself. Its backups are listed as jobs."""
-        visible = Task.objects.visible_to(self.principal)
-        return visible.filter(subject_id=cluster.cluster_id, kind__in=TaskKind.values)
+        return Task.objects.visible_to(self.principal).changes_of(cluster.cluster_id)
 
     def task_accepted(
         self, cluster: Cluster, task: Task, body: dict[str, Any] | None = None, more: str = ""

@@ -4,6 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters import services
+from clusters.admission import unfinished
 from clusters.api import examples
 from clusters.api.base import ClusterView, serialize_tasks
 from clusters.api.requests import TaskBody
@@ -41,9 +42,7 @@ class InProgressTasks(ClusterView):
     def get(self, request: Request, cluster_id: str) -> Response:
         """List the running and waiting tasks of a cluster, in queue order."""
         cluster = self.cluster(cluster_id)
-        return Response(
-            answer(tasks=serialize_tasks(cluster, self.tasks_of(cluster).active().in_queue_order()))
-        )
+        return Response(answer(tasks=serialize_tasks(cluster, unfinished(cluster))))
 
 
 class TaskHistory(ClusterView):

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
+from clusters.admission import unfinished
 from clusters.metrics import WINDOWS, marks_of, series_of
 from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
@@ -58,9 +59,9 @@ class ClusterDetailPage(ClusterPage):
 
     def live(self) -> dict[str, Any]:
         """Part that changes while a task runs. The page renders it first, polls refresh it."""
-        tasks = Task.objects.about(self.cluster.cluster_id).filter(kind__in=presenters.KINDS)
-        waiting = list(tasks.active().in_queue_order().visible_to(self.principal))
-        ended = tasks.filter(state__in=FINISHED).visible_to(self.principal)[:RECENT_COUNT]
+        waiting = unfinished(self.cluster)
+        tasks = Task.objects.visible_to(self.principal).changes_of(self.cluster.cluster_id)
+        ended = tasks.filter(state__in=FINISHED)[:RECENT_COUNT]
         rows = presenters.task_rows(self.principal, [*waiting, *ended], [self.cluster])
         kept = kept_copy_of(self.cluster)
         return {

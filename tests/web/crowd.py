@@ -70,6 +70,7 @@ class Crowd:
                 task_id=f"task-{self._mark}{number}",
                 kind="SCALING",
                 subject_id=cluster.pk,
+                quota_key=cluster.pk,
                 state=TaskState.FAILED if number % 2 else TaskState.PENDING,
             )
             for number, cluster in enumerate(subjects)
@@ -116,6 +117,7 @@ class Crowd:
                 id_prefix="job",
                 kind=JobKind.VERIFY,
                 subject_id=backup.pk,
+                quota_key=backup.cluster_id,
                 state=TaskState.FAILED if number % 2 else TaskState.RUNNING,
             )
             for number, backup in enumerate(backups)

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from backups.models import Backup
+from backups.models import Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
+from vbase_console.core import paginators
 from vbase_console.organizations.models import Organization
-from vbase_console.web import lists
 
 pytestmark = pytest.mark.django_db
 GROWING = (
@@ -105,7 +105,7 @@ def test_a_long_list_says_that_there_is_more_and_ends(
     signed_in: Callable[[User], Client],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lists, "MAX_PAGED_ROWS", 100)
+    monkeypatch.setattr(paginators, "MAX_PAGED_ROWS", 100)
     client = signed_in(alice)
     first = client.get("/o/sample/backups").content.decode()
     last = client.get("/o/sample/backups?page=9").content.decode()
@@ -122,7 +122,84 @@ def test_a_short_list_is_counted_exactly(
 
 
 def test_counting_stops_after_the_last_row_that_is_paged(monkeypatch: Any, db: None) -> None:
-    monkeypatch.setattr(lists, "MAX_PAGED_ROWS", 100)
+    monkeypatch.setattr(paginators, "MAX_PAGED_ROWS", 100)
     with CaptureQueriesContext(connection) as captured:
-        lists.BoundedPaginator(Backup.objects.all(), 50).count  # noqa: B018
+        paginators.BoundedPaginator(Backup.objects.all(), 50).count  # noqa: B018
     assert "LIMIT 101" in captured.captured_queries[0]["sql"]
+
+
+@pytest.fixture
+def long_lists(sample: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paginators, "MAX_PAGED_ROWS", 100)
+
+
+@pytest.mark.usefixtures("long_lists")
+def test_a_long_list_finds_the_beginning_of_a_name_and_says_so(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    client, name = signed_in(alice), sample["backup"]
+    found = client.get("/o/sample/backups", {"q": name[:-1]}).content.decode()
+    assert name in found
+    assert "finds the beginning of names and complete ids" in found
+    assert name not in client.get("/o/sample/backups", {"q": name[1:]}).content.decode()
+
+
+@pytest.mark.usefixtures("long_lists")
+def test_a_filter_that_shortens_a_long_list_lets_it_search_anywhere(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    given = {"q": sample["backup"][1:], "cluster": sample["cluster"]}
+    assert sample["backup"] in signed_in(alice).get("/o/sample/backups", given).content.decode()
+
+
+@pytest.mark.usefixtures("long_lists")
+@pytest.mark.parametrize("page", ["backups?sort=size_bytes", "operations?sort=cluster_name"])
+def test_a_long_list_refuses_an_order_without_an_index(
+    page: str, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    content = signed_in(alice).get(f"/o/sample/{page}").content.decode()
+    assert "It cannot be sorted by this column. Set another filter" in content
+
+
+@pytest.mark.usefixtures("long_lists")
+def test_a_long_list_of_operations_finds_complete_ids_of_each_kind(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(alice)
+    jobs = BackupJob.objects.filter(organization__name="sample").select_related("task")
+    job = jobs.get(backup__name=sample["backup"])
+    for text in (job.task.task_id, job.backup_id, job.cluster_id):
+        found = client.get("/o/sample/operations", {"q": text}).content.decode()
+        assert job.task.task_id in found
+    assert (
+        "No operation matches."
+        in client.get("/o/sample/operations", {"q": job.task.task_id[:-1]}).content.decode()
+    )
+
+
+@pytest.mark.usefixtures("long_lists")
+@pytest.mark.parametrize(
+    "page",
+    [
+        "backups?q=default",
+        "backups?sort=name",
+        "backups?cluster=search",
+        "operations?q=vc-0",
+        "operations?q=job-0",
+        "operations?q=bak-0",
+        "operations?sort=kind",
+        "operations?cluster=search",
+    ],
+)
+def test_no_search_of_a_long_list_reads_a_table_as_a_whole(
+    page: str, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    assert scans(signed_in(alice), f"/o/sample/{page}") == []
+
+
+def test_support_sees_that_a_list_is_not_counted_to_its_end(
+    sample: dict[str, str], sam: User, signed_in: Callable[[User], Client], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(paginators, "MAX_PAGED_ROWS", 100)
+    page = signed_in(sam).get("/admin/tasks/task/").content.decode()
+    assert "More than 100 tasks" in page

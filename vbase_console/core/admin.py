@@ -33,6 +33,9 @@ def _column_in_words(
     return in_words
 
 
+from vbase_console.core.paginators import BoundedPaginator
+
+
 class ReadOnly:
     """No adding, changing or deleting. Reading requires Django's `view` permission."""
 
@@ -49,6 +52,7 @@ class ReadOnly:
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     # Counting all rows besides the matching ones would scan the table a second time.
     show_full_result_count = False
+    paginator = BoundedPaginator
     list_per_page = 50
     list_select_related: ClassVar[bool | list[str] | tuple[str, ...]] = ()
     list_prefetch_related: ClassVar[Sequence[str]] = ()

@@ -6,6 +6,7 @@ import secrets
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH = 16
+CLUSTER_ID_PREFIX = "vc"
 
 
 def new_id(prefix: str) -> str:
@@ -17,7 +18,7 @@ def new_service_id() -> str:
 
 
 def new_cluster_id() -> str:
-    return new_id("vc")
+    return new_id(CLUSTER_ID_PREFIX)
 
 
 def new_rollout_id() -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.paginator import Page as Rows
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from backups.models import BackupJob
 from backups.services.jobs import retry_job
-from backups.states import JOB_ID_PREFIX, JobKind
+from backups.states import BACKUP_ID_PREFIX, JOB_ID_PREFIX, JobKind
 from backups.views.presenters import JobRow, job_row
 from clusters import services
 from clusters.models import Cluster
@@ -24,6 +24,7 @@ from clusters.states import TaskKind
 from clusters.views.detail import ClusterPage
 from clusters.views.presenters import KINDS, TaskRow, task_row
 from vbase_console.core.errors import NotFound
+from vbase_console.core.ids import CLUSTER_ID_PREFIX
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, SCALE_CLUSTER
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
@@ -61,15 +62,36 @@ class OperationFilter(FilterForm):
     SORT_FIELDS = ("kind", "cluster_name", "backup_name", "state", "requested_by", "pk")
     DEFAULT_ORDER = "-pk"
     NULLS_LAST = frozenset({"backup_name"})
+    INDEXED_ORDERS = frozenset({"pk", "-pk", "kind"})
+    LONG_SEARCH = "The text finds complete ids of operations, clusters and backups."
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         values = {name: self.given[name] for name in ("kind", "state") if name in self.given}
         rows = rows.filter(**values)
         if text := self.text("cluster"):
-            ids = Q(subject_id=text) | Q(backup_job__cluster=text)
-            ids |= Q(backup_job__cluster__service_id=text)
-            rows = rows.filter(Q(cluster_name__icontains=text) | ids)
+            rows = rows.filter(quota_key__in=Cluster.objects.matching(text).values("pk"))
         return rows
+
+    def search_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return super().search_rows(self.named(rows) if self.text("q") else rows)
+
+    def search_long(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Choose the index by the prefix of the id."""
+        if not (text := self.text("q")):
+            return rows
+        columns = {TASK_ID_PREFIX: "task_id", JOB_ID_PREFIX: "task_id"}
+        columns |= {CLUSTER_ID_PREFIX: "quota_key", BACKUP_ID_PREFIX: "backup_job__backup"}
+        column = columns.get(text.partition("-")[0])
+        return rows.filter(**{column: text}) if column else rows.none()
+
+    def named(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Add the names of clusters and backups."""
+        about = Cluster.objects.filter(pk=OuterRef("subject_id"))
+        named: QuerySet[Any] = rows.annotate(
+            cluster_name=Coalesce("backup_job__cluster__name", Subquery(about.values("name"))),
+            backup_name=F("backup_job__backup__name"),
+        )
+        return named
 
 
 class OneClustersOperationFilter(OperationFilter):
@@ -87,14 +109,11 @@ class OperationRow:
 
 
 def operations_of(principal: Principal) -> QuerySet[Task]:
-    """Tasks and jobs that a principal may see, with the names of their clusters and backups."""
-    prefixes = [TASK_ID_PREFIX, *([JOB_ID_PREFIX] if principal.may(LIST_BACKUPS) else [])]
-    about = Cluster.objects.visible_to(principal).filter(pk=OuterRef("subject_id"))
-    tasks = Task.objects.visible_to(principal).filter(id_prefix__in=prefixes)
-    return tasks.annotate(
-        cluster_name=Coalesce("backup_job__cluster__name", Subquery(about.values("name"))),
-        backup_name=F("backup_job__backup__name"),
-    )
+    """Tasks and jobs that a principal may see. All have one of two prefixes, which are no condition
+    unless one is left out, because SQLite sorts after a condition on several values.
+    """
+    tasks = Task.objects.visible_to(principal)
+    return tasks if principal.may(LIST_BACKUPS) else tasks.filter(id_prefix=TASK_ID_PREFIX)
 
 
 def operation_rows(principal: Principal, tasks: list[Task]) -> list[OperationRow]:
@@ -160,9 +179,7 @@ class ClusterOperationListView(OperationListView, ClusterPage):
     nav = "clusters"
 
     def rows(self) -> QuerySet[Any]:
-        jobs = BackupJob.objects.visible_to(self.principal).filter(cluster=self.cluster.pk)
-        is_job = Q(pk__in=jobs.order_by().values("task"))
-        return super().rows().filter(Q(subject_id=self.cluster.pk) | is_job)
+        return super().rows().filter(quota_key=self.cluster.pk)
 
 
 class OperationBulkRetryView(BulkPage):

@@ -6,19 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import connection
 from django.db.models import Model
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
+from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.search.models import MAX_WORD_LENGTH, SearchWord
 
 NAMED: tuple[type[Model], ...] = (Cluster, Backup, BackupPolicy)
 WORD = re.compile(r"\w+")
 BATCH_SIZE = 500
-LAST_CHARACTER = "\U0010ffff"
 
 
 def words_of(text: str) -> set[str]:
@@ -62,8 +61,4 @@ def index_names(objects: Iterable[Any]) -> None:
 
 
 def beginning_with(prefix: str) -> TenantQuerySet[SearchWord]:
-    """Filter by a prefix so that the database can use its index: SQLite does for a range only."""
-    words: TenantQuerySet[SearchWord] = SearchWord.objects.filter(word__startswith=prefix)
-    if connection.vendor == "sqlite":
-        return words.filter(word__gte=prefix, word__lt=prefix + LAST_CHARACTER)
-    return words
+    return with_prefix(SearchWord.objects.all(), "word", prefix)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 from django.contrib import admin, messages
@@ -11,7 +12,8 @@ from django.utils.html import format_html
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
 from vbase_console.core.errors import ConsoleError
-from vbase_console.organizations.models import Outcome
+from vbase_console.core.ids import CLUSTER_ID_PREFIX
+from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
@@ -58,8 +60,8 @@ class TaskAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["state", KindFilter, "created_at", "organization"]
     list_prefetch_related = ["organization"]
-    search_fields = ["^task_id", "^subject_id", "organization__name", "^organization__id"]
-    search_help_text = "Task id, cluster or backup id, organization name or id"
+    search_fields = ["task_id"]
+    search_help_text = "Complete id of a task, job, cluster or organization, organization name"
     readonly_fields = ["subject"]
     inlines = [TaskEventInline]
     actions = ["retry", "cancel"]
@@ -100,6 +102,21 @@ class TaskAdmin(ReadOnlyAdmin):
         address = reverse(page, args=[task.subject_id])
         return format_html('<a href="{}">{}</a>', address, task.subject_id)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        """Search by one index, which the text chooses, because the table grows with the history."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if text.startswith(f"{CLUSTER_ID_PREFIX}-"):
+            return queryset.filter(quota_key=text), False
+        if by_id := queryset.filter(task_id=text):
+            return by_id, False
+        with_name = Organization.objects.filter(name=text)
+        organizations = with_name or Organization.objects.filter(pk__in=_uuids_in(text))
+        return queryset.filter(organization__in=[each.pk for each in organizations]), False
+
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tasks.change_task")
 
@@ -125,6 +142,13 @@ class TaskAdmin(ReadOnlyAdmin):
             else:
                 state = changed.get_state_display()
                 self.message_user(request, f"{action} {task.task_id}: {changed.task_id}: {state}.")
+
+
+def _uuids_in(text: str) -> list[uuid.UUID]:
+    try:
+        return [uuid.UUID(text)]
+    except ValueError:
+        return []
 
 
 def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, detail: str) -> None:

@@ -39,7 +39,12 @@ class TaskQuerySet(TenantQuerySet["Task"]):
         return self.filter(state__in=ACTIVE, finished_at=None)
 
     def about(self, subject_id: str) -> Self:
+        """Filter to tasks of one subject. Only unfinished ones have an index: see `changes_of`."""
         return self.filter(subject_id=subject_id)
+
+    def changes_of(self, cluster_id: str) -> Self:
+        """Filter to the tasks that change a cluster itself, in the words of their index."""
+        return self.filter(quota_key=cluster_id, id_prefix=TASK_ID_PREFIX)
 
     def unfinished_of(self, organization_id: uuid.UUID) -> Self:
         """Filter to the organization's unfinished tasks, in the words of their partial index."""
@@ -153,7 +158,6 @@ class Task(models.Model):
                 fields=["organization", "id_prefix", "state", "-id"], name="task_by_state"
             ),
             models.Index(fields=["organization", "kind", "-id"], name="task_by_kind"),
-            models.Index(fields=["subject_id", "-id"], name="task_by_subject"),
             models.Index(
                 fields=["organization", "id_prefix", "-id"],
                 condition=Q(finished_at__isnull=True),
@@ -184,7 +188,10 @@ class Task(models.Model):
                 name="task_unfinished",
             ),
             models.Index(fields=["retry_of"], condition=~Q(retry_of=""), name="task_retries"),
-            models.Index(fields=["quota_key", "-id"], name="task_by_quota_key"),
+            models.Index(fields=["quota_key", "organization", "-id"], name="task_of_cluster"),
+            models.Index(
+                fields=["quota_key", "id_prefix", "organization", "-id"], name="task_changes_of"
+            ),
         ]
 
     def __str__(self) -> str:

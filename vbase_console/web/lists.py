@@ -9,18 +9,16 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.core.paginator import Page as Rows
-from django.core.paginator import Paginator
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.functional import cached_property
 
+from vbase_console.core import paginators
 from vbase_console.web.csv_export import csv_response, values_of
 from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
-MAX_PAGED_ROWS = 10_000
 ANY_CHOICE = [("", "Any")]
 M = TypeVar("M", bound=Model)
 
@@ -40,14 +38,53 @@ class FilterForm(forms.Form):
     """Secondary order, so that no row is repeated or lost between pages."""
     NULLS_LAST: ClassVar[frozenset[str]] = frozenset()
     """Nullable sort fields. Rows without a value are last in both directions, on every database."""
+    INDEXED_ORDERS: ClassVar[frozenset[str]] = frozenset()
+    """Orders that an index serves, for a list that grows with the history. Such a list, if it is
+    long after the other filters, sorts by these alone and searches by an index. Empty: the list
+    stays short.
+    """
+    LONG_SEARCH: ClassVar[str] = ""
+    """Sentence about what the text finds in a long list."""
+    found: QuerySet[Any]
+    """Rows that match, before `named`."""
+    length: int | None = None
+    """Number of rows after the other filters, counted up to the limit of a list."""
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return self.search_rows(self.filter_rows(rows)).order_by(
-            self.ordering(), *self.TIE_BREAKERS
-        )
+        """Filter, search and sort. Looks at the length of the list if that makes a difference."""
+        filtered = self.filter_rows(rows)
+        is_costly = bool(self.text("q")) or self.order not in self.INDEXED_ORDERS
+        if self.INDEXED_ORDERS and is_costly:
+            self.length = paginators.bounded_count(filtered)
+        self.found = self.search_long(filtered) if self.is_long else self.search_rows(filtered)
+        return self.named(self.found).order_by(self.ordering(), *self.TIE_BREAKERS)
+
+    @property
+    def is_long(self) -> bool:
+        return self.length is not None and self.length > paginators.MAX_PAGED_ROWS
+
+    @property
+    def limits(self) -> list[str]:
+        """Sentences about what a long list does not do, with the remedy."""
+        if not self.is_long:
+            return []
+        length = f"The list has more than {paginators.MAX_PAGED_ROWS:,} rows."
+        remedy = "Set another filter to search and sort it freely."
+        text = [self.LONG_SEARCH] if self.text("q") else []
+        unsorted = self.requested_order not in self.INDEXED_ORDERS
+        order = ["It cannot be sorted by this column."] if unsorted else []
+        return [length, *text, *order, remedy]
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Filter by the fields other than `q`."""
+        return rows
+
+    def search_long(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Search a long list for the text `q` by an index, if one is given."""
+        return rows
+
+    def named(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Add the columns that only the order and the export need."""
         return rows
 
     def search_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -64,6 +101,11 @@ class FilterForm(forms.Form):
 
     @property
     def order(self) -> str:
+        is_served = not self.is_long or self.requested_order in self.INDEXED_ORDERS
+        return self.requested_order if is_served else self.DEFAULT_ORDER
+
+    @property
+    def requested_order(self) -> str:
         order = str(self._cleaned.get("sort", ""))
         return order if order.removeprefix("-") in self.SORT_FIELDS else self.DEFAULT_ORDER
 
@@ -81,28 +123,11 @@ class FilterForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Pages of the first rows of a list. A longer list is neither counted nor paged to its end,
-    because both would read it.
-    """
-
-    @cached_property
-    def counted(self) -> int:
-        """Number of rows, at most one more than are paged."""
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by().values("pk")[: MAX_PAGED_ROWS + 1].count()
-
-    @cached_property
-    def count(self) -> int:
-        return min(self.counted, MAX_PAGED_ROWS)
-
-    @property
-    def has_more_rows(self) -> bool:
-        return self.counted > MAX_PAGED_ROWS
-
-
 def page_of(filter_form: FilterForm, rows: QuerySet[Any], request: HttpRequest) -> Rows[Any]:
-    paginator = BoundedPaginator(filter_form.narrow(rows), PAGE_SIZE)
+    paginator = paginators.BoundedPaginator(filter_form.narrow(rows), PAGE_SIZE)
+    paginator.countable = filter_form.found
+    if filter_form.length is not None and not filter_form.text("q"):
+        paginator.counted = filter_form.length
     return paginator.get_page(request.GET.get("page"))
 
 
