@@ -16,7 +16,7 @@ from backups.services.backups import verify_backup
 from backups.states import JOB_ID_PREFIX, is_damaged
 from vbase_console.core.admin import ReadOnlyAdmin
 from vbase_console.core.errors import ConsoleError
-from vbase_console.organizations.models import Outcome
+from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 
 
@@ -53,10 +53,18 @@ class BackupAdmin(ReadOnlyAdmin):
     list_prefetch_related = ["organization", "cluster"]
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["backup_id__exact", "name__exact", "cluster__exact"]
-    search_help_text = "Complete id or name of a backup, cluster id"
+    search_help_text = "Complete id or name of a backup, cluster id, organization name"
     related_lists = {"Jobs": ("backups_backupjob", "backup_id")}
     readonly_fields = ["is_damaged", "job_links"]
     actions = ["verify"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Backup], search_term: str
+    ) -> tuple[QuerySet[Backup], bool]:
+        """Look in one table: an organization by its name first, then the columns of backups."""
+        if search_term and (owners := Organization.objects.filter(name=search_term)):
+            return queryset.filter(organization__in=[owner.pk for owner in owners]), False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="damaged", boolean=True, ordering="damage_found_by")
     def is_damaged(self, backup: Backup) -> bool:

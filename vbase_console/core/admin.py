@@ -17,6 +17,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from vbase_console.core import quantities
+from vbase_console.core.paginators import BoundedPaginator
 
 
 @cache
@@ -31,9 +32,6 @@ def _column_in_words(
 
     in_words.__name__ = field.name
     return in_words
-
-
-from vbase_console.core.paginators import BoundedPaginator
 
 
 class ReadOnly:
