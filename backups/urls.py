@@ -16,7 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("backup-actions/delete", bulk.BackupBulkDeleteView.as_view(), name="backup-bulk-delete"),
     path("take-backup", lists.BackupClusterChoiceView.as_view(), name="backup-take-from"),
     path(ONE_BACKUP, detail.BackupDetailView.as_view(), name="backup-detail"),
-    path(f"{ONE_BACKUP}/progress", detail.BackupProgressView.as_view(), name="backup-progress"),
     path(f"{ONE_BACKUP}/verify", actions.BackupVerifyView.as_view(), name="backup-verify"),
     path(f"{ONE_BACKUP}/pin", actions.BackupPinView.as_view(), name="backup-pin"),
     path(f"{ONE_BACKUP}/unpin", actions.BackupUnpinView.as_view(), name="backup-unpin"),
@@ -41,7 +40,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         f"{ONE_CLUSTER}/take-backup/tick", create.BackupCreateSelectView.as_view(), name="take-tick"
     ),
     path(ONE_JOB, jobs.JobDetailView.as_view(), name="job-detail"),
-    path(f"{ONE_JOB}/progress", jobs.JobProgressView.as_view(), name="job-progress"),
     path(f"{ONE_JOB}/cancel", jobs.JobCancelView.as_view(), name="job-cancel"),
     path(f"{ONE_JOB}/retry", jobs.JobRetryView.as_view(), name="job-retry"),
 ]

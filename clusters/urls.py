@@ -34,7 +34,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(ONE_ROLLOUT, rollouts.RolloutDetailView.as_view(), name="rollout-detail"),
     path(f"{ONE_ROLLOUT}/cancel", rollouts.RolloutCancelView.as_view(), name="rollout-cancel"),
     path(ONE_TASK, tasks.TaskDetailView.as_view(), name="task-detail"),
-    path(f"{ONE_TASK}/progress", tasks.TaskProgressView.as_view(), name="task-progress"),
     path(f"{ONE_TASK}/cancel", tasks.TaskCancelView.as_view(), name="task-cancel"),
     path(f"{ONE_TASK}/retry", tasks.TaskRetryView.as_view(), name="task-retry"),
 ]

@@ -28,7 +28,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="policy-create-preview",
     ),
     path(ONE_POLICY, detail.PolicyDetailView.as_view(), name="policy-detail"),
-    path(f"{ONE_POLICY}/progress", detail.PolicyProgressView.as_view(), name="policy-progress"),
     path(f"{ONE_POLICY}/runs", lists.PolicyRunListView.as_view(), name="policy-runs"),
     path(
         f"{ONE_POLICY}/backups",

@@ -4,7 +4,6 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -23,7 +22,7 @@ from backups.views.presenters import (
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.lists import PAGE_SIZE
 from vbase_console.web.live import digest
-from vbase_console.web.views import Page, wants_fragment
+from vbase_console.web.views import Page
 
 RECENT_COUNT = 5
 
@@ -83,7 +82,6 @@ class BackupDetailView(BackupPage):
             "actions": actions_of(self.principal, self.backup, active),
             "damage": damage_of(self.principal, self.backup),
             "retention": observers.retention_status_of(self.principal, self.backup),
-            "seen": self.backup.status,
             "reload": bool(active),
         }
 
@@ -94,16 +92,3 @@ class BackupDetailView(BackupPage):
         collections = Paginator(collections_in(self.backup, contents), PAGE_SIZE)
         page = collections.get_page(self.request.GET.get("page"))
         return {"contents": contents, "rows": page}
-
-
-class BackupProgressView(BackupDetailView):
-    """Fragment that the page polls. The manifest is read again only if the status has changed."""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not wants_fragment(self.request):
-            return self.to_backup()
-        changed = {}
-        if request.GET.get("seen") != self.backup.status:
-            changed = self.contents() | {"changed": True}
-        context = BackupPage.context(self) | self.live() | changed
-        return self.fragment("backups/partials/backup_progress_answer.html", **context)

@@ -20,7 +20,7 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.forms import FormPage
-from vbase_console.web.views import Page, wants_fragment
+from vbase_console.web.views import Page
 
 MAX_WAITS = 3
 MAX_STORY = 20
@@ -67,16 +67,6 @@ class JobPage(Page):
 
 class JobDetailView(JobPage):
     template_name = "backups/job_detail.html"
-
-
-class JobProgressView(JobPage):
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not wants_fragment(self.request):
-            return redirect("job-detail", *self.address)
-        task = self.job.task
-        changed = request.GET.get("seen") != f"{task.state}.{task.phase}"
-        context = self.context() | {"changed": changed}
-        return self.fragment("backups/partials/job_progress_answer.html", **context)
 
 
 class JobChange(FormPage, JobPage):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -70,18 +69,8 @@ class ClusterDetailPage(ClusterPage):
             "actions": presenters.actions_of(self.principal, self.cluster, waiting, kept),
             "kept": kept,
             "is_version_shipped": is_version_shipped(self.cluster),
-            "progress_address": self.address("cluster-progress")
-            + "?"
-            + urlencode(self.marks(rows)),
             "reload": bool(waiting),
             **self.protection(),
-        }
-
-    def marks(self, rows: list[presenters.TaskRow]) -> dict[str, str]:
-        return {
-            "cluster": presenters.digest_of_cluster(self.cluster),
-            "access": presenters.digest_of_access(self.cluster),
-            "tasks": presenters.digest_of_tasks(row.task for row in rows),
         }
 
     def access(self, token: str | None = None) -> dict[str, Any]:
@@ -124,20 +113,6 @@ class ClusterDetailPage(ClusterPage):
             return {}
         key = self.cluster.cluster_id
         return {"protection": protection_of([key])[key]}
-
-
-class ClusterProgressPage(ClusterDetailPage):
-    """Answer to a poll of the detail page: unfinished tasks, and other parts if they changed."""
-
-    template_name = "clusters/partials/cluster_progress_answer.html"
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not wants_fragment(self.request):
-            return self.to_cluster()
-        context = self.context()
-        marks = self.marks([*context["active"], *context["recent"]])
-        changed = {name for name, mark in marks.items() if request.GET.get(name) != mark}
-        return self.fragment(self.template_name, **context, changed=changed)
 
 
 class ClusterTokenPage(ClusterDetailPage):

@@ -125,14 +125,6 @@ def digest(*seen: object) -> str:
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:12]
 
 
-def digest_of_cluster(cluster: Cluster) -> str:
-    return digest(cluster.status, cluster.status_message, cluster.port, cluster.updated_at)
-
-
 def digest_of_access(cluster: Cluster) -> str:
     is_stopped = cluster.status == ServiceStatus.STOPPED
     return digest(cluster.host, cluster.port, cluster.tls, connectable(cluster), is_stopped)
-
-
-def digest_of_tasks(tasks: Iterable[Task]) -> str:
-    return digest([(task.task_id, task.state, task.phase) for task in tasks])

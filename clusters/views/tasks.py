@@ -17,7 +17,7 @@ from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
 from vbase_console.web.forms import FormPage
-from vbase_console.web.views import Page, wants_fragment
+from vbase_console.web.views import Page
 
 READING_TASKS = {"GET": GET_CLUSTER}
 
@@ -59,17 +59,6 @@ class TaskPage(Page):
 
 class TaskDetailView(TaskPage):
     template_name = "clusters/task_detail.html"
-
-
-class TaskProgressView(TaskPage):
-    """Answer to a poll of the task's page, with its events if they changed."""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not wants_fragment(self.request):
-            return redirect("task-detail", *self.address)
-        changed = request.GET.get("seen") != f"{self.task.state}.{self.task.phase}"
-        context = self.context() | {"changed": changed}
-        return self.fragment("clusters/partials/task_progress_answer.html", **context)
 
 
 class TaskChange(FormPage, TaskPage):

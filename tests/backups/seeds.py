@@ -44,20 +44,22 @@ def seed_job(
     **fields: Any,
 ) -> BackupJob:
     """Create a job of this backup with one event, by default on the backup's own cluster."""
+    cluster: Cluster = fields.get("cluster", backup.cluster)
     task = Task.objects.create(
         task_id=f"job-{next(_number)}",
         id_prefix="job",
         organization_id=backup.organization_id,
         kind=kind,
         subject_id=backup.backup_id,
-        lock=backup.lock,
+        quota_key=cluster.pk,
+        lock=cluster.lock if kind == JobKind.RESTORE else backup.lock,
         state=state,
         progress=100 if state == TaskState.SUCCEEDED else 0,
         started_at=None if state == TaskState.PENDING else timezone.now(),
         finished_at=timezone.now() if state in FINISHED else None,
     )
     TaskEvent.objects.create(task=task, epoch=0, state=state, progress=0, message="Accepted.")
-    about = {"cluster": backup.cluster, "db_name": backup.db_name, "collection_names": ["images"]}
+    about = {"cluster": cluster, "db_name": backup.db_name, "collection_names": ["images"]}
     if kind == JobKind.RESTORE:
         about["options"] = {"on_conflict": "FAIL", "suffix": ""}
     return BackupJob.objects.create(

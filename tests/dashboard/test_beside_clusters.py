@@ -56,7 +56,7 @@ def test_the_way_to_a_backup_appears_when_the_cluster_runs(
     cluster = make_cluster(running=False)
     assert b'id="take-backup"' not in alices.open("cluster-detail", cluster.pk).content
     work()
-    answer = alices.open("cluster-progress", cluster.pk, htmx=True, cluster="as it was").content
+    answer = alices.open("cluster-detail", cluster.pk).content
     assert b'id="take-backup"' in answer
 
 

@@ -75,11 +75,11 @@ def test_a_run_that_goes_on_is_shown_and_polled_until_it_ends(
 ) -> None:
     job = services.run_now(policy, by="alice")
     Task.objects.filter(pk=job.task_id).update(state="RUNNING", progress=40, phase="copying")
-    going = shown(alices.open("policy-progress", policy.pk, htmx=True))
+    going = shown(alices.open("policy-detail", policy.pk))
     assert "40 %" in going
     assert ' data-busy=""' in going
     end(PolicyRun.objects.get())
-    assert ' data-busy=""' not in shown(alices.open("policy-progress", policy.pk, htmx=True))
+    assert ' data-busy=""' not in shown(alices.open("policy-detail", policy.pk))
 
 
 def test_the_backups_ride_along_only_when_a_run_has_moved_on(
@@ -200,7 +200,7 @@ def test_an_operator_deletes_none(policy: BackupPolicy, olgas: Browser) -> None:
     assert olgas.send("policy-delete", policy.pk).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["detail", "progress", "runs", "backups", "delete"])
+@pytest.mark.parametrize("name", ["detail", "runs", "backups", "delete"])
 def test_a_stranger_finds_nothing(policy: BackupPolicy, charlies: Browser, name: str) -> None:
     assert charlies.open(f"policy-{name}", policy.pk).status_code == 404
     charlies.organization = "other"

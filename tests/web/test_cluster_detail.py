@@ -105,11 +105,6 @@ def test_the_reason_of_a_failure_is_said_once(
     assert content.count(b"The disk is full.") == 1
 
 
-def test_the_fragment_is_no_page_of_its_own(make_cluster: MakeCluster, alices: Browser) -> None:
-    cluster = make_cluster()
-    assert alices.open("cluster-progress", cluster.pk).url.endswith(cluster.pk)
-
-
 def test_without_a_script_the_page_loads_itself_again_while_something_runs(
     make_cluster: MakeCluster, alices: Browser, work: Work
 ) -> None:

@@ -94,5 +94,5 @@ def test_pages_are_kept_by_no_cache_and_fragments_never_taken_for_them(
 def test_a_fragment_that_is_refused_asks_for_the_whole_page(
     make_cluster: MakeCluster, alices: Browser
 ) -> None:
-    answer = alices.open("cluster-progress", "vc-unknown", htmx=True)
+    answer = alices.open("cluster-backups", "vc-unknown", htmx=True)
     assert answer.headers["HX-Refresh"] == "true"

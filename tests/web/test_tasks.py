@@ -9,6 +9,7 @@ from clusters import services
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.web.conftest import Browser
+from tests.web.test_live import OpenPage
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState
@@ -71,12 +72,13 @@ def test_a_task_polls_until_it_has_ended(
     make_cluster: MakeCluster, alices: Browser, work: Work
 ) -> None:
     make_cluster(running=False)
-    key = Task.objects.get().task_id
-    assert b' data-busy=""' in alices.open("task-progress", key, htmx=True).content
+    address = alices.address("task-detail", Task.objects.get().task_id)
+    assert b' data-busy=""' in alices.client.get(address).content
+    page = OpenPage(alices.client, address)
     work()
-    answer = alices.open("task-progress", key, htmx=True, seen="PENDING.").content
-    assert b' data-busy=""' not in answer
-    assert b'id="task-events"' in answer
+    parts = page.ask().json()["parts"]
+    assert ' data-busy=""' not in parts["task-progress"]
+    assert "task-events" in parts
 
 
 def test_a_waiting_task_is_cancelled(make_cluster: MakeCluster, alices: Browser) -> None:

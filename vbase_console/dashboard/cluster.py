@@ -35,10 +35,6 @@ class ClusterDetailView(detail.ClusterDetailPage):
         return {"known": first, "known_total": known.count()}
 
 
-class ClusterProgressView(ClusterDetailView, detail.ClusterProgressPage):
-    """Fragment that the cluster page polls."""
-
-
 class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage): ...
 
 

@@ -34,7 +34,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters/new", creation.ClusterCreateView.as_view(), name="cluster-create"),
     path("clusters/attach", creation.ClusterAttachView.as_view(), name="cluster-attach"),
     path(ONE_CLUSTER, cluster.ClusterDetailView.as_view(), name="cluster-detail"),
-    path(f"{ONE_CLUSTER}/progress", cluster.ClusterProgressView.as_view(), name="cluster-progress"),
     path(f"{ONE_CLUSTER}/token", cluster.ClusterTokenView.as_view(), name="cluster-token"),
     path(f"{ONE_CLUSTER}/delete", cluster.ClusterDeleteView.as_view(), name="cluster-delete"),
 ]

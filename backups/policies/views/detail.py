@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -30,9 +29,8 @@ from backups.policies.views.presenters import (
     upcoming_of,
 )
 from backups.views.presenters import job_rows
-from clusters.views.presenters import digest
 from vbase_console.organizations.scopes import LIST_BACKUPS
-from vbase_console.web.views import Page, wants_fragment
+from vbase_console.web.views import Page
 
 RECENT_COUNT = 10
 MAX_AHEAD = timedelta(days=3660)
@@ -84,7 +82,6 @@ class PolicyDetailView(PolicyPage):
             "upcoming": upcoming_of(self.policy),
             "skip_reason": skip_reason(self.policy.cluster),
             "actions": policy_actions_of(self.principal, self.policy, is_running=bool(active)),
-            "seen": digest([(run.pk, run.status) for run in recent]),
             "reload": bool(active),
         }
 
@@ -112,15 +109,3 @@ class PolicyDetailView(PolicyPage):
         at = datetime.combine(day, time.max, tzinfo=zone_of_policy(self.policy))
         at = min(max(at, now), now + MAX_AHEAD)
         return {"on": at, "projection": projection_of(self.policy, complete, now=now, at=at)}
-
-
-class PolicyProgressView(PolicyDetailView):
-    """Poll of the page. Backups are decided on again only after a run has changed."""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not wants_fragment(self.request):
-            return self.to_policy()
-        context = PolicyPage.context(self) | self.live()
-        if request.GET.get("seen") != context["seen"]:
-            context |= self.backups() | {"changed": True}
-        return self.fragment("policies/partials/progress_answer.html", **context)

@@ -10,6 +10,7 @@ from backups.states import BackupStatus, JobKind
 from backups.stores.base import Store, put
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
+from tests.web.test_live import OpenPage
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
@@ -75,24 +76,23 @@ def test_it_polls_while_a_job_is_at_it_and_brings_the_contents_when_it_is_sealed
     content = shown(alices, sealed)
     assert POLLS in content
     assert "Collections appear here once the backup is available." in content
+    page = OpenPage(alices.client, alices.address("backup-detail", sealed.name))
     Backup.objects.update(status=BackupStatus.AVAILABLE)
     Task.objects.filter(kind="BACKUP").update(state=TaskState.SUCCEEDED, progress=100)
-    answer = alices.open("backup-progress", sealed.name, htmx=True, seen="CREATING").content
-    assert POLLS not in answer.decode()
-    assert b"from_the_manifest" in answer
+    parts = page.ask().json()["parts"]
+    assert POLLS not in parts["backup-live"]
+    assert "from_the_manifest" in parts["backup-contents"]
 
 
 def test_a_poll_without_news_leaves_the_contents_alone(sealed: Backup, alices: Browser) -> None:
-    answer = alices.open("backup-progress", sealed.name, htmx=True, seen="AVAILABLE").content
-    assert b"backup-contents" not in answer
+    page = OpenPage(alices.client, alices.address("backup-detail", sealed.name))
+    assert page.ask_for_parts() == set()
 
 
-def test_a_fragment_of_what_is_gone_asks_for_the_whole_page(
-    backup: Backup, alices: Browser
-) -> None:
+def test_an_open_page_of_what_is_gone_is_told_so(backup: Backup, alices: Browser) -> None:
+    page = OpenPage(alices.client, alices.address("backup-detail", backup.name))
     Backup.objects.update(status=BackupStatus.GONE)
-    answer = alices.open("backup-progress", backup.name, htmx=True)
-    assert answer.headers["HX-Refresh"] == "true"
+    assert page.ask().status_code == 404
     assert alices.open("backup-detail", backup.name).status_code == 404
 
 

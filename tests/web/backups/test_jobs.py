@@ -8,7 +8,9 @@ from backups.models import Backup, BackupJob
 from backups.states import BackupStatus, JobKind
 from tests.backups.seeds import seed_job
 from tests.web.conftest import Browser
+from tests.web.test_live import OpenPage
 from vbase_console.organizations.models import AuditEntry
+from vbase_console.tasks.attempts import note
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import TaskState
 
@@ -72,17 +74,14 @@ def test_what_has_ended_says_its_phase_once(backup: Backup, alices: Browser) -> 
 
 
 def test_a_job_polls_until_it_has_ended(backup: Backup, alices: Browser) -> None:
-    key = seed_job(backup, JobKind.VERIFY, TaskState.RUNNING).task.task_id
-    assert POLLS in alices.open("job-progress", key, htmx=True).content
-    Task.objects.filter(task_id=key).update(state=TaskState.SUCCEEDED, progress=100)
-    answer = alices.open("job-progress", key, htmx=True, seen="RUNNING.").content
-    assert POLLS not in answer
-    assert b'id="task-events"' in answer
-
-
-def test_the_fragment_is_no_page_of_its_own(backup: Backup, alices: Browser) -> None:
-    key = seed_job(backup).task.task_id
-    assert alices.open("job-progress", key).url.endswith(key)
+    task = seed_job(backup, JobKind.VERIFY, TaskState.RUNNING).task
+    assert POLLS in alices.open("job-detail", task.task_id).content
+    page = OpenPage(alices.client, alices.address("job-detail", task.task_id))
+    Task.objects.filter(pk=task.pk).update(state=TaskState.SUCCEEDED, progress=100)
+    note(task, "Verified.")
+    parts = page.ask().json()["parts"]
+    assert POLLS.decode() not in parts["job-progress"]
+    assert "Verified." in parts["task-events"]
 
 
 def test_a_backup_that_is_gone_has_no_page_to_lead_to(backup: Backup, alices: Browser) -> None:
