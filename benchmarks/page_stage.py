@@ -25,6 +25,15 @@ LISTED = {
     "organizations": ("organization", "auditentry", "apikey"),
 }
 """App → models whose admin lists are measured."""
+QUERIES = (
+    "backups?q=default-2026",
+    "backups?sort=size_bytes",
+    "backups?status=DAMAGED",
+    "operations?q=search",
+    "operations?sort=cluster_name",
+    "operations?state=FAILED",
+)
+"""Searches, orders and filters of lists that grow with the history."""
 
 
 def main(clusters: int, rows: int) -> None:
@@ -116,6 +125,9 @@ def _requests() -> Iterator[dict[str, Any]]:
             path = PLACE.sub(lambda place: values[place.group(1)], pattern)
             kind = "person" if pattern.startswith("/o/") else "program"
             yield {"name": pattern, "as": kind, "call": {"method": "GET", "path": path}}
+    for query in QUERIES:
+        path = f"/o/{NAME}/{query}"
+        yield {"name": path, "as": "person", "call": {"method": "GET", "path": path}}
     path = f"/v1/vbase/backup/org/{values['organization_id']}"
     yield {"name": f"POST {path}", "as": "program", "call": {"method": "POST", "path": path}}
     for app, models in LISTED.items():
