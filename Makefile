@@ -59,6 +59,9 @@ example: $(VENV)/dev.stamp ## examples/digits.py against the console that runs h
 	@key=$$($(PYTHON) manage.py issue_api_key --organization demo --name digits); \
 	  VBASE_API_KEY=$$key $(PYTHON) examples/digits.py
 
+screenshots: $(VENV)/dev.stamp ## take the pictures of docs/tour.md from a console with sample data
+	$(PYTHON) docs/screenshots.py
+
 protos: $(VENV)/dev.stamp ## compile the proto files of the gRPC interface
 	$(PYTHON) -m grpc_tools.protoc -I vbase_console/rpc/proto \
 	  --descriptor_set_out=vbase_console/rpc/proto/descriptors.binpb \

@@ -185,6 +185,9 @@ class KeptCopy(models.Model):
     removing = models.BooleanField(default=False)
     """True while a sweep removes the copy. Going back is refused from then on."""
 
+    class Meta:
+        verbose_name_plural = "kept copies"
+
     def __str__(self) -> str:
         return f"{self.cluster_id}: {self.version}"
 
