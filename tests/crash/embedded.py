@@ -24,16 +24,24 @@ from tests.crash.scenarios import SCENARIOS as ALL
 from tests.crash.scenarios import Scenario
 from vbase_console.core.encryption import derived_key
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.models import Task
+from vbase_console.tasks.worker import run_task
 
 OLD, NEW = "3.2.1", "3.2.2"
 
 
-def _upgrade(cluster: Cluster) -> object:
+def _upgrade(cluster: Cluster) -> Task:
     return scale_cluster(cluster, changes={"version": NEW}, by="alice", backup_first=False)
 
 
+def _upgrade_now(cluster: Cluster) -> None:
+    run_task(_upgrade(cluster).task_id)
+
+
+VERSIONED = {"VERSION_UPGRADE": {"ask": _upgrade}, "GO_BACK": {"prepare": _upgrade_now}}
+"""First word of a scenario → what names a version in it."""
 SCENARIOS = {
-    name: dataclasses.replace(each, ask=_upgrade) if "VERSION_UPGRADE" in name else each
+    name: dataclasses.replace(each, **VERSIONED.get(name.split()[0], {}))
     for name, each in ALL.items()
 }
 StartWorker = Callable[..., Program]

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from django.db import connection, connections
 
 from clusters import driver as clusters_driver
+from clusters import rollouts
 from clusters.drivers import memory
 from clusters.drivers.memory import MemoryDriver
 from tests.crash.programs import PATIENCE_SECONDS as PATIENCE_SECONDS
@@ -127,6 +128,7 @@ def instrument_engine(points: Points) -> None:
     points.before(attempts.Attempt, "_move")
     points.before(attempts.Attempt, "_write")
     points.before(services, "wake_next")
+    points.before(rollouts, "_begin")
 
 
 def database_of_this_test() -> str:

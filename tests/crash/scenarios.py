@@ -10,7 +10,7 @@ from typing import Any
 
 from clusters import services
 from clusters.drivers.memory import MemoryDriver
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
@@ -23,6 +23,11 @@ def _nothing(cluster: Cluster) -> None:
 
 def _stop(cluster: Cluster) -> None:
     task = services.stop_cluster(cluster, by="alice")
+    run_task(task.task_id)
+
+
+def _upgrade(cluster: Cluster) -> None:
+    task = services.scale_cluster(cluster, changes={"version": "2.1.0"}, by="alice")
     run_task(task.task_id)
 
 
@@ -59,7 +64,14 @@ CANCELLED: dict[str, Scenario] = {
         "START": "starting",
     }.items()
 }
-SCENARIOS = PLAIN | CANCELLED
+WAY_BACK = Scenario(
+    prepare=_upgrade, ask=lambda c: services.go_back(c, by="alice", backup_first=False)
+)
+WAYS_BACK = {
+    "GO_BACK": WAY_BACK,
+    "GO_BACK cancelled": dataclasses.replace(WAY_BACK, cancel_in="starting"),
+}
+SCENARIOS = PLAIN | CANCELLED | WAYS_BACK
 
 
 def canceller(phase_to_cancel_in: str) -> Callable[[str], None]:
@@ -85,6 +97,7 @@ def left_behind(driver: MemoryDriver, cluster: Cluster) -> dict[str, Any]:
         "row": {key: value for key, value in row.items() if not key.endswith(instants)}
         | {"has a token": bool(row["sealed_token"]), "status_message": None},
         "task": task,
+        "kept": list(KeptCopy.objects.values_list("version", flat=True)),
         "driver": [
             {key: value for key, value in each.items() if key not in ("started_at", "token_sha256")}
             for each in kept.values()

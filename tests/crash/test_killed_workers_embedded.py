@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clusters.drivers.base import ClusterDriver
-from clusters.models import Cluster
+from clusters.models import Cluster, KeptCopy
 from tests.crash.embedded import NEW, OLD, SCENARIOS, Prepare, RunWorker
 from tests.crash.embedded import embedded as embedded
 from tests.crash.embedded import prepare as prepare
@@ -48,6 +48,7 @@ def left_behind(driver: ClusterDriver, cluster: Cluster) -> dict[str, Any]:
         "task": list(Task.objects.values_list("kind", "state", "holds_lock").order_by("-pk")[:1]),
         "row": (row.status, row.condition, row.wanted_running, row.compute_units, bool(row.port)),
         "version": (row.version, embedded_version(driver, cluster)),
+        "kept": list(KeptCopy.objects.filter(cluster=cluster).values_list("version", flat=True)),
         "copies": [version for version in (OLD, NEW) if driver.has_copy(cluster.pk, version)],
         "seen": (seen.presence, seen.effective_cores),
         "the row knows its port": seen.endpoint is None or seen.endpoint.port == row.port,
