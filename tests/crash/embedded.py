@@ -21,11 +21,10 @@ from tests.crash import embedded_worker
 from tests.crash.processes import database_of_this_test
 from tests.crash.programs import Program
 from tests.crash.scenarios import SCENARIOS as ALL
-from tests.crash.scenarios import Scenario
+from tests.crash.scenarios import Scenario, run_to_the_end
 from vbase_console.core.encryption import derived_key
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
-from vbase_console.tasks.worker import run_task
 
 OLD, NEW = "3.2.1", "3.2.2"
 
@@ -35,7 +34,7 @@ def _upgrade(cluster: Cluster) -> Task:
 
 
 def _upgrade_now(cluster: Cluster) -> None:
-    run_task(_upgrade(cluster).task_id)
+    run_to_the_end(_upgrade(cluster))
 
 
 VERSIONED = {"VERSION_UPGRADE": {"ask": _upgrade}, "GO_BACK": {"prepare": _upgrade_now}}
