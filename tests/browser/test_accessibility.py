@@ -17,7 +17,7 @@ from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
 from clusters import services
-from clusters.models import Cluster, MetricSample
+from clusters.models import Cluster, MetricSample, Rollout
 from tests.backups.seeds import seed_backup, seed_job
 from tests.policies.pages import back_up, skip
 from tests.protection.conftest import know
@@ -65,6 +65,9 @@ PAGES = [
     "clusters/{cluster}/policies/new",
     "operations",
     "clusters/{cluster}/operations",
+    "rollouts",
+    "rollouts/new?id={cluster}",
+    "rollouts/{rollout}",
     "backup-actions/verify?id={backup_id}",
     "backup-actions/delete?id={backup_id}",
     "settings",
@@ -94,7 +97,17 @@ def filled(make_cluster: Callable[..., Cluster], api_key: str) -> dict[str, str]
         back_up(policy, state=state)
     skip(policy)
     draw(policy, cluster)
-    own = {"backup": backup.name, "backup_id": backup.pk, "job": job.task_id, "policy": policy.pk}
+    rollout = Rollout.objects.create(organization=cluster.organization, version="2.1.0")
+    step = {"cluster": cluster, "from_version": "2.0.0"}
+    rollout.steps.create(position=1, state="FAILED", message="The disk is full. " * 20, **step)
+    rollout.steps.create(position=2, **step)
+    own = {
+        "rollout": rollout.pk,
+        "backup": backup.name,
+        "backup_id": backup.pk,
+        "job": job.task_id,
+        "policy": policy.pk,
+    }
     return {"cluster": cluster.pk, "task": task.task_id, **own}
 
 
