@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pymilvus import DataType, MilvusClient
 
 from backups.connections import open_archive
-from backups.milvus import database
 from backups.milvus.client import Client
 from backups.milvus.errors import Refused
 from backups.models import Backup, BackupJob
@@ -132,14 +132,15 @@ def test_one_that_the_server_does_not_take_is_named_with_its_value(
     work: Work,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    put = database._set
+    call = Client.call
 
-    def refuse(client: Client, name: str, value: str) -> None:
-        if name == "database.max.collections":
+    def refuse(self: Client, method: str, request: Any, **options: float) -> object:
+        properties = request.properties if method == "AlterDatabase" else ()
+        if any(pair.key == "database.max.collections" for pair in properties):
             raise Refused("not today", permanent=True)
-        put(client, name, value)
+        return call(self, method, request, **options)
 
-    monkeypatch.setattr(database, "_set", refuse)
+    monkeypatch.setattr(Client, "call", refuse)
     job = restored(backup, cluster, work, db_name="elsewhere")
     (said,) = job.task.warnings
     assert "property database.max.collections could not be set to '7': not today" in said

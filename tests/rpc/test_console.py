@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -89,9 +90,18 @@ def other(tmp_path: Path) -> Iterator[Console]:
         yield console
 
 
+@contextmanager
+def _the_port_behind(console: Console) -> Iterator[None]:
+    """Hold the default port of gRPC. A port that another program holds is as good."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", console.port + 1)))
+        yield
+
+
 def test_a_taken_default_port_is_told_and_the_console_starts(other: Console) -> None:
     del other.environment["VBASE_GRPC_PORT"]
-    with socket.create_server(("127.0.0.1", other.port + 1)):
+    with _the_port_behind(other):
         other.begin()
         other.wait_until_said(f"gRPC is not served. 127.0.0.1:{other.port + 1} cannot be used")
         assert "grpc" not in other.wait_until_said("Started broker")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -116,7 +117,7 @@ def round_steps(highest: float, *, base: int = 10, count: int = 2) -> list[float
     """Return about `count` round numbers in equal steps, up to `highest`. `base` is 1024 for bytes,
     whose round numbers are those of a power of 1024.
     """
-    if not math.isfinite(highest) or highest <= 0:
+    if not math.isfinite(highest) or highest < sys.float_info.min:
         return []
     rough = highest / count
     unit = 1.0
