@@ -317,7 +317,7 @@ def test_it_says_who_is_backed_up_and_who_is_not(
     assert b"latest " in alices.open("cluster-detail", kept.pk).content
     assert b"none yet" in alices.open("cluster-detail", bare.pk).content
     assert b"cannot be recovered" in alices.open("cluster-delete", bare.pk).content
-    assert b"the backups, the latest of" in alices.open("cluster-delete", kept.pk).content
+    assert b"the backups, the latest from" in alices.open("cluster-delete", kept.pk).content
 
 
 class Guardian:

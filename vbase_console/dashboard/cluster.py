@@ -11,6 +11,7 @@ from backups.policies.models import BackupPolicy
 from backups.protection.models import KnownCollection
 from backups.views.presenters import newest_of
 from clusters.protection import is_registered
+from clusters.states import ENDED
 from clusters.views import actions, detail
 from vbase_console.explorer.views import MAX_SUMMARY
 from vbase_console.organizations.scopes import CREATE_CLUSTER, LIST_BACKUPS, RESTORE_BACKUP
@@ -23,11 +24,14 @@ class ClusterDetailView(detail.ClusterDetailPage):
         context = super().context()
         if is_registered() and self.principal.may(LIST_BACKUPS):
             context |= newest_of(self.principal, self.cluster)
-            context["clonable"] = self.principal.may(RESTORE_BACKUP) and self.principal.may(
-                CREATE_CLUSTER
-            )
+            context["clonable"] = self._may_be_cloned(has_backups=bool(context["backups"]))
             context["reload"] = context["reload"] or context["backups_move"]
         return context | self.collections()
+
+    def _may_be_cloned(self, *, has_backups: bool) -> bool:
+        """Tell whether to offer a clone: a deleted cluster takes no further backup."""
+        may = self.principal.may(RESTORE_BACKUP) and self.principal.may(CREATE_CLUSTER)
+        return may and (has_backups or self.cluster.status not in ENDED)
 
     def collections(self) -> dict[str, Any]:
         known = KnownCollection.objects.visible_to(self.principal).filter(cluster=self.cluster)

@@ -175,7 +175,7 @@ def test_it_costs_the_same_at_ten_and_at_a_thousand_clusters(
             assert alices.open(name).status_code == 200
         return len(captured)
 
-    most = {"protection": MOST, "overview": 16}
+    most = {"protection": MOST, "overview": 20}
     fill(cluster, 10)
     few = {name: queries(name) for name in most}
     fill(cluster, 1_000)
