@@ -94,7 +94,7 @@ async function ask() {
   clearTimeout(timer);
   const isFull = Date.now() - fullAt > FULL_EVERY_MS;
   const marks = liveParts().map((part) => `${part.id}=${part.dataset.live}`).join(",");
-  const headers = { "Live-Parts": marks.length < MAX_HEADER ? marks : "", "If-None-Match": isFull ? "" : `"${main.dataset.version}"` };
+  const headers = { "Live-Parts": marks.length < MAX_HEADER ? marks : "", "Live-Reader": main.dataset.reader, "If-None-Match": isFull ? "" : `"${main.dataset.version}"` };
   try {
     const address = location.href;
     const response = await fetch(address, { headers, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) });

@@ -18,9 +18,12 @@ from django.utils import timezone
 from clusters.models import Cluster
 from clusters.services import restart_cluster, update_cluster
 from tests.web.conftest import Browser, alices, bobs, browser_of, charlies
-from vbase_console.organizations.models import OrganizationVersion
+from vbase_console.organizations.models import Organization, OrganizationVersion
+from vbase_console.organizations.services import add_member
 from vbase_console.organizations.versions import raise_version
+from vbase_console.tasks import progress
 from vbase_console.tasks.attempts import claim
+from vbase_console.tasks.models import Task
 
 __all__ = ["alices", "bobs", "browser_of", "charlies"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,11 +38,16 @@ class OpenPage:
         self.client, self.address = client, address
         html = client.get(address).content.decode()
         self.parts = dict(PART.findall(html))
-        self.version = re.search(r'data-version="(\d*)"', html)[1]  # type: ignore[index]
+        self.version = re.search(r'data-version="([^"]*)"', html)[1]  # type: ignore[index]
+        self.reader = re.search(r'data-reader="(\w+)"', html)[1]  # type: ignore[index]
 
     def ask(self) -> Any:
         marks = ",".join(f"{name}={mark}" for name, mark in self.parts.items())
-        headers = {"Live-Parts": marks, "If-None-Match": f'"{self.version}"'}
+        headers = {
+            "Live-Parts": marks,
+            "Live-Reader": self.reader,
+            "If-None-Match": f'"{self.version}"',
+        }
         return self.client.get(self.address, headers=headers)
 
     def ask_for_parts(self) -> set[str]:
@@ -89,7 +97,8 @@ def test_a_task_wakes_it(page: OpenPage, cluster: Cluster) -> None:
 
 def test_an_unsettled_version_equals_nothing(page: OpenPage, cluster: Cluster) -> None:
     raise_version(cluster.organization_id)
-    page.version = str(OrganizationVersion.objects.get().number)
+    number = OrganizationVersion.objects.get().number
+    page.version = re.sub(r"^\d+", str(number), page.version)
     answer = page.ask()
     assert json.loads(answer.content) == {"version": "", "parts": {}}
 
@@ -108,6 +117,40 @@ def test_while_a_task_runs_only_its_progress_is_sent(
     assert running.ask_for_parts() == {f"progress-{task.task_id}-bar"}
     attempt.report(70, "starting", "Starting.")
     assert running.ask_for_parts() == {f"progress-{task.task_id}-bar", "spoken"}
+
+
+def test_only_the_form_that_the_page_shows_is_rendered(page: OpenPage, cluster: Cluster) -> None:
+    task = restart_cluster(cluster, by="alice")
+    attempt: Any = claim(task.task_id, worker="test")
+    attempt.report(33, "stopping", "Seen by no page so far.")
+    settle()
+    running = OpenPage(page.client, page.address)
+    page.version = running.version
+    page.parts = {f"progress-{task.task_id}-line": f"invented.{_step(running, task.task_id)}"}
+    rendered = progress._render.cache_info().misses
+    assert page.ask_for_parts() == {f"progress-{task.task_id}-line"}
+    assert progress._render.cache_info().misses == rendered + 1
+
+
+def test_an_invented_mark_of_an_ended_task_renders_nothing(page: OpenPage) -> None:
+    task = Task.objects.get()
+    step = progress.progress_part(task, "line").mark.partition(".")[2]
+    progress._render.cache_clear()
+    page.parts = {f"progress-{task.task_id}-line": f"invented.{step}"}
+    assert page.ask().status_code == 304
+    assert progress._render.cache_info().misses == 0
+
+
+def test_more_tasks_than_a_page_shows_are_not_looked_up(page: OpenPage) -> None:
+    page.parts = {f"progress-task-{number}-bar": "a.b" for number in range(progress.MAX_TASKS + 1)}
+    with CaptureQueriesContext(connection) as captured:
+        assert page.ask().status_code == 200
+    looked_up = [query["sql"] for query in captured.captured_queries if "task-99" in query["sql"]]
+    assert looked_up == []
+
+
+def _step(page: OpenPage, task_id: str) -> str:
+    return page.parts[f"progress-{task_id}-bar"].partition(".")[2]
 
 
 def test_a_row_of_a_table_is_no_reason_to_send_other_pages_parts(
@@ -152,6 +195,39 @@ def test_who_has_signed_out_is_told_so(page: OpenPage) -> None:
 def test_a_stranger_is_told_nothing(page: OpenPage, charlies: Browser) -> None:
     page.client = charlies.client
     assert page.ask().status_code == 404
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_a_page_of_another_user_is_told_to_load_itself_anew(
+    page: OpenPage, bob: User, signed_in: Callable[[User], Client], is_settled: bool
+) -> None:
+    page.client = signed_in(bob)
+    page.version = page.version if is_settled else ""
+    assert page.ask().status_code == 401
+
+
+def test_a_version_of_another_page_does_not_hide_that_an_object_is_missing(page: OpenPage) -> None:
+    page.address = "/o/acme/clusters/vc-invented"
+    assert page.ask().status_code == 404
+
+
+def test_a_page_of_another_organization_is_told_to_load_itself_anew(
+    page: OpenPage, alice: User, charlie: User
+) -> None:
+    other = Organization.objects.get(name="other")
+    add_member(other, user=alice, role="viewer")
+    OrganizationVersion.objects.filter(pk=other.pk).delete()
+    same = OrganizationVersion.objects.values("number", "changed_at").get()
+    OrganizationVersion.objects.create(organization=other, **same)
+    page.address = "/o/other/clusters"
+    assert page.ask().status_code == 401
+
+
+def test_a_version_that_was_given_for_another_role_is_answered_as_a_whole(
+    page: OpenPage, alice: User, charlie: User
+) -> None:
+    alice.membership_set.update(role="viewer")
+    assert "cluster-header" in page.ask_for_parts()
 
 
 def test_a_role_that_was_taken_away_takes_its_buttons_away(page: OpenPage, alice: User) -> None:

@@ -49,8 +49,8 @@ def principal_of_key(text: str) -> Principal:
 def principal_of_member(user: AbstractBaseUser | AnonymousUser, organization: str) -> Principal:
     """Raises NotFound if the user is not a member of the organization."""
     if user.is_authenticated and is_storable(organization):
-        for _, *membership in MEMBERSHIP.rows(user.pk, organization):
-            return _member(user.pk, *membership)
+        for password, *membership in MEMBERSHIP.rows(user.pk, organization):
+            return _member(user.pk, _session_hash(password), *membership)
     raise NotFound("Organization not found.")
 
 
@@ -67,10 +67,14 @@ def principal_of_session(session_key: str, organization: str) -> Principal | Non
         if not user_id.isdecimal() or backend not in settings.AUTHENTICATION_BACKENDS:
             return None
         for password, *membership in MEMBERSHIP.rows(int(user_id), organization):
-            expected = User(password=password).get_session_auth_hash()
+            expected = _session_hash(password)
             if constant_time_compare(session.get(HASH_SESSION_KEY, ""), expected):
-                return _member(int(user_id), *membership)
+                return _member(int(user_id), expected, *membership)
     return None
+
+
+def _session_hash(password: str) -> str:
+    return User(password=password).get_session_auth_hash()
 
 
 def _session(session_key: str) -> QuerySet[Session, tuple[Any, ...]]:
@@ -100,6 +104,7 @@ MEMBERSHIP = Prepared(_membership, -1, "<organization>")
 
 def _member(
     user_id: int,
+    session_hash: str,
     username: str,
     role: Role,
     organization_id: object,
@@ -115,5 +120,6 @@ def _member(
         scopes=SCOPES_OF_ROLE[role],
         user_id=user_id,
         is_demo=bool(is_demo),
+        session_hash=session_hash,
         version=Version(number=version or 0, is_settled=not settles),
     )

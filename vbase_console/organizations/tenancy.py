@@ -41,6 +41,8 @@ class Principal:
     """True for a user in an organization with sample data."""
     visit_until: datetime | None = None
     """End of a read-only visit by support staff. None for members and keys."""
+    session_hash: str = dataclasses.field(default="", repr=False)
+    """For a user: the hash that the sessions of the present password carry."""
     version: Version = Version()
     """For a user: version of the organization when the principal was resolved, before its data."""
 

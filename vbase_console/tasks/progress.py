@@ -18,14 +18,15 @@ from vbase_console.core.quantities import duration_text
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.states import ACTIVE, TaskState
-from vbase_console.web.live import MAX_PARTS, LivePart, digest, marked
+from vbase_console.web.live import LivePart, digest, marked
 
 PART_ID = re.compile(r"progress-([\w-]+)-(bar|line)\Z")
-FORMS = ("bar", "line")
 COLUMNS = ("task_id", "kind", "state", "phase", "progress", "message", "is_leased")
 LEAST_PROGRESS = 5
 """Percent from which the time left is estimated."""
-STATEMENT_SIZES = (1, 10, 100, MAX_PARTS)
+MAX_TASKS = 100
+"""Tasks in one request. The page's script sends no longer header."""
+STATEMENT_SIZES = (1, 10, MAX_TASKS)
 """Numbers of ids in the prepared statements. Shorter lists are filled up with empty ids."""
 
 
@@ -55,20 +56,31 @@ class TaskProgress:
 
 def progress_of(principal: Principal, known: Mapping[str, str]) -> dict[str, str] | None:
     """Implements `vbase_console.web.live.progress_of`. A task in another state or phase changes
-    more than its progress.
+    more than its progress. The progress of an ended task is not rendered, because it stays.
     """
-    shown = {match[1] for part_id in known if (match := PART_ID.match(part_id))}
+    forms = _forms_of_tasks(known)
+    if len(forms) > MAX_TASKS:
+        return None
     parts: dict[str, str] = {}
-    for progress in _read(principal, shown):
-        for form in FORMS:
-            part = _render(progress, form)
-            mark = known.get(part.id)
-            if mark is None or mark == part.mark:
-                continue
+    for progress in _read(principal, forms):
+        for form in forms[progress.task_id]:
+            mark = known[f"progress-{progress.task_id}-{form}"]
             if mark.partition(".")[2] != progress.step:
                 return None
-            parts[part.id] = part.html
+            if progress.state not in ACTIVE:
+                continue
+            part = _render(progress, form)
+            if part.mark != mark:
+                parts[part.id] = part.html
     return parts
+
+
+def _forms_of_tasks(known: Iterable[str]) -> dict[str, list[str]]:
+    forms: dict[str, list[str]] = {}
+    for part_id in known:
+        if match := PART_ID.match(part_id):
+            forms.setdefault(match[1], []).append(match[2])
+    return forms
 
 
 def progress_part(task: Task, form: str) -> LivePart:

@@ -14,6 +14,8 @@ from vbase_console.organizations.tenancy import Principal
 
 HEADER = "Live-Parts"
 """Request header: `id=mark` of each part on the page, separated by commas."""
+READER_HEADER = "Live-Reader"
+"""Request header: digest of the user and the organization that the page was rendered for."""
 MAX_PARTS = 300
 CSRF_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 RELATIVE_TIME = re.compile(r'(<time datetime="[^"]*")[^>]*>[^<]*(?=</time>)')
@@ -51,16 +53,22 @@ class Live:
         pairs = (entry.partition("=") for entry in (header or "").split(",")[:MAX_PARTS])
         self.known = {part_id: mark for part_id, _, mark in pairs if part_id}
         self.version = principal.version
+        self.reader = digest(principal.user_id, principal.organization_id)
+        self.is_of_another_reader = request.headers.get(READER_HEADER, self.reader) != self.reader
+        self.page = digest(
+            self.reader, sorted(principal.scopes), principal.session_hash, request.get_full_path()
+        )
         self.is_same_version = (
-            self.version.is_settled
-            and request.headers.get("If-None-Match") == f'"{self.version.number}"'
+            self.version.is_settled and request.headers.get("If-None-Match") == f'"{self.mark}"'
         )
         self.parts: list[LivePart] = []
 
     @property
     def mark(self) -> str:
-        """Version for the page to send with its next request; empty if it must equal nothing."""
-        return str(self.version.number) if self.version.is_settled else ""
+        """Version, access and address for the page to send with its next request; empty if it must
+        equal nothing.
+        """
+        return f"{self.version.number}-{self.page}" if self.version.is_settled else ""
 
     def add(self, part: LivePart) -> None:
         self.parts.append(part)

@@ -214,6 +214,8 @@ class Page(ConsoleView):
 
     def page(self, *, status: int = 200, **more: Any) -> HttpResponse:
         if self.live_parts and self.live_parts.is_requested and status == 200:
+            if self.live_parts.is_of_another_reader:
+                return HttpResponse(status=401)  # the page loads itself anew
             # Messages are left for the page that the user loads next.
             context = {**self.context(), **more, **self.base_context(), "messages": ()}
             render(self.request, self.template_name, context)
