@@ -12,7 +12,7 @@ from clusters.models import Cluster
 from clusters.services import stop_cluster
 from tests.backups.conftest import fill
 from tests.web.conftest import Browser
-from vbase_console.explorer import preview
+from vbase_console.explorer import preview, views
 from vbase_console.organizations.models import AuditEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,3 +162,12 @@ def test_the_filtered_collections_are_exported_with_their_facts(
     assert line.startswith("default,images,30,")
     assert "LOADED" in line
     assert "HNSW" in line
+
+
+def test_an_export_without_time_for_facts_has_the_names(
+    alices: Browser, cluster: Cluster, images: MilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "EXPORT_FACTS_SECONDS", 0.0)
+    answer = alices.open("cluster-collections", cluster.pk, q="images", export="csv")
+    (line,) = b"".join(answer.streaming_content).decode().splitlines()[1:]
+    assert line.startswith("default,images,,,UNKNOWN,")

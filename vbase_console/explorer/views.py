@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_SUMMARY = 10
 CSV_BATCH_SIZE = 50
+EXPORT_FACTS_SECONDS = 30.0
+"""Limit of one export for facts. Later collections have their names only."""
 CSV_HEADINGS = (
     *("Database", "Collection", "Rows", "Bytes", "Load state"),
     *("Partitions", "Aliases", "Indexes", "Protection"),
@@ -55,8 +57,9 @@ class CollectionListView(ClusterPage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.filter_form = CollectionFilter(request.GET)
         if request.GET.get("export") == "csv":
-            title = f"{self.principal.organization_name} collections of {self.cluster.name}"
-            return csv_response(title, CSV_HEADINGS, self.csv_rows())
+            owner = self.principal.organization_name
+            title = f"{owner} collections of {self.cluster.name}"
+            return csv_response(owner, title, CSV_HEADINGS, self.csv_rows())
         context: dict[str, Any] = {"cluster": self.cluster, "filter": self.filter_form}
         context |= self.listed() | {"can_export": True}
         if wants_fragment(self.request):
@@ -91,8 +94,10 @@ class CollectionListView(ClusterPage):
         try:
             first = next(rows, None)
         except ConsoleError:
-            return self.known_rows()
-        return chain([first] if first else [], rows)
+            yield from self.known_rows()
+            return
+        yield from [first] if first else []
+        yield from rows
 
     def known_rows(self) -> Iterator[Sequence[object]]:
         unknown = [None] * (len(CSV_HEADINGS) - 2)
@@ -105,8 +110,10 @@ class CollectionListView(ClusterPage):
             if contents.client is None:
                 yield from self.known_rows()
             keys = self.filter_form.matching(contents.keys)
+            deadline = time.monotonic() + EXPORT_FACTS_SECONDS
             for start in range(0, len(keys), CSV_BATCH_SIZE):
-                for row in contents.read(keys[start : start + CSV_BATCH_SIZE]):
+                left = deadline - time.monotonic()
+                for row in contents.read(keys[start : start + CSV_BATCH_SIZE], left):
                     yield csv_row(row)
 
     def paged(self, keys: Sequence[tuple[str, str]]) -> Any:

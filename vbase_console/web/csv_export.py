@@ -1,19 +1,69 @@
-"""Streamed CSV of a list, with cells that no spreadsheet executes."""
+"""Streamed CSV of a list, with cells that no spreadsheet executes.
+
+An export holds a thread of the web process until its client has read it. It therefore needs a
+slot, ends after a limited time, and keeps no statement open while the client reads.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
+import re
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import OrderBy
 from django.http import StreamingHttpResponse
+from django.utils.cache import add_never_cache_headers
 from django.utils.text import slugify
 
-BATCH_SIZE = 500
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+from vbase_console.core.errors import ResourceExhausted
+
+logger = logging.getLogger(__name__)
+
+PAGE_ROWS = 500
+EXPORT_SECONDS = 120.0
+"""Limit of one export. Its connection is cut then, so that the file is not taken for complete."""
+MAX_PER_OWNER = 2
+MAX_PER_PROCESS = 4
+"""Half of the threads of a web process, so that exports never occupy all of them."""
+OPERATORS = "=+@\uff1d\uff0b\uff0d\uff20\\-"
+FORMULA = re.compile(rf"(?:^|(?<=[;|\t\r\n]))(?=(?:[^\S\t\r\n]|[\ufeff\u200b])*[{OPERATORS}])")
+
+
+class ExportTooSlow(Exception):
+    """The export has reached its time limit. The connection is cut."""
+
+
+class ExportSlots:
+    """Exports in progress in this process, counted for each owner: an organization or a user."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    def take(self, owner: str) -> None:
+        """Raises ResourceExhausted without a free slot."""
+        with self._lock:
+            if self._taken[owner] >= MAX_PER_OWNER or self._taken.total() >= MAX_PER_PROCESS:
+                raise ResourceExhausted(
+                    "Too many exports are in progress. Try again when one of them has ended."
+                )
+            self._taken[owner] += 1
+
+    def give_back(self, owner: str) -> None:
+        with self._lock:
+            self._taken[owner] -= 1
+            self._taken += Counter()  # forget owners without an export
+
+
+slots = ExportSlots()
 
 
 class _Line:
@@ -23,22 +73,92 @@ class _Line:
         return line
 
 
+class Export:
+    """Lines of one export. `close` returns its slot, also if no line was read."""
+
+    def __init__(self, owner: str, lines: Iterator[str]) -> None:
+        slots.take(owner)
+        self._owner, self._lines = owner, lines
+        self._deadline = time.monotonic() + EXPORT_SECONDS
+        self._is_open = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if time.monotonic() > self._deadline:
+            logger.warning("%s: export cut after %d s", self._owner, EXPORT_SECONDS)
+            self.close()
+            raise ExportTooSlow(f"The export of {self._owner} took longer than {EXPORT_SECONDS} s.")
+        return next(self._lines)
+
+    def close(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        slots.give_back(self._owner)
+
+
 def csv_response(
-    name: str, headings: Iterable[str], rows: Iterable[Sequence[object]]
+    owner: str, name: str, headings: Iterable[str], rows: Iterable[Sequence[object]]
 ) -> StreamingHttpResponse:
-    """Stream rows as a file. Memory does not grow with their number."""
-    response = StreamingHttpResponse(_lines(headings, rows), content_type="text/csv; charset=utf-8")
+    """Stream rows as a file. Memory does not grow with their number. Raises ResourceExhausted if
+    the owner has too many exports in progress.
+    """
+    export = Export(owner, _lines(headings, rows))
+    response = StreamingHttpResponse(export, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{slugify(name) or "list"}.csv"'
+    add_never_cache_headers(response)
     return response
 
 
-def values_of(rows: QuerySet[Any], lookups: Iterable[str]) -> Iterator[Sequence[object]]:
-    """Read the values of all rows in batches."""
-    return iter(rows.values_list(*lookups).iterator(chunk_size=BATCH_SIZE))
+def values_of(rows: QuerySet[Any], lookups: Sequence[str]) -> Iterator[Sequence[object]]:
+    """Read the values of all rows in pages, each with its own statement, which begins behind the
+    last row of the page before. The order of the rows must be total.
+    """
+    order = _order_of(rows)
+    columns = list(dict.fromkeys([*lookups, *order]))
+    page = list(rows.values_list(*columns)[:PAGE_ROWS])
+    while page:
+        value_of: dict[str, Any] = {}
+        for values in page:
+            value_of = dict(zip(columns, values, strict=True))
+            yield [value_of[lookup] for lookup in lookups]
+        if len(page) < PAGE_ROWS:
+            return
+        behind = _behind(order, value_of)
+        page = list(rows.filter(behind).values_list(*columns)[:PAGE_ROWS])
+
+
+def _order_of(rows: QuerySet[Any]) -> dict[str, bool]:
+    """Return the names by which rows are sorted, each with True if it descends."""
+    order: dict[str, bool] = {}
+    for each in rows.query.order_by:
+        if isinstance(each, OrderBy):
+            field: Any = each.expression
+            order.setdefault(field.name, each.descending)
+        else:
+            name = str(each)
+            order.setdefault(name.removeprefix("-"), name.startswith("-"))
+    return order
+
+
+def _behind(order: dict[str, bool], value_of: dict[str, Any]) -> Q:
+    """Match rows behind the one with these values. NULL is behind every other value."""
+    equal, found = Q(), Q(pk__in=[])
+    for name, descends in order.items():
+        value = value_of[name]
+        if value is not None:
+            further = Q((f"{name}__lt" if descends else f"{name}__gt", value))
+            found |= equal & (further | Q((f"{name}__isnull", True)))
+        equal &= Q((f"{name}__isnull", True)) if value is None else Q((name, value))
+    return found
 
 
 def cell(value: object) -> object:
-    """Convert a value. Text that a spreadsheet would execute as a formula gets an apostrophe."""
+    """Convert a value. Text that a spreadsheet would execute as a formula gets an apostrophe,
+    also behind a character by which some spreadsheets separate cells.
+    """
     match value:
         case None:
             return ""
@@ -52,7 +172,8 @@ def cell(value: object) -> object:
             text = json.dumps(value, ensure_ascii=False)
         case _:
             text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    defused = FORMULA.sub("'", text)
+    return f"'{defused}" if text.startswith(("\t", "\r", "\n")) else defused
 
 
 def _lines(headings: Iterable[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

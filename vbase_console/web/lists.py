@@ -143,7 +143,7 @@ class ListPage(Page):
         if self.csv_columns and request.GET.get("export") == "csv":
             title = f"{self.principal.organization_name} {self.nav}"
             values = self.csv_rows(self.filter_form.narrow(self.rows()))
-            return csv_response(title, self.csv_columns, values)
+            return csv_response(self.principal.organization_name, title, self.csv_columns, values)
         rows = page_of(self.filter_form, self.rows(), request)
         context = self.table_context(rows) | {"rows": rows, "filter": self.filter_form}
         context["can_export"] = bool(self.csv_columns)
@@ -155,7 +155,7 @@ class ListPage(Page):
         raise NotImplementedError
 
     def csv_rows(self, rows: QuerySet[Any]) -> Iterator[Sequence[object]]:
-        return values_of(rows, self.csv_columns.values())
+        return values_of(rows, list(self.csv_columns.values()))
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {}

@@ -48,8 +48,8 @@ class OrganizationListView(LoginRequiredMixin, View):
         memberships = Membership.objects.filter(user=request.user.pk).select_related("organization")
         counted = memberships.annotate(members=Count("organization__membership"))
         if request.GET.get("export") == "csv":
-            values = values_of(filter_form.narrow(counted), self.csv_columns.values())
-            return csv_response("organizations", self.csv_columns, values)
+            values = values_of(filter_form.narrow(counted), list(self.csv_columns.values()))
+            return csv_response(str(request.user), "organizations", self.csv_columns, values)
         rows = page_of(filter_form, counted, request)
         template = self.table_name if wants_fragment(request) else self.template_name
         context = {
