@@ -140,7 +140,9 @@ class NewClusterFields(forms.Form):
     def new_cluster(self, resources: Mapping[str, Any]) -> NewCluster:
         """Return the request of the new cluster. `resources` hold for what the form lacks."""
         units = self.cleaned_data.get("compute_units")
-        sized = {**resources, "compute_units": units} if units else resources
+        sized = {**resources, "compute_units": units} if units else dict(resources)
+        if sized.get("max_compute_units", 0) < sized.get("compute_units", 1):
+            sized.pop("max_compute_units", None)  # the larger number of units is the bound then
         return NewCluster(name=self.cleaned_data["name"], resources=sized)
 
 

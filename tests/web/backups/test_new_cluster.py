@@ -149,6 +149,18 @@ def test_a_clone_of_nothing_is_refused(backup: Backup, alices: Browser) -> None:
     assert Cluster.objects.count() == 1
 
 
+def test_a_clone_may_be_larger_than_its_source(backup: Backup, alices: Browser) -> None:
+    clone(alices, backup.cluster, compute_units="2", backup_0=backup.pk)
+    assert (job().cluster.compute_units, job().cluster.max_compute_units) == (2, 2)
+
+
+def test_a_larger_clone_raises_the_bound_of_autoscaling(backup: Backup, alices: Browser) -> None:
+    scaled = {"enable_auto_scaling": True, "compute_units": 2, "max_compute_units": 4}
+    Cluster.objects.filter(pk=backup.cluster_id).update(**scaled)
+    clone(alices, backup.cluster, compute_units="8", backup_0=backup.pk)
+    assert (job().cluster.compute_units, job().cluster.max_compute_units) == (8, 8)
+
+
 def test_a_cluster_without_a_backup_leads_to_one(cluster: Cluster, alices: Browser) -> None:
     content = alices.open("cluster-clone", cluster.cluster_id).content.decode()
     assert "A clone is made from a backup" in content
@@ -156,6 +168,5 @@ def test_a_cluster_without_a_backup_leads_to_one(cluster: Cluster, alices: Brows
 
 
 def clone(browser: Browser, cluster: Cluster, **fields: str) -> Any:
-    return browser.send(
-        "cluster-clone", cluster.cluster_id, name="copy", compute_units="1", **fields
-    )
+    given = {"name": "copy", "compute_units": "1"} | fields
+    return browser.send("cluster-clone", cluster.cluster_id, **given)
