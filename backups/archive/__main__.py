@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from backups.archive.confinement import confine
 from backups.archive.damage import ArchiveDamaged, printable
@@ -158,5 +160,14 @@ def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def _end(status: int) -> NoReturn:
+    """End without finalizing the interpreter. A thread of the S3 client that still sets the result
+    of a request would abort the process (PyO3/pyo3-async-runtimes, issue 40).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(confined=True))
+    _end(main(confined=True))

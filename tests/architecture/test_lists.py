@@ -44,7 +44,7 @@ def offered(route: Route) -> set[str]:
 def source_of(template: str) -> str:
     """Return the text of a template and of those that it extends."""
     text = (ROOT / "templates" / template).read_text()
-    parent = PARENT.match(text)
+    parent = PARENT.search(text)
     return text + (source_of(parent[1]) if parent else "")
 
 
