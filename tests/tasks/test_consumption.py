@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 
 import pytest
+from celery import Celery
 
 from tests.live import wait_for
 from vbase_console.tasks import consumption
@@ -14,6 +16,7 @@ from vbase_console.tasks.consumption import (
     STALLED_AFTER_SECONDS,
     STEADY_AFTER_SECONDS,
     STUCK_AFTER_SECONDS,
+    BrokerProbe,
     Report,
 )
 from vbase_console.tasks.models import Heartbeat
@@ -88,6 +91,24 @@ def test_a_worker_waits_as_long_as_its_broker_does_not_answer(clock: list[float]
     assert not _is_stuck_within(report, clock, STUCK_AFTER_SECONDS - 1)
     report.begin()
     assert not _is_stuck_within(report, clock, STEADY_AFTER_SECONDS + STALLED_AFTER_SECONDS)
+
+
+def test_a_worker_that_the_broker_refuses_again_and_again_is_not_stuck(clock: list[float]) -> None:
+    report = Report("worker:1", lambda: True)
+    for _ in range(100):
+        report.begin()
+        report.consuming_since = None
+        assert not _is_stuck_within(report, clock, 5)
+
+
+def test_a_broker_that_accepts_connections_and_says_nothing_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumption, "BROKER_ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app = Celery(broker=f"amqp://127.0.0.1:{silent.getsockname()[1]}")
+        probe = BrokerProbe(app)
+        assert [probe.answers(), probe.answers()] == [False, False]
 
 
 def test_a_worker_that_still_starts_is_not_stuck(clock: list[float]) -> None:

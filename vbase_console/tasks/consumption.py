@@ -59,7 +59,7 @@ class Consumption(bootsteps.StartStopStep):
         super().__init__(consumer, **options)
         kind = "worker" if "tasks" in consumer.app.amqp.queues.consume_from else "sweeper"
         part = f"{kind}:{uuid.uuid4().hex[:8]}"
-        self.report = Report(part, lambda: _broker_answers(consumer.app))
+        self.report = Report(part, BrokerProbe(consumer.app).answers)
         threading.Thread(target=self.report.run, name="consumption", daemon=True).start()
 
     def start(self, consumer: Any) -> None:
@@ -81,14 +81,13 @@ class Report:
         self.consuming_since: float | None = None
         self.ended = threading.Event()
         self._broker_answers = broker_answers
-        self._has_begun = False
+        self._begun_at: float | None = None
         self._ticked_at = 0.0
         self._ask_at = 0.0
         self._answered_since: float | None = None
 
     def begin(self) -> None:
-        self._has_begun = True
-        self.consuming_since = self._ticked_at = time.monotonic()
+        self.consuming_since = self._begun_at = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
         """Note that the event loop is running; called by the loop."""
@@ -101,11 +100,12 @@ class Report:
         return now - since >= STEADY_AFTER_SECONDS
 
     def is_stuck(self) -> bool:
-        """Tell whether the worker has taken no messages for long, with a broker that answers.
+        """Tell whether the worker has neither taken messages nor begun anew for long, with a broker
+        that answers.
 
         Asks the broker every few seconds while the worker takes no messages.
         """
-        if self.is_consuming() or not self._has_begun:
+        if self.is_consuming() or self._begun_at is None:
             self._answered_since = None
             return False
         now = time.monotonic()
@@ -115,8 +115,9 @@ class Report:
                 self._answered_since = None
             elif self._answered_since is None:
                 self._answered_since = now
-        since = self._answered_since
-        return since is not None and now - since >= STUCK_AFTER_SECONDS
+        if self._answered_since is None:
+            return False
+        return now - max(self._answered_since, self._begun_at) >= STUCK_AFTER_SECONDS
 
     def run(self) -> None:
         """Write the row on every change and every few seconds, and remove it at the end."""
@@ -157,17 +158,29 @@ def end_stuck_worker(part: str) -> None:
     os._exit(os.EX_UNAVAILABLE)
 
 
-def _broker_answers(app: Celery) -> bool:
-    try:
-        with (
-            app.connection_for_read(connect_timeout=BROKER_ANSWER_SECONDS) as connection,
-            connection.channel(),
-        ):
-            return True
-    except Exception as error:
-        # Each broker's client has its own exceptions.
-        logger.debug("broker: no answer (%s)", error)
-        return False
+class BrokerProbe:
+    """Asks in a thread, because not every broker's client has a time limit for an answer."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._thread: threading.Thread | None = None
+
+    def answers(self) -> bool:
+        """Return False after a while without an answer, and as long as an earlier probe waits."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        answered = threading.Event()
+        self._thread = threading.Thread(target=self._ask, args=(answered,), daemon=True)
+        self._thread.start()
+        return answered.wait(BROKER_ANSWER_SECONDS)
+
+    def _ask(self, answered: threading.Event) -> None:
+        try:
+            with self._app.connection_for_read() as connection, connection.channel():
+                answered.set()
+        except Exception as error:
+            # Each broker's client has its own exceptions.
+            logger.debug("broker: no answer (%s)", error)
 
 
 def _connect_outside_the_pool() -> None:
