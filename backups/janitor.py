@@ -29,6 +29,7 @@ from backups.stores.base import EntryKind, StoreError, is_check
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.core.errors import ConsoleError
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Heartbeat, Task
 from vbase_console.tasks.states import FINISHED
 
@@ -116,6 +117,7 @@ def _remove_dead_imports() -> int:
     for backup in list(creating.filter(jobs=None).exclude(pk__in=alive)[:BATCH_SIZE]):
         unfinished = Backup.objects.filter(pk=backup.pk, status=BackupStatus.CREATING)
         if unfinished.update(status=BackupStatus.GONE, deleted_at=timezone.now()):
+            changed(backup.organization_id)
             Heartbeat.objects.filter(part=backup.pk).delete()
             removed += _delete_archive(backup.directory)
     return removed

@@ -24,6 +24,7 @@ from clusters.models import Cluster
 from vbase_console.core.errors import Aborted
 from vbase_console.core.log_throttle import LogThrottle
 from vbase_console.organizations.tenancy import only_row
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.services import batch_wakeups
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def correct_next_runs() -> int:
         if policy.next_run_at is not None and due_at < policy.next_run_at:
             planned = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
             corrected += planned.update(next_run_at=due_at)
+            changed(policy.organization_id)
     if corrected:
         logger.warning("%s policies: next runs corrected, the clock was set back", corrected)
     return corrected
@@ -136,6 +138,7 @@ def fire(policy_id: str, cluster_id: str, planned_at: datetime) -> bool:
     if policy is None:
         # skip an instant that was fired before, as after a clock was set back
         after = max(planned_at, now)
+        changed(cluster.organization_id)
         return any(
             planned.update(next_run_at=next_run_after(policy, after)) for policy in list(planned)
         )

@@ -18,6 +18,7 @@ from backups.states import BackupStatus
 from clusters.models import Cluster
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.log_throttle import LogThrottle
+from vbase_console.organizations.versions import changed
 
 logger = logging.getLogger(__name__)
 
@@ -98,15 +99,16 @@ def _prune_batch(policy: BackupPolicy, settles: Sequence[int]) -> tuple[int, int
     ]
     if held:
         Backup.objects.filter(pk__in=held, retention_hold=None).update(retention_hold=True)
+        changed(locked.organization_id)
     expired = [backup for backup in backups if not decisions[backup.backup_id].keep]
     deleted = 0
     for backup in expired:
         deleted += deleted < BATCH_SIZE and _delete(backup, policy.policy_id)
     left = len(expired) - deleted
     if not left:
-        PolicyRun.objects.retention_overdue().filter(pk__in=settles).update(
-            retention_applied_at=timezone.now()
-        )
+        overdue = PolicyRun.objects.retention_overdue().filter(pk__in=settles)
+        if overdue.update(retention_applied_at=timezone.now()):
+            changed(locked.organization_id)
     return deleted, left
 
 

@@ -116,8 +116,8 @@ def _add_collections_of(backup: Backup) -> None:
 
 @transaction.atomic
 def _lock_and_update_coverage(cluster: Cluster) -> None:
-    if _lock_existing(cluster):
-        update_coverage(cluster.pk)
+    if _lock_existing(cluster) and update_coverage(cluster.pk):
+        changed(cluster.organization_id)
 
 
 def _lock_existing(cluster: Cluster) -> bool:

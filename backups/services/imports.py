@@ -29,6 +29,7 @@ from vbase_console.core.errors import AlreadyExists, InvalidArgument
 from vbase_console.core.ids import new_cluster_id, new_service_id
 from vbase_console.organizations.audit import record_command
 from vbase_console.organizations.models import Organization
+from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Heartbeat
 
 INTERRUPTED = "The import was interrupted for too long, and its files were removed. Start it again."
@@ -120,6 +121,7 @@ class _Copy:
             Backup.objects.filter(pk=self.backup.pk).update(
                 status=BackupStatus.GONE, deleted_at=timezone.now()
             )
+            changed(self.organization.pk)
             Heartbeat.objects.filter(part=self.backup.backup_id).delete()
 
     def _register(self, manifest: Manifest) -> Backup:
@@ -138,6 +140,7 @@ class _Copy:
                 created_at=min(datetime.fromisoformat(capture.captured_at), timezone.now()),
             )
             backup.save(force_insert=True)
+            changed(self.organization.pk)
             Heartbeat.objects.create(part=backup.backup_id, at=timezone.now())
         return backup
 

@@ -5,6 +5,7 @@ where nothing but a few actions changes anything, has a walk of its own.
 from __future__ import annotations
 
 import logging
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.http import HttpResponse
 from tests.architecture import walker
 from tests.architecture.cast import Cast, values_of, with_session
 from tests.architecture.routes import CHANGING, Route, all_routes
+from vbase_console.organizations import versions
 from vbase_console.organizations.models import AuditEntry
 
 ELSEWHERE = "proven step by step in tests/web/test_history_of_people.py"
@@ -49,15 +51,20 @@ def changing_routes() -> list[Route]:
 
 
 def unheard(cast: Cast, visitor: str) -> list[str]:
-    """Calls that were served, or refused for a reason of their own, without a row."""
+    """Calls that were served, or refused for a reason of their own, without a row; and calls that
+    were served without a new version of the organization, by which open pages learn of them.
+    """
     missing = []
     for route in changing_routes():
         for method in CHANGING:
             before = AuditEntry.objects.count()
-            response = asked(cast, visitor, route, method)
+            with patch.object(versions, "raise_version") as raised:
+                response = asked(cast, visitor, route, method)
             rows = AuditEntry.objects.count() - before
             if response.status_code != 405 and rows != 1:
                 missing.append(f"{method} {route}: {response.status_code}, {rows} rows")
+            if response.status_code < 400 and not raised.called:
+                missing.append(f"{method} {route}: open pages do not learn of it")
     return missing
 
 
