@@ -49,7 +49,7 @@ from vbase_console.core.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from vbase_console.organizations.differences import note
+from vbase_console.organizations.differences import note_connection_change
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 
@@ -203,7 +203,8 @@ def change_connection(cluster: Cluster, change: ConnectionChange) -> Cluster:
         )
     if cluster.connection != change.old:
         raise Aborted("Another request has changed the connection. Read it and try again.")
-    note(_shown(change.old), _shown(change.new))
+    if change.new != change.old:
+        note_connection_change()
     cluster.connection = change.new
     cluster.version = change.version
     cluster.condition, cluster.change_failed = Condition.RUNNING, False
@@ -220,11 +221,6 @@ def address_fields_of(cluster: Cluster) -> dict[str, Any]:
         "tls": cluster.tls,
         "ca_certificate": cluster.ca_certificate,
     }
-
-
-def _shown(connection: Connection) -> dict[str, Any]:
-    """Fields that an audit row may show. Token and certificate are not among them."""
-    return {"endpoint": connection.host, "port": connection.port, "tls": connection.tls}
 
 
 def _fields_of(connection: Connection) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tests.api.client import Api
 from tests.clusters.attached.servers import FakeMilvus, RawServer, hang
 from tests.drivers.launched import TOKEN, free_port
 from vbase_console.core.errors import Aborted, ConsoleError
-from vbase_console.organizations.models import Organization
+from vbase_console.organizations.models import AuditEntry, Organization
 from vbase_console.organizations.scopes import GET_CLUSTER, SCALE_CLUSTER
 from vbase_console.organizations.services import issue_api_key
 from vbase_console.tasks.models import Task
@@ -200,3 +200,11 @@ def test_no_answer_and_no_audit_row_contains_the_token(
     entries = organization.auditentry_set.values_list("detail", flat=True)
     assert "a wrong token" not in said.response.content.decode()
     assert all("a wrong token" not in detail for detail in entries)
+
+
+def test_the_audit_entry_does_not_contain_the_address(
+    api: Api, cluster: Cluster, other: FakeMilvus
+) -> None:
+    api.patch(f"/clusters/{cluster.pk}", port=other.port, token=OTHER_TOKEN)
+    entry = AuditEntry.objects.get(action="UpdateCluster")
+    assert entry.changes == {"connection": [None, "changed"]}
