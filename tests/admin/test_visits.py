@@ -65,6 +65,34 @@ def test_a_visit_ends_with_its_button(visitor: Client) -> None:
     assert visitor.get("/o/acme/clusters").status_code == 404
 
 
+def test_the_organization_sees_the_end_of_a_visit(visitor: Client) -> None:
+    visitor.post(reverse("admin-visit-end"))
+    visitor.post(reverse("admin-visit-end"))
+    entry = AuditEntry.objects.get(action="LeaveOrganization")
+    assert (entry.principal, entry.object_id) == ("support:sam@example.com", "acme")
+
+
+def test_the_next_visit_ends_the_one_before(visitor: Client) -> None:
+    other = Organization.objects.create(name="next")
+    visitor.post(reverse("admin-visit", args=[other.pk]), {"reason": "Ticket 4712"})
+    assert AuditEntry.objects.get(action="LeaveOrganization").object_id == "acme"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_change_of_a_page_without_forms_is_refused_and_recorded(
+    visitor: Client, method: str
+) -> None:
+    assert visitor.generic(method, "/o/acme/clusters").status_code == 403
+    entry = AuditEntry.objects.get(action="ChangePage")
+    assert (entry.outcome, entry.object_id) == ("REFUSED", "/o/acme/clusters")
+
+
+def test_a_visit_exports_no_list(visitor: Client) -> None:
+    assert visitor.get("/o/acme/activity", {"export": "csv"}).status_code == 403
+    assert AuditEntry.objects.get(action="ExportList").outcome == "REFUSED"
+    assert "Export as CSV" not in visitor.get("/o/acme/activity").content.decode()
+
+
 def test_a_visit_ends_with_the_rights_of_support(visitor: Client, sam: User) -> None:
     User.objects.filter(pk=sam.pk).update(is_staff=False, is_superuser=False)
     assert visitor.get("/o/acme/clusters").status_code == 404

@@ -36,6 +36,7 @@ class Principal:
     organization_name: str = ""
     """Name in page addresses. Empty for keys, which open no pages, to save a join."""
     user_id: int | None = None
+    """None for keys and for support staff during a visit, who are no members."""
     key_id: str | None = None
     is_demo: bool = False
     """True for a user in an organization with sample data."""
@@ -55,7 +56,7 @@ class Principal:
         """
         if self.may(scope):
             return
-        if self.user_id is None:
+        if self.key_id is not None:
             raise PermissionDenied(
                 f"{self.label} lacks the scope {scope}. Ask an owner for a key with this scope."
             )

@@ -27,6 +27,7 @@ def may_visit(user: User | AnonymousUser) -> bool:
 @transaction.atomic
 def begin_visit(request: HttpRequest, organization: Organization, *, reason: str) -> None:
     """Begin a visit in the session. The organization's activity shows the reason."""
+    end_visit(request)
     request.session[SESSION_KEY] = {
         "organization": str(organization.pk),
         "until": (timezone.now() + DURATION).isoformat(),
@@ -41,8 +42,19 @@ def begin_visit(request: HttpRequest, organization: Organization, *, reason: str
     )
 
 
+@transaction.atomic
 def end_visit(request: HttpRequest) -> None:
-    request.session.pop(SESSION_KEY, None)
+    """End the visit of the session, if it has one. The organization's activity shows the end."""
+    visit = request.session.pop(SESSION_KEY, None)
+    organization = _organization_of(visit) if visit else None
+    if organization is not None:
+        record_support(
+            request,
+            organization.pk,
+            action="LeaveOrganization",
+            object_id=organization.name,
+            outcome=Outcome.ACCEPTED,
+        )
 
 
 def principal_of_visit(request: HttpRequest, organization_name: str) -> Principal:
@@ -50,18 +62,22 @@ def principal_of_visit(request: HttpRequest, organization_name: str) -> Principa
     visit = request.session.get(SESSION_KEY)
     if not visit or not may_visit(request.user) or not is_storable(organization_name):
         raise NotFound("Organization not found.")
-    until = datetime.fromisoformat(visit["until"])
-    organizations = Organization.objects.filter(pk=visit["organization"], name=organization_name)
-    organization = organizations.first() if timezone.now() < until else None
-    if organization is None:
+    organization = _organization_of(visit)
+    if organization is None or organization.name != organization_name:
         raise NotFound("Organization not found.")
     return Principal(
         organization_id=organization.pk,
         organization_name=organization.name,
         label=support_label(request),
         scopes=READING,
-        user_id=request.user.pk,
         is_demo=organization.is_demo,
-        visit_until=until,
+        visit_until=datetime.fromisoformat(visit["until"]),
         version=Version(is_settled=False),
     )
+
+
+def _organization_of(visit: dict[str, str]) -> Organization | None:
+    """Return the visited organization, or None if the visit has expired."""
+    if timezone.now() >= datetime.fromisoformat(visit["until"]):
+        return None
+    return Organization.objects.filter(pk=visit["organization"]).first()

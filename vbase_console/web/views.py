@@ -44,6 +44,9 @@ ORGANIZATION_COOKIE = "organization"
 VISITORS_CHANGE_NOTHING = (
     "Support staff can read these pages and change nothing. Ask a member of the organization."
 )
+VISITORS_EXPORT_NOTHING = (
+    "Support staff can read these pages and export nothing. Ask a member of the organization."
+)
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -93,10 +96,10 @@ class ConsoleView(View):
             return refusal_page(request, error)
         method = "GET" if request.method == "HEAD" else str(request.method)
         response: HttpResponseBase
-        if method not in self.scopes:
+        if refused := self._refused_during_visit(method):
+            response = self._refuse_visitor(*refused)
+        elif method not in self.scopes:
             response = self.http_method_not_allowed(request)
-        elif self.principal.visit_until and method != "GET":
-            response = self._refuse_visitor()
         elif method == "POST":
             response = self._serve_audited()
         else:
@@ -155,13 +158,20 @@ class ConsoleView(View):
             raise
         return response
 
-    def _refuse_visitor(self) -> HttpResponseBase:
-        """Refuse every change during a visit, before the view is called."""
-        error = PermissionDenied(VISITORS_CHANGE_NOTHING)
-        keys = [str(value) for name, value in self.kwargs.items() if name != "organization"]
-        action = self.action or type(self).__name__
-        detail = f"{error.code}: {error.message}"
-        self.record(action, next(iter(keys), ""), Outcome.REFUSED, detail)
+    def _refused_during_visit(self, method: str) -> tuple[str, str] | None:
+        """Return action and message of a request that support staff may not send."""
+        if not self.principal.visit_until:
+            return None
+        if method != "GET":
+            return self.action or "ChangePage", VISITORS_CHANGE_NOTHING
+        return ("ExportList", VISITORS_EXPORT_NOTHING) if "export" in self.request.GET else None
+
+    def _refuse_visitor(self, action: str, message: str) -> HttpResponseBase:
+        """Refuse a request during a visit, before the view is called."""
+        error = PermissionDenied(message)
+        keys = (str(value) for name, value in self.kwargs.items() if name != "organization")
+        object_id = next(keys, self.request.path)
+        self.record(action, object_id, Outcome.REFUSED, f"{error.code}: {error.message}")
         return refusal_page(self.request, error)
 
     def _refuse_demo(self) -> None:
