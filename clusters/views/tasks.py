@@ -79,15 +79,16 @@ CANCELLED: dict[str, tuple[str, str]] = {
         "the cluster's entry: deploy it with a retry, or delete it",
     ),
     TaskKind.SCALING: ("the requested resources", "the present resources and all data"),
-    TaskKind.VERSION_UPGRADE: (
-        "the requested version, and rows written under it",
-        "the present version, with the data from before the upgrade",
-    ),
+    TaskKind.VERSION_UPGRADE: ("the requested version", "the present version and all data"),
     TaskKind.RESTART: ("the requested restart", "the state before it, and all data"),
     TaskKind.STOP: ("the requested stop: the cluster runs", "endpoint, token and all data"),
     TaskKind.START: ("the requested start: the cluster stays stopped", "token and all data"),
 }
 """Kind of a task → what its cancellation loses, and what it keeps."""
+GO_BACK_CANCELLED = (
+    "the requested return to the version before the upgrade",
+    "the present version and its data, and the data from before the upgrade",
+)
 
 
 class TaskCancelView(TaskChange):
@@ -96,6 +97,8 @@ class TaskCancelView(TaskChange):
 
     def context(self) -> dict[str, Any]:
         lost, kept = CANCELLED.get(self.task.kind, ("the requested change", "all data"))
+        if self.task.arguments.get("go_back"):
+            lost, kept = GO_BACK_CANCELLED
         return super().context() | {"lost": lost, "kept": kept}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

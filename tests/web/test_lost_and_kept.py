@@ -12,8 +12,10 @@ from backups.models import Backup
 from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
+from clusters.admission import enqueue_task
 from clusters.models import Cluster
 from clusters.services import create_cluster, restart_cluster
+from clusters.states import TaskKind
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from vbase_console.organizations.models import Membership, Organization
@@ -99,6 +101,24 @@ def test_of_a_task(cluster: Cluster, alices: Browser, principal: Principal) -> N
     )
     assert "all data" in lost_and_kept(alices, "task-cancel", restart.task_id)[1]
     assert Task.objects.filter(state="CANCELLED").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lost", "kept"),
+    [
+        ({}, "the requested version", "the present version and all data"),
+        ({"go_back": True}, "the requested return", "the present version and its data"),
+    ],
+    ids=["upgrade", "go back"],
+)
+def test_of_a_change_of_the_version(
+    cluster: Cluster, alices: Browser, arguments: dict[str, object], lost: str, kept: str
+) -> None:
+    given = {"changes": {"version": "2.6.0"}, **arguments}
+    task = enqueue_task(cluster, TaskKind.VERSION_UPGRADE, by="alice", arguments=given)
+    named = lost_and_kept(alices, "task-cancel", task.task_id)
+    assert (lost in named[0], kept in named[1]) == (True, True)
+    assert "rows written" not in named[0]
 
 
 def test_of_a_policy(cluster: Cluster, alices: Browser) -> None:
