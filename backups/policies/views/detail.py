@@ -108,4 +108,8 @@ class PolicyDetailView(PolicyPage):
         ]
         at = datetime.combine(day, time.max, tzinfo=zone_of_policy(self.policy))
         at = min(max(at, now), now + MAX_AHEAD)
-        return {"on": at, "projection": projection_of(self.policy, complete, now=now, at=at)}
+        return {
+            "on": at.date(),
+            "until": at,
+            "projection": projection_of(self.policy, complete, now=now, at=at),
+        }
