@@ -34,9 +34,19 @@ function showTimes(root) {
   }
 }
 
+// Cells of a strip of runs have their time in the title, which has no place for an element.
+function showTimesOfRuns(root) {
+  for (const cell of root.querySelectorAll(".strip a[title*=' UTC']")) {
+    const inZone = (_, date, time) => minute.format(new Date(`${date}T${time}Z`));
+    cell.title = cell.title.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, inZone);
+    cell.firstElementChild.textContent = cell.title;
+  }
+}
+
 function enhance(root = document) {
   if (!root.querySelectorAll) root = document;
   showTimes(root);
+  showTimesOfRuns(root);
   for (const label of root.querySelectorAll("text[data-at]:not([data-local])")) {
     label.dataset.local = "";
     label.textContent = labelForms[label.dataset.form].format(new Date(label.dataset.at));

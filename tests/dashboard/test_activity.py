@@ -133,9 +133,40 @@ def test_differences_are_exported(alices: Browser, make_cluster: MakeCluster) ->
     assert '""name"": [""vectors"", ""images""]' in lines
 
 
+def test_an_action_is_shown_and_found_by_its_words(tell: Tell, alices: Browser) -> None:
+    tell("UpdateOrganization", "acme")
+    tell("IssueApiKey", "abcdefgh")
+    page = alices.open("activity-list").content.decode()
+    assert ">Update organization</span>" in page
+    assert ">Issue API key</span>" in page
+    for text, action in (("update org", "UpdateOrganization"), ("issue api key", "IssueApiKey")):
+        rows = alices.open("activity-list", q=text).context["activity"]
+        assert [row.entry.action for row in rows] == [action]
+
+
 def test_activity_is_filtered_by_day_address_and_difference(tell: Tell, alices: Browser) -> None:
     tell("StopCluster", "vc-1")
     today = f"{timezone.now():%Y-%m-%d}"
     assert "StopCluster" in alices.open("activity-list", since=today, until=today).content.decode()
     for filters in ({"until": "2020-01-01"}, {"address": "10."}, {"changes": "some"}):
         assert "StopCluster" not in alices.open("activity-list", **filters).content.decode()
+
+
+def test_the_connection_of_an_attached_cluster_is_named_without_its_address(
+    alices: Browser, organization: Organization
+) -> None:
+    AuditEntry.objects.create(
+        organization=organization,
+        principal="alice@example.com",
+        action="UpdateCluster",
+        interface=Interface.API,
+        outcome="ACCEPTED",
+        changes={"name": ["a", "b"], "endpoint": ["db.example.com", "milvus.example.com"]},
+    )
+    page = alices.open("activity-list").content.decode()
+    exported: Any = alices.open("activity-list", export="csv")
+    content = b"".join(exported.streaming_content).decode()
+    assert "Connection: <ins>changed</ins>" in page
+    assert "connection" in content
+    assert "example.com" not in page.replace("alice@example.com", "").replace("bob@", "")
+    assert "milvus.example.com" not in content

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +20,7 @@ from backups.policies.models import BackupPolicy
 from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.views.presenters import KINDS
+from vbase_console.organizations import differences
 from vbase_console.organizations.filters import ActivityFilter
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.organizations.scopes import ANY_MEMBER, MANAGE_ORGANIZATION
@@ -46,6 +47,7 @@ CODE = re.compile(r"^[A-Z_]+: ")
 class Difference:
     label: str
     old: str
+    """Empty if the row does not contain the earlier value."""
     new: str
 
 
@@ -81,6 +83,12 @@ class ActivityListView(ListPage):
 
     def rows(self) -> QuerySet[Any]:
         return AuditEntry.objects.visible_to(self.principal)
+
+    def csv_rows(self, rows: QuerySet[Any]) -> Iterator[Sequence[object]]:
+        position = list(self.csv_columns).index("Changes")
+        for values in super().csv_rows(rows):
+            changes = differences.shown(values[position]) or None  # type: ignore[arg-type]
+            yield [*values[:position], changes, *values[position + 1 :]]
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
         return {"activity": activity_rows(self.principal, list(rows))}
@@ -119,8 +127,12 @@ def activity_rows(principal: Principal, entries: list[AuditEntry]) -> list[Activ
 
 def differences_of(entry: AuditEntry) -> list[Difference]:
     return [
-        Difference(label=words(name), old=_value_in_words(old), new=_value_in_words(new))
-        for name, (old, new) in (entry.changes or {}).items()
+        Difference(
+            label=words(name),
+            old="" if name == differences.CONNECTION else _value_in_words(old),
+            new=_value_in_words(new),
+        )
+        for name, (old, new) in differences.shown(entry.changes).items()
     ]
 
 

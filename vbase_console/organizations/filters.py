@@ -12,6 +12,7 @@ from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.scopes import Role
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
+from vbase_console.web.wording import WORDS_OF_ACTIONS
 
 
 class ActivityFilter(FilterForm):
@@ -54,6 +55,18 @@ class ActivityFilter(FilterForm):
             rows = rows.filter(source__startswith=address)
         names = self.given.keys() & {"outcome", "interface"}
         return rows.filter(**{name: self.given[name] for name in names})
+
+    def search_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        found = super().search_rows(rows)
+        text = self.text("q")
+        return found | rows.filter(_actions_of(text)) if text else found
+
+
+def _actions_of(text: str) -> Q:
+    """Find actions by their words, which pages show."""
+    lower = text.lower()
+    named = [action for action, words in WORDS_OF_ACTIONS.items() if lower in words.lower()]
+    return Q(action__icontains=text.replace(" ", "")) | Q(action__in=named)
 
 
 def _midnight(day: date) -> datetime:

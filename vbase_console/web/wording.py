@@ -29,6 +29,15 @@ WORDS_OF_CONSTANTS = {
     "VERSION_UPGRADE": "upgrade",
 }
 """Constants whose words differ from their letters. Every other constant is put into lower case."""
+WORDS_OF_ACTIONS = {
+    "GetServiceAccess": "Read the token",
+    "RotateServiceAccess": "Rotate the token",
+    "GetClusterLog": "Read the log",
+    "GoBackCluster": "Return to the earlier version",
+    "IssueApiKey": "Issue API key",
+    "RevokeApiKey": "Revoke API key",
+}
+"""Actions of audit entries whose words differ from their names."""
 STATES = frozenset(
     {
         *("UNKNOWN", "CREATING", "RUNNING", "UPDATING", "RESIZING", "STOPPING", "STOPPED"),
@@ -42,6 +51,7 @@ KINDS = frozenset(
         *("BACKUP", "RESTORE", "VERIFY", "DELETE"),
     }
 )
+CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
 PATTERN = re.compile(
     rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
     rf"|(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)(?: \((?P<kind>{'|'.join(KINDS)})\))?"
@@ -53,6 +63,11 @@ PATTERN = re.compile(
 def names_of(principal: Principal, ids: Set[str]) -> Mapping[str, str]:
     """Return the names of objects that the principal may list. The search implements it."""
     return {}
+
+
+def words_of_action(action: str) -> str:
+    """Return UpdateOrganization as "Update organization"."""
+    return WORDS_OF_ACTIONS.get(action) or CAPITAL.sub(r" \g<0>", action).capitalize()
 
 
 def readable(message: str, principal: Principal | None = None) -> str:

@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from vbase_console.core import quantities
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.glossary import TERMS
-from vbase_console.web.wording import readable
+from vbase_console.web.wording import readable, words_of_action
 
 register = template.Library()
 
@@ -69,6 +69,7 @@ def task_badge(state: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', tone_name, words(state))
 
 
+register.filter(words_of_action)
 register.filter("moment", quantities.relative_time)
 register.filter("exact", quantities.exact_time)
 register.filter("duration", quantities.duration)
