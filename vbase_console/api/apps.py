@@ -6,3 +6,4 @@ from django.apps import AppConfig
 class ApiConfig(AppConfig):
     name = "vbase_console.api"
     label = "console_api"
+    verbose_name = "API"
