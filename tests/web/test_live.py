@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.protection.inventory import record_scan
 from clusters.models import Cluster
 from clusters.services import restart_cluster, update_cluster
 from tests.web.conftest import Browser, alices, bobs, browser_of, charlies
@@ -236,6 +237,25 @@ def test_a_role_that_was_taken_away_takes_its_buttons_away(page: OpenPage, alice
     membership.save()
     raise_version(membership.organization_id)
     assert "cluster-header" in page.ask_for_parts()
+
+
+def test_the_figures_of_protection_wake(
+    cluster: Cluster, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    page = OpenPage(signed_in(alice), "/o/acme/protection")
+    record_scan(cluster, {"default": ["images"]})
+    raise_version(cluster.organization_id)
+    assert page.ask_for_parts() == {"protection-figures", "list"}
+
+
+def test_a_renamed_object_wakes_the_results_of_a_search(
+    cluster: Cluster, alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    page = OpenPage(signed_in(alice), f"/o/acme/search?q={cluster.name}")
+    assert "results" in page.parts
+    update_cluster(cluster, name="renamed")
+    raise_version(cluster.organization_id)
+    assert page.ask_for_parts() == {"results"}
 
 
 def test_a_page_without_live_parts_is_complete_and_has_a_version(alices: Browser) -> None:
