@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +19,7 @@ from tests.backups.conftest import cluster, driver, fill, machine, milvus, store
 from tests.browser.test_accessibility import overflow, serious
 from tests.browser.test_backups import worker
 from tests.browser.test_journey import requests_during, tab_to
-from tests.policies.pages import back_up
+from tests.policies.pages import back_up, skip
 
 pytestmark = pytest.mark.browser
 __all__ = ["cluster", "driver", "machine", "milvus", "store", "worker"]
@@ -101,6 +103,17 @@ def test_the_runs_are_shown_in_the_zone_of_the_policy_and_in_the_readers(
     page.get_by_role("button", name="Use America/Lima").click()
     expect(page.get_by_label("Time zone")).to_have_value("America/Lima")
     expect(runs).to_contain_text("Next runs, America/Lima")
+
+
+def test_the_title_of_a_run_has_the_readers_zone(
+    alices_page: OpenPage, policy: BackupPolicy
+) -> None:
+    skip(policy)
+    policy.runs.update(planned_at=datetime(2026, 3, 12, 14, 30, tzinfo=UTC))
+    page = alices_page(timezone_id="America/Lima", locale="en-GB")
+    page.goto(f"/o/acme/policies/{policy.pk}")
+    run = page.locator("ol.strip a").first
+    expect(run).to_have_attribute("title", re.compile("12 Mar 2026, 09:30: The cluster is"))
 
 
 def test_another_databases_collections_come_and_what_was_typed_stays(

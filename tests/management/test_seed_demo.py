@@ -52,6 +52,10 @@ def test_it_has_as_many_rows_as_were_asked_for(sample: Organization) -> None:
     assert BackupJob.objects.filter(organization=sample, task__state="SUCCEEDED").count() == 30
 
 
+def test_no_task_ends_in_the_future(sample: Organization) -> None:
+    assert not Task.objects.filter(organization=sample, finished_at__gt=timezone.now()).exists()
+
+
 def test_the_first_owner_owns_it(sample: Organization, alice: User) -> None:
     membership = Membership.objects.get(organization=sample)
     assert (membership.user, membership.role) == (alice, "owner")

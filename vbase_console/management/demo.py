@@ -52,6 +52,7 @@ BATCH_SIZE = 2_000
 DELETED_AT_ONCE = 20_000
 KEPT_BY_POLICY = 50
 BUSY = 20
+LONGEST_TASK = timedelta(seconds=91)
 HISTORY = timedelta(days=180)
 """Age of the oldest rows, within all limits of housekeeping."""
 A_YEAR = timedelta(days=365)
@@ -469,7 +470,7 @@ def _end_of(task: Row, pk: int) -> Row:
 
 def _moments(size: Size) -> Iterator[Moment]:
     """Spread tasks and backups evenly over the history, each in its order."""
-    end = timezone.now()
+    end = timezone.now() - LONGEST_TASK  # no task ends in the future
     total = size.tasks + size.backups
     numbers = {True: iter(range(size.backups)), False: iter(range(size.tasks))}
     backups = 0
