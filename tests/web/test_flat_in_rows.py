@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +12,14 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
 from backups.models import Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
 from vbase_console.core import paginators
 from vbase_console.organizations.models import Organization
+from vbase_console.organizations.services import add_member, create_organization
 
 pytestmark = pytest.mark.django_db
 GROWING = (
@@ -49,13 +51,27 @@ PAGES = (
 )
 
 
-@pytest.fixture
-def sample(organization: Organization) -> dict[str, str]:
-    call_command("seed_demo", organization="other", clusters=10, backups=300, tasks=300)
-    call_command("seed_demo", organization="sample", clusters=10, backups=300, tasks=300)
-    with connection.cursor() as cursor:
+@pytest.fixture(scope="module")
+def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Two organizations for all tests of the file, because filling them takes a second."""
+    with django_db_blocker.unblock():
+        owner = User.objects.create_user("seeded", password="none")
+        create_organization(name="acme", owner=owner)
+        for name in ("other", "sample"):
+            call_command("seed_demo", organization=name, clusters=10, backups=300, tasks=300)
         if connection.vendor == "postgresql":
-            cursor.execute("ANALYZE")
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
+    yield
+    with django_db_blocker.unblock():
+        call_command("flush", interactive=False)
+
+
+@pytest.fixture
+def sample(seeded: None, db: None, alice: User) -> dict[str, str]:
+    add_member(Organization.objects.get(name="sample"), user=alice, role="owner")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
     cluster = Cluster.objects.filter(organization__name="sample").earliest("created_at")
     return {
