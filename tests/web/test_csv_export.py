@@ -148,6 +148,26 @@ def test_every_row_is_exported_once_over_many_pages(
     assert [line[0] for line in exported] == [backup.name for backup in shown]
 
 
+@pytest.mark.parametrize("direction", ["", "-"])
+def test_collections_without_a_backup_stay_first_over_many_pages(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    monkeypatch.setattr(csv_export, "PAGE_ROWS", 2)
+    for number in range(7):
+        newest = seed_backup(cluster, f"nightly-{number}") if number % 2 else None
+        KnownCollection.objects.create(
+            organization=cluster.organization,
+            cluster=cluster,
+            db_name="default",
+            name=f"c{number}",
+            newest_backup=newest,
+        )
+    sort = f"{direction}newest_backup__created_at"
+    shown = alices.open("protection", sort=sort).context["rows"]
+    exported = lines(alices.open("protection", sort=sort, export="csv"))[1:]
+    assert [line[2] for line in exported] == [collection.name for collection in shown]
+
+
 def test_organizations_are_exported_in_pages_by_their_number_of_members(
     alices: Browser, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

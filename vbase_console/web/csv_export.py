@@ -7,6 +7,7 @@ slot, ends after a limited time, and keeps no statement open while the client re
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import logging
 import re
@@ -130,28 +131,40 @@ def values_of(rows: QuerySet[Any], lookups: Sequence[str]) -> Iterator[Sequence[
         page = list(rows.filter(behind).values_list(*columns)[:PAGE_ROWS])
 
 
-def _order_of(rows: QuerySet[Any]) -> dict[str, bool]:
-    """Return the names by which rows are sorted, each with True if it descends."""
-    order: dict[str, bool] = {}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Order:
+    """Direction of one sorted column. NULL is behind all values unless it is first."""
+
+    descends: bool
+    has_nulls_first: bool = False
+
+
+def _order_of(rows: QuerySet[Any]) -> dict[str, _Order]:
+    """Return the names by which rows are sorted, each with its direction."""
+    order: dict[str, _Order] = {}
     for each in rows.query.order_by:
         if isinstance(each, OrderBy):
             field: Any = each.expression
-            order.setdefault(field.name, each.descending)
+            has_nulls_first = bool(each.nulls_first)
+            given = _Order(descends=each.descending, has_nulls_first=has_nulls_first)
+            order.setdefault(field.name, given)
         else:
             name = str(each)
-            order.setdefault(name.removeprefix("-"), name.startswith("-"))
+            order.setdefault(name.removeprefix("-"), _Order(descends=name.startswith("-")))
     return order
 
 
-def _behind(order: dict[str, bool], value_of: dict[str, Any]) -> Q:
-    """Match rows behind the one with these values. NULL is behind every other value."""
+def _behind(order: dict[str, _Order], value_of: dict[str, Any]) -> Q:
+    """Match rows behind the one with these values."""
     equal, found = Q(), Q(pk__in=[])
-    for name, descends in order.items():
-        value = value_of[name]
+    for name, each in order.items():
+        value, is_null = value_of[name], Q((f"{name}__isnull", True))
         if value is not None:
-            further = Q((f"{name}__lt" if descends else f"{name}__gt", value))
-            found |= equal & (further | Q((f"{name}__isnull", True)))
-        equal &= Q((f"{name}__isnull", True)) if value is None else Q((name, value))
+            further = Q((f"{name}__lt" if each.descends else f"{name}__gt", value))
+            found |= equal & (further if each.has_nulls_first else further | is_null)
+        elif each.has_nulls_first:
+            found |= equal & ~is_null
+        equal &= is_null if value is None else Q((name, value))
     return found
 
 
