@@ -237,7 +237,8 @@ class CloneForm(NewClusterFields):
             self.fields[field] = forms.ChoiceField(
                 label=f"Database {each.db_name}",
                 choices=[*choices, (LEFT_OUT, "Leave this database out")],
-                initial=choices[0][0],
+                initial=each.preset.pk,
+                help_text=each.remark,
             )
 
     def clean(self) -> dict[str, Any]:

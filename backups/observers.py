@@ -95,3 +95,9 @@ def retention_status_of(principal: Principal, backup: Backup) -> object | None:
 def coverage_figures_of(principal: Principal, cluster: Cluster) -> dict[str, int]:
     """Count the covered, stale and uncovered collections of a cluster for a page."""
     return {}
+
+
+@Query
+def known_collections_of(principal: Principal, cluster: Cluster) -> dict[str, list[str]]:
+    """Return the inventory of a cluster, database → collections. Empty if it is deleted."""
+    return {}

@@ -17,5 +17,6 @@ class ProtectionConfig(AppConfig):
         observers.backup_deleting.register(coverage.update_coverage_without)
         observers.collections_seen.register(inventory.record_listing)
         observers.coverage_figures_of.register(presenters.figures_of_cluster)
+        observers.known_collections_of.register(presenters.collections_by_database)
         policy_observers.policy_changed.register(coverage.update_coverage)
         policy_observers.coverage_lost.register(coverage.collections_losing_coverage)

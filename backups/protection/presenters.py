@@ -95,6 +95,14 @@ def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetim
     )
 
 
+def collections_by_database(principal: Principal, cluster: Cluster) -> dict[str, list[str]]:
+    known = KnownCollection.objects.visible_to(principal).filter(cluster=cluster)
+    names: dict[str, list[str]] = defaultdict(list)
+    for db_name, name in known.values_list("db_name", "name"):
+        names[db_name].append(name)
+    return dict(names)
+
+
 def figures_of_cluster(principal: Principal, cluster: Cluster) -> dict[str, int]:
     known = KnownCollection.objects.living().visible_to(principal).filter(cluster=cluster)
     return known.figures(timezone.now())

@@ -7,11 +7,15 @@ cluster, so that the restores wait for the deployment. A failed one removes the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 
 from backups.milvus.server import ServerInfo
 from backups.models import Backup, BackupJob
@@ -28,9 +32,13 @@ from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import add_to_message
 
-MAX_SCANNED = 200
-"""Limit of the latest backups of a cluster that are searched for candidates."""
-MAX_CANDIDATES = 10
+MAX_SEARCHED = 1000
+"""Limit of the newest good backups of a database that are searched for collections."""
+NEWEST_OFFERED = 10
+"""Number of newest backups of a database that are offered for a clone, whatever they contain."""
+PRESET_AGE = timedelta(days=8)
+"""A preset backup is at most this much older than the newest one, so a weekly one is included."""
+READ_BATCH_SIZE = 100
 MAX_NAMED = 5
 MAX_CLUSTER_NAME = 63
 REMEDY = "Remove the cause, then restore the backup again."
@@ -110,29 +118,89 @@ class CloneCandidates:
 
     db_name: str
     backups: Sequence[Backup]
+    known: frozenset[str]
+    """Collections of the database in its inventory and in its backups."""
+    is_cut: bool = False
+    """True if older backups were not searched."""
+
+    @property
+    def preset(self) -> Backup:
+        """The most complete backup of the last days, the newest of several."""
+        oldest = self.backups[0].created_at - PRESET_AGE
+        recent = [backup for backup in self.backups if backup.created_at >= oldest]
+        return max(recent, key=lambda backup: len(_names_in(backup.collections)))
 
     def describe(self, backup: Backup) -> str:
-        """Describe a backup by its time and content, and name what only other candidates have."""
-        names = {collection["name"] for collection in backup.collections}
-        known = {name["name"] for each in self.backups for name in each.collections}
+        """Describe a backup by its time and content, and name the collections that it lacks."""
+        names = _names_in(backup.collections)
         text = (
             f"{backup.created_at:%Y-%m-%d %H:%M} UTC: {len(names):,} "
             f"collection{'' if len(names) == 1 else 's'}, {backup.row_count or 0:,} rows"
         )
-        lacks = sorted(known - names)
-        more = f" and {len(lacks) - MAX_NAMED} more" if len(lacks) > MAX_NAMED else ""
-        return f"{text}; lacks {', '.join(lacks[:MAX_NAMED])}{more}" if lacks else text
+        lacks = self.known - names
+        return f"{text}; lacks {shortened(lacks)}" if lacks else text
+
+    @property
+    def remark(self) -> str:
+        """Sentences about the collections that no choice clones, empty if there are none."""
+        sentences = []
+        backed_up = {name for backup in self.backups for name in _names_in(backup.collections)}
+        if never := self.known - backed_up:
+            sentences.append(f"In no good backup, so not cloned: {shortened(never)}.")
+        if not any(backed_up <= _names_in(backup.collections) for backup in self.backups):
+            sentences.append(
+                "No backup contains all collections, and a clone has one backup of each database. "
+                "Restore the lacking collections into the clone afterwards, from another backup."
+            )
+        if self.is_cut:
+            sentences.append(f"Only the newest {MAX_SEARCHED:,} backups were searched.")
+        return " ".join(sentences)
 
 
-def clone_candidates(principal: Principal, cluster: Cluster) -> list[CloneCandidates]:
-    """Find the newest good backups of each database, among the latest ones of the cluster."""
+def _names_in(collections: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(collection["name"] for collection in collections)
+
+
+def shortened(names: Collection[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(sorted(names)[:MAX_NAMED]) + more
+
+
+def clone_candidates(
+    principal: Principal, cluster: Cluster, inventory: Mapping[str, Collection[str]]
+) -> list[CloneCandidates]:
+    """Find for each database the newest good backups, and the newest one of each collection.
+
+    `inventory`: database → known collections, see `observers.known_collections_of`.
+    """
     good = Backup.objects.good().visible_to(principal).filter(cluster=cluster)
-    of_database: dict[str, list[Backup]] = {}
-    for backup in good[:MAX_SCANNED]:
-        of_database.setdefault(backup.db_name, []).append(backup)
+    place = Window(
+        RowNumber(),
+        partition_by="db_name",
+        order_by=[F("created_at").desc(), F("backup_id").desc()],
+    )
+    newest = good.annotate(place=place).filter(place__lte=MAX_SEARCHED + 1).order_by("place")
+    rows = newest.values_list("pk", "place", "db_name", "collections")
+    known: dict[str, set[str]] = defaultdict(set)
+    offered, cut = [], set()
+    for pk, place_of, db_name, collections in rows.iterator(READ_BATCH_SIZE):
+        names = _names_in(collections)
+        if place_of > MAX_SEARCHED:
+            cut.add(db_name)
+        elif place_of <= NEWEST_OFFERED or names - known[db_name]:
+            offered.append(pk)
+            known[db_name] |= names
+    backups: dict[str, list[Backup]] = defaultdict(list)
+    for backup in Backup.objects.filter(pk__in=offered):
+        backups[backup.db_name].append(backup)
     return [
-        CloneCandidates(db_name=name, backups=backups[:MAX_CANDIDATES])
-        for name, backups in sorted(of_database.items())
+        CloneCandidates(
+            db_name=name,
+            backups=backups[name],
+            known=frozenset(known[name]) | frozenset(inventory.get(name, ())),
+            is_cut=name in cut,
+        )
+        for name in sorted(backups)
     ]
 
 

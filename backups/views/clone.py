@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
+from backups import observers
 from backups.forms import CloneForm
 from backups.services.new_clusters import (
     CloneCandidates,
@@ -42,7 +43,11 @@ class ClusterCloneView(FormPage, ClusterPage):
 
     @cached_property
     def candidates(self) -> list[CloneCandidates]:
-        return clone_candidates(self.principal, self.cluster)
+        return clone_candidates(self.principal, self.cluster, self.inventory)
+
+    @cached_property
+    def inventory(self) -> dict[str, list[str]]:
+        return observers.known_collections_of(self.principal, self.cluster)
 
     def form_arguments(self) -> dict[str, Any]:
         name = free_cluster_name(self.principal, f"{self.cluster.name}-clone")

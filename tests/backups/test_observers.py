@@ -22,4 +22,4 @@ def test_a_hook_is_implemented(hook: Event[...] | Query[..., object]) -> None:
 
 
 def test_no_hook_was_overlooked() -> None:
-    assert len(HOOKS) == 15
+    assert len(HOOKS) == 16

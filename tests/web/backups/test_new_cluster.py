@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from backups.archive.writer import seal
 from backups.models import Backup, BackupJob
+from backups.protection.models import KnownCollection
+from backups.services import new_clusters
 from backups.stores.base import Store
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
@@ -118,10 +122,75 @@ def test_a_clusters_page_offers_to_clone_it(backup: Backup, alices: Browser) -> 
 def test_a_clone_offers_the_newest_backup_of_each_database(
     backup: Backup, of_texts: Backup, alices: Browser
 ) -> None:
-    newer = seed_backup(backup.cluster, "newer", collections=[])
+    newer = seed_backup(backup.cluster, "newer", collections=backup.collections)
     form = alices.open("cluster-clone", backup.cluster_id).context["form"]
     assert [form[field].value() for field in form.databases] == [newer.pk, of_texts.pk]
-    assert "lacks from_the_manifest" in form.fields["backup_0"].choices[0][1]
+
+
+def test_a_clone_presets_the_complete_backup_and_names_what_a_newer_one_lacks(
+    backup: Backup, alices: Browser
+) -> None:
+    seed_backup(backup.cluster, "newer", collections=[])
+    field = choices_of_clone(alices, backup.cluster)
+    assert field.initial == backup.pk
+    assert "lacks from_the_manifest" in field.choices[0][1]
+
+
+def test_a_clone_does_not_preset_an_old_backup(backup: Backup, alices: Browser) -> None:
+    old = timezone.now() - datetime.timedelta(days=9)
+    seed_backup(backup.cluster, "old", created_at=old, collections=named("from_the_manifest", "b"))
+    assert choices_of_clone(alices, backup.cluster).initial == backup.pk
+
+
+def test_many_backups_of_one_database_hide_none_of_another(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_clusters, "MAX_SEARCHED", 2)
+    yesterday = timezone.now() - datetime.timedelta(days=1)
+    weekly = seed_backup(cluster, "weekly", db_name="archive", created_at=yesterday)
+    for _ in range(3):
+        seed_backup(cluster)
+    form = alices.open("cluster-clone", cluster.cluster_id).context["form"]
+    assert form["backup_0"].value() == weekly.pk
+
+
+def test_many_backups_of_some_collections_do_not_hide_the_complete_one(
+    cluster: Cluster, alices: Browser
+) -> None:
+    yesterday = timezone.now() - datetime.timedelta(days=1)
+    full = seed_backup(cluster, "full", created_at=yesterday, collections=named("images", "users"))
+    for _ in range(new_clusters.NEWEST_OFFERED):
+        seed_backup(cluster)
+    field = choices_of_clone(alices, cluster)
+    assert field.initial == full.pk
+    assert "lacks users" in field.choices[0][1]
+    assert len(field.choices) == new_clusters.NEWEST_OFFERED + 2  # with the full one, and none
+
+
+def test_collections_that_no_backup_combines_are_explained(
+    cluster: Cluster, alices: Browser
+) -> None:
+    seed_backup(cluster, collections=named("users"))
+    seed_backup(cluster, collections=named("images"))
+    content = alices.open("cluster-clone", cluster.cluster_id).content.decode()
+    assert "lacks users" in content
+    assert "lacks images" in content
+    assert "No backup contains all collections" in content
+
+
+def test_a_collection_that_is_in_no_backup_is_named(cluster: Cluster, alices: Browser) -> None:
+    seed_backup(cluster)
+    know(cluster, "default", "unsaved")
+    assert "not cloned: unsaved." in choices_of_clone(alices, cluster).help_text
+
+
+def test_a_search_for_backups_that_was_cut_is_named(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_clusters, "MAX_SEARCHED", 2)
+    for _ in range(3):
+        seed_backup(cluster)
+    assert "Only the newest 2 backups" in choices_of_clone(alices, cluster).help_text
 
 
 def test_a_clone_is_one_cluster_with_a_job_for_each_database(
@@ -170,3 +239,18 @@ def test_a_cluster_without_a_backup_leads_to_one(cluster: Cluster, alices: Brows
 def clone(browser: Browser, cluster: Cluster, **fields: str) -> Any:
     given = {"name": "copy", "compute_units": "1"} | fields
     return browser.send("cluster-clone", cluster.cluster_id, **given)
+
+
+def choices_of_clone(browser: Browser, cluster: Cluster) -> Any:
+    """Return the field of the only database."""
+    return browser.open("cluster-clone", cluster.cluster_id).context["form"].fields["backup_0"]
+
+
+def named(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "rowCount": 5, "sizeBytes": 5, "parts": 0} for name in names]
+
+
+def know(cluster: Cluster, db_name: str, name: str) -> None:
+    KnownCollection.objects.create(
+        organization_id=cluster.organization_id, cluster=cluster, db_name=db_name, name=name
+    )
