@@ -64,6 +64,8 @@ def undo_restore(attempt: Attempt) -> None:
     job = _job(attempt)
     if job.cluster.condition == Condition.ABSENT:
         return  # no attempt has reached a server
+    if job.fills_new_cluster and not job.cluster.deletion_protection:
+        return  # the cluster is removed, and its server may be the reason
     with detach_despite_errors(attempt, job):
         restore_job.undo(attempt, job)
 

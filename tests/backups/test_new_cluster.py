@@ -83,6 +83,21 @@ def test_a_restore_that_fails_half_way_leaves_no_cluster_and_no_process(
     assert job.cluster_id not in driver.cluster_ids()
 
 
+def test_a_restore_whose_new_server_died_ends_and_removes_the_cluster(
+    submitted: BackupJob, driver: EmbeddedDriver, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        for _ in driver.stop(submitted.cluster_id, lambda: None):
+            pass
+        raise JobFailed("Milvus does not answer.", permanent=True)
+
+    monkeypatch.setattr(restore_job, "_swap", die)
+    work()
+    job = again(submitted)
+    assert (job.task.state, job.cluster.status) == ("FAILED", "DELETED"), job.task.message
+    assert job.cluster_id not in driver.cluster_ids()
+
+
 DEATHS = [
     ("RESTORE", 1),
     *(
