@@ -13,11 +13,13 @@ from django.utils import timezone
 
 from backups.models import Backup, BackupJob
 from backups.policies.observers import CollectionKey
+from backups.protection import observers
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.states import ENDED, ServiceStatus
+from vbase_console.core import batch_delete
 from vbase_console.organizations.versions import changed
 
 MAX_COLLECTIONS_PER_CLUSTER = 10_000
@@ -100,7 +102,7 @@ def remove_deleted_clusters() -> int:
     """Delete the inventory of deleted clusters. Returns the number of deleted collections."""
     deleted = {"cluster__status": ServiceStatus.DELETED}
     InventoryScan.objects.filter(**deleted).delete()
-    return KnownCollection.objects.filter(**deleted).delete()[0]
+    return batch_delete.remove(KnownCollection.objects.filter(**deleted))
 
 
 def _add_collections_of(backup: Backup) -> None:
@@ -145,6 +147,8 @@ def _replace_rows(
 
 
 def _insert_rows(cluster: Cluster, keys: Sequence[CollectionKey], seen_at: datetime) -> None:
+    if not keys:
+        return
     rows = (
         KnownCollection(
             organization_id=cluster.organization_id,
@@ -157,6 +161,7 @@ def _insert_rows(cluster: Cluster, keys: Sequence[CollectionKey], seen_at: datet
         for db_name, name in keys
     )
     KnownCollection.objects.bulk_create(rows, batch_size=BATCH_SIZE, ignore_conflicts=True)
+    observers.collections_added(KnownCollection.objects.filter(cluster=cluster))
 
 
 def _in_batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -12,12 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from backups.models import Backup
 from backups.policies.services import create_policy, delete_policy
 from backups.policies.validation import PolicySpec
+from backups.protection.inventory import record_scan, remove_deleted_clusters
 from clusters.models import Cluster
 from clusters.services import delete_cluster, update_cluster
 from tests.api.client import Api
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
-from vbase_console.search.models import SearchWord
+from vbase_console.core.prefixes import with_prefix
+from vbase_console.search.models import CollectionWord, SearchWord
 from vbase_console.search.words import beginning_with
 from vbase_console.tasks.models import Task
 
@@ -153,3 +155,80 @@ def test_backups_that_were_never_written_are_not_found(api: Api, shop: Cluster) 
     backup: Any = seed_backup(shop, "nightly")
     Backup.objects.filter(pk=backup.pk).update(status="GONE")
     assert found(api, "nightly") == []
+
+
+@pytest.fixture
+def images(shop: Cluster) -> Cluster:
+    """A cluster with known collections."""
+    record_scan(shop, {"default": ["Product_images", "images", "users"], "a&b": ["images_2026"]})
+    return shop
+
+
+@pytest.mark.parametrize("q", ["product", "PROD", "Product_im", "imag prod"])
+def test_the_beginning_of_a_word_finds_a_collection(api: Api, images: Cluster, q: str) -> None:
+    assert found(api, q) == [("COLLECTION", "Product_images")]
+
+
+def test_a_collection_with_the_whole_name_comes_first(api: Api, images: Cluster) -> None:
+    names = [name for _, name in found(api, "images")]
+    assert names == ["images", "Product_images", "images_2026"]
+
+
+def test_a_collection_leads_to_its_page(api: Api, alices: Browser, images: Cluster) -> None:
+    (result,) = api.get("/search", q="2026")["results"]
+    assert result == {
+        "kind": "COLLECTION",
+        "id": f"{images.pk}/a&b/images_2026",
+        "name": "images_2026",
+        "organizationId": str(images.organization_id),
+        "clusterId": images.pk,
+        "url": f"/o/acme/clusters/{images.pk}/collection?db_name=a%26b&name=images_2026",
+    }
+    assert "images_2026" in alices.open("search", q="2026").content.decode()
+
+
+def test_collections_need_the_scope_of_their_list(
+    key_with: Callable[..., Api], stranger: Api, images: Cluster
+) -> None:
+    assert found(key_with("GetCluster"), "users") == [("COLLECTION", "users")]
+    assert found(key_with("ListBackups"), "users") == []
+    assert found(stranger, "users") == []
+
+
+def test_dropped_collections_are_not_found(api: Api, images: Cluster) -> None:
+    record_scan(images, {"default": ["images"]})
+    assert found(api, "users") == []
+
+
+def test_collections_of_deleted_clusters_are_not_found(
+    api: Api, images: Cluster, work: Callable[[], int]
+) -> None:
+    delete_cluster(images, by="alice")
+    assert found(api, "users") == []
+    work()
+    remove_deleted_clusters()
+    assert not CollectionWord.objects.exists()
+
+
+def test_many_collections_are_found_in_as_many_statements_as_one(api: Api, shop: Cluster) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            found(api, "images")
+        return len(captured)
+
+    record_scan(shop, {"default": ["images"]})
+    found(api, "images")  # the first call notes that the key is in use
+    few = cost()
+    record_scan(shop, {"default": ["images", *(f"a_images_{number}" for number in range(30))]})
+    assert cost() == few
+    assert found(api, "images")[0] == ("COLLECTION", "images")
+    assert len(found(api, "images")) == 20
+
+
+def test_words_of_collections_are_looked_up_in_the_index(shop: Cluster) -> None:
+    record_scan(shop, {"default": [f"w{number}" for number in range(2000)]})
+    rows = CollectionWord.objects.filter(organization=shop.organization_id).order_by()
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE search_collectionword")
+    assert "collection_by_prefix" in with_prefix(rows, "word", "imag").explain()

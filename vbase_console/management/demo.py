@@ -39,8 +39,8 @@ from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import create_organization
-from vbase_console.search.models import SearchWord
-from vbase_console.search.words import index_names
+from vbase_console.search.models import CollectionWord, SearchWord
+from vbase_console.search.words import index_collections, index_names
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 
@@ -143,6 +143,7 @@ def remove(organization: Organization) -> None:
         PolicyRun.objects.filter(**rows_of),
         PolicyDay.objects.filter(**rows_of),
         StorageDay.objects.filter(**rows_of),
+        CollectionWord.objects.filter(**rows_of),
         KnownCollection.objects.filter(**rows_of),
         InventoryScan.objects.filter(**rows_of),
         BackupPolicy.objects.filter(**rows_of),
@@ -283,6 +284,7 @@ class _History:
             for cluster in self.clusters
             for name in COLLECTIONS
         )
+        index_collections(KnownCollection.objects.filter(organization=self.organization))
 
     def write_policies(self) -> None:
         """Nine of ten clusters have a policy. Each keeps the newest backups of its cluster."""

@@ -33,8 +33,10 @@ class SearchQuery(Input):
 
 
 class FoundSerializer(Output):
-    kind = serializers.ChoiceField(choices=["CLUSTER", "BACKUP", "POLICY", "TASK", "JOB"])
-    id = serializers.CharField()
+    kind = serializers.ChoiceField(
+        choices=["CLUSTER", "BACKUP", "POLICY", "COLLECTION", "TASK", "JOB"]
+    )
+    id = serializers.CharField(help_text="Of a collection: `<clusterId>/<database>/<name>`.")
     name = serializers.CharField(help_text="Of a task or job: its kind.")
     organization_id = serializers.CharField()
     cluster_id = TextOrNull()
@@ -60,7 +62,8 @@ class Search(ApiView):
 
     def get(self, request: Request) -> Response:
         """Find clusters, policies, backups, tasks and jobs by their exact id, or by the beginnings
-        of words of their names. At most 20 answers, of the kinds that the key may list.
+        of words of their names, and collections by their names. At most 20 answers, of the kinds
+        that the key may list.
         """
         results = find(self.principal, self.asked["q"])
         return Response(answer(results=[FoundSerializer.of(result) for result in results]))

@@ -9,11 +9,13 @@ class SearchConfig(AppConfig):
     label = "search"
 
     def ready(self) -> None:
+        from backups.protection import observers
         from vbase_console.search.naming import names_of
-        from vbase_console.search.words import NAMED, index_saved, remove_deleted
+        from vbase_console.search.words import NAMED, index_collections, index_saved, remove_deleted
         from vbase_console.web import wording
 
         wording.names_of.register(names_of)
+        observers.collections_added.register(index_collections)
 
         for model in NAMED:
             post_save.connect(index_saved, sender=model)

@@ -1,14 +1,16 @@
 """Find objects of an organization by an exact id or by the prefixes of words of their names.
 
-A search costs at most one statement per kind, and one for the organization. Each kind needs the
-scope of its list.
+A search costs at most one statement per kind, two for collections, and one for the organization.
+Each kind needs the scope of its list.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
@@ -17,12 +19,14 @@ from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.states import JobKind
 from clusters.models import Cluster
-from clusters.states import TaskKind
+from clusters.states import ENDED, TaskKind
 from vbase_console.core.errors import InvalidArgument
+from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, LIST_SERVICES
 from vbase_console.organizations.tenancy import Principal, is_storable
-from vbase_console.search.words import beginning_with, words_of
+from vbase_console.search.models import CollectionWord
+from vbase_console.search.words import beginning_with, whole_name, words_of
 from vbase_console.tasks.models import Task
 
 MAX_RESULTS = 20
@@ -33,7 +37,7 @@ MAX_WORDS = 5
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
     kind: str
-    """CLUSTER, BACKUP, POLICY, TASK or JOB."""
+    """CLUSTER, BACKUP, POLICY, COLLECTION, TASK or JOB."""
     id: str
     name: str
     organization_id: str
@@ -46,8 +50,9 @@ Finder = Callable[[Principal, str], Iterator[Found]]
 
 
 def find(principal: Principal, text: str) -> list[Found]:
-    """Return at most `MAX_RESULTS` objects that the principal may list: clusters, policies, backups
-    and then tasks. Raises InvalidArgument for a text that is too short or too long.
+    """Return at most `MAX_RESULTS` objects that the principal may list: clusters, policies,
+    backups, collections, then tasks. Raises InvalidArgument for a text that is too short or too
+    long.
     """
     text = text.strip()
     if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
@@ -117,6 +122,41 @@ def _backups(principal: Principal, text: str) -> Iterator[Found]:
         )
 
 
+def _collections(principal: Principal, text: str) -> Iterator[Found]:
+    """Find known collections: by their whole name first, then by words."""
+    words = CollectionWord.objects.visible_to(principal)
+    words = words.exclude(collection__cluster__status__in=ENDED).select_related("collection")
+    words = words.order_by()  # an order would read all matches
+    named = words.filter(word=whole_name(text))[:MAX_RESULTS]
+    by_word = sorted(_with_words(words, text), key=lambda word: word.collection.name)
+    found = {word.collection_id: word.collection for word in chain(named, by_word)}
+    for collection in list(found.values())[:MAX_RESULTS]:
+        address = {"db_name": collection.db_name, "name": collection.name}
+        page = _page(principal, "collection-detail", collection.cluster_id)
+        yield Found(
+            kind="COLLECTION",
+            id=f"{collection.cluster_id}/{collection.db_name}/{collection.name}",
+            name=collection.name,
+            organization_id=str(collection.organization_id),
+            cluster_id=collection.cluster_id,
+            url=f"{page}?{urlencode(address)}",
+        )
+
+
+def _with_words(words: QuerySet[CollectionWord], text: str) -> QuerySet[CollectionWord]:
+    """Filter to words of collections that have a word for each prefix of the text. The longest
+    prefix is looked up in the index, the others among the words of a collection.
+    """
+    longest, *others = sorted(words_of(text), key=len, reverse=True)[:MAX_WORDS] or [""]
+    if not longest:
+        return words.none()
+    found = with_prefix(words, "word", longest)
+    for prefix in others:
+        same = CollectionWord.objects.filter(collection=OuterRef("collection"))
+        found = found.filter(Exists(with_prefix(same, "word", prefix)))
+    return found[: MAX_RESULTS * 3]  # a collection may match by several words
+
+
 def _tasks(principal: Principal, text: str) -> Iterator[Found]:
     tasks = Task.objects.visible_to(principal).filter(kind__in=TaskKind.values)
     yield from (_task(principal, task, "TASK") for task in tasks.filter(task_id=text))
@@ -147,6 +187,7 @@ FINDERS: tuple[tuple[str, Finder], ...] = (
     (LIST_SERVICES, _clusters),
     (LIST_BACKUPS, _policies),
     (LIST_BACKUPS, _backups),
+    (GET_CLUSTER, _collections),
     (GET_CLUSTER, _tasks),
     (LIST_BACKUPS, _jobs),
 )

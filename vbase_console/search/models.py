@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from django.db import models
 
+from backups.protection.models import KnownCollection
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 
 MAX_WORD_LENGTH = 63
+MAX_COLLECTION_WORD_LENGTH = 256
 
 
 class SearchWord(models.Model):
@@ -33,3 +35,35 @@ class SearchWord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.word} of {self.object_id}"
+
+
+class CollectionWord(models.Model):
+    """Word of the name of a known collection, or `=` and its whole name, in lower case. Deleted
+    with the collection.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, db_index=False)
+    word = models.CharField(max_length=MAX_COLLECTION_WORD_LENGTH)
+    collection = models.ForeignKey(
+        KnownCollection, on_delete=models.CASCADE, related_name="words", db_index=False
+    )
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["word"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["collection", "word"], name="collection_word_collection_word_unique"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "word"],
+                opclasses=["uuid_ops", "varchar_pattern_ops"],
+                name="collection_by_prefix",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.word} of {self.collection_id}"

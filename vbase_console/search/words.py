@@ -10,10 +10,16 @@ from django.db.models import Model
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
+from backups.protection.models import KnownCollectionQuerySet
 from clusters.models import Cluster
 from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.tenancy import TenantQuerySet
-from vbase_console.search.models import MAX_WORD_LENGTH, SearchWord
+from vbase_console.search.models import (
+    MAX_COLLECTION_WORD_LENGTH,
+    MAX_WORD_LENGTH,
+    CollectionWord,
+    SearchWord,
+)
 
 NAMED: tuple[type[Model], ...] = (Cluster, Backup, BackupPolicy)
 WORD = re.compile(r"\w+")
@@ -54,6 +60,25 @@ def index_names(objects: Iterable[Any]) -> None:
             SearchWord(organization_id=named.organization_id, word=word, object_id=named.pk)
             for named in objects
             for word in sorted(words_of(named.name))
+        ),
+        batch_size=BATCH_SIZE,
+        ignore_conflicts=True,
+    )
+
+
+def whole_name(text: str) -> str:
+    """Return the word that stands for a whole name. No other word begins with `=`."""
+    return f"={text.casefold()}"[:MAX_COLLECTION_WORD_LENGTH]
+
+
+def index_collections(known: KnownCollectionQuerySet) -> None:
+    """Store the words of those known collections that have none yet."""
+    new = known.filter(words=None).order_by()
+    CollectionWord.objects.bulk_create(
+        (
+            CollectionWord(organization_id=organization_id, collection_id=pk, word=word)
+            for pk, organization_id, name in new.values_list("pk", "organization_id", "name")
+            for word in sorted(words_of(name) | {whole_name(name)})
         ),
         batch_size=BATCH_SIZE,
         ignore_conflicts=True,
