@@ -29,13 +29,12 @@ from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.organizations import audit
 from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Task, TaskQuerySet
+from vbase_console.tasks.shares import HEALING_PRIORITY
 from vbase_console.tasks.states import FINISHED, TaskState
 
 logger = logging.getLogger(__name__)
 
 CONSOLE = "console"
-HEALING_PRIORITY = 50
-"""Above waiting tasks, because a restore would wait forever for a broken cluster."""
 UNRESPONSIVE_GRACE = timedelta(seconds=30)
 """A running process may be too busy to answer for this long without being reported."""
 RESTART_AFTER = timedelta(minutes=5)

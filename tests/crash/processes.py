@@ -127,7 +127,7 @@ def instrument_engine(points: Points) -> None:
     points.before(attempts, "_take")
     points.before(attempts.Attempt, "_move")
     points.before(attempts.Attempt, "_write")
-    points.before(services, "wake_next")
+    points.before(services, "wake_following")
     points.before(rollouts, "_begin")
 
 

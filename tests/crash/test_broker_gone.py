@@ -19,7 +19,7 @@ from vbase_console.celery import app
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks import services as task_services
 from vbase_console.tasks.broker import broker
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Heartbeat, Task
 from vbase_console.tasks.sweeps import sweep_tasks
 
 for_real = {"wake": task_services.wake, "wake_all": task_services.wake_all}
@@ -83,12 +83,17 @@ def test_what_was_accepted_while_the_broker_was_gone_is_done_when_it_is_back(
     wait_until(lambda: sweep_tasks() > 0, "a sweep has sent the message")
     wait_until(lambda: _runs(second, celery_worker), "a worker has come back and done it")
     assert list(Task.objects.values_list("epoch", flat=True)) == [1, 1]
+    wait_until(_reports_its_slots, "the worker has reported how many tasks it runs at a time")
 
 
 def _runs(cluster: Cluster, worker: Worker) -> bool:
     worker.look_after()
     sweep_tasks()
     return Cluster.objects.get(pk=cluster.pk).status == "RUNNING"
+
+
+def _reports_its_slots() -> bool:
+    return Heartbeat.objects.of_live_workers().filter(slots=2).exists()
 
 
 def _has_acknowledged(valkey: Broker) -> bool:

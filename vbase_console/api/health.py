@@ -23,12 +23,17 @@ from vbase_console.celery import app
 from vbase_console.core.component_health import Component, HealthStatus, checked
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.overdue import overdue_since
-from vbase_console.tasks.models import HEARTBEAT_INTERVAL_SECONDS, Heartbeat, Task, database_time_in
+from vbase_console.tasks.models import (
+    HEARTBEAT_INTERVAL_SECONDS,
+    HEARTBEAT_TIMEOUT_SECONDS,
+    Heartbeat,
+    Task,
+    database_time_in,
+)
 from vbase_console.tasks.states import LEASED
 from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
 
 BROKER_TIMEOUT_SECONDS = 1
-HEARTBEAT_TIMEOUT_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
 NO_BEAT = f"The scheduler (beat) has not reported for {HEARTBEAT_TIMEOUT_SECONDS:.0f} seconds."
 BROKER_CHECK_CACHE_SECONDS = 5.0
 

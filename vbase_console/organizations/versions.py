@@ -42,6 +42,19 @@ def raise_version(organization_id: uuid.UUID) -> None:
         OrganizationVersion.objects.bulk_create([first], ignore_conflicts=True)
 
 
+def lock_version(organization_id: uuid.UUID) -> None:
+    """Lock the row until the transaction ends, to serialize transactions of the organization.
+
+    It must be the last row that a transaction locks: those that wait for it then hold no row that
+    another one waits for.
+    """
+    version = OrganizationVersion.objects.select_for_update().filter(pk=organization_id)
+    if version.first() is None:
+        first = OrganizationVersion(organization_id=organization_id, changed_at=Now())
+        OrganizationVersion.objects.bulk_create([first], ignore_conflicts=True)
+        version.get()
+
+
 def is_settling(version: str = "") -> ExpressionWrapper[Q]:
     """Condition for an unsettled version. `version` is its lookup path, such as `version__`."""
     at = f"{version}changed_at"

@@ -23,6 +23,7 @@ from vbase_console.tasks.errors import JobCancelled, LeaseLost
 from vbase_console.tasks.leases import Lease
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.registry import Job, job_for, kinds
+from vbase_console.tasks.shares import is_within_share, share_limit
 from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import LEASED, TaskState, sources_of
 
@@ -39,7 +40,7 @@ MAX_URGENT_DELAY_SECONDS = 2
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:
     """Begin an attempt if the task is next for its lock, or if the lease of its last attempt has
-    expired.
+    expired, and if the share of its organization has a place.
 
     Returns None otherwise, and for a kind without a registered job. Of two workers that read the
     same row one wins, because the update is conditional on the epoch that was read. The unique
@@ -53,9 +54,13 @@ def claim(task_id: str, *, worker: str) -> Attempt | None:
 
 def _begin(task: Task, worker: str, since: float) -> Attempt | None:
     taken_over = task.state in LEASED
+    limit = share_limit()
     try:
         with transaction.atomic():
             if not _take(task, worker):
+                return None
+            if not is_within_share(task, limit):
+                transaction.set_rollback(True)
                 return None
             task.refresh_from_db()
             note(task, "Taken over from a worker that died." if taken_over else "Started.")
@@ -255,7 +260,8 @@ class Attempt:
         pause, and the next attempt continues the undo.
         """
         stopping = self.lease.rows().filter(state=TaskState.CANCELLING)
-        if not stopping.update(lease_until=again_at, message=message, updated_at=Now()):
+        paused = {"lease_until": again_at, "worker": "", "message": message}
+        if not stopping.update(**paused, updated_at=Now()):
             return False
         self.lost.set()
         self.task.refresh_from_db()

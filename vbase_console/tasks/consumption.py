@@ -57,9 +57,10 @@ class Consumption(bootsteps.StartStopStep):
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        kind = "worker" if "tasks" in consumer.app.amqp.queues.consume_from else "sweeper"
-        part = f"{kind}:{uuid.uuid4().hex[:8]}"
-        self.report = Report(part, BrokerProbe(consumer.app).answers)
+        runs_tasks = "tasks" in consumer.app.amqp.queues.consume_from
+        part = f"{'worker' if runs_tasks else 'sweeper'}:{uuid.uuid4().hex[:8]}"
+        slots = consumer.controller.concurrency if runs_tasks else 0
+        self.report = Report(part, BrokerProbe(consumer.app).answers, slots=slots)
         threading.Thread(target=self.report.run, name="consumption", daemon=True).start()
 
     def start(self, consumer: Any) -> None:
@@ -76,8 +77,9 @@ class Consumption(bootsteps.StartStopStep):
 
 
 class Report:
-    def __init__(self, part: str, broker_answers: Callable[[], bool]) -> None:
+    def __init__(self, part: str, broker_answers: Callable[[], bool], *, slots: int = 0) -> None:
         self.part = part
+        self.slots = slots
         self.consuming_since: float | None = None
         self.ended = threading.Event()
         self._broker_answers = broker_answers
@@ -136,7 +138,7 @@ class Report:
 
     def _write(self, is_consuming: bool) -> None:
         try:
-            beat_of(self.part, is_working=is_consuming)
+            beat_of(self.part, is_working=is_consuming, slots=self.slots)
         except NO_DATABASE as error:
             logger.warning("%s: heartbeat not written (%s)", self.part, error)
         finally:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -56,6 +56,14 @@ class TaskQuerySet(TenantQuerySet["Task"]):
     def abandoned(self) -> Self:
         """Filter to tasks with an expired lease: their workers are dead or may no longer write."""
         return self.filter(state__in=LEASED, lease_until__lt=Now())
+
+    def at_workers(self) -> Self:
+        """Filter to tasks that occupy a worker, or did when a worker died less than a lease ago."""
+        return self.filter(state__in=LEASED, lease_until__gte=Now()).exclude(worker="")
+
+    def without_message(self, since: str) -> Self:
+        """Filter to tasks for which no wake-up was sent since the instant in the column `since`."""
+        return self.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
 
     def mark_next_ready(self, lock: str) -> None:
         """Mark the next task of a lock as not woken, in the transaction that releases the lock.
@@ -230,6 +238,19 @@ class TaskEvent(models.Model):
 
 
 HEARTBEAT_INTERVAL_SECONDS = 5.0
+HEARTBEAT_TIMEOUT_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
+
+
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def of_live_workers(self) -> Self:
+        """Filter to worker processes that have reported of late. A time in the future was written
+        before the clock was set back, and proves nothing.
+        """
+        earliest, latest = (
+            database_time_in(seconds)
+            for seconds in (-HEARTBEAT_TIMEOUT_SECONDS, HEARTBEAT_TIMEOUT_SECONDS)
+        )
+        return self.filter(part__startswith="worker:", at__gte=earliest, at__lte=latest)
 
 
 class Heartbeat(models.Model):
@@ -242,6 +263,10 @@ class Heartbeat(models.Model):
     at = models.DateTimeField()
     is_working = models.BooleanField(default=True)
     """False if the process is running and takes no messages."""
+    slots = models.PositiveSmallIntegerField(default=0)
+    """Number of tasks that a worker runs at a time."""
+
+    objects = HeartbeatQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.part} at {self.at}"

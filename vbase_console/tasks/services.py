@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import takewhile
@@ -19,9 +19,12 @@ from vbase_console.tasks.attempts import note
 from vbase_console.tasks.broker import broker
 from vbase_console.tasks.limits import require_capacity
 from vbase_console.tasks.models import Task, database_time_in
-from vbase_console.tasks.registry import job_for
+from vbase_console.tasks.registry import job_for, kinds
+from vbase_console.tasks.shares import share_limit, within_shares
 from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import TaskState
+
+SHARE_IN_USE = "Waiting for the end of another task: the organization's share is in use."
 
 _gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
 """Tasks whose wake-ups are sent together; None outside of `batch_wakeups`."""
@@ -161,14 +164,53 @@ def batch_wakeups() -> Iterator[None]:
 
 
 def wake_all(task_ids: Sequence[str]) -> int:
-    """Send wake-ups until the first one fails. Returns the number of sent messages."""
-    sent = list(takewhile(broker.send, task_ids))
+    """Send wake-ups until the first one fails, to tasks within the shares of their organizations.
+
+    Returns the number of sent messages. The other tasks are woken when a task of their
+    organization ends.
+    """
+    limit = share_limit() if task_ids else None
+    allowed = task_ids if limit is None else list(within_shares(task_ids, limit))
+    sent = list(takewhile(broker.send, allowed))
     if sent:
         Task.objects.filter(task_id__in=sent).update(woken_at=Now())
+    if len(allowed) < len(task_ids):
+        _say_what_is_waited_for(set(task_ids) - set(allowed))
     return len(sent)
 
 
-def wake_next(lock: str) -> None:
+def _say_what_is_waited_for(task_ids: Set[str]) -> None:
+    waiting = Task.objects.filter(task_id__in=task_ids, state=TaskState.PENDING, epoch=0)
+    waiting.exclude(message=SHARE_IN_USE).update(message=SHARE_IN_USE)
+
+
+def wake_following(task: Task) -> None:
+    """Wake the tasks that can start because an attempt has ended: the next one of its lock, and
+    those that waited for the share of the organization.
+    """
+    limit = share_limit()
+    if limit is None:
+        _wake_next(task.lock)
+        return
+    of_organization = Task.objects.filter(organization=task.organization_id, kind__in=kinds())
+    abandoned = of_organization.abandoned().without_message("lease_until")
+    ready = of_organization.ready().without_message("not_before")
+    in_order = [rows.order_by("-priority", "pk")[:limit] for rows in (abandoned, ready)]
+    wake_all([waiting.task_id for rows in in_order for waiting in rows])
+
+
+def put_back(task_id: str) -> None:
+    """Record that the wake-up of a task began no attempt, and wake tasks that can start instead.
+
+    Without shares this is left to the end of the task that has the lock.
+    """
+    task = Task.objects.filter(task_id=task_id).first() if share_limit() is not None else None
+    if task is not None:
+        Task.objects.filter(pk=task.pk, epoch=task.epoch).update(woken_at=None)
+        wake_following(task)
+
+
+def _wake_next(lock: str) -> None:
     following = Task.objects.next_for(lock).first() if lock else None
     if following and following.not_before <= timezone.now():
         wake(following.task_id)
@@ -190,7 +232,7 @@ def _cancel_waiting(task: Task, by: str, *, even_started: bool) -> bool:
     Task.objects.mark_next_ready(task.lock)
     job_for(task.kind).settled(task)
     send_task_finished(task)
-    transaction.on_commit(lambda: wake_next(task.lock), robust=True)
+    transaction.on_commit(lambda: wake_following(task), robust=True)
     return True
 
 

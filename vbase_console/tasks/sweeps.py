@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,6 +18,7 @@ from vbase_console.tasks import services
 from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS
 from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent, TaskQuerySet, database_time_in
+from vbase_console.tasks.shares import first_of_each, share_limit
 from vbase_console.tasks.states import LEASED, TaskState
 
 logger = logging.getLogger(__name__)
@@ -33,12 +34,12 @@ def sweep_tasks() -> int:
     """Wake tasks that are ready and tasks with an expired lease. Returns the number of wake-ups."""
     beat_of("worker")
     correct_impossible_instants()
-    abandoned, ready = Task.objects.abandoned(), Task.objects.ready()
+    abandoned, ready, limit = Task.objects.abandoned(), Task.objects.ready(), share_limit()
     task_ids = [
-        *_without_message(abandoned, "lease_until"),
-        *_without_message(ready, "not_before"),
-        *_with_lost_message(abandoned, "lease_until"),
-        *_with_lost_message(ready, "not_before"),
+        *_without_message(abandoned, "lease_until", limit),
+        *_without_message(ready, "not_before", limit),
+        *_with_lost_message(abandoned, "lease_until", limit),
+        *_with_lost_message(ready, "not_before", limit),
     ]
     return services.wake_all(task_ids[:WAKE_BATCH_SIZE])
 
@@ -70,12 +71,12 @@ def _beyond(seconds: float) -> Combinable:
     return database_time_in(seconds + CLOCK_SLACK_SECONDS)
 
 
-def _without_message(tasks: TaskQuerySet, since: str) -> list[str]:
-    unsent = tasks.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
-    return list(unsent.order_by(since).values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
+def _without_message(tasks: TaskQuerySet, since: str, limit: int | None) -> list[str]:
+    unsent = first_of_each(tasks.without_message(since).order_by(since), limit)
+    return list(unsent.values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
 
 
-def _with_lost_message(tasks: TaskQuerySet, since: str) -> list[str]:
+def _with_lost_message(tasks: TaskQuerySet, since: str, limit: int | None) -> list[str]:
     """List tasks that were woken a whole lease ago and are not claimed, the oldest first.
 
     Returns none while the queue is long, because their messages probably still wait in it.
@@ -83,8 +84,8 @@ def _with_lost_message(tasks: TaskQuerySet, since: str) -> list[str]:
     unclaimed = tasks.filter(
         woken_at__gte=F(since), woken_at__lt=database_time_in(-settings.LEASE_SECONDS)
     )
-    oldest_first = unclaimed.order_by("woken_at").values_list("task_id", flat=True)
-    task_ids = list(oldest_first[:WAKE_BATCH_SIZE])
+    oldest_first = first_of_each(unclaimed.order_by("woken_at"), limit)
+    task_ids = list(oldest_first.values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
     return task_ids if task_ids and broker.backlog() < WAKE_BATCH_SIZE else []
 
 
@@ -100,6 +101,7 @@ def sweep_housekeeping() -> int:
     return batch_delete.remove(TaskEvent.objects.filter(at__lt=oldest))
 
 
-def beat_of(part: str, *, is_working: bool = True) -> None:
+def beat_of(part: str, *, is_working: bool = True, slots: int = 0) -> None:
     """Write the heartbeat of a part of the console."""
-    Heartbeat.objects.update_or_create(part=part, defaults={"at": Now(), "is_working": is_working})
+    report = {"at": Now(), "is_working": is_working, "slots": slots}
+    Heartbeat.objects.update_or_create(part=part, defaults=report)

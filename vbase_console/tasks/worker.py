@@ -30,6 +30,7 @@ def run_task(task_id: str) -> None:
     """
     attempt = claim(task_id, worker=worker_name())
     if attempt is None:
+        services.put_back(task_id)
         return
     with heartbeat(attempt):
         try:
@@ -43,7 +44,7 @@ def run_task(task_id: str) -> None:
         except LeaseLost:
             logger.warning("%s: lease lost, another attempt has taken over", task_id)
             return
-    services.wake_next(attempt.task.lock)
+    services.wake_following(attempt.task)
 
 
 def worker_name() -> str:

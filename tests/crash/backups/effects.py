@@ -107,7 +107,7 @@ def announce_all(announcer: Announcer) -> None:
         (attempts, "_take"),
         (attempts.Attempt, "_move"),
         (attempts.Attempt, "_write"),
-        (services, "wake_next"),
+        (services, "wake_following"),
     ):
         announcer.before(owner, attribute, attribute.strip("_"))
     announcer.before(attempts.Attempt, "guard", "guard")
