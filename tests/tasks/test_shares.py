@@ -278,7 +278,7 @@ def test_a_claim_and_a_wake_up_cost_the_same_for_many_waiting_tasks(
         with CaptureQueriesContext(connection) as queries:
             run_task(task.task_id)
             sweep_tasks()
-        return len(queries)
+        return len([query for query in queries if '"tasks_' in query["sql"]])
 
     begun(ask()), begun(ask())
     ask(), ask()
