@@ -26,6 +26,11 @@ from vbase_console.tasks.worker import run_task
 Ask = Callable[..., Task]
 
 
+@pytest.fixture(autouse=True)
+def _leases_outlast_a_busy_machine(settings: Any) -> None:
+    settings.LEASE_SECONDS = 3600
+
+
 @pytest.fixture
 def ask_other(ask: Ask, charlie: User) -> Ask:
     """Accept a trial of Charlie's organization."""
