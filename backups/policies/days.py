@@ -31,13 +31,16 @@ def zone_of_policy(policy: BackupPolicy) -> tzinfo:
         return UTC
 
 
+def planned_on(policy: BackupPolicy, day: date) -> Q:
+    """Return the condition for runs planned on a day of the policy's time zone."""
+    zone = zone_of_policy(policy)
+    return Q(planned_at__gte=_start_of(day, zone), planned_at__lt=_end_of(day, zone))
+
+
 def recount_day(policy: BackupPolicy, planned_at: datetime) -> None:
     """Count the ended runs of the day in which a run was planned."""
-    zone = zone_of_policy(policy)
-    day = planned_at.astimezone(zone).date()
-    runs = PolicyRun.objects.filter(
-        policy=policy.pk, planned_at__gte=_start_of(day, zone), planned_at__lt=_end_of(day, zone)
-    )
+    day = planned_at.astimezone(zone_of_policy(policy)).date()
+    runs = PolicyRun.objects.filter(planned_on(policy, day), policy=policy.pk)
     skipped, late = ~Q(skip_reason=""), Q(is_catch_up=True)
     succeeded = Q(skip_reason="", job__task__state=TaskState.SUCCEEDED)
     complete = succeeded & Q(job__backup__omissions=[], job__backup__damage_found_by="")
@@ -84,6 +87,11 @@ def record_gap(policy: BackupPolicy, planned_at: datetime, now: datetime) -> Non
             defaults={"organization_id": policy.organization_id, "has_gap": True},
         )
         after = _end_of(day, zone) - timedelta(microseconds=1)
+
+
+def has_gap(policy: BackupPolicy, day: date) -> bool:
+    """Return True if runs planned on the day were not started."""
+    return PolicyDay.objects.filter(policy=policy, day=day, has_gap=True).exists()
 
 
 def remove_old() -> int:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
@@ -10,6 +12,9 @@ from backups.policies.health import PolicyHealth
 from backups.policies.states import SKIPPED, RetentionOutcome
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
+
+EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+"""Limits of a day, so that it exists in every time zone."""
 
 
 class PolicyFilter(FilterForm):
@@ -66,6 +71,11 @@ class RunFilter(FilterForm):
             (SKIPPED, "Skipped"),
             *((s.value, s.value.capitalize()) for s in TaskState),
         ],
+    )
+    day = forms.DateField(
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[MinValueValidator(EARLIEST_DAY), MaxValueValidator(LATEST_DAY)],
     )
 
     SEARCH_LOOKUPS = (

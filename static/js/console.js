@@ -34,19 +34,26 @@ function showTimes(root) {
   }
 }
 
-// Cells of a strip of runs have their time in the title, which has no place for an element.
-function showTimesOfRuns(root) {
+// Titles of cells and of shapes in pictures have no place for an element.
+function inZone(text) {
+  return text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, date, time) => minute.format(new Date(`${date}T${time}Z`)));
+}
+
+function showTimesOfTitles(root) {
   for (const cell of root.querySelectorAll(".strip a[title*=' UTC']")) {
-    const inZone = (_, date, time) => minute.format(new Date(`${date}T${time}Z`));
-    cell.title = cell.title.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, inZone);
+    cell.title = inZone(cell.title);
     cell.firstElementChild.textContent = cell.title;
+  }
+  for (const title of root.querySelectorAll(".chart title")) {
+    const text = inZone(title.textContent);
+    if (title.textContent !== text) title.textContent = text;
   }
 }
 
 function enhance(root = document) {
   if (!root.querySelectorAll) root = document;
   showTimes(root);
-  showTimesOfRuns(root);
+  showTimesOfTitles(root);
   for (const label of root.querySelectorAll("text[data-at]:not([data-local])")) {
     label.dataset.local = "";
     label.textContent = labelForms[label.dataset.form].format(new Date(label.dataset.at));

@@ -60,6 +60,18 @@ def test_the_calendar_shows_the_worst_of_each_day(
     assert "1 good, 1 failed, 28 none" in row.title
 
 
+def test_a_day_of_the_calendar_leads_to_its_runs(
+    cluster: Cluster, cover: Cover, alices: Browser
+) -> None:
+    policy, today = cover(), timezone.now().date()
+    PolicyDay.objects.create(
+        organization_id=policy.organization_id, policy=policy, day=today, good=1
+    )
+    content = alices.open("overview").content.decode()
+    assert f"/policies/{policy.pk}/runs?day={today.isoformat()}" in content
+    assert content.count("/runs?day=") == 1
+
+
 def test_the_storage_of_small_clusters_is_one_sum(
     make_cluster: Callable[..., Cluster], organization: Organization, alices: Browser
 ) -> None:

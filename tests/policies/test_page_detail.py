@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from backups.models import Backup, BackupJob
 from backups.policies import services
-from backups.policies.models import BackupPolicy, PolicyRun
+from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.services.backups import set_pinned
 from clusters.models import Cluster
 from tests.policies.conftest import MakePolicy, end
@@ -111,6 +113,39 @@ def test_all_runs_are_paged_and_filtered(policy: BackupPolicy, alices: Browser) 
     assert "1 to 50 of 60" in shown(alices.open("policy-runs", policy.pk, status="SKIPPED"))
     only = shown(alices.open("policy-runs", policy.pk, status="SUCCEEDED"))
     assert len(re.findall(r'<tr id="run-', only)) == 1
+
+
+def planned(policy: BackupPolicy, *times: datetime) -> None:
+    for at in times:
+        run = skip(policy)
+        PolicyRun.objects.filter(pk=run.pk).update(planned_at=at)
+
+
+def test_the_runs_of_a_day_are_those_of_the_policys_zone(
+    policy: BackupPolicy, alices: Browser
+) -> None:
+    BackupPolicy.objects.update(timezone="Asia/Tokyo")
+    evening = datetime(2026, 3, 1, 20, tzinfo=UTC)  # the second of March in Tokyo
+    planned(policy, evening, evening - timedelta(hours=8))
+    listed = alices.open("policy-runs", policy.pk, day="2026-03-02").context["rows"]
+    assert [run.planned_at for run in listed] == [evening]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "soon"])
+def test_a_day_that_cannot_be_shown_is_an_error_of_the_field(
+    policy: BackupPolicy, alices: Browser, day: str
+) -> None:
+    planned(policy, timezone.now())
+    content = shown(alices.open("policy-runs", policy.pk, day=day))
+    assert 'id="id_day_error"' in content
+    assert "run-" in content
+
+
+def test_a_missed_day_names_its_cause(policy: BackupPolicy, alices: Browser) -> None:
+    own = {"organization_id": policy.organization_id, "policy": policy}
+    PolicyDay.objects.create(**own, day=date(2026, 3, 2), has_gap=True)
+    content = shown(alices.open("policy-runs", policy.pk, day="2026-03-02"))
+    assert "Runs planned for 2 Mar 2026 were missed" in content
 
 
 def test_all_backups_are_paged(policy: BackupPolicy, alices: Browser) -> None:

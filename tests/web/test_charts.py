@@ -79,7 +79,19 @@ def test_a_peak_survives_the_thinning() -> None:
 
 
 def test_no_values_are_an_empty_picture() -> None:
-    assert (chart_of().lines, chart_of().grid) == ([], [])
+    assert (chart_of().lines, chart_of().scale.grid) == ([], [])
+
+
+def test_values_have_a_place_of_their_own_beside_the_columns() -> None:
+    chart = column_chart([Column(parts=[(7, "a", "b")])], text_of=lambda _: "512.0 MB")
+    context = {"chart": chart, "title": "Storage"}
+    scale, _, plot = render_to_string("web/charts/columns.html", context).partition('role="img"')
+    assert chart.scale.width > len("512.0 MB") * 6
+    assert ("512.0 MB" in scale, "512.0 MB" in plot) == (True, False)
+
+
+def test_a_picture_without_values_has_no_place_for_them() -> None:
+    assert column_chart([], text_of=str).scale.width == 0
 
 
 def test_a_mark_outside_of_the_window_is_left_out() -> None:

@@ -48,8 +48,18 @@ class ProtectionAnswer:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CalendarDay:
+    """Day of a calendar with its outcome. `has_runs` is False if there is no cause to show."""
+
+    day: date
+    text: str
+    has_runs: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CalendarRow:
     policy: BackupPolicy
+    days: Sequence[CalendarDay]
     bars: Sequence[charts.Bar]
     title: str
     summary: str
@@ -125,9 +135,17 @@ def _calendar_row(policy: BackupPolicy, found: dict[date, PolicyDay], now: datet
         for place, (day, outcome) in enumerate(zip(days, outcomes, strict=True))
         for top, height in SHAPES[outcome]
     ]
+    cells = [
+        CalendarDay(
+            day=day,
+            text=f"{day:%a} {day.day} {day:%b}: {_day_in_words(found.get(day))}",
+            has_runs=outcome != "none",
+        )
+        for day, outcome in zip(days, outcomes, strict=True)
+    ]
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     title = f"{policy.cluster.name}: {policy.name}, last {CALENDAR_DAYS} days: {listed}"
-    return CalendarRow(policy=policy, bars=bars, title=title, summary=summary)
+    return CalendarRow(policy=policy, days=cells, bars=bars, title=title, summary=summary)
 
 
 def _day_in_words(day: PolicyDay | None) -> str:

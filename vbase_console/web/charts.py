@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 HEIGHT = 96
+PIXELS_PER_CHARACTER = 7
+"""Upper bound for digits and units in the type size of a picture."""
 LINE_WIDTH = 1000
 """Width of the coordinates of a polyline, which knows no percent."""
 MAX_POINTS = 200
@@ -46,6 +48,18 @@ class GridLine:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Values at the left of a picture, beside the plot and never on it."""
+
+    grid: Sequence[GridLine]
+
+    @property
+    def width(self) -> int:
+        longest = max((len(line.text) for line in self.grid), default=0)
+        return PIXELS_PER_CHARACTER * (longest + 1) if longest else 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ChartMark:
     """Event on a curve."""
 
@@ -59,7 +73,7 @@ class LineChart:
     height: int
     lines: Sequence[str]
     """Points of each polyline. A time without a value ends a line."""
-    grid: Sequence[GridLine]
+    scale: Scale
     labels: Sequence[TimeLabel]
     marks: Sequence[ChartMark]
 
@@ -80,7 +94,7 @@ class Bar:
 class ColumnChart:
     height: int
     bars: Sequence[Bar]
-    grid: Sequence[GridLine]
+    scale: Scale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,7 +191,7 @@ def line_chart(
     return LineChart(
         height=height,
         lines=[" ".join(map(coordinates, line)) for line in _connected(_thinned(finite), gap)],
-        grid=_grid(highest, height, base, text_of),
+        scale=_scale(highest, height, base, text_of),
         labels=time_labels(begin, end),
         marks=[
             ChartMark(x=percent_of_time(at, begin, end), kind=kind, text=text)
@@ -211,7 +225,7 @@ def column_chart(
                 )
             )
             below = top
-    return ColumnChart(height=height, bars=bars, grid=_grid(highest, height, base, text_of))
+    return ColumnChart(height=height, bars=bars, scale=_scale(highest, height, base, text_of))
 
 
 def segment(
@@ -243,11 +257,13 @@ def spark_line(points: Sequence[Point], *, begin: datetime, end: datetime) -> st
     )
 
 
-def _grid(highest: float, height: int, base: int, text_of: ToText) -> list[GridLine]:
-    return [
-        GridLine(y=round(_y(value, highest, height), 1), text=text_of(value))
-        for value in round_steps(highest, base=base)
-    ]
+def _scale(highest: float, height: int, base: int, text_of: ToText) -> Scale:
+    return Scale(
+        grid=[
+            GridLine(y=round(_y(value, highest, height), 1), text=text_of(value))
+            for value in round_steps(highest, base=base)
+        ]
+    )
 
 
 def _y(value: float, highest: float, height: int) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from django.core.paginator import Page as Rows
@@ -8,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 from backups.models import Backup
+from backups.policies.days import has_gap, planned_on
 from backups.policies.filters import (
     OneClustersPolicyFilter,
     PolicyBackupFilter,
@@ -92,11 +94,21 @@ class PolicyRunListView(ListPage, PolicyPage):
     }
     filter_class = RunFilter
 
+    @property
+    def day(self) -> date | None:
+        """Day of the policy's time zone to which the list is limited."""
+        return self.filter_form.given.get("day")
+
     def rows(self) -> QuerySet[Any]:
-        return runs_of(self.principal).filter(policy=self.policy)
+        runs = runs_of(self.principal).filter(policy=self.policy)
+        return runs.filter(planned_on(self.policy, self.day)) if self.day else runs
 
     def table_context(self, rows: Rows[Any]) -> dict[str, Any]:
-        return {"policy": self.policy, "reload": any(run.status in ACTIVE for run in rows)}
+        return {
+            "policy": self.policy,
+            "reload": any(run.status in ACTIVE for run in rows),
+            "missed_on": self.day if self.day and has_gap(self.policy, self.day) else None,
+        }
 
 
 class PolicyBackupListView(ListPage, PolicyPage):

@@ -26,6 +26,8 @@ class RunCharts:
     duration: charts.ColumnChart
     size: charts.ColumnChart
     count: int
+    times: tuple[datetime, datetime]
+    """Planned times of the first and the last run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ def run_charts_of(strip: Sequence[PolicyRun]) -> RunCharts | None:
             base=1024,
         ),
         count=len(strip),
+        times=(strip[0].planned_at, strip[-1].planned_at),
     )
 
 
