@@ -16,15 +16,15 @@ from backups.views.presenters import (
     collections_in,
     contents_of,
     damage_of,
-    history_of,
+    job_rows,
     jobs_of,
+    unfinished_jobs,
 )
+from backups.views.story import story_of, timeline_of_job
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.web.lists import PAGE_SIZE
 from vbase_console.web.live import digest
 from vbase_console.web.views import Page
-
-RECENT_COUNT = 5
 
 
 class BackupPage(Page):
@@ -73,12 +73,16 @@ class BackupDetailView(BackupPage):
 
     def live(self) -> dict[str, Any]:
         """Values that change while a job runs. The page and the polled fragment share them."""
-        active, ended = history_of(self.principal, self.backup, RECENT_COUNT)
+        active = job_rows(
+            self.principal, unfinished_jobs(self.principal, subject_id=self.backup.pk)
+        )
         made_by = jobs_of(self.principal).filter(backup=self.backup, job_type=JobKind.BACKUP)
+        creation = made_by.first()
         return {
             "active": active,
-            "ended": ended,
-            "made_by": made_by.first(),
+            "made_by": creation,
+            "timeline": creation and timeline_of_job(creation),
+            "story": story_of(self.principal, self.backup),
             "actions": actions_of(self.principal, self.backup, active),
             "damage": damage_of(self.principal, self.backup),
             "retention": observers.retention_status_of(self.principal, self.backup),
@@ -86,7 +90,7 @@ class BackupDetailView(BackupPage):
         }
 
     def contents(self) -> dict[str, Any]:
-        contents = contents_of(self.backup)
+        contents = contents_of(self.principal, self.backup)
         if contents.problem:
             self.backup.refresh_from_db()
         collections = Paginator(collections_in(self.backup, contents), PAGE_SIZE)

@@ -13,7 +13,8 @@ from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
 from backups.services.restores import tasks_before
 from backups.states import JobKind
-from backups.views.presenters import job_row, jobs_of, restore_result_of
+from backups.views.presenters import job_row, restore_result_of
+from backups.views.story import story_of
 from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.tasks.models import Task
@@ -23,7 +24,6 @@ from vbase_console.web.forms import FormPage
 from vbase_console.web.views import Page
 
 MAX_WAITS = 3
-MAX_STORY = 20
 
 
 class JobPage(Page):
@@ -47,7 +47,7 @@ class JobPage(Page):
             "waits_for": self.waits_for(),
             "events": events,
             "timeline": phase_timeline_of(self.job.task, events, rows=self.job.row_count),
-            "story": list(jobs_of(self.principal).filter(backup=self.job.backup)[:MAX_STORY])[::-1],
+            "story": story_of(self.principal, self.job.backup),
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }

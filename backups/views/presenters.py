@@ -26,7 +26,7 @@ from vbase_console.organizations.scopes import (
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.registry import job_for
-from vbase_console.tasks.states import FINISHED, TaskState
+from vbase_console.tasks.states import TaskState
 
 if TYPE_CHECKING:
     from backups.archive.manifest import CollectionContent, Manifest
@@ -162,15 +162,6 @@ def backup_rows(principal: Principal, backups: Iterable[Backup]) -> list[BackupR
     return [BackupRow(backup=backup, job=job_of.get(backup.pk)) for backup in listed]
 
 
-def history_of(
-    principal: Principal, backup: Backup, limit: int
-) -> tuple[list[JobRow], list[JobRow]]:
-    active = job_rows(principal, unfinished_jobs(principal, subject_id=backup.pk))
-    jobs = jobs_of(principal).filter(backup=backup)
-    ended = job_rows(principal, jobs.filter(task__state__in=FINISHED)[:limit])
-    return active, ended
-
-
 def actions_of(principal: Principal, backup: Backup, active: Sequence[JobRow]) -> BackupActions:
     available = backup.status == BackupStatus.AVAILABLE
     kinds = {row.job.job_type for row in active}
@@ -249,6 +240,8 @@ class BackupContents:
 
     manifest: Manifest | None = None
     problem: str = ""
+    is_sample: bool = False
+    """True if there is no archive, because the organization has sample data."""
 
     @property
     def captured_at(self) -> datetime | None:
@@ -257,7 +250,10 @@ class BackupContents:
         return datetime.fromisoformat(self.manifest.capture.captured_at)
 
 
-def contents_of(backup: Backup) -> BackupContents:
+def contents_of(principal: Principal, backup: Backup) -> BackupContents:
+    """Read the manifest. Reading may record damage."""
+    if principal.is_demo:
+        return BackupContents(is_sample=True)
     if backup.status != BackupStatus.AVAILABLE:
         return BackupContents()
     try:
@@ -301,7 +297,7 @@ def collections_in(backup: Backup, contents: BackupContents) -> list[CollectionD
                 bytes=collection["sizeBytes"],
                 parts=collection["parts"],
             )
-            for collection in (backup.collections if contents.problem else [])
+            for collection in (backup.collections if contents.problem or contents.is_sample else [])
         ]
     return [
         CollectionDetails(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from vbase_console.core.quantities import duration_text
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState
 from vbase_console.web import charts
@@ -32,6 +33,11 @@ class PhaseSpan:
     def seconds(self) -> float:
         return max(0.0, (self.end - self.begin).total_seconds())
 
+    @property
+    def duration(self) -> str:
+        """Duration in words. Most phases are short, so that tenths matter."""
+        return f"{self.seconds:.1f} s" if self.seconds < 10 else duration_text(self.seconds)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PhaseTimeline:
@@ -40,6 +46,12 @@ class PhaseTimeline:
     labels: Sequence[charts.TimeLabel]
     has_attempts: bool
     has_rates: bool
+    is_unfinished: bool
+
+    @property
+    def title(self) -> str:
+        listed = ", ".join(f"{span.name} {span.duration}" for span in self.spans)
+        return f"Phases over time: {listed}"
 
 
 def phase_timeline_of(
@@ -60,7 +72,9 @@ def phase_timeline_of(
             span.end,
             within=within,
             css_class=span.css_class,
-            title=f"{span.name}, attempt {span.attempt}: {span.seconds:.1f} s",
+            title=f"{span.name.capitalize()}, attempt {span.attempt}: {span.duration}"
+            if span.attempt
+            else f"{span.name.capitalize()}: {span.duration}",
         )
         for span in spans
     ]
@@ -70,6 +84,7 @@ def phase_timeline_of(
         labels=charts.time_labels(*within),
         has_attempts=any(span.attempt > 1 for span in spans),
         has_rates=any(span.rows_per_second for span in spans),
+        is_unfinished=task.finished_at is None,
     )
 
 
@@ -82,6 +97,8 @@ def _spans(task: Task, events: Sequence[TaskEvent], rows: int | None) -> list[Ph
             continue
         if (name, event.epoch) != begins[-1][:2]:
             begins.append((name, event.epoch, event.at))
+    if len(begins) == 1 and task.started_at:  # the phases are unknown
+        begins.append(("running", 1, task.started_at))
     ends = [at for _, _, at in begins[1:]] + [task.finished_at or timezone.now()]
     attempts = Counter(name for name, _, _ in begins)
     names = list(dict.fromkeys(name for name, _, _ in begins if name != "waiting"))

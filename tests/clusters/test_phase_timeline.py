@@ -55,6 +55,18 @@ def test_a_task_that_has_not_started_has_no_time_line() -> None:
     assert phase_timeline_of(Task(created_at=NOON, state="PENDING"), []) is None
 
 
+def test_a_task_without_phases_waited_until_it_started() -> None:
+    task = Task(
+        created_at=NOON, started_at=after(10), finished_at=after(70), epoch=1, state="SUCCEEDED"
+    )
+    found = phase_timeline_of(task, [])
+    assert found is not None
+    assert [(span.name, span.duration) for span in found.spans] == [
+        ("waiting", "10 s"),
+        ("running", "1 min 0 s"),
+    ]
+
+
 def test_every_span_is_visible() -> None:
     found = timeline((10, 1, "pinning"), (10.001, 1, "copying"), end=10_000)
     assert all(segment.width > 0 for segment in found.segments)

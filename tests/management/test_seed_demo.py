@@ -18,9 +18,12 @@ from backups.policies import dispatch
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.protection.models import KnownCollection
 from backups.services.backups import verify_backup
+from backups.stores.base import put
+from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from clusters.states import TaskKind
 from tests.api.client import Api
+from tests.backups.conftest import store
 from vbase_console.celery import app
 from vbase_console.core.errors import FailedPrecondition
 from vbase_console.management import demo
@@ -29,6 +32,7 @@ from vbase_console.organizations.scopes import ALL_SCOPES
 from vbase_console.organizations.services import issue_api_key
 from vbase_console.tasks.models import Task
 
+__all__ = ["store"]
 pytestmark = pytest.mark.django_db
 SIZE = {"clusters": 4, "backups": 30, "tasks": 20}
 
@@ -75,6 +79,18 @@ def test_every_page_says_that_it_is_a_sample(
 ) -> None:
     page = signed_in(alice).get("/o/sample/backups").content.decode()
     assert "sample contains sample data. You can look at everything and change nothing." in page
+
+
+def test_the_page_of_a_backup_reads_no_archive_and_finds_no_damage(
+    sample: Organization, alice: User, signed_in: Callable[[User], Client], store: LocalStore
+) -> None:
+    put(store, "another/backup", b"the store is there")
+    backup = Backup.objects.filter(damage_found_by="").latest("created_at")
+    answer = signed_in(alice).get(f"/o/sample/backups/{backup.name}")
+    phases = [span.name for span in answer.context["timeline"].spans]
+    assert "A backup of sample data has no files." in answer.content.decode()
+    assert phases == ["waiting", "pinning", "copying", "sealing"]
+    assert not Backup.objects.get(pk=backup.pk).is_damaged
 
 
 def test_a_real_organization_says_nothing_of_samples(

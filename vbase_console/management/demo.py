@@ -65,6 +65,14 @@ KINDS = (
     TaskKind.VERSION_UPGRADE,
 )
 SUBJECTS = ("search", "catalog", "support", "images", "reports", "ranking", "chat", "fraud")
+PHASES_OF_BACKUP = (
+    ("pinning", 0.0, "Pinning all collections at one instant."),
+    ("copying", 0.06, "Copying rows."),
+    ("sealing", 0.92, "Writing the manifest."),
+)
+"""Phase of a backup, its begin as a part of the duration, and its message."""
+RECENT = timedelta(days=CALENDAR_DAYS)
+"""Age of backups with events of their phases."""
 COLUMNS_OF_JOB = ("backup_id", "cluster_id", "row_count", "size_bytes", "policy_id")
 """Columns that a job has in common with its backup."""
 STAGES = ("prod", "staging", "test")
@@ -86,6 +94,7 @@ class Moment:
     number: int
     at: datetime
     is_backup: bool
+    is_recent: bool
 
 
 def seed(
@@ -316,7 +325,9 @@ class _History:
         self.tasks.insert(tasks)
         newest = Task.objects.filter(organization=self.organization).order_by("-pk")
         pks = dict(newest.values_list("task_id", "pk")[: len(tasks)])
-        self.events.insert(_end_of(task, pks[str(task["task_id"])]) for task in tasks)
+        self.events.insert(
+            event for moment, task in made for event in _events_of(moment, task, pks)
+        )
         jobs = [task for moment, task in made if moment.is_backup]
         self._write_jobs(jobs, backups, pks)
 
@@ -461,6 +472,28 @@ def _state_of_cluster(number: int) -> dict[str, object]:
     return {"status": ServiceStatus.RUNNING, "condition": Condition.RUNNING}
 
 
+def _events_of(moment: Moment, task: Row, pks: Mapping[str, int]) -> list[Row]:
+    pk = pks[str(task["task_id"])]
+    has_phases = moment.is_backup and moment.is_recent
+    return [*(_phases_of(task, pk) if has_phases else []), _end_of(task, pk)]
+
+
+def _phases_of(task: Row, pk: int) -> list[Row]:
+    began: datetime = task["started_at"]  # type: ignore[assignment]
+    length: timedelta = task["finished_at"] - began  # type: ignore[operator]
+    return [
+        {
+            "task_id": pk,
+            "at": began + part * length,
+            "state": TaskState.RUNNING,
+            "progress": round(100 * part),
+            "phase": phase,
+            "message": message,
+        }
+        for phase, part, message in PHASES_OF_BACKUP
+    ]
+
+
 def _end_of(task: Row, pk: int) -> Row:
     return {
         "task_id": pk,
@@ -480,7 +513,12 @@ def _moments(size: Size) -> Iterator[Moment]:
         is_backup = (place + 1) * size.backups // total > backups
         backups += is_backup
         at = end - HISTORY * (1 - (place + 1) / total)
-        yield Moment(number=next(numbers[is_backup]), at=at, is_backup=is_backup)
+        yield Moment(
+            number=next(numbers[is_backup]),
+            at=at,
+            is_backup=is_backup,
+            is_recent=end - at < RECENT,
+        )
 
 
 def _batches(moments: Iterator[Moment]) -> Iterator[list[Moment]]:

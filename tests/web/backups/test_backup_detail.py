@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from backups.archive.layout import MANIFEST_NAME
-from backups.models import Backup
+from backups.models import FILLS_NEW_CLUSTER, Backup, BackupJob
 from backups.states import BackupStatus, JobKind
 from backups.stores.base import Store, put
+from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from tests.web.test_live import OpenPage
 from vbase_console.organizations.models import AuditEntry
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TaskState
 
 POLLS = ' data-busy=""'
@@ -198,3 +201,41 @@ def test_who_would_delete_what_somebody_restores_from_is_told_before(
     content = alices.open("backup-delete", backup.name).content.decode()
     assert alices.address("job-detail", job.task.task_id) in content
     assert "typed_name" not in content
+
+
+def test_it_shows_how_long_each_phase_of_its_creation_took(backup: Backup, alices: Browser) -> None:
+    task = seed_job(backup, row_count=500).task
+    begin = task.created_at
+    for seconds, phase in ((1, "pinning"), (2, "copying")):
+        at = begin + timedelta(seconds=seconds)
+        event = TaskEvent.objects.create(
+            task=task, epoch=1, state="RUNNING", progress=0, phase=phase
+        )
+        TaskEvent.objects.filter(pk=event.pk).update(at=at)
+    Task.objects.filter(pk=task.pk).update(finished_at=begin + timedelta(seconds=12), epoch=1)
+    context = alices.open("backup-detail", backup.name).context
+    spans = [(span.name, span.duration, span.rows_per_second) for span in context["timeline"].spans]
+    assert spans == [
+        ("waiting", "1.0 s", None),
+        ("pinning", "1.0 s", None),
+        ("copying", "10 s", 50),
+    ]
+
+
+def test_its_story_is_that_of_all_its_jobs(backup: Backup, alices: Browser) -> None:
+    seed_job(backup)
+    seed_job(backup, JobKind.VERIFY)
+    seed_job(backup, JobKind.RESTORE, TaskState.FAILED)
+    story = alices.open("backup-detail", backup.name).context["story"]
+    assert [step.kind for step in story] == ["BACKUP", "VERIFY", "RESTORE"]
+
+
+def test_the_deployment_of_a_new_cluster_comes_before_the_restore_into_it(
+    backup: Backup, make_cluster: Callable[..., Cluster], alices: Browser
+) -> None:
+    copy = make_cluster("copy")
+    job = seed_job(backup, JobKind.RESTORE, cluster=copy)
+    BackupJob.objects.filter(pk=job.pk).update(options={FILLS_NEW_CLUSTER: True})
+    story = alices.open("backup-detail", backup.name).context["story"]
+    assert [step.kind for step in story] == ["DEPLOYMENT", "RESTORE"]
+    assert {step.target.name for step in story} == {"copy"}
