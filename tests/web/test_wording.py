@@ -13,7 +13,7 @@ from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.glossary import TERMS
 from vbase_console.web.templatetags.console import term
-from vbase_console.web.wording import KINDS, STATES, readable
+from vbase_console.web.wording import KINDS, STATES, readable, words_of_requester
 
 TEMPLATES = [
     path
@@ -29,6 +29,9 @@ SENTENCES = [
     (f"{TASK} ({TaskKind.SCALING}) uses the token.", "The task “scaling” uses the token."),
     (f"RESTART failed ({TASK}): it exited.", "Restart failed: it exited."),
     (f"It is {ServiceStatus.UPDATE_FAILED}.", "It is in error after a failed change."),
+    ("Requested by policy:pol-0123456789abcdef.", "Requested by the policy."),
+    ("Cancelled by key:ci before the start.", "Cancelled by API key ci before the start."),
+    ("The label is key:value.", "The label is key:value."),
     ("The API answers HTTP 503 at 03:00 UTC.", "The API answers HTTP 503 at 03:00 UTC."),
 ]
 
@@ -36,6 +39,26 @@ SENTENCES = [
 @pytest.mark.parametrize(("message", "words"), SENTENCES)
 def test_a_page_shows_a_message_without_ids_and_constants(message: str, words: str) -> None:
     assert readable(message) == words
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("key:ci:2", "API key ci:2"),
+        ("policy:pol-0123456789abcdef", "the policy"),
+        ("support:sam", "support staff sam"),
+        ("ana@example.com", "ana@example.com"),
+        ("console", "the console"),
+        ("", "the console"),
+    ],
+)
+def test_a_page_names_a_requester_in_words(label: str, words: str) -> None:
+    assert words_of_requester(label) == words
+
+
+def test_every_template_names_requesters_in_words() -> None:
+    raw = r"{{ *(?:\w+\.)*(?:requested_by|entry\.principal)\b(?!\|requester)"
+    assert [path.name for path in TEMPLATES if re.search(raw, path.read_text())] == []
 
 
 def test_every_state_and_kind_has_words() -> None:
@@ -59,7 +82,7 @@ def test_no_template_has_a_constant_of_the_api_in_a_sentence() -> None:
 
 
 def test_every_template_shows_a_message_of_a_task_in_words() -> None:
-    raw = r"{{ *((?:\w+\.)*(?:task|event|cluster|error)\.(?:status_)?message)\b(?!\|plain)"
+    raw = r"{{ *((?:\w+\.)*(?:task|event|cluster|error|step)\.(?:status_)?message)\b(?!\|plain)"
     assert [path.name for path in TEMPLATES if re.search(raw, path.read_text())] == []
 
 

@@ -16,6 +16,7 @@ NOUNS = {
     "svc": "the cluster",
     "bak": "the backup",
     "pol": "the policy",
+    "roll": "a rollout",
     "task": "the task",
     "job": "the job",
 }
@@ -38,6 +39,8 @@ WORDS_OF_ACTIONS = {
     "RevokeApiKey": "Revoke API key",
 }
 """Actions of audit entries whose words differ from their names."""
+KINDS_OF_REQUESTERS = {"key": "API key", "support": "support staff"}
+"""Prefix of a label of a principal → noun before its name."""
 STATES = frozenset(
     {
         *("UNKNOWN", "CREATING", "RUNNING", "UPDATING", "RESIZING", "STOPPING", "STOPPED"),
@@ -54,7 +57,9 @@ KINDS = frozenset(
 CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
 PATTERN = re.compile(
     rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
-    rf"|(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)(?: \((?P<kind>{'|'.join(KINDS)})\))?"
+    rf"|(?<=by )(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
+    rf"|(?:\bpolicy:)?(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)"
+    rf"(?: \((?P<kind>{'|'.join(KINDS)})\))?"
     rf"|(?P<constant>\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b)"
 )
 
@@ -70,6 +75,16 @@ def words_of_action(action: str) -> str:
     return WORDS_OF_ACTIONS.get(action) or CAPITAL.sub(r" \g<0>", action).capitalize()
 
 
+def words_of_requester(label: str) -> str:
+    """Return "key:ci" as "API key ci". A policy and the console have no name of their own."""
+    kind, separator, name = label.partition(":")
+    if separator and kind in KINDS_OF_REQUESTERS:
+        return f"{KINDS_OF_REQUESTERS[kind]} {name}"
+    if kind == "policy":
+        return "the policy"
+    return "the console" if label in ("", "console") else label
+
+
 def readable(message: str, principal: Principal | None = None) -> str:
     """Return a message without ids and constants. With a principal, objects have their names."""
     ids = {match["id"] for match in PATTERN.finditer(message) if match["id"]}
@@ -78,6 +93,8 @@ def readable(message: str, principal: Principal | None = None) -> str:
     def words(match: re.Match[str]) -> str:
         if match["aside"]:
             return ""
+        if match["requester"]:
+            return f"{KINDS_OF_REQUESTERS[match['requester']]} "
         name = names.get(match["id"] or "")
         if name and not match["kind"]:
             return name

@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from vbase_console.core import quantities
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.glossary import TERMS
-from vbase_console.web.wording import readable, words_of_action
+from vbase_console.web.wording import readable, words_of_action, words_of_requester
 
 register = template.Library()
 
@@ -70,6 +70,7 @@ def task_badge(state: str) -> SafeString:
 
 
 register.filter(words_of_action)
+register.filter("requester", words_of_requester)
 register.filter("moment", quantities.relative_time)
 register.filter("exact", quantities.exact_time)
 register.filter("duration", quantities.duration)
