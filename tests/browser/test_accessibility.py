@@ -157,6 +157,8 @@ def test_axe_finds_nothing_serious(
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": 800})
             found[f"{path} {scheme} {width}"] = [*serious(page), *overflow(page)]
+        page.set_viewport_size({"width": 1024, "height": 800})
+        found[f"{path} 1024"] = [*overflow(page), *misaligned(page)]
     assert {look: problems for look, problems in found.items() if problems} == {}
 
 
@@ -167,6 +169,25 @@ def overflow(page: Page) -> list[str]:
         ".some(each => each.scrollWidth > each.clientWidth)"
     )
     return ["it scrolls sideways"] if wide else []
+
+
+def misaligned(page: Page) -> list[str]:
+    """A heading is at the side of its values."""
+    headings: list[str] = page.evaluate(
+        """() => {
+          const side = (cell) => getComputedStyle(cell).textAlign;
+          const rows = [...document.querySelectorAll("main thead tr")];
+          return rows.flatMap((row) => {
+            const first = row.closest("table").querySelector("tbody tr");
+            if (!first || first.children.length !== row.children.length) return [];
+            return [...row.children]
+              .filter((cell) => !cell.querySelector(".visually-hidden"))
+              .filter((cell) => side(cell) !== side(first.children[cell.cellIndex]))
+              .map((cell) => cell.textContent.trim());
+          });
+        }"""
+    )
+    return [f"{heading} is not above its values" for heading in headings]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

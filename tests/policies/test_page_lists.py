@@ -46,7 +46,7 @@ def test_the_time_of_the_last_run_is_not_taken_for_that_of_the_pause(
 ) -> None:
     back_up(policy)
     pause_policy(policy)
-    assert 'Paused</span> <span class="muted">last run</span>' in (
+    assert 'Paused</span> <span class="muted">last run ' in (
         alices.open("policy-list").content.decode()
     )
 

@@ -40,9 +40,7 @@ def _kinds(kinds: Any) -> list[tuple[str, str]]:
 
 
 class OperationFilter(FilterForm):
-    q = forms.CharField(
-        label="Operation, cluster, backup or requester", required=False, max_length=128
-    )
+    q = forms.CharField(label="Name, id or requester", required=False, max_length=128)
     cluster = forms.CharField(required=False, max_length=64)
     kind = forms.ChoiceField(
         required=False,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 HEIGHT = 96
 PIXELS_PER_CHARACTER = 7
 """Upper bound for digits and units in the type size of a picture."""
+MIN_COLUMNS = 12
 LINE_WIDTH = 1000
 """Width of the coordinates of a polyline, which knows no percent."""
 MAX_POINTS = 200
@@ -204,10 +205,13 @@ def line_chart(
 def column_chart(
     columns: Sequence[Column], *, text_of: ToText, base: int = 10, height: int = HEIGHT
 ) -> ColumnChart:
-    """Draw columns side by side from zero, each of one or more parts on top of each other."""
+    """Draw columns side by side from zero, each of one or more parts on top of each other.
+
+    A few columns are as wide as those of `MIN_COLUMNS`.
+    """
     sums = [sum(_finite(value) for value, _, _ in column.parts) for column in columns]
     highest = max(sums, default=0.0)
-    pitch = 100 / max(1, len(columns))
+    pitch = 100 / max(MIN_COLUMNS, len(columns))
     bars = []
     for place, column in enumerate(columns):
         below = 0.0

@@ -26,8 +26,8 @@ class RunCharts:
     duration: charts.ColumnChart
     size: charts.ColumnChart
     count: int
-    times: tuple[datetime, datetime]
-    """Planned times of the first and the last run."""
+    times: tuple[datetime, datetime] | None
+    """Planned times of the first and the last run, if the columns fill the picture."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,9 @@ def run_charts_of(strip: Sequence[PolicyRun]) -> RunCharts | None:
             base=1024,
         ),
         count=len(strip),
-        times=(strip[0].planned_at, strip[-1].planned_at),
+        times=(strip[0].planned_at, strip[-1].planned_at)
+        if len(strip) >= charts.MIN_COLUMNS
+        else None,
     )
 
 
