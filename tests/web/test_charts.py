@@ -29,6 +29,10 @@ def test_a_place_is_inside_the_picture(value: float, low: float, high: float) ->
     assert 0 <= percent(value, low, high) <= 100
 
 
+def test_the_smallest_number_has_a_place() -> None:
+    assert percent(5e-324, 0, 5e-324) == 0
+
+
 @pytest.mark.parametrize(("value", "place"), [(0, 0), (5, 50), (10, 100), (-3, 0), (99, 100)])
 def test_a_value_beyond_the_range_is_moved_to_its_edge(value: float, place: float) -> None:
     assert percent(value, 0, 10) == place

@@ -120,7 +120,10 @@ def percent(value: float, low: float, high: float) -> float:
     if not all(map(math.isfinite, (value, low, high))) or high <= low:
         return 0.0
     # Both differences are halved, because that of two extreme numbers is not finite.
-    part = (value / 2 - low / 2) / (high / 2 - low / 2)
+    half = high / 2 - low / 2
+    if half == 0:  # the smallest numbers have no half
+        return 0.0
+    part = (value / 2 - low / 2) / half
     return round(100 * min(1.0, max(0.0, part)), 2)
 
 
