@@ -107,7 +107,7 @@ class PolicyRunListView(ListPage, PolicyPage):
         return {
             "policy": self.policy,
             "reload": any(run.status in ACTIVE for run in rows),
-            "missed_on": self.day if self.day and has_gap(self.policy, self.day) else None,
+            "was_missed": self.day is not None and has_gap(self.policy, self.day),
         }
 
 
