@@ -58,6 +58,7 @@ DEMO_NEEDS_CONFIRMATION = False
 """True if `manage.py seed_demo` requires `--yes`."""
 WRONG_KEYS_PER_MINUTE = env_int("VBASE_WRONG_KEYS_PER_MINUTE", 60, least=1, most=1_000_000)
 TASK_ATTEMPTS = env_int("VBASE_TASK_ATTEMPTS", 5, least=1, most=100)
+TASK_STALL_SECONDS = 3600.0 * env_int("VBASE_TASK_STALL_HOURS", 6, least=1, most=720)
 TASK_HISTORY_DAYS = env_int("VBASE_TASK_HISTORY_DAYS", 400, least=1, most=36500)
 RUN_HISTORY_DAYS = env_int("VBASE_RUN_HISTORY_DAYS", 400, least=1, most=36500)
 SIGN_IN_HISTORY_DAYS = env_int("VBASE_SIGN_IN_HISTORY_DAYS", 400, least=1, most=36500)

@@ -19,7 +19,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from vbase_console.organizations.versions import changed
-from vbase_console.tasks.errors import JobCancelled, LeaseLost
+from vbase_console.tasks.errors import JobCancelled, JobFailed, LeaseLost
 from vbase_console.tasks.leases import Lease
 from vbase_console.tasks.models import Task, TaskEvent, database_time_in
 from vbase_console.tasks.registry import Job, job_for, kinds
@@ -110,6 +110,8 @@ class Attempt:
         self.task = task
         self.lease = Lease(task, since=since)
         self._reported_at = 0.0
+        self._advanced_at = since
+        self._last_report: tuple[int, str, str] | None = None
 
     @property
     def job(self) -> Job:
@@ -187,6 +189,7 @@ class Attempt:
         self.safe_point()
         due = time.monotonic() - self._reported_at >= REPORT_INTERVAL_SECONDS
         message = _storable(message)
+        self._require_advance((percent, phase, message))
         if phase == self.task.phase and not due:
             return
         self._reported_at = time.monotonic()
@@ -202,7 +205,22 @@ class Attempt:
             self.cancel_requested.set()
             self.safe_point()
 
+    def _require_advance(self, report: tuple[int, str, str]) -> None:
+        """Raise JobFailed if the job has reported the same for too long, for example because a
+        server never finishes an index.
+        """
+        if report != self._last_report:
+            self._last_report, self._advanced_at = report, time.monotonic()
+        elif self.seconds_without_advance > settings.TASK_STALL_SECONDS:
+            hours = settings.TASK_STALL_SECONDS / 3600
+            raise JobFailed(f"No progress for {hours:.0f} hours.", permanent=False)
+
+    @property
+    def seconds_without_advance(self) -> float:
+        return time.monotonic() - self._advanced_at
+
     def save_checkpoint(self, **facts: Any) -> None:
+        self._advanced_at = time.monotonic()
         self.task.checkpoint |= facts | {LAST_PROGRESS_EPOCH: self.task.epoch}
         self._write(checkpoint=self.task.checkpoint)
 

@@ -20,6 +20,8 @@ from vbase_console.tasks.errors import JobCancelled, JobFailed, JobPostponed, Le
 logger = logging.getLogger(__name__)
 
 UNKNOWN_ERROR_ATTEMPTS = 3
+STALL_GRACE_SECONDS = 3600.0
+"""Time for a call to reach its own deadline, so that the job can end in order."""
 
 
 @shared_task(name="vbase.run_task")
@@ -121,9 +123,22 @@ def _with_phase(attempt: Attempt, message: str) -> str:
     return f"While {phase}: {message}" if phase else message
 
 
+def end_process(task_id: str) -> None:
+    """End this pool process, because its thread cannot be interrupted while it waits.
+
+    The worker starts another process, and the task is taken over like that of a killed worker.
+    """
+    logger.error("%s: no progress for too long, the process ends", task_id)
+    logging.shutdown()
+    os._exit(os.EX_UNAVAILABLE)
+
+
 @contextlib.contextmanager
 def heartbeat(attempt: Attempt) -> Iterator[None]:
-    """Renew the lease in a thread, at a third of its length, until the work ends."""
+    """Renew the lease in a thread, at a third of its length, until the work ends.
+
+    The thread ends the process if a job neither advances nor notices that itself.
+    """
     ended = threading.Event()
     thread = threading.Thread(
         target=renew_until, args=(attempt, ended), name="heartbeat", daemon=True
@@ -140,6 +155,8 @@ def renew_until(attempt: Attempt, ended: threading.Event) -> None:
     task_id = attempt.task.task_id
     try:
         while not attempt.lost.is_set() and not ended.wait(settings.LEASE_SECONDS / 3):
+            if attempt.seconds_without_advance > settings.TASK_STALL_SECONDS + STALL_GRACE_SECONDS:
+                end_process(task_id)
             try:
                 attempt.renew()
             except DatabaseError as error:
