@@ -224,19 +224,24 @@ def test_a_page_of_another_organization_is_told_to_load_itself_anew(
     assert page.ask().status_code == 401
 
 
-def test_a_version_that_was_given_for_another_role_is_answered_as_a_whole(
-    page: OpenPage, alice: User, charlie: User
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_a_page_of_a_member_whose_role_was_changed_is_told_to_load_itself_anew(
+    page: OpenPage, alice: User, is_raised: bool
 ) -> None:
-    alice.membership_set.update(role="viewer")
-    assert "cluster-header" in page.ask_for_parts()
-
-
-def test_a_role_that_was_taken_away_takes_its_buttons_away(page: OpenPage, alice: User) -> None:
+    """Parts that the new role does not show would stay on the screen."""
+    assert "cluster-access" in page.parts
     membership = alice.membership_set.get()
     membership.role = "viewer"
     membership.save()
-    raise_version(membership.organization_id)
-    assert "cluster-header" in page.ask_for_parts()
+    if is_raised:
+        raise_version(membership.organization_id)
+    assert page.ask().status_code == 401
+    assert "cluster-access" not in OpenPage(page.client, page.address).parts
+
+
+def test_a_role_that_stays_is_told_nothing(page: OpenPage, alice: User) -> None:
+    alice.membership_set.update(role="owner")
+    assert page.ask().status_code == 304
 
 
 def test_the_figures_of_protection_wake(

@@ -15,7 +15,9 @@ from vbase_console.organizations.tenancy import Principal
 HEADER = "Live-Parts"
 """Request header: `id=mark` of each part on the page, separated by commas."""
 READER_HEADER = "Live-Reader"
-"""Request header: digest of the user and the organization that the page was rendered for."""
+"""Request header: digest of the user, the organization and the scopes that the page was rendered
+for.
+"""
 MAX_PARTS = 300
 CSRF_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 RELATIVE_TIME = re.compile(r'(<time datetime="[^"]*")[^>]*>[^<]*(?=</time>)')
@@ -53,11 +55,9 @@ class Live:
         pairs = (entry.partition("=") for entry in (header or "").split(",")[:MAX_PARTS])
         self.known = {part_id: mark for part_id, _, mark in pairs if part_id}
         self.version = principal.version
-        self.reader = digest(principal.user_id, principal.organization_id)
+        self.reader = digest(principal.user_id, principal.organization_id, sorted(principal.scopes))
         self.is_of_another_reader = request.headers.get(READER_HEADER, self.reader) != self.reader
-        self.page = digest(
-            self.reader, sorted(principal.scopes), principal.session_hash, request.get_full_path()
-        )
+        self.page = digest(self.reader, principal.session_hash, request.get_full_path())
         self.is_same_version = (
             self.version.is_settled and request.headers.get("If-None-Match") == f'"{self.mark}"'
         )
