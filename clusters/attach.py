@@ -100,7 +100,10 @@ def attach_cluster(
     labels: Mapping[str, object] | None = None,
     deletion_protection: bool = False,
 ) -> tuple[Cluster, Task]:
-    """Attach a server. The returned DEPLOYMENT task checks the connection and reports its steps."""
+    """Attach a server. The returned DEPLOYMENT task checks the connection and reports its steps.
+
+    Raises AlreadyExists if the organization has attached the server with this token already.
+    """
     cluster = Cluster(
         organization_id=principal.organization_id,
         name=check_name(name),
@@ -186,7 +189,7 @@ def _one_of_few_checks(organization_id: uuid.UUID) -> Iterator[None]:
 @transaction.atomic
 def change_connection(cluster: Cluster, change: ConnectionChange) -> Cluster:
     """Store a checked connection. Raises Aborted while a job that has begun uses the address, so
-    that no backup reads from two servers.
+    that no backup reads from two servers, and AlreadyExists if another cluster has the connection.
     """
     cluster = Cluster.objects.locked(cluster.pk)
     waiting = unfinished(cluster)
@@ -209,6 +212,7 @@ def change_connection(cluster: Cluster, change: ConnectionChange) -> Cluster:
     cluster.version = change.version
     cluster.condition, cluster.change_failed = Condition.RUNNING, False
     cluster.seen_at, cluster.observe_after = timezone.now(), None
+    save_named(cluster)
     refresh_status(cluster, "")
     return cluster
 

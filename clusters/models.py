@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import uuid
 from typing import Self
 
 from django.conf import settings
@@ -12,7 +16,8 @@ from django.utils import timezone
 from clusters.drivers import ATTACHED
 from clusters.drivers.base import Connection
 from clusters.states import UNFINISHED_STEPS, Condition, RolloutState, ServiceStatus, StepState
-from vbase_console.core.encryption import decrypt, encrypt
+from vbase_console.core.addresses import normal_host
+from vbase_console.core.encryption import decrypt, derived_key, encrypt
 from vbase_console.core.ids import new_cluster_id, new_rollout_id, new_service_id
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
@@ -50,6 +55,16 @@ class ClusterQuerySet(TenantQuerySet["Cluster"]):
         backups and policies, so that transactions cannot deadlock.
         """
         return self.select_for_update(of=("self",)).get(pk=cluster_id)
+
+
+def server_mark(organization_id: uuid.UUID, host: str, port: int, token: str) -> str:
+    """Return equal marks for equal servers and tokens in one organization only.
+
+    The mark is keyed, so that a reader of the database cannot guess the token by it.
+    """
+    server = json.dumps([str(organization_id), normal_host(host), port, token])
+    key = derived_key("attached server")
+    return hmac.digest(key, server.encode(), hashlib.sha256).hex()
 
 
 class Cluster(models.Model):
@@ -94,6 +109,10 @@ class Cluster(models.Model):
     tls = models.BooleanField(default=False)
     """`tls` and `ca_certificate` belong to attached clusters, like a `host` that users give."""
     ca_certificate = models.TextField(blank=True)
+    server_mark = models.CharField(max_length=64, blank=True)
+    """Keyed digest of organization, address and token of an attached cluster, so that the database
+    refuses a second cluster for the same server. Empty for the console's own clusters.
+    """
     observe_after = models.DateTimeField(null=True)
     """Time of the next observation of an attached cluster that does not answer. Null: now."""
 
@@ -110,6 +129,11 @@ class Cluster(models.Model):
                 fields=["organization", "name"],
                 condition=~Q(status=ServiceStatus.DELETED),
                 name="cluster_organization_name_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["server_mark"],
+                condition=~Q(server_mark="") & ~Q(status=ServiceStatus.DELETED),
+                name="cluster_attached_once",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=ServiceStatus.values), name="cluster_status_check"
@@ -162,6 +186,7 @@ class Cluster(models.Model):
     def connection(self, given: Connection) -> None:
         self.host, self.port, self.tls = given.host, given.port, given.tls
         self.ca_certificate, self.token = given.ca_certificate, given.token
+        self.server_mark = server_mark(self.organization_id, given.host, given.port, given.token)
 
     @property
     def token(self) -> str:

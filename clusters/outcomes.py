@@ -53,7 +53,7 @@ def _mark_gone(cluster: Cluster) -> None:
     cluster.condition = Condition.GONE
     cluster.deleted_at = timezone.now()
     KeptCopy.objects.filter(cluster=cluster).delete()
-    cluster.sealed_token, cluster.ca_certificate = "", ""
+    cluster.sealed_token, cluster.ca_certificate, cluster.server_mark = "", "", ""
 
 
 def _forget(cluster: Cluster) -> None:

@@ -388,12 +388,27 @@ def _retry_deployment(cluster: Cluster, *, by: str, retry_of: str) -> Task:
 
 
 def save_named(cluster: Cluster) -> None:
-    """Save a cluster. Raises AlreadyExists if its organization has another one of this name."""
+    """Save a cluster. Raises AlreadyExists if its organization has another one of this name, or one
+    that is attached to the same server.
+    """
     try:
         with transaction.atomic():
             cluster.save()
     except IntegrityError as error:
-        raise name_taken(cluster.name) from error
+        raise _server_taken(cluster) or name_taken(cluster.name) from error
+
+
+def _server_taken(cluster: Cluster) -> AlreadyExists | None:
+    if not cluster.server_mark:
+        return None
+    of_server = Cluster.objects.alive().filter(server_mark=cluster.server_mark)
+    other = of_server.exclude(pk=cluster.pk).first()
+    if other is None:
+        return None
+    return AlreadyExists(
+        f"The server is attached as '{other.name}' already, with the same token. "
+        f"Use '{other.name}', or detach it first."
+    )
 
 
 def name_taken(name: str) -> AlreadyExists:

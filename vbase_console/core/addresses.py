@@ -175,6 +175,14 @@ def check_host(text: str) -> str:
     return text
 
 
+def normal_host(host: str) -> str:
+    """Return one spelling of a checked host, to compare it with others."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.removesuffix(".").lower()
+
+
 def refusal_of(address: Address) -> str:
     """Return why the console never connects to an address, or an empty text."""
     if address.is_unspecified or _is_in(address, _UNUSABLE):

@@ -171,7 +171,10 @@ def test_a_pause_from_before_the_clock_was_set_back_is_ignored(
 def test_those_that_answered_are_observed_before_those_that_hang(
     attach: Attach, cluster: Cluster, fake: FakeMilvus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = [attach(fake.port, name=f"silent {number}") for number in range(3)]
+    silent = []
+    for number in range(3):
+        with FakeMilvus(token=TOKEN) as other:
+            silent.append(attach(other.port, name=f"silent {number}"))
     with RawServer(hang) as server:
         ids = [each.pk for each in silent]
         Cluster.objects.filter(pk__in=ids).update(port=server.port, condition="BROKEN")
@@ -194,7 +197,7 @@ def test_a_second_round_does_not_begin_beside_the_first(cluster: Cluster, fake: 
 def test_a_token_that_cannot_be_read_is_an_error_of_its_cluster_only(
     attach: Attach, cluster: Cluster, fake: FakeMilvus
 ) -> None:
-    other = attach(fake.port, name="other")
+    other = attach(fake.port, name="other", endpoint="localhost")
     Cluster.objects.filter(pk=cluster.pk).update(sealed_token="sealed with another key")
     sweep_clusters()
     assert (now(cluster).status, now(other).status) == ("ERROR", "RUNNING")
