@@ -116,6 +116,7 @@ class RestoreBackup(BackupView):
             changes=True,
             starts_task=True,
             request_example=examples.RESTORE_REQUEST,
+            more_request_examples={"Into a new cluster": examples.RESTORE_INTO_NEW_REQUEST},
             answer_example=examples.RESTORE_ANSWER,
         )
     }

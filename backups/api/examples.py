@@ -65,6 +65,14 @@ RESTORE_REQUEST: dict[str, Any] = {
     "onConflict": "RENAME",
     "suffix": "_restored",
 }
+RESTORE_INTO_NEW_REQUEST: dict[str, Any] = {
+    "backupName": BACKUP,
+    "newCluster": {
+        "name": "shop-search-copy",
+        "resourceConfig": {"computeUnits": 2},
+        "labels": {"env": "staging"},
+    },
+}
 RESTORE_ANSWER: dict[str, Any] = {
     "job": BACKUP_JOB | {"jobType": "RESTORE", "collectionNames": ["images"]},
     "response": OK,

@@ -41,6 +41,8 @@ class Operation:
     errors: tuple[int, ...] = ()
     """Error statuses in addition to those that the other fields imply."""
     request_example: Mapping[str, Any] | None = None
+    more_request_examples: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Further bodies by their purpose."""
     answer_example: Mapping[str, Any] | None = None
 
     @property

@@ -12,7 +12,7 @@ from vbase_console.api import idempotency
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import ErrorResponseSerializer, Nothing
 
-KEYED = (401, 403, 404)
+KEYED = (401, 403, 404, 429)
 WITH_A_BODY = (400, 404, 409, 415)
 
 
@@ -102,6 +102,10 @@ class WireSchema(AutoSchema):
         served, examples = self._served, []
         if served.request_example is not None:
             examples.append(OpenApiExample("Request", served.request_example, request_only=True))
+        examples += [
+            OpenApiExample(purpose, body, request_only=True)
+            for purpose, body in served.more_request_examples.items()
+        ]
         if served.answer_example is not None:
             examples.append(
                 OpenApiExample(
