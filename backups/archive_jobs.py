@@ -29,6 +29,7 @@ from vbase_console.core.errors import Unavailable
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.states import FINISHED
 
 MAX_RECORDED_FINDINGS = 1000
 STORE_FULL = (
@@ -74,8 +75,8 @@ def _require_deployed(job: BackupJob) -> None:
     """Fail at once if the deployment that the job waited for did not succeed."""
     if job.cluster.condition != Condition.ABSENT:
         return
-    tasks = Task.objects.about(job.cluster_id).filter(kind=TaskKind.DEPLOYMENT)
-    deployment = tasks.first()
+    ended = Task.objects.changes_of(job.cluster_id).filter(state__in=FINISHED)
+    deployment = ended.filter(kind=TaskKind.DEPLOYMENT).first()
     reason = f" {deployment.task_id}: {deployment.message}" if deployment else ""
     raise JobFailed(f"{job.cluster.name} was not deployed.{reason}", permanent=True)
 

@@ -11,9 +11,11 @@ from backups.discovery import collections_of, databases_of
 from backups.models import Backup
 from backups.observers import PolicySummary
 from backups.services.backups import BackupRequest, default_name, delete_backup
+from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.protection import Protection
 from vbase_console.core.errors import ConsoleError
+from vbase_console.tasks.models import Task
 
 _AHEAD = 10
 """Priority of backups that a task waits for, above the priority of that task."""
@@ -80,6 +82,11 @@ class BackupClusterProtection:
             request = BackupRequest(backup=backup, collection_names=[])
             jobs.append(request.submit(by=by, locked=cluster, limited=False, priority=_AHEAD))
         return [job.task.task_id for job in jobs]
+
+    def filled_by(self, cluster: Cluster) -> Task | None:
+        restores = Task.objects.filter(lock=cluster.lock, kind=JobKind.RESTORE).active()
+        filling = restores.filter(backup_job__options__fills_new_cluster=True)
+        return filling.in_queue_order().first()
 
     def _delete(self, backup: Backup, by: str) -> bool:
         """Pinned backups and backups in use by a restore are kept."""

@@ -55,8 +55,17 @@ def _retry(task: Task, by: str) -> Task:
 
 
 def _hold(task: Task) -> None:
-    """Lock the cluster's and the backup's rows, in this order, before the task's."""
-    job = BackupJob.objects.select_related("backup").filter(task=task).first()
-    if job is not None:
-        Cluster.objects.locked(job.cluster_id)
-        Backup.objects.select_for_update(of=("self",)).filter(pk=job.backup_id).first()
+    """Lock the rows of the cluster and then of the backup, before the task's.
+
+    The end of a restore of a clone may cancel the others, so it locks the backups of all of them,
+    in the order in which the request for the clone does.
+    """
+    job = BackupJob.objects.filter(task=task).first()
+    if job is None:
+        return
+    Cluster.objects.locked(job.cluster_id)
+    jobs = BackupJob.objects.filter(pk=job.pk)
+    if job.fills_new_cluster:
+        jobs = BackupJob.objects.filter(cluster=job.cluster_id, options__fills_new_cluster=True)
+    backups = Backup.objects.select_for_update(of=("self",)).filter(pk__in=jobs.values("backup"))
+    list(backups.order_by("pk").values_list("pk"))

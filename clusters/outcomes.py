@@ -7,7 +7,7 @@ from django.utils import timezone
 from clusters.admission import refresh_status, unfinished_of_other_apps
 from clusters.driver import is_operated_elsewhere
 from clusters.models import Cluster, KeptCopy
-from clusters.protection import before_delete
+from clusters.protection import before_delete, filled_by
 from clusters.resources import resources_of
 from clusters.states import RUNS_AFTER, Condition, TaskKind
 from vbase_console.tasks.models import Task
@@ -76,7 +76,13 @@ def _cancellation(cluster: Cluster, task: Task) -> str | None:
         return f"DEPLOYMENT was cancelled ({task.task_id}). Attach the server again."
     cluster.condition = Condition.ABSENT
     cluster.port, cluster.effective_cores, cluster.confinement = None, None, ""
-    return f"DEPLOYMENT was cancelled ({task.task_id}). Retry it or delete the cluster."
+    restore = filled_by(cluster)
+    effect = (
+        f"{restore.task_id} ({restore.kind}) ends next."
+        if restore
+        else "Retry it or delete the cluster."
+    )
+    return f"DEPLOYMENT was cancelled ({task.task_id}). {effect}"
 
 
 _SETTLE = {

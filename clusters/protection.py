@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from clusters.models import Cluster
+from vbase_console.tasks.models import Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,11 @@ class ClusterProtection(Protocol):
     def back_up(self, cluster: Cluster, databases: Sequence[str], *, by: str) -> list[str]:
         """Enqueue a backup of each database, ahead of other tasks that wait. Returns the ids of
         their tasks. The caller has locked the cluster's row.
+        """
+
+    def filled_by(self, cluster: Cluster) -> Task | None:
+        """Return the unfinished restore that fills this new cluster, and removes it unless it
+        succeeds.
         """
 
 
@@ -80,3 +86,8 @@ def back_up(cluster: Cluster, databases: Sequence[str], *, by: str) -> list[str]
         for protection in _registered
         for task_id in protection.back_up(cluster, databases, by=by)
     ]
+
+
+def filled_by(cluster: Cluster) -> Task | None:
+    restores = (protection.filled_by(cluster) for protection in _registered)
+    return next((restore for restore in restores if restore is not None), None)

@@ -33,7 +33,7 @@ from clusters.driver import (
 )
 from clusters.drivers.base import DriverError
 from clusters.models import Cluster, KeptCopy
-from clusters.protection import before_delete
+from clusters.protection import before_delete, filled_by
 from clusters.resources import Resources, check_resources
 from clusters.states import Condition, ServiceStatus, TaskKind
 from clusters.validation import check_labels, check_name
@@ -384,6 +384,15 @@ def _retry_deployment(cluster: Cluster, *, by: str, retry_of: str) -> Task:
     admit(cluster, TaskKind.START, waiting)
     if cluster.condition != Condition.ABSENT or waiting:
         raise FailedPrecondition(f"{cluster.cluster_id} is already deployed or being deployed.")
+    if restore := filled_by(cluster):
+        effect = "The cluster is removed then. Restore the backup again."
+        if cluster.deletion_protection:
+            effect = "Retry the deployment after that."
+        raise Aborted(
+            f"{restore.task_id} ({restore.kind}) should fill {cluster.cluster_id} and ends next, "
+            f"because the deployment did not succeed. {effect}",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
     return enqueue_task(cluster, TaskKind.DEPLOYMENT, by=by, retry_of=retry_of)
 
 

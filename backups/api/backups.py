@@ -174,6 +174,7 @@ class RestoreBackup(BackupView):
             return self.job_accepted(self.planned.submit(by=self.principal.label))
         (job,) = self.planned_cluster.submit(self.principal)
         self.call.object_id = job.cluster.service_id
+        self.call.record_also("CreateCluster", job.cluster_id)
         return self.job_accepted(job)
 
 

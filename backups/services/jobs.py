@@ -3,11 +3,12 @@ from __future__ import annotations
 from django.db import transaction
 
 from backups import observers
-from backups.models import Backup, BackupJob
+from backups.models import FILLS_NEW_CLUSTER, Backup, BackupJob
 from backups.services.backups import BackupRequest, retry_deletion, verify_backup
 from backups.services.restores import RestoreRequest, restore_options
 from backups.states import JobKind
 from clusters.models import Cluster
+from clusters.states import ENDED
 from vbase_console.core.errors import Aborted, FailedPrecondition
 from vbase_console.tasks import services as tasks
 
@@ -24,7 +25,7 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
 
     The cluster is queried by the new job only, because no call waits for a server with rows locked.
     """
-    Cluster.objects.locked(job.cluster_id)
+    job.cluster = Cluster.objects.locked(job.cluster_id)
     job.task.refresh_from_db()
     tasks.check_retryable(job.task)
     retry_of = job.task.task_id
@@ -33,11 +34,12 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
             new = _retry_backup(job, by)
         case JobKind.RESTORE:
             _refuse_removed_target(job)
+            given = {name: job.options[name] for name in job.options if name != FILLS_NEW_CLUSTER}
             options = restore_options(
                 job.backup,
                 db_name=job.db_name,
                 collection_names=job.collection_names,
-                **job.options,
+                **given,
             )
             request = RestoreRequest(backup=job.backup, target=job.cluster, options=options)
             new = request.submit(by=by, retry_of=retry_of)
@@ -50,9 +52,9 @@ def retry_job(job: BackupJob, *, by: str) -> BackupJob:
 
 
 def _refuse_removed_target(job: BackupJob) -> None:
-    if job.fills_new_cluster:
+    if job.fills_new_cluster and job.cluster.status in ENDED:
         raise FailedPrecondition(
-            f"{job.task.task_id} restored into a new cluster, which a failure removes. Restore "
+            f"The new cluster {job.cluster.name} of {job.task.task_id} is removed. Restore "
             f"{job.backup.name} again, into a new cluster or an existing one."
         )
 

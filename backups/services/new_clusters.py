@@ -23,11 +23,14 @@ from backups.names import DEFAULT_DATABASE
 from backups.restore.preflight import Preflight, RestoreOptions, RestoreTarget, preflight
 from backups.services.locks import lock_backup, require_available
 from backups.services.restores import enqueue_restore, manifest_for_restore, raise_refusal
+from clusters.admission import unfinished
 from clusters.driver import capabilities_of, default_driver, driver_of
 from clusters.models import Cluster, configured_driver
+from clusters.outcomes import CONSOLE
 from clusters.resources import resources_of
 from clusters.services import create_cluster, delete_cluster, name_taken, plan_cluster
-from clusters.states import ServiceStatus, TaskKind
+from clusters.states import Condition, ServiceStatus, TaskKind
+from vbase_console.organizations import audit
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import add_to_message
@@ -216,10 +219,13 @@ def resources_like(cluster: Cluster) -> dict[str, Any]:
     return resources
 
 
-def free_cluster_name(principal: Principal, wanted: str) -> str:
-    """Return `wanted`, shortened and numbered if an existing cluster has the name."""
+def free_cluster_name(principal: Principal, cluster: Cluster, purpose: str) -> str:
+    """Return the name of a cluster, shortened, and the purpose of its copy. Numbered if an existing
+    cluster has this name.
+    """
     living = Cluster.objects.visible_to(principal).exclude(status=ServiceStatus.DELETED)
-    stem = wanted[: MAX_CLUSTER_NAME - 4]
+    longest = MAX_CLUSTER_NAME - len(f"-{purpose}-999")
+    stem = f"{cluster.name[:longest].rstrip()}-{purpose}"
     taken = set(living.filter(name__startswith=stem).values_list("name", flat=True))
     names = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
     return next(name for name in names if name not in taken)
@@ -232,18 +238,30 @@ def remove_new_cluster(job: BackupJob, task: Task) -> None:
     cluster = Cluster.objects.locked(job.cluster_id)
     if cluster.status == ServiceStatus.DELETED:
         return
-    deletions = Task.objects.about(cluster.cluster_id).active().filter(kind=TaskKind.DELETION)
-    deletion = deletions.first()
+    changes = {task.kind: task for task in unfinished(cluster)}
+    deletion = changes.get(TaskKind.DELETION)
     if deletion is None and cluster.deletion_protection:
+        content, steps = f"It contains no collection of {job.backup.name}.", "Retry this job"
+        if cluster.condition == Condition.ABSENT and TaskKind.DEPLOYMENT not in changes:
+            content, steps = "It was not deployed.", "Retry its deployment, then this job"
         add_to_message(
             task,
-            f"The new cluster {cluster.name} is kept, because it is protected from deletion. It "
-            f"contains no collection of {job.backup.name}. Restore into it or delete it.",
+            f"The new cluster {cluster.name} is kept, because it is protected from deletion. "
+            f"{content} {steps}; or switch deletion protection off and delete the cluster.",
         )
         return
     if deletion is None:
         reason = f"The restore that should fill it did not succeed ({task.task_id})."
         deletion, _ = delete_cluster(cluster, by=task.requested_by, reason=reason)
+        audit.record(
+            organization_id=cluster.organization_id,
+            principal=CONSOLE,
+            action="DeleteCluster",
+            object_id=cluster.cluster_id,
+            source=None,
+            interface=audit.Interface.CONSOLE,
+            detail=deletion.task_id,
+        )
     add_to_message(
         task,
         f"The new cluster {cluster.name} is removed by {deletion.task_id} (DELETION). "

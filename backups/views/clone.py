@@ -50,7 +50,7 @@ class ClusterCloneView(FormPage, ClusterPage):
         return observers.known_collections_of(self.principal, self.cluster)
 
     def form_arguments(self) -> dict[str, Any]:
-        name = free_cluster_name(self.principal, f"{self.cluster.name}-clone")
+        name = free_cluster_name(self.principal, self.cluster, "clone")
         units = resources_like(self.cluster).get("compute_units", 1)
         return {
             "candidates": self.candidates,

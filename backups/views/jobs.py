@@ -15,6 +15,8 @@ from backups.services.restores import tasks_before
 from backups.states import JobKind
 from backups.views.presenters import job_row, restore_result_of
 from backups.views.story import story_of
+from clusters.models import Cluster
+from clusters.states import ENDED
 from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
 from vbase_console.tasks.models import Task
@@ -44,6 +46,8 @@ class JobPage(Page):
             "cluster": self.job.cluster,
             "policy": observers.policy_of(self.principal, self.job.policy_id),
             "result": restore_result_of(self.job),
+            "is_target_deleted": self.job.cluster.status in ENDED,
+            "clone_source": self.clone_source,
             "waits_for": self.waits_for(),
             "events": events,
             "timeline": phase_timeline_of(self.job.task, events, rows=self.job.row_count),
@@ -51,6 +55,19 @@ class JobPage(Page):
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }
+
+    @property
+    def clone_source(self) -> Cluster | None:
+        """Return the source of a clone that did not succeed, None for any other job."""
+        job = self.job
+        if not job.fills_new_cluster or job.task.state not in (
+            TaskState.FAILED,
+            TaskState.CANCELLED,
+        ):
+            return None
+        others = BackupJob.objects.filter(cluster=job.cluster).exclude(pk=job.pk)
+        is_clone = others.filter(options__fills_new_cluster=True).exists()
+        return job.backup.cluster if is_clone else None
 
     def waits_for(self) -> list[Task]:
         """Tasks that come before a restore which has not started."""

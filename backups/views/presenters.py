@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from backups import observers
 from backups.discovery import translate_errors
@@ -118,7 +118,20 @@ def failed_jobs(principal: Principal, limit: int) -> list[BackupJob]:
     unresolved = failed.filter(~was_retried("task_id")).visible_to(principal)
     run = "backup_job__policy_run"
     not_skipped = Q(**{run: None}) | Q(**{f"{run}__skip_reason": ""})
-    return jobs_of_tasks(principal, unresolved.filter(not_skipped)[:limit])
+    return jobs_of_tasks(principal, unresolved.filter(not_skipped, ~_was_restored_again())[:limit])
+
+
+def _was_restored_again() -> Exists:
+    """Match tasks of restores into a new cluster whose backup a later restore has restored. Such a
+    task has no retry, because its target is removed.
+    """
+    later = {
+        "backup__jobs__job_type": JobKind.RESTORE,
+        "backup__jobs__task__state": TaskState.SUCCEEDED,
+        "backup__jobs__task__gt": OuterRef("pk"),
+    }
+    filling = BackupJob.objects.filter(options__fills_new_cluster=True)
+    return Exists(filling.filter(task=OuterRef("pk"), **later))
 
 
 def jobs_of_tasks(principal: Principal, tasks: QuerySet[Task]) -> list[BackupJob]:
@@ -140,6 +153,7 @@ def job_row(principal: Principal, job: BackupJob) -> JobRow:
         may_restore_again=allowed
         and ended_badly
         and job.fills_new_cluster
+        and job.cluster.status in ENDED
         and job.backup.can_be_read,
     )
 
@@ -149,8 +163,6 @@ def _is_still_possible(job: BackupJob) -> bool:
         return job.backup.status == BackupStatus.DELETING
     if job.job_type == JobKind.VERIFY:
         return job.backup.status == BackupStatus.AVAILABLE
-    if job.fills_new_cluster:
-        return False
     alive = job.cluster.status not in ENDED
     return alive and (job.job_type == JobKind.BACKUP or job.backup.can_be_read)
 

@@ -74,7 +74,7 @@ class RestoreView(FormPage, BackupPage):
             if "suffix" not in query:
                 initial["suffix"] = free_suffix(self.backup, source, self.backup.db_name)
             if self.offers_new and "name" not in query:
-                initial["name"] = free_cluster_name(self.principal, f"{source.name}-restored")
+                initial["name"] = free_cluster_name(self.principal, source, "restored")
         return {
             "offered": offered_by(self.backup),
             "targets": self.targets,

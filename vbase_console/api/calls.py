@@ -70,6 +70,17 @@ class OperationCall:
             detail=answer.error or answer.operation_id or self.detail,
         )
 
+    def record_also(self, action: str, object_id: str) -> None:
+        """Write the audit row of a further change that an accepted call makes."""
+        audit.record(
+            organization_id=self.principal.organization_id,
+            principal=self.principal.label,
+            action=action,
+            object_id=object_id,
+            source=self.source,
+            interface=self.interface,
+        )
+
     def record_refused(self, answer: Answer) -> None:
         """Write the audit row of a refused call. A database failure does not change the answer."""
         try:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup, BackupJob
-from backups.services.new_clusters import NewCluster, plan_into_new_cluster
+from backups.services.new_clusters import NewCluster, RestoreIntoNewCluster
 from backups.services.restores import restore_options
 from clusters.drivers.base import DriverError
 from clusters.drivers.memory import MemoryDriver
@@ -20,6 +22,7 @@ from vbase_console.organizations.models import AuditEntry
 from vbase_console.organizations.scopes import CREATE_CLUSTER, RESTORE_BACKUP
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import job_for
 
 __all__ = ["manifest_of", "sealed", "store"]
 Work = Callable[[], int]
@@ -161,6 +164,18 @@ def test_the_activity_names_the_new_service(accepted: BackupJob) -> None:
     assert (entry.object_id, entry.detail) == (accepted.cluster.service_id, accepted.task.task_id)
 
 
+def test_the_activity_names_the_creation_and_the_removal(
+    api: Api, accepted: BackupJob, work: Work
+) -> None:
+    api.post(f"/jobs/{accepted.task.task_id}/cancel")
+    rows = AuditEntry.objects.filter(object_id=accepted.cluster_id).order_by("pk")
+    assert list(rows.values_list("action", "principal", "interface")) == [
+        ("CreateCluster", rows[0].principal, "API"),
+        ("DeleteCluster", "console", "CONSOLE"),
+    ]
+    assert rows[1].detail == Task.objects.get(kind="DELETION").task_id
+
+
 # -- failures -------------------------------------------------------------------------------------
 
 
@@ -189,6 +204,41 @@ def test_a_cancelled_deployment_removes_the_cluster(
     work()
     job = again(accepted)
     assert (job.task.state, job.cluster.status) == ("FAILED", "DELETED")
+
+
+def test_a_retry_of_a_deployment_waits_for_the_restore_that_removes_the_cluster(
+    api: Api, accepted: BackupJob
+) -> None:
+    task = cancel_deployment(api, accepted)
+    said = api.post(f"{task}/retry")
+    assert said.code == "ABORTED"
+    assert f"{accepted.task.task_id} (RESTORE) should fill" in said["response"]["message"]
+    assert "Restore the backup again." in said["response"]["message"]
+    status = again(accepted).cluster.status_message
+    assert status.endswith(f"{accepted.task.task_id} (RESTORE) ends next.")
+
+
+def cancel_deployment(api: Api, job: BackupJob) -> str:
+    deployment = Task.objects.get(kind="DEPLOYMENT", lock=job.cluster.lock)
+    address = f"/clusters/{job.cluster_id}/task/{deployment.task_id}"
+    api.post(f"{address}/cancel")
+    return address
+
+
+def test_a_protected_cluster_is_deployed_and_filled_by_retries(
+    api: Api, accepted: BackupJob, work: Work
+) -> None:
+    api.patch(f"/clusters/{accepted.cluster_id}", deletionProtection=True)
+    task = cancel_deployment(api, accepted)
+    assert "Retry the deployment after that." in api.post(f"{task}/retry")["response"]["message"]
+    work()
+    job = again(accepted)
+    assert "was not deployed. Retry its deployment, then this job" in job.task.message
+    assert api.post(f"{task}/retry").status == 200
+    said = api.post(f"/jobs/{job.task.task_id}/retry")
+    assert said["job"]["serviceId"] == job.cluster.service_id
+    assert kinds_of(job.cluster)[2:] == [("DEPLOYMENT", "PENDING"), ("RESTORE", "PENDING")]
+    assert not job_of(said).fills_new_cluster
 
 
 def test_a_cancelled_restore_removes_the_cluster(api: Api, accepted: BackupJob, work: Work) -> None:
@@ -235,6 +285,7 @@ def test_a_cluster_that_was_protected_meanwhile_is_kept(
     job = again(accepted)
     assert (job.task.state, job.cluster.status) == ("CANCELLED", "RUNNING")
     assert "is kept, because it is protected" in job.task.message
+    assert "Retry this job; or switch deletion protection off" in job.task.message
 
 
 def test_a_retry_is_refused_with_the_remedy(api: Api, accepted: BackupJob) -> None:
@@ -250,14 +301,31 @@ def test_the_backup_cannot_be_deleted_meanwhile(
     assert api.delete(f"/{cluster.service_id}/backup/nightly").code == "ABORTED"
 
 
-def test_one_failed_restore_of_several_cancels_the_others(
-    principal: Principal, backup: Backup, api: Api, work: Work
-) -> None:
+@pytest.fixture
+def jobs(principal: Principal, backup: Backup) -> list[BackupJob]:
+    """The jobs of a clone of two databases."""
     other = seed_backup(backup.cluster, "other", db_name="texts")
     restores = [(each, restore_options(each)) for each in (backup, other)]
-    new = NewCluster(name="copy")
-    plan = plan_into_new_cluster(principal, new, restores[:1])
-    jobs = type(plan)(new=new, restores=restores).submit(principal)
+    return RestoreIntoNewCluster(new=NewCluster(name="copy"), restores=restores).submit(principal)
+
+
+def test_the_end_of_one_job_of_a_clone_locks_the_backups_of_all_in_order(
+    jobs: list[BackupJob],
+) -> None:
+    """The request locks them in this order, and the other order would deadlock with it."""
+    job = max(jobs, key=lambda job: job.backup_id)
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        job_for("RESTORE").hold(job.task)
+    (locking,) = (q["sql"] for q in captured if 'FROM "backups_backup" ' in q["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(locking.split(" FOR UPDATE")[0])
+        locked = [row[0] for row in cursor.fetchall()]
+    assert locked == sorted(job.backup_id for job in jobs)
+
+
+def test_one_failed_restore_of_several_cancels_the_others(
+    jobs: list[BackupJob], api: Api, work: Work
+) -> None:
     api.post(f"/jobs/{jobs[0].task.task_id}/cancel")
     work()
     assert {again(job).task.state for job in jobs} == {"CANCELLED"}

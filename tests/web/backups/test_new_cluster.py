@@ -13,9 +13,10 @@ from backups.archive.writer import seal
 from backups.models import Backup, BackupJob
 from backups.protection.models import KnownCollection
 from backups.services import new_clusters
+from backups.states import JobKind
 from backups.stores.base import Store
 from clusters.models import Cluster
-from tests.backups.seeds import seed_backup
+from tests.backups.seeds import seed_backup, seed_job
 from tests.web.backups.conftest import manifest_of
 from tests.web.conftest import Browser
 from vbase_console.organizations.models import AuditEntry
@@ -58,6 +59,15 @@ def test_it_offers_a_new_cluster_under_a_free_name(
     form = alices.open("backup-restore", backup.name).context["form"]
     assert form.fields["target"].choices[-1] == ("new", "A new cluster")
     assert form["name"].value() == "vectors-restored-2"
+
+
+def test_the_name_for_a_copy_of_a_long_name_keeps_its_ending(
+    backup: Backup, alices: Browser
+) -> None:
+    Cluster.objects.update(name=f"{'a' * 48} {'b' * 12}")
+    name = alices.open("backup-restore", backup.name).context["form"]["name"].value()
+    assert name == f"{'a' * 48} b-restored"
+    assert len(f"{name}-999") <= 63
 
 
 def test_the_check_names_what_is_created_and_creates_nothing(
@@ -104,7 +114,53 @@ def test_a_failed_one_is_restored_again_and_not_retried(
 def test_its_cancellation_names_what_is_removed(backup: Backup, alices: Browser) -> None:
     alices.send("backup-restore-confirm", backup.name, **WISH)
     content = alices.open("job-cancel", job().task.task_id).content.decode()
-    assert "The new cluster copy is removed with everything in it." in content
+    assert "the new cluster copy, which is removed with everything in it" in content
+
+
+def test_the_cancellation_of_its_deployment_names_the_restore(
+    backup: Backup, alices: Browser
+) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    deployment = Task.objects.get(kind="DEPLOYMENT", subject_id=job().cluster_id)
+    content = alices.open("task-cancel", deployment.task_id).content.decode()
+    assert "the new cluster, which is removed, and the restore that should fill it" in content
+    assert "deploy it with a retry" not in content
+
+
+def test_a_protected_new_cluster_is_kept_and_its_restore_retried(
+    backup: Backup, alices: Browser, work: Callable[[], int]
+) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    Cluster.objects.filter(name="copy").update(deletion_protection=True)
+    content = alices.open("job-cancel", job().task.task_id).content.decode()
+    assert "the new cluster copy without restored collections" in content
+    alices.send("job-cancel", job().task.task_id)
+    work()
+    content = alices.open("job-detail", job().task.task_id).content.decode()
+    assert 'id="retry"' in content
+    assert 'id="again"' not in content
+
+
+def test_a_failure_is_on_the_overview_until_the_backup_is_restored_again(
+    backup: Backup, alices: Browser, work: Callable[[], int]
+) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    Task.objects.filter(kind="RESTORE").update(state="FAILED", finished_at=timezone.now())
+    failures = alices.open("overview").context["failed"]
+    assert [row.task.kind for row in failures] == ["RESTORE"]
+    seed_job(backup, JobKind.RESTORE)
+    assert alices.open("overview").context["failed"] == []
+
+
+def test_a_restore_whose_cluster_was_deleted_later_says_so(backup: Backup, alices: Browser) -> None:
+    alices.send("backup-restore-confirm", backup.name, **WISH)
+    Task.objects.filter(kind="RESTORE").update(
+        state="SUCCEEDED", progress=100, finished_at=timezone.now()
+    )
+    Cluster.objects.filter(name="copy").update(status="DELETED")
+    content = alices.open("job-detail", job().task.task_id).content.decode()
+    assert "copy was deleted after this restore" in content
+    assert 'id="to-cluster"' not in content
 
 
 # -- clone ----------------------------------------------------------------------------------------
