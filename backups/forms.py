@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
-from backups.services.new_clusters import CloneCandidates, NewCluster
+from backups.services.new_clusters import CloneOffer, NewCluster
 from backups.services.restores import USUAL_SUFFIX
 from backups.states import OnConflict
 from clusters.forms import TypedNameForm
@@ -229,9 +229,17 @@ class RestoreForm(NewClusterFields, CollectionsForm):
 class CloneForm(NewClusterFields):
     """Name and size of a clone, and one backup for each database."""
 
-    def __init__(self, *args: Any, candidates: Sequence[CloneCandidates], **kwargs: Any) -> None:
+    restore_access_control = forms.BooleanField(
+        label="Create roles",
+        required=False,
+        help_text="Creates the roles of the backup with their grants, and no users. Not with "
+        "embedded clusters, which have none.",
+    )
+
+    def __init__(self, *args: Any, offer: CloneOffer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.databases = {f"backup_{number}": each for number, each in enumerate(candidates)}
+        roles = self.fields.pop("restore_access_control")
+        self.databases = {f"backup_{number}": each for number, each in enumerate(offer.databases)}
         for field, each in self.databases.items():
             choices = [(backup.pk, each.describe(backup)) for backup in each.backups]
             self.fields[field] = forms.ChoiceField(
@@ -240,6 +248,8 @@ class CloneForm(NewClusterFields):
                 initial=each.preset.pk,
                 help_text=each.remark,
             )
+        if offer.has_access_control:
+            self.fields["restore_access_control"] = roles
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
@@ -252,6 +262,13 @@ class CloneForm(NewClusterFields):
     def chosen(self) -> list[Backup]:
         given = [(each, self.cleaned_data.get(field)) for field, each in self.databases.items()]
         return [backup for each, pk in given for backup in each.backups if backup.pk == pk]
+
+    @property
+    def backup_with_roles(self) -> Backup | None:
+        """Return the chosen backup whose roles are created: one, as roles belong to a server."""
+        if not self.cleaned_data.get("restore_access_control"):
+            return None
+        return next((backup for backup in self.chosen if backup.has_access_control), None)
 
 
 class DeleteBackupForm(TypedNameForm):

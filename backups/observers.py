@@ -98,6 +98,8 @@ def coverage_figures_of(principal: Principal, cluster: Cluster) -> dict[str, int
 
 
 @Query
-def known_collections_of(principal: Principal, cluster: Cluster) -> dict[str, list[str]]:
-    """Return the inventory of a cluster, database → collections. Empty if it is deleted."""
+def known_collections_of(principal: Principal, cluster: Cluster) -> dict[str, dict[str, str]]:
+    """Return the inventory of a cluster: database → collection → id of its newest good backup, or
+    an empty text. Empty if the cluster is deleted.
+    """
     return {}

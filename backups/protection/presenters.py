@@ -95,11 +95,11 @@ def _row(collection: KnownCollection, policies: list[BackupPolicy], now: datetim
     )
 
 
-def collections_by_database(principal: Principal, cluster: Cluster) -> dict[str, list[str]]:
+def collections_by_database(principal: Principal, cluster: Cluster) -> dict[str, dict[str, str]]:
     known = KnownCollection.objects.visible_to(principal).filter(cluster=cluster)
-    names: dict[str, list[str]] = defaultdict(list)
-    for db_name, name in known.values_list("db_name", "name"):
-        names[db_name].append(name)
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    for db_name, name, newest_backup in known.values_list("db_name", "name", "newest_backup"):
+        names[db_name][name] = newest_backup or ""
     return dict(names)
 
 

@@ -7,15 +7,13 @@ cluster, so that the restores wait for the deployment. A failed one removes the 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Window
-from django.db.models.functions import RowNumber
 
 from backups.milvus.server import ServerInfo
 from backups.models import Backup, BackupJob
@@ -36,12 +34,15 @@ from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import add_to_message
 
 MAX_SEARCHED = 1000
-"""Limit of the newest good backups of a database that are searched for collections."""
+"""Limit of the newest good backups of a cluster that are searched for databases and policies."""
 NEWEST_OFFERED = 10
 """Number of newest backups of a database that are offered for a clone, whatever they contain."""
+NEWEST_OF_POLICY = 2
+"""Number of newest backups of a database and a policy that are offered, because policies back up
+different collections.
+"""
 PRESET_AGE = timedelta(days=8)
 """A preset backup is at most this much older than the newest one, so a weekly one is included."""
-READ_BATCH_SIZE = 100
 MAX_NAMED = 5
 MAX_CLUSTER_NAME = 63
 REMEDY = "Remove the cause, then restore the backup again."
@@ -123,8 +124,8 @@ class CloneCandidates:
     backups: Sequence[Backup]
     known: frozenset[str]
     """Collections of the database in its inventory and in its backups."""
-    is_cut: bool = False
-    """True if older backups were not searched."""
+    may_lack: bool = False
+    """True if the inventory does not know the database and older backups are not offered."""
 
     @property
     def preset(self) -> Backup:
@@ -147,7 +148,7 @@ class CloneCandidates:
     def remark(self) -> str:
         """Sentences about the collections that no choice clones, empty if there are none."""
         sentences = []
-        backed_up = {name for backup in self.backups for name in _names_in(backup.collections)}
+        backed_up = _names_in_all(self.backups)
         if never := self.known - backed_up:
             sentences.append(f"In no good backup, so not cloned: {shortened(never)}.")
         if not any(backed_up <= _names_in(backup.collections) for backup in self.backups):
@@ -155,8 +156,11 @@ class CloneCandidates:
                 "No backup contains all collections, and a clone has one backup of each database. "
                 "Restore the lacking collections into the clone afterwards, from another backup."
             )
-        if self.is_cut:
-            sentences.append(f"Only the newest {MAX_SEARCHED:,} backups were searched.")
+        if self.may_lack:
+            sentences.append(
+                "Older backups are not offered and may contain further collections. Restore them "
+                "into the clone afterwards."
+            )
         return " ".join(sentences)
 
 
@@ -164,47 +168,70 @@ def _names_in(collections: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(collection["name"] for collection in collections)
 
 
+def _names_in_all(backups: Sequence[Backup]) -> frozenset[str]:
+    return frozenset().union(*(_names_in(backup.collections) for backup in backups))
+
+
 def shortened(names: Collection[str]) -> str:
     more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
     return ", ".join(sorted(names)[:MAX_NAMED]) + more
 
 
-def clone_candidates(
-    principal: Principal, cluster: Cluster, inventory: Mapping[str, Collection[str]]
-) -> list[CloneCandidates]:
-    """Find for each database the newest good backups, and the newest one of each collection.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CloneOffer:
+    """Backups from which a cluster can be cloned."""
 
-    `inventory`: database → known collections, see `observers.known_collections_of`.
+    databases: Sequence[CloneCandidates]
+    left_out: Sequence[str]
+    """Databases that have collections and no good backup."""
+    searched: int = 0
+    """Number of searched backups, if there are more and no inventory names the databases."""
+
+    @property
+    def has_access_control(self) -> bool:
+        return any(backup.has_access_control for each in self.databases for backup in each.backups)
+
+
+Inventory = Mapping[str, Mapping[str, str]]
+"""Database → known collection → its newest good backup, see `observers.known_collections_of`."""
+
+
+def clone_offer(principal: Principal, cluster: Cluster, inventory: Inventory) -> CloneOffer:
+    """Offer the newest good backups of each database and policy, and the newest one of each known
+    collection. Reads a bounded number of rows, however long the history is.
     """
     good = Backup.objects.good().visible_to(principal).filter(cluster=cluster)
-    place = Window(
-        RowNumber(),
-        partition_by="db_name",
-        order_by=[F("created_at").desc(), F("backup_id").desc()],
-    )
-    newest = good.annotate(place=place).filter(place__lte=MAX_SEARCHED + 1).order_by("place")
-    rows = newest.values_list("pk", "place", "db_name", "collections")
-    known: dict[str, set[str]] = defaultdict(set)
-    offered, cut = [], set()
-    for pk, place_of, db_name, collections in rows.iterator(READ_BATCH_SIZE):
-        names = _names_in(collections)
-        if place_of > MAX_SEARCHED:
-            cut.add(db_name)
-        elif place_of <= NEWEST_OFFERED or names - known[db_name]:
-            offered.append(pk)
-            known[db_name] |= names
+    newest = list(good.values_list("pk", "db_name", "policy_id")[: MAX_SEARCHED + 1])
+    of_database, of_policy = Counter[str](), Counter[tuple[str, str]]()
+    offered, passed_over = set[str](), set[str]()
+    for pk, db_name, policy_id in newest:
+        of_database[db_name] += 1
+        of_policy[db_name, policy_id] += 1
+        is_new = of_database[db_name] <= NEWEST_OFFERED
+        if is_new or of_policy[db_name, policy_id] <= NEWEST_OF_POLICY:
+            offered.add(pk)
+        else:
+            passed_over.add(db_name)
+    for newest_of in inventory.values():
+        most = Counter(filter(None, newest_of.values())).most_common(NEWEST_OFFERED)
+        offered |= {pk for pk, _ in most}
     backups: dict[str, list[Backup]] = defaultdict(list)
-    for backup in Backup.objects.filter(pk__in=offered):
+    for backup in good.filter(pk__in=offered):
         backups[backup.db_name].append(backup)
-    return [
-        CloneCandidates(
-            db_name=name,
-            backups=backups[name],
-            known=frozenset(known[name]) | frozenset(inventory.get(name, ())),
-            is_cut=name in cut,
-        )
-        for name in sorted(backups)
-    ]
+    is_cut = len(newest) > MAX_SEARCHED
+    return CloneOffer(
+        databases=[
+            CloneCandidates(
+                db_name=name,
+                backups=backups[name],
+                known=_names_in_all(backups[name]) | frozenset(inventory.get(name, ())),
+                may_lack=name not in inventory and (is_cut or name in passed_over),
+            )
+            for name in sorted(backups)
+        ],
+        left_out=sorted(set(inventory) - set(backups)),
+        searched=MAX_SEARCHED if is_cut and not inventory else 0,
+    )
 
 
 def resources_like(cluster: Cluster) -> dict[str, Any]:

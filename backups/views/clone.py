@@ -13,15 +13,16 @@ from django.shortcuts import redirect
 from backups import observers
 from backups.forms import CloneForm
 from backups.services.new_clusters import (
-    CloneCandidates,
+    CloneOffer,
     RestoreIntoNewCluster,
-    clone_candidates,
+    clone_offer,
     free_cluster_name,
     plan_into_new_cluster,
     resources_like,
 )
 from backups.services.restores import restore_options
 from backups.views.presenters import is_takeable
+from clusters.driver import default_driver
 from clusters.views.detail import ClusterPage
 from vbase_console.organizations.scopes import CREATE_BACKUP, CREATE_CLUSTER, RESTORE_BACKUP
 from vbase_console.web.forms import FormPage
@@ -42,32 +43,39 @@ class ClusterCloneView(FormPage, ClusterPage):
         return super().get(request, *args, **kwargs)
 
     @cached_property
-    def candidates(self) -> list[CloneCandidates]:
-        return clone_candidates(self.principal, self.cluster, self.inventory)
+    def offer(self) -> CloneOffer:
+        inventory = observers.known_collections_of(self.principal, self.cluster)
+        return clone_offer(self.principal, self.cluster, inventory)
 
     @cached_property
-    def inventory(self) -> dict[str, list[str]]:
-        return observers.known_collections_of(self.principal, self.cluster)
+    def resources(self) -> dict[str, Any]:
+        return resources_like(self.cluster)
 
     def form_arguments(self) -> dict[str, Any]:
         name = free_cluster_name(self.principal, self.cluster, "clone")
-        units = resources_like(self.cluster).get("compute_units", 1)
-        return {
-            "candidates": self.candidates,
-            "initial": {"name": name, "compute_units": units},
-        }
+        units = self.resources.get("compute_units", 1)
+        return {"offer": self.offer, "initial": {"name": name, "compute_units": units}}
 
     def context(self) -> dict[str, Any]:
         may_back_up = is_takeable(self.cluster) and self.principal.may(CREATE_BACKUP)
-        return super().context() | {"has_backups": bool(self.candidates), "takeable": may_back_up}
+        version = self.resources.get("version") or default_driver().capabilities.versions[0]
+        return super().context() | {
+            "offer": self.offer,
+            "takeable": may_back_up,
+            "other_version": version if version != self.cluster.version else "",
+        }
 
     def prepare(self) -> None:
         self.principal.require(CREATE_CLUSTER)
         super().prepare()
+        with_roles = self.bound.backup_with_roles
         self.planned = plan_into_new_cluster(
             self.principal,
-            self.bound.new_cluster(resources_like(self.cluster)),
-            [(backup, restore_options(backup)) for backup in self.bound.chosen],
+            self.bound.new_cluster(self.resources),
+            [
+                (backup, restore_options(backup, restore_access_control=backup == with_roles))
+                for backup in self.bound.chosen
+            ],
         )
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:

@@ -44,6 +44,7 @@ PAGES = (
     "clusters/{cluster}/operations",
     "clusters/{cluster}/backups",
     "clusters/{cluster}/delete",
+    "clusters/{cluster}/clone",
     "policies/{policy}",
     "policies/{policy}/runs",
     "backups/{backup}",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.archive.writer import seal
@@ -206,6 +208,9 @@ def test_many_backups_of_one_database_hide_none_of_another(
     weekly = seed_backup(cluster, "weekly", db_name="archive", created_at=yesterday)
     for _ in range(3):
         seed_backup(cluster)
+    content = alices.open("cluster-clone", cluster.cluster_id).content.decode()
+    assert "Only the newest 2 backups were searched." in content
+    know(cluster, "archive", "images", newest_backup=weekly)
     form = alices.open("cluster-clone", cluster.cluster_id).context["form"]
     assert form["backup_0"].value() == weekly.pk
 
@@ -215,6 +220,7 @@ def test_many_backups_of_some_collections_do_not_hide_the_complete_one(
 ) -> None:
     yesterday = timezone.now() - datetime.timedelta(days=1)
     full = seed_backup(cluster, "full", created_at=yesterday, collections=named("images", "users"))
+    know(cluster, "default", "users", newest_backup=full)
     for _ in range(new_clusters.NEWEST_OFFERED):
         seed_backup(cluster)
     field = choices_of_clone(alices, cluster)
@@ -240,13 +246,74 @@ def test_a_collection_that_is_in_no_backup_is_named(cluster: Cluster, alices: Br
     assert "not cloned: unsaved." in choices_of_clone(alices, cluster).help_text
 
 
-def test_a_search_for_backups_that_was_cut_is_named(
-    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+def test_each_policy_has_a_backup_among_the_choices(cluster: Cluster, alices: Browser) -> None:
+    """The inventory of a deleted cluster is removed, so that it does not name the full backup."""
+    yesterday = timezone.now() - datetime.timedelta(days=1)
+    full = seed_backup(
+        cluster, created_at=yesterday, collections=named("images", "users"), policy_id="pol-daily"
+    )
+    for _ in range(new_clusters.NEWEST_OFFERED + 1):
+        seed_backup(cluster, policy_id="pol-hourly")
+    assert choices_of_clone(alices, cluster).initial == full.pk
+
+
+@pytest.mark.parametrize("limit", ["MAX_SEARCHED", "NEWEST_OFFERED"])
+def test_backups_that_are_not_offered_are_named_if_no_inventory_tells_what_is_lacking(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(new_clusters, "MAX_SEARCHED", 2)
+    monkeypatch.setattr(new_clusters, limit, 2)
     for _ in range(3):
         seed_backup(cluster)
-    assert "Only the newest 2 backups" in choices_of_clone(alices, cluster).help_text
+    assert "Older backups are not offered" in choices_of_clone(alices, cluster).help_text
+    know(cluster, "default", "images")
+    assert "Older backups" not in choices_of_clone(alices, cluster).help_text
+
+
+def test_a_clone_names_databases_without_a_backup_users_and_roles(
+    backup: Backup, alices: Browser
+) -> None:
+    know(backup.cluster, "archive", "unsaved")
+    content = alices.open("cluster-clone", backup.cluster_id).content.decode()
+    assert "they have no good backup: database archive." in content
+    assert "users and roles" in content
+    assert "is not offered for new clusters" not in content
+
+
+def test_a_clone_creates_roles_on_request(
+    backup: Backup, of_texts: Backup, alices: Browser
+) -> None:
+    Backup.objects.update(has_access_control=True)
+    asked = {"backup_0": backup.pk, "backup_1": of_texts.pk}
+    clone(alices, backup.cluster, **asked, restore_access_control="on")
+    jobs = BackupJob.objects.order_by("pk")
+    assert [job.options["restore_access_control"] for job in jobs] == [True, False]
+
+
+def test_a_clone_names_the_version_if_that_of_the_source_is_not_offered(
+    backup: Backup, alices: Browser
+) -> None:
+    Cluster.objects.update(version="1.0.0")
+    content = alices.open("cluster-clone", backup.cluster_id).content.decode()
+    assert "because version 1.0.0 of vectors is not offered" in content
+
+
+def test_the_page_reads_the_contents_of_few_backups(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_clusters, "NEWEST_OFFERED", 2)
+    for number in range(30):
+        seed_backup(cluster, policy_id=f"pol-{number % 2}")
+    with CaptureQueriesContext(connection) as captured:
+        alices.open("cluster-clone", cluster.cluster_id)
+    (reading,) = (
+        query["sql"]
+        for query in captured
+        if 'FROM "backups_backup"' in query["sql"]
+        and '"backups_backup"."collections"' in query["sql"]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(reading)
+        assert len(cursor.fetchall()) == 2 * new_clusters.NEWEST_OF_POLICY
 
 
 def test_a_clone_is_one_cluster_with_a_job_for_each_database(
@@ -306,7 +373,11 @@ def named(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "rowCount": 5, "sizeBytes": 5, "parts": 0} for name in names]
 
 
-def know(cluster: Cluster, db_name: str, name: str) -> None:
+def know(cluster: Cluster, db_name: str, name: str, newest_backup: Backup | None = None) -> None:
     KnownCollection.objects.create(
-        organization_id=cluster.organization_id, cluster=cluster, db_name=db_name, name=name
+        organization_id=cluster.organization_id,
+        cluster=cluster,
+        db_name=db_name,
+        name=name,
+        newest_backup=newest_backup,
     )
