@@ -79,12 +79,22 @@ def test_a_collections_page_shows_its_schema_and_no_rows(
     assert "title 0" not in said
 
 
+def test_a_collections_page_shows_rows_size_and_protection(
+    alices: Browser, cluster: Cluster, images: MilvusClient
+) -> None:
+    said = alices.open("collection-detail", cluster.pk, name="images")
+    assert said.context["listed"].coverage == "UNCOVERED"
+    assert "<dt>Rows</dt><dd>30</dd>" in said.content.decode()
+    assert "<dt>Size</dt>" in said.content.decode()
+
+
 def test_first_rows_are_read_on_request_and_audited(
     alices: Browser, cluster: Cluster, images: MilvusClient
 ) -> None:
     said = alices.send("collection-rows", cluster.pk, db_name="default", name="images")
     assert len(said.context["first"].rows) == preview.MAX_ROWS
     assert "title 0" in said.content.decode()
+    assert '<h2 id="rows" tabindex="-1" autofocus>' in said.content.decode()
     entry = AuditEntry.objects.get(action="ReadCollectionRows")
     assert (entry.outcome, entry.detail) == ("ACCEPTED", "collection default.images")
 
@@ -113,7 +123,9 @@ def test_rows_that_exceed_the_limit_of_bytes_are_reduced(
 def test_a_collection_is_released_and_loaded(
     alices: Browser, cluster: Cluster, images: MilvusClient
 ) -> None:
-    alices.send("collection-release", cluster.pk, db_name="default", name="images")
+    said = alices.send("collection-release", cluster.pk, db_name="default", name="images")
+    page = alices.address("collection-detail", cluster.pk)
+    assert said.url == f"{page}?db_name=default&name=images"
     assert str(images.get_load_state("images")["state"]) == "NotLoad"
     alices.send("collection-load", cluster.pk, db_name="default", name="images")
     assert str(images.get_load_state("images")["state"]) == "Loaded"
@@ -147,6 +159,15 @@ def test_the_clusters_page_shows_what_is_known_and_then_asks_the_server(
     said = alices.open("cluster-collections-summary", cluster.pk, htmx=True).content.decode()
     assert "HNSW (COSINE)" in said
     assert "hx-get" not in said
+
+
+def test_the_clusters_page_asks_again_while_the_server_starts(
+    alices: Browser, make_cluster: Callable[..., Cluster]
+) -> None:
+    new = make_cluster("new", running=False)
+    Cluster.objects.filter(pk=new.pk).update(driver="embedded")
+    said = alices.open("cluster-collections-summary", new.pk, htmx=True).content.decode()
+    assert 'hx-trigger="load delay:3s"' in said
 
 
 def test_a_stranger_finds_no_page(charlies: Browser, cluster: Cluster) -> None:

@@ -184,7 +184,8 @@ def test_a_collection_leads_to_its_page(api: Api, alices: Browser, images: Clust
         "clusterId": images.pk,
         "url": f"/o/acme/clusters/{images.pk}/collection?db_name=a%26b&name=images_2026",
     }
-    assert "images_2026" in alices.open("search", q="2026").content.decode()
+    page = alices.open("search", q="2026").content.decode()
+    assert "in a&amp;b of Shop-search eu_1" in page
 
 
 def test_collections_need_the_scope_of_their_list(

@@ -52,9 +52,10 @@ def drop_database(cluster: Cluster, name: str) -> None:
         if any(map(is_reserved, collections)):
             raise FailedPrecondition(f"A restore uses database '{name}'. Wait until it has ended.")
         if collections:
+            plural = "" if len(collections) == 1 else "s"
             raise FailedPrecondition(
-                f"Database '{name}' contains {len(collections)} collections. Drop them with an SDK "
-                "first."
+                f"Database '{name}' contains {len(collections)} collection{plural}. Drop its "
+                "collections with an SDK first."
             )
         client.drop_database(name)
 

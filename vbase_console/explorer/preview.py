@@ -14,7 +14,12 @@ from clusters.admission import refuse_deleted
 from clusters.milvus_names import is_reserved
 from clusters.models import Cluster
 from vbase_console.core.errors import FailedPrecondition, NotFound
-from vbase_console.explorer.contents import LISTING_SECONDS, require_readable
+from vbase_console.explorer.contents import (
+    LISTING_SECONDS,
+    ClusterContents,
+    ListedCollection,
+    require_readable,
+)
 
 if TYPE_CHECKING:
     from backups.archive.description import CollectionDescription
@@ -36,9 +41,14 @@ class FirstRows:
     """True if the bytes allowed fewer rows than `MAX_ROWS`."""
 
 
-def describe_collection(cluster: Cluster, database: str, name: str) -> CollectionDescription:
+def describe_collection(
+    cluster: Cluster, database: str, name: str
+) -> tuple[CollectionDescription, ListedCollection]:
+    """Return the schema of a collection, and what the list of collections tells of it."""
     with _reading(cluster, database, name) as client:
-        return _describe(client, name)
+        description = _describe(client, name)
+        (listed,) = ClusterContents(cluster=cluster, client=client).read([(database, name)])
+        return description, listed
 
 
 def first_rows(cluster: Cluster, database: str, name: str) -> FirstRows:

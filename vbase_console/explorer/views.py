@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from backups.names import DEFAULT_DATABASE
 from backups.policies.observers import CollectionKey
 from backups.protection.models import KnownCollection
+from clusters.states import ServiceStatus
 from clusters.views.actions import ClusterChange
 from clusters.views.detail import ClusterPage
 from vbase_console.core.errors import ConsoleError, NotFound, PermissionDenied
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 MAX_SUMMARY = 10
+BECOMING_READABLE = (ServiceStatus.CREATING, ServiceStatus.UPDATING)
 CSV_BATCH_SIZE = 50
 EXPORT_FACTS_SECONDS = 30.0
 """Limit of one export for facts. Later collections have their names only."""
@@ -145,6 +147,7 @@ class CollectionSummaryView(CollectionListView):
             return redirect(self.address("cluster-collections"))
         self.filter_form = CollectionFilter({})
         context = {"cluster": self.cluster, "is_read": True} | self.listed()
+        context["will_be_read"] = "problem" in context and self.cluster.status in BECOMING_READABLE
         return self.fragment("explorer/partials/cluster_collections.html", **context)
 
 
@@ -160,7 +163,7 @@ class CollectionPage(ClusterPage):
 
     def context(self) -> dict[str, Any]:
         database, name = self.named
-        collection = describe_collection(self.cluster, database, name)
+        collection, listed = describe_collection(self.cluster, database, name)
         indexes: dict[str, list[IndexDescription]] = defaultdict(list)
         for index in collection.indexes:
             indexes[index.field_name].append(index)
@@ -169,6 +172,7 @@ class CollectionPage(ClusterPage):
             "name": name,
             "max_rows": MAX_ROWS,
             "collection": collection,
+            "listed": listed,
             "fields": [
                 (field, indexes[field.name]) for field in collection.fields if not field.is_dynamic
             ],
@@ -285,6 +289,12 @@ class CollectionChange(ContentsChange):
     def names(self) -> tuple[str, ...]:
         given = self.bound.cleaned_data
         return given["db_name"], given["name"]
+
+    def perform(self, given: dict[str, Any]) -> HttpResponseBase:
+        super().perform(given)
+        database, name = self.names
+        query = urlencode({"db_name": database, "name": name})
+        return redirect(f"{self.address('collection-detail')}?{query}")
 
 
 class CollectionLoadView(CollectionChange):

@@ -44,6 +44,8 @@ class Found:
     cluster_id: str
     """Empty for a backup or job whose cluster is unknown."""
     url: str
+    place: str = ""
+    """Database and cluster of a collection, for people."""
 
 
 Finder = Callable[[Principal, str], Iterator[Found]]
@@ -125,7 +127,9 @@ def _backups(principal: Principal, text: str) -> Iterator[Found]:
 def _collections(principal: Principal, text: str) -> Iterator[Found]:
     """Find known collections: by their whole name first, then by words."""
     words = CollectionWord.objects.visible_to(principal)
-    words = words.exclude(collection__cluster__status__in=ENDED).select_related("collection")
+    words = words.exclude(collection__cluster__status__in=ENDED).select_related(
+        "collection__cluster"
+    )
     words = words.order_by()  # an order would read all matches
     named = words.filter(word=whole_name(text))[:MAX_RESULTS]
     by_word = sorted(_with_words(words, text), key=lambda word: word.collection.name)
@@ -140,6 +144,7 @@ def _collections(principal: Principal, text: str) -> Iterator[Found]:
             organization_id=str(collection.organization_id),
             cluster_id=collection.cluster_id,
             url=f"{page}?{urlencode(address)}",
+            place=f"in {collection.db_name} of {collection.cluster.name}",
         )
 
 
