@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
 from vbase_console.core.outages import on_database_connected
+from vbase_console.core.planner_statistics import set_page_cost
 
 
 class ConsoleConfig(AppConfig):
@@ -11,3 +12,4 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         connection_created.connect(on_database_connected)
+        connection_created.connect(set_page_cost)
