@@ -127,7 +127,7 @@ def test_at_most_twenty_are_found_in_as_many_statements_as_one(api: Api, shop: C
 
 
 def test_prefixes_are_looked_up_in_the_index(shop: Cluster) -> None:
-    words = beginning_with("sho").filter(organization=shop.organization_id)
+    rows = beginning_with("sho").filter(organization=shop.organization_id)
     SearchWord.objects.bulk_create(
         SearchWord(organization_id=shop.organization_id, word=f"w{n}", object_id=f"o{n}")
         for n in range(2000)
@@ -135,7 +135,7 @@ def test_prefixes_are_looked_up_in_the_index(shop: Cluster) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE search_searchword")
-    assert "search_by_prefix" in words.order_by().explain()
+    assert "search_by_prefix" in rows.order_by().explain()
 
 
 def test_the_page_links_what_it_finds(alices: Browser, shop: Cluster) -> None:
@@ -233,3 +233,24 @@ def test_words_of_collections_are_looked_up_in_the_index(shop: Cluster) -> None:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE search_collectionword")
     assert "collection_by_prefix" in with_prefix(rows, "word", "imag").explain()
+
+
+def test_the_object_with_exactly_this_name_is_first_among_many(
+    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vbase_console.search.words.FEW", 3)
+    seed_backup(shop, "nightly")
+    for number in range(25):
+        seed_backup(shop, f"nightly-{number}")
+    names = [name for _, name in found(api, "nightly")]
+    assert (names[0], names[1], len(names), len(set(names))) == ("nightly", "nightly-24", 20, 20)
+
+
+def test_a_rare_word_finds_objects_that_also_have_common_ones(
+    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vbase_console.search.words.FEW", 3)
+    for number in range(10):
+        seed_backup(shop, f"nightly-{number}")
+    assert found(api, "nightly 7") == [("BACKUP", "nightly-7")]
+    assert found(api, "nightly 70") == []

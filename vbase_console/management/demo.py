@@ -40,7 +40,7 @@ from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, O
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import create_organization
 from vbase_console.search.models import CollectionWord, SearchWord
-from vbase_console.search.words import index_collections, index_names
+from vbase_console.search.words import index_collections, index_names, words_of
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 
@@ -117,7 +117,7 @@ def seed(
         with transaction.atomic():
             history.write_tasks(batch)
     history.finish()
-    update_planner_statistics()
+    update_planner_statistics(after_filling=True)
     return organization
 
 
@@ -250,6 +250,7 @@ class _History:
                 milvus_version=_version(),
             )
         )
+        self.words = _Table(SearchWord(organization=organization))
         self.runs = _Table(PolicyRun(organization=organization))
         self.events = _Table(TaskEvent(epoch=1, progress=100))
 
@@ -322,6 +323,11 @@ class _History:
         made = [(moment, task) for moment, task in zip(moments, tasks, strict=True)]
         backups = [self._backup(moment, task) for moment, task in made if moment.is_backup]
         self.backups.insert(backups)
+        self.words.insert(
+            {"object_id": backup["backup_id"], "word": word}
+            for backup in backups
+            for word in words_of(str(backup["name"]))
+        )
         self.tasks.insert(tasks)
         newest = Task.objects.filter(organization=self.organization).order_by("-pk")
         pks = dict(newest.values_list("task_id", "pk")[: len(tasks)])

@@ -1,7 +1,7 @@
 """Find objects of an organization by an exact id or by the prefixes of words of their names.
 
-A search costs at most one statement per kind, two for collections, and one for the organization.
-Each kind needs the scope of its list.
+A search costs a constant number of statements, whatever it finds. Each kind needs the scope of its
+list.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -25,13 +24,12 @@ from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, LIST_SERVICES
 from vbase_console.organizations.tenancy import Principal, is_storable
-from vbase_console.search.models import CollectionWord
-from vbase_console.search.words import beginning_with, whole_name, words_of
+from vbase_console.search.models import CollectionWord, SearchWord
+from vbase_console.search.words import MAX_WORDS, NameSearch, whole_name, words_of
 from vbase_console.tasks.models import Task
 
 MAX_RESULTS = 20
 MIN_LENGTH, MAX_LENGTH = 2, 100
-MAX_WORDS = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class Found:
     """Database and cluster of a collection, for people."""
 
 
-Finder = Callable[[Principal, str], Iterator[Found]]
+Finder = Callable[[Principal, str, NameSearch], Iterator[Found]]
 
 
 def find(principal: Principal, text: str) -> list[Found]:
@@ -66,28 +64,18 @@ def find(principal: Principal, text: str) -> list[Found]:
     if not principal.organization_name:  # a key knows its organization by id
         organization = Organization.objects.get(pk=principal.organization_id)
         principal = dataclasses.replace(principal, organization_name=organization.name)
+    names = NameSearch(text, SearchWord.objects.visible_to(principal))
     results: list[Found] = []
     for scope, finder in FINDERS:
         if principal.may(scope):
-            results += finder(principal, text)
+            results += finder(principal, text, names)
     return results[:MAX_RESULTS]
 
 
-def _named(rows: QuerySet[Any], text: str, exact: Q) -> QuerySet[Any]:
-    """Filter to rows with this id, or with a word for each prefix of the text."""
-    prefixes = sorted(words_of(text))[:MAX_WORDS]
-    matches = exact
-    if prefixes:
-        by_name = Q()
-        for prefix in prefixes:
-            by_name &= Q(Exists(beginning_with(prefix).filter(object_id=OuterRef("pk"))))
-        matches |= by_name
-    return rows.filter(matches)[:MAX_RESULTS]
-
-
-def _clusters(principal: Principal, text: str) -> Iterator[Found]:
+def _clusters(principal: Principal, text: str, names: NameSearch) -> Iterator[Found]:
     rows = Cluster.objects.visible_to(principal).alive()
-    for cluster in _named(rows, text, Q(cluster_id=text) | Q(service_id=text)):
+    exact = Q(cluster_id=text) | Q(service_id=text)
+    for cluster in names.find(rows, exact, MAX_RESULTS):
         yield Found(
             kind="CLUSTER",
             id=cluster.cluster_id,
@@ -98,9 +86,9 @@ def _clusters(principal: Principal, text: str) -> Iterator[Found]:
         )
 
 
-def _policies(principal: Principal, text: str) -> Iterator[Found]:
+def _policies(principal: Principal, text: str, names: NameSearch) -> Iterator[Found]:
     rows = BackupPolicy.objects.visible_to(principal)
-    for policy in _named(rows, text, Q(policy_id=text)):
+    for policy in names.find(rows, Q(policy_id=text), MAX_RESULTS):
         yield Found(
             kind="POLICY",
             id=policy.policy_id,
@@ -111,9 +99,9 @@ def _policies(principal: Principal, text: str) -> Iterator[Found]:
         )
 
 
-def _backups(principal: Principal, text: str) -> Iterator[Found]:
+def _backups(principal: Principal, text: str, names: NameSearch) -> Iterator[Found]:
     rows = Backup.objects.visible_to(principal).present()
-    for backup in _named(rows, text, Q(backup_id=text) | Q(name=text)):
+    for backup in names.find(rows, Q(backup_id=text) | Q(name=text), MAX_RESULTS):
         yield Found(
             kind="BACKUP",
             id=backup.backup_id,
@@ -124,7 +112,7 @@ def _backups(principal: Principal, text: str) -> Iterator[Found]:
         )
 
 
-def _collections(principal: Principal, text: str) -> Iterator[Found]:
+def _collections(principal: Principal, text: str, _: NameSearch) -> Iterator[Found]:
     """Find known collections: by their whole name first, then by words."""
     words = CollectionWord.objects.visible_to(principal)
     words = words.exclude(collection__cluster__status__in=ENDED).select_related(
@@ -162,12 +150,12 @@ def _with_words(words: QuerySet[CollectionWord], text: str) -> QuerySet[Collecti
     return found[: MAX_RESULTS * 3]  # a collection may match by several words
 
 
-def _tasks(principal: Principal, text: str) -> Iterator[Found]:
+def _tasks(principal: Principal, text: str, _: NameSearch) -> Iterator[Found]:
     tasks = Task.objects.visible_to(principal).filter(kind__in=TaskKind.values)
     yield from (_task(principal, task, "TASK") for task in tasks.filter(task_id=text))
 
 
-def _jobs(principal: Principal, text: str) -> Iterator[Found]:
+def _jobs(principal: Principal, text: str, _: NameSearch) -> Iterator[Found]:
     jobs = Task.objects.visible_to(principal).filter(kind__in=JobKind.values)
     yield from (_task(principal, task, "JOB") for task in jobs.filter(task_id=text))
 

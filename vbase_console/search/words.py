@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
 from backups.protection.models import KnownCollectionQuerySet
+from backups.states import BACKUP_ID_PREFIX
 from clusters.models import Cluster
 from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.tenancy import TenantQuerySet
@@ -24,6 +26,12 @@ from vbase_console.search.models import (
 NAMED: tuple[type[Model], ...] = (Cluster, Backup, BackupPolicy)
 WORD = re.compile(r"\w+")
 BATCH_SIZE = 500
+MAX_WORDS = 5
+"""Words of a text that a name must have. Further words are ignored."""
+FEW = 100
+"""So many objects with a word are read by their ids. Of a more common word the newest are found
+first.
+"""
 
 
 def words_of(text: str) -> set[str]:
@@ -87,3 +95,57 @@ def index_collections(known: KnownCollectionQuerySet) -> None:
 
 def beginning_with(prefix: str) -> TenantQuerySet[SearchWord]:
     return with_prefix(SearchWord.objects.all(), "word", prefix)
+
+
+class NameSearch:
+    """Objects whose names have a word for each prefix of a text.
+
+    The ids of the objects with a rare word are read first, because no database finds both a rare
+    and a common word fast with one statement: for the one it would read all objects, for the other
+    all words.
+    """
+
+    def __init__(self, text: str, words: QuerySet[SearchWord]) -> None:
+        self._prefixes = sorted(words_of(text), key=len, reverse=True)[:MAX_WORDS]
+        self._words = words
+
+    def find(self, rows: QuerySet[Any], exact: Q, limit: int) -> list[Any]:
+        """Return the first rows that match exactly or by their names."""
+        if not self._prefixes:
+            return list(rows.filter(exact)[:limit])
+        few = self._few_backups if rows.model is Backup else self._few_objects
+        if few is not None:
+            return list(rows.filter(exact | Q(pk__in=few) & self._has_all))[:limit]
+        found = list(rows.filter(exact)[:limit])
+        others = rows.filter(self._has_all).exclude(pk__in=[row.pk for row in found])
+        return [*found, *others[: limit - len(found)]]
+
+    @cached_property
+    def _has_all(self) -> Q:
+        having = self._words.filter(object_id=OuterRef("pk"))
+        conditions = Q()
+        for prefix in self._prefixes:
+            conditions &= Q(Exists(with_prefix(having, "word", prefix)))
+        return conditions
+
+    @cached_property
+    def _few_objects(self) -> set[str] | None:
+        return self._ids_with_a_rare_word(self._words)
+
+    @cached_property
+    def _few_backups(self) -> set[str] | None:
+        """Backups alone, if other objects have common words."""
+        if self._few_objects is not None:
+            return self._few_objects
+        return self._ids_with_a_rare_word(
+            self._words.filter(object_id__startswith=f"{BACKUP_ID_PREFIX}-")
+        )
+
+    def _ids_with_a_rare_word(self, words: QuerySet[SearchWord]) -> set[str] | None:
+        """Return the ids of all objects with one of the prefixes. None if each is common."""
+        for prefix in self._prefixes:
+            matching = with_prefix(words, "word", prefix).order_by()
+            ids = matching.values_list("object_id", flat=True)[: FEW + 1]
+            if len(ids) <= FEW:
+                return set(ids)
+        return None

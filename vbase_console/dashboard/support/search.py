@@ -11,7 +11,7 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from backups.models import Backup
@@ -19,13 +19,13 @@ from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
 from vbase_console.organizations.models import ApiKey, Organization
 from vbase_console.organizations.tenancy import is_storable
-from vbase_console.search.words import beginning_with, words_of
+from vbase_console.search.models import SearchWord
+from vbase_console.search.words import NameSearch
 from vbase_console.tasks.models import Task
 from vbase_console.web.templatetags.console import words
 
 MAX_RESULTS_PER_KIND = 10
 MIN_LENGTH = 2
-MAX_WORDS = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,19 +42,20 @@ def search_everything(text: str) -> list[Hit]:
     text = text.strip()
     if len(text) < MIN_LENGTH or not is_storable(text):
         return []
-    return [hit for finder in FINDERS for hit in finder(text)]
+    names = NameSearch(text, SearchWord.objects.all())
+    return [hit for finder in FINDERS for hit in finder(text, names)]
 
 
-def _named(rows: QuerySet[Any], text: str) -> Q:
-    """Condition for rows with a word for each prefix of the text, through the search index."""
-    prefixes = sorted(words_of(text))[:MAX_WORDS]
-    condition = Q(pk__in=[]) if not prefixes else Q()
-    for prefix in prefixes:
-        condition &= Q(Exists(beginning_with(prefix).filter(object_id=OuterRef("pk"))))
-    return condition
+def _found(names: NameSearch, rows: QuerySet[Any], exact: Q) -> list[Any]:
+    """Search without a join to the organizations, by which SQLite would read all of their rows."""
+    found = names.find(rows, exact, MAX_RESULTS_PER_KIND)
+    organizations = Organization.objects.in_bulk({row.organization_id for row in found})
+    for row in found:
+        row.organization = organizations[row.organization_id]
+    return found
 
 
-def _organizations(text: str) -> Iterator[Hit]:
+def _organizations(text: str, _: NameSearch) -> Iterator[Hit]:
     condition = Q(name__istartswith=text)
     with contextlib.suppress(ValueError):
         condition |= Q(pk=uuid.UUID(text))
@@ -68,14 +69,13 @@ def _organizations(text: str) -> Iterator[Hit]:
         )
 
 
-def _clusters(text: str) -> Iterator[Hit]:
+def _clusters(text: str, names: NameSearch) -> Iterator[Hit]:
     host, _, port = text.rpartition(":") if ":" in text else (text, "", "")
     endpoint = Q(host__iexact=host)
     if port.isdecimal() and len(port) <= 5:
         endpoint &= Q(port=int(port))
-    rows = Cluster.objects.all()
-    condition = Q(cluster_id=text) | Q(service_id=text) | endpoint | _named(rows, text)
-    for cluster in rows.filter(condition).select_related("organization")[:MAX_RESULTS_PER_KIND]:
+    exact = Q(cluster_id=text) | Q(service_id=text) | endpoint
+    for cluster in _found(names, Cluster.objects.all(), exact):
         yield Hit(
             kind="Cluster",
             id=cluster.cluster_id,
@@ -85,10 +85,8 @@ def _clusters(text: str) -> Iterator[Hit]:
         )
 
 
-def _policies(text: str) -> Iterator[Hit]:
-    rows = BackupPolicy.objects.all()
-    found = rows.filter(Q(policy_id=text) | _named(rows, text)).select_related("organization")
-    for policy in found[:MAX_RESULTS_PER_KIND]:
+def _policies(text: str, names: NameSearch) -> Iterator[Hit]:
+    for policy in _found(names, BackupPolicy.objects.all(), Q(policy_id=text)):
         yield Hit(
             kind="Policy",
             id=policy.policy_id,
@@ -98,10 +96,8 @@ def _policies(text: str) -> Iterator[Hit]:
         )
 
 
-def _backups(text: str) -> Iterator[Hit]:
-    rows = Backup.objects.all()
-    found = rows.filter(Q(backup_id=text) | _named(rows, text)).select_related("organization")
-    for backup in found[:MAX_RESULTS_PER_KIND]:
+def _backups(text: str, names: NameSearch) -> Iterator[Hit]:
+    for backup in _found(names, Backup.objects.all(), Q(backup_id=text)):
         yield Hit(
             kind="Backup",
             id=backup.backup_id,
@@ -111,7 +107,7 @@ def _backups(text: str) -> Iterator[Hit]:
         )
 
 
-def _tasks(text: str) -> Iterator[Hit]:
+def _tasks(text: str, _: NameSearch) -> Iterator[Hit]:
     for task in Task.objects.filter(task_id=text).select_related("organization"):
         yield Hit(
             kind="Task" if task.id_prefix == "task" else "Job",
@@ -122,7 +118,7 @@ def _tasks(text: str) -> Iterator[Hit]:
         )
 
 
-def _people(text: str) -> Iterator[Hit]:
+def _people(text: str, _: NameSearch) -> Iterator[Hit]:
     for user in User.objects.filter(username__istartswith=text)[:MAX_RESULTS_PER_KIND]:
         yield Hit(
             kind="Person",
@@ -133,7 +129,7 @@ def _people(text: str) -> Iterator[Hit]:
         )
 
 
-def _keys(text: str) -> Iterator[Hit]:
+def _keys(text: str, _: NameSearch) -> Iterator[Hit]:
     keys = ApiKey.objects.filter(Q(prefix=text) | Q(name__istartswith=text))
     for key in keys.select_related("organization")[:MAX_RESULTS_PER_KIND]:
         yield Hit(
@@ -145,7 +141,7 @@ def _keys(text: str) -> Iterator[Hit]:
         )
 
 
-def _addresses(text: str) -> Iterator[Hit]:
+def _addresses(text: str, _: NameSearch) -> Iterator[Hit]:
     """Find failed sign-ins from a network address."""
     try:
         ipaddress.ip_address(text)
@@ -162,7 +158,7 @@ def _addresses(text: str) -> Iterator[Hit]:
         )
 
 
-FINDERS: tuple[Callable[[str], Iterator[Hit]], ...] = (
+FINDERS: tuple[Callable[[str, NameSearch], Iterator[Hit]], ...] = (
     _organizations,
     _clusters,
     _policies,
