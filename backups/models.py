@@ -172,7 +172,14 @@ class Backup(models.Model):
                 name="backup_available",
             ),
             models.Index(
-                fields=["cluster"], condition=states.is_damaged(), name="backup_damaged_only"
+                fields=["cluster", "organization"],
+                condition=states.is_damaged(),
+                name="backup_damaged_of_cluster",
+            ),
+            models.Index(
+                fields=["organization", "-created_at", "-backup_id"],
+                condition=states.is_damaged(),
+                name="backup_damaged_listed",
             ),
             models.Index(
                 fields=["-created_at"], condition=states.is_damaged(), name="backup_damaged_newest"

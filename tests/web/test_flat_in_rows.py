@@ -49,6 +49,8 @@ PAGES = (
     "policies/{policy}/runs",
     "backups/{backup}",
     "backups/{backup}/delete",
+    "search?q={backup}",
+    "search?q=default",
 )
 
 
@@ -91,17 +93,16 @@ def scans(client: Client, address: str) -> list[str]:
 
 
 def scanned(sql: str) -> list[str]:
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}".replace("%", "%%"))
-            steps = " \n".join(row[3] for row in cursor.fetchall())
-            found = re.findall(r"SCAN (\w+)", steps)
-        else:
-            cursor.execute(f"EXPLAIN {sql}".replace("%", "%%"))
-            found = re.findall(
-                r"Seq Scan on (\w+)", " \n".join(row[0] for row in cursor.fetchall())
-            )
+    pattern = r"SCAN (\w+)" if connection.vendor == "sqlite" else r"Seq Scan on (\w+)"
+    found = re.findall(pattern, plan_of(sql))
     return [table for table in found if table in GROWING]
+
+
+def plan_of(sql: str) -> str:
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}".replace("%", "%%"))
+        return " \n".join(str(row[-1]) for row in cursor.fetchall())
 
 
 def test_no_page_reads_a_table_of_the_history_as_a_whole(
@@ -110,6 +111,47 @@ def test_no_page_reads_a_table_of_the_history_as_a_whole(
     client = signed_in(alice)
     found = {page: scans(client, f"/o/sample/{page.format(**sample)}") for page in PAGES}
     assert {page: tables for page, tables in found.items() if tables} == {}
+
+
+def indexes_of(client: Client, address: str, table: str) -> set[str]:
+    """Indexes by which a page reads a table."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    plans = " ".join(
+        plan_of(query["sql"])
+        for query in captured.captured_queries
+        if f'FROM "{table}"' in query["sql"] and query["sql"].startswith("SELECT")
+    )
+    return set(re.findall(r"(?:INDEX|using|Scan on) (backup_\w+|task_\w+)", plans))
+
+
+def test_a_search_for_a_rare_word_reads_the_backups_that_have_it(
+    sample: dict[str, str], alice: User, signed_in: Callable[[User], Client]
+) -> None:
+    found = indexes_of(signed_in(alice), f"/o/sample/search?q={sample['backup']}", "backups_backup")
+    assert found
+    assert found <= {"backup_by_name", "backup_by_prefix"}
+
+
+@pytest.mark.parametrize(
+    ("page", "table", "index"),
+    [
+        ("backups?status=DAMAGED", "backups_backup", "backup_damaged"),
+        ("backups/{backup}/delete", "backups_backup", "backup_damaged"),
+        ("operations?state=FAILED", "tasks_task", "task_failed"),
+        ("operations?state=CANCELLED", "tasks_task", "task_cancelled"),
+    ],
+)
+def test_rare_rows_have_an_index_of_their_own(
+    page: str,
+    table: str,
+    index: str,
+    sample: dict[str, str],
+    alice: User,
+    signed_in: Callable[[User], Client],
+) -> None:
+    found = indexes_of(signed_in(alice), f"/o/sample/{page.format(**sample)}", table)
+    assert any(name.startswith(index) for name in found)
 
 
 def test_it_notices_a_query_that_reads_a_whole_table(sample: dict[str, str]) -> None:

@@ -166,6 +166,17 @@ class Task(models.Model):
                 fields=["organization", "id_prefix", "state", "-id"], name="task_by_state"
             ),
             models.Index(fields=["organization", "kind", "-id"], name="task_by_kind"),
+            # SQLite chooses the index with the most equal columns. Therefore the state is one.
+            models.Index(
+                fields=["organization", "state", "-id"],
+                condition=Q(state="FAILED"),
+                name="task_failed",
+            ),
+            models.Index(
+                fields=["organization", "state", "-id"],
+                condition=Q(state="CANCELLED"),
+                name="task_cancelled",
+            ),
             models.Index(
                 fields=["organization", "id_prefix", "-id"],
                 condition=Q(finished_at__isnull=True),

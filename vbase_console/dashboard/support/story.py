@@ -109,14 +109,18 @@ def _sources_of(cluster: Cluster) -> list[StorySource]:
     return [
         StorySource(
             name="tasks",
-            rows=Task.objects.filter(quota_key=cluster.cluster_id),
+            rows=Task.objects.filter(
+                quota_key=cluster.cluster_id, organization=cluster.organization
+            ),
             time_field="created_at",
             entry_of=_task,
             is_in_key_order=True,
         ),
         StorySource(
             name="backups",
-            rows=Backup.objects.present().filter(cluster=cluster),
+            rows=Backup.objects.present().filter(
+                cluster=cluster, organization=cluster.organization
+            ),
             time_field="created_at",
             entry_of=_backup,
         ),
