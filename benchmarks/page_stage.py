@@ -10,30 +10,44 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import django
 
 NAME = "sample"
 PLACE = re.compile(r"<(?:\w+:)?(\w+)>")
-LISTED = {
-    "clusters": ("cluster", "loadsample"),
-    "backups": ("backup", "backupjob"),
-    "policies": ("backuppolicy", "policyrun"),
-    "protection": ("knowncollection", "inventoryscan"),
-    "tasks": ("task",),
-    "organizations": ("organization", "auditentry", "apikey"),
-}
-"""App → models whose admin lists are measured."""
-QUERIES = (
-    "backups?q=default-2026",
-    "backups?sort=size_bytes",
-    "backups?status=DAMAGED",
-    "operations?q=search",
-    "operations?sort=cluster_name",
-    "operations?state=FAILED",
+PAGES = (
+    "/o/{organization}/backups?q=default-2026",
+    "/o/{organization}/backups?sort=size_bytes",
+    "/o/{organization}/backups?status=DAMAGED",
+    "/o/{organization}/operations?q=search",
+    "/o/{organization}/operations?sort=cluster_name",
+    "/o/{organization}/operations?state=FAILED",
+    "/o/{organization}/search?q=search",
+    "/o/{organization}/search?q=default",
+    "/o/{organization}/search?q={backup_name}",
+    "/o/{organization}/rollouts/new?id={cluster_id}",
+    *(f"/o/{{organization}}/{name}?export=csv" for name in ("backups", "clusters", "operations")),
+    "/o/{organization}/activity?export=csv",
+    "/admin/",
+    "/admin/search/?q=search",
+    "/admin/search/?q=default",
+    "/admin/search/?q={backup_name}",
+    "/admin/search/?q={cluster_id}",
+    "/admin/clusters/cluster/{cluster_id}/story/",
+    "/admin/tasks/task/?state__exact=FAILED",
 )
-"""Searches, orders and filters of lists that grow with the history."""
+"""Searches, orders, filters and exports of lists that grow with the history, and pages of support.
+Exports are read until their first row.
+"""
+CALLS = (
+    ("GET", "/v1/vbase/search?q=search"),
+    ("POST", "/v1/vbase/backup/org/{organization_id}"),
+)
+ROWS_OF_EXPORT = 2
+"""Chunks that are read: the headings and the first row."""
 
 
 def main(clusters: int, rows: int) -> None:
@@ -76,8 +90,39 @@ def _seed(clusters: int, rows: int) -> dict[str, Any]:
         stdout=sys.stderr,
     )
     seconds = time.perf_counter() - began
+    _make_real()
     _analyze()
     return {"seconds": seconds, "requests": list(_requests())}
+
+
+def _make_real() -> None:
+    """Pages of support leave out sample data. Adds a rollout of as many clusters as it may have."""
+    from django.utils import timezone
+
+    from clusters.models import Cluster, Rollout, RolloutStep
+    from clusters.rollouts import MAX_CLUSTERS
+    from clusters.states import RolloutState, StepState
+    from vbase_console.organizations.models import Organization
+
+    organization = Organization.objects.get(name=NAME)
+    Organization.objects.filter(pk=organization.pk).update(is_demo=False)
+    rollout = Rollout.objects.create(
+        organization=organization,
+        version="2",
+        state=RolloutState.SUCCEEDED,
+        finished_at=timezone.now(),
+    )
+    clusters = Cluster.objects.filter(organization=organization)[:MAX_CLUSTERS]
+    RolloutStep.objects.bulk_create(
+        RolloutStep(
+            rollout=rollout,
+            position=position,
+            cluster=cluster,
+            from_version="1",
+            state=StepState.SUCCEEDED,
+        )
+        for position, cluster in enumerate(clusters, start=1)
+    )
 
 
 def _analyze() -> None:
@@ -107,10 +152,25 @@ def _clients() -> dict[str, Any]:
 
 
 def _measure(client: Any, method: str, path: str) -> dict[str, Any]:
-    cpu, began = time.process_time(), time.perf_counter()
+    cpu, began = _processor_seconds(), time.perf_counter()
     response = client.generic(method, path, b"{}", content_type="application/json")
-    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    if response.streaming:
+        list(islice(response, ROWS_OF_EXPORT))
+    wall, cpu = time.perf_counter() - began, _processor_seconds() - cpu
+    response.close()
     return {"status": response.status_code, "wall": wall * 1000, "cpu": cpu * 1000}
+
+
+def _processor_seconds() -> float:
+    """Time of this process, and of the process of PostgreSQL that serves its connection."""
+    from django.db import connection
+
+    own = time.process_time()
+    if connection.vendor != "postgresql":
+        return own
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+    return own + int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 # -- what is requested -----------------------------------------------------------------------------
@@ -125,15 +185,21 @@ def _requests() -> Iterator[dict[str, Any]]:
             path = PLACE.sub(lambda place: values[place.group(1)], pattern)
             kind = "person" if pattern.startswith("/o/") else "program"
             yield {"name": pattern, "as": kind, "call": {"method": "GET", "path": path}}
-    for query in QUERIES:
-        path = f"/o/{NAME}/{query}"
-        yield {"name": path, "as": "person", "call": {"method": "GET", "path": path}}
-    path = f"/v1/vbase/backup/org/{values['organization_id']}"
-    yield {"name": f"POST {path}", "as": "program", "call": {"method": "POST", "path": path}}
-    for app, models in LISTED.items():
-        for model in models:
-            path = f"/admin/{app}/{model}/"
-            yield {"name": path, "as": "person", "call": {"method": "GET", "path": path}}
+    for page in (*PAGES, *_lists_of_the_admin()):
+        call = {"method": "GET", "path": page.format(**values)}
+        yield {"name": page, "as": "person", "call": call}
+    for method, path in CALLS:
+        call = {"method": method, "path": path.format(**values)}
+        yield {"name": f"{method} {path}", "as": "program", "call": call}
+
+
+def _lists_of_the_admin() -> Iterator[str]:
+    from django.contrib import admin
+    from django.urls import reverse
+
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"admin:{name}_changelist")
 
 
 def _patterns(prefix: str, resolver: Any) -> Iterator[str]:
@@ -152,7 +218,7 @@ def _patterns(prefix: str, resolver: Any) -> Iterator[str]:
 def _values() -> dict[str, str]:
     """Ids of the first cluster, whose lists are full, and of its latest rows."""
     from backups.models import BackupJob
-    from clusters.models import Cluster
+    from clusters.models import Cluster, Rollout
     from clusters.states import TaskKind
     from vbase_console.organizations.models import Membership
     from vbase_console.tasks.models import Task
@@ -171,6 +237,7 @@ def _values() -> dict[str, str]:
         "backup_name": job.backup.name,
         "policy_id": job.policy_id,
         "membership_id": str(Membership.objects.latest("pk").pk),
+        "rollout_id": Rollout.objects.latest("created_at").pk,
     }
 
 
