@@ -7,7 +7,7 @@ from typing import Self
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from backups import states
@@ -307,6 +307,20 @@ class BackupJob(models.Model):
         """Deletion time of the job's backup. None if the job itself did not finish its backup."""
         unfinished = self.job_type == JobKind.BACKUP and self.task.state != TaskState.SUCCEEDED
         return None if unfinished else self.backup.deleted_at
+
+
+def was_restored_again(task_id: str) -> Exists:
+    """Match rows whose task, the column `task_id`, is a restore into a new cluster with a backup
+    that a later restore has restored. Such a task has no retry, because its target is removed.
+    """
+    filling = BackupJob.objects.filter(task=OuterRef(task_id), options__fills_new_cluster=True)
+    return Exists(
+        filling.filter(
+            backup__jobs__job_type=JobKind.RESTORE,
+            backup__jobs__task__state=TaskState.SUCCEEDED,
+            backup__jobs__task__gt=OuterRef(task_id),
+        )
+    )
 
 
 class SealedPart(models.Model):

@@ -65,7 +65,8 @@ class JobPage(Page):
             TaskState.CANCELLED,
         ):
             return None
-        others = BackupJob.objects.filter(cluster=job.cluster).exclude(pk=job.pk)
+        jobs = BackupJob.objects.visible_to(self.principal).filter(cluster=job.cluster)
+        others = jobs.exclude(pk=job.pk)
         is_clone = others.filter(options__fills_new_cluster=True).exists()
         return job.backup.cluster if is_clone else None
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from backups import observers
 from backups.discovery import translate_errors
-from backups.models import Backup, BackupJob
+from backups.models import Backup, BackupJob, was_restored_again
 from backups.services.backups import read_archive
 from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
 from clusters.models import Cluster
@@ -118,20 +118,9 @@ def failed_jobs(principal: Principal, limit: int) -> list[BackupJob]:
     unresolved = failed.filter(~was_retried("task_id")).visible_to(principal)
     run = "backup_job__policy_run"
     not_skipped = Q(**{run: None}) | Q(**{f"{run}__skip_reason": ""})
-    return jobs_of_tasks(principal, unresolved.filter(not_skipped, ~_was_restored_again())[:limit])
-
-
-def _was_restored_again() -> Exists:
-    """Match tasks of restores into a new cluster whose backup a later restore has restored. Such a
-    task has no retry, because its target is removed.
-    """
-    later = {
-        "backup__jobs__job_type": JobKind.RESTORE,
-        "backup__jobs__task__state": TaskState.SUCCEEDED,
-        "backup__jobs__task__gt": OuterRef("pk"),
-    }
-    filling = BackupJob.objects.filter(options__fills_new_cluster=True)
-    return Exists(filling.filter(task=OuterRef("pk"), **later))
+    return jobs_of_tasks(
+        principal, unresolved.filter(not_skipped, ~was_restored_again("pk"))[:limit]
+    )
 
 
 def jobs_of_tasks(principal: Principal, tasks: QuerySet[Task]) -> list[BackupJob]:
