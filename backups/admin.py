@@ -9,15 +9,25 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
-from backups.models import Backup, BackupDownload, BackupJob, SealedPart, StorageDay
+from backups.models import (
+    FOUND_BY_READING,
+    Backup,
+    BackupDownload,
+    BackupJob,
+    SealedPart,
+    StorageDay,
+)
 from backups.services.backups import verify_backup
-from backups.states import JOB_ID_PREFIX, is_damaged
+from backups.states import JOB_ID_PREFIX, BackupStatus, is_damaged
+from vbase_console.core import quantities
 from vbase_console.core.admin import ReadOnlyAdmin
+from vbase_console.core.admin_columns import count_of, link_to_id
 from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
+from vbase_console.web.templatetags.console import badge, plain, task_badge, words
 
 
 class DamageFilter(admin.SimpleListFilter):
@@ -33,29 +43,98 @@ class DamageFilter(admin.SimpleListFilter):
         return queryset.exclude(is_damaged()) if self.value() == "no" else queryset
 
 
+def link_to_finder(found_by: str) -> object:
+    return "a restore or download" if found_by == FOUND_BY_READING else link_to_id(found_by)
+
+
+def collections_in_words(collections: list[dict[str, Any]]) -> object:
+    if not collections:
+        return quantities.NONE
+    rows = (
+        (
+            collection["name"],
+            count_of(collection["rowCount"]),
+            quantities.size(collection["sizeBytes"]),
+        )
+        for collection in collections
+    )
+    return format_html_join("", "<div>{}: {} rows, {}</div>", rows)
+
+
 @admin.register(Backup)
 class BackupAdmin(ReadOnlyAdmin):
     list_display = [
-        "backup_id",
         "name",
+        "state",
         "organization",
         "cluster",
         "db_name",
-        "status",
-        "is_damaged",
         "row_count",
         "size_bytes",
-        "pinned",
         "verified_at",
         "proven_at",
         "created_at",
+        "backup_id",
     ]
+    renderers = {
+        "status": badge,
+        "policy_id": link_to_id,
+        "damage_found_by": link_to_finder,
+        "collections": collections_in_words,
+    }
     list_prefetch_related = ["organization", "cluster"]
     list_filter = ["status", DamageFilter, "pinned", "created_at", "organization"]
     search_fields = ["backup_id__exact", "name__exact", "cluster__exact"]
     search_help_text = "Complete id or name of a backup, cluster id, organization name"
     related_lists = {"Jobs": ("backups_backupjob", "backup_id")}
-    readonly_fields = ["is_damaged", "job_links"]
+    readonly_fields = ["state"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "name",
+                    "backup_id",
+                    "state",
+                    "organization",
+                    "cluster",
+                    "db_name",
+                    "collections",
+                    "row_count",
+                    "size_bytes",
+                    "created_at",
+                    "deleted_at",
+                ]
+            },
+        ),
+        (
+            "Checks",
+            {
+                "fields": [
+                    "verified_at",
+                    "proven_at",
+                    "omissions",
+                    "warnings",
+                    "damage",
+                    "damage_found_by",
+                ]
+            },
+        ),
+        ("Retention", {"fields": ["policy_id", "pinned", "retention_hold"]}),
+        (
+            "Archive",
+            {
+                "fields": [
+                    "milvus_version",
+                    "requested_collections",
+                    "has_access_control",
+                    "manifest_sha256",
+                    "origin_backup_id",
+                    "origin_organization_id",
+                ]
+            },
+        ),
+    ]
     actions = ["verify"]
 
     def get_search_results(
@@ -66,17 +145,15 @@ class BackupAdmin(ReadOnlyAdmin):
             return queryset.filter(organization__in=[owner.pk for owner in owners]), False
         return super().get_search_results(request, queryset, search_term)
 
-    @admin.display(description="damaged", boolean=True, ordering="damage_found_by")
-    def is_damaged(self, backup: Backup) -> bool:
-        return backup.is_damaged
-
-    @admin.display(description="jobs")
-    def job_links(self, backup: Backup) -> str:
-        address, query = reverse("admin:backups_backupjob_changelist"), f"q={backup.backup_id}"
-        return format_html('<a href="{}?{}">Jobs of this backup</a>', address, query)
+    @admin.display(description="status", ordering="status")
+    def state(self, backup: Backup) -> str:
+        return badge("DAMAGED" if backup.is_damaged else backup.status)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("backups.change_backup")
+
+    def is_offered(self, action: str, backup: Backup) -> bool:
+        return backup.status == BackupStatus.AVAILABLE
 
     @admin.action(description="Verify", permissions=["act"])
     def verify(self, request: HttpRequest, queryset: QuerySet[Backup]) -> None:
@@ -121,6 +198,7 @@ class BackupJobAdmin(ReadOnlyAdmin):
         "row_count",
         "task_link",
     ]
+    renderers = {"job_type": words, "policy_id": link_to_id}
     list_prefetch_related = ["task", "backup", "cluster", "organization"]
     list_filter = ["job_type", "task__state", "organization"]
     search_fields = ["backup__exact"]
@@ -138,12 +216,12 @@ class BackupJobAdmin(ReadOnlyAdmin):
             return queryset.filter(backup__in=backups.order_by().values("pk")), False
         return queryset, False
 
-    @admin.display(ordering="task__state")
+    @admin.display(description="status", ordering="task__state")
     def state(self, job: BackupJob) -> str:
-        return job.task.get_state_display()
+        return task_badge(job.task.state)
 
     def message(self, job: BackupJob) -> str:
-        return job.task.message
+        return plain(job.task.message)
 
     @admin.display(description="events, retry, cancel")
     def task_link(self, job: BackupJob) -> str:

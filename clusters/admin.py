@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django.contrib import admin
-from django.urls import reverse
-from django.utils.html import format_html
 
 from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample, Rollout, RolloutStep
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
+from vbase_console.core.admin_columns import link_to_id
+from vbase_console.web.templatetags.console import badge, plain
 
 
 @admin.register(Cluster)
@@ -15,16 +13,17 @@ class ClusterAdmin(ReadOnlyAdmin):
     """Read-only page of clusters. The fields are listed, so that the sealed token is not shown."""
 
     list_display = [
-        "cluster_id",
         "name",
-        "organization",
         "status",
-        "status_message",
-        "driver",
+        "organization",
         "version",
+        "driver",
         "compute_units",
+        "status_message",
         "created_at",
+        "cluster_id",
     ]
+    renderers = {"status": badge, "status_message": plain, "condition": badge}
     list_prefetch_related = ["organization"]
     list_filter = [
         "status",
@@ -46,10 +45,9 @@ class ClusterAdmin(ReadOnlyAdmin):
         "Tasks": ("tasks_task", "cluster_id"),
         "Backups": ("backups_backup", "cluster_id"),
         "Policies": ("policies_backuppolicy", "cluster_id"),
-        "Calls": ("organizations_auditentry", "cluster_id"),
+        "Activity": ("organizations_auditentry", "cluster_id"),
     }
     related_pages = {"Story": "admin-cluster-story"}
-    readonly_fields = ["tasks"]
     fieldsets = [
         (
             None,
@@ -61,7 +59,6 @@ class ClusterAdmin(ReadOnlyAdmin):
                     "name",
                     "labels",
                     "deletion_protection",
-                    "tasks",
                 ]
             },
         ),
@@ -104,12 +101,6 @@ class ClusterAdmin(ReadOnlyAdmin):
         ),
     ]
 
-    @admin.display(description="tasks")
-    def tasks(self, cluster: Cluster) -> str:
-        address = reverse("admin:tasks_task_changelist")
-        query = urlencode({"q": cluster.cluster_id})
-        return format_html('<a href="{}?{}">Tasks of this cluster</a>', address, query)
-
 
 @admin.register(KeptCopy)
 class KeptCopyAdmin(ReadOnlyAdmin):
@@ -134,10 +125,12 @@ class RolloutStepInline(ReadOnlyInline):
         "started_at",
         "finished_at",
     ]
+    renderers = {"state": badge, "message": plain, "task_id": link_to_id}
 
 
 @admin.register(Rollout)
 class RolloutAdmin(ReadOnlyAdmin):
+    renderers = {"state": badge}
     list_display = [
         "rollout_id",
         "organization",

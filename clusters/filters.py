@@ -44,12 +44,12 @@ class ClusterFilter(FilterForm):
         deleted = ServiceStatus.DELETED
         rows = rows.filter(status=status) if status else rows.exclude(status=deleted)
         if self.given.get("shipped") == "no":
-            rows = rows.filter(_is_unshipped(rows))
+            rows = rows.filter(is_unshipped(rows))
         label = self.text("label")
         return rows.filter(HasLabel(*parse_label(label))) if label else rows
 
 
-def _is_unshipped(clusters: QuerySet[Cluster]) -> Q:
+def is_unshipped(clusters: QuerySet[Cluster]) -> Q:
     """Match the versions of these clusters that the console ships no longer."""
     pairs = clusters.order_by().values_list("driver", "version").distinct()
     unshipped = [pair for pair in pairs if not is_version_offered(*pair)]

@@ -36,7 +36,7 @@ WAYS = {
     "support": ["/admin/"],
     "story": [
         "/admin/clusters/cluster/?q={organization}",
-        "#result_list .field-cluster_id a",
+        "#result_list tbody th a",
         ".neighbours >> text=Story",
     ],
 }

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 from django.db.backends.signals import connection_created
 
 from vbase_console.core.outages import on_database_connected
 from vbase_console.core.planner_statistics import set_page_cost
+
+
+class SupportAdminConfig(AdminConfig):
+    default_site = "vbase_console.dashboard.support.site.SupportSite"
 
 
 class ConsoleConfig(AppConfig):

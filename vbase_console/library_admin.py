@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
@@ -22,29 +23,65 @@ from vbase_console.organizations.audit import organizations_of
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.support import record_support
 
-admin.site.site_header = admin.site.site_title = "VBase Console support"
-admin.site.index_title = "Records for support"
+SECTIONS = {"auth": "People", "axes": "Sign-ins", "django_celery_beat": "Schedules"}
+"""App of a library → name that people understand."""
+for label, name in SECTIONS.items():
+    apps.get_app_config(label).verbose_name = name
 
 UNUSED = [APIKey, ClockedSchedule, Group, SolarSchedule]
 """The console has its own key model, `organizations.ApiKey`. The other tables are always empty."""
-READ_ONLY = [
-    AccessFailureLog,
-    AccessLog,
-    CrontabSchedule,
-    IntervalSchedule,
-]
 
-admin.site.unregister([*UNUSED, *READ_ONLY, AccessAttempt, PeriodicTask, User])
-admin.site.register(READ_ONLY, ReadOnlyAdmin)
+admin.site.unregister(
+    [
+        *UNUSED,
+        AccessAttempt,
+        AccessFailureLog,
+        AccessLog,
+        CrontabSchedule,
+        IntervalSchedule,
+        PeriodicTask,
+        User,
+    ]
+)
+
+
+@admin.register(AccessFailureLog)
+class AccessFailureAdmin(ReadOnlyAdmin):
+    labels = ("earlier failed sign-in", "earlier failed sign-ins")
+    list_display = ["attempt_time", "username", "ip_address", "locked_out", "path_info"]
+    search_fields = ["username", "ip_address"]
+    search_help_text = "E-mail, network address"
+    fields = ["attempt_time", "username", "ip_address", "path_info", "user_agent"]
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(ReadOnlyAdmin):
+    labels = ("sign-in", "sign-ins")
+    list_display = ["attempt_time", "logout_time", "username", "ip_address", "path_info"]
+    search_fields = ["username", "ip_address"]
+    search_help_text = "E-mail, network address"
+    fields = ["attempt_time", "username", "ip_address", "path_info", "user_agent"]
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(ReadOnlyAdmin):
+    labels = ("cron schedule", "cron schedules")
+
+
+@admin.register(IntervalSchedule)
+class IntervalAdmin(ReadOnlyAdmin):
+    pass
 
 
 @admin.register(AccessAttempt)
 class AccessAttemptAdmin(ReadOnlyAdmin):
     """Failed sign-ins. Submitted data is hidden, because it may be a password of another site."""
 
+    labels = ("failed sign-in", "failed sign-ins")
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info"]
     list_filter = ["attempt_time"]
     search_fields = ["username", "ip_address"]
+    search_help_text = "E-mail, network address"
     fields = [
         "username",
         "ip_address",
@@ -91,6 +128,7 @@ def _unlock_and_record(request: HttpRequest, username: str | None, address: str 
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(ReadOnlyAdmin):
+    labels = ("schedule of the console", "schedules of the console")
     list_display = ["name", "task", "enabled", "interval", "crontab", "last_run_at"]
     list_select_related = ["interval", "crontab"]
     search_fields = ["name", "task"]
@@ -100,9 +138,11 @@ class PeriodicTaskAdmin(ReadOnlyAdmin):
 class PersonAdmin(ReadOnlyAdmin):
     """Users. Fields are listed explicitly, so that the password hash is not shown."""
 
-    list_display = ["username", "email", "is_active", "is_staff", "last_login"]
+    labels = ("person", "people")
+    list_display = ["username", "is_active", "is_staff", "is_superuser", "last_login"]
     list_filter = ["is_active", "is_staff"]
     search_fields = ["username", "email"]
+    search_help_text = "E-mail"
     fields = [
         "username",
         "email",

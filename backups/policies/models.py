@@ -240,7 +240,7 @@ class PolicyRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.policy_id} at {self.planned_at}"
+        return f"{self.planned_at:%Y-%m-%d %H:%M} UTC"
 
     @property
     def status(self) -> str:

@@ -4,10 +4,12 @@ from django.contrib import admin
 
 from backups.protection.models import InventoryScan, KnownCollection
 from vbase_console.core.admin import ReadOnlyAdmin
+from vbase_console.web.templatetags.console import plain
 
 
 @admin.register(KnownCollection)
 class KnownCollectionAdmin(ReadOnlyAdmin):
+    labels = ("collection", "collections")
     list_display = [
         "name",
         "db_name",
@@ -27,6 +29,7 @@ class KnownCollectionAdmin(ReadOnlyAdmin):
 
 @admin.register(InventoryScan)
 class InventoryScanAdmin(ReadOnlyAdmin):
+    renderers = {"error_message": plain}
     list_display = [
         "cluster",
         "organization",

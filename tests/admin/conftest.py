@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from clusters import services
 from clusters.models import Cluster
 from tests.conftest import make_user
+from vbase_console.api import health
+from vbase_console.dashboard.support import machine
 from vbase_console.tasks.attempts import claim
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import Heartbeat, Task
 
 SignIn = Callable[[User], Client]
 MakeCluster = Callable[..., Cluster]
@@ -38,3 +42,12 @@ def failed_task(make_cluster: MakeCluster) -> Task:
     attempt.report(10, "starting", "Starting the server.")
     attempt.fail("While starting: the disk is full.")
     return Task.objects.get(pk=task.pk)
+
+
+@pytest.fixture
+def console_at_work(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every part of the console reports, and the disk has room."""
+    monkeypatch.setattr(health, "broker_answers", lambda: True)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(total=1, free=1))
+    for part in ("worker", "beat", "worker:1", "sweeper:1"):
+        Heartbeat.objects.create(part=part, at=timezone.now())

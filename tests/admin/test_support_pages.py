@@ -16,6 +16,8 @@ from backups.models import Backup
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
 from tests.conftest import make_user
+from tests.protection.conftest import know, known
+from vbase_console.core.admin_columns import address_of
 from vbase_console.organizations.models import Organization
 from vbase_console.tasks.models import Task
 
@@ -37,11 +39,12 @@ def test_the_index_opens_with_problems_of_all_organizations(
     support: Client, failed_task: Task, damaged: Backup
 ) -> None:
     content = text_of(support, "admin:index")
-    assert f"Restart {failed_task.task_id}" in content
+    assert f"{Cluster.objects.get(pk=failed_task.subject_id).name}: restart" in content
     assert "While starting: the disk is full." in content
     assert "Damaged backups" in content
 
 
+@pytest.mark.usefixtures("console_at_work")
 def test_the_index_without_problems_says_so(support: Client, make_cluster: MakeCluster) -> None:
     make_cluster()
     assert "No problems in any organization." in text_of(support, "admin:index")
@@ -54,15 +57,28 @@ def test_a_cluster_is_found_by_id_name_and_endpoint(
     cluster = make_cluster(name="shop-vectors")
     Cluster.objects.filter(pk=cluster.pk).update(host="10.1.2.3")
     cluster.refresh_from_db()
-    content = text_of(support, "admin-search", q=str(getattr(cluster, attribute)))
-    assert reverse("admin-cluster-story", args=[cluster.pk]) in content
+    answer = support.get(reverse("admin-search"), {"q": str(getattr(cluster, attribute))})
+    found = answer.headers.get("Location") or answer.content.decode()
+    assert reverse("admin-cluster-story", args=[cluster.pk]) in found
 
 
 def test_a_person_an_organization_and_a_task_are_found(
     support: Client, alice: User, organization: Organization, failed_task: Task
 ) -> None:
-    for text in (alice.username[:5], str(organization.pk), failed_task.task_id):
-        assert "Nothing found" not in text_of(support, "admin-search", q=text)
+    assert alice.username in text_of(support, "admin-search", q=alice.username[:5])
+    for text, page in (
+        (
+            str(organization.pk),
+            reverse("admin:organizations_organization_change", args=[organization.pk]),
+        ),
+        (failed_task.task_id, reverse("admin:tasks_task_change", args=[failed_task.pk])),
+    ):
+        assert support.get(reverse("admin-search"), {"q": text}).headers["Location"] == page
+
+
+def test_a_collection_is_found_by_its_name(support: Client, make_cluster: MakeCluster) -> None:
+    know(make_cluster(), "images")
+    assert address_of(known("images")) in text_of(support, "admin-search", q="Images")
 
 
 def test_the_story_of_a_cluster_has_calls_tasks_events_and_backups_newest_first(

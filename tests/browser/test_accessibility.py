@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page
 
@@ -19,6 +20,7 @@ from backups.states import JobKind
 from clusters import services
 from clusters.models import Cluster, MetricSample, Rollout
 from tests.backups.seeds import seed_backup, seed_job
+from tests.conftest import PASSWORD
 from tests.policies.pages import back_up, skip
 from tests.protection.conftest import know
 from vbase_console.organizations.models import Organization
@@ -79,6 +81,18 @@ PAGES = [
     "api-keys",
     "api-keys/new",
     "nothing-here",
+]
+ADMIN = [
+    "",
+    "search/?q=ccc",
+    "search/?q=nothing",
+    "clusters/cluster/",
+    "clusters/cluster/{cluster}/change/",
+    "clusters/cluster/{cluster}/story/",
+    "tasks/task/",
+    "search/?q={task}",
+    "policies/backuppolicy/{policy}/change/",
+    "organizations/auditentry/",
 ]
 
 
@@ -243,3 +257,21 @@ def test_the_appearance_of_the_person_goes_before_the_systems(
     page.get_by_role("button", name="Dark").click()
     page.wait_for_selector("html[data-appearance=dark]")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440)])
+def test_axe_finds_nothing_serious_in_the_admin(
+    new_context: Callable[..., Any], sam: User, filled: dict[str, str], scheme: str, width: int
+) -> None:
+    size = {"width": width, "height": 900}
+    page = new_context(color_scheme=scheme, viewport=size).new_page()
+    page.goto("/admin/")
+    found = {"sign-in": list(serious(page))}
+    page.get_by_label("E-mail").fill(sam.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Problems of all organizations").wait_for()
+    for path in ADMIN:
+        page.goto(f"/admin/{path.format(**filled)}")
+        found[path] = [*serious(page), *overflow(page)]
+    assert {path: problems for path, problems in found.items() if problems} == {}

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import DateTimeField, Field, Model, QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from vbase_console.core import quantities
+from vbase_console.core.admin_columns import (
+    LINKS,
+    Render,
+    address_of,
+    column_of,
+    renderer_of,
+    text_of,
+)
+from vbase_console.core.labels import label_of
 from vbase_console.core.paginators import BoundedPaginator
 
 
-@cache
-def _column_in_words(
-    field: Field[Any, Any], render: Callable[[Any], object]
-) -> Callable[[Any], object]:
-    """Column of lists and pages. One for each field, because the admin compares columns."""
+class ReadOnlyChangeList(ChangeList):
+    """List with the name of its rows as heading, and filters with the labels of the columns."""
 
-    @admin.display(description=field.verbose_name, ordering=field.name)
-    def in_words(row: Any) -> object:
-        return render(getattr(row, field.name))
+    def __init__(self, request: HttpRequest, *args: Any) -> None:
+        super().__init__(request, *args)
+        self.title = capfirst(self.model_admin.noun_plural)  # type: ignore[attr-defined]
 
-    in_words.__name__ = field.name
-    return in_words
+    def get_filters(self, request: HttpRequest) -> Any:
+        specs, *others = super().get_filters(request)
+        for spec in specs:
+            if field := getattr(spec, "field", None):
+                spec.title = label_of(field.name)
+        return specs, *others
 
 
 class ReadOnly:
@@ -59,7 +70,23 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Label → list and attribute of the object that the list is searched for."""
     related_pages: ClassVar[Mapping[str, str]] = {}
     """Label → page that takes the key of the object."""
+    renderers: ClassVar[Mapping[str, Render]] = {}
+    """Field → rendering, where that of its type is not enough: states, messages, ids as text."""
+    labels: ClassVar[tuple[str, str]] = ("", "")
+    """Name of one row and of several, where that of the model is not what people call it."""
+    empty_value_display = quantities.NONE
     change_form_template = "admin/object_page.html"
+
+    @property
+    def noun(self) -> str:
+        return str(self.labels[0] or self.opts.verbose_name)
+
+    @property
+    def noun_plural(self) -> str:
+        return str(self.labels[1] or self.opts.verbose_name_plural)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ReadOnlyChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
@@ -70,7 +97,7 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         first, *others = super().get_list_display(request)
-        return [first, *(self._in_words(column) for column in others)]
+        return [self._in_words(first, is_link=True), *map(self._in_words, others)]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
@@ -85,19 +112,20 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         columns = [self._in_words(field.name) for field in self.opts.get_fields()]
         return [*super().get_readonly_fields(request, obj), *filter(callable, columns)]
 
-    def _in_words(self, column: Any) -> Any:
-        """Return a column that shows a time or a size in words, and any other column unchanged."""
+    def _in_words(self, column: Any, is_link: bool = False) -> Any:
+        """Return a column that shows a field in words, and any other column unchanged. The text of
+        a column that leads to its own row contains no other link.
+        """
         if not isinstance(column, str) or hasattr(self, column):
             return column
         try:
             field = self.opts.get_field(column)
         except FieldDoesNotExist:
             return column
-        if isinstance(field, DateTimeField):
-            return _column_in_words(field, quantities.relative_time)
-        if isinstance(field, Field) and column.endswith("_bytes"):
-            return _column_in_words(field, quantities.size)
-        return column
+        if not isinstance(field, Field) or field.many_to_many:
+            return column
+        render = self.renderers.get(column) or renderer_of(field)
+        return column_of(field, text_of if is_link and render in LINKS else render)
 
     def neighbours_of(self, row: Any) -> list[tuple[str, str]]:
         """Return label and address of each page about a related object of a row."""
@@ -105,11 +133,7 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         for field in self.opts.get_fields():
             related = getattr(row, field.name, None) if field.many_to_one else None
             if isinstance(related, Model) and admin.site.is_registered(type(related)):
-                meta = related._meta
-                address = reverse(
-                    f"admin:{meta.app_label}_{meta.model_name}_change", args=[related.pk]
-                )
-                links.append((f"{str(meta.verbose_name).capitalize()} {related}", address))
+                links.append((f"{capfirst(label_of(field.name))} {related}", address_of(related)))
         for label, (page, attribute) in self.related_lists.items():
             query = urlencode({"q": getattr(row, attribute)})
             links.append((label, f"{reverse(f'admin:{page}_changelist')}?{query}"))
@@ -126,15 +150,26 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Offer the actions of the list on the page of the object, too."""
-        actions = self.get_action_choices(request, default_choices=[])
-        context = {**(extra_context or {}), "offered": actions}
+        row = self.get_object(request, unquote(object_id))
+        choices = self.get_action_choices(request, default_choices=[])
+        offered = [choice for choice in choices if row and self.is_offered(choice[0], row)]
+        context = {**(extra_context or {}), "offered": offered}
         return super().change_view(request, object_id, form_url, context)
+
+    def is_offered(self, action: str, row: Any) -> bool:
+        """True if the state of a row allows an action, so that its page offers it."""
+        return True
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         row = kwargs.get("obj")
         context["neighbours"] = self.neighbours_of(row) if row is not None else []
+        context |= {
+            "title": f"{capfirst(self.noun)} {row}",
+            "subtitle": None,
+            "list_title": capfirst(self.noun_plural),
+        }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_action(  # type: ignore[override]  # the stubs are of a later Django
@@ -151,6 +186,14 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     extra = 0
     can_delete = False
+    renderers: ClassVar[Mapping[str, Render]] = {}
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> list[str]:
-        return list(flatten_fieldsets(self.get_fieldsets(request)))
+    def get_fields(self, request: HttpRequest, obj: object = None) -> Any:
+        fields: list[Any] = [self.opts.get_field(name) for name in self.fields or ()]  # type: ignore[arg-type]
+        return [
+            column_of(field, self.renderers.get(field.name) or renderer_of(field))
+            for field in fields
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+        return flatten_fieldsets(self.get_fieldsets(request))

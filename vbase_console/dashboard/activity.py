@@ -6,7 +6,6 @@ Audit entries store object ids as text, so links are resolved for objects that s
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -26,9 +25,9 @@ from vbase_console.organizations.models import AuditEntry
 from vbase_console.organizations.scopes import ANY_MEMBER, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
+from vbase_console.web.differences import Difference, differences_of
 from vbase_console.web.lists import ListPage
-from vbase_console.web.templatetags.console import words
-from vbase_console.web.wording import readable
+from vbase_console.web.wording import reason_of
 
 LIST_OF_ACTION = {
     "AddMember": "membership-list",
@@ -38,17 +37,6 @@ LIST_OF_ACTION = {
     "RevokeApiKey": "api-key-list",
 }
 """Action → list page, for owners, that contains its object."""
-
-
-CODE = re.compile(r"^[A-Z_]+: ")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Difference:
-    label: str
-    old: str
-    """Empty if the row does not contain the earlier value."""
-    new: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,36 +106,11 @@ def activity_rows(principal: Principal, entries: list[AuditEntry]) -> list[Activ
             entry=entry,
             object_address=address(entry),
             detail_address=addresses_by_id.get(entry.detail, ""),
-            reason=readable(CODE.sub("", entry.detail)),
-            differences=differences_of(entry),
+            reason=reason_of(entry.detail),
+            differences=differences_of(entry.changes),
         )
         for entry in entries
     ]
-
-
-def differences_of(entry: AuditEntry) -> list[Difference]:
-    return [
-        Difference(
-            label=words(name),
-            old="" if name == differences.CONNECTION else _value_in_words(old),
-            new=_value_in_words(new),
-        )
-        for name, (old, new) in differences.shown(entry.changes).items()
-    ]
-
-
-def _value_in_words(value: object) -> str:
-    match value:
-        case None | "" | [] | {}:
-            return "none"
-        case bool():
-            return "on" if value else "off"
-        case list():
-            return ", ".join(map(str, value))
-        case dict():
-            return ", ".join(f"{key}={text}" for key, text in value.items())
-        case _:
-            return str(value)
 
 
 def _addresses_by_id(principal: Principal, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,7 @@ UPGRADE_KEEP = timedelta(hours=env_int("VBASE_UPGRADE_KEEP_HOURS", 24, least=1, 
 IDEMPOTENCY_HOURS = env_int("VBASE_IDEMPOTENCY_HOURS", 24, least=1, most=720)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "vbase_console.apps.SupportAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -5,22 +5,32 @@ from collections.abc import Callable
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
+from vbase_console.core.admin_columns import address_of, link_to_id
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.ids import CLUSTER_ID_PREFIX
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
+from vbase_console.tasks.states import TaskState
+from vbase_console.web.templatetags.console import plain, task_badge, words
+from vbase_console.web.wording import constant_in_words, words_of_action
 
 Service = Callable[..., Task]
+MAX_LINKS = 5
 PAGES = {"vc": "admin:clusters_cluster_change", "bak": "admin:backups_backup_change"}
 """Prefix of a subject's id → name of its admin page, because the engine imports neither app."""
+
+
+def percent(progress: int) -> str:
+    return f"{progress}%"
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -32,7 +42,7 @@ class KindFilter(admin.SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: admin.ModelAdmin[Task]
     ) -> list[tuple[str, str]]:
-        return [(kind, kind) for kind in registry.kinds()]
+        return [(kind, words(kind)) for kind in registry.kinds()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
@@ -41,6 +51,7 @@ class KindFilter(admin.SimpleListFilter):
 class TaskEventInline(ReadOnlyInline):
     model = TaskEvent
     fields = ["at", "epoch", "state", "progress", "phase", "message"]
+    renderers = {"state": task_badge, "message": plain, "phase": capfirst}
 
 
 @admin.register(Task)
@@ -49,8 +60,6 @@ class TaskAdmin(ReadOnlyAdmin):
         "task_id",
         "kind",
         "state",
-        "progress",
-        "phase",
         "message",
         "subject",
         "organization",
@@ -58,6 +67,14 @@ class TaskAdmin(ReadOnlyAdmin):
         "created_at",
         "finished_at",
     ]
+    renderers = {
+        "state": task_badge,
+        "kind": words,
+        "message": plain,
+        "phase": capfirst,
+        "retry_of": link_to_id,
+        "progress": percent,
+    }
     list_filter = ["state", KindFilter, "created_at", "organization"]
     list_prefetch_related = ["organization"]
     search_fields = ["task_id"]
@@ -94,13 +111,29 @@ class TaskAdmin(ReadOnlyAdmin):
         ),
     ]
 
-    @admin.display(description="subject", ordering="subject_id")
+    @admin.display(description="cluster or backup", ordering="subject_id")
     def subject(self, task: Task) -> str:
         page = PAGES.get(task.subject_id.partition("-")[0])
         if page is None:
             return task.subject_id
         address = reverse(page, args=[task.subject_id])
         return format_html('<a href="{}">{}</a>', address, task.subject_id)
+
+    def neighbours_of(self, task: Task) -> list[tuple[str, str]]:
+        """Add the cluster's page and story, the job, the earlier task and its retries."""
+        links = super().neighbours_of(task)
+        if task.quota_key:
+            links += [
+                ("Cluster", reverse("admin:clusters_cluster_change", args=[task.quota_key])),
+                ("Story of the cluster", reverse("admin-cluster-story", args=[task.quota_key])),
+            ]
+        if task.id_prefix == "job":
+            links.append(("Job", reverse("admin:backups_backupjob_change", args=[task.pk])))
+        others = Task.objects.filter(Q(retry_of=task.task_id) | Q(task_id=task.retry_of or "-"))
+        for other in others.order_by("pk")[:MAX_LINKS]:
+            label = "Retry" if other.retry_of == task.task_id else "Earlier attempt"
+            links.append((f"{label} {other.task_id}", address_of(other)))
+        return links
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
@@ -119,6 +152,13 @@ class TaskAdmin(ReadOnlyAdmin):
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tasks.change_task")
+
+    def is_offered(self, action: str, task: Task) -> bool:
+        return (
+            task.is_active
+            if action == "cancel"
+            else task.state in (TaskState.FAILED, TaskState.CANCELLED)
+        )
 
     @admin.action(description="Retry", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
@@ -140,8 +180,9 @@ class TaskAdmin(ReadOnlyAdmin):
                 _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
                 self.message_user(request, error.message, messages.ERROR)
             else:
-                state = changed.get_state_display()
-                self.message_user(request, f"{action} {task.task_id}: {changed.task_id}: {state}.")
+                state = constant_in_words(changed.state)
+                text = f"{words_of_action(action)}: {changed.task_id} is {state}."
+                self.message_user(request, text)
 
 
 def _uuids_in(text: str) -> list[uuid.UUID]:
@@ -164,4 +205,5 @@ def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, det
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
+    labels = ("part of the console", "parts of the console")
     list_display = ["part", "at", "is_working"]

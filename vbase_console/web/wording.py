@@ -55,6 +55,9 @@ KINDS = frozenset(
     }
 )
 CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
+TASK_ID = re.compile(r"^(task|job)-[0-9a-z]{16}$")
+CODE = re.compile(r"^[A-Z_]+: ")
+"""Code of an error at the beginning of its message."""
 PATTERN = re.compile(
     rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
     rf"|(?<=by )(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
@@ -107,6 +110,13 @@ def readable(message: str, principal: Principal | None = None) -> str:
         return phrase[0].upper() + phrase[1:] if starts_sentence else phrase
 
     return PATTERN.sub(words, message)
+
+
+def reason_of(detail: str) -> str:
+    """Return the detail of an audit entry in words: without the code of an error, and nothing for
+    the id of an accepted task.
+    """
+    return "" if TASK_ID.match(detail) else readable(CODE.sub("", detail))
 
 
 def constant_in_words(name: str) -> str:

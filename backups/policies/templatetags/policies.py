@@ -85,6 +85,13 @@ def health_tone(name: str) -> str:
     return "warn" if name in warned else tones.get(PolicyHealth(name), "still")
 
 
+def health_badge(name: str) -> SafeString:
+    """Render the health of a policy for the admin."""
+    return format_html(
+        '<span class="badge badge-{}">{}</span>', health_tone(name), health_words(name)
+    )
+
+
 @register.filter
 def reason(decision: RetentionDecision) -> str:
     """Return the reason without the leading word, which the badge shows."""

@@ -22,7 +22,9 @@ from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task, TaskEvent
+from vbase_console.web.differences import Difference, differences_of
 from vbase_console.web.templatetags.console import words
+from vbase_console.web.wording import reason_of, words_of_action
 
 PAGE_SIZE = 50
 MAX_EVENTS = 400
@@ -36,8 +38,11 @@ class StoryEntry:
     title: str
     address: str
     state: str = ""
+    is_task: bool = False
+    """A running task is in progress, unlike a running cluster."""
     message: str = ""
     by: str = ""
+    differences: list[Difference] = dataclasses.field(default_factory=list)
     events: list[TaskEvent] = dataclasses.field(default_factory=list)
 
 
@@ -141,6 +146,7 @@ def _task(task: Task) -> StoryEntry:
         title=words(task.kind),
         address=reverse("admin:tasks_task_change", args=[task.pk]),
         state=task.state,
+        is_task=True,
         message=task.message,
         by=task.requested_by or "the console",
     )
@@ -171,11 +177,12 @@ def _skipped_run(run: PolicyRun) -> StoryEntry:
 def _call(entry: AuditEntry) -> StoryEntry:
     return StoryEntry(
         at=entry.at,
-        kind="Call",
-        title=entry.action,
+        kind="Activity",
+        title=words_of_action(entry.action),
         address=reverse("admin:organizations_auditentry_change", args=[entry.pk]),
         state=entry.outcome,
-        message=entry.detail,
+        message=reason_of(entry.detail),
+        differences=differences_of(entry.changes),
         by=entry.principal,
     )
 

@@ -14,7 +14,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.models import Cluster
 from vbase_console.dashboard.support.problems import problem_lists
-from vbase_console.dashboard.support.search import MIN_LENGTH, search_everything
+from vbase_console.dashboard.support.search import (
+    MAX_RESULTS_PER_KIND,
+    MIN_LENGTH,
+    only_exact,
+    search_everything,
+)
 from vbase_console.dashboard.support.story import story_of
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.visits import begin_visit, end_visit, may_visit
@@ -23,7 +28,8 @@ from vbase_console.organizations.visits import begin_visit, end_visit, may_visit
 class VisitForm(forms.Form):
     reason = forms.CharField(
         max_length=300,
-        help_text="The organization's members see it in their activity, with your name.",
+        help_text="For example the number of a ticket. The organization's members see the reason "
+        "and your name in their activity.",
     )
 
 
@@ -52,7 +58,16 @@ def search(request: HttpRequest) -> HttpResponse:
     require(request, *LOOKING)
     text = request.GET.get("q", "")[:200]
     hits = search_everything(text)
-    context = context_of(request, "Search", q=text, hits=hits, min_length=MIN_LENGTH)
+    if found := only_exact(hits):
+        return redirect(found.address)
+    context = context_of(
+        request,
+        "Search",
+        q=text,
+        hits=hits,
+        min_length=MIN_LENGTH,
+        max_results=MAX_RESULTS_PER_KIND,
+    )
     return render(request, "admin/support/search.html", context)
 
 

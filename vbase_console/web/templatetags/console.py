@@ -22,7 +22,13 @@ TONES = {
     "busy": {"CREATING", "UPDATING", "RESIZING", "STOPPING", "DELETING", "CANCELLING", "PENDING"},
     "bad": {"ERROR", "UPDATE_FAILED", "FAILED", "REFUSED", "DAMAGED", "UNCOVERED"},
 }
-WORDS = {"API": "API", "PAGES": "Web", "VERSION_UPGRADE": "Upgrade", "COMMAND": "Console command"}
+WORDS = {
+    "API": "API",
+    "grpc": "gRPC",
+    "PAGES": "Web",
+    "VERSION_UPGRADE": "Upgrade",
+    "COMMAND": "Console command",
+}
 
 
 @register.filter

@@ -1,0 +1,64 @@
+"""Labels and values of fields in words: on admin pages, and in differences of audit entries."""
+
+from __future__ import annotations
+
+LABELS = {
+    "at": "time",
+    "attempt_time": "time",
+    "ca_certificate": "CA certificate",
+    "collection_names": "collections",
+    "complete_backup_count": "complete backups",
+    "cpu_cores": "CPU cores",
+    "cpu_seconds": "CPU seconds",
+    "db_name": "database",
+    "enable_auto_scaling": "autoscaling",
+    "enable_replicas": "read replicas",
+    "failures_since_start": "failed attempts",
+    "interface": "source",
+    "ip_address": "network address",
+    "job_type": "kind",
+    "is_demo": "sample data",
+    "is_staff": "support staff",
+    "locked_out": "locked",
+    "logout_time": "signed out",
+    "manifest_sha256": "SHA-256 of the manifest",
+    "max_compute_units": "maximum units",
+    "newest_complete_backup_at": "newest complete backup",
+    "object_id": "object",
+    "on_missing": "if a collection is missing",
+    "origin_backup_id": "id in its first console",
+    "origin_organization_id": "organization in its first console",
+    "path_info": "page",
+    "principal": "user or key",
+    "proven_at": "restore-tested",
+    "row_count": "rows",
+    "schedule_cron": "schedule",
+    "seen_at": "last seen",
+    "source": "network address",
+    "timezone": "time zone",
+    "tls": "TLS",
+    "username": "e-mail",
+    "user_agent": "browser",
+    "wanted_running": "should run",
+}
+"""Field → label, where the name of the field is not what people call it."""
+VALUES = {
+    "on_missing": {"FAIL": "the run fails", "WARN": "the others are backed up"},
+}
+"""Field → words of its constants."""
+
+
+def label_of(name: str) -> str:
+    """Return the label of a field, without the parts of its name that tell its type."""
+    if name in LABELS:
+        return LABELS[name]
+    for prefix in ("is_", "has_"):
+        name = name.removeprefix(prefix)
+    for suffix in ("_at", "_bytes"):
+        name = name.removesuffix(suffix)
+    return name.replace("_", " ")
+
+
+def value_in_words(name: str, value: object) -> object:
+    """Return the words of a constant, and any other value unchanged."""
+    return VALUES.get(name, {}).get(value, value) if isinstance(value, str) else value
