@@ -32,6 +32,17 @@ def test_it_says_all_that_there_is_to_know(make_policy: MakePolicy, alices: Brow
     assert content.count("<td>") >= 5  # the next runs
 
 
+def test_it_states_until_when_the_next_backup_is_expected(
+    make_policy: MakePolicy, alices: Browser
+) -> None:
+    policy = make_policy(schedule_cron="0 3 * * *")
+    BackupPolicy.objects.update(created_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
+    content = shown(alices.open("policy-detail", policy.pk))
+    due = content.partition('id="term-backup-due"')[2].partition("</dd>")[0]
+    assert "2 Mar 2026, 05:00" in due  # two hours after the run at 03:00
+    assert "Overdue" in due
+
+
 def test_one_kept_backup_is_not_counted(make_policy: MakePolicy, alices: Browser) -> None:
     policy = make_policy(retention_count=1)
     assert "the newest complete backup" in shown(alices.open("policy-detail", policy.pk))

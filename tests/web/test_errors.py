@@ -7,7 +7,7 @@ from django.test import Client, RequestFactory
 
 from tests.web.conftest import Browser
 from vbase_console.core.errors import ConsoleError
-from vbase_console.web.errors import STATUS_OF_CODE, server_error
+from vbase_console.web.errors import STATUS_OF_CODE, no_database, server_error
 
 
 def test_every_refusal_has_a_status() -> None:
@@ -26,6 +26,12 @@ def test_the_page_of_an_unforeseen_error_needs_nothing_that_may_be_broken() -> N
     answer = server_error(RequestFactory().get("/"))
     assert answer.status_code == 500
     assert b"Internal error" in answer.content
+
+
+def test_a_missing_database_is_no_internal_error() -> None:
+    answer = no_database(RequestFactory().get("/"))
+    assert answer.status_code == 503
+    assert b"Temporarily not available" in answer.content
 
 
 @pytest.mark.django_db

@@ -16,7 +16,7 @@ from vbase_console.web.wording import WORDS_OF_ACTIONS
 
 
 class ActivityFilter(FilterForm):
-    q = forms.CharField(label="User, key, action or object", required=False, max_length=200)
+    q = forms.CharField(label="User, action or object", required=False, max_length=200)
     outcome = forms.ChoiceField(choices=[*ANY_CHOICE, *Outcome.choices], required=False)
     interface = forms.ChoiceField(
         label="Source", choices=[*ANY_CHOICE, *Interface.choices], required=False

@@ -27,6 +27,7 @@ TITLES = {
     404: "Page not found",
     429: "Too many requests",
     500: "Internal error",
+    503: "Temporarily not available",
 }
 
 
@@ -110,5 +111,5 @@ def no_database(request: HttpRequest) -> HttpResponse:
 
 def _render_without_request(status: int, message: str) -> HttpResponse:
     """Render without the request, so that the error cannot also break this page."""
-    context = {"status": status, "title": TITLES[500], "message": message}
+    context = {"status": status, "title": TITLES[status], "message": message}
     return render(HttpRequest(), "web/error.html", context, status=status)

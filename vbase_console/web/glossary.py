@@ -5,6 +5,9 @@ from __future__ import annotations
 TERMS = {
     "Autoscaling": "Adds a compute unit after 1 minute above 85% CPU and removes one after "
     "5 minutes below 30%, up to the maximum.",
+    "Backup due": "The next good backup is expected by this time: two hours after the run that "
+    "should create it, or at the following run if that is earlier. Afterwards the collections "
+    "are stale.",
     "Compute units": "Size of a cluster. One unit is one CPU core.",
     "Coverage": "A collection is covered if an active policy backs it up, stale if its newest good "
     "backup is older than the schedule allows, and uncovered otherwise.",

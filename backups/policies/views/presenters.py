@@ -86,8 +86,13 @@ class PolicyRow:
     @property
     def is_stale(self) -> bool:
         """True if an active policy has no good backup within its RPO."""
+        return self.policy.is_active and self.backup_due_at < self.now
+
+    @property
+    def backup_due_at(self) -> datetime:
+        """End of the RPO: the time until which the next good backup is expected."""
         since = self.policy.newest_complete_backup_at or self.policy.created_at
-        return self.policy.is_active and _rpo_deadline(self.policy, since) < self.now
+        return _rpo_deadline(self.policy, since)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
