@@ -35,8 +35,7 @@ class PhaseSpan:
 
     @property
     def duration(self) -> str:
-        """Duration in words. Most phases are short, so that tenths matter."""
-        return f"{self.seconds:.1f} s" if self.seconds < 10 else duration_text(self.seconds)
+        return duration_text(self.seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -173,6 +173,8 @@ def test_axe_finds_nothing_serious(
             found[f"{path} {scheme} {width}"] = [*serious(page), *overflow(page)]
         page.set_viewport_size({"width": 1024, "height": 800})
         found[f"{path} 1024"] = [*overflow(page), *misaligned(page)]
+        page.set_viewport_size({"width": 640, "height": 450})  # 1280 pixels at 200 percent
+        found[f"{path} 640"] = overflow(page)
     assert {look: problems for look, problems in found.items() if problems} == {}
 
 

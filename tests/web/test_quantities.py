@@ -48,7 +48,15 @@ def test_a_size_has_the_number_of_bytes_in_its_title() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(42.4, "42 s"), (200, "3 min 20 s"), (3_725, "1 h 2 min")]
+    ("seconds", "words"),
+    [
+        (0.44, "0.4 s"),
+        (9.96, "10 s"),
+        (3, "3 s"),
+        (42.4, "42 s"),
+        (200, "3 min 20 s"),
+        (3_725, "1 h 2 min"),
+    ],
 )
 def test_a_duration_is_in_words(seconds: float, words: str) -> None:
     assert re.sub("<[^>]*>", "", duration(seconds)) == words

@@ -67,7 +67,9 @@ def duration(seconds: float | None) -> SafeString | str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return the words of `duration` without markup, for pictures."""
+    """Return the words of `duration` without markup, for pictures. Tenths matter below 10 s."""
+    if 0 < seconds < 10 and round(seconds, 1) % 1:
+        return f"{seconds:.1f} s"
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, 60)
     if whole < 60:

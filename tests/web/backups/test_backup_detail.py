@@ -216,8 +216,8 @@ def test_it_shows_how_long_each_phase_of_its_creation_took(backup: Backup, alice
     context = alices.open("backup-detail", backup.name).context
     spans = [(span.name, span.duration, span.rows_per_second) for span in context["timeline"].spans]
     assert spans == [
-        ("waiting", "1.0 s", None),
-        ("pinning", "1.0 s", None),
+        ("waiting", "1 s", None),
+        ("pinning", "1 s", None),
         ("copying", "10 s", 50),
     ]
 
