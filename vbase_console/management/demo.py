@@ -298,7 +298,8 @@ class _History:
 
     def write_policies(self) -> None:
         """Nine of ten clusters have a policy. Each keeps the newest backups of its cluster."""
-        next_run_at = (timezone.now() + A_YEAR).replace(hour=3, minute=0, second=0, microsecond=0)
+        planned = timezone.now() + A_YEAR - RECENT  # so that recent backups meet the RPO
+        next_run_at = planned.replace(hour=3, minute=0, second=0, microsecond=0)
         numbers = range(self.size.backups)
         self.backups_left.update(self._cluster_of(number).pk for number in numbers)
         policies = BackupPolicy.objects.bulk_create(
