@@ -28,6 +28,7 @@ from vbase_console.core.errors import ConsoleError
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.web.templatetags.console import badge, plain, task_badge, words
+from vbase_console.web.wording import without_constants
 
 
 class DamageFilter(admin.SimpleListFilter):
@@ -162,9 +163,11 @@ class BackupAdmin(ReadOnlyAdmin):
                 job = _verify_and_record(request, backup)
             except ConsoleError as error:
                 _record(request, backup, Outcome.REFUSED, f"{error.code}: {error.message}")
-                self.message_user(request, error.message, messages.ERROR)
+                self.message_user(request, without_constants(error.message), messages.ERROR)
             else:
-                self.message_user(request, f"{job.task.task_id} verifies {backup.name}.")
+                self.message_user(
+                    request, f"Verification of {backup.name} requested: {job.task.task_id}."
+                )
 
 
 @transaction.atomic

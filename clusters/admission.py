@@ -151,7 +151,7 @@ def refuse_unreadable(cluster: Cluster, expected: ExpectedState) -> None:
     if not expected.runs and capabilities_of(cluster).stores_rows:
         raise FailedPrecondition(
             f"{cluster.cluster_id} is STOPPED{expected.cause}, and a backup needs a running "
-            "cluster. Start it first, or set backupFirst to false."
+            "cluster. Start it first, or turn backupFirst off."
         )
 
 

@@ -222,9 +222,8 @@ def stop_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     refuse_undeployed(cluster, waiting)
     expected = expected_state(cluster, waiting)
     if not expected.runs:
-        raise FailedPrecondition(
-            f"{cluster.cluster_id} is already stopped, or will be{expected.cause}."
-        )
+        stopped = f"will be stopped{expected.cause}" if expected.cause else "is already stopped"
+        raise FailedPrecondition(f"{cluster.cluster_id} {stopped}.")
     return enqueue_task(cluster, TaskKind.STOP, by=by, retry_of=retry_of)
 
 
@@ -238,9 +237,8 @@ def start_cluster(cluster: Cluster, *, by: str, retry_of: str = "") -> Task:
     expected = expected_state(cluster, waiting)
     is_up = cluster.condition == Condition.RUNNING or expected.last_task is not None
     if expected.runs and is_up:
-        raise FailedPrecondition(
-            f"{cluster.cluster_id} is already running, or will be{expected.cause}."
-        )
+        running = f"will be running{expected.cause}" if expected.cause else "is already running"
+        raise FailedPrecondition(f"{cluster.cluster_id} {running}.")
     return enqueue_task(cluster, TaskKind.START, by=by, retry_of=retry_of)
 
 

@@ -97,9 +97,9 @@ def status_of(condition: str, active: Sequence[str], *, change_failed: bool) -> 
 class Admission(enum.StrEnum):
     """Effect of an unfinished task on a new request for the same cluster."""
 
-    WAIT = "waits its turn"
-    ABORT = "is refused: ABORTED"
-    OVERTAKE = "asks the other to stop and goes next"
+    WAIT = "waits for the end of the unfinished task"
+    ABORT = "is refused"
+    OVERTAKE = "cancels the unfinished task and runs next"
 
 
 # requested kind → unfinished kind → admission; WAIT if the kind is missing

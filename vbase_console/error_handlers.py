@@ -42,7 +42,7 @@ permission_denied = _below_v1(
     pages.permission_denied,
     code="PERMISSION_DENIED",
     status=403,
-    message="This is not allowed.",
+    message="The request is not allowed. Check the permissions of your account.",
 )
 page_not_found = _below_v1(
     pages.page_not_found,

@@ -117,7 +117,9 @@ def seal(store: Store, archive: str, manifest: Manifest, *, guard: Guard = ungua
     except ObjectExists as error:
         taken = error
     if (taken or not store.publishes_at_once) and store.read(key, limit=len(data) + 1) != data:
-        raise taken or StoreError(f"{key} is not what was written. Create the backup again.")
+        raise taken or StoreError(
+            f"{key} differs from the file that was written. Create the backup again."
+        )
     return manifest_sha256(data)
 
 

@@ -105,7 +105,7 @@ class _Proof:
         sizes = {entry.key: entry.size for entry in self.store.list(self.directory)}
         if sizes == {self.key: len(self.data)}:
             return ""
-        return "The listing does not contain what was written. It must be complete at once."
+        return "The listing lacks a file that was just written. It must be complete at once."
 
     def miss(self) -> str:
         if self.store.size(f"{self.directory}/missing") is None:

@@ -77,7 +77,7 @@ class TaskChange(FormPage, TaskPage):
 
 CANCELLED: dict[str, tuple[str, str]] = {
     TaskKind.DEPLOYMENT: (
-        "what exists of the new cluster",
+        "the incomplete cluster",
         "the cluster's entry: deploy it with a retry, or delete it",
     ),
     TaskKind.SCALING: ("the requested resources", "the present resources and all data"),
@@ -101,7 +101,7 @@ FILLING_CANCELLED = (
     "the backup",
 )
 FILLING_PROTECTED_CANCELLED = (
-    "what exists of the new cluster, and the restore that should fill it, which fails",
+    "the incomplete cluster, and the restore that should fill it, which fails",
     "the backup, and the cluster's entry, because it is protected from deletion: deploy it with a "
     "retry after the restore has failed",
 )

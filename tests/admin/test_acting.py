@@ -62,7 +62,7 @@ def test_it_leaves_an_audit_row_of_what_it_did(support: Client, failed_task: Tas
 
 def test_it_says_and_audits_why_a_service_refused(support: Client, failed_task: Task) -> None:
     page = act(support, "cancel", failed_task)
-    assert "has already ended: FAILED" in page.content.decode()
+    assert "has already ended: failed" in page.content.decode()
     entry = AuditEntry.objects.get()
     assert entry.outcome == "REFUSED"
     assert entry.detail.startswith("FAILED_PRECONDITION")

@@ -21,7 +21,7 @@ from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.templatetags.console import plain, task_badge, words
-from vbase_console.web.wording import constant_in_words, words_of_action
+from vbase_console.web.wording import constant_in_words, without_constants, words_of_action
 
 Service = Callable[..., Task]
 MAX_LINKS = 5
@@ -178,7 +178,7 @@ class TaskAdmin(ReadOnlyAdmin):
                     _record(request, task, action, Outcome.ACCEPTED, changed.task_id)
             except ConsoleError as error:
                 _record(request, task, action, Outcome.REFUSED, f"{error.code}: {error.message}")
-                self.message_user(request, error.message, messages.ERROR)
+                self.message_user(request, without_constants(error.message), messages.ERROR)
             else:
                 state = constant_in_words(changed.state)
                 text = f"{words_of_action(action)}: {changed.task_id} is {state}."

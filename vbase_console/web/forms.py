@@ -13,6 +13,7 @@ from django.utils.datastructures import MultiValueDict
 from vbase_console.core.errors import ConsoleError, InvalidArgument, NotFound, PermissionDenied
 from vbase_console.web.errors import status_of
 from vbase_console.web.views import Page
+from vbase_console.web.wording import readable
 
 
 class FormPage(Page):
@@ -79,7 +80,7 @@ def add_errors(form: forms.Form, error: ConsoleError) -> None:
         return
     field_errors = error.field_errors if isinstance(error, InvalidArgument) else {}
     for name, texts in field_errors.items():
-        form.add_error(name if name in form.fields else None, list(texts))
+        form.add_error(name if name in form.fields else None, list(map(readable, texts)))
     if not field_errors:
         form.add_error(None, error.message)
 

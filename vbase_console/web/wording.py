@@ -30,6 +30,8 @@ WORDS_OF_CONSTANTS = {
     "VERSION_UPGRADE": "upgrade",
 }
 """Constants whose words differ from their letters. Every other constant is put into lower case."""
+LABELS_OF_FIELDS = {"backupFirst": "Back up first"}
+"""Field of the API that a message names → label of the same field in a form."""
 WORDS_OF_ACTIONS = {
     "GetServiceAccess": "Read the token",
     "RotateServiceAccess": "Rotate the token",
@@ -58,12 +60,14 @@ CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
 TASK_ID = re.compile(r"^(task|job)-[0-9a-z]{16}$")
 CODE = re.compile(r"^[A-Z_]+: ")
 """Code of an error at the beginning of its message."""
+CONSTANT = re.compile(rf"\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b")
 PATTERN = re.compile(
     rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
     rf"|(?<=by )(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
     rf"|(?:\bpolicy:)?(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)"
     rf"(?: \((?P<kind>{'|'.join(KINDS)})\))?"
-    rf"|(?P<constant>\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b)"
+    rf"|(?P<field>\b(?:{'|'.join(LABELS_OF_FIELDS)})\b)"
+    rf"|(?P<constant>{CONSTANT.pattern})"
 )
 
 
@@ -98,6 +102,8 @@ def readable(message: str, principal: Principal | None = None) -> str:
             return ""
         if match["requester"]:
             return f"{KINDS_OF_REQUESTERS[match['requester']]} "
+        if match["field"]:
+            return f"“{LABELS_OF_FIELDS[match['field']]}”"
         name = names.get(match["id"] or "")
         if name and not match["kind"]:
             return name
@@ -110,6 +116,11 @@ def readable(message: str, principal: Principal | None = None) -> str:
         return phrase[0].upper() + phrase[1:] if starts_sentence else phrase
 
     return PATTERN.sub(words, message)
+
+
+def without_constants(message: str) -> str:
+    """Return a message with its ids, for support staff who act on several objects at once."""
+    return CONSTANT.sub(lambda match: constant_in_words(match[0]), message)
 
 
 def reason_of(detail: str) -> str:

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = (
         "Create an organization with sample data, to try pages and to measure them. It cannot be "
         "changed, and no sweep touches it. Prints only its id on standard output. An existing one "
-        "is created anew."
+        "is deleted first."
     )
     requires_system_checks = ()
 
