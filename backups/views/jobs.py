@@ -15,7 +15,6 @@ from backups.services.restores import tasks_before
 from backups.states import JobKind
 from backups.views.presenters import job_row, restore_result_of
 from backups.views.story import story_of
-from clusters.models import Cluster
 from clusters.states import ENDED
 from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import LIST_BACKUPS
@@ -47,7 +46,7 @@ class JobPage(Page):
             "policy": observers.policy_of(self.principal, self.job.policy_id),
             "result": restore_result_of(self.job),
             "is_target_deleted": self.job.cluster.status in ENDED,
-            "clone_source": self.clone_source,
+            "is_clone": self.is_clone,
             "waits_for": self.waits_for(),
             "events": events,
             "timeline": phase_timeline_of(self.job.task, events, rows=self.job.row_count),
@@ -57,18 +56,12 @@ class JobPage(Page):
         }
 
     @property
-    def clone_source(self) -> Cluster | None:
-        """Return the source of a clone that did not succeed, None for any other job."""
-        job = self.job
-        if not job.fills_new_cluster or job.task.state not in (
-            TaskState.FAILED,
-            TaskState.CANCELLED,
-        ):
-            return None
-        jobs = BackupJob.objects.visible_to(self.principal).filter(cluster=job.cluster)
-        others = jobs.exclude(pk=job.pk)
-        is_clone = others.filter(options__fills_new_cluster=True).exists()
-        return job.backup.cluster if is_clone else None
+    def is_clone(self) -> bool:
+        """True if other restores fill the same new cluster."""
+        if not self.job.fills_new_cluster:
+            return False
+        jobs = BackupJob.objects.visible_to(self.principal).filter(cluster=self.job.cluster)
+        return jobs.exclude(pk=self.job.pk).filter(options__fills_new_cluster=True).exists()
 
     def waits_for(self) -> list[Task]:
         """Tasks that come before a restore which has not started."""

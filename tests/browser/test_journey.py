@@ -234,7 +234,7 @@ def test_the_focus_stays_where_it_is_while_progress_moves(
 ) -> None:
     page = alices_page()
     create(page)
-    cancel = page.get_by_role("button", name="Cancel Deployment")
+    cancel = page.get_by_role("link", name="Cancel Deployment")
     cancel.focus()
     stepped.go(2)
     expect(page.locator("progress")).to_have_attribute("value", "60")

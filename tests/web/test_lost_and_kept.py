@@ -92,13 +92,28 @@ def test_of_a_job(backup: Backup, alices: Browser, kind: JobKind, lost: str, kep
     assert (lost in named[0], kept in named[1]) == (True, True)
 
 
+@pytest.mark.parametrize("page", ["job-detail", "cluster-detail"])
+def test_the_cancellation_of_a_job_is_confirmed(backup: Backup, alices: Browser, page: str) -> None:
+    job = seed_job(backup, JobKind.RESTORE, TaskState.RUNNING)
+    key = job.task.task_id if page == "job-detail" else backup.cluster_id
+    address = alices.address("job-cancel", job.task.task_id)
+    assert f'class="button" href="{address}"' in alices.open(page, key).content.decode()
+
+
+@pytest.mark.parametrize("page", ["task-detail", "cluster-detail"])
+def test_the_cancellation_of_a_task_is_confirmed(
+    cluster: Cluster, alices: Browser, page: str
+) -> None:
+    task = restart_cluster(cluster, by="alice")
+    key = task.task_id if page == "task-detail" else cluster.pk
+    address = alices.address("task-cancel", task.task_id)
+    assert f'class="button" href="{address}"' in alices.open(page, key).content.decode()
+
+
 def test_of_a_task(cluster: Cluster, alices: Browser, principal: Principal) -> None:
     _, deployment = create_cluster(principal, name="new")
     restart = restart_cluster(cluster, by="alice")
-    assert (
-        "what exists of the new cluster"
-        in lost_and_kept(alices, "task-cancel", deployment.task_id)[0]
-    )
+    assert "the incomplete cluster" in lost_and_kept(alices, "task-cancel", deployment.task_id)[0]
     assert "all data" in lost_and_kept(alices, "task-cancel", restart.task_id)[1]
     assert Task.objects.filter(state="CANCELLED").count() == 0
 

@@ -328,6 +328,21 @@ def test_a_clone_is_one_cluster_with_a_job_for_each_database(
     assert [task.kind for task in kinds] == ["DEPLOYMENT", "RESTORE", "RESTORE"]
 
 
+def test_a_clone_names_its_other_restores_and_is_cloned_again(
+    backup: Backup, of_texts: Backup, alices: Browser, work: Callable[[], int]
+) -> None:
+    clone(alices, backup.cluster, backup_0=backup.pk, backup_1=of_texts.pk)
+    first = BackupJob.objects.select_related("task").earliest("pk").task.task_id
+    assert "the other restores of this clone" in alices.open("job-cancel", first).content.decode()
+    alices.send("job-cancel", first)
+    work()
+    again = alices.address("cluster-clone", backup.cluster_id)
+    assert (
+        f'id="again" class="button" href="{again}"'
+        in alices.open("job-detail", first).content.decode()
+    )
+
+
 def test_a_clone_of_one_database_leads_to_its_job(
     backup: Backup, of_texts: Backup, alices: Browser
 ) -> None:
