@@ -16,6 +16,7 @@ from backups.models import (
     Backup,
     BackupDownload,
     BackupJob,
+    JobCount,
     SealedPart,
     StorageDay,
 )
@@ -246,6 +247,14 @@ class BackupDownloadAdmin(ReadOnlyAdmin):
     list_prefetch_related = ["backup", "organization"]
     search_fields = ["^backup__backup_id"]
     search_help_text = "Backup id"
+
+
+@admin.register(JobCount)
+class JobCountAdmin(ReadOnlyAdmin):
+    list_display = ["organization", "count", "up_to"]
+    list_prefetch_related = ["organization"]
+    search_fields = ["organization__name"]
+    search_help_text = "Organization name"
 
 
 @admin.register(StorageDay)

@@ -140,14 +140,16 @@ class Backup(models.Model):
                 name="backup_available_manifest_check",
             ),
         ]
+        # SQLite compares the status of each row with the parameter of the statement, although the
+        # condition of the index implies it. With the status as a column it counts without the rows.
         indexes = [
             models.Index(
-                fields=["organization", "-created_at", "-backup_id"],
+                fields=["organization", "-created_at", "-backup_id", "status"],
                 condition=~Q(status=BackupStatus.GONE),
                 name="backup_newest_first",
             ),
             models.Index(
-                fields=["cluster", "organization", "-created_at", "-backup_id"],
+                fields=["cluster", "organization", "-created_at", "-backup_id", "status"],
                 condition=~Q(status=BackupStatus.GONE),
                 name="backup_by_cluster",
             ),
@@ -167,17 +169,17 @@ class Backup(models.Model):
                 name="backup_last_proven",
             ),
             models.Index(
-                fields=["cluster", "organization", "-created_at", "-backup_id"],
+                fields=["cluster", "organization", "-created_at", "-backup_id", "status"],
                 condition=Q(status=BackupStatus.AVAILABLE),
                 name="backup_available",
             ),
             models.Index(
-                fields=["cluster", "organization"],
+                fields=["cluster", "organization", "damage_found_by", "status"],
                 condition=states.is_damaged(),
                 name="backup_damaged_of_cluster",
             ),
             models.Index(
-                fields=["organization", "-created_at", "-backup_id"],
+                fields=["organization", "-created_at", "-backup_id", "damage_found_by", "status"],
                 condition=states.is_damaged(),
                 name="backup_damaged_listed",
             ),
@@ -364,6 +366,20 @@ class BackupDownload(models.Model):
 
     def __str__(self) -> str:
         return f"download of {self.backup_id}"
+
+
+class JobCount(models.Model):
+    """Number of the jobs of an organization up to one of them."""
+
+    organization = models.OneToOneField(Organization, on_delete=models.CASCADE, primary_key=True)
+    up_to = models.BigIntegerField()
+    """Key of that job."""
+    count = models.PositiveBigIntegerField()
+
+    objects = TenantQuerySet["JobCount"].as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.count} jobs of {self.organization_id}"
 
 
 class StorageDay(models.Model):

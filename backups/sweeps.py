@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from backups import janitor, storage_days
+from backups import janitor, job_counts, storage_days
 
 
 @shared_task(name="vbase.sweep.janitor")
@@ -13,5 +13,6 @@ def sweep_janitor() -> int:
 
 @shared_task(name="vbase.sweep.storage")
 def sweep_storage() -> int:
-    """Store the sizes of today's backups by cluster. Returns the number of stored days."""
+    """Store the numbers of jobs, and the sizes of today's backups. Returns the stored days."""
+    job_counts.keep_counts()
     return storage_days.measure()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +15,7 @@ from backups.api.responses import (
     JobResponse,
     ListBackupsResponse,
 )
+from backups.job_counts import count_jobs
 from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
 from vbase_console.api.operations import Operation
@@ -40,7 +43,8 @@ class ListBackupByOrg(BackupView):
     def post(self, request: Request, organization_id: str) -> Response:
         """List the backup jobs of all services of an organization, newest first."""
         self.require_organization(organization_id)
-        return Response(jobs_page(self.jobs(), self.given()))
+        count = partial(count_jobs, self.principal.organization_id)
+        return Response(jobs_page(self.jobs(), self.given(), count))
 
 
 class OneJob(BackupView):

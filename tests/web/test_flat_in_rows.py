@@ -14,10 +14,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
-from backups.models import Backup, BackupJob
+from backups.models import FOUND_BY_READING, Backup, BackupJob
 from backups.policies.models import BackupPolicy
 from clusters.models import Cluster
 from vbase_console.core import paginators
+from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.services import add_member, create_organization
 
@@ -62,6 +63,9 @@ def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         create_organization(name="acme", owner=owner)
         for name in ("other", "sample"):
             call_command("seed_demo", organization=name, clusters=10, backups=300, tasks=300)
+        some = list(Backup.objects.order_by("name").values_list("pk", flat=True)[:40])
+        Backup.objects.filter(pk__in=some).update(damage_found_by=FOUND_BY_READING)
+        update_planner_statistics()
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")

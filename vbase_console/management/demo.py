@@ -21,7 +21,8 @@ from django.db.models import AutoField, Count, Field, Model, OuterRef, Q, QueryS
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from backups.models import FOUND_BY_READING, Backup, BackupJob, SealedPart, StorageDay
+from backups.job_counts import keep_count
+from backups.models import FOUND_BY_READING, Backup, BackupJob, JobCount, SealedPart, StorageDay
 from backups.names import DEFAULT_DATABASE
 from backups.policies.days import CALENDAR_DAYS
 from backups.policies.kept_figures import recount
@@ -152,6 +153,7 @@ def remove(organization: Organization) -> None:
         PolicyRun.objects.filter(**rows_of),
         PolicyDay.objects.filter(**rows_of),
         StorageDay.objects.filter(**rows_of),
+        JobCount.objects.filter(**rows_of),
         CollectionWord.objects.filter(**rows_of),
         KnownCollection.objects.filter(**rows_of),
         InventoryScan.objects.filter(**rows_of),
@@ -348,6 +350,7 @@ class _History:
             update_coverage(cluster.pk)
         for policy_id in self.policy_ids.values():
             recount(policy_id)
+        keep_count(self.organization.pk)
         self.write_days()
 
     def write_days(self) -> None:

@@ -54,6 +54,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Measurements": (
         "clusters.MetricSample",
         "clusters.LoadSample",
+        "backups.JobCount",
         "backups.StorageDay",
     ),
 }
