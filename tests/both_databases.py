@@ -91,6 +91,7 @@ ON_POSTGRESQL_BY_TURNS = (
     "crash/test_beats.py",
     "crash/test_broker_gone.py",
     "crash/test_killed_workers.py",
+    "crash/test_tenant_next_door.py",
     "pressure/test_signing_in_at_once.py",
     "pressure/test_waiting_tasks.py",
 )

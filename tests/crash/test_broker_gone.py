@@ -83,7 +83,7 @@ def test_what_was_accepted_while_the_broker_was_gone_is_done_when_it_is_back(
     wait_until(lambda: sweep_tasks() > 0, "a sweep has sent the message")
     wait_until(lambda: _runs(second, celery_worker), "a worker has come back and done it")
     assert list(Task.objects.values_list("epoch", flat=True)) == [1, 1]
-    wait_until(_reports_its_slots, "the worker has reported how many tasks it runs at a time")
+    wait_until(reports_its_slots, "the worker has reported how many tasks it runs at a time")
 
 
 def _runs(cluster: Cluster, worker: Worker) -> bool:
@@ -92,7 +92,7 @@ def _runs(cluster: Cluster, worker: Worker) -> bool:
     return Cluster.objects.get(pk=cluster.pk).status == "RUNNING"
 
 
-def _reports_its_slots() -> bool:
+def reports_its_slots() -> bool:
     return Heartbeat.objects.of_live_workers().filter(slots=2).exists()
 
 

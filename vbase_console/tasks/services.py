@@ -139,8 +139,8 @@ def wake_after_commit(task_id: str) -> None:
 
 
 def wake(task_id: str) -> bool:
-    """Send a wake-up for a task. Returns False if the broker does not answer: a sweep will find
-    the task.
+    """Send a wake-up for a task. Returns False if the broker does not answer or the share of the
+    organization is in use: the end of another task or a sweep will find the task.
     """
     gathered = _gathered.get()
     if gathered is not None:
