@@ -57,7 +57,9 @@ def test_without_a_visit_the_pages_are_not_found(
 def test_a_visit_ends_after_an_hour(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     later = timezone.now() + visits.DURATION + timedelta(seconds=1)
     monkeypatch.setattr(visits.timezone, "now", lambda: later)
-    assert visitor.get("/o/acme/clusters").status_code == 404
+    answer = visitor.get("/o/acme/clusters")
+    assert answer.status_code == 404
+    assert "Your support visit has ended." in answer.content.decode()
 
 
 def test_a_visit_ends_with_its_button(visitor: Client) -> None:

@@ -46,7 +46,9 @@ def begin_visit(request: HttpRequest, organization: Organization, *, reason: str
 def end_visit(request: HttpRequest) -> None:
     """End the visit of the session, if it has one. The organization's activity shows the end."""
     visit = request.session.pop(SESSION_KEY, None)
-    organization = _organization_of(visit) if visit else None
+    if not visit or _has_expired(visit):
+        return
+    organization = Organization.objects.filter(pk=visit["organization"]).first()
     if organization is not None:
         record_support(
             request,
@@ -62,9 +64,11 @@ def principal_of_visit(request: HttpRequest, organization_name: str) -> Principa
     visit = request.session.get(SESSION_KEY)
     if not visit or not may_visit(request.user) or not is_storable(organization_name):
         raise NotFound("Organization not found.")
-    organization = _organization_of(visit)
+    organization = Organization.objects.filter(pk=visit["organization"]).first()
     if organization is None or organization.name != organization_name:
         raise NotFound("Organization not found.")
+    if _has_expired(visit):
+        raise NotFound("Your support visit has ended. Begin another one in the admin.")
     return Principal(
         organization_id=organization.pk,
         organization_name=organization.name,
@@ -76,8 +80,5 @@ def principal_of_visit(request: HttpRequest, organization_name: str) -> Principa
     )
 
 
-def _organization_of(visit: dict[str, str]) -> Organization | None:
-    """Return the visited organization, or None if the visit has expired."""
-    if timezone.now() >= datetime.fromisoformat(visit["until"]):
-        return None
-    return Organization.objects.filter(pk=visit["organization"]).first()
+def _has_expired(visit: dict[str, str]) -> bool:
+    return timezone.now() >= datetime.fromisoformat(visit["until"])

@@ -39,6 +39,8 @@ WORDS_OF_ACTIONS = {
     "GoBackCluster": "Return to the earlier version",
     "IssueApiKey": "Issue API key",
     "RevokeApiKey": "Revoke API key",
+    "VisitOrganization": "Begin support visit",
+    "LeaveOrganization": "End support visit",
 }
 """Actions of audit entries whose words differ from their names."""
 KINDS_OF_REQUESTERS = {"key": "API key", "support": "support staff"}
