@@ -42,6 +42,8 @@ from vbase_console.web.templatetags.console import badge, plain, task_badge, wor
 MAX_ROWS = 10
 NEWEST_TASKS = 10_000
 """Failed tasks are searched among this many, because no index lists those of all organizations."""
+NEWEST_RUNS = 10_000
+"""Policies are judged if their last run is among this many, because no index has their health."""
 QUEUED_LONG = timedelta(minutes=5)
 """Time after which a task that could start, or whose worker is silent, is a problem."""
 MIN_SCAN_FAILURES = 5
@@ -196,7 +198,9 @@ def _policy(policy: BackupPolicy, health: str, message: str, at: datetime | None
 
 
 def _failing_policies(now: datetime) -> Iterable[Problem]:
-    active = BackupPolicy.objects.of_real_organizations().filter(is_active=True)
+    newest = PolicyRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    recent = BackupPolicy.objects.filter(last_run__gt=newest - NEWEST_RUNS)
+    active = recent.of_real_organizations().filter(is_active=True)
     annotated: QuerySet[Any] = active.with_health().with_ended_run()
     failing = annotated.filter(health__in=FAILING)
     newest_first = failing.order_by("severity", "-last_run__planned_at")
