@@ -191,6 +191,7 @@ def _record(request: HttpRequest, backup: Backup, outcome: Outcome, detail: str)
 
 @admin.register(BackupJob)
 class BackupJobAdmin(ReadOnlyAdmin):
+    nouns = ("job", "jobs of backups")
     list_display = [
         "task",
         "job_type",

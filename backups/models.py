@@ -297,7 +297,7 @@ class BackupJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_type.capitalize()} {self.backup_id}"
+        return f"{self.job_type.capitalize()} of {self.backup_id}"
 
     @property
     def fills_new_cluster(self) -> bool:

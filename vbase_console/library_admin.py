@@ -19,6 +19,7 @@ from django_celery_beat.models import (
 from rest_framework_api_key.models import APIKey
 
 from vbase_console.core.admin import ReadOnlyAdmin
+from vbase_console.core.admin_columns import link_to_person
 from vbase_console.organizations.audit import organizations_of
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.support import record_support
@@ -47,7 +48,8 @@ admin.site.unregister(
 
 @admin.register(AccessFailureLog)
 class AccessFailureAdmin(ReadOnlyAdmin):
-    labels = ("earlier failed sign-in", "earlier failed sign-ins")
+    nouns = ("earlier failed sign-in", "earlier failed sign-ins")
+    renderers = {"username": link_to_person}
     list_display = ["attempt_time", "username", "ip_address", "locked_out", "path_info"]
     search_fields = ["username", "ip_address"]
     search_help_text = "E-mail, network address"
@@ -56,7 +58,8 @@ class AccessFailureAdmin(ReadOnlyAdmin):
 
 @admin.register(AccessLog)
 class AccessLogAdmin(ReadOnlyAdmin):
-    labels = ("sign-in", "sign-ins")
+    nouns = ("sign-in", "sign-ins")
+    renderers = {"username": link_to_person}
     list_display = ["attempt_time", "logout_time", "username", "ip_address", "path_info"]
     search_fields = ["username", "ip_address"]
     search_help_text = "E-mail, network address"
@@ -65,7 +68,7 @@ class AccessLogAdmin(ReadOnlyAdmin):
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(ReadOnlyAdmin):
-    labels = ("cron schedule", "cron schedules")
+    nouns = ("cron schedule", "cron schedules")
 
 
 @admin.register(IntervalSchedule)
@@ -77,7 +80,8 @@ class IntervalAdmin(ReadOnlyAdmin):
 class AccessAttemptAdmin(ReadOnlyAdmin):
     """Failed sign-ins. Submitted data is hidden, because it may be a password of another site."""
 
-    labels = ("failed sign-in", "failed sign-ins")
+    nouns = ("failed sign-in", "failed sign-ins")
+    renderers = {"username": link_to_person}
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "path_info"]
     list_filter = ["attempt_time"]
     search_fields = ["username", "ip_address"]
@@ -128,8 +132,20 @@ def _unlock_and_record(request: HttpRequest, username: str | None, address: str 
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(ReadOnlyAdmin):
-    labels = ("schedule of the console", "schedules of the console")
+    nouns = ("schedule of the console", "schedules of the console")
     list_display = ["name", "task", "enabled", "interval", "crontab", "last_run_at"]
+    fields = [
+        "name",
+        "description",
+        "task",
+        "args",
+        "queue",
+        "interval",
+        "crontab",
+        "enabled",
+        "last_run_at",
+        "total_run_count",
+    ]
     list_select_related = ["interval", "crontab"]
     search_fields = ["name", "task"]
 
@@ -138,14 +154,19 @@ class PeriodicTaskAdmin(ReadOnlyAdmin):
 class PersonAdmin(ReadOnlyAdmin):
     """Users. Fields are listed explicitly, so that the password hash is not shown."""
 
-    labels = ("person", "people")
+    nouns = ("person", "people")
+    related_lists = {
+        "Organizations": ("organizations_membership", "username"),
+        "Activity": ("organizations_auditentry", "username"),
+        "Sign-ins": ("axes_accesslog", "username"),
+        "Failed sign-ins": ("axes_accessattempt", "username"),
+    }
     list_display = ["username", "is_active", "is_staff", "is_superuser", "last_login"]
     list_filter = ["is_active", "is_staff"]
     search_fields = ["username", "email"]
     search_help_text = "E-mail"
     fields = [
         "username",
-        "email",
         "is_active",
         "is_staff",
         "is_superuser",

@@ -54,7 +54,7 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
         "last_run_at",
         "policy_id",
     ]
-    labels = ("policy", "policies")
+    nouns = ("policy", "policies")
     renderers = {"schedule_cron": in_words, "on_missing": reaction_in_words}
     readonly_fields = ["state", "last_reason"]
     fieldsets = [
@@ -155,9 +155,21 @@ class PolicyRunAdmin(ReadOnlyAdmin):
         "is_manual",
         "organization",
     ]
-    labels = ("run", "runs of policies")
+    nouns = ("run", "runs of policies")
     readonly_fields = ["state", "reason"]
-    renderers = {"skip_reason": plain}
+    fields = [
+        "policy",
+        "organization",
+        "planned_at",
+        "state",
+        "reason",
+        "job",
+        "is_catch_up",
+        "is_manual",
+        "created_at",
+        "retention_applied_at",
+        "retention_requested_at",
+    ]
     list_prefetch_related = ["policy", "organization", "job__task"]
     list_filter = ["is_catch_up", "is_manual", "organization"]
     search_fields = ["^policy__policy_id", "^job__task__task_id"]
@@ -174,7 +186,7 @@ class PolicyRunAdmin(ReadOnlyAdmin):
 
 @admin.register(PolicyDay)
 class PolicyDayAdmin(ReadOnlyAdmin):
-    labels = ("day of a policy", "days of policies")
+    nouns = ("day of a policy", "days of policies")
     list_display = [
         "day",
         "policy",

@@ -9,7 +9,7 @@ from vbase_console.web.templatetags.console import plain
 
 @admin.register(KnownCollection)
 class KnownCollectionAdmin(ReadOnlyAdmin):
-    labels = ("collection", "collections")
+    nouns = ("collection", "collections")
     list_display = [
         "name",
         "db_name",

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -103,6 +104,17 @@ def test_a_task_links_its_cluster_its_story_and_its_retry(
         assert f'href="{address}"' in content
 
 
+@pytest.mark.parametrize("person", ["alice@example.com", "support:alice@example.com"])
+def test_an_entry_links_the_person_who_made_it(
+    support: Client, alice: User, filled: Cluster, person: str
+) -> None:
+    entry = changed(filled, {}, {"name": "shop"}, person)
+    content = support.get(address_of(entry)).content.decode()
+    search = f"{reverse('admin-search')}?q=alice@example.com"
+    assert f'<a href="{search}">{person}</a>' in content
+    assert support.get(search).headers["Location"] == address_of(alice)
+
+
 @pytest.mark.parametrize(("state", "offered"), [("FAILED", "retry"), ("PENDING", "cancel")])
 def test_a_task_offers_what_its_state_allows(
     support: Client, failed_task: Task, state: str, offered: str
@@ -112,12 +124,17 @@ def test_a_task_offers_what_its_state_allows(
     assert re.findall(r'name="action" value="(\w+)"', content) == [offered]
 
 
-def changed(cluster: Cluster, old: dict[str, object], new: dict[str, object]) -> AuditEntry:
+def changed(
+    cluster: Cluster,
+    old: dict[str, object],
+    new: dict[str, object],
+    principal: str = "alice@example.com",
+) -> AuditEntry:
     with differences.noting():
         differences.note(old, new)
         return record(
             organization_id=cluster.organization_id,
-            principal="alice@example.com",
+            principal=principal,
             action="UpdateBackupPolicy",
             object_id=cluster.pk,
             source=None,
@@ -147,6 +164,11 @@ def test_the_address_in_an_older_entry_stays_hidden(support: Client, filled: Clu
         content = support.get(page).content.decode()
         assert "Connection: <ins>changed</ins>" in content
         assert "milvus.internal" not in content
+
+
+def test_labels_of_a_cluster_are_told_without_brackets(support: Client, filled: Cluster) -> None:
+    Cluster.objects.update(labels={"stage": "test"})
+    assert "stage: test" in text_of(support, address_of(filled))
 
 
 def test_an_empty_list_says_so(support: Client) -> None:

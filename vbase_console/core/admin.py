@@ -72,18 +72,18 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Label → page that takes the key of the object."""
     renderers: ClassVar[Mapping[str, Render]] = {}
     """Field → rendering, where that of its type is not enough: states, messages, ids as text."""
-    labels: ClassVar[tuple[str, str]] = ("", "")
+    nouns: ClassVar[tuple[str, str]] = ("", "")
     """Name of one row and of several, where that of the model is not what people call it."""
     empty_value_display = quantities.NONE
     change_form_template = "admin/object_page.html"
 
     @property
     def noun(self) -> str:
-        return str(self.labels[0] or self.opts.verbose_name)
+        return str(self.nouns[0] or self.opts.verbose_name)
 
     @property
     def noun_plural(self) -> str:
-        return str(self.labels[1] or self.opts.verbose_name_plural)
+        return str(self.nouns[1] or self.opts.verbose_name_plural)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ReadOnlyChangeList

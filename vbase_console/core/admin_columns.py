@@ -89,7 +89,15 @@ def link_to_id(object_id: str) -> object:
     return format_html('<a href="{}?q={}">{}</a>', reverse("admin-search"), object_id, object_id)
 
 
-LINKS = (link_to, link_to_id)
+def link_to_person(principal: str) -> object:
+    """Link the e-mail of a person. A key or the console itself has no page of its own."""
+    email = principal.removeprefix("support:")
+    if "@" not in email:
+        return text_of(principal)
+    return format_html('<a href="{}?q={}">{}</a>', reverse("admin-search"), email, principal)
+
+
+LINKS = (link_to, link_to_id, link_to_person)
 
 
 def json_in_words(value: Any) -> object:

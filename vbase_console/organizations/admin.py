@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.core.admin_columns import link_to_id, text_of
+from vbase_console.core.admin_columns import link_to_id, link_to_person, text_of
 from vbase_console.core.quantities import NONE
 from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
@@ -73,6 +73,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "last_used_at",
         "revoked",
     ]
+    renderers = {"created_by": link_to_person}
 
 
 class InterfaceFilter(admin.SimpleListFilter):
@@ -95,7 +96,7 @@ def detail_in_words(detail: str) -> object:
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Activity of all organizations, with the differences that every member may read."""
 
-    labels = ("activity entry", "activity entries")
+    nouns = ("activity entry", "activity entries")
     list_display = [
         "at",
         "organization",
@@ -121,6 +122,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     readonly_fields = ["differences", "origin"]
     renderers = {
         "action": words_of_action,
+        "principal": link_to_person,
         "object_id": link_to_id,
         "outcome": badge,
         "detail": detail_in_words,

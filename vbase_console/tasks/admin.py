@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.core.admin_columns import address_of, link_to_id
+from vbase_console.core.admin_columns import address_of, link_to_id, link_to_person
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.ids import CLUSTER_ID_PREFIX
 from vbase_console.organizations.models import Organization, Outcome
@@ -73,6 +73,7 @@ class TaskAdmin(ReadOnlyAdmin):
         "message": plain,
         "phase": capfirst,
         "retry_of": link_to_id,
+        "requested_by": link_to_person,
         "progress": percent,
     }
     list_filter = ["state", KindFilter, "created_at", "organization"]
@@ -205,5 +206,5 @@ def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, det
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
-    labels = ("part of the console", "parts of the console")
+    nouns = ("part of the console", "parts of the console")
     list_display = ["part", "at", "is_working"]
