@@ -18,6 +18,7 @@ from backups.discovery import translate_errors
 from backups.models import Backup, BackupDownload
 from backups.services.locks import lock_backup, require_available
 from vbase_console.core.errors import FailedPrecondition, ResourceExhausted
+from vbase_console.core.streams import return_stream, take_stream
 from vbase_console.organizations.models import Organization
 
 if TYPE_CHECKING:
@@ -31,12 +32,18 @@ MAX_PER_PROCESS = 4
 LEASE = timedelta(seconds=60)
 """Time after which the slot of a killed process is free again, and its backup can be deleted."""
 RENEWAL_SECONDS = 15.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""A client that reads more slowly on average keeps a thread, and the backup from its deletion."""
+PATIENCE_SECONDS = 600.0
+"""Time before the average counts."""
 
 _process_slots = threading.BoundedSemaphore(MAX_PER_PROCESS)
 
 
 class SlotLost(Exception):
-    """The slot has expired, so that the backup may be deleted. The connection is cut."""
+    """The slot has expired, so that the backup may be deleted, or the client reads too slowly. The
+    connection is cut.
+    """
 
 
 class Download:
@@ -45,7 +52,8 @@ class Download:
     def __init__(self, slot: BackupDownload, tar: ArchiveTar) -> None:
         self._slot, self.size = slot, tar.size
         self._pieces: Generator[bytes, None, None] = tar.pieces()
-        self._renew_at = time.monotonic() + RENEWAL_SECONDS
+        self._begun_at, self._sent = time.monotonic(), 0
+        self._renew_at = self._begun_at + RENEWAL_SECONDS
         self._is_open = True
 
     def response(self) -> StreamingHttpResponse:
@@ -63,7 +71,10 @@ class Download:
         if time.monotonic() > self._renew_at:
             self._renew()
         try:
-            return next(self._pieces)
+            self._refuse_slow_client()
+            piece = next(self._pieces)
+            self._sent += len(piece)
+            return piece
         except StopIteration:
             raise
         except Exception as error:
@@ -75,8 +86,13 @@ class Download:
             return
         self._is_open = False
         self._pieces.close()
-        _process_slots.release()
+        _return_place()
         BackupDownload.objects.filter(pk=self._slot.pk).delete()
+
+    def _refuse_slow_client(self) -> None:
+        seconds = time.monotonic() - self._begun_at
+        if seconds > PATIENCE_SECONDS and self._sent < seconds * SLOWEST_BYTES_PER_SECOND:
+            raise SlotLost(f"The client of {self._slot.backup_id} reads too slowly.")
 
     def _renew(self) -> None:
         self._renew_at = time.monotonic() + RENEWAL_SECONDS
@@ -93,8 +109,7 @@ def begin_download(backup: Backup) -> Download:
     require_available(backup)
     if backup.is_damaged:
         raise FailedPrecondition(f"{backup.name} is damaged: {backup.damage_text}. Verify it.")
-    if not _process_slots.acquire(blocking=False):
-        raise ResourceExhausted("Too many downloads are in progress. Try again later.")
+    _take_place()
     slot = None
     try:
         slot = _take_slot(backup)
@@ -105,8 +120,22 @@ def begin_download(backup: Backup) -> Download:
     except BaseException:
         if slot is not None:
             slot.delete()
-        _process_slots.release()
+        _return_place()
         raise
+
+
+def _take_place() -> None:
+    """Raises ResourceExhausted without a free place in this process."""
+    if _process_slots.acquire(blocking=False):
+        if take_stream():
+            return
+        _process_slots.release()
+    raise ResourceExhausted("Too many downloads are in progress. Try again later.")
+
+
+def _return_place() -> None:
+    return_stream()
+    _process_slots.release()
 
 
 @transaction.atomic

@@ -18,14 +18,18 @@ from backups.archive.verify import findings
 from backups.models import Backup, BackupDownload
 from backups.services import downloads
 from backups.services.backups import delete_backup, plan_backup
+from backups.services.downloads import SlotLost
 from backups.stores.local import LocalStore
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.api.fixtures import api, key_with, stranger
 from tests.backups.conftest import fill
 from tests.web.conftest import Browser, alices, browser_of
+from vbase_console.core import streams
 from vbase_console.core.errors import Aborted
 from vbase_console.organizations.models import AuditEntry
+from vbase_console.supervisor.programs import WEB_THREADS
+from vbase_console.web import csv_export
 
 __all__ = ["alices", "api", "browser_of", "key_with", "stranger"]
 
@@ -139,6 +143,36 @@ def test_a_process_has_four_downloads_at_once(
     assert api.get(address).code == "RESOURCE_EXHAUSTED"
     for response in open_ones:
         response.close()
+
+
+def test_downloads_and_exports_leave_threads_of_a_process_to_pages(
+    api: Api, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert streams.MAX_STREAMS < WEB_THREADS
+    for number in range(3):
+        csv_export.slots.take(f"organization {number}")
+    csv_export.slots.take("organization 0")
+    first, second = api.get(address).response, api.get(address).response
+    monkeypatch.setattr(downloads, "MAX_PER_ORGANIZATION", 10)
+    assert api.get(address).code == "RESOURCE_EXHAUSTED"
+    first.close()
+    api.get(address).response.close()
+    second.close()
+    for number in (0, 0, 1, 2):
+        csv_export.slots.give_back(f"organization {number}")
+
+
+def test_a_client_that_reads_too_slowly_is_cut(
+    api: Api, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = api.get(address).response
+    pieces = iter(response.streaming_content)
+    next(pieces)
+    monkeypatch.setattr(downloads, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(downloads, "SLOWEST_BYTES_PER_SECOND", 10**12)
+    with pytest.raises(SlotLost, match="too slowly"):
+        list(pieces)
+    response.close()
 
 
 def test_each_download_is_audited(api: Api, backup: Backup, address: str) -> None:

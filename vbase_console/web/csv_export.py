@@ -25,6 +25,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.text import slugify
 
 from vbase_console.core.errors import ResourceExhausted
+from vbase_console.core.streams import return_stream, take_stream
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ EXPORT_SECONDS = 120.0
 """Limit of one export. Its connection is cut then, so that the file is not taken for complete."""
 MAX_PER_OWNER = 2
 MAX_PER_PROCESS = 4
-"""Half of the threads of a web process, so that exports never occupy all of them."""
 OPERATORS = "=+@\uff1d\uff0b\uff0d\uff20\\-"
 FORMULA = re.compile(rf"(?:^|(?<=[;|\t\r\n]))(?=(?:[^\S\t\r\n]|[\ufeff\u200b])*[{OPERATORS}])")
 
@@ -52,7 +52,8 @@ class ExportSlots:
     def take(self, owner: str) -> None:
         """Raises ResourceExhausted without a free slot."""
         with self._lock:
-            if self._taken[owner] >= MAX_PER_OWNER or self._taken.total() >= MAX_PER_PROCESS:
+            is_full = self._taken[owner] >= MAX_PER_OWNER or self._taken.total() >= MAX_PER_PROCESS
+            if is_full or not take_stream():
                 raise ResourceExhausted(
                     "Too many exports are in progress. Try again when one of them has ended."
                 )
@@ -60,6 +61,7 @@ class ExportSlots:
 
     def give_back(self, owner: str) -> None:
         with self._lock:
+            return_stream()
             self._taken[owner] -= 1
             self._taken += Counter()  # forget owners without an export
 
