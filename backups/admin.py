@@ -19,6 +19,7 @@ from backups.models import (
     JobCount,
     SealedPart,
     StorageDay,
+    StoreScan,
 )
 from backups.services.backups import verify_backup
 from backups.states import JOB_ID_PREFIX, BackupStatus, is_damaged
@@ -265,3 +266,8 @@ class StorageDayAdmin(ReadOnlyAdmin):
     list_filter = ["organization"]
     search_fields = ["^cluster__cluster_id", "organization__name"]
     search_help_text = "Cluster id, organization name"
+
+
+@admin.register(StoreScan)
+class StoreScanAdmin(ReadOnlyAdmin):
+    list_display = ["store", "after"]

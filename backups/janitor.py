@@ -13,8 +13,10 @@ import collections
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -22,7 +24,7 @@ from backups.archive.damage import ArchiveDamaged
 from backups.archive.layout import MANIFEST_NAME, delete_archive
 from backups.connections import get_store, open_archive, require_store
 from backups.milvus.errors import MilvusError
-from backups.models import Backup, BackupJob
+from backups.models import Backup, BackupJob, StoreScan
 from backups.services.backups import retry_deletion, verify_backup
 from backups.states import IMPORT_TIMEOUT, BackupStatus, JobKind
 from backups.stores.base import EntryKind, StoreError, is_check
@@ -40,6 +42,10 @@ STORE_SCAN_INTERVAL = timedelta(hours=1)
 ROUND_TIMEOUT = timedelta(minutes=30)
 """A round that was killed blocks later rounds for at most this time."""
 BATCH_SIZE = 100
+READ_BATCH_SIZE = 500
+MAX_SCANNED = 50_000
+"""Entries of the store that a round lists, so that a round of a large store ends soon."""
+SCANNED_FIELDS = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
 REQUESTED_BY = "janitor"
 
 
@@ -124,28 +130,29 @@ def _remove_dead_imports() -> int:
 
 
 def scan_store() -> int:
-    """Compare the store with the rows: orphans are files without a backup, ghosts are backups
-    without files. Returns the number of deleted archives and parts.
+    """Compare a part of the store with the rows: orphans are files without a backup, ghosts are
+    backups without files. Returns the number of deleted archives and parts.
 
-    Rows are read first, so that a backup that is sealed meanwhile is no ghost. If the whole store
-    is unavailable, one error is logged and no backup is reported.
+    The next round continues behind this part. If the store is unavailable, one error is logged and
+    no backup is reported.
     """
-    fields = ("backup_id", "organization_id", "cluster_id", "name", "status", "damage_found_by")
-    rows = Backup.objects.of_real_organizations().only(*fields).order_by()
-    known = {row.directory: row for row in rows.iterator()}
+    scan, _ = StoreScan.objects.get_or_create(store=settings.BACKUP_STORE)
+    available = Backup.objects.of_real_organizations().available()
     try:
-        if any(row.status == BackupStatus.AVAILABLE for row in known.values()):
+        if available.exists():
             require_store()
-        archives = _archives()
+        part = _next_part(scan.position)
+        found = _rows_of(part)
+        _log_orphans(part, found)
+        has_more_ghosts = _verify_ghosts(part)
     except StoreError as error:
         logger.error("backup store not scanned: %s", error)
         return 0
-    for directory in sorted(archives.keys() - known.keys()):
-        if not Backup.objects.filter(pk=directory.rpartition("/")[2]).exists():
-            logger.warning("%s: orphaned archive, left unchanged", directory)
-    _verify_ghosts(known, archives)
-    deleted = [at for at in archives.keys() & known.keys() if known[at].status == BackupStatus.GONE]
-    return sum(map(_delete_archive, deleted)) + _delete_late_parts(archives)
+    gone = [row.directory for row in found.values() if row.status == BackupStatus.GONE]
+    deleted = sum(map(_delete_archive, gone)) + _delete_late_parts(part, found)
+    if not has_more_ghosts:
+        scan.move(part.last_key)
+    return deleted
 
 
 def _delete_archive(directory: str) -> bool:
@@ -165,21 +172,68 @@ class _Files:
     has_manifest: bool = False
 
 
-def _archives() -> dict[str, _Files]:
-    """Map the directory of each archive to its files."""
+@dataclasses.dataclass(kw_only=True)
+class _Part:
+    """Archives of a part of the store, each complete."""
+
+    after: str
+    """Key behind which the part begins; empty: at the beginning of the store."""
+    archives: dict[str, _Files]
+    """Directory → files."""
+    last_key: str
+    """Last key of the part; empty: the part ends with the store."""
+
+    def covers(self, directory: str) -> bool:
+        key = f"{directory}/"
+        return key > self.after and (not self.last_key or key <= self.last_key)
+
+
+def _next_part(after: str) -> _Part:
+    """List complete archives behind `after` until the limit of entries is reached."""
     archives: dict[str, _Files] = collections.defaultdict(_Files)
-    for entry in get_store().list(""):
+    last_key, last_directory = "", ""
+    for number, entry in enumerate(get_store().list("", after=after)):
         if is_check(entry.key) or (
             entry.kind is EntryKind.EMPTY_DIRECTORY and "/" not in entry.key
         ):
             continue  # a check of the store, or the directory of an organization without backups
-        files = archives["/".join(entry.key.split("/")[:2])]
+        directory = "/".join(entry.key.split("/")[:2])
+        if number >= MAX_SCANNED and directory != last_directory:
+            return _Part(after=after, archives=dict(archives), last_key=last_key)
+        files = archives[directory]
         files.count += 1
         files.has_manifest |= entry.key.endswith(f"/{MANIFEST_NAME}")
-    return dict(archives)
+        # Some stores list directories before files.
+        last_key = max(last_key, entry.key) if directory == last_directory else entry.key
+        last_directory = directory
+    return _Part(after=after, archives=dict(archives), last_key="")
 
 
-def _delete_late_parts(archives: dict[str, _Files]) -> int:
+def _rows_of(part: _Part) -> dict[str, Backup]:
+    """Map directories of the part to their backups, in batches, without the contents."""
+    rows = Backup.objects.of_real_organizations().only(*SCANNED_FIELDS)
+    found = (row for ids in _batches(part.archives) for row in rows.filter(pk__in=ids))
+    return {row.directory: row for row in found if row.directory in part.archives}
+
+
+def _batches(directories: Collection[str]) -> Iterator[list[str]]:
+    """Yield the backup ids of directories in batches for one statement each."""
+    ids = sorted(directory.rpartition("/")[2] for directory in directories)
+    for start in range(0, len(ids), READ_BATCH_SIZE):
+        yield ids[start : start + READ_BATCH_SIZE]
+
+
+def _log_orphans(part: _Part, found: Mapping[str, Backup]) -> None:
+    unknown = part.archives.keys() - found.keys()
+    existing: set[str] = set()
+    for ids in _batches(unknown):
+        existing.update(Backup.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    for directory in sorted(unknown):
+        if directory.rpartition("/")[2] not in existing:
+            logger.warning("%s: orphaned archive, left unchanged", directory)
+
+
+def _delete_late_parts(part: _Part, found: Mapping[str, Backup]) -> int:
     """Delete parts that reached the store after the seal of their archive.
 
     Only a store that does not publish at once may receive them. Archives with as many files as
@@ -197,11 +251,12 @@ def _delete_late_parts(archives: dict[str, _Files]) -> int:
     )
     available = Backup.objects.of_real_organizations().available().only(*fields).order_by()
     deleted = 0
-    for backup in available.iterator():
-        listed = 1 + sum(collection["parts"] for collection in backup.collections)
-        files = archives.get(backup.directory)
-        if files is not None and files.count > listed:
-            deleted += _delete_unlisted_parts(backup)
+    for ids in _batches(found):
+        for backup in available.filter(pk__in=ids).iterator():
+            listed = 1 + sum(collection["parts"] for collection in backup.collections)
+            files = part.archives.get(backup.directory)
+            if files is not None and files.count > listed:
+                deleted += _delete_unlisted_parts(backup)
     return deleted
 
 
@@ -217,18 +272,22 @@ def _delete_unlisted_parts(backup: Backup) -> int:
         return 0
 
 
-def _verify_ghosts(known: dict[str, Backup], archives: dict[str, _Files]) -> None:
-    available = ((at, row) for at, row in known.items() if row.status == BackupStatus.AVAILABLE)
-    ghosts = [
-        (directory, row)
-        for directory, row in available
-        if directory not in archives or not archives[directory].has_manifest
-    ]
-    for directory, row in ghosts:
-        logger.error("%s: manifest of backup %s is missing, verifying", directory, row.name)
-    active = Task.objects.active().filter(kind=JobKind.VERIFY)
-    verifying = set(active.values_list("backup_job__backup", flat=True))
-    unknown = [row for _, row in ghosts if not row.is_damaged and row.pk not in verifying]
-    for row in unknown[:BATCH_SIZE]:
+def _verify_ghosts(part: _Part) -> bool:
+    """Verify backups of the part whose manifest is missing. Returns True if more are left."""
+    active = Task.objects.active().filter(kind=JobKind.VERIFY).values("backup_job__backup")
+    available = Backup.objects.of_real_organizations().available().order_by()
+    unknown = available.filter(damage_found_by="").exclude(pk__in=active)
+    ghosts = [row for row in unknown.only(*SCANNED_FIELDS).iterator() if _is_ghost(row, part)]
+    for row in ghosts[:BATCH_SIZE]:
+        logger.error("%s: manifest of backup %s is missing, verifying", row.directory, row.name)
         with contextlib.suppress(ConsoleError):  # the backup was deleted meanwhile
             verify_backup(row, by=REQUESTED_BY, limited=False)
+    return len(ghosts) > BATCH_SIZE
+
+
+def _is_ghost(row: Backup, part: _Part) -> bool:
+    """Tell whether the manifest is missing. A backup that was sealed after the listing has one."""
+    files = part.archives.get(row.directory)
+    if not part.covers(row.directory) or (files is not None and files.has_manifest):
+        return False
+    return get_store().size(f"{row.directory}/{MANIFEST_NAME}") is None

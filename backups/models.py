@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
+from urllib.parse import quote, unquote_to_bytes
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -401,3 +403,25 @@ class StorageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster_id} on {self.day}"
+
+
+class StoreScan(models.Model):
+    """Position of the janitor in a backup store, which it scans in parts."""
+
+    store = models.CharField(primary_key=True, max_length=1024)
+    """Address of the store, as in the settings."""
+    after = models.TextField(blank=True)
+    """Last key of the part before, percent-encoded, because keys of foreign files may be no text.
+    Empty: the next part begins at the beginning.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.store} behind {self.after or 'the beginning'}"
+
+    @property
+    def position(self) -> str:
+        return os.fsdecode(unquote_to_bytes(self.after))
+
+    def move(self, last_key: str) -> None:
+        self.after = quote(os.fsencode(last_key))
+        self.save(update_fields=["after"])

@@ -118,6 +118,9 @@ class Store(ReadableStore, Protocol):
     - Every failure is a `StoreError`, never an error of a library.
     """
 
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoreEntry]:
+        """Like `ReadableStore.list`, from the first key behind `after`."""
+
     @property
     def publishes_at_once(self) -> bool:
         """True if `publish` is as quick as a rename, so that a database transaction may wait for

@@ -54,14 +54,20 @@ def _step(parent: int, name: str, *, create: bool) -> int:
     return child
 
 
-def entries_below(directory: int, prefix: str) -> Iterator[StoreEntry]:
-    """Yield the entries below, sorted by key. Links are listed and not followed."""
+def entries_below(directory: int, prefix: str, *, after: str = "") -> Iterator[StoreEntry]:
+    """Yield the entries below, sorted by key. Links are listed and not followed.
+
+    Directories whose keys are all before `after` are not read.
+    """
     with os.scandir(directory) as children:
         names = [child.name for child in sorted(children, key=_sort_key)]
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             key = f"{prefix}/{name}" if prefix else name
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            first = f"{key}/" if stat.S_ISDIR(status.st_mode) else key
+            if os.fsencode(first) <= os.fsencode(after) and not after.startswith(f"{key}/"):
+                continue
             if stat.S_ISREG(status.st_mode):
                 yield StoreEntry(key=key, size=status.st_size)
             elif stat.S_ISLNK(status.st_mode):
@@ -71,7 +77,7 @@ def entries_below(directory: int, prefix: str) -> Iterator[StoreEntry]:
                 try:
                     if not os.listdir(child):
                         yield StoreEntry(key=key, size=0, kind=EntryKind.EMPTY_DIRECTORY)
-                    yield from entries_below(child, key)
+                    yield from entries_below(child, key, after=after)
                 finally:
                     os.close(child)
             else:

@@ -82,14 +82,14 @@ class LocalStore:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def list(self, prefix: str) -> Iterator[StoreEntry]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoreEntry]:
         names = checked_key(prefix) if prefix else ()
         with (
             contextlib.suppress(ObjectMissing),
             _translate_errors("list", prefix or self.root),
             directories.opened(self.root, names) as directory,
         ):
-            for entry in directories.entries_below(directory, prefix):
+            for entry in directories.entries_below(directory, prefix, after=after):
                 if self.lists_temporary or entry.key.split("/")[0] != _INCOMING:
                     yield entry
 

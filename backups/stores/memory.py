@@ -54,11 +54,11 @@ class MemoryStore:
         checked_key(key)
         return len(self.objects[key]) if key in self.objects else None
 
-    def list(self, prefix: str) -> Iterator[StoreEntry]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoreEntry]:
         if prefix:
             checked_key(prefix)
         start = f"{prefix}/" if prefix else ""
-        for key in sorted(key for key in self.objects if key.startswith(start)):
+        for key in sorted(key for key in self.objects if key.startswith(start) and key > after):
             yield StoreEntry(key=key, size=len(self.objects[key]))
 
     def delete(self, key: str) -> None:

@@ -91,11 +91,11 @@ class S3Store:
             return None
         return int(meta["size"])
 
-    def list(self, prefix: str) -> Iterator[StoreEntry]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoreEntry]:
         """Sort each page, because some compatible stores list directories before files."""
         if prefix:
             checked_key(prefix)
-        for page in self._pages(prefix):
+        for page in self._pages(prefix, after):
             yield from sorted(page, key=lambda entry: entry.key.encode())
 
     def delete(self, key: str) -> None:
@@ -155,8 +155,8 @@ class S3Store:
         target = keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more objects"
         self._send("delete", target, lambda: obstore.delete_async(self.client, keys))
 
-    def _pages(self, prefix: str) -> Iterator[Sequence[StoreEntry]]:
-        listing = _Listing(self.client, prefix)
+    def _pages(self, prefix: str, after: str = "") -> Iterator[Sequence[StoreEntry]]:
+        listing = _Listing(self.client, prefix, after)
         while page := self._send("list", prefix, listing.next_page):
             yield page
 
@@ -267,10 +267,10 @@ async def _create(client: Client, key: str, data: bytes, storage_class: str) -> 
 class _Listing:
     """A listing that follows the store's continuation and is continued after an error."""
 
-    def __init__(self, client: Client, prefix: str) -> None:
+    def __init__(self, client: Client, prefix: str, after: str = "") -> None:
         self.client, self.prefix = client, prefix
         self.pages: AsyncIterator[Sequence[Any]] | None = None
-        self.last_key = ""
+        self.last_key = after
         self.is_ordered = True
 
     async def next_page(self) -> Sequence[StoreEntry]:

@@ -150,6 +150,15 @@ def test_it_lists_below_a_prefix_and_not_what_starts_alike(store: Store) -> None
     assert keys(store, "org/one") == ["org/one/x"]
 
 
+def test_it_lists_from_behind_any_key(store: Store) -> None:
+    stored = ["a/1", "org/a/1", "org/a/2", "org/b/1", "z"]
+    for key in reversed(stored):
+        put(store, key, b"")
+    for number, key in enumerate(stored):
+        assert [entry.key for entry in store.list("", after=key)] == stored[number + 1 :]
+    assert [entry.key for entry in store.list("org", after="org/a/2")] == ["org/b/1"]
+
+
 def test_it_lists_nothing_where_there_is_nothing(store: Store) -> None:
     assert keys(store, "no/such") == []
 
@@ -348,6 +357,14 @@ def test_it_can_show_temporary_files(local: LocalStore) -> None:
         staged.write(b"half")
         shown = list(LocalStore(local.root, lists_temporary=True).list(""))
     assert [entry.key.split("/")[0] for entry in shown] == [".incoming"]
+
+
+def test_it_lists_a_directory_behind_one_with_a_longer_name(local: LocalStore) -> None:
+    """`-` is before `/`."""
+    for key in ["org-x/y", "org/a-b/1", "org/a/1"]:
+        put(local, key, b"")
+    listed = [entry.key for entry in local.list("", after="org-x/y")]
+    assert listed == ["org/a-b/1", "org/a/1"]
 
 
 # Only S3 has pages.
