@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from backups.archive.confinement import confine
 from backups.archive.damage import ArchiveDamaged, printable
@@ -18,6 +16,7 @@ from backups.archive.fetching import FetchedStore, Fetcher, start_reader
 from backups.archive.layout import MANIFEST_NAME
 from backups.stores import load_archive_store
 from backups.stores.base import ReadableStore, StoreError
+from backups.stores.ending import run_and_end
 from backups.stores.local import LocalStore
 
 # The commands import pyarrow late, because it starts threads and a process must be confined before.
@@ -160,14 +159,5 @@ def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _end(status: int) -> NoReturn:
-    """End without finalizing the interpreter. A thread of the S3 client that still sets the result
-    of a request would abort the process (PyO3/pyo3-async-runtimes, issue 40).
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
 if __name__ == "__main__":
-    _end(main(confined=True))
+    run_and_end(lambda: sys.exit(main(confined=True)))
