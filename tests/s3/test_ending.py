@@ -18,7 +18,7 @@ import atexit, sys
 from backups.stores.ending import run_and_end
 atexit.register(print, "finalized")
 def command():
-    print("output " * 500)
+    print("output " * 100)
     {end}
 run_and_end(command)
 """
@@ -34,6 +34,7 @@ def end(end: str, *, imported: str = "import obstore", output: str = "") -> tupl
             stderr=subprocess.PIPE,
             text=True,
             cwd=PROJECT,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
             check=False,
         )
     return done.returncode, done.stdout or "", done.stderr
@@ -50,13 +51,13 @@ def end(end: str, *, imported: str = "import obstore", output: str = "") -> tupl
 )
 def test_output_and_exit_code_are_kept_without_finalizing(how: str, code: int, said: str) -> None:
     status, output, errors = end(how)
-    assert (status, output) == (code, "output " * 500 + "\n")
+    assert (status, output) == (code, "output " * 100 + "\n")
     assert errors.endswith(said)
     assert bool(errors) == bool(said)
 
 
 def test_a_command_without_a_store_ends_as_usual() -> None:
-    assert end("sys.exit(3)", imported="")[:2] == (3, "output " * 500 + "\nfinalized\n")
+    assert end("sys.exit(3)", imported="")[:2] == (3, "output " * 100 + "\nfinalized\n")
 
 
 def test_output_that_cannot_be_written_is_an_error() -> None:
