@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
@@ -183,9 +184,11 @@ class _Part:
     last_key: str
     """Last key of the part; empty: the part ends with the store."""
 
-    def covers(self, directory: str) -> bool:
+    def lacks(self, directory: str) -> bool:
+        """Tell whether the part covers the directory and contains no manifest of it."""
         key = f"{directory}/"
-        return key > self.after and (not self.last_key or key <= self.last_key)
+        is_covered = key > self.after and (not self.last_key or key <= self.last_key)
+        return is_covered and not self.archives.get(directory, _Files()).has_manifest
 
 
 def _next_part(after: str) -> _Part:
@@ -217,8 +220,11 @@ def _rows_of(part: _Part) -> dict[str, Backup]:
 
 
 def _batches(directories: Collection[str]) -> Iterator[list[str]]:
-    """Yield the backup ids of directories in batches for one statement each."""
-    ids = sorted(directory.rpartition("/")[2] for directory in directories)
+    """Yield the backup ids of directories in batches for one statement each. Names of foreign
+    directories that no database stores are left out.
+    """
+    names = (directory.rpartition("/")[2] for directory in directories)
+    ids = sorted(name for name in names if name.isascii() and name.isprintable())
     for start in range(0, len(ids), READ_BATCH_SIZE):
         yield ids[start : start + READ_BATCH_SIZE]
 
@@ -277,17 +283,15 @@ def _verify_ghosts(part: _Part) -> bool:
     active = Task.objects.active().filter(kind=JobKind.VERIFY).values("backup_job__backup")
     available = Backup.objects.of_real_organizations().available().order_by()
     unknown = available.filter(damage_found_by="").exclude(pk__in=active)
-    ghosts = [row for row in unknown.only(*SCANNED_FIELDS).iterator() if _is_ghost(row, part)]
-    for row in ghosts[:BATCH_SIZE]:
+    missing = [row for row in unknown.only(*SCANNED_FIELDS).iterator() if part.lacks(row.directory)]
+    # A backup that was sealed after the listing has a manifest.
+    ghosts = (row for row in missing if get_store().size(_manifest_of(row)) is None)
+    for row in itertools.islice(ghosts, BATCH_SIZE):
         logger.error("%s: manifest of backup %s is missing, verifying", row.directory, row.name)
         with contextlib.suppress(ConsoleError):  # the backup was deleted meanwhile
             verify_backup(row, by=REQUESTED_BY, limited=False)
-    return len(ghosts) > BATCH_SIZE
+    return next(ghosts, None) is not None
 
 
-def _is_ghost(row: Backup, part: _Part) -> bool:
-    """Tell whether the manifest is missing. A backup that was sealed after the listing has one."""
-    files = part.archives.get(row.directory)
-    if not part.covers(row.directory) or (files is not None and files.has_manifest):
-        return False
-    return get_store().size(f"{row.directory}/{MANIFEST_NAME}") is None
+def _manifest_of(backup: Backup) -> str:
+    return f"{backup.directory}/{MANIFEST_NAME}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -109,6 +110,17 @@ def test_a_store_that_is_away_condemns_no_backup(
     assert "backup store not scanned" in caplog.text
     assert job.backup.name not in caplog.text
     assert not BackupJob.objects.filter(job_type=JobKind.VERIFY).exists()
+
+
+def test_a_foreign_name_that_no_database_stores_stops_no_scan(
+    job: BackupJob, store: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign = Path(os.fsdecode(os.fsencode(store.root) + b"/foreign/bak-\xff"))
+    foreign.mkdir(parents=True)
+    (foreign / "file").touch()
+    Backup.objects.update(status=BackupStatus.GONE)
+    assert scan_store() == 1
+    assert "orphaned archive" in caplog.text
 
 
 def test_an_organization_without_backups_is_no_orphan(
