@@ -98,6 +98,20 @@ def test_no_template_has_a_constant_of_the_api_in_a_sentence() -> None:
     assert {(name, word) for name, word in found if word in constants} == set()
 
 
+STUMBLES = re.compile(
+    r"\b(?:nobody|somebody|anybody|everybody|whoever|door|is said|is told|for all)\b|, too\b", re.I
+)
+
+
+def test_no_template_has_words_that_readers_stumble_over() -> None:
+    found = {
+        (template.name, word)
+        for template in TEMPLATES
+        for word in STUMBLES.findall(sentences_of(template))
+    }
+    assert found == set()
+
+
 def test_every_template_shows_a_message_of_a_task_in_words() -> None:
     raw = r"{{ *((?:\w+\.)*(?:task|event|cluster|error|step)\.(?:status_)?message)\b(?!\|plain)"
     assert [path.name for path in TEMPLATES if re.search(raw, path.read_text())] == []
