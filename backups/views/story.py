@@ -5,30 +5,16 @@ A restore into a new cluster is preceded by the deployment of that cluster.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-
-from django.urls import reverse
 
 from backups.models import Backup, BackupJob
 from backups.states import JobKind
 from backups.views.presenters import jobs_of
-from clusters.models import Cluster
 from clusters.states import TaskKind
+from clusters.views.story import MAX_STEPS, StoryStep, step_of
 from clusters.views.timeline import PhaseTimeline, phase_timeline_of
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
-
-MAX_STEPS = 20
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoryStep:
-    task: Task
-    kind: str
-    address: str
-    target: Cluster | None = None
-    """Cluster that the step deploys or restores into."""
 
 
 def story_of(principal: Principal, backup: Backup) -> list[StoryStep]:
@@ -39,8 +25,8 @@ def story_of(principal: Principal, backup: Backup) -> list[StoryStep]:
     for job in reversed(jobs):
         target = job.cluster if job.job_type == JobKind.RESTORE else None
         if target and (deployment := deployments.get(target.pk)):
-            steps.append(_step(principal, "task-detail", deployment, target))
-        steps.append(_step(principal, "job-detail", job.task, target))
+            steps.append(step_of(principal, deployment, target))
+        steps.append(step_of(principal, job.task, target))
     return steps
 
 
@@ -48,11 +34,6 @@ def _deployments_for(principal: Principal, jobs: Sequence[BackupJob]) -> dict[st
     created = [job.cluster_id for job in jobs if job.fills_new_cluster]
     tasks = Task.objects.visible_to(principal).filter(kind=TaskKind.DEPLOYMENT)
     return {task.subject_id: task for task in tasks.filter(subject_id__in=created)}
-
-
-def _step(principal: Principal, page: str, task: Task, target: Cluster | None) -> StoryStep:
-    address = reverse(page, args=[principal.organization_name, task.task_id])
-    return StoryStep(task=task, kind=task.kind, address=address, target=target)
 
 
 def timeline_of_job(job: BackupJob) -> PhaseTimeline | None:

@@ -14,6 +14,7 @@ from clusters.models import Cluster
 from clusters.protection import filled_by
 from clusters.states import TaskKind
 from clusters.views.presenters import KINDS, TaskRow, task_row
+from clusters.views.story import story_of_task
 from clusters.views.timeline import phase_timeline_of
 from vbase_console.organizations.scopes import GET_CLUSTER
 from vbase_console.tasks.models import Task
@@ -50,6 +51,7 @@ class TaskPage(Page):
             "cluster": self.cluster,
             "events": events,
             "timeline": phase_timeline_of(self.task, events),
+            "story": story_of_task(self.principal, self.task),
             "reload": self.task.is_active,
             "back": reverse("task-detail", args=self.address),
         }

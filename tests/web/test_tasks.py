@@ -8,6 +8,8 @@ import pytest
 from clusters import services
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
+from clusters.upgrades import BACKUPS
+from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from tests.web.test_live import OpenPage
 from vbase_console.organizations.models import AuditEntry
@@ -97,6 +99,30 @@ def test_a_failed_task_is_tried_again(
     assert b'id="retry"' in alices.open("task-detail", failed.task_id).content
     alices.send("task-retry", failed.task_id)
     assert Task.objects.first().retry_of == failed.task_id
+
+
+def test_a_retry_and_the_failed_task_show_the_same_story(
+    make_cluster: MakeCluster, alices: Browser, driver: MemoryDriver, work: Work
+) -> None:
+    cluster = make_cluster()
+    failed = fail_a_stop(cluster, driver, work)
+    assert alices.open("task-detail", failed.task_id).context["story"] == []
+    again = services.retry_task(cluster, failed, by="alice")
+    for task in (failed, again):
+        story = alices.open("task-detail", task.task_id).context["story"]
+        assert [step.task.task_id for step in story] == [failed.task_id, again.task_id]
+
+
+def test_an_upgrade_shows_the_backups_that_it_waited_for(
+    make_cluster: MakeCluster, alices: Browser
+) -> None:
+    cluster = make_cluster()
+    job = seed_job(seed_backup(cluster)).task
+    upgrade = services.restart_cluster(cluster, by="alice")
+    Task.objects.filter(pk=upgrade.pk).update(checkpoint={BACKUPS: [job.task_id]})
+    page = alices.open("task-detail", upgrade.task_id)
+    assert [step.task.kind for step in page.context["story"]] == ["BACKUP", "RESTART"]
+    assert f"/o/acme/jobs/{job.task_id}" in page.content.decode()
 
 
 def fail_a_stop(cluster: Cluster, driver: MemoryDriver, work: Work) -> Task:

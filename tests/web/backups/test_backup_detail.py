@@ -227,7 +227,7 @@ def test_its_story_is_that_of_all_its_jobs(backup: Backup, alices: Browser) -> N
     seed_job(backup, JobKind.VERIFY)
     seed_job(backup, JobKind.RESTORE, TaskState.FAILED)
     story = alices.open("backup-detail", backup.name).context["story"]
-    assert [step.kind for step in story] == ["BACKUP", "VERIFY", "RESTORE"]
+    assert [step.task.kind for step in story] == ["BACKUP", "VERIFY", "RESTORE"]
 
 
 def test_the_deployment_of_a_new_cluster_comes_before_the_restore_into_it(
@@ -237,5 +237,5 @@ def test_the_deployment_of_a_new_cluster_comes_before_the_restore_into_it(
     job = seed_job(backup, JobKind.RESTORE, cluster=copy)
     BackupJob.objects.filter(pk=job.pk).update(options={FILLS_NEW_CLUSTER: True})
     story = alices.open("backup-detail", backup.name).context["story"]
-    assert [step.kind for step in story] == ["DEPLOYMENT", "RESTORE"]
+    assert [step.task.kind for step in story] == ["DEPLOYMENT", "RESTORE"]
     assert {step.target.name for step in story} == {"copy"}
