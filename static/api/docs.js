@@ -10,6 +10,13 @@ function applyAppearance() {
 
 system.addEventListener("change", applyAppearance);
 applyAppearance();
+
+// Swagger UI gives its lists of examples no name.
+function nameLists() {
+  for (const list of place.querySelectorAll("select.examples-select-element:not([aria-label])")) list.setAttribute("aria-label", "Example");
+}
+
+new MutationObserver(nameLists).observe(place, { childList: true, subtree: true });
 window.SwaggerUIBundle({
   url: place.dataset.schema,
   domNode: place,
