@@ -54,6 +54,40 @@ ABOUT_THE_ENGINE = (
 """Tests of a driver and an archive: what a real engine, a store or a tenant does to a job. What
 jobs keep in the database is tested on both by the rest of their folder, and by `tests/crash`.
 """
+PAGES = (
+    "clusters/attached/test_pages.py",
+    *(f"dashboard/test_{name}.py" for name in ("activity", "beside_clusters", "pictures")),
+    *(f"admin/test_{name}.py" for name in ("looking_only", "support_pages", "unlocking")),
+    "explorer/test_pages.py",
+    *(f"policies/test_page_{name}.py" for name in ("detail", "form", "lists", "pictures")),
+    "web/backups",
+    *(
+        f"web/test_{name}.py"
+        for name in (
+            "charts",
+            "cluster_changes",
+            "cluster_create",
+            "cluster_detail",
+            "cluster_list",
+            "errors",
+            "first_load",
+            "lost_and_kept",
+            "navigation",
+            "organization_settings",
+            "owners_pages",
+            "quantities",
+            "rollouts",
+            "signing_in",
+            "tasks",
+            "versions",
+            "wording",
+        )
+    ),
+)
+"""Tests of what pages show and forms refuse. On PostgreSQL every page is opened with data by every
+kind of reader (`architecture/test_every_url.py`), every list is sorted and filtered
+(`architecture/test_lists.py`), and statements are counted (`web/test_query_counts.py`).
+"""
 ON_SQLITE_BY_TURNS = (
     *("full_milvus", "journeys", "supervisor", "upgrades"),
     *(
@@ -73,7 +107,6 @@ ON_SQLITE_BY_TURNS = (
         )
     ),
     "architecture/test_every_change_is_audited.py",
-    "architecture/test_lists.py",
     "clusters/attached/test_detaching.py",
     "crash/backups/test_killed.py",
     "policies/test_changes_of_clock.py",
@@ -85,6 +118,7 @@ ON_SQLITE_BY_TURNS = (
 ON_POSTGRESQL_BY_TURNS = (
     "api/test_schemathesis.py",
     "architecture/test_every_url.py",
+    "architecture/test_lists.py",
     "architecture/test_the_admin_is_audited.py",
     "backups/test_interruption.py",
     "crash/backups/test_paused.py",
@@ -94,6 +128,7 @@ ON_POSTGRESQL_BY_TURNS = (
     "crash/test_tenant_next_door.py",
     "pressure/test_signing_in_at_once.py",
     "pressure/test_waiting_tasks.py",
+    "rpc/test_access.py",
 )
 """Tests that take long, of rules that other tests of their folders cover on both databases. Each is
 where the rule is harder to keep: statements, locks and leases on PostgreSQL, processes and engines
@@ -126,10 +161,10 @@ USUAL = Suite(
     chosen="not torture and not vector_stores",
     options=("--dist", "loadfile", "--no-loadscope-reorder"),
     at_once=True,
-    processes_on_sqlite=PROCESSORS + 2,
-    processes_on_postgresql=PROCESSORS,
+    processes_on_sqlite=PROCESSORS + 3,
+    processes_on_postgresql=PROCESSORS + 1,
     not_on_sqlite=ON_POSTGRESQL_BY_TURNS,
-    not_on_postgresql=ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE + ON_SQLITE_BY_TURNS,
+    not_on_postgresql=(ONE_DATABASE_IS_ENOUGH + ABOUT_THE_ENGINE + PAGES + ON_SQLITE_BY_TURNS),
 )
 # One after another: what they kill and time must not have to share the machine.
 TORTURE = Suite(chosen="torture", options=("--timeout", "3600"), at_once=False)

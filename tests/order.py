@@ -13,6 +13,7 @@ from tests.live import SHARED
 
 WITH_THE_SHARED_CONSOLE = (
     "tests/journeys/",
+    "tests/rpc/test_console.py",
     "tests/supervisor/test_first_start.py",
     "tests/supervisor/test_keeping_alive.py",
     "tests/supervisor/test_refusals.py",
