@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
 from vbase_console.core.admin import ReadOnlyAdmin
@@ -56,6 +55,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "clusters.LoadSample",
         "backups.JobCount",
         "backups.StorageDay",
+        "backups.JobCount",
     ),
 }
 """Section → models, in the order of the index."""
@@ -83,11 +83,6 @@ class SupportSite(AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return super().login(request, {"title": "Sign in", **(extra_context or {})})
-
-    def logout(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> TemplateResponse:
-        return super().logout(request, {"title": "Signed out", **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the sections with the lists that the person may see."""
