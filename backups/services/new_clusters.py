@@ -32,6 +32,7 @@ from vbase_console.organizations import audit
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.services import add_to_message
+from vbase_console.tasks.states import TaskState
 
 MAX_SEARCHED = 1000
 """Limit of the newest good backups of a cluster that are searched for databases and policies."""
@@ -289,8 +290,9 @@ def remove_new_cluster(job: BackupJob, task: Task) -> None:
             interface=audit.Interface.CONSOLE,
             detail=deletion.task_id,
         )
+    remedy = f" {REMEDY}" if task.state == TaskState.FAILED else ""
     add_to_message(
         task,
         f"The new cluster {cluster.name} is removed by {deletion.task_id} (DELETION). "
-        f"The backup is unchanged. {REMEDY}",
+        f"The backup is unchanged.{remedy}",
     )

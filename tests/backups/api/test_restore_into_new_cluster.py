@@ -246,6 +246,7 @@ def test_a_cancelled_restore_removes_the_cluster(api: Api, accepted: BackupJob, 
     work()
     job = again(accepted)
     assert (job.task.state, job.cluster.status) == ("CANCELLED", "DELETED")
+    assert job.task.message.endswith("The backup is unchanged.")
     assert kinds_of(job.cluster)[0] == ("DEPLOYMENT", "CANCELLED")
 
 
@@ -258,6 +259,7 @@ def test_a_failed_restore_removes_the_cluster(
     job = again(accepted)
     assert (job.task.state, job.cluster.status) == ("FAILED", "DELETED")
     assert job.task.message.startswith("Row 7 differs. The new cluster copy is removed by task-")
+    assert job.task.message.endswith("Remove the cause, then restore the backup again.")
 
 
 def fail(message: str) -> None:
