@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "policies.PolicyDay",
         "backups.BackupDownload",
         "backups.SealedPart",
+        "backups.StoreScan",
     ),
     "Sign-ins": (
         "auth.User",
@@ -55,7 +56,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "clusters.LoadSample",
         "backups.JobCount",
         "backups.StorageDay",
-        "backups.JobCount",
     ),
 }
 """Section → models, in the order of the index."""
