@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -123,8 +124,8 @@ class CloneCandidates:
 
     db_name: str
     backups: Sequence[Backup]
-    known: frozenset[str]
-    """Collections of the database in its inventory and in its backups."""
+    newest_of: Mapping[str, str]
+    """Known collection → its newest good backup, empty if there is none; see `Inventory`."""
     may_lack: bool = False
     """True if the inventory does not know the database and older backups are not offered."""
 
@@ -142,20 +143,32 @@ class CloneCandidates:
             f"{backup.created_at:%Y-%m-%d %H:%M} UTC: {len(names):,} "
             f"collection{'' if len(names) == 1 else 's'}, {backup.row_count or 0:,} rows"
         )
-        lacks = self.known - names
+        lacks = self.offered_names.union(self.newest_of) - names
         return f"{text}; lacks {shortened(lacks)}" if lacks else text
+
+    @cached_property
+    def offered_names(self) -> frozenset[str]:
+        """Collections that the offered backups contain."""
+        return frozenset().union(*(_names_in(backup.collections) for backup in self.backups))
 
     @property
     def remark(self) -> str:
         """Sentences about the collections that no choice clones, empty if there are none."""
         sentences = []
-        backed_up = _names_in_all(self.backups)
-        if never := self.known - backed_up:
+        offered = self.offered_names
+        lacking = {name: newest for name, newest in self.newest_of.items() if name not in offered}
+        if never := [name for name, newest in lacking.items() if not newest]:
             sentences.append(f"In no good backup, so not cloned: {shortened(never)}.")
-        if not any(backed_up <= _names_in(backup.collections) for backup in self.backups):
+        if elsewhere := [name for name, newest in lacking.items() if newest]:
             sentences.append(
-                "No backup contains all collections, and a clone has one backup of each database. "
-                "Restore the lacking collections into the clone afterwards, from another backup."
+                f"In good backups that are not offered: {shortened(elsewhere)}. Restore them into "
+                "the clone afterwards. Protection links the latest good backup of each collection."
+            )
+        if not any(offered <= _names_in(backup.collections) for backup in self.backups):
+            sentences.append(
+                "None of these backups contains all collections, and a clone has one backup of "
+                "each database. Restore the lacking collections into the clone afterwards, from "
+                "another backup."
             )
         if self.may_lack:
             sentences.append(
@@ -167,10 +180,6 @@ class CloneCandidates:
 
 def _names_in(collections: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(collection["name"] for collection in collections)
-
-
-def _names_in_all(backups: Sequence[Backup]) -> frozenset[str]:
-    return frozenset().union(*(_names_in(backup.collections) for backup in backups))
 
 
 def shortened(names: Collection[str]) -> str:
@@ -198,8 +207,8 @@ Inventory = Mapping[str, Mapping[str, str]]
 
 
 def clone_offer(principal: Principal, cluster: Cluster, inventory: Inventory) -> CloneOffer:
-    """Offer the newest good backups of each database and policy, and the newest one of each known
-    collection. Reads a bounded number of rows, however long the history is.
+    """Offer the newest good backups of each database and policy, and those that are the newest one
+    of most known collections. Reads a bounded number of rows, however long the history is.
     """
     good = Backup.objects.good().visible_to(principal).filter(cluster=cluster)
     newest = list(good.values_list("pk", "db_name", "policy_id")[: MAX_SEARCHED + 1])
@@ -214,8 +223,8 @@ def clone_offer(principal: Principal, cluster: Cluster, inventory: Inventory) ->
         else:
             passed_over.add(db_name)
     for newest_of in inventory.values():
-        most = Counter(filter(None, newest_of.values())).most_common(NEWEST_OFFERED)
-        offered |= {pk for pk, _ in most}
+        others = Counter(pk for pk in newest_of.values() if pk and pk not in offered)
+        offered |= {pk for pk, _ in others.most_common(NEWEST_OFFERED)}
     backups: dict[str, list[Backup]] = defaultdict(list)
     for backup in good.filter(pk__in=offered):
         backups[backup.db_name].append(backup)
@@ -225,7 +234,7 @@ def clone_offer(principal: Principal, cluster: Cluster, inventory: Inventory) ->
             CloneCandidates(
                 db_name=name,
                 backups=backups[name],
-                known=_names_in_all(backups[name]) | frozenset(inventory.get(name, ())),
+                newest_of=inventory.get(name, {}),
                 may_lack=name not in inventory and (is_cut or name in passed_over),
             )
             for name in sorted(backups)

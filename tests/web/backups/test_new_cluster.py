@@ -237,13 +237,30 @@ def test_collections_that_no_backup_combines_are_explained(
     content = alices.open("cluster-clone", cluster.cluster_id).content.decode()
     assert "lacks users" in content
     assert "lacks images" in content
-    assert "No backup contains all collections" in content
+    assert "None of these backups contains all collections" in content
 
 
 def test_a_collection_that_is_in_no_backup_is_named(cluster: Cluster, alices: Browser) -> None:
     seed_backup(cluster)
     know(cluster, "default", "unsaved")
     assert "not cloned: unsaved." in choices_of_clone(alices, cluster).help_text
+
+
+def test_collections_in_backups_that_are_not_offered_are_named_apart_from_those_in_none(
+    cluster: Cluster, alices: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_clusters, "NEWEST_OFFERED", 2)
+    for number in range(6):
+        created_at = timezone.now() - datetime.timedelta(hours=6 - number)
+        newest = seed_backup(cluster, created_at=created_at, collections=named(f"c{number}"))
+        know(cluster, "default", f"c{number}", newest)
+    know(cluster, "default", "unsaved")
+    field = choices_of_clone(alices, cluster)
+    offered = "".join(text for _, text in field.choices)
+    assert len(field.choices) == 2 * new_clusters.NEWEST_OFFERED + 1  # 4 of 6, and none
+    assert "In no good backup, so not cloned: unsaved." in field.help_text
+    assert "In good backups that are not offered: c2, c3. Restore them" in field.help_text
+    assert "lacks c0, c1, c2, c3, c4 and 1 more" in offered
 
 
 def test_each_policy_has_a_backup_among_the_choices(cluster: Cluster, alices: Browser) -> None:
