@@ -189,7 +189,7 @@ class Backup(models.Model):
                 fields=["-created_at"], condition=states.is_damaged(), name="backup_damaged_newest"
             ),
             models.Index(
-                fields=["policy_id", "-created_at", "-backup_id"],
+                fields=["policy_id", "-created_at", "-backup_id", "status"],
                 condition=Q(status=BackupStatus.AVAILABLE),
                 name="backup_by_policy",
             ),
@@ -399,7 +399,11 @@ class StorageDay(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["cluster", "day"], name="storage_day_unique")
         ]
-        indexes = [models.Index(fields=["organization", "day"], name="storage_by_organization")]
+        indexes = [
+            models.Index(
+                fields=["organization", "day", "size_bytes"], name="storage_by_organization"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.cluster_id} on {self.day}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, Q, Subquery, Sum, Value, When
+from django.db.models import CharField, Subquery, Sum, Value
 from django.urls import reverse
 
 from backups.models import StorageDay
@@ -163,24 +163,25 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
     stored = StorageDay.objects.visible_to(principal).filter(day__gte=days[0]).order_by()
     latest = stored.order_by("-day").values("day")[:1]
     ranked = stored.filter(day=Subquery(latest)).order_by("-size_bytes", "cluster")
-    is_large = Q(cluster__in=ranked.values("cluster")[:MAX_SERIES])
-    # One statement: the largest clusters by name, the sum of all others under an empty one.
-    grouped = stored.annotate(
-        large=Case(When(is_large, then=F("cluster_id")), default=Value("")),
-        name=Case(When(is_large, then=F("cluster__name")), default=Value("")),
-    )
+    # The sums are read from an index. A join to the clusters, or a group for each of the largest,
+    # would read the rows of all clusters.
+    none = Value("", output_field=CharField())
+    summed = stored.annotate(large=none, name=none).values("large", "name", "day")
+    largest = stored.filter(cluster__in=ranked.values("cluster")[:MAX_SERIES])
+    sums = summed.annotate(size=Sum("size_bytes")).values_list("large", "name", "day", "size")
+    shown = largest.values_list("cluster", "cluster__name", "day", "size_bytes")
+    totals: dict[date, int] = {}
     sizes: dict[tuple[str, date], int] = {}
     names: dict[str, str] = {}
-    summed = grouped.values("large", "name", "day").annotate(size=Sum("size_bytes"))
-    for large, name, day, size_bytes in summed.values_list("large", "name", "day", "size"):
-        sizes[large, day], names[large] = size_bytes, name
-    if not sizes:
+    for pk, name, day, size_bytes in sums.union(shown, all=True):
+        if pk:
+            sizes[pk, day], names[pk] = size_bytes, name
+        else:
+            totals[day] = size_bytes
+    if not totals:
         return {"storage": None}
-    newest = max(day for _, day in sizes)
-    totals: dict[date, int] = defaultdict(int)
-    for (_, day), size_bytes in sizes.items():
-        totals[day] += size_bytes
-    order = sorted(filter(None, names), key=lambda pk: (-sizes.get((pk, newest), 0), pk))
+    newest = max(totals)
+    order = sorted(names, key=lambda pk: (-sizes.get((pk, newest), 0), pk))
     rows = [
         StorageRow(
             css_class=f"series-{place}",

@@ -161,7 +161,9 @@ def _task(task: Task, cluster: str, at: datetime | None, message: str) -> Proble
 
 def _waiting_tasks(now: datetime) -> Iterable[Problem]:
     """Tasks that could start, and tasks whose worker is silent."""
-    tasks = Task.objects.of_real_organizations().select_related("organization")
+    # Only unfinished tasks have an index; SQLite does not conclude it from their states.
+    tasks = Task.objects.of_real_organizations().filter(finished_at=None)
+    tasks = tasks.select_related("organization")
     ready = tasks.ready().filter(not_before__lt=now - QUEUED_LONG).order_by("not_before")
     silent = tasks.abandoned().filter(lease_until__lt=now - QUEUED_LONG).order_by("lease_until")
     waiting = [*ready[: MAX_ROWS + 1], *silent[: MAX_ROWS + 1]]
