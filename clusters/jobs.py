@@ -50,7 +50,6 @@ def register_all() -> None:
                 must_finish=upgrades.must_finish if kind is TaskKind.VERSION_UPGRADE else None,
                 settled=_settle,
                 hold=_hold,
-                is_urgent=upgrades.refuses_writes,
                 cancellable=kind is not TaskKind.DELETION,
                 retry=_retry,
             )

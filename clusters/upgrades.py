@@ -24,15 +24,13 @@ from clusters.states import TaskKind
 from vbase_console.core.errors import ConsoleError, InvalidArgument
 from vbase_console.tasks.attempts import Attempt
 from vbase_console.tasks.errors import JobFailed, JobPostponed
-from vbase_console.tasks.models import Task
+from vbase_console.tasks.models import HELD_AT, Task
 from vbase_console.tasks.states import LEASED, TaskState
 
 Answers = dict[str, dict[str, object]]
 
 BACKUPS = "backups"
 """Checkpoint key: ids of the backups that the upgrade waits for."""
-HELD_AT = "held_at"
-"""Checkpoint key: time at which writes were refused. Present from the first change."""
 ANSWERS = "answers"
 """Checkpoint key: sampled answers of the version that is left. None at the end of the task, because
 they contain keys of rows.

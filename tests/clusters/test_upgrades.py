@@ -16,7 +16,7 @@ from clusters.models import Cluster, KeptCopy
 from clusters.upgrade_plans import plan_of
 from tests.tasks.trials import end_pause
 from vbase_console.core.errors import FailedPrecondition
-from vbase_console.tasks.attempts import MAX_URGENT_DELAY_SECONDS
+from vbase_console.tasks.attempts import MAX_HELD_DELAY_SECONDS
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]
@@ -73,7 +73,7 @@ def test_writes_are_refused_for_a_short_time_between_two_attempts(
     work()
     task.refresh_from_db()
     assert (task.state, held(driver, cluster)) == ("PENDING", True)
-    assert task.not_before - task.updated_at <= timedelta(seconds=MAX_URGENT_DELAY_SECONDS)
+    assert task.not_before - task.updated_at <= timedelta(seconds=MAX_HELD_DELAY_SECONDS)
 
 
 def test_a_step_that_fails_after_the_point_of_no_return_is_repeated(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -89,8 +88,7 @@ def test_the_pauses_stay_short_while_clients_wait(
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     attempt = Attempt(_leased(ask(), 9), since=float("inf"))
-    urgent = dataclasses.replace(attempt.job, is_urgent=lambda task: task.epoch == 9)
-    monkeypatch.setattr(Attempt, "job", urgent)
+    attempt.save_checkpoint(held_at=1)
     attempt.retry_later("Passing.")
     assert round((attempt.task.not_before - attempt.task.updated_at).total_seconds()) == 2
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from tests.tasks.test_wake import heard, unmuted
 from tests.tasks.together import together
-from tests.tasks.trials import KIND, Trial, again, begun, end_lease
+from tests.tasks.trials import KIND, Trial, again, begun, end_lease, end_pause
 from vbase_console.organizations.models import Organization
-from vbase_console.tasks import services
+from vbase_console.tasks import services, sweeps
 from vbase_console.tasks.attempts import claim
 from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Heartbeat, Task, database_time_in
@@ -69,6 +71,26 @@ def test_an_organization_alone_may_occupy_every_worker(ask: Ask) -> None:
 
 def test_an_organization_without_tasks_costs_another_no_worker(ask: Ask, charlie: User) -> None:
     assert all(starts(ask()) for _ in range(settings.WORKER_CONCURRENCY))
+
+
+def finish(task: Task, days_ago: int) -> None:
+    at = database_time_in(-days_ago * 86_400)
+    ended = {"state": "SUCCEEDED", "progress": 100, "created_at": at, "finished_at": at}
+    Task.objects.filter(pk=task.pk).update(**ended)
+
+
+def test_an_organization_keeps_a_free_slot_for_one_that_had_tasks_of_late(
+    ask: Ask, shared: Task
+) -> None:
+    finish(shared, days_ago=6)
+    assert [starts(ask()) for _ in range(4)] == [True, True, False, False]
+
+
+def test_an_organization_whose_last_task_is_old_costs_another_no_worker(
+    ask: Ask, shared: Task
+) -> None:
+    finish(shared, days_ago=8)
+    assert all(starts(ask()) for _ in range(4))
 
 
 @pytest.mark.usefixtures("shared")
@@ -135,10 +157,73 @@ def test_a_task_that_pauses_in_its_undo_keeps_no_place(ask: Ask) -> None:
 
 
 @pytest.mark.usefixtures("shared")
-def test_healing_waits_for_no_share_and_uses_none(ask: Ask) -> None:
-    begun(ask()), begun(ask(priority=HEALING_PRIORITY))
-    assert starts(ask())
-    assert starts(ask(priority=HEALING_PRIORITY))
+def test_healing_may_use_one_place_beyond_the_share(ask: Ask) -> None:
+    begun(ask()), begun(ask())
+    assert [starts(ask(priority=HEALING_PRIORITY)) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.usefixtures("shared")
+def test_healing_alone_leaves_a_worker_to_another_organization(ask: Ask) -> None:
+    assert sum(starts(ask(priority=HEALING_PRIORITY)) for _ in range(4)) == 3
+    assert not starts(ask())
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_task_that_holds_writes_continues_beside_a_full_share(
+    ask: Ask, messages: list[str]
+) -> None:
+    begun(ask())
+    upgrade = begun(ask(lock="cluster"))
+    backups = [ask() for _ in range(5)]
+    upgrade.save_checkpoint(held_at=1)
+    upgrade.retry_later("Passing.")
+    services.wake_following(upgrade.task)
+    assert messages[-1] == backups[0].task_id
+    begun(backups[0])
+    end_pause(upgrade.task)
+    sweep_tasks()
+    assert upgrade.task.task_id in messages[-2:]
+    assert starts(again(upgrade.task))
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_cancelled_task_is_undone_beside_a_full_share(ask: Ask, messages: list[str]) -> None:
+    paused = begun(ask())
+    paused.retry_later("Passing.")
+    begun(ask()), begun(ask()), ask()
+    services.request_cancel(again(paused.task), by="alice")
+    assert messages[-1] == paused.task.task_id
+    assert starts(again(paused.task))
+
+
+@pytest.mark.usefixtures("shared")
+def test_the_undo_of_a_dead_worker_is_taken_over_while_a_detach_waits_for_it(
+    ask: Ask, settings: Any
+) -> None:
+    settings.WORKER_CONCURRENCY = 2
+    backup = begun(ask(lock="cluster"))
+    backup.release_lock()
+    backup.begin_undoing("The server did not answer.")
+    end_lease(backup.task)
+    begun(ask(lock="cluster", priority=100))
+    assert starts(again(backup.task))
+
+
+@pytest.mark.usefixtures("shared")
+def test_urgent_tasks_are_woken_before_older_ones(ask: Ask, messages: list[str]) -> None:
+    first = begun(ask())
+    begun(ask())
+    for _ in range(5):
+        ask()
+    paused = begun(ask(priority=HEALING_PRIORITY))
+    Task.objects.filter(pk=paused.task.pk).update(priority=0)
+    paused.begin_undoing("The server did not answer.")
+    paused.retry_later("Passing.")
+    end_pause(paused.task)
+    messages.clear()
+    first.succeed()
+    services.wake_following(first.task)
+    assert messages[0] == paused.task.task_id
 
 
 @pytest.mark.usefixtures("shared")
@@ -146,6 +231,7 @@ def test_the_share_grows_with_the_workers_that_report(ask: Ask) -> None:
     ask()
     beat_of("worker:1", slots=4)
     beat_of("worker:2", slots=8)
+    beat_of("worker:3", is_working=False, slots=4)
     beat_of("sweeper:1", slots=0)
     assert share_limit() == 6
     Heartbeat.objects.filter(part="worker:2").update(at=database_time_in(-60))
@@ -169,6 +255,32 @@ def test_no_more_wake_ups_are_sent_than_the_share_has_places(ask: Ask, messages:
     tasks = [ask() for _ in range(5)]
     assert messages == [task.task_id for task in tasks[:2]]
     assert again(tasks[4]).message == services.SHARE_IN_USE
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_task_that_waits_for_its_lock_does_not_name_the_share(
+    ask: Ask, messages: list[str]
+) -> None:
+    begun(ask(lock="cluster")), begun(ask())
+    waiting = ask(lock="cluster", message="Waiting for the end of task-1.")
+    assert messages[-1] != waiting.task_id
+    assert again(waiting).message == "Waiting for the end of task-1."
+
+
+def test_the_sweep_reaches_an_organization_behind_many_with_a_full_share(
+    charlie: User, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "WAKE_BATCH_SIZE", 3)
+    full = [Organization.objects.create(pk=UUID(int=n), name=f"full {n}") for n in range(1, 5)]
+    last = Organization.objects.create(pk=UUID(int=2**128 - 1), name="last")
+    rows = [(each, f"{each.pk}-{number}") for each in full for number in range(3)]
+    Task.objects.bulk_create(
+        Task(organization=each, task_id=task_id, kind=KIND, not_before=database_time_in(-5))
+        for each, task_id in [*rows, (last, "last")]
+    )
+    Task.objects.exclude(task_id__endswith="-2").exclude(task_id="last").update(woken_at=Now())
+    sweep_tasks()
+    assert messages == ["last"]
 
 
 @pytest.mark.usefixtures("shared")

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from vbase_console.organizations.versions import changed
 from vbase_console.tasks.errors import JobCancelled, JobFailed, LeaseLost
 from vbase_console.tasks.leases import Lease
-from vbase_console.tasks.models import Task, TaskEvent, database_time_in
+from vbase_console.tasks.models import HELD_AT, UNDOING, Task, TaskEvent, database_time_in
 from vbase_console.tasks.registry import Job, job_for, kinds
 from vbase_console.tasks.shares import is_within_share, share_limit
 from vbase_console.tasks.signals import send_task_finished
@@ -30,12 +30,11 @@ from vbase_console.tasks.states import LEASED, TaskState, sources_of
 REPORT_INTERVAL_SECONDS = 1.0
 LAST_PROGRESS_EPOCH = "last_progress_epoch"
 """Checkpoint key: number of the last attempt that saved a checkpoint."""
-UNDOING = "undoing"
-"""Checkpoint key: reason of the undo. Present from the moment that the undo begins."""
 MAX_RETRY_DELAY_SECONDS = 60
 """A sweep corrects a longer delay, because only a clock that was set back can cause one."""
 
-MAX_URGENT_DELAY_SECONDS = 2
+MAX_HELD_DELAY_SECONDS = 2
+"""Clients wait for a task that holds their writes."""
 
 
 def claim(task_id: str, *, worker: str) -> Attempt | None:
@@ -258,9 +257,8 @@ class Attempt:
 
         The next sweep after the pause wakes a worker.
         """
-        most = MAX_RETRY_DELAY_SECONDS
-        if self.job.is_urgent(self.task):
-            most = MAX_URGENT_DELAY_SECONDS
+        holds_writes = HELD_AT in self.task.checkpoint
+        most = MAX_HELD_DELAY_SECONDS if holds_writes else MAX_RETRY_DELAY_SECONDS
         longest = min(2.0 ** min(self.task.epoch, 10), most)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311
         latest = pause + settings.SWEEP_SECONDS

@@ -16,6 +16,11 @@ from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.tasks.states import ACTIVE, FINISHED, LEASED, TASK_ID_PREFIX, TaskState
 
+UNDOING = "undoing"
+"""Checkpoint key: reason of the undo. Present from the moment that the undo begins."""
+HELD_AT = "held_at"
+"""Checkpoint key: time from which the writes of clients wait for the task."""
+
 
 def database_time_in(seconds: float) -> Combinable:
     """Return an instant by the clock of the database, which measures all leases."""
@@ -64,6 +69,11 @@ class TaskQuerySet(TenantQuerySet["Task"]):
     def without_message(self, since: str) -> Self:
         """Filter to tasks for which no wake-up was sent since the instant in the column `since`."""
         return self.filter(Q(woken_at=None) | Q(woken_at__lt=F(since)))
+
+    def woken(self) -> Self:
+        """Filter to ready tasks whose wake-up is on its way, in the words of their index."""
+        is_sent = Q(woken_at__isnull=False, woken_at__gte=F("not_before"))
+        return self.ready().filter(is_sent).order_by()
 
     def mark_next_ready(self, lock: str) -> None:
         """Mark the next task of a lock as not woken, in the transaction that releases the lock.
@@ -200,6 +210,16 @@ class Task(models.Model):
             ),
             models.Index(
                 fields=["lock", "-priority", "id"], condition=Q(state="PENDING"), name="task_turn"
+            ),
+            models.Index(
+                fields=["organization", "-priority", "id"],
+                condition=Q(state="PENDING"),
+                name="task_in_turn",
+            ),
+            models.Index(
+                fields=["organization", "woken_at"],
+                condition=Q(state="PENDING", woken_at__isnull=False),
+                name="task_woken",
             ),
             models.Index(
                 fields=["organization", "quota_key"],

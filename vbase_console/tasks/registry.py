@@ -23,10 +23,6 @@ def _nothing(task: Task) -> None:
     """Default for kinds whose end changes no other row."""
 
 
-def _is_never_urgent(task: Task) -> bool:
-    return False
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """Functions and rules of one kind of task.
@@ -52,9 +48,6 @@ class Job:
     """Locks the other rows of a transaction before it writes the task: subject before task."""
     retry: Retry | None = None
     """Asks again for the work of a failed or cancelled task, by the rules of its app."""
-    is_urgent: Callable[[Task], bool] = _is_never_urgent
-    """True while clients of the subject wait for the task: the pauses between attempts are short.
-    """
     cancellable: bool = True
     """False for work that cannot be undone."""
     id_prefix: str = TASK_ID_PREFIX

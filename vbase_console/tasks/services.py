@@ -20,7 +20,7 @@ from vbase_console.tasks.broker import broker
 from vbase_console.tasks.limits import require_capacity
 from vbase_console.tasks.models import Task, database_time_in
 from vbase_console.tasks.registry import job_for, kinds
-from vbase_console.tasks.shares import share_limit, within_shares
+from vbase_console.tasks.shares import share_limit, urgent, within_shares
 from vbase_console.tasks.signals import send_task_finished
 from vbase_console.tasks.states import TaskState
 
@@ -180,7 +180,7 @@ def wake_all(task_ids: Sequence[str]) -> int:
 
 
 def _say_what_is_waited_for(task_ids: Set[str]) -> None:
-    waiting = Task.objects.filter(task_id__in=task_ids, state=TaskState.PENDING, epoch=0)
+    waiting = Task.objects.ready().filter(task_id__in=task_ids)
     waiting.exclude(message=SHARE_IN_USE).update(message=SHARE_IN_USE)
 
 
@@ -192,11 +192,23 @@ def wake_following(task: Task) -> None:
     if limit is None:
         _wake_next(task.lock)
         return
-    of_organization = Task.objects.filter(organization=task.organization_id, kind__in=kinds())
-    abandoned = of_organization.abandoned().without_message("lease_until")
-    ready = of_organization.ready().without_message("not_before")
-    in_order = [rows.order_by("-priority", "pk")[:limit] for rows in (abandoned, ready)]
-    wake_all([waiting.task_id for rows in in_order for waiting in rows])
+    waiting = Task.objects.filter(organization=task.organization_id, kind__in=kinds())
+    ready = waiting.ready().without_message("not_before").order_by("-priority", "pk")
+    following = _abandoned_of(task.organization_id)
+    for rows in (ready.filter(urgent()), ready):
+        following += rows.values_list("task_id", flat=True)[: limit + 1]
+    wake_all(list(dict.fromkeys(following)))
+
+
+def _abandoned_of(organization_id: uuid.UUID) -> list[str]:
+    """List the organization's abandoned tasks without a message, urgent ones first.
+
+    A condition for the organization would make SQLite read its history.
+    """
+    abandoned = Task.objects.abandoned().without_message("lease_until").filter(kind__in=kinds())
+    in_order = abandoned.annotate(is_urgent=urgent()).order_by("-is_urgent", "-priority", "pk")
+    rows = in_order.values_list("organization", "task_id")
+    return [task_id for owner, task_id in rows if owner == organization_id]
 
 
 def put_back(task_id: str) -> None:

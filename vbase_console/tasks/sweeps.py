@@ -18,7 +18,12 @@ from vbase_console.tasks import services
 from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS
 from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent, TaskQuerySet, database_time_in
-from vbase_console.tasks.shares import first_of_each, share_limit
+from vbase_console.tasks.shares import (
+    first_of_each,
+    places_in_use,
+    running_by_organization,
+    share_limit,
+)
 from vbase_console.tasks.states import LEASED, TaskState
 
 logger = logging.getLogger(__name__)
@@ -72,7 +77,8 @@ def _beyond(seconds: float) -> Combinable:
 
 
 def _without_message(tasks: TaskQuerySet, since: str, limit: int | None) -> list[str]:
-    unsent = first_of_each(tasks.without_message(since).order_by(since), limit)
+    oldest_first = tasks.without_message(since).order_by(since)
+    unsent = first_of_each(oldest_first, limit, places_in_use())
     return list(unsent.values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
 
 
@@ -84,8 +90,8 @@ def _with_lost_message(tasks: TaskQuerySet, since: str, limit: int | None) -> li
     unclaimed = tasks.filter(
         woken_at__gte=F(since), woken_at__lt=database_time_in(-settings.LEASE_SECONDS)
     )
-    oldest_first = first_of_each(unclaimed.order_by("woken_at"), limit)
-    task_ids = list(oldest_first.values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
+    lost = first_of_each(unclaimed.order_by("woken_at"), limit, running_by_organization())
+    task_ids = list(lost.values_list("task_id", flat=True)[:WAKE_BATCH_SIZE])
     return task_ids if task_ids and broker.backlog() < WAKE_BATCH_SIZE else []
 
 
