@@ -130,6 +130,12 @@ class ConnectionChange:
         """True if the token is sent to another server, or in another way."""
         return dataclasses.replace(self.old, token="") != dataclasses.replace(self.new, token="")
 
+    @property
+    def keeps_server(self) -> bool:
+        """True if address and token stay, so that the connection is attached as before."""
+        old, new = self.old, self.new
+        return (old.host, old.port, old.token) == (new.host, new.port, new.token)
+
 
 def require_attached(cluster: Cluster) -> None:
     """Raise FailedPrecondition unless the cluster has a connection that users give."""
@@ -208,7 +214,10 @@ def change_connection(cluster: Cluster, change: ConnectionChange) -> Cluster:
         raise Aborted("Another request has changed the connection. Read it and try again.")
     if change.new != change.old:
         note_connection_change()
+    mark = cluster.server_mark
     cluster.connection = change.new
+    if change.keeps_server:  # entries of one server from before the rule: the first has the mark
+        cluster.server_mark = mark
     cluster.version = change.version
     cluster.condition, cluster.change_failed = Condition.RUNNING, False
     cluster.seen_at, cluster.observe_after = timezone.now(), None

@@ -412,9 +412,11 @@ def _server_taken(cluster: Cluster) -> AlreadyExists | None:
     other = of_server.exclude(pk=cluster.pk).first()
     if other is None:
         return None
+    remedy = f"Use '{other.name}', or detach it first."
+    if other.status == ServiceStatus.DELETING:
+        remedy = f"'{other.name}' is being detached. Try again after that."
     return AlreadyExists(
-        f"The server is attached as '{other.name}' already, with the same token. "
-        f"Use '{other.name}', or detach it first."
+        f"The server is attached as '{other.name}' already, with the same token. {remedy}"
     )
 
 

@@ -60,6 +60,16 @@ def test_a_detached_server_can_be_attached_again(
     assert attached(api, fake).status == 200
 
 
+def test_a_server_that_is_being_detached_can_be_attached_after_that(
+    attach: Attach, fake: FakeMilvus, api: Api
+) -> None:
+    first = attach(fake.port, name="first")
+    assert api.delete(f"/clusters/{first.pk}").status == 200
+    said = attached(api, fake)
+    assert said.status == 409
+    assert "'first' is being detached. Try again" in said.body["response"]["message"]
+
+
 def test_a_connection_is_not_changed_to_that_of_another_cluster(
     attach: Attach, fake: FakeMilvus, api: Api
 ) -> None:
@@ -103,6 +113,19 @@ def test_servers_from_before_the_rule_get_their_marks(attach: Attach, fake: Fake
     import_module("clusters.migrations.0008_attached_once").mark_attached_servers(apps, None)
     marks = dict(Cluster.objects.values_list("name", "server_mark"))
     assert marks == {"first": mark, "twin": ""}
+
+
+def test_a_second_entry_from_before_the_rule_renews_its_connection(
+    attach: Attach, fake: FakeMilvus, api: Api
+) -> None:
+    first = attach(fake.port, name="first")
+    Cluster.objects.bulk_create([_twin_of(first)])
+    Cluster.objects.filter(name="twin").update(condition="RUNNING", status="RUNNING")
+    twin = Cluster.objects.get(name="twin")
+    assert api.patch(f"/clusters/{twin.pk}", port=fake.port, token=TOKEN).status == 200
+    with FakeMilvus(token=TOKEN) as other:
+        assert api.patch(f"/clusters/{twin.pk}", port=other.port, token=TOKEN).status == 200
+    assert Cluster.objects.get(pk=twin.pk).server_mark != ""
 
 
 def _twin_of(cluster: Cluster) -> Cluster:
