@@ -19,8 +19,9 @@ from tests.api.client import Api
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from vbase_console.core.prefixes import with_prefix
+from vbase_console.search.finding import MAX_NAMED
 from vbase_console.search.models import CollectionWord, SearchWord
-from vbase_console.search.words import beginning_with
+from vbase_console.search.words import MAX_READ, beginning_with
 from vbase_console.tasks.models import Task
 
 MakeCluster = Callable[..., Cluster]
@@ -235,10 +236,11 @@ def test_words_of_collections_are_looked_up_in_the_index(shop: Cluster) -> None:
     assert "collection_by_prefix" in with_prefix(rows, "word", "imag").explain()
 
 
+@pytest.mark.parametrize("limit", [3, MAX_READ])
 def test_the_object_with_exactly_this_name_is_first_among_many(
-    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch
+    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr("vbase_console.search.words.FEW", 3)
+    monkeypatch.setattr("vbase_console.search.words.MAX_READ", limit)
     seed_backup(shop, "nightly")
     for number in range(25):
         seed_backup(shop, f"nightly-{number}")
@@ -249,8 +251,49 @@ def test_the_object_with_exactly_this_name_is_first_among_many(
 def test_a_rare_word_finds_objects_that_also_have_common_ones(
     api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbase_console.search.words.FEW", 3)
+    monkeypatch.setattr("vbase_console.search.words.MAX_READ", 3)
     for number in range(10):
         seed_backup(shop, f"nightly-{number}")
     assert found(api, "nightly 7") == [("BACKUP", "nightly-7")]
     assert found(api, "nightly 70") == []
+
+
+def test_collections_that_match_by_several_words_are_counted_once(api: Api, shop: Cluster) -> None:
+    names = [f"{n}_" + "_".join(f"data{n:02}{word:02}" for word in range(12)) for n in range(20)]
+    record_scan(shop, {"default": names})
+    assert {name for _, name in found(api, "data")} == set(names)
+
+
+@pytest.mark.parametrize("order", ["collection zz", "zz collection"])
+def test_the_rarest_word_is_read_however_common_the_others_are(
+    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr("vbase_console.search.words.MAX_READ", 3)
+    record_scan(shop, {"default": [*(f"collection_{n}" for n in range(9)), "zz_collection"]})
+    assert found(api, order) == [("COLLECTION", "zz_collection")]
+
+
+def test_backups_are_found_when_newer_ones_are_many(
+    api: Api, shop: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy was renamed: the words of its old backups are as common as the searches allow."""
+    for limit in ("MAX_READ", "NEWEST_CHECKED"):
+        monkeypatch.setattr(f"vbase_console.search.words.{limit}", 3)
+    for name in ("legacy", "nightly"):
+        for number in range(6):
+            seed_backup(shop, f"{name}-{number}")
+    names = [name for _, name in found(api, "legacy")]
+    assert len(names) >= 3
+    assert all(name.startswith("legacy") for name in names)
+    assert len(found(api, "nightly")) >= 3
+
+
+def test_a_search_reads_a_bounded_number_of_words(api: Api, shop: Cluster) -> None:
+    record_scan(shop, {"default": ["images_users"]})
+    seed_backup(shop, "images-users")
+    with CaptureQueriesContext(connection) as captured:
+        found(api, "images users")
+    reading = [sql for each in captured if (sql := each["sql"]).count('FROM "search_') == 1]
+    of_words = [sql for sql in reading if sql.split(" FROM ")[1].startswith('"search_')]
+    assert len(of_words) == 3  # of objects, of collections, and of collections with this name
+    assert all(sql.rpartition("LIMIT ")[2] in {str(MAX_READ), str(MAX_NAMED)} for sql in of_words)

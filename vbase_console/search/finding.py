@@ -1,35 +1,38 @@
 """Find objects of an organization by an exact id or by the prefixes of words of their names.
 
-A search costs a constant number of statements, whatever it finds. Each kind needs the scope of its
-list.
+A search costs a bounded number of statements and rows, whatever it finds. Each kind needs the scope
+of its list.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from itertools import chain
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q
 from django.urls import reverse
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
+from backups.protection.models import KnownCollection
 from backups.states import JobKind
 from clusters.models import Cluster
-from clusters.states import ENDED, TaskKind
+from clusters.states import TaskKind
 from vbase_console.core.errors import InvalidArgument
-from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.models import Organization
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, LIST_SERVICES
 from vbase_console.organizations.tenancy import Principal, is_storable
 from vbase_console.search.models import CollectionWord, SearchWord
-from vbase_console.search.words import MAX_WORDS, NameSearch, whole_name, words_of
+from vbase_console.search.words import NameSearch, whole_name
 from vbase_console.tasks.models import Task
 
 MAX_RESULTS = 20
 MIN_LENGTH, MAX_LENGTH = 2, 100
+MAX_NAMED = 1_000
+"""Limit of collections with exactly the given name that are read, among them those of clusters that
+are being deleted.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,14 +118,12 @@ def _backups(principal: Principal, text: str, names: NameSearch) -> Iterator[Fou
 def _collections(principal: Principal, text: str, _: NameSearch) -> Iterator[Found]:
     """Find known collections: by their whole name first, then by words."""
     words = CollectionWord.objects.visible_to(principal)
-    words = words.exclude(collection__cluster__status__in=ENDED).select_related(
-        "collection__cluster"
-    )
-    words = words.order_by()  # an order would read all matches
-    named = words.filter(word=whole_name(text))[:MAX_RESULTS]
-    by_word = sorted(_with_words(words, text), key=lambda word: word.collection.name)
-    found = {word.collection_id: word.collection for word in chain(named, by_word)}
-    for collection in list(found.values())[:MAX_RESULTS]:
+    named = words.filter(word=whole_name(text)).order_by().values_list("collection", flat=True)
+    rows = KnownCollection.objects.living().visible_to(principal).select_related("cluster")
+    rows = rows.order_by("name", "db_name", "cluster_id")
+    search = NameSearch(text, words, key="collection")
+    exact = Q(pk__in=set(named[:MAX_NAMED]))
+    for collection in search.find(rows, exact, MAX_RESULTS, checks_newest=False):
         address = {"db_name": collection.db_name, "name": collection.name}
         page = _page(principal, "collection-detail", collection.cluster_id)
         yield Found(
@@ -134,20 +135,6 @@ def _collections(principal: Principal, text: str, _: NameSearch) -> Iterator[Fou
             url=f"{page}?{urlencode(address)}",
             place=f"in {collection.db_name} of {collection.cluster.name}",
         )
-
-
-def _with_words(words: QuerySet[CollectionWord], text: str) -> QuerySet[CollectionWord]:
-    """Filter to words of collections that have a word for each prefix of the text. The longest
-    prefix is looked up in the index, the others among the words of a collection.
-    """
-    longest, *others = sorted(words_of(text), key=len, reverse=True)[:MAX_WORDS] or [""]
-    if not longest:
-        return words.none()
-    found = with_prefix(words, "word", longest)
-    for prefix in others:
-        same = CollectionWord.objects.filter(collection=OuterRef("collection"))
-        found = found.filter(Exists(with_prefix(same, "word", prefix)))
-    return found[: MAX_RESULTS * 3]  # a collection may match by several words
 
 
 def _tasks(principal: Principal, text: str, _: NameSearch) -> Iterator[Found]:

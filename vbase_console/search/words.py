@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
@@ -28,10 +30,10 @@ WORD = re.compile(r"\w+")
 BATCH_SIZE = 500
 MAX_WORDS = 5
 """Words of a text that a name must have. Further words are ignored."""
-FEW = 100
-"""So many objects with a word are read by their ids. Of a more common word the newest are found
-first.
-"""
+MAX_READ = 2_000
+"""Limit of words that are read for a prefix. A prefix with fewer words finds all of its objects."""
+NEWEST_CHECKED = 2_000
+"""Newest objects of a kind whose words are checked if each prefix of a text has more words."""
 
 
 def words_of(text: str) -> set[str]:
@@ -97,55 +99,72 @@ def beginning_with(prefix: str) -> TenantQuerySet[SearchWord]:
     return with_prefix(SearchWord.objects.all(), "word", prefix)
 
 
-class NameSearch:
-    """Objects whose names have a word for each prefix of a text.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrefixMatches:
+    """Objects with one prefix of a text."""
 
-    The ids of the objects with a rare word are read first, because no database finds both a rare
+    prefix: str
+    ids: set[Any]
+    is_complete: bool
+    """False if the prefix has more words than were read."""
+
+
+class NameSearch:
+    """Objects whose names have a word for each prefix of a text, found with bounded work.
+
+    The ids of the objects with a rare prefix are read first, because no database finds both a rare
     and a common word fast with one statement: for the one it would read all objects, for the other
     all words.
     """
 
-    def __init__(self, text: str, words: QuerySet[SearchWord]) -> None:
+    def __init__(self, text: str, words: QuerySet[Any], *, key: str = "object_id") -> None:
+        """`key` is the column of `words` with the id of the object."""
         self._prefixes = sorted(words_of(text), key=len, reverse=True)[:MAX_WORDS]
-        self._words = words
+        self._words = words.order_by()
+        self._key = key
 
-    def find(self, rows: QuerySet[Any], exact: Q, limit: int) -> list[Any]:
-        """Return the first rows that match exactly or by their names."""
+    def find(
+        self, rows: QuerySet[Any], exact: Q, limit: int, *, checks_newest: bool = True
+    ) -> list[Any]:
+        """Return the first rows that match exactly, then the first ones that match by their names.
+        `checks_newest`: an index has the order of the rows, so that the newest of many are found.
+        """
         if not self._prefixes:
             return list(rows.filter(exact)[:limit])
-        few = self._few_backups if rows.model is Backup else self._few_objects
-        if few is not None:
-            return list(rows.filter(exact | Q(pk__in=few) & self._has_all))[:limit]
-        found = list(rows.filter(exact)[:limit])
-        others = rows.filter(self._has_all).exclude(pk__in=[row.pk for row in found])
-        return [*found, *others[: limit - len(found)]]
+        matches = self._of_backups if rows.model is Backup else self._of_objects
+        others = [prefix for prefix in self._prefixes if prefix != matches.prefix]
+        conditions = [exact, Q(pk__in=matches.ids) & self._having(others)]
+        if checks_newest and not matches.is_complete:
+            newest = Q(pk__in=rows.values("pk")[:NEWEST_CHECKED])
+            conditions.insert(1, newest & self._having(self._prefixes))
+        found = chain.from_iterable(rows.filter(condition)[:limit] for condition in conditions)
+        return list({row.pk: row for row in found}.values())[:limit]
 
-    @cached_property
-    def _has_all(self) -> Q:
-        having = self._words.filter(object_id=OuterRef("pk"))
+    def _having(self, prefixes: Iterable[str]) -> Q:
+        words = self._words.filter(**{self._key: OuterRef("pk")})
         conditions = Q()
-        for prefix in self._prefixes:
-            conditions &= Q(Exists(with_prefix(having, "word", prefix)))
+        for prefix in prefixes:
+            conditions &= Q(Exists(with_prefix(words, "word", prefix)))
         return conditions
 
     @cached_property
-    def _few_objects(self) -> set[str] | None:
-        return self._ids_with_a_rare_word(self._words)
+    def _of_objects(self) -> PrefixMatches:
+        return self._read(self._words)
 
     @cached_property
-    def _few_backups(self) -> set[str] | None:
-        """Backups alone, if other objects have common words."""
-        if self._few_objects is not None:
-            return self._few_objects
-        return self._ids_with_a_rare_word(
-            self._words.filter(object_id__startswith=f"{BACKUP_ID_PREFIX}-")
-        )
+    def _of_backups(self) -> PrefixMatches:
+        """Backups alone, if each prefix has too many words of all objects."""
+        if self._of_objects.is_complete:
+            return self._of_objects
+        return self._read(self._words.filter(object_id__startswith=f"{BACKUP_ID_PREFIX}-"))
 
-    def _ids_with_a_rare_word(self, words: QuerySet[SearchWord]) -> set[str] | None:
-        """Return the ids of all objects with one of the prefixes. None if each is common."""
+    def _read(self, words: QuerySet[Any]) -> PrefixMatches:
+        """Read a prefix with few words, or the first words of the longest prefix."""
+        common = []
         for prefix in self._prefixes:
-            matching = with_prefix(words, "word", prefix).order_by()
-            ids = matching.values_list("object_id", flat=True)[: FEW + 1]
-            if len(ids) <= FEW:
-                return set(ids)
-        return None
+            rows = with_prefix(words, "word", prefix).values_list(self._key, flat=True)
+            ids = list(rows[:MAX_READ])
+            if len(ids) < MAX_READ:
+                return PrefixMatches(prefix=prefix, ids=set(ids), is_complete=True)
+            common.append(PrefixMatches(prefix=prefix, ids=set(ids), is_complete=False))
+        return common[0]
