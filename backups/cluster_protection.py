@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from backups import observers
 from backups.discovery import collections_of, databases_of
@@ -15,30 +16,29 @@ from backups.states import JobKind
 from clusters.models import Cluster
 from clusters.protection import Protection
 from vbase_console.core.errors import ConsoleError
+from vbase_console.core.prepared import PreparedByIds
 from vbase_console.tasks.models import Task
 
 _AHEAD = 10
 """Priority of backups that a task waits for, above the priority of that task."""
 
 
+def _newest(cluster_ids: Sequence[str]) -> QuerySet[Cluster, tuple[Any, ...]]:
+    """Clusters with the times of their newest good backup and of the latest proof of one."""
+    good = Backup.objects.good().filter(cluster=OuterRef("pk"))
+    proven = good.filter(proven_at__isnull=False).order_by("-proven_at")
+    times = Subquery(good.values("created_at")[:1]), Subquery(proven.values("proven_at")[:1])
+    return Cluster.objects.filter(pk__in=cluster_ids).order_by().values_list("pk", *times)
+
+
+_NEWEST = PreparedByIds(_newest)
+
+
 class BackupClusterProtection:
     """Implements `clusters.protection.ClusterProtection`."""
 
     def protection_of(self, cluster_ids: Sequence[str]) -> dict[str, Protection]:
-        good = Backup.objects.good().filter(cluster=OuterRef("pk"))
-        proven = good.filter(proven_at__isnull=False).order_by("-proven_at")
-        newest = {
-            cluster_id: (last_backup_at, last_proven_at)
-            for cluster_id, last_backup_at, last_proven_at in Cluster.objects.filter(
-                pk__in=cluster_ids
-            )
-            .order_by()
-            .values_list(
-                "pk",
-                Subquery(good.values("created_at")[:1]),
-                Subquery(proven.values("proven_at")[:1]),
-            )
-        }
+        newest = {cluster_id: times for cluster_id, *times in _NEWEST.rows(cluster_ids)}
         policies = observers.policy_summary_of(cluster_ids)
         protection = {}
         for cluster_id in cluster_ids:

@@ -19,6 +19,7 @@ import grpc
 from google.api import annotations_pb2 as annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf import field_mask_pb2 as field_mask_pb2
+from google.protobuf import struct_pb2 as struct_pb2
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.message import Message
 

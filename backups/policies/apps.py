@@ -11,7 +11,7 @@ class PoliciesConfig(AppConfig):
         from backups import observers
         from backups.policies import days, kept_figures, runs, services
         from backups.policies.dispatch import overdue_since
-        from backups.policies.models import BackupPolicy, PolicyRun
+        from backups.policies.models import PolicyRun
         from backups.policies.views import presenters
         from vbase_console.core import overdue
 
@@ -26,6 +26,6 @@ class PoliciesConfig(AppConfig):
         observers.backup_unpinned.register(runs.request_retention_of)
         observers.cluster_deleting.register(services.deactivate_policies_of)
         observers.active_run_of.register(PolicyRun.objects.active_job_id)
-        observers.policy_summary_of.register(BackupPolicy.objects.summary_of)
+        observers.policy_summary_of.register(services.summary_of)
         observers.policy_of.register(presenters.policy_of)
         observers.retention_status_of.register(presenters.retention_status_of)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -12,7 +10,6 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
 from backups.names import DEFAULT_DATABASE
-from backups.observers import PolicySummary
 from backups.policies.health import health, severity
 from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
 from backups.policies.validation import (
@@ -36,21 +33,6 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def due(self, now: datetime) -> Self:
         """Filter to policies whose run should have started. Paused policies plan none."""
         return self.of_real_organizations().filter(next_run_at__lte=now)
-
-    def summary_of(self, cluster_ids: Sequence[str]) -> dict[str, PolicySummary]:
-        """Summarize in Python, because a cluster has a handful of policies and a statement that
-        groups costs more than reading their rows.
-        """
-        planned: dict[str, list[datetime | None]] = defaultdict(list)
-        rows = self.filter(cluster__in=cluster_ids).order_by()
-        for cluster_id, next_run_at in rows.values_list("cluster_id", "next_run_at"):
-            planned[cluster_id].append(next_run_at)
-        return {
-            cluster_id: PolicySummary(
-                policy_count=len(runs), next_run_at=min(filter(None, runs), default=None)
-            )
-            for cluster_id, runs in planned.items()
-        }
 
     def with_last_run(self) -> Self:
         """Load the rows that `last_run_at` and `last_status` read."""
