@@ -236,7 +236,7 @@ def _log_orphans(part: _Part, found: Mapping[str, Backup]) -> None:
         existing.update(Backup.objects.filter(pk__in=ids).values_list("pk", flat=True))
     for directory in sorted(unknown):
         if directory.rpartition("/")[2] not in existing:
-            logger.warning("%s: orphaned archive, left unchanged", directory)
+            logger.warning("%a: orphaned archive, left unchanged", directory)
 
 
 def _delete_late_parts(part: _Part, found: Mapping[str, Backup]) -> int:
