@@ -32,6 +32,7 @@ from backups.stores.base import EntryKind, StoreError, is_check
 from clusters.drivers.base import DriverError
 from clusters.states import ServiceStatus
 from vbase_console.core.errors import ConsoleError
+from vbase_console.core.log_lines import printable
 from vbase_console.organizations.versions import changed
 from vbase_console.tasks.models import Heartbeat, Task
 from vbase_console.tasks.states import FINISHED
@@ -236,7 +237,7 @@ def _log_orphans(part: _Part, found: Mapping[str, Backup]) -> None:
         existing.update(Backup.objects.filter(pk__in=ids).values_list("pk", flat=True))
     for directory in sorted(unknown):
         if directory.rpartition("/")[2] not in existing:
-            logger.warning("%a: orphaned archive, left unchanged", directory)
+            logger.warning("%s: orphaned archive, left unchanged", printable(directory))
 
 
 def _delete_late_parts(part: _Part, found: Mapping[str, Backup]) -> int:

@@ -59,7 +59,7 @@ def test_it_says_what_no_row_knows(
 ) -> None:
     put(store, "somebody/bak-else/manifest.json", b"{}")
     sweep_janitor()
-    assert "'somebody/bak-else': orphaned archive" in caplog.text
+    assert "somebody/bak-else: orphaned archive" in caplog.text
 
 
 def test_a_backup_whose_files_are_gone_is_said_and_counted_on_no_more(

@@ -11,8 +11,6 @@ from clusters.models import Cluster
 from tests.web.conftest import Browser
 
 FIRST_LOAD_BYTES = 60_000
-
-
 GZIP = {"Accept-Encoding": "gzip"}
 
 
@@ -38,3 +36,4 @@ def test_an_export_is_not_compressed(alices: Browser) -> None:
     address = alices.address("cluster-list")
     answer = alices.client.get(address, {"export": "csv"}, headers=GZIP)
     assert "Content-Encoding" not in answer.headers
+    answer.close()

@@ -17,14 +17,15 @@ class LineFormatter(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return _printable(super().formatMessage(record))
+        return printable(super().formatMessage(record))
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802
         lines = super().formatException(ei).split("\n")
-        return "\n".join(f"    {_printable(line)}" for line in lines)
+        return "\n".join(f"    {printable(line)}" for line in lines)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Escape control characters and bytes that are no UTF-8, which a log cannot hold."""
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
