@@ -9,6 +9,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import live
 from tests.live import SHARED
 
 WITH_THE_SHARED_CONSOLE = (
@@ -79,8 +80,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _asks_for_a_console(item: pytest.Item) -> bool:
+    """A file may have a fixture of its own under that name."""
     assert isinstance(item, pytest.Function)
-    return "console" in item.fixturenames
+    consoles = item._fixtureinfo.name2fixturedefs.get("console", ())
+    return bool(consoles) and consoles[-1].func.__module__ == live.__name__
 
 
 def _may_ask_for_it(item: pytest.Item) -> bool:
