@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from backups.policies.health import PolicyHealth
 from backups.policies.states import SKIPPED, RetentionOutcome
 from vbase_console.tasks.states import TaskState
-from vbase_console.web.lists import ANY_CHOICE, FilterForm
-
-EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2999, 12, 31)
-"""Limits of a day, so that it exists in every time zone."""
+from vbase_console.web.lists import ANY_CHOICE, FilterForm, day_field
 
 
 class PolicyFilter(FilterForm):
@@ -72,11 +67,7 @@ class RunFilter(FilterForm):
             *((s.value, s.value.capitalize()) for s in TaskState),
         ],
     )
-    day = forms.DateField(
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        validators=[MinValueValidator(EARLIEST_DAY), MaxValueValidator(LATEST_DAY)],
-    )
+    day = day_field()
 
     SEARCH_LOOKUPS = (
         "job__backup__name__icontains",

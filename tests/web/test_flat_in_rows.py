@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from backups.models import FOUND_BY_READING, Backup, BackupJob
@@ -37,6 +39,8 @@ PAGES = (
     "operations?state=FAILED",
     "operations?kind=RESTART",
     "operations?kind=VERIFY",
+    "operations?day={day}",
+    "clusters/{cluster}/operations?day={day}",
     "backups",
     "backups?status=DAMAGED",
     "policies",
@@ -85,6 +89,7 @@ def sample(seeded: None, db: None, alice: User) -> dict[str, str]:
         "cluster": cluster.pk,
         "policy": BackupPolicy.objects.get(cluster=cluster).pk,
         "backup": Backup.objects.filter(cluster=cluster).latest("created_at").name,
+        "day": (timezone.now() - timedelta(days=20)).date().isoformat(),
     }
 
 
@@ -144,6 +149,7 @@ def test_a_search_for_a_rare_word_reads_the_backups_that_have_it(
         ("backups/{backup}/delete", "backups_backup", "backup_damaged"),
         ("operations?state=FAILED", "tasks_task", "task_failed"),
         ("operations?state=CANCELLED", "tasks_task", "task_cancelled"),
+        ("operations?day={day}", "tasks_task", "task_ended"),
     ],
 )
 def test_rare_rows_have_an_index_of_their_own(

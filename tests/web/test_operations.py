@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from backups.states import JobKind
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
+from vbase_console.tasks.models import Task
 
 
 @pytest.fixture
@@ -52,3 +55,45 @@ def test_the_former_lists_lead_here_with_their_filter(
     assert moved.url == alices.address("cluster-operation-list", cluster.pk)
     charlies.organization = "other"
     assert charlies.open(f"cluster-{old}-moved", cluster.pk).status_code == 404
+
+
+def ended(task: Task, *, days_ago: int, state: str = "SUCCEEDED") -> str:
+    """Move the end of a task. Returns the day."""
+    at = timezone.now() - timedelta(days=days_ago)
+    Task.objects.filter(pk=task.pk).update(finished_at=at, state=state)
+    return at.date().isoformat()
+
+
+def test_the_picture_counts_tasks_and_jobs_of_each_day(cluster: Cluster, alices: Browser) -> None:
+    ended(
+        seed_job(seed_backup(cluster, "nightly"), JobKind.VERIFY).task, days_ago=3, state="FAILED"
+    )
+    day = ended(Task.objects.get(kind="DEPLOYMENT"), days_ago=3)
+    answer = alices.open("operation-list")
+    assert answer.context["bar"].title.endswith("in the last 30 days: 1 succeeded, 1 failed")
+    assert f'href="/o/acme/operations?day={day}"' in answer.content.decode()
+
+
+def test_a_column_leads_to_the_operations_that_it_counts(cluster: Cluster, alices: Browser) -> None:
+    day = ended(seed_job(seed_backup(cluster, "nightly"), JobKind.VERIFY).task, days_ago=3)
+    answer = alices.open("operation-list", day=day)
+    assert [row.task.kind for row in answer.context["operations"]] == ["VERIFY"]
+    link = answer.content.decode().partition(f'operations?day={day}" title=')[2]
+    assert 'aria-current="true"' in link.partition(">")[0]
+    listed = alices.open("cluster-operation-list", cluster.pk, day=day).context["operations"]
+    assert [row.task.kind for row in listed] == ["VERIFY"]
+
+
+def test_the_operations_of_a_day_are_in_the_order_of_their_ends(
+    cluster: Cluster, alices: Browser
+) -> None:
+    job = seed_job(seed_backup(cluster, "nightly"), JobKind.VERIFY).task
+    day = ended(job, days_ago=0)
+    first = Task.objects.get(kind="DEPLOYMENT")
+    Task.objects.filter(pk=first.pk).update(finished_at=timezone.now() + timedelta(seconds=1))
+    listed = alices.open("operation-list", day=day).context["operations"]
+    assert [row.task.kind for row in listed] == ["DEPLOYMENT", "VERIFY"]
+
+
+def test_without_ended_operations_there_is_no_picture(alices: Browser) -> None:
+    assert alices.open("operation-list").context["bar"] is None

@@ -16,6 +16,7 @@ LABELS = {
     "enable_auto_scaling": "autoscaling",
     "enable_replicas": "read replicas",
     "failures_since_start": "failed attempts",
+    "id_prefix": "prefix of the id",
     "interface": "source",
     "ip_address": "network address",
     "job_type": "kind",

@@ -25,14 +25,19 @@ from clusters.views.detail import ClusterPage
 from clusters.views.presenters import KINDS, TaskRow, task_row
 from vbase_console.core.errors import NotFound
 from vbase_console.core.ids import CLUSTER_ID_PREFIX
+from vbase_console.dashboard.operation_days import operation_bar_of
 from vbase_console.organizations.scopes import GET_CLUSTER, LIST_BACKUPS, SCALE_CLUSTER
 from vbase_console.organizations.tenancy import Principal
+from vbase_console.tasks.days import ended_on
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.registry import job_for
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 from vbase_console.web.bulk import BulkPage
-from vbase_console.web.lists import ANY_CHOICE, FilterForm, ListPage
+from vbase_console.web.lists import ANY_CHOICE, FilterForm, ListPage, day_field
 from vbase_console.web.views import ConsoleView
+
+LATEST_END = "-finished_at"
+PREFIXES = (TASK_ID_PREFIX, JOB_ID_PREFIX)
 
 
 def _kinds(kinds: Any) -> list[tuple[str, str]]:
@@ -49,6 +54,7 @@ class OperationFilter(FilterForm):
     state = forms.ChoiceField(
         required=False, choices=[*ANY_CHOICE, *((s.value, s.value.capitalize()) for s in TaskState)]
     )
+    day = day_field("Ended on (UTC)")
 
     SEARCH_LOOKUPS = (
         "task_id__icontains",
@@ -60,15 +66,26 @@ class OperationFilter(FilterForm):
     SORT_FIELDS = ("kind", "cluster_name", "backup_name", "state", "requested_by", "pk")
     DEFAULT_ORDER = "-pk"
     NULLS_LAST = frozenset({"backup_name"})
-    INDEXED_ORDERS = frozenset({"pk", "-pk", "kind"})
+    INDEXED_ORDERS = frozenset({"pk", "-pk", "kind", LATEST_END})
     LONG_SEARCH = "The text finds complete ids of operations, clusters and backups."
 
     def filter_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         values = {name: self.given[name] for name in ("kind", "state") if name in self.given}
         rows = rows.filter(**values)
+        if day := self.given.get("day"):
+            rows = rows.filter(ended_on(day))
         if text := self.text("cluster"):
             rows = rows.filter(quota_key__in=Cluster.objects.matching(text).values("pk"))
         return rows
+
+    @property
+    def requested_order(self) -> str:
+        """List the operations of a day by their end, as the index has them, unless a heading was
+        chosen.
+        """
+        order = super().requested_order
+        is_chosen = order != self.DEFAULT_ORDER or self.data.get("sort") == order
+        return LATEST_END if "day" in self.given and not is_chosen else order
 
     def search_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return super().search_rows(self.named(rows) if self.text("q") else rows)
@@ -159,6 +176,11 @@ class OperationListView(ListPage):
         "Finished": "finished_at",
     }
 
+    def context(self) -> dict[str, Any]:
+        may_see_jobs = self.principal.may(LIST_BACKUPS)
+        prefixes = PREFIXES if may_see_jobs else (TASK_ID_PREFIX,)
+        return super().context() | {"bar": operation_bar_of(self.principal, prefixes)}
+
     def rows(self) -> QuerySet[Any]:
         related = ("backup_job__cluster", "backup_job__backup")
         return operations_of(self.principal).select_related(*related)
@@ -175,6 +197,9 @@ class OperationListView(ListPage):
 class ClusterOperationListView(OperationListView, ClusterPage):
     filter_class = OneClustersOperationFilter
     nav = "clusters"
+
+    def context(self) -> dict[str, Any]:
+        return ClusterPage.context(self)
 
     def rows(self) -> QuerySet[Any]:
         return super().rows().filter(quota_key=self.cluster.pk)

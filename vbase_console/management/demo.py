@@ -42,7 +42,8 @@ from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import create_organization
 from vbase_console.search.models import CollectionWord, SearchWord
 from vbase_console.search.words import index_collections, index_names, words_of
-from vbase_console.tasks.models import Task, TaskEvent
+from vbase_console.tasks.days import keep_days_of
+from vbase_console.tasks.models import Task, TaskDay, TaskEvent
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 
 M = TypeVar("M", bound=Model)
@@ -161,6 +162,7 @@ def remove(organization: Organization) -> None:
         SealedPart.objects.filter(backup__organization=organization),
         BackupJob.objects.filter(**rows_of),
         Backup.objects.filter(**rows_of),
+        TaskDay.objects.filter(**rows_of),
         TaskEvent.objects.filter(task__organization=organization),
         Task.objects.filter(**rows_of),
         LoadSample.objects.filter(cluster__organization=organization),
@@ -351,6 +353,7 @@ class _History:
         for policy_id in self.policy_ids.values():
             recount(policy_id)
         keep_count(self.organization.pk)
+        keep_days_of(self.organization.pk)
         self.write_days()
 
     def write_days(self) -> None:

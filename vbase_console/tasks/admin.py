@@ -18,7 +18,7 @@ from vbase_console.core.ids import CLUSTER_ID_PREFIX
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
-from vbase_console.tasks.models import Heartbeat, Task, TaskEvent
+from vbase_console.tasks.models import Heartbeat, Task, TaskDay, TaskEvent
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.templatetags.console import plain, task_badge, words
 from vbase_console.web.wording import constant_in_words, without_constants, words_of_action
@@ -202,6 +202,16 @@ def _record(request: HttpRequest, task: Task, action: str, outcome: Outcome, det
         outcome=outcome,
         detail=detail,
     )
+
+
+@admin.register(TaskDay)
+class TaskDayAdmin(ReadOnlyAdmin):
+    nouns = ("day of tasks", "days of tasks")
+    list_display = ["day", "organization", "id_prefix", "succeeded", "failed", "cancelled"]
+    list_prefetch_related = ["organization"]
+    list_filter = ["id_prefix", "organization"]
+    search_fields = ["organization__name"]
+    search_help_text = "Organization name"
 
 
 @admin.register(Heartbeat)

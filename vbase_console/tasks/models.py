@@ -226,6 +226,11 @@ class Task(models.Model):
                 condition=Q(finished_at__isnull=True),
                 name="task_unfinished",
             ),
+            models.Index(
+                fields=["organization", "finished_at", "id_prefix", "state"],
+                condition=Q(finished_at__isnull=False),
+                name="task_ended",
+            ),
             models.Index(fields=["retry_of"], condition=~Q(retry_of=""), name="task_retries"),
             models.Index(fields=["quota_key", "organization", "-id"], name="task_of_cluster"),
             models.Index(
@@ -243,6 +248,34 @@ class Task(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.state in FINISHED
+
+
+class TaskDay(models.Model):
+    """Number of tasks of an organization that ended on one day (UTC), by their state.
+
+    `days` counts the days that are over.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    day = models.DateField()
+    id_prefix = models.CharField(max_length=8)
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+
+    objects = TenantQuerySet["TaskDay"].as_manager()
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "day", "id_prefix"], name="task_day_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["day"], name="task_day_age")]
+
+    def __str__(self) -> str:
+        return f"{self.id_prefix} of {self.organization_id} on {self.day}"
 
 
 class TaskEvent(models.Model):

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from vbase_console.core import batch_delete
 from vbase_console.core.planner_statistics import update_planner_statistics
-from vbase_console.tasks import services
+from vbase_console.tasks import days, services
 from vbase_console.tasks.attempts import MAX_RETRY_DELAY_SECONDS
 from vbase_console.tasks.broker import broker
 from vbase_console.tasks.models import Heartbeat, Task, TaskEvent, TaskQuerySet, database_time_in
@@ -97,11 +97,12 @@ def _with_lost_message(tasks: TaskQuerySet, since: str, limit: int | None) -> li
 
 @shared_task(name="vbase.sweep.housekeeping")
 def sweep_housekeeping() -> int:
-    """Remove expired task events and the heartbeats of killed processes, and update the statistics
-    of the database.
+    """Remove expired task events and the heartbeats of killed processes, keep the numbers of the
+    days that are over, and update the statistics of the database.
     """
     silent = Heartbeat.objects.filter(part__contains=":", at__lt=database_time_in(-SILENT_SECONDS))
     silent.delete()
+    days.keep_days()
     update_planner_statistics()
     oldest = timezone.now() - timedelta(days=settings.TASK_HISTORY_DAYS)
     return batch_delete.remove(TaskEvent.objects.filter(at__lt=oldest))

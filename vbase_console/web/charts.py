@@ -206,27 +206,34 @@ def line_chart(
 
 
 def column_chart(
-    columns: Sequence[Column], *, text_of: ToText, base: int = 10, height: int = HEIGHT
+    columns: Sequence[Column],
+    *,
+    text_of: ToText,
+    base: int = 10,
+    height: int = HEIGHT,
+    least: float = 0,
 ) -> ColumnChart:
     """Draw columns side by side from zero, each of one or more parts on top of each other.
 
-    A few columns are as wide as those of `MIN_COLUMNS`.
+    A few columns are as wide as those of `MIN_COLUMNS`. A part is at least `least` pixels high, so
+    that a small number beside a large one is visible.
     """
     sums = [sum(_finite(value) for value, _, _ in column.parts) for column in columns]
     highest = max(sums, default=0.0)
     pitch = 100 / max(MIN_COLUMNS, len(columns))
     bars = []
     for place, column in enumerate(columns):
-        below = 0.0
+        below, y = 0.0, float(height)
         for value, css_class, title in column.parts:
-            top, bottom = below + _finite(value), below
-            y = _y(top, highest, height)
+            top = below + _finite(value)
+            bottom = y
+            y -= max(least, _y(below, highest, height) - _y(top, highest, height))
             bars.append(
                 Bar(
                     x=round(place * pitch, 2),
                     y=round(y, 1),
                     width=round(pitch * 0.8, 2),
-                    height=round(_y(bottom, highest, height) - y, 1),
+                    height=round(bottom - y, 1),
                     css_class=css_class,
                     title=title,
                 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.core.paginator import Page as Rows
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
@@ -20,7 +22,19 @@ from vbase_console.web.views import Page, wants_fragment
 
 PAGE_SIZE = 50
 ANY_CHOICE = [("", "Any")]
+EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+"""Limits of a day, so that it exists in every time zone."""
 M = TypeVar("M", bound=Model)
+
+
+def day_field(label: str | None = None) -> forms.DateField:
+    """Return a filter for one day."""
+    return forms.DateField(
+        label=label,
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[MinValueValidator(EARLIEST_DAY), MaxValueValidator(LATEST_DAY)],
+    )
 
 
 class FilterForm(forms.Form):

@@ -54,6 +54,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Measurements": (
         "clusters.MetricSample",
         "clusters.LoadSample",
+        "tasks.TaskDay",
         "backups.JobCount",
         "backups.StorageDay",
     ),
