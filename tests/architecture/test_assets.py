@@ -17,6 +17,11 @@ LOADED = re.compile(
 )
 STATIC = re.compile(r"""{%\s*static\s+["']([^"']+)["']""")
 INLINE = re.compile(r"""<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle\s*=|\son\w+\s*=\s*["']""")
+OWN_STYLES = sorted((ROOT / "static/css").glob("*.css"))
+DISTANCES = re.compile(r"(?<![\w-])(?:margin|padding|gap|row-gap|column-gap)[a-z-]*\s*:([^;}]*)")
+SIZES_OF_TEXT = re.compile(r"(?<![\w-])font(?:-size)?\s*:([^;}]*)")
+ABSOLUTE = re.compile(r"(?<![\w.-])-?(?!1px)\d*\.?\d+(?:rem|px|pt|ch|vw)\b")
+"""Lengths besides the tokens. A line of 1px, a part of the text and of the window are none."""
 CSS_LOADS = re.compile(r"""(?:@import\s+|url\(\s*)["']?((?:https?:)?//[^"')\s]+)""")
 
 
@@ -43,6 +48,25 @@ def test_every_asset_that_a_template_names_is_here(template: Path) -> None:
 @pytest.mark.parametrize("style", STYLES, ids=name_of)
 def test_a_style_sheet_loads_nothing_from_outside(style: Path) -> None:
     assert CSS_LOADS.findall(style.read_text()) == []
+
+
+@pytest.mark.parametrize("style", OWN_STYLES, ids=name_of)
+def test_distances_and_sizes_of_text_are_tokens(style: Path) -> None:
+    assert lengths_besides_tokens(style.read_text()) == []
+
+
+def lengths_besides_tokens(style: str) -> list[str]:
+    values = [*DISTANCES.findall(style), *SIZES_OF_TEXT.findall(style)]
+    return [length for value in values for length in ABSOLUTE.findall(value)]
+
+
+def test_it_notices_a_length_besides_the_tokens() -> None:
+    assert lengths_besides_tokens("a { margin: 0 .9rem; gap: 2px } b { font: 14px/1.5 serif }") == [
+        ".9rem",
+        "2px",
+        "14px",
+    ]
+    assert not lengths_besides_tokens("a { margin: -1px; padding: var(--space-1) .4em; gap: 12vh }")
 
 
 def test_it_notices_what_comes_from_outside() -> None:
