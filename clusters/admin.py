@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample, Rollout, RolloutStep
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.core.admin_columns import link_to_id, link_to_person
+from vbase_console.core.admin_columns import link_to_id, link_to_requester
 from vbase_console.web.templatetags.console import badge, plain
 
 
@@ -130,7 +130,7 @@ class RolloutStepInline(ReadOnlyInline):
 
 @admin.register(Rollout)
 class RolloutAdmin(ReadOnlyAdmin):
-    renderers = {"state": badge, "requested_by": link_to_person}
+    renderers = {"state": badge, "requested_by": link_to_requester}
     list_display = [
         "rollout_id",
         "organization",

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from vbase_console.api.documentation import Schema, docs
+from vbase_console.dashboard.overview import OverviewRedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/vbase/", include("vbase_console.api.urls")),
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "api/docs", require_safe(RedirectView.as_view(pattern_name="api-docs")), name="to-api-docs"
     ),
     path("admin", require_safe(RedirectView.as_view(pattern_name="admin:index")), name="to-admin"),
+    path("o/<slug:organization>", OverviewRedirectView.as_view(), name="to-overview"),
     path("", include("vbase_console.organizations.urls")),
     path("o/<slug:organization>/", include("clusters.urls")),
     path("o/<slug:organization>/", include("backups.urls")),

@@ -104,11 +104,17 @@ def test_a_task_links_its_cluster_its_story_and_its_retry(
         assert f'href="{address}"' in content
 
 
-@pytest.mark.parametrize("person", ["alice@example.com", "support:alice@example.com"])
+@pytest.mark.parametrize(
+    ("label", "person"),
+    [
+        ("alice@example.com", "alice@example.com"),
+        ("support:alice@example.com", "support staff alice@example.com"),
+    ],
+)
 def test_an_entry_links_the_person_who_made_it(
-    support: Client, alice: User, filled: Cluster, person: str
+    support: Client, alice: User, filled: Cluster, label: str, person: str
 ) -> None:
-    entry = changed(filled, {}, {"name": "shop"}, person)
+    entry = changed(filled, {}, {"name": "shop"}, label)
     content = support.get(address_of(entry)).content.decode()
     search = f"{reverse('admin-search')}?q=alice@example.com"
     assert f'<a href="{search}">{person}</a>' in content

@@ -24,7 +24,7 @@ EXEMPT: dict[str, str] = {
     "vbase_console/organizations/views/home.py: "
     "Membership.objects.filter(user=request.user.pk).select_related": MINE,
     "vbase_console/organizations/views/members.py: Organization.objects.get": OWN_ORGANIZATION,
-    "vbase_console/web/views.py: Organization.objects.filter": MINE,
+    "vbase_console/web/frame.py: Organization.objects.filter": MINE,
     "vbase_console/dashboard/operations.py: Cluster.objects.filter": OF_VISIBLE_ROWS,
     "vbase_console/dashboard/operations.py: Cluster.objects.matching(text).values": OF_VISIBLE_ROWS,
 }

@@ -81,6 +81,7 @@ READ_BY_VIEWERS: dict[str, str] = {
     }.items()
     for page in pages
 }
+READ_BY_VIEWERS["/o/<slug:organization>"] = RUNNING
 # Route without parts → a body that would be taken, so that its `organizationId` decides.
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/vbase/clusters": {"name": "walker"},

@@ -51,8 +51,8 @@ def test_a_viewer_changes_nothing_and_the_try_is_on_record(
 
 
 def test_whoever_may_not_is_told_which_roles_may(bobs: Browser) -> None:
-    assert b"only owners. Ask an owner" in bobs.open("membership-list").content
-    assert b"only operators, admins and owners." in bobs.open("cluster-create").content
+    assert b"Only owners can do this. Ask an owner" in bobs.open("membership-list").content
+    assert b"Only operators, admins and owners can do this." in bobs.open("cluster-create").content
 
 
 def test_a_viewer_is_shown_no_control_that_is_refused(

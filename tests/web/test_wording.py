@@ -12,10 +12,11 @@ from django.conf import settings
 
 from backups.states import BackupStatus, JobKind
 from clusters.states import Condition, ServiceStatus, TaskKind
+from vbase_console.core.labels import words_of_requester
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.glossary import TERMS
 from vbase_console.web.templatetags.console import term
-from vbase_console.web.wording import KINDS, STATES, readable, reason_of, words_of_requester
+from vbase_console.web.wording import KINDS, STATES, readable, reason_of
 
 TEMPLATES = [
     path
@@ -47,6 +48,7 @@ SENTENCES = [
     (f"It is {ServiceStatus.UPDATE_FAILED}.", "It is in error after a failed change."),
     ("Requested by policy:pol-0123456789abcdef.", "Requested by the policy."),
     ("Cancelled by key:ci before the start.", "Cancelled by API key ci before the start."),
+    ("support:sam may not.", "Support staff sam may not."),
     ("The label is key:value.", "The label is key:value."),
     ("Turn backupFirst off.", "Turn “Back up first” off."),
     ("The API answers HTTP 503 at 03:00 UTC.", "The API answers HTTP 503 at 03:00 UTC."),

@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from vbase_console.core import quantities
-from vbase_console.core.labels import label_of
+from vbase_console.core.labels import label_of, words_of_requester
 
 Render = Callable[[Any], object]
 
@@ -89,15 +89,23 @@ def link_to_id(object_id: str) -> object:
     return format_html('<a href="{}?q={}">{}</a>', reverse("admin-search"), object_id, object_id)
 
 
-def link_to_person(principal: str) -> object:
-    """Link the e-mail of a person. A key or the console itself has no page of its own."""
-    email = principal.removeprefix("support:")
+def link_to_person(email: str) -> object:
+    return _link_to_person(email, email)
+
+
+def link_to_requester(principal: str) -> object:
+    """Name a principal as pages do. A key or the console itself has no page of its own."""
+    name = words_of_requester(principal) if principal else ""
+    return _link_to_person(principal.removeprefix("support:"), name)
+
+
+def _link_to_person(email: str, name: str) -> object:
     if "@" not in email:
-        return text_of(principal)
-    return format_html('<a href="{}?q={}">{}</a>', reverse("admin-search"), email, principal)
+        return text_of(name)
+    return format_html('<a href="{}?q={}">{}</a>', reverse("admin-search"), email, name)
 
 
-LINKS = (link_to, link_to_id, link_to_person)
+LINKS = (link_to, link_to_id, link_to_person, link_to_requester)
 
 
 def json_in_words(value: Any) -> object:

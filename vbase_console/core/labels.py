@@ -1,6 +1,8 @@
-"""Labels and values of fields in words: on admin pages, and in differences of audit entries."""
+"""Labels, values, actions and principals in words, for pages, the admin and audit entries."""
 
 from __future__ import annotations
+
+import re
 
 LABELS = {
     "at": "time",
@@ -46,6 +48,20 @@ LABELS = {
     "wanted_running": "should run",
 }
 """Field → label, where the name of the field is not what people call it."""
+KINDS_OF_REQUESTERS = {"key": "API key", "support": "support staff"}
+"""Prefix of a label of a principal → noun before its name."""
+WORDS_OF_ACTIONS = {
+    "GetServiceAccess": "Read the token",
+    "RotateServiceAccess": "Rotate the token",
+    "GetClusterLog": "Read the log",
+    "GoBackCluster": "Return to the earlier version",
+    "IssueApiKey": "Issue API key",
+    "RevokeApiKey": "Revoke API key",
+    "VisitOrganization": "Begin support visit",
+    "LeaveOrganization": "End support visit",
+}
+"""Actions of audit entries whose words differ from their names."""
+CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
 VALUES = {
     "on_missing": {"FAIL": "the run fails", "WARN": "the others are backed up"},
 }
@@ -66,3 +82,18 @@ def label_of(name: str) -> str:
 def value_in_words(name: str, value: object) -> object:
     """Return the words of a constant, and any other value unchanged."""
     return VALUES.get(name, {}).get(value, value) if isinstance(value, str) else value
+
+
+def words_of_requester(label: str) -> str:
+    """Return "key:ci" as "API key ci". A policy and the console have no name of their own."""
+    kind, separator, name = label.partition(":")
+    if separator and kind in KINDS_OF_REQUESTERS:
+        return f"{KINDS_OF_REQUESTERS[kind]} {name}"
+    if kind == "policy":
+        return "the policy"
+    return "the console" if label in ("", "console") else label
+
+
+def words_of_action(action: str) -> str:
+    """Return UpdateOrganization as "Update organization"."""
+    return WORDS_OF_ACTIONS.get(action) or CAPITAL.sub(r" \g<0>", action).capitalize()

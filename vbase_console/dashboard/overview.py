@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from backups.models import BackupJob
@@ -22,11 +23,20 @@ from vbase_console.dashboard import pictures
 from vbase_console.organizations.scopes import LIST_SERVICES
 from vbase_console.tasks.models import Task, was_retried
 from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
-from vbase_console.web.views import Page, wants_fragment
+from vbase_console.web.views import ConsoleView, Page, wants_fragment
 
 MAX_ROWS = 10
 MAX_CLUSTERS = 5
 MAX_UNFINISHED = 200
+
+
+class OverviewRedirectView(ConsoleView):
+    """Address of the overview without its final slash, typed by hand."""
+
+    scopes = {"GET": LIST_SERVICES}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return redirect("overview", self.principal.organization_name)
 
 
 class OverviewView(Page):

@@ -8,13 +8,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.core.admin_columns import link_to_id, link_to_person, text_of
+from vbase_console.core.admin_columns import link_to_id, link_to_requester, text_of
+from vbase_console.core.labels import words_of_action
 from vbase_console.core.quantities import NONE
 from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership, Organization
 from vbase_console.web.differences import differences_of
 from vbase_console.web.templatetags.console import badge, words
-from vbase_console.web.wording import TASK_ID, reason_of, words_of_action
+from vbase_console.web.wording import TASK_ID, reason_of
 
 
 class MembershipInline(ReadOnlyInline):
@@ -73,7 +74,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "last_used_at",
         "revoked",
     ]
-    renderers = {"created_by": link_to_person}
+    renderers = {"created_by": link_to_requester}
 
 
 class InterfaceFilter(admin.SimpleListFilter):
@@ -122,7 +123,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     readonly_fields = ["differences", "origin"]
     renderers = {
         "action": words_of_action,
-        "principal": link_to_person,
+        "principal": link_to_requester,
         "object_id": link_to_id,
         "outcome": badge,
         "detail": detail_in_words,

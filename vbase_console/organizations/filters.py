@@ -8,11 +8,11 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from vbase_console.core.errors import InvalidArgument
+from vbase_console.core.labels import WORDS_OF_ACTIONS
 from vbase_console.organizations.audit import Interface
 from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.scopes import Role
 from vbase_console.web.lists import ANY_CHOICE, FilterForm
-from vbase_console.web.wording import WORDS_OF_ACTIONS
 
 
 class ActivityFilter(FilterForm):

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
+from vbase_console.core.labels import words_of_action, words_of_requester
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.tenancy import TenantQuerySet
 
@@ -143,4 +144,5 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.principal} {self.action} {self.object_id}"
+        who, action = words_of_requester(self.principal), words_of_action(self.action)
+        return f"{who}: {action} {self.object_id}".rstrip()

@@ -58,12 +58,14 @@ class Principal:
             return
         if self.key_id is not None:
             raise PermissionDenied(
-                f"{self.label} lacks the scope {scope}. Ask an owner for a key with this scope."
+                f"The API key lacks the scope {scope}. Ask an owner for a key with this scope."
             )
         allowed = get_text_list(roles_with(scope), "and")
-        raise PermissionDenied(
-            f"{self.label} is not allowed to do this, only {allowed}. Ask an owner for the role."
-        )
+        if self.visit_until is not None:
+            raise PermissionDenied(
+                f"Support staff cannot read this, only {allowed} can. Ask one of them."
+            )
+        raise PermissionDenied(f"Only {allowed} can do this. Ask an owner for the role.")
 
 
 class TenantQuerySet(models.QuerySet[M_co]):

@@ -12,16 +12,17 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
-from vbase_console.core.admin_columns import address_of, link_to_id, link_to_person
+from vbase_console.core.admin_columns import address_of, link_to_id, link_to_requester
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.ids import CLUSTER_ID_PREFIX
+from vbase_console.core.labels import words_of_action
 from vbase_console.organizations.models import Organization, Outcome
 from vbase_console.organizations.support import record_support, support_label
 from vbase_console.tasks import registry, services
 from vbase_console.tasks.models import Heartbeat, Task, TaskDay, TaskEvent
 from vbase_console.tasks.states import TaskState
 from vbase_console.web.templatetags.console import plain, task_badge, words
-from vbase_console.web.wording import constant_in_words, without_constants, words_of_action
+from vbase_console.web.wording import constant_in_words, without_constants
 
 Service = Callable[..., Task]
 MAX_LINKS = 5
@@ -73,7 +74,7 @@ class TaskAdmin(ReadOnlyAdmin):
         "message": plain,
         "phase": capfirst,
         "retry_of": link_to_id,
-        "requested_by": link_to_person,
+        "requested_by": link_to_requester,
         "progress": percent,
     }
     list_filter = ["state", KindFilter, "created_at", "organization"]

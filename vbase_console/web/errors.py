@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 
 from vbase_console.core.errors import Aborted, ConsoleError
+from vbase_console.web.frame import frame_of, principal_of_path, section_of
 
 STATUS_OF_CODE = {
     "INVALID_ARGUMENT": 422,
@@ -25,6 +26,7 @@ TITLES = {
     400: "Action not possible",
     403: "Permission denied",
     404: "Page not found",
+    405: "No page at this address",
     429: "Too many requests",
     500: "Internal error",
     503: "Temporarily not available",
@@ -48,7 +50,14 @@ def status_of(error: ConsoleError) -> int:
 
 
 def error_page(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    context = {"status": status, "title": TITLES.get(status, TITLES[400]), "message": message}
+    """Render an error with the navigation of the organization, if the user may see it."""
+    title = TITLES.get(status, TITLES[400])
+    context = {"status": status, "title": title, "message": message, "layout": "web/alone.html"}
+    if principal := principal_of_path(request):
+        view = getattr(request.resolver_match, "func", None)
+        nav = getattr(getattr(view, "view_class", None), "nav", "")
+        context |= frame_of(request, principal, nav)
+        context |= {"layout": "web/console.html", "section": section_of(principal, nav)}
     return render(request, "web/error.html", context, status=status)
 
 
@@ -69,13 +78,19 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 class RefusalMiddleware:
-    """Answer a ConsoleError raised outside ConsoleView, such as a busy hasher at sign-in."""
+    """Answer a ConsoleError raised outside ConsoleView, such as a busy hasher at sign-in, and give
+    a page to a response about a wrong method, which has none.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self._get_response(request)
+        response = self._get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            message = "Only a button of another page leads to this address. Go back and use it."
+            response.content = error_page(request, response.status_code, message).content
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return refusal_page(request, error) if isinstance(error, ConsoleError) else None
@@ -112,4 +127,5 @@ def no_database(request: HttpRequest) -> HttpResponse:
 def _render_without_request(status: int, message: str) -> HttpResponse:
     """Render without the request, so that the error cannot also break this page."""
     context = {"status": status, "title": TITLES[status], "message": message}
-    return render(HttpRequest(), "web/error.html", context, status=status)
+    layout = {"layout": "web/alone.html"}
+    return render(HttpRequest(), "web/error.html", context | layout, status=status)

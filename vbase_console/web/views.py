@@ -28,14 +28,13 @@ from vbase_console.core.errors import (
     PermissionDenied,
 )
 from vbase_console.organizations import audit
-from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.demo import READ_ONLY
 from vbase_console.organizations.differences import noting
-from vbase_console.organizations.models import Organization, Outcome
+from vbase_console.organizations.models import Outcome
 from vbase_console.organizations.scopes import GET_SERVICE_ACCESS, MANAGE_ORGANIZATION
 from vbase_console.organizations.tenancy import Principal
-from vbase_console.organizations.visits import principal_of_visit
 from vbase_console.web.errors import ConfirmationRequired, refusal_page
+from vbase_console.web.frame import frame_of, principal_of_page
 from vbase_console.web.live import HEADER, Live
 from vbase_console.web.wording import readable
 
@@ -240,23 +239,12 @@ class Page(ConsoleView):
         return {"principal": self.principal, "organization": self.principal.organization_name}
 
     def frame(self) -> dict[str, Any]:
-        organizations = Organization.objects.filter(members=self.request.user)
         return {
-            **self.base_context(),
+            **frame_of(self.request, self.principal, self.nav),
             "live": self.live_parts,
             "live_busy_ms": round(settings.LIVE_BUSY_SECONDS * 1000),
             "live_idle_ms": round(settings.LIVE_IDLE_SECONDS * 1000),
-            "organizations": [organization.name for organization in organizations],
-            "nav": self.nav,
         }
-
-
-def principal_of_page(request: HttpRequest, organization: str) -> Principal:
-    """Resolve the user of a page: a member, or support staff during a visit."""
-    try:
-        return principal_of_member(request.user, organization)
-    except NotFound:
-        return principal_of_visit(request, organization)
 
 
 def sign_in_first(request: HttpRequest) -> HttpResponseBase:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Set
 
 from vbase_console.core.hooks import Query
+from vbase_console.core.labels import KINDS_OF_REQUESTERS
 from vbase_console.organizations.tenancy import Principal
 
 NOUNS = {
@@ -32,19 +33,6 @@ WORDS_OF_CONSTANTS = {
 """Constants whose words differ from their letters. Every other constant is put into lower case."""
 LABELS_OF_FIELDS = {"backupFirst": "Back up first"}
 """Field of the API that a message names → label of the same field in a form."""
-WORDS_OF_ACTIONS = {
-    "GetServiceAccess": "Read the token",
-    "RotateServiceAccess": "Rotate the token",
-    "GetClusterLog": "Read the log",
-    "GoBackCluster": "Return to the earlier version",
-    "IssueApiKey": "Issue API key",
-    "RevokeApiKey": "Revoke API key",
-    "VisitOrganization": "Begin support visit",
-    "LeaveOrganization": "End support visit",
-}
-"""Actions of audit entries whose words differ from their names."""
-KINDS_OF_REQUESTERS = {"key": "API key", "support": "support staff"}
-"""Prefix of a label of a principal → noun before its name."""
 STATES = frozenset(
     {
         *("UNKNOWN", "CREATING", "RUNNING", "UPDATING", "RESIZING", "STOPPING", "STOPPED"),
@@ -58,14 +46,13 @@ KINDS = frozenset(
         *("BACKUP", "RESTORE", "VERIFY", "DELETE"),
     }
 )
-CAPITAL = re.compile(r"(?<!^)[A-Z](?=[a-z])")
 TASK_ID = re.compile(r"^(task|job)-[0-9a-z]{16}$")
 CODE = re.compile(r"^[A-Z_]+: ")
 """Code of an error at the beginning of its message."""
 CONSTANT = re.compile(rf"\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b")
 PATTERN = re.compile(
     rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
-    rf"|(?<=by )(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
+    rf"|(?:^|(?<=by ))(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
     rf"|(?:\bpolicy:)?(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)"
     rf"(?: \((?P<kind>{'|'.join(KINDS)})\))?"
     rf"|(?P<field>\b(?:{'|'.join(LABELS_OF_FIELDS)})\b)"
@@ -79,21 +66,6 @@ def names_of(principal: Principal, ids: Set[str]) -> Mapping[str, str]:
     return {}
 
 
-def words_of_action(action: str) -> str:
-    """Return UpdateOrganization as "Update organization"."""
-    return WORDS_OF_ACTIONS.get(action) or CAPITAL.sub(r" \g<0>", action).capitalize()
-
-
-def words_of_requester(label: str) -> str:
-    """Return "key:ci" as "API key ci". A policy and the console have no name of their own."""
-    kind, separator, name = label.partition(":")
-    if separator and kind in KINDS_OF_REQUESTERS:
-        return f"{KINDS_OF_REQUESTERS[kind]} {name}"
-    if kind == "policy":
-        return "the policy"
-    return "the console" if label in ("", "console") else label
-
-
 def readable(message: str, principal: Principal | None = None) -> str:
     """Return a message without ids and constants. With a principal, objects have their names."""
     ids = {match["id"] for match in PATTERN.finditer(message) if match["id"]}
@@ -102,15 +74,18 @@ def readable(message: str, principal: Principal | None = None) -> str:
     def words(match: re.Match[str]) -> str:
         if match["aside"]:
             return ""
-        if match["requester"]:
-            return f"{KINDS_OF_REQUESTERS[match['requester']]} "
         if match["field"]:
             return f"“{LABELS_OF_FIELDS[match['field']]}”"
         name = names.get(match["id"] or "")
         if name and not match["kind"]:
             return name
         text = match["kind"] or match["constant"]
-        phrase = constant_in_words(text) if text else NOUNS[match["id"].partition("-")[0]]
+        if match["requester"]:
+            phrase = f"{KINDS_OF_REQUESTERS[match['requester']]} "
+        elif text:
+            phrase = constant_in_words(text)
+        else:
+            phrase = NOUNS[match["id"].partition("-")[0]]
         if match["kind"]:
             phrase = f"the task “{phrase}”"
         before = message[: match.start()]

@@ -20,11 +20,12 @@ from django.urls import reverse
 from backups.models import Backup
 from backups.policies.models import BackupPolicy, PolicyRun
 from clusters.models import Cluster
+from vbase_console.core.labels import words_of_action
 from vbase_console.organizations.models import AuditEntry
 from vbase_console.tasks.models import Task, TaskEvent
 from vbase_console.web.differences import Difference, differences_of
 from vbase_console.web.templatetags.console import words
-from vbase_console.web.wording import reason_of, words_of_action
+from vbase_console.web.wording import reason_of
 
 PAGE_SIZE = 50
 MAX_EVENTS = 400

@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from vbase_console.core import quantities
+from vbase_console.core.labels import words_of_action, words_of_requester
 from vbase_console.organizations.tenancy import Principal
 from vbase_console.web.glossary import TERMS
-from vbase_console.web.wording import readable, words_of_action, words_of_requester
+from vbase_console.web.wording import readable
 
 register = template.Library()
 
