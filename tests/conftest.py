@@ -54,12 +54,16 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("busy machine")
 
 
+def pytest_collection() -> None:
+    """Collection creates hundreds of thousands of objects, and all of them stay."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Four thousand tests and all that they import stay to the end: the garbage collector need not
-    look at them again and again.
-    """
+    """The garbage collector need not look at the tests and all that they import again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from examples.digits import comparable
 from tests.live import PROJECT, Api, Console, wait_for
 
 
@@ -49,6 +48,12 @@ def test_it_deletes_what_it_made(said: str, api: Api) -> None:
     wait_for(lambda: api.status(digits) == "DELETED")
     jobs = f"/{digits['serviceId']}/backup?jobType=DELETE"
     wait_for(lambda: [job["status"] for job in api.get(jobs)["jobs"]] == ["SUCCEEDED"])
+
+
+def comparable(hits: list[tuple[int, float, int]]) -> object:
+    from examples import digits  # imports scikit-learn, which no other test needs
+
+    return digits.comparable(hits)
 
 
 def test_the_order_of_rows_at_the_same_distance_does_not_count() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -137,20 +138,23 @@ def texts_of(path: Path) -> Iterator[str]:
                 yield text
 
 
-TEXTS = [
-    (str(path.relative_to(settings.BASE_DIR)), text)
-    for path in MODULES
-    if not FOR_PROGRAMS.search(path.as_posix())
-    for text in texts_of(path)
-    if text not in EXEMPT
-]
+@cache
+def texts_of_modules() -> list[tuple[str, str]]:
+    """Return module and text. Not a constant, because each process of the tests would parse all."""
+    return [
+        (str(path.relative_to(settings.BASE_DIR)), text)
+        for path in MODULES
+        if not FOR_PROGRAMS.search(path.as_posix())
+        for text in texts_of(path)
+        if text not in EXEMPT
+    ]
 
 
 def test_no_message_has_a_constant_of_the_api_when_a_page_shows_it() -> None:
     constants = STATES | KINDS | CODES
     assert [
         (module, text)
-        for module, text in TEXTS
+        for module, text in texts_of_modules()
         if constants & set(re.findall(r"\b[A-Z][A-Z_]{2,}\b", reason_of(text)))
     ] == []
 
@@ -158,13 +162,13 @@ def test_no_message_has_a_constant_of_the_api_when_a_page_shows_it() -> None:
 def test_no_message_has_a_field_of_the_api_when_a_page_shows_it() -> None:
     assert [
         (module, text)
-        for module, text in TEXTS
+        for module, text in texts_of_modules()
         if text.endswith(".") and set(WIRE_NAME.findall(readable(text))) - NO_WIRE_NAMES
     ] == []
 
 
 def test_no_text_has_a_metaphor() -> None:
-    assert [(module, text) for module, text in TEXTS if METAPHORS.search(text)] == []
+    assert [(module, text) for module, text in texts_of_modules() if METAPHORS.search(text)] == []
 
 
 def test_a_glossary_term_opens_its_explanation_without_a_script() -> None:
