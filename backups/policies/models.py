@@ -24,9 +24,11 @@ from vbase_console.organizations.models import Organization
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.tasks.states import ACTIVE, FINISHED
 
+POLICY_ID_PREFIX = "pol"
+
 
 def new_policy_id() -> str:
-    return new_id("pol")
+    return new_id(POLICY_ID_PREFIX)
 
 
 class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):

@@ -113,17 +113,18 @@ def test_a_stranger_finds_nothing(stranger: Api, shop: Cluster) -> None:
     assert found(stranger, shop.cluster_id) == []
 
 
-def test_at_most_twenty_are_found_in_as_many_statements_as_one(api: Api, shop: Cluster) -> None:
+def test_at_most_twenty_are_found_in_no_more_statements_than_one(api: Api, shop: Cluster) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as captured:
             found(api, "shop")
         return len(captured)
 
+    seed_backup(shop, "shop-backup")
     cost()  # the first call notes that the key is in use
     few = cost()
     for number in range(25):
         seed_backup(shop, f"shop-{number}")
-    assert cost() == few
+    assert cost() <= few
     assert len(found(api, "shop")) == 20
 
 

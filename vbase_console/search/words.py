@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from backups.models import Backup
-from backups.policies.models import BackupPolicy
+from backups.policies.models import POLICY_ID_PREFIX, BackupPolicy
 from backups.protection.models import KnownCollectionQuerySet
 from backups.states import BACKUP_ID_PREFIX
 from clusters.models import Cluster
+from vbase_console.core.ids import CLUSTER_ID_PREFIX
 from vbase_console.core.prefixes import with_prefix
 from vbase_console.organizations.tenancy import TenantQuerySet
 from vbase_console.search.models import (
@@ -25,14 +26,19 @@ from vbase_console.search.models import (
     SearchWord,
 )
 
-NAMED: tuple[type[Model], ...] = (Cluster, Backup, BackupPolicy)
+ID_PREFIXES: dict[type[Model], str] = {
+    Cluster: f"{CLUSTER_ID_PREFIX}-",
+    Backup: f"{BACKUP_ID_PREFIX}-",
+    BackupPolicy: f"{POLICY_ID_PREFIX}-",
+}
+NAMED = tuple(ID_PREFIXES)
 WORD = re.compile(r"\w+")
 BATCH_SIZE = 500
 MAX_WORDS = 5
 """Words of a text that a name must have. Further words are ignored."""
-MAX_READ = 2_000
+MAX_READ = 1_000
 """Limit of words that are read for a prefix. A prefix with fewer words finds all of its objects."""
-NEWEST_CHECKED = 2_000
+NEWEST_CHECKED = 1_000
 """Newest objects of a kind whose words are checked if each prefix of a text has more words."""
 
 
@@ -108,6 +114,11 @@ class PrefixMatches:
     is_complete: bool
     """False if the prefix has more words than were read."""
 
+    def ids_of(self, model: type[Model]) -> set[Any]:
+        """Return the ids of one kind, as far as an id names its kind."""
+        start = ID_PREFIXES.get(model)
+        return {pk for pk in self.ids if pk.startswith(start)} if start else self.ids
+
 
 class NameSearch:
     """Objects whose names have a word for each prefix of a text, found with bounded work.
@@ -129,16 +140,23 @@ class NameSearch:
         """Return the first rows that match exactly, then the first ones that match by their names.
         `checks_newest`: an index has the order of the rows, so that the newest of many are found.
         """
+        found: dict[Any, Any] = {}
+        for matching in (rows.filter(exact), *self._by_name(rows, checks_newest)):
+            found |= {row.pk: row for row in matching[:limit]}
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
+
+    def _by_name(self, rows: QuerySet[Any], checks_newest: bool) -> Iterator[QuerySet[Any]]:
         if not self._prefixes:
-            return list(rows.filter(exact)[:limit])
+            return
         matches = self._of_backups if rows.model is Backup else self._of_objects
-        others = [prefix for prefix in self._prefixes if prefix != matches.prefix]
-        conditions = [exact, Q(pk__in=matches.ids) & self._having(others)]
         if checks_newest and not matches.is_complete:
             newest = Q(pk__in=rows.values("pk")[:NEWEST_CHECKED])
-            conditions.insert(1, newest & self._having(self._prefixes))
-        found = chain.from_iterable(rows.filter(condition)[:limit] for condition in conditions)
-        return list({row.pk: row for row in found}.values())[:limit]
+            yield rows.filter(newest & self._having(self._prefixes))
+        others = [prefix for prefix in self._prefixes if prefix != matches.prefix]
+        ids = matches.ids_of(rows.model)
+        yield _ordered_without_index(rows).filter(Q(pk__in=ids) & self._having(others))
 
     def _having(self, prefixes: Iterable[str]) -> Q:
         words = self._words.filter(**{self._key: OuterRef("pk")})
@@ -156,7 +174,7 @@ class NameSearch:
         """Backups alone, if each prefix has too many words of all objects."""
         if self._of_objects.is_complete:
             return self._of_objects
-        return self._read(self._words.filter(object_id__startswith=f"{BACKUP_ID_PREFIX}-"))
+        return self._read(self._words.filter(object_id__startswith=ID_PREFIXES[Backup]))
 
     def _read(self, words: QuerySet[Any]) -> PrefixMatches:
         """Read a prefix with few words, or the first words of the longest prefix."""
@@ -168,3 +186,15 @@ class NameSearch:
                 return PrefixMatches(prefix=prefix, ids=set(ids), is_complete=True)
             common.append(PrefixMatches(prefix=prefix, ids=set(ids), is_complete=False))
         return common[0]
+
+
+def _ordered_without_index(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Sort few rows by expressions. SQLite would read an index of the order through all rows, until
+    it has met enough of the few.
+    """
+    terms = []
+    for name in map(str, rows.query.order_by or rows.model._meta.ordering):
+        column = F(name.removeprefix("-"))
+        value = Coalesce(column, column)
+        terms.append(value.desc() if name.startswith("-") else value.asc())
+    return rows.order_by(*terms)
