@@ -5,6 +5,7 @@ Standard input has one request per line, standard output one measurement.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
@@ -62,6 +63,8 @@ def main(clusters: int, rows: int) -> None:
     make_console()
     answer(_seed(clusters, rows))
     client = _clients()
+    gc.collect()
+    gc.freeze()  # as in vbase_console/wsgi.py
     for line in sys.stdin:
         request = json.loads(line)
         answer(_measure(client[request["as"]], **request["call"]))
@@ -91,6 +94,7 @@ def _seed(clusters: int, rows: int) -> dict[str, Any]:
     )
     seconds = time.perf_counter() - began
     _make_real()
+    _fill_lists_of_problems()
     _analyze()
     return {"seconds": seconds, "requests": list(_requests())}
 
@@ -123,6 +127,30 @@ def _make_real() -> None:
         )
         for position, cluster in enumerate(clusters, start=1)
     )
+
+
+def _fill_lists_of_problems() -> None:
+    """Both consoles show a full page of damaged backups and of failed tasks and jobs, so that the
+    ratio is that of their histories and not that of the rows shown.
+    """
+    from backups.models import FOUND_BY_READING, Backup
+    from backups.states import JOB_ID_PREFIX
+    from vbase_console.tasks.models import Task
+    from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
+    from vbase_console.web.lists import PAGE_SIZE
+
+    for prefix in (TASK_ID_PREFIX, JOB_ID_PREFIX):
+        ended = Task.objects.filter(id_prefix=prefix, state=TaskState.SUCCEEDED)
+        Task.objects.filter(pk__in=_spread(ended, PAGE_SIZE)).update(state=TaskState.FAILED)
+    undamaged = Backup.objects.filter(damage_found_by="")
+    Backup.objects.filter(pk__in=_spread(undamaged, PAGE_SIZE)).update(
+        damage_found_by=FOUND_BY_READING, verified_at=None, proven_at=None
+    )
+
+
+def _spread(rows: Any, count: int) -> list[Any]:
+    keys = list(rows.order_by("created_at").values_list("pk", flat=True))
+    return keys[:: len(keys) // count][:count]
 
 
 def _analyze() -> None:

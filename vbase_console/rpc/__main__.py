@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ async def serve() -> None:
     from vbase_console.rpc.server import Server
 
     server = Server(settings.GRPC_HOST, settings.GRPC_PORT)
+    gc.freeze()  # for the same reason as in vbase_console/wsgi.py
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.run()
