@@ -48,18 +48,9 @@ class ProtectionAnswer:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CalendarDay:
-    """Day of a calendar with its outcome. `has_runs` is False if there is no cause to show."""
-
-    day: date
-    text: str
-    has_runs: bool
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class CalendarRow:
     policy: BackupPolicy
-    days: Sequence[CalendarDay]
+    days: Sequence[charts.DayCell]
     bars: Sequence[charts.Bar]
     title: str
     summary: str
@@ -136,7 +127,7 @@ def _calendar_row(policy: BackupPolicy, found: dict[date, PolicyDay], now: datet
         for top, height in SHAPES[outcome]
     ]
     cells = [
-        CalendarDay(
+        charts.DayCell(
             day=day,
             text=f"{day:%a} {day.day} {day:%b}: {_day_in_words(found.get(day))}",
             has_runs=outcome != "none",

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 HEIGHT = 96
 PIXELS_PER_CHARACTER = 7
@@ -89,6 +89,15 @@ class Bar:
     height: float
     css_class: str
     title: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DayCell:
+    """Day of a calendar with its outcome. `has_runs` is False if there is no cause to show."""
+
+    day: date
+    text: str
+    has_runs: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
