@@ -33,6 +33,7 @@ NOT_MEASURED = {
     "sign-in": "it is for those who have not signed in",
     "password-change": "a form about the person alone",
     "password-set": "a form about the person alone",
+    "to-overview": "a redirect",
     "organization-list": "measured below: it lists what belongs to no single organization",
     "backup-restore-confirm": "it leads back to the form",
     "restore-tick": "it leads back to the form",
