@@ -43,6 +43,7 @@ TASK, CLUSTER = "task-0123456789abcdef", "svc-0123456789abcdef"
 SENTENCES = [
     (f"{CLUSTER} is STOPPED. It must be RUNNING.", "The cluster is stopped. It must be running."),
     (f"Wait for {CLUSTER}.", "Wait for the cluster."),
+    (f"Cluster '{CLUSTER}' not found.", "Cluster not found."),
     ("roll-0123456789abcdef has already ended: FAILED.", "A rollout has already ended: failed."),
     (f"{TASK} ({TaskKind.SCALING}) uses the token.", "The task “scaling” uses the token."),
     (f"RESTART failed ({TASK}): it exited.", "Restart failed: it exited."),

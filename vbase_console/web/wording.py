@@ -51,7 +51,7 @@ CODE = re.compile(r"^[A-Z_]+: ")
 """Code of an error at the beginning of its message."""
 CONSTANT = re.compile(rf"\b(?:{'|'.join(sorted(STATES | KINDS, key=len, reverse=True))})\b")
 PATTERN = re.compile(
-    rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\))"
+    rf"(?P<aside> \((?:task|job)-[0-9a-z]{{16}}\)| '(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}')"
     rf"|(?:^|(?<=by ))(?P<requester>{'|'.join(KINDS_OF_REQUESTERS)}):"
     rf"|(?:\bpolicy:)?(?P<id>\b(?:{'|'.join(NOUNS)})-[0-9a-z]{{16}}\b)"
     rf"(?: \((?P<kind>{'|'.join(KINDS)})\))?"
