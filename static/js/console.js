@@ -91,13 +91,21 @@ document.addEventListener("click", (event) => {
     field.value = zone;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
-  }
+  closeMenusWithout(event.target);
 });
+
+function closeMenusWithout(element) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(element)) menu.open = false;
+  }
+}
+
+// An open menu covers what is behind it, so the Tab key closes the menu that it leaves.
+document.addEventListener("focusin", (event) => closeMenusWithout(event.target));
 // Shortcuts: "/" and "?" alone, "g" and a letter for a page. The list is in the navigation.
 const CHORD_MS = 1500;
 let chordUntil = 0;
+let beforeShortcuts = null; // element with the focus before "?"
 
 function followShortcut(key) {
   if (key === "/") {
@@ -108,6 +116,7 @@ function followShortcut(key) {
   }
   const shortcuts = document.getElementById("shortcuts");
   if (key === "?" && shortcuts) {
+    if (!shortcuts.open) beforeShortcuts = document.activeElement;
     shortcuts.open = true;
     shortcuts.querySelector(".panel").focus();
     return true;
@@ -132,7 +141,9 @@ document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
   if (!menu) return;
   menu.open = false;
-  menu.querySelector("summary").focus();
+  const back = menu.id === "shortcuts" && beforeShortcuts?.isConnected ? beforeShortcuts : menu.querySelector("summary");
+  (back === document.body ? document.getElementById("main") : back).focus();
+  beforeShortcuts = null;
 });
 document.addEventListener("htmx:beforeRequest", (event) => event.detail.target?.setAttribute("aria-busy", "true"));
 document.addEventListener("htmx:afterRequest", (event) => event.detail.target?.removeAttribute("aria-busy"));

@@ -54,7 +54,15 @@ function morph(old, fresh) {
   }
 }
 
+// The focused element is gone: the focus goes to the part that it was in, so that Tab continues there.
+function keepPlace(part) {
+  if (document.activeElement !== document.body) return;
+  part.tabIndex = -1;
+  part.focus({ preventScroll: true });
+}
+
 function apply(parts) {
+  const focused = document.activeElement;
   for (const [id, html] of Object.entries(parts)) {
     const old = document.getElementById(id);
     if (!old) return location.reload();
@@ -64,6 +72,7 @@ function apply(parts) {
     enhance(holder.content);
     morph(old, fresh);
     window.htmx?.process(document.getElementById(id));
+    if (focused !== document.activeElement && !focused.isConnected) keepPlace(document.getElementById(id));
   }
   const spoken = document.getElementById("spoken");
   if (spoken && "spoken" in parts) document.getElementById("announcement").textContent = spoken.dataset.text;

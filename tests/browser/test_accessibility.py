@@ -227,10 +227,23 @@ def test_the_keyboard_alone_lists_the_shortcuts_and_follows_them(
     assert page.get_by_text("Up one level").is_visible()
     page.keyboard.press("Escape")
     assert not page.get_by_text("Up one level").is_visible()
+    assert page.evaluate("document.activeElement.id") == "main"
     page.keyboard.type("gc")
     page.wait_for_url("**/clusters")
     page.keyboard.type("/")
     page.wait_for_url("**/search")
+
+
+def test_the_tab_key_closes_the_menu_that_it_leaves(
+    alices_page: OpenPage, organization: Organization
+) -> None:
+    page = alices_page()
+    page.locator("details.account summary").press("Enter")
+    button = page.get_by_role("button", name="Sign out")
+    button.focus()
+    assert button.is_visible()
+    button.press("Tab")
+    assert not button.is_visible()
 
 
 def test_a_page_at_200_percent_needs_no_sideways_scrolling(

@@ -19,6 +19,7 @@ NEW = {"new_password1": "a password of my own", "new_password2": "a password of 
 
 
 def invitation(answer: Any) -> str:
+    assert b'id="invitation" tabindex="-1" autofocus' in answer.content
     return str(answer.context["link"]).removeprefix("http://testserver")
 
 

@@ -103,9 +103,9 @@ class SelectAllMixin(FormPage):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         initial = raw_values(self.form_class, self.request.POST)
         del initial["collection_names"]
-        ticked = self.request.POST.get("tick") != "none"
-        arguments = self.form_arguments() | {"initial": initial, "ticked": ticked}
-        return self.page(form=self.form_class(**arguments))
+        ticked = "none" if self.request.POST.get("tick") == "none" else "all"
+        arguments = self.form_arguments() | {"initial": initial, "ticked": ticked == "all"}
+        return self.page(form=self.form_class(**arguments), ticked=ticked)
 
 
 def raw_values(form_class: type[forms.Form], data: QueryDict) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +53,7 @@ def test_all_or_none_are_ticked_and_what_was_typed_stays(
     typed = {"db_name": "default", "backup_name": "mine", "collection_names": ["images"]}
     content = alices.send("take-tick", cluster.pk, tick=tick, **typed).content.decode()
     assert content.count("checked") == ticked
+    assert re.findall(r'value="(\w+)"[^>]* autofocus', content) == [tick]
     assert 'value="mine"' in content
     assert f'action="{alices.address("backup-take", cluster.pk)}"' in content
     assert not BackupJob.objects.exists()

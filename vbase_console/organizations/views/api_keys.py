@@ -71,7 +71,7 @@ class ApiKeyCreateView(FormPage):
         data = self.request.POST
         initial: dict[str, Any] = {name: data.get(name) for name in ("name", "expires_at")}
         initial["scopes"] = _scopes_of(data["tick"])
-        return self.page(form=ApiKeyForm(initial=initial))
+        return self.page(form=ApiKeyForm(initial=initial), ticked=data["tick"])
 
     def perform(self, cleaned_data: dict[str, Any]) -> HttpResponseBase:
         """Render the page with the key itself, which is shown only once."""
