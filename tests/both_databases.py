@@ -20,7 +20,9 @@ from typing import IO
 
 import psycopg
 
+from tests.databases import at_database
 from tests.full_milvus import server as full_milvus
+from tests.migrated import TEMPLATE_VARIABLE, migrate
 
 ONE_DATABASE_IS_ENOUGH = (
     *("browser", "drivers", "contracts", "archive", "milvus", "distributed", "s3"),
@@ -135,6 +137,7 @@ where the rule is harder to keep: statements, locks and leases on PostgreSQL, pr
 of the embedded size on SQLite. `make torture` runs the long trials of all of them on both.
 """
 LONG_TRIALS = "--torture"
+TEMPLATE = "migrated"
 ENDING_SECONDS = 60
 NO_TESTS = 5
 """Exit code of pytest, as in `pytest.ExitCode`."""
@@ -193,6 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = [argument for argument in arguments if argument != LONG_TRIALS]
     try:
         with _full_milvus(asked, suites=2), postgresql() as url:
+            _make_template(url)
             halves = [_on_postgresql(suite, asked, url), _on_sqlite(suite, asked)]
             return _failed(_run(suite, halves))
     except PostgresqlMissing as missing:
@@ -200,6 +204,13 @@ def main(arguments: Sequence[str]) -> int:
         everything = Half(database="SQLite", arguments=(*processes, "-m", suite.chosen, *asked))
         with _full_milvus(asked, suites=1):
             return _failed([_report_missing(missing), *_run(suite, [everything])])
+
+
+def _make_template(url: str) -> None:
+    """Migrate a database that those of the tests are copied from."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    migrate(VBASE_DATABASE_URL=at_database(url, TEMPLATE))
 
 
 def _failed(codes: Sequence[int]) -> int:
@@ -243,7 +254,7 @@ def _on_postgresql(suite: Suite, asked: Sequence[str], url: str) -> Half:
     return Half(
         database="PostgreSQL",
         arguments=(*_in_processes(suite.processes_on_postgresql), *asked, *ignored, *marks),
-        environment={"VBASE_DATABASE_URL": url},
+        environment={"VBASE_DATABASE_URL": url, TEMPLATE_VARIABLE: TEMPLATE},
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from clusters import driver as clusters_driver
@@ -21,6 +24,7 @@ from tests.deployed import can_be_deployed_at_once, deploy_at_once
 from tests.emptying import emptied_quickly
 from tests.full_milvus.server import pytest_configure as pytest_configure
 from tests.live import console as console
+from tests.migrated import TEMPLATE_VARIABLE, copy_migrated
 from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.order import pytest_runtest_setup as pytest_runtest_setup
 from tests.order import pytest_runtest_teardown as pytest_runtest_teardown
@@ -69,6 +73,17 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish() -> None:
     """DuckDB tells of all that is not collected when the process ends."""
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """Begin with a migrated database. The directory of the settings is removed at the end."""
+    test = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        copy_migrated(Path(test["NAME"]))
+        return True
+    test["TEMPLATE"] = os.environ.get(TEMPLATE_VARIABLE)
+    return False
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,6 +23,7 @@ import psycopg
 import pytest
 
 from tests.databases import at_database
+from tests.migrated import TEMPLATE_VARIABLE, copy_migrated
 
 T = TypeVar("T")
 
@@ -259,25 +260,28 @@ class Api:
 
 
 @contextlib.contextmanager
-def database_of_its_own() -> Iterator[dict[str, str]]:
-    """The environment that gives a console an empty database on the server that this run uses;
-    SQLite needs nothing.
+def database_of_its_own(data_dir: Path, *, is_new: bool) -> Iterator[dict[str, str]]:
+    """The environment that gives a console a database without rows on the server that this run
+    uses. SQLite needs only the file.
     """
     server = os.environ.get("VBASE_DATABASE_URL", "")
     if not server.startswith("postgres"):
+        if not is_new:
+            copy_migrated(data_dir / "console.sqlite3")
         yield {}
         return
     name = f"console_{uuid.uuid4().hex}"
+    template = "template1" if is_new else os.environ.get(TEMPLATE_VARIABLE, "template1")
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield {"VBASE_DATABASE_URL": at_database(server, name)}
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextlib.contextmanager
-def a_console(data_dir: Path, **environment: str) -> Iterator[Console]:
-    """Not started yet; ended in any case."""
-    with database_of_its_own() as database:
+def a_console(data_dir: Path, *, is_new: bool = False, **environment: str) -> Iterator[Console]:
+    """Not started yet; ended in any case. Unless `is_new`, its database has all migrations."""
+    with database_of_its_own(data_dir, is_new=is_new) as database:
         console = Console(data_dir, **{**database, **environment})
         try:
             yield console
@@ -293,7 +297,7 @@ def console(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Console]:
     """One that runs, shared by all tests that leave it running; its password was generated."""
-    with a_console(tmp_path_factory.mktemp("console") / "data") as shared:
+    with a_console(tmp_path_factory.mktemp("console") / "data", is_new=True) as shared:
         request.config.stash[SHARED] = shared
         yield shared.start()
 

@@ -13,7 +13,7 @@ from tests.live import PATIENCE_SECONDS, Console, a_console
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Console]:
-    with a_console(tmp_path / "data") as other:
+    with a_console(tmp_path / "data", is_new=True) as other:
         yield other
 
 
