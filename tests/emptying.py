@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.core.management.commands import flush
+from django.db import connection
 
 STAYING = {"django_content_type", "auth_permission"}
 
@@ -22,6 +24,8 @@ def emptied_quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", _statements)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *a, **k: None)
+        # The command looks for a module of each app each time.
+        patch.setattr(flush, "import_module", lambda *a, **k: None)
         yield
 
 
@@ -43,11 +47,16 @@ def _statements(style: Any, connection: Any, **options: Any) -> list[str]:
 
 
 def _filled(connection: Any) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_question())
+        return [table for (table,) in cursor]
+
+
+@cache
+def _question() -> str:
+    """Statement that finds the tables with rows. The tables do not change."""
     tables = set(connection.introspection.django_table_names(include_views=False)) - STAYING
-    asked = (
+    return " UNION ALL ".join(
         f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(table)})"  # noqa: S608
         for table in sorted(tables)
     )
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(asked))
-        return [table for (table,) in cursor]
