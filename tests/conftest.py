@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,8 +73,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """DuckDB tells of all that is not collected when the process ends."""
-    gc.unfreeze()
+    """DuckDB reports all that is not collected when the process ends."""
+    if "duckdb" in sys.modules:
+        atexit.unregister(gc.freeze)
+        gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
