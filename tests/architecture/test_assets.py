@@ -22,6 +22,7 @@ DISTANCES = re.compile(r"(?<![\w-])(?:margin|padding|gap|row-gap|column-gap)[a-z
 SIZES_OF_TEXT = re.compile(r"(?<![\w-])font(?:-size)?\s*:([^;}]*)")
 ABSOLUTE = re.compile(r"(?<![\w.-])-?(?!1px)\d*\.?\d+(?:rem|px|pt|ch|vw)\b")
 """Lengths besides the tokens. A line of 1px, a part of the text and of the window are none."""
+MOTION = re.compile(r"(?<![\w-])(?:transition|animation)[a-z-]*\s*:([^;}]*)")
 CSS_LOADS = re.compile(r"""(?:@import\s+|url\(\s*)["']?((?:https?:)?//[^"')\s]+)""")
 
 
@@ -48,6 +49,12 @@ def test_every_asset_that_a_template_names_is_here(template: Path) -> None:
 @pytest.mark.parametrize("style", STYLES, ids=name_of)
 def test_a_style_sheet_loads_nothing_from_outside(style: Path) -> None:
     assert CSS_LOADS.findall(style.read_text()) == []
+
+
+@pytest.mark.parametrize("style", OWN_STYLES, ids=name_of)
+def test_nothing_moves_by_itself(style: Path) -> None:
+    """Progress is counted, so a bar that glides would show a value that was never counted."""
+    assert [value for value in MOTION.findall(style.read_text()) if "none" not in value] == []
 
 
 @pytest.mark.parametrize("style", OWN_STYLES, ids=name_of)

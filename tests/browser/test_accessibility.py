@@ -252,7 +252,10 @@ def test_a_page_at_200_percent_needs_no_sideways_scrolling(
     page = alices_page(viewport={"width": 640, "height": 450}, device_scale_factor=2)
     for path in PICTURES:
         page.goto(f"/o/acme/{path.format(**filled)}")
+        page.set_viewport_size({"width": 640, "height": 450})
         assert overflow(page) == [], path
+        page.set_viewport_size({"width": 195, "height": 422})
+        assert overflow(page) == [], f"{path} on a phone"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
