@@ -136,7 +136,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="source", ordering="interface")
     def origin(self, entry: AuditEntry) -> str:
         address = format_html("<div>{}</div>", entry.source) if entry.source else ""
-        return format_html("{}{}", words(entry.interface), address)
+        return format_html("<div>{}{}</div>", words(entry.interface), address)
 
     @admin.display(description="changes", empty_value=NONE)
     def differences(self, entry: AuditEntry) -> str:
