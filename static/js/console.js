@@ -50,13 +50,24 @@ function showTimesOfTitles(root) {
   }
 }
 
+// A day begins at the reader's midnight, and times are round on the reader's clock.
+function showLabel(label) {
+  const { at, form, step, window: seconds } = label.dataset;
+  const time = new Date(at);
+  const minutes = Math.round((time.getHours() * 60 + time.getMinutes()) / step) * step;
+  const round = new Date(time.getFullYear(), time.getMonth(), time.getDate(), 0, minutes);
+  const x = parseFloat(label.getAttribute("x")) + ((round - time) / 10 / seconds);
+  label.setAttribute("x", `${x}%`);
+  label.textContent = x >= 2 && x <= 96 ? labelForms[form].format(round) : "";
+}
+
 function enhance(root = document) {
   if (!root.querySelectorAll) root = document;
   showTimes(root);
   showTimesOfTitles(root);
   for (const label of root.querySelectorAll("text[data-at]:not([data-local])")) {
     label.dataset.local = "";
-    label.textContent = labelForms[label.dataset.form].format(new Date(label.dataset.at));
+    showLabel(label);
   }
   for (const button of root.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
   for (const name of root.querySelectorAll("[data-own-zone]")) name.textContent = `Your time, ${zone}`;

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from clusters.models import Cluster
+from clusters.models import Cluster, MetricSample
 from tests.backups.seeds import seed_backup
 from tests.browser.conftest import PATIENCE_SECONDS, SteppedDriver
 
@@ -130,6 +131,20 @@ def test_times_are_relative_with_the_time_of_the_readers_zone_at_hand(
     created = page.locator("#cluster-facts time").first
     expect(created).not_to_contain_text("UTC")
     assert str(created.get_attribute("title")).endswith("Asia/Calcutta")
+
+
+def test_the_times_below_a_curve_are_round_in_the_readers_zone(
+    alices_page: OpenPage, make_cluster: Callable[..., Cluster]
+) -> None:
+    cluster = make_cluster()
+    MetricSample.objects.create(
+        cluster=cluster, period_seconds=60, at=timezone.now(), cpu_cores=1, memory_bytes=2**30
+    )
+    page = alices_page(timezone_id="Asia/Kolkata", locale="en-GB")
+    page.goto(f"/o/acme/clusters/{cluster.pk}?window=24h")
+    times = page.locator("figure text[data-local]").all_text_contents()
+    assert {*times} <= {"00:00", "06:00", "12:00", "18:00", ""}
+    assert any(times)
 
 
 def test_the_keyboard_alone_is_enough(alices_page: OpenPage, stepped: SteppedDriver) -> None:

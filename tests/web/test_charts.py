@@ -52,8 +52,11 @@ def test_steps_are_round_numbers(highest: float, steps: list[float]) -> None:
     assert round_steps(highest) == pytest.approx(steps)
 
 
-def test_steps_of_bytes_are_round_in_their_unit() -> None:
-    assert round_steps(5 * 2**20, base=1024) == [5 * 2**20]
+@pytest.mark.parametrize(
+    ("highest", "steps"), [(5 * 2**20, [5 * 2**20]), (1.4 * 2**20, [2**20]), (900, [500])]
+)
+def test_steps_of_bytes_are_round_in_their_unit(highest: float, steps: list[int]) -> None:
+    assert round_steps(highest, base=1024) == steps
 
 
 @given(st.lists(ANY, max_size=500))

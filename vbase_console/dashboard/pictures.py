@@ -205,7 +205,7 @@ def _parts_of(
         value = sizes.get((row.cluster_id, day), 0) if row.cluster_id else rest
         rest -= value
         if value:
-            yield value, row.css_class, f"{day:%Y-%m-%d}, {row.name}: {size_text(value)}"
+            yield value, row.css_class, f"{day:%Y-%m-%d} (UTC), {row.name}: {size_text(value)}"
 
 
 def recoveries_of(principal: Principal, now: datetime) -> list[Task]:

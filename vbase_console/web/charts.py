@@ -37,9 +37,13 @@ class TimeLabel:
     x: float
     at: datetime
     text: str
-    """Text in UTC. The script shows the local time."""
+    """Text in UTC. The script moves the label to the nearest round time of the reader's zone."""
     form: str
     """`hour` or `day`."""
+    step_minutes: int
+    """Multiples of this since midnight are round, at most one day."""
+    window_seconds: int
+    """Length of the picture, so that the script finds the place of another time."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,6 +157,8 @@ def round_steps(highest: float, *, base: int = 10, count: int = 2) -> list[float
             unit *= base
     power = 10.0 ** math.floor(math.log10(rough / unit))
     step = next((m * power * unit for m in (1, 2, 5, 10) if m * power * unit >= rough), rough)
+    if base != 10 and step >= 1000 * unit:
+        step = base * unit
     step = step if step <= highest else step / 2
     if step <= 0 or not math.isfinite(step):
         return []
@@ -170,10 +176,19 @@ def time_labels(begin: datetime, end: datetime) -> list[TimeLabel]:
     at = epoch + math.ceil((begin - epoch) / step) * step
     labels = []
     while at <= end:
-        text = f"{at.astimezone(UTC):%b %-d}" if form == "day" else f"{at.astimezone(UTC):%H:%M}"
+        text = f"{at.astimezone(UTC):%-d %b}" if form == "day" else f"{at.astimezone(UTC):%H:%M}"
         x = percent_of_time(at, begin, end)
         if 2 <= x <= 96:  # a label at the edge would be cut
-            labels.append(TimeLabel(x=x, at=at, text=text, form=form))
+            labels.append(
+                TimeLabel(
+                    x=x,
+                    at=at,
+                    text=text,
+                    form=form,
+                    step_minutes=max(1, min(step, DAY) // MINUTE),
+                    window_seconds=max(1, int(length.total_seconds())),
+                )
+            )
         at += step
     return labels
 
