@@ -68,6 +68,6 @@ def section_of(principal: Principal, nav: str) -> tuple[str, str]:
     """
     title, page = SECTIONS.get(nav, OVERVIEW)
     address = reverse(page, args=[principal.organization_name])
-    if principal.may(resolve(address).func.view_class.scopes["GET"]):  # type: ignore[attr-defined]
+    if (title, page) == OVERVIEW or principal.may(resolve(address).func.view_class.scopes["GET"]):  # type: ignore[attr-defined]
         return title, address
     return section_of(principal, "")
