@@ -16,6 +16,7 @@ from backups.services.backups import verify_backup
 from backups.states import BackupStatus
 from clusters.models import Cluster, Rollout
 from clusters.services import create_cluster
+from tests.deployed import deploy_at_once
 from vbase_console.organizations.authentication import principal_of_member
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.services import issue_api_key
@@ -59,10 +60,10 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
 }
 
 
-def make_tenant(organization: Organization, owner: User, work: Callable[[], int]) -> Tenant:
+def make_tenant(organization: Organization, owner: User) -> Tenant:
     principal = principal_of_member(owner, organization.name)
     cluster, task = create_cluster(principal, name=f"cluster of {organization.name}")
-    work()
+    deploy_at_once(cluster, task)
     cluster.refresh_from_db()
     membership = Membership.objects.get(organization=organization, user=owner)
     key, _ = issue_api_key(organization, name="kept", scopes=["GetCluster"])

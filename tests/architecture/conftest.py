@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -26,7 +24,6 @@ def people(
     alice: User,
     bob: User,
     charlie: User,
-    work: Callable[[], int],
 ) -> Cast:
     other = Organization.objects.get(name="other")
     nobody = Client(raise_request_exception=False)
@@ -36,5 +33,5 @@ def people(
         "stranger": Visitor(key_of(other, scopes=True), with_session(charlie)),
         "nobody": Visitor(nobody, nobody),
     }
-    mine = make_tenant(organization, alice, work)
-    return Cast(mine=mine, theirs=make_tenant(other, charlie, work), visitors=visitors)
+    mine = make_tenant(organization, alice)
+    return Cast(mine=mine, theirs=make_tenant(other, charlie), visitors=visitors)

@@ -96,7 +96,7 @@ def test_an_error_does_not_tell_a_stranger_about_an_organization(
 
 
 def test_an_address_for_buttons_only_has_a_page(alices: Browser) -> None:
-    answer = alices.client.delete(alices.address("overview"))
+    answer = alices.client.get(alices.address("backup-download", "nightly"))
     page = answer.content.decode()
     assert answer.status_code == 405
     assert (NAVIGATION in page, "Only a button of another page leads to" in page) == (True, True)

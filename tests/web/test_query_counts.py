@@ -6,7 +6,6 @@ Every page that the resolver knows is measured, or it stands here with the reaso
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -119,10 +118,8 @@ class Cost:
 
 
 @pytest.fixture
-def tenant(
-    transactional_db: None, organization: Organization, alice: User, work: Callable[[], int]
-) -> Tenant:
-    return make_tenant(organization, alice, work)
+def tenant(transactional_db: None, organization: Organization, alice: User) -> Tenant:
+    return make_tenant(organization, alice)
 
 
 def cost(browser: Browser, address: str) -> Cost:

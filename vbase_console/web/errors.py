@@ -79,7 +79,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 class RefusalMiddleware:
     """Answer a ConsoleError raised outside ConsoleView, such as a busy hasher at sign-in, and give
-    a page to a response about a wrong method, which has none.
+    a page to a response about a wrong method, which has none. Browsers show it for links and forms,
+    not for methods that only scripts send.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -87,7 +88,8 @@ class RefusalMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+        is_shown = request.method in ("GET", "HEAD", "POST")
+        if is_shown and isinstance(response, HttpResponseNotAllowed) and not response.content:
             message = "Only a button of another page leads to this address. Go back and use it."
             response.content = error_page(request, response.status_code, message).content
         return response
