@@ -13,6 +13,7 @@ from django.utils import timezone
 from clusters.metrics import UNITS, WINDOWS, Mark, Series, cpu_trends_of
 from clusters.models import Cluster
 from clusters.states import TaskKind
+from vbase_console.core.quantities import count_text
 from vbase_console.tasks.states import TASK_ID_PREFIX
 from vbase_console.web import charts
 
@@ -84,7 +85,9 @@ def _curve(
             begin=begin,
             end=end,
             gap=gap,
-            text_of=lambda value: text_of(value, series.unit),
+            text_of=count_text
+            if series.unit == UNITS["rows"]
+            else lambda value: text_of(value, series.unit),
             base=1024 if series.unit == "bytes" else 10,
             marks=marks,
         ),

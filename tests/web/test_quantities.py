@@ -9,7 +9,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from vbase_console.core.quantities import duration, exact_time, relation, relative_time, size
+from vbase_console.core.quantities import (
+    count_text,
+    duration,
+    exact_time,
+    relation,
+    relative_time,
+    size,
+)
 from vbase_console.web.live import content_mark
 
 NOW = datetime(2026, 3, 12, 14, 30, tzinfo=UTC)
@@ -22,10 +29,10 @@ RELATIONS = [
     (timedelta(seconds=20), "in a moment"),
     (timedelta(hours=2), "in 2 h"),
 ]
-# A machine-readable time and the calendar day at the end of an axis are no times in sentences.
+# A machine-readable time and the calendar day of an axis or its table are no times in sentences.
 RAW = re.compile(
     r"{{ *[\w.]*(?:_at|_bytes|_seconds|bytes|seconds|until|_since|expiry_date|last_login) *}}"
-    r"|\|(?:date(?!:'c'|:\"M j\")|time|timesince|timeuntil|naturaltime|filesizeformat)\b"
+    r"|\|(?:date(?!:'c'|:\"(?:D )?j M\")|time|timesince|timeuntil|naturaltime|filesizeformat)\b"
 )
 
 
@@ -60,6 +67,14 @@ def test_a_size_has_the_number_of_bytes_in_its_title() -> None:
 )
 def test_a_duration_is_in_words(seconds: float, words: str) -> None:
     assert re.sub("<[^>]*>", "", duration(seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0"), (9_999, "9,999"), (12_500, "12.5 k"), (2_500_000, "2.5 M"), (5e10, "50 bn")],
+)
+def test_a_number_beside_a_picture_is_short(count: float, words: str) -> None:
+    assert count_text(count) == words
 
 
 def test_a_missing_value_is_a_dash() -> None:

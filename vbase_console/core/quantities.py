@@ -18,6 +18,7 @@ UNITS = (
     (timedelta(hours=1), "h"),
     (timedelta(minutes=1), "min"),
 )
+COUNT_UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
 MAX_RELATIVE = timedelta(days=30)
 """Limit of relative times. A time that is further away is shown as a date."""
 
@@ -90,3 +91,11 @@ def size(count: int | None) -> SafeString | str:
 def size_text(count: float) -> str:
     """Return the words of `size` without markup, for pictures."""
     return str(filesizeformat(round(count)))
+
+
+def count_text(count: float) -> str:
+    """Return a number that fits beside a picture, such as "1,500" or "2.5 M"."""
+    if count < 10_000:
+        return f"{count:,.0f}"
+    size, unit = next(pair for pair in COUNT_UNITS if count >= pair[0])
+    return f"{count / size:,.4g} {unit}"

@@ -24,9 +24,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 TIME_STEPS = (
     *(n * MINUTE for n in (1, 5, 10, 15, 30)),
     *(n * HOUR for n in (1, 3, 6, 12)),
-    *(n * DAY for n in (1, 2, 5, 10, 30, 90, 365)),
+    *(n * DAY for n in (1, 2, 5, 7, 10, 30, 90, 365)),
 )
-MAX_TIME_LABELS = 7
+MAX_TIME_LABELS = 5
 
 Point = tuple[datetime, float]
 ToText = Callable[[float], str]
