@@ -42,8 +42,8 @@ class TimeLabel:
     """`hour` or `day`."""
     step_minutes: int
     """Multiples of this since midnight are round, at most one day."""
-    window_seconds: int
-    """Length of the picture, so that the script finds the place of another time."""
+    window: int
+    """Seconds that the picture is long, so that the script finds the place of another time."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ def time_labels(begin: datetime, end: datetime) -> list[TimeLabel]:
                     text=text,
                     form=form,
                     step_minutes=max(1, min(step, DAY) // MINUTE),
-                    window_seconds=max(1, int(length.total_seconds())),
+                    window=max(1, int(length.total_seconds())),
                 )
             )
         at += step
