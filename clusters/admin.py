@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from clusters.models import Cluster, KeptCopy, LoadSample, MetricSample, Rollout, RolloutStep
+from clusters.models import (
+    Cluster,
+    ClusterDay,
+    KeptCopy,
+    LoadSample,
+    MetricSample,
+    Rollout,
+    RolloutStep,
+)
 from vbase_console.core.admin import ReadOnlyAdmin, ReadOnlyInline
 from vbase_console.core.admin_columns import link_to_id, link_to_requester
 from vbase_console.web.templatetags.console import badge, plain
@@ -145,6 +153,23 @@ class RolloutAdmin(ReadOnlyAdmin):
     search_fields = ["^rollout_id", "organization__name", "^organization__id"]
     search_help_text = "Rollout id, organization name or id"
     inlines = [RolloutStepInline]
+
+
+@admin.register(ClusterDay)
+class ClusterDayAdmin(ReadOnlyAdmin):
+    nouns = ("day of a cluster", "days of clusters")
+    list_display = [
+        "day",
+        "cluster",
+        "available_seconds",
+        "interrupted_seconds",
+        "stopped_seconds",
+        "cause",
+    ]
+    list_select_related = ["cluster"]
+    list_filter = ["day"]
+    search_fields = ["=cluster__cluster_id"]
+    search_help_text = "Cluster id"
 
 
 @admin.register(LoadSample)

@@ -325,6 +325,35 @@ class RolloutStep(models.Model):
         return f"{self.rollout_id} {self.position}: {self.cluster_id}"
 
 
+class ClusterDay(models.Model):
+    """Seconds of one day (UTC) for which a cluster was observed, by what was observed.
+
+    `availability` adds them. The rest of the day was not observed.
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="days")
+    day = models.DateField()
+    available_seconds = models.FloatField(default=0)
+    interrupted_seconds = models.FloatField(default=0)
+    """The cluster should have answered and did not."""
+    stopped_seconds = models.FloatField(default=0)
+    """Stopped on purpose."""
+    counted_until = models.DateTimeField()
+    """Time of the last observation of the day that was counted."""
+    cause = models.CharField(max_length=200, blank=True)
+    """Reason of the last interruption."""
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "day"], name="cluster_day_unique")
+        ]
+        indexes = [models.Index(fields=["day"], name="cluster_day_age")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} on {self.day}"
+
+
 class LoadSample(models.Model):
     """CPU seconds that a cluster had used, and its cores at that time, for autoscaling."""
 

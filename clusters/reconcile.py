@@ -18,7 +18,9 @@ from django.db import transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+from clusters import availability
 from clusters.admission import enqueue_task, refresh_status, unfinished
+from clusters.availability import Availability, ObservedAvailability
 from clusters.driver import CONDITION_OF, columns_of, get_driver
 from clusters.drivers import ATTACHED
 from clusters.drivers.attached import PARALLEL_CHECKS
@@ -46,6 +48,8 @@ MAX_HEALING_BACKOFF_SECONDS = 300
 CLOCK_SLACK = timedelta(seconds=1)
 ATTACHED_ROUND_SECONDS = 5.0
 MAX_OBSERVATION_PAUSE = timedelta(minutes=1)
+STOPPED_MEANWHILE = "Stopped while the console was down."
+BEING_ENDED = frozenset({ServiceStatus.STOPPING, ServiceStatus.DELETING})
 
 _observing_attached = threading.Lock()
 
@@ -108,7 +112,14 @@ def _reconcile_clusters_of(driver_name: str, clusters: Sequence[Cluster]) -> int
     ]
     Cluster.objects.filter(pk__in=unchanged).update(seen_at=timezone.now())
     others = [cluster for cluster in clusters if cluster.pk not in set(unchanged)]
-    return sum(_reconcile(cluster, observations[cluster.cluster_id]) for cluster in others)
+    changes = sum(_reconcile(cluster, observations[cluster.cluster_id]) for cluster in others)
+    availability.count(
+        {
+            cluster.pk: _availability_of(cluster, observations[cluster.cluster_id])
+            for cluster in clusters
+        }
+    )
+    return changes
 
 
 @transaction.atomic
@@ -169,6 +180,24 @@ def _is_in_use(cluster: Cluster) -> bool:
     return Task.objects.filter(lock=cluster.lock, holds_lock=True).exists()
 
 
+def _availability_of(cluster: Cluster, observation: Observation) -> ObservedAvailability:
+    """Judge an observation by the row from before it. A cluster that is too busy to answer counts
+    as available for as long as its status does not report it.
+    """
+    presence = observation.presence
+    if presence is Presence.RUNNING:
+        return ObservedAvailability(found=Availability.AVAILABLE)
+    if not cluster.wanted_running or cluster.status in BEING_ENDED:
+        return ObservedAvailability(found=Availability.STOPPED)
+    is_busy = presence in (Presence.STARTING, Presence.SILENT)
+    is_reported = cluster.condition != Condition.RUNNING or _is_silent(cluster, UNRESPONSIVE_GRACE)
+    if is_busy and not is_reported:
+        return ObservedAvailability(found=Availability.AVAILABLE)
+    return ObservedAvailability(
+        found=Availability.INTERRUPTED, cause=_BROKEN[presence] or observation.message
+    )
+
+
 def _is_as_stored(cluster: Cluster, observation: Observation) -> bool:
     """True if the cluster is as desired and its row needs no change except `seen_at`."""
     desired = Presence.RUNNING if cluster.wanted_running else Presence.STOPPED
@@ -215,7 +244,7 @@ _ACTIONS = {
 _REMEDIES: dict[Presence, tuple[TaskKind, str]] = {
     Presence.CRASHED: (TaskKind.RESTART, "The Milvus process crashed."),
     Presence.STARTING: (TaskKind.RESTART, "The Milvus process does not answer."),
-    Presence.STOPPED: (TaskKind.START, "Stopped while the console was down."),
+    Presence.STOPPED: (TaskKind.START, STOPPED_MEANWHILE),
 }
 
 
@@ -238,6 +267,7 @@ def _status_message(
 
 _BROKEN: dict[Presence, str] = {
     Presence.CRASHED: "The Milvus process crashed.",
+    Presence.STOPPED: STOPPED_MEANWHILE,
     Presence.STARTING: "The Milvus process does not answer.",
     Presence.SILENT: "",
     Presence.UNREACHABLE: "",

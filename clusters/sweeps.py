@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from clusters import autoscale, kept_copies, metrics, reconcile, rollouts
+from clusters import autoscale, availability, kept_copies, metrics, reconcile, rollouts
 
 
 @shared_task(name="vbase.sweep.clusters")
@@ -25,7 +25,11 @@ def sweep_load() -> int:
 
 @shared_task(name="vbase.sweep.metrics")
 def sweep_metrics() -> int:
-    """Store a sample of every running cluster. Returns their number."""
+    """Store a sample of every running cluster, and remove days of clusters after their time.
+
+    Returns the number of samples.
+    """
+    availability.remove_old()
     return metrics.measure_all()
 
 

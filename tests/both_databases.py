@@ -66,6 +66,7 @@ PAGES = (
     *(
         f"web/test_{name}.py"
         for name in (
+            "availability",
             "charts",
             "cluster_changes",
             "cluster_create",

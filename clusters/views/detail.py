@@ -15,6 +15,7 @@ from clusters.models import Cluster
 from clusters.protection import is_registered, protection_of
 from clusters.upgrade_plans import is_version_shipped, kept_copy_of
 from clusters.views import presenters
+from clusters.views.availability import picture_of
 from clusters.views.connect import connect_examples
 from clusters.views.curves import WINDOW_NAMES, curves_of, events_of
 from vbase_console.core.errors import (
@@ -54,7 +55,8 @@ class ClusterDetailPage(ClusterPage):
     template_name = "clusters/cluster_detail.html"
 
     def context(self) -> dict[str, Any]:
-        return super().context() | self.live() | self.access()
+        availability = picture_of(self.cluster, self.principal.organization_name)
+        return super().context() | self.live() | self.access() | {"availability": availability}
 
     def live(self) -> dict[str, Any]:
         """Part that changes while a task runs. The page renders it first, polls refresh it."""

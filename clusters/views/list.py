@@ -13,6 +13,7 @@ from clusters.filters import ClusterFilter
 from clusters.models import Cluster
 from clusters.states import BUSY, ENDED, ServiceStatus
 from clusters.upgrade_plans import is_version_shipped, reachable_versions
+from clusters.views.availability import strips_of
 from clusters.views.curves import trends_of
 from vbase_console.organizations.scopes import LIST_SERVICES, SCALE_CLUSTER
 from vbase_console.web.lists import ListPage
@@ -51,6 +52,7 @@ class ClusterListView(ListPage):
             "upgradable": upgradable,
             "may_upgrade": bool(upgradable) and self.principal.may(SCALE_CLUSTER),
             "trends": trends_of(list(rows), timezone.now()),
+            "strips": strips_of(list(rows), self.principal.organization_name),
         }
 
 

@@ -18,7 +18,7 @@ from backups.policies.services import create_policy
 from backups.policies.validation import PolicySpec
 from backups.states import JobKind
 from clusters import services
-from clusters.models import Cluster, MetricSample, Rollout
+from clusters.models import Cluster, ClusterDay, MetricSample, Rollout
 from tests.backups.seeds import seed_backup, seed_job
 from tests.conftest import PASSWORD
 from tests.policies.pages import back_up, skip
@@ -133,6 +133,9 @@ def draw(policy: BackupPolicy, cluster: Cluster) -> None:
         day = (now - timedelta(days=ago)).date()
         PolicyDay.objects.update_or_create(policy=policy, day=day, defaults={**own, **count})
         StorageDay.objects.create(**own, cluster=cluster, day=day, size_bytes=2**30 + ago)
+        crashed = {"interrupted_seconds": 600.0 * ago, "cause": "The Milvus process crashed."}
+        seconds = {"available_seconds": 3600.0, **crashed} if ago else {"stopped_seconds": 60.0}
+        ClusterDay.objects.create(cluster=cluster, day=day, counted_until=now, **seconds)
     for ago in range(10):
         for seconds in (60, 3600):
             MetricSample.objects.create(

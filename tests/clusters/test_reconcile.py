@@ -348,6 +348,7 @@ def test_a_sweep_over_many_good_clusters_is_a_constant_number_of_queries(
     for number in range(2):
         for each in range(1 if number == 0 else 8):
             make_cluster(f"cluster {number} {each}")
+        sweep_clusters()  # begins the day of the new ones
         with CaptureQueriesContext(connection) as queries:
             sweep_clusters()
         counts.append(len(queries))

@@ -11,7 +11,7 @@ from backups.models import Backup, BackupJob, StorageDay
 from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.protection.models import KnownCollection
 from backups.states import BackupStatus, JobKind
-from clusters.models import Cluster, Rollout, RolloutStep
+from clusters.models import Cluster, ClusterDay, Rollout, RolloutStep
 from clusters.states import Condition, RolloutState, ServiceStatus, StepState
 from tests.architecture.cast import Tenant
 from tests.backups.seeds import IMAGES
@@ -19,7 +19,7 @@ from vbase_console.core.ids import new_id
 from vbase_console.organizations.models import ApiKey, AuditEntry, Membership
 from vbase_console.organizations.scopes import Role
 from vbase_console.search.words import index_names
-from vbase_console.tasks.models import Task, TaskEvent
+from vbase_console.tasks.models import Task, TaskDay, TaskEvent
 from vbase_console.tasks.states import TaskState
 
 
@@ -157,6 +157,15 @@ class Crowd:
         today = timezone.now().date()
         PolicyDay.objects.bulk_create(
             PolicyDay(**self._own, policy=policy, day=today, good=1) for policy in policies
+        )
+        ClusterDay.objects.bulk_create(
+            ClusterDay(
+                cluster=cluster, day=today, available_seconds=1, counted_until=timezone.now()
+            )
+            for cluster in self._others
+        )
+        TaskDay.objects.bulk_create(
+            TaskDay(**self._own, day=today, id_prefix=name[-8:], failed=1) for name in self._names
         )
         StorageDay.objects.bulk_create(
             StorageDay(**self._own, cluster=cluster, day=today, size_bytes=1)

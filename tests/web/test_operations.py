@@ -97,3 +97,13 @@ def test_the_operations_of_a_day_are_in_the_order_of_their_ends(
 
 def test_without_ended_operations_there_is_no_picture(alices: Browser) -> None:
     assert alices.open("operation-list").context["bar"] is None
+
+
+def test_the_numbers_of_each_day_stand_beside_the_picture(
+    cluster: Cluster, alices: Browser
+) -> None:
+    day = ended(Task.objects.get(kind="DEPLOYMENT"), days_ago=3, state="CANCELLED")
+    content = alices.open("operation-list").content.decode()
+    row = content.partition(f'id="ended-{day}"')[2].partition("</tr>")[0]
+    assert "0<span" in row
+    assert '1<span class="narrow"> cancelled' in row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Window
 
 from backups.models import Backup
 from backups.policies.models import BackupPolicy
@@ -35,8 +35,12 @@ class ClusterDetailView(detail.ClusterDetailPage):
 
     def collections(self) -> dict[str, Any]:
         known = KnownCollection.objects.visible_to(self.principal).filter(cluster=self.cluster)
-        first = list(known.values_list("db_name", "name")[:MAX_SUMMARY])
-        return {"known": first, "known_total": known.count()}
+        counted = known.annotate(total=Window(Count("*")))
+        first = list(counted.values_list("db_name", "name", "total")[:MAX_SUMMARY])
+        return {
+            "known": [(db_name, name) for db_name, name, _ in first],
+            "known_total": first[0][2] if first else 0,
+        }
 
 
 class ClusterTokenView(ClusterDetailView, detail.ClusterTokenPage): ...

@@ -25,14 +25,15 @@ LEAST_PIXELS = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OperationDay:
-    """Numbers of a day in the order of `RESULTS`, which is that of the table's columns."""
-
-    day: date
+class OperationDay(charts.DayCell):
     numbers: Sequence[int]
-    text: str
-    address: str
-    """List of the operations. Empty if none ended."""
+    """In the order of `RESULTS`."""
+
+    @property
+    def named(self) -> list[tuple[str, int]]:
+        """Words and numbers in the order of the table."""
+        words = [word for word, _ in RESULTS.values()]
+        return list(zip(reversed(words), reversed(self.numbers), strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,8 @@ class OperationBar:
     totals: Sequence[tuple[str, str, int]]
     """Word, look and number of each result."""
     title: str
+    address: str
+    """List of the operations."""
 
     @property
     def ends(self) -> tuple[date, date]:
@@ -51,9 +54,8 @@ class OperationBar:
 def operation_bar_of(principal: Principal, id_prefixes: Sequence[str]) -> OperationBar | None:
     """Return the ended operations of the last days. None if there are none."""
     counts = counts_of(principal, id_prefixes)
-    address = reverse("operation-list", args=[principal.organization_name])
-    days = [_day(day, counts.get(day, {}), address) for day in shown_days()]
-    if not any(day.address for day in days):
+    days = [_day(day, counts.get(day, {})) for day in shown_days()]
+    if not any(day.has_cause for day in days):
         return None
     sums = Counter({state: sum(day.numbers[n] for day in days) for n, state in enumerate(RESULTS)})
     columns = [
@@ -71,15 +73,16 @@ def operation_bar_of(principal: Principal, id_prefixes: Sequence[str]) -> Operat
         days=days,
         totals=[(*RESULTS[state], sums[state]) for state in RESULTS],
         title=f"Operations that ended in the last {len(days)} days: {_listed(sums)}",
+        address=reverse("operation-list", args=[principal.organization_name]),
     )
 
 
-def _day(day: date, counts: Mapping[TaskState, int], address: str) -> OperationDay:
+def _day(day: date, counts: Mapping[TaskState, int]) -> OperationDay:
     return OperationDay(
         day=day,
         numbers=[counts.get(state, 0) for state in RESULTS],
         text=f"{day:%a} {day.day} {day:%b}: {_listed(counts)}",
-        address=f"{address}?day={day.isoformat()}" if any(counts.values()) else "",
+        has_cause=any(counts.values()),
     )
 
 

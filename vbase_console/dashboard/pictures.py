@@ -27,14 +27,14 @@ MAX_RECOVERIES = 5
 RECENT_TASKS = 200
 RECOVERY_WINDOW = timedelta(hours=24)
 OUTCOMES = ("good", "late", "failed", "missed", "none")
-SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
+SHAPES: dict[str, charts.Blocks] = {
     "good": ((0, 22),),
     "late": ((8, 14),),
     "failed": ((0, 8), (14, 8)),
     "missed": ((15, 7),),
     "none": ((20, 2),),
 }
-"""Outcome of a day → top and height of its blocks, so that shape alone tells them apart."""
+"""Outcome of a day → its blocks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,24 +113,13 @@ def _calendar_row(policy: BackupPolicy, found: dict[date, PolicyDay], now: datet
     counts = {name: outcomes.count(name) for name in OUTCOMES if name in outcomes}
     troubles = [f"{counts[name]} {name}" for name in ("failed", "missed", "late") if name in counts]
     summary = ", ".join(troubles) or ("all good" if "good" in counts else "no runs")
-    pitch = 100 / CALENDAR_DAYS
-    bars = [
-        charts.Bar(
-            x=round(place * pitch, 2),
-            y=top,
-            width=round(pitch * 0.78, 2),
-            height=height,
-            css_class=f"day-{outcome}",
-            title=f"{day:%Y-%m-%d}: {_day_in_words(found.get(day))}",
-        )
-        for place, (day, outcome) in enumerate(zip(days, outcomes, strict=True))
-        for top, height in SHAPES[outcome]
-    ]
+    titles = [f"{day:%Y-%m-%d}: {_day_in_words(found.get(day))}" for day in days]
+    bars = charts.cell_bars(outcomes, titles, SHAPES)
     cells = [
         charts.DayCell(
             day=day,
             text=f"{day:%a} {day.day} {day:%b}: {_day_in_words(found.get(day))}",
-            has_runs=outcome != "none",
+            has_cause=outcome != "none",
         )
         for day, outcome in zip(days, outcomes, strict=True)
     ]

@@ -11,7 +11,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import cycle, islice
 from typing import Any, Generic, TypeVar
 
@@ -31,8 +31,9 @@ from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
 from backups.storage_days import KEPT_DAYS, measure_day
+from clusters.availability import shown_days, start_of
 from clusters.driver import get_driver
-from clusters.models import Cluster, LoadSample
+from clusters.models import Cluster, ClusterDay, LoadSample
 from clusters.states import Condition, ServiceStatus, TaskKind
 from vbase_console.core.encryption import encrypt
 from vbase_console.core.ids import ALPHABET, LENGTH
@@ -77,6 +78,8 @@ RECENT = timedelta(days=CALENDAR_DAYS)
 """Age of backups with events of their phases."""
 COLUMNS_OF_JOB = ("backup_id", "cluster_id", "row_count", "size_bytes", "policy_id")
 """Columns that a job has in common with its backup."""
+DAYS_OFF, DAY_DOWN, DAYS_OF_CRASHES = (17, 18), 9, (4, 21)
+"""Days ago on which the console was off, some clusters were down, and others crashed."""
 STAGES = ("prod", "staging", "test")
 
 
@@ -162,6 +165,7 @@ def remove(organization: Organization) -> None:
         SealedPart.objects.filter(backup__organization=organization),
         BackupJob.objects.filter(**rows_of),
         Backup.objects.filter(**rows_of),
+        ClusterDay.objects.filter(cluster__organization=organization),
         TaskDay.objects.filter(**rows_of),
         TaskEvent.objects.filter(task__organization=organization),
         Task.objects.filter(**rows_of),
@@ -379,6 +383,12 @@ class _History:
         )
         for ago in range(KEPT_DAYS):
             measure_day((now - timedelta(days=ago)).date(), organization=self.organization)
+        _Table(ClusterDay(counted_until=now)).insert(
+            {"cluster_id": cluster.pk, **_availability_of(number, cluster, day)}
+            for day in shown_days()
+            if (now.date() - day).days not in DAYS_OFF
+            for number, cluster in enumerate(self.clusters)
+        )
 
     def _write_jobs(
         self, tasks: Sequence[Row], backups: Sequence[Row], pks: Mapping[str, int]
@@ -483,6 +493,22 @@ def _state_of_cluster(number: int) -> dict[str, object]:
             "wanted_running": False,
         }
     return {"status": ServiceStatus.RUNNING, "condition": Condition.RUNNING}
+
+
+def _availability_of(number: int, cluster: Cluster, day: date) -> Row:
+    """Return a day of a cluster: most are available, some crashed twice, and few were down."""
+    end = min(timezone.now(), start_of(day) + timedelta(days=1))
+    seconds, ago = (end - start_of(day)).total_seconds(), (timezone.now().date() - day).days
+    row: Row = {"day": day, "counted_until": end}
+    if cluster.status == ServiceStatus.STOPPED:
+        return row | {"stopped_seconds": seconds}
+    lost = min(seconds, float(number % 50 * 20))
+    if number % 23 == 5 and ago == DAY_DOWN:
+        lost = seconds
+    elif number % 7 != 3 or ago not in DAYS_OF_CRASHES:
+        return row | {"available_seconds": seconds}
+    cause = "The Milvus process crashed."
+    return row | {"available_seconds": seconds - lost, "interrupted_seconds": lost, "cause": cause}
 
 
 def _events_of(moment: Moment, task: Row, pks: Mapping[str, int]) -> list[Row]:

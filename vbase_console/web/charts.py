@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 HEIGHT = 96
@@ -27,7 +27,11 @@ TIME_STEPS = (
     *(n * DAY for n in (1, 2, 5, 7, 10, 30, 90, 365)),
 )
 MAX_TIME_LABELS = 5
+STRIP_PITCH, STRIP_CELL = 4, 3
+"""Units of a cell of a strip with its gap, and without."""
 
+Blocks = Sequence[tuple[float, float]]
+"""Top and height of the blocks of a cell, 22 pixels in all, so that shape alone tells its look."""
 Point = tuple[datetime, float]
 ToText = Callable[[float], str]
 
@@ -97,11 +101,11 @@ class Bar:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DayCell:
-    """Day of a calendar with its outcome. `has_runs` is False if there is no cause to show."""
+    """Day of a picture in words. `has_cause` is False if its link would show nothing."""
 
     day: date
     text: str
-    has_runs: bool
+    has_cause: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,14 @@ class Segment:
     width: float
     css_class: str
     title: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CellPath:
+    """Cells of one look in a strip, as one path."""
+
+    css_class: str
+    path: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -293,6 +305,37 @@ def spark_line(points: Sequence[Point], *, begin: datetime, end: datetime) -> st
         f"{percent_of_time(at, begin, end):.1f},{_y(value, highest, 20):.1f}"
         for at, value in finite
     )
+
+
+def cell_paths(looks: Sequence[str], shapes: Mapping[str, Blocks]) -> list[CellPath]:
+    """Return the cells of a strip in a list, `STRIP_PITCH` units each. A strip has one element for
+    each look, because a list has many strips.
+    """
+    paths: dict[str, list[str]] = {}
+    for place, look in enumerate(looks):
+        for top, height in shapes[look]:
+            block = f"M{place * STRIP_PITCH} {top}h{STRIP_CELL}v{height}h-{STRIP_CELL}z"
+            paths.setdefault(look, []).append(block)
+    return [CellPath(css_class=look, path="".join(blocks)) for look, blocks in paths.items()]
+
+
+def cell_bars(
+    looks: Sequence[str], titles: Sequence[str], shapes: Mapping[str, Blocks]
+) -> list[Bar]:
+    """Return the cells of a strip as wide as its page, each with a title."""
+    pitch = 100 / len(looks)
+    return [
+        Bar(
+            x=round(place * pitch, 2),
+            y=top,
+            width=round(pitch * 0.78, 2),
+            height=height,
+            css_class=f"day-{look}",
+            title=title,
+        )
+        for place, (look, title) in enumerate(zip(looks, titles, strict=True))
+        for top, height in shapes[look]
+    ]
 
 
 def _scale(highest: float, height: int, base: int, text_of: ToText) -> Scale:

@@ -5,6 +5,9 @@ from __future__ import annotations
 TERMS = {
     "Autoscaling": "Adds a compute unit after 1 minute above 85% CPU and removes one after "
     "5 minutes below 30%, up to the maximum.",
+    "Availability": "Part of the time in which the cluster should run and was observed, every few "
+    "seconds, and answered. Time in which it was stopped on purpose or the console was off does "
+    "not count. Days are UTC.",
     "Backup due": "The next good backup is expected by this time: two hours after the run that "
     "should create it, or at the following run if that is earlier. Afterwards the collections "
     "are stale.",

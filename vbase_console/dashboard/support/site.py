@@ -52,6 +52,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "search.CollectionWord",
     ),
     "Measurements": (
+        "clusters.ClusterDay",
         "clusters.MetricSample",
         "clusters.LoadSample",
         "tasks.TaskDay",
