@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from backups.models import Backup, BackupJob
-from backups.outcomes import settle
+from backups.outcomes import cancel_effect, settle
 from backups.services.jobs import retry_job
 from backups.states import JOB_ID_PREFIX, JobKind
 from clusters.models import Cluster
@@ -19,7 +19,14 @@ from vbase_console.tasks.registry import Job, register
 
 
 def register_all() -> None:
-    job = partial(Job, settled=settle, hold=_hold, retry=_retry, id_prefix=JOB_ID_PREFIX)
+    job = partial(
+        Job,
+        settled=settle,
+        hold=_hold,
+        retry=_retry,
+        cancel_effect=cancel_effect,
+        id_prefix=JOB_ID_PREFIX,
+    )
     register(
         job(
             kind=JobKind.BACKUP,

@@ -307,6 +307,14 @@ class BackupJob(models.Model):
         return bool(self.options.get(FILLS_NEW_CLUSTER))
 
     @property
+    def is_of_clone(self) -> bool:
+        """True if other restores fill the same new cluster."""
+        if not self.fills_new_cluster:
+            return False
+        others = BackupJob.objects.filter(cluster=self.cluster_id).exclude(pk=self.pk)
+        return others.filter(options__fills_new_cluster=True).exists()
+
+    @property
     def backup_deleted_at(self) -> datetime | None:
         """Deletion time of the job's backup. None if the job itself did not finish its backup."""
         unfinished = self.job_type == JobKind.BACKUP and self.task.state != TaskState.SUCCEEDED

@@ -12,6 +12,7 @@ from backups.services.new_clusters import remove_new_cluster
 from backups.states import BackupStatus, JobKind
 from clusters.states import TaskKind
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import CancelEffect
 from vbase_console.tasks.states import TaskState
 
 
@@ -33,6 +34,44 @@ def settle(task: Task) -> None:
         _delete_with_cluster(job)
     if job.fills_new_cluster and state != TaskState.SUCCEEDED:
         remove_new_cluster(job, task)
+
+
+def cancel_effect(task: Task) -> CancelEffect:
+    """Describe what the cancellation of a job would lose and keep."""
+    job = BackupJob.objects.select_related("backup", "cluster").get(task=task)
+    backup, cluster = job.backup.name, job.cluster.name
+    if job.fills_new_cluster:
+        return _effect_on_new_cluster(job)
+    if job.job_type == JobKind.BACKUP:
+        return CancelEffect(
+            lost=(f"the backup {backup}, with the files that the job has written so far",),
+            kept=(f"{cluster} with all its data, and its other backups",),
+        )
+    if job.job_type == JobKind.RESTORE:
+        return CancelEffect(
+            lost=("the rows that the job has inserted so far",),
+            kept=(f"{cluster} as it was before the restore, and the backup",),
+        )
+    return CancelEffect(
+        lost=("the progress of this job",),
+        kept=("the backup, and the result of its last verification",),
+    )
+
+
+def _effect_on_new_cluster(job: BackupJob) -> CancelEffect:
+    cluster, kept = job.cluster.name, f"the backup {job.backup.name}"
+    if job.cluster.deletion_protection:
+        protected = (
+            f"the new cluster {cluster} without restored collections, because it is protected "
+            "from deletion"
+        )
+        return CancelEffect(
+            lost=("the rows that the job has inserted so far",), kept=(kept, protected)
+        )
+    lost = f"the new cluster {cluster}, which is removed with everything in it"
+    if job.is_of_clone:
+        lost += ", and the other restores of this clone"
+    return CancelEffect(lost=(lost,), kept=(kept,))
 
 
 def _delete_with_cluster(job: BackupJob) -> None:

@@ -21,7 +21,7 @@ from clusters.job_steps import (
     store_running,
 )
 from clusters.models import Cluster
-from clusters.outcomes import settle
+from clusters.outcomes import cancel_effect, settle
 from clusters.resources import check_resources, resources_of
 from clusters.services import retry_task
 from clusters.states import TaskKind
@@ -50,6 +50,7 @@ def register_all() -> None:
                 must_finish=upgrades.must_finish if kind is TaskKind.VERSION_UPGRADE else None,
                 settled=_settle,
                 hold=_hold,
+                cancel_effect=cancel_effect,
                 cancellable=kind is not TaskKind.DELETION,
                 retry=_retry,
             )

@@ -11,10 +11,40 @@ from clusters.protection import before_delete, filled_by
 from clusters.resources import resources_of
 from clusters.states import RUNS_AFTER, Condition, TaskKind
 from vbase_console.tasks.models import Task
+from vbase_console.tasks.registry import CancelEffect
 from vbase_console.tasks.services import can_be_cancelled, request_cancel
 from vbase_console.tasks.states import TaskState
 
 CONSOLE = "console"
+CANCELLED: dict[str, tuple[str, str]] = {
+    TaskKind.DEPLOYMENT: (
+        "the incomplete cluster",
+        "the cluster's entry: deploy it with a retry, or delete it",
+    ),
+    TaskKind.SCALING: ("the requested resources", "the present resources and all data"),
+    TaskKind.VERSION_UPGRADE: ("the requested version", "the present version and all data"),
+    TaskKind.RESTART: ("the requested restart", "the state before it, and all data"),
+    TaskKind.STOP: ("the requested stop: the cluster runs", "endpoint, token and all data"),
+    TaskKind.START: ("the requested start: the cluster stays stopped", "token and all data"),
+}
+"""Kind of a task → what its cancellation loses, and what it keeps."""
+GO_BACK_CANCELLED = (
+    "the requested return to the version before the upgrade",
+    "the present version and its data, and the data from before the upgrade",
+)
+ATTACHING_CANCELLED = (
+    "the cluster's entry, with the address and the token that were given",
+    "the server, with all data",
+)
+FILLING_CANCELLED = (
+    "the new cluster, which is removed, and the restore that should fill it, which fails",
+    "the backup",
+)
+FILLING_PROTECTED_CANCELLED = (
+    "the incomplete cluster, and the restore that should fill it, which fails",
+    "the backup, and the cluster's entry, because it is protected from deletion: deploy it with a "
+    "retry after the restore has failed",
+)
 
 
 def settle(task: Task) -> None:
@@ -90,3 +120,18 @@ _SETTLE = {
     TaskState.FAILED: _failure,
     TaskState.CANCELLED: _cancellation,
 }
+
+
+def cancel_effect(task: Task) -> CancelEffect:
+    """Describe what the cancellation of a task of a cluster would lose and keep."""
+    cluster = Cluster.objects.get(pk=task.subject_id)
+    if task.arguments.get("go_back"):
+        lost, kept = GO_BACK_CANCELLED
+    elif task.kind == TaskKind.DEPLOYMENT and is_operated_elsewhere(cluster):
+        lost, kept = ATTACHING_CANCELLED
+    elif task.kind == TaskKind.DEPLOYMENT and filled_by(cluster):
+        protected = cluster.deletion_protection
+        lost, kept = FILLING_PROTECTED_CANCELLED if protected else FILLING_CANCELLED
+    else:
+        lost, kept = CANCELLED.get(task.kind, ("the requested change", "all data"))
+    return CancelEffect(lost=(lost,), kept=(kept,))

@@ -152,7 +152,9 @@ def deactivate_policies_of(cluster: Cluster) -> str:
         _change(policy, dataclasses.replace(policy.spec, is_active=False))
     if not policies:
         return ""
-    return f"{len(policies)} of its policies are paused and stay listed."
+    if len(policies) == 1:
+        return "Its policy is paused and stays listed."
+    return f"{len(policies)} policies are paused and stay listed."
 
 
 @transaction.atomic

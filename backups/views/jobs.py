@@ -46,7 +46,7 @@ class JobPage(Page):
             "policy": observers.policy_of(self.principal, self.job.policy_id),
             "result": restore_result_of(self.job),
             "is_target_deleted": self.job.cluster.status in ENDED,
-            "is_clone": self.is_clone,
+            "is_clone": self.job.is_of_clone,
             "waits_for": self.waits_for(),
             "events": events,
             "timeline": phase_timeline_of(self.job.task, events, rows=self.job.row_count),
@@ -54,14 +54,6 @@ class JobPage(Page):
             "reload": self.job.task.is_active,
             "back": reverse("job-detail", args=self.address),
         }
-
-    @property
-    def is_clone(self) -> bool:
-        """True if other restores fill the same new cluster."""
-        if not self.job.fills_new_cluster:
-            return False
-        jobs = BackupJob.objects.visible_to(self.principal).filter(cluster=self.job.cluster)
-        return jobs.exclude(pk=self.job.pk).filter(options__fills_new_cluster=True).exists()
 
     def waits_for(self) -> list[Task]:
         """Tasks that come before a restore which has not started."""
@@ -95,6 +87,10 @@ class JobChange(FormPage, JobPage):
 
 class JobCancelView(JobChange):
     action = "CancelJob"
+
+    def context(self) -> dict[str, Any]:
+        effect = job_for(self.job.job_type).cancel_effect(self.job.task)
+        return super().context() | {"effect": effect}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()

@@ -9,10 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from clusters import services
-from clusters.driver import is_operated_elsewhere
 from clusters.models import Cluster
-from clusters.protection import filled_by
-from clusters.states import TaskKind
 from clusters.views.presenters import KINDS, TaskRow, task_row
 from clusters.views.story import story_of_task
 from clusters.views.timeline import phase_timeline_of
@@ -77,56 +74,12 @@ class TaskChange(FormPage, TaskPage):
         self.principal.require(job_for(self.task.kind).scope)
 
 
-CANCELLED: dict[str, tuple[str, str]] = {
-    TaskKind.DEPLOYMENT: (
-        "the incomplete cluster",
-        "the cluster's entry: deploy it with a retry, or delete it",
-    ),
-    TaskKind.SCALING: ("the requested resources", "the present resources and all data"),
-    TaskKind.VERSION_UPGRADE: ("the requested version", "the present version and all data"),
-    TaskKind.RESTART: ("the requested restart", "the state before it, and all data"),
-    TaskKind.STOP: ("the requested stop: the cluster runs", "endpoint, token and all data"),
-    TaskKind.START: ("the requested start: the cluster stays stopped", "token and all data"),
-}
-"""Kind of a task → what its cancellation loses, and what it keeps."""
-GO_BACK_CANCELLED = (
-    "the requested return to the version before the upgrade",
-    "the present version and its data, and the data from before the upgrade",
-)
-
-ATTACHING_CANCELLED = (
-    "the cluster's entry, with the address and the token that were given",
-    "the server, with all data",
-)
-FILLING_CANCELLED = (
-    "the new cluster, which is removed, and the restore that should fill it, which fails",
-    "the backup",
-)
-FILLING_PROTECTED_CANCELLED = (
-    "the incomplete cluster, and the restore that should fill it, which fails",
-    "the backup, and the cluster's entry, because it is protected from deletion: deploy it with a "
-    "retry after the restore has failed",
-)
-
-
-def effect_of_cancelling(task: Task, cluster: Cluster) -> tuple[str, str]:
-    """Describe what the cancellation loses, and what it keeps."""
-    if task.arguments.get("go_back"):
-        return GO_BACK_CANCELLED
-    if task.kind == TaskKind.DEPLOYMENT and is_operated_elsewhere(cluster):
-        return ATTACHING_CANCELLED
-    if task.kind == TaskKind.DEPLOYMENT and filled_by(cluster):
-        return FILLING_PROTECTED_CANCELLED if cluster.deletion_protection else FILLING_CANCELLED
-    return CANCELLED.get(task.kind, ("the requested change", "all data"))
-
-
 class TaskCancelView(TaskChange):
     action = "CancelTask"
     template_name = "clusters/task_cancel.html"
 
     def context(self) -> dict[str, Any]:
-        lost, kept = effect_of_cancelling(self.task, self.cluster)
-        return super().context() | {"lost": lost, "kept": kept}
+        return super().context() | {"effect": job_for(self.task.kind).cancel_effect(self.task)}
 
     def perform(self, given: dict[str, Any]) -> HttpResponseBase:
         self.permit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.http import HttpResponse
@@ -74,3 +75,24 @@ def test_it_offers_no_action_to_whoever_may_only_look(onlooker: Client, failed_t
     assert 'value="retry"' not in page.content.decode() + own.content.decode()
     assert not Task.objects.filter(retry_of=failed_task.task_id).exists()
     assert not AuditEntry.objects.exists()
+
+
+def test_a_cancellation_names_what_is_lost_and_kept_first(
+    support: Client, make_cluster: MakeCluster
+) -> None:
+    task = services.stop_cluster(make_cluster(), by="alice@example.com")
+    page = support.get(f"/admin/tasks/task/{task.pk}/change/").content.decode()
+    form = {
+        "action": "cancel",
+        "_selected_action": str(task.pk),
+        **dict(re.findall(r'type="hidden" name="(ask|back)" value="(\w+)"', page)),
+    }
+    asked = support.post("/admin/tasks/task/", form).content.decode()
+    task.refresh_from_db()
+    assert task.state == "PENDING"
+    assert "the requested stop: the cluster runs" in asked
+    assert "endpoint, token and all data" in asked
+    sent = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', asked))
+    support.post("/admin/tasks/task/", sent)
+    task.refresh_from_db()
+    assert task.state == "CANCELLED"

@@ -110,9 +110,11 @@ def test_without_a_script_the_page_loads_itself_again_while_something_runs(
 ) -> None:
     cluster = make_cluster(running=False)
     refresh = b'<noscript><meta http-equiv="refresh"'
-    assert refresh in alices.open("cluster-detail", cluster.pk).content
+    busy = alices.open("cluster-detail", cluster.pk).content
+    assert (refresh in busy, b"This page reloads every 10 seconds" in busy) == (True, True)
     work()
-    assert refresh not in alices.open("cluster-detail", cluster.pk).content
+    still = alices.open("cluster-detail", cluster.pk).content
+    assert (refresh in still, b"Reload this page to see changes." in still) == (False, True)
 
 
 @pytest.mark.parametrize("htmx", [True, False])

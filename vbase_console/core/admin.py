@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -28,6 +29,12 @@ from vbase_console.core.admin_columns import (
 )
 from vbase_console.core.labels import label_of
 from vbase_console.core.paginators import BoundedPaginator
+
+
+class AskingActionForm(ActionForm):
+    """Form of an action that asks for a confirmation before it loses something."""
+
+    ask = forms.CharField(required=False, initial="yes", label="", widget=forms.HiddenInput)
 
 
 class ReadOnlyChangeList(ChangeList):
@@ -75,6 +82,7 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     nouns: ClassVar[tuple[str, str]] = ("", "")
     """Name of one row and of several, where that of the model is not what people call it."""
     empty_value_display = quantities.NONE
+    action_form = AskingActionForm
     change_form_template = "admin/object_page.html"
 
     @property
@@ -177,7 +185,8 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> HttpResponse | None:
         response = super().response_action(request, queryset)
         object_id = request.POST.get(ACTION_CHECKBOX_NAME)
-        if "back" in request.POST and self.get_object(request, str(object_id)):
+        is_done = isinstance(response, HttpResponseRedirect)
+        if is_done and "back" in request.POST and self.get_object(request, str(object_id)):
             meta = self.opts
             return redirect(f"admin:{meta.app_label}_{meta.model_name}_change", object_id)
         return response

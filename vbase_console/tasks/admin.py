@@ -6,7 +6,8 @@ from collections.abc import Callable
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -26,6 +27,8 @@ from vbase_console.web.wording import constant_in_words, without_constants
 
 Service = Callable[..., Task]
 MAX_LINKS = 5
+MAX_CONFIRMED = 20
+"""Tasks whose losses the confirmation of a cancellation names."""
 PAGES = {"vc": "admin:clusters_cluster_change", "bak": "admin:backups_backup_change"}
 """Prefix of a subject's id → name of its admin page, because the engine imports neither app."""
 
@@ -167,8 +170,34 @@ class TaskAdmin(ReadOnlyAdmin):
         self._call_for_each(request, queryset, "RetryTask", services.retry)
 
     @admin.action(description="Cancel", permissions=["act"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse | None:
+        if "ask" in request.POST:
+            return self._confirm_cancel(request, queryset)
         self._call_for_each(request, queryset, "CancelTask", services.request_cancel)
+        return None
+
+    def _confirm_cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse:
+        """Name what each cancellation loses and keeps. The page sends the action again."""
+        count = queryset.count()
+        tasks = list(queryset.select_related("organization").order_by("pk")[:MAX_CONFIRMED])
+        jobs = {task: registry.job_for(task.kind) for task in tasks}
+        effects = [
+            (task, job.cancel_effect(task) if task.is_active and job.cancellable else None)
+            for task, job in jobs.items()
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Cancel {count} task{'' if count == 1 else 's'}?",
+            "effects": effects,
+            "more": count - len(tasks),
+            "given": [
+                (name, value)
+                for name in ("_selected_action", "select_across", "back")
+                for value in request.POST.getlist(name)
+            ],
+        }
+        return TemplateResponse(request, "admin/support/cancel.html", context)
 
     def _call_for_each(
         self, request: HttpRequest, queryset: QuerySet[Task], action: str, service: Service

@@ -19,6 +19,18 @@ OnTask = Callable[["Task"], None]
 Retry = Callable[["Task", str], "Task"]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CancelEffect:
+    """Sentences about what a cancellation loses and what it keeps, for its confirmation."""
+
+    lost: tuple[str, ...] = ("the progress of the task",)
+    kept: tuple[str, ...] = ()
+
+
+def _plain_cancel_effect(task: Task) -> CancelEffect:
+    return CancelEffect()
+
+
 def _nothing(task: Task) -> None:
     """Default for kinds whose end changes no other row."""
 
@@ -48,6 +60,8 @@ class Job:
     """Locks the other rows of a transaction before it writes the task: subject before task."""
     retry: Retry | None = None
     """Asks again for the work of a failed or cancelled task, by the rules of its app."""
+    cancel_effect: Callable[[Task], CancelEffect] = _plain_cancel_effect
+    """Describes what a cancellation of the task would lose and keep."""
     cancellable: bool = True
     """False for work that cannot be undone."""
     id_prefix: str = TASK_ID_PREFIX

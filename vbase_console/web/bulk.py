@@ -101,7 +101,8 @@ class BulkPage(FormPage):
                     operation_id = self.act(row)
             except ConsoleError as error:
                 self.record(self.action, name, Outcome.REFUSED, f"{error.code}: {error.message}")
-                reasons.append(f"{name}: {self.name_objects(error.message)}")
+                reason = self.name_objects(error.message)
+                reasons.append(reason if reason.startswith(name) else f"{name}: {reason}")
             else:
                 self.record(self.action, name, detail=operation_id)
         accepted = len(self.selected) - len(reasons)

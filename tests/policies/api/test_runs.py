@@ -249,6 +249,6 @@ def test_a_cluster_names_its_newest_backup_and_its_newest_proof(
 def test_a_deleted_clusters_policies_plan_nothing(api: Api, policies: str, run: str) -> None:
     cluster = Cluster.objects.get()
     said = api.delete(f"/clusters/{cluster.cluster_id}")
-    assert "1 of its policies are paused" in said["message"]
+    assert "Its policy is paused" in said["message"]
     shown = protection(api, cluster)
     assert (shown["policyCount"], shown["nextBackupAt"]) == (1, None)
