@@ -220,7 +220,7 @@ def test_selected_backups_are_verified_after_one_confirmation(
     expect(page.get_by_role("heading", level=1)).to_have_text("Verify 1 backup")
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
-    expect(page.locator("tbody th").first).to_contain_text("Verify")
+    expect(page.locator("#list tbody th").first).to_contain_text("Verify")
 
 
 @pytest.mark.parametrize("javascript", [True, False])
