@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from clusters import driver as clusters_driver
@@ -113,16 +115,31 @@ def new_context(
 
 
 @pytest.fixture
-def alices_page(new_context: Callable[..., BrowserContext], alice: User) -> Callable[..., Page]:
-    """Alice's browser, signed in; options are those of a browser context."""
+def alices_page(
+    new_context: Callable[..., BrowserContext],
+    live_server: Any,
+    alice: User,
+    signed_in: Callable[[User], Client],
+) -> Callable[..., Page]:
+    """A page in Alice's browser, signed in; options are those of a browser context."""
 
-    def open_page(**options: Any) -> Page:
-        page = new_context(**options).new_page()
-        page.goto("/")
-        page.get_by_label("E-mail").fill(alice.email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/o/acme/")
+    def open_page(path: str = "/o/acme/", **options: Any) -> Page:
+        session = signed_in(alice).cookies[settings.SESSION_COOKIE_NAME]
+        context = new_context(**options)
+        context.add_cookies([{"name": session.key, "value": session.value, "url": live_server.url}])
+        page = context.new_page()
+        page.goto(path)
         return page
 
     return open_page
+
+
+def sign_in(context: BrowserContext, user: User) -> Page:
+    """Sign in on the page for it, as a person does."""
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("E-mail").fill(user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/o/acme/")
+    return page

@@ -33,7 +33,6 @@ def worker(cluster: Cluster, settings: Any) -> Iterator[None]:
 
 
 def take(page: Page, name: str) -> None:
-    page.goto("/o/acme/backups")
     page.locator(".head").get_by_role("link", name="Create a backup").click()
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create backup").click()
@@ -53,7 +52,7 @@ def test_a_backup_is_taken_and_replaces_what_was_lost(
 ) -> None:
     fill(milvus, rows=200)
     before = rows_of(milvus)
-    page = alices_page(java_script_enabled=javascript)
+    page = alices_page("/o/acme/backups", java_script_enabled=javascript)
     take(page, "one")
     milvus.delete("images", filter="id < 100")
     preview_restore(page, "Overwrite (current data is lost)")
@@ -66,7 +65,7 @@ def test_a_conflict_is_seen_before_anything_is_asked_for(
     alices_page: OpenPage, worker: None, milvus: MilvusClient
 ) -> None:
     fill(milvus, rows=20)
-    page = alices_page()
+    page = alices_page("/o/acme/backups")
     take(page, "one")
     preview_restore(page, "Stop")
     expect(page.get_by_role("alert")).to_contain_text("'images' already exists")
@@ -85,7 +84,7 @@ def test_a_backups_page_fills_itself_and_then_rests(
     alices_page: OpenPage, worker: None, milvus: MilvusClient
 ) -> None:
     fill(milvus, rows=20)
-    page = alices_page()
+    page = alices_page("/o/acme/backups")
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     take(page, "one")

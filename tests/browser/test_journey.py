@@ -6,16 +6,26 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from clusters.models import Cluster, MetricSample
 from tests.backups.seeds import seed_backup
-from tests.browser.conftest import PATIENCE_SECONDS, SteppedDriver
+from tests.browser.conftest import PATIENCE_SECONDS, SteppedDriver, sign_in
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+
+
+@pytest.fixture
+def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
+    return make_cluster()
+
+
+def address_of(cluster: Cluster) -> str:
+    return f"/o/acme/clusters/{cluster.pk}"
 
 
 def create(page: Page, name: str = "vectors") -> None:
@@ -34,9 +44,12 @@ def delete(page: Page, name: str = "vectors") -> None:
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_cluster_comes_shows_its_token_and_goes(
-    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+    new_context: Callable[..., BrowserContext],
+    alice: User,
+    stepped: SteppedDriver,
+    javascript: bool,
 ) -> None:
-    page = alices_page(java_script_enabled=javascript)
+    page = sign_in(new_context(java_script_enabled=javascript), alice)
     create(page)
     stepped.go(3)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Running")
@@ -100,10 +113,8 @@ def test_a_shown_token_stays_while_a_task_runs(
     expect(page.locator("#token")).to_be_visible()
 
 
-def test_the_list_narrows_while_one_types(alices_page: OpenPage, stepped: SteppedDriver) -> None:
+def test_the_list_narrows_while_one_types(alices_page: OpenPage, cluster: Cluster) -> None:
     page = alices_page()
-    create(page)
-    stepped.go(3)
     page.get_by_role("link", name="Clusters", exact=True).first.click()
     page.get_by_label("Name or id").press_sequentially("zzz")
     expect(page.locator("#list")).to_contain_text("No cluster matches")
@@ -124,10 +135,9 @@ def test_nothing_breaks_the_content_security_policy(
 
 
 def test_times_are_relative_with_the_time_of_the_readers_zone_at_hand(
-    alices_page: OpenPage, stepped: SteppedDriver
+    alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page(timezone_id="Asia/Kolkata", locale="en-GB")
-    create(page)
+    page = alices_page(address_of(cluster), timezone_id="Asia/Kolkata", locale="en-GB")
     created = page.locator("#cluster-facts time").first
     expect(created).not_to_contain_text("UTC")
     assert str(created.get_attribute("title")).endswith("Asia/Calcutta")
@@ -168,37 +178,28 @@ def test_the_keyboard_alone_is_enough(alices_page: OpenPage, stepped: SteppedDri
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_the_focus_goes_to_the_shown_token(
-    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+    alices_page: OpenPage, cluster: Cluster, javascript: bool
 ) -> None:
-    page = alices_page(java_script_enabled=javascript)
-    create(page)
-    stepped.go(3)
-    expect(page.locator("#cluster-header")).to_contain_text("Running")
+    page = alices_page(address_of(cluster), java_script_enabled=javascript)
     page.get_by_role("button", name="Show token").click()
     expect(page.locator("#token")).to_be_focused()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_the_focus_goes_to_the_first_field_with_an_error_or_to_the_message(
-    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+    alices_page: OpenPage, cluster: Cluster, javascript: bool
 ) -> None:
-    page = alices_page(java_script_enabled=javascript)
-    create(page)
-    stepped.go(3)
-    page.goto("/o/acme/clusters/new")
+    page = alices_page("/o/acme/clusters/new", java_script_enabled=javascript)
     page.get_by_label("Name").fill("slash/ed")
     page.get_by_role("button", name="Create cluster").click()
     expect(page.get_by_label("Name")).to_be_focused()
-    page.get_by_label("Name").fill("vectors")
+    page.get_by_label("Name").fill(cluster.name)
     page.get_by_role("button", name="Create cluster").click()
     expect(page.get_by_role("alert")).to_be_focused()
 
 
-def test_enter_in_the_name_of_a_key_issues_it(
-    alices_page: OpenPage, stepped: SteppedDriver
-) -> None:
-    page = alices_page()
-    page.goto("/o/acme/api-keys/new")
+def test_enter_in_the_name_of_a_key_issues_it(alices_page: OpenPage) -> None:
+    page = alices_page("/o/acme/api-keys/new")
     page.get_by_label("Name").fill("ci")
     page.keyboard.press("Enter")
     expect(page.locator("#api-key")).to_be_focused()
@@ -206,15 +207,11 @@ def test_enter_in_the_name_of_a_key_issues_it(
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_selected_backups_are_verified_after_one_confirmation(
-    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+    alices_page: OpenPage, cluster: Cluster, javascript: bool
 ) -> None:
-    page = alices_page(java_script_enabled=javascript)
-    create(page)
-    stepped.go(3)
-    expect(page.locator("h1")).to_contain_text("Running")
     for name in ("one", "two"):
-        seed_backup(Cluster.objects.get(), name)
-    page.goto("/o/acme/backups")
+        seed_backup(cluster, name)
+    page = alices_page("/o/acme/backups", java_script_enabled=javascript)
     page.get_by_label("Select one").check()
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Verify 1 backup")
@@ -225,11 +222,9 @@ def test_selected_backups_are_verified_after_one_confirmation(
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_each_example_is_one_choice_away(
-    alices_page: OpenPage, stepped: SteppedDriver, javascript: bool
+    alices_page: OpenPage, cluster: Cluster, javascript: bool
 ) -> None:
-    page = alices_page(java_script_enabled=javascript)
-    create(page)
-    stepped.go(3)
+    page = alices_page(address_of(cluster), java_script_enabled=javascript)
     expect(page.locator("#snippet")).to_be_visible()
     page.get_by_text("LangChain", exact=True).click()
     expect(page.locator("#snippet-langchain")).to_be_visible()

@@ -30,8 +30,7 @@ def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
 def test_an_idle_page_wakes_when_another_starts_a_task(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page()
-    page.goto("/o/acme/")
+    page = alices_page("/o/acme/")
     expect(page.locator("#overview")).not_to_contain_text("In progress")
     restart_cluster(cluster, by="key:ci")
     expect(page.locator("#overview")).to_contain_text("In progress")
@@ -41,8 +40,7 @@ def test_an_idle_page_wakes_when_another_starts_a_task(
 def test_a_lost_connection_is_said_and_ends_by_itself(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page()
-    page.goto("/o/acme/clusters")
+    page = alices_page("/o/acme/clusters")
     banner = page.locator("#connection")
     expect(banner).to_be_hidden()
     page.context.set_offline(True)
@@ -55,8 +53,7 @@ def test_a_lost_connection_is_said_and_ends_by_itself(
 def test_focus_selection_and_scroll_survive_a_change(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page(viewport={"width": 800, "height": 300})
-    page.goto(f"/o/acme/clusters/{cluster.pk}")
+    page = alices_page(f"/o/acme/clusters/{cluster.pk}", viewport={"width": 800, "height": 300})
     page.locator("#do-restart").focus()
     page.evaluate("window.scrollTo(0, 120)")
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#cluster-facts code'))")
@@ -69,8 +66,7 @@ def test_focus_selection_and_scroll_survive_a_change(
 
 
 def test_an_open_menu_stays_open(alices_page: OpenPage, cluster: Cluster) -> None:
-    page = alices_page()
-    page.goto(f"/o/acme/clusters/{cluster.pk}")
+    page = alices_page(f"/o/acme/clusters/{cluster.pk}")
     page.locator("details.account summary").click()
     restart_cluster(cluster, by="key:ci")
     expect(page.locator("#cluster-progress")).to_contain_text("Restart")
@@ -80,13 +76,11 @@ def test_an_open_menu_stays_open(alices_page: OpenPage, cluster: Cluster) -> Non
 def test_a_page_whose_session_has_ended_leads_to_the_sign_in(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page()
-    page.goto("/o/acme/clusters")
+    page = alices_page("/o/acme/clusters")
     page.context.clear_cookies()
     page.wait_for_url("**/sign-in**")
 
 
 def test_a_script_is_not_needed(alices_page: OpenPage, cluster: Cluster) -> None:
-    page = alices_page(java_script_enabled=False)
-    page.goto("/o/acme/")
+    page = alices_page("/o/acme/", java_script_enabled=False)
     expect(page.locator("#overview")).to_contain_text("vectors")

@@ -61,7 +61,7 @@ def test_a_run_moves_without_a_reload_and_polling_stops(
     alices_page: OpenPage, worker: None, milvus: MilvusClient, policy: BackupPolicy
 ) -> None:
     fill(milvus, rows=20)
-    page = alices_page()
+    page = alices_page("/o/acme/policies")
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(f"/o/acme/policies/{policy.pk}")
@@ -75,8 +75,7 @@ def test_a_run_moves_without_a_reload_and_polling_stops(
 def test_what_is_bad_is_said_while_typing_and_mended_there(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page()
-    page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
+    page = alices_page(f"/o/acme/clusters/{cluster.pk}/policies/new")
     page.get_by_label("Custom").check()
     schedule = page.get_by_label("Cron expression")
     schedule.fill("")
@@ -93,8 +92,9 @@ def test_what_is_bad_is_said_while_typing_and_mended_there(
 def test_the_runs_are_shown_in_the_zone_of_the_policy_and_in_the_readers(
     alices_page: OpenPage, cluster: Cluster
 ) -> None:
-    page = alices_page(timezone_id="America/Lima", locale="en-GB")
-    page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
+    page = alices_page(
+        f"/o/acme/clusters/{cluster.pk}/policies/new", timezone_id="America/Lima", locale="en-GB"
+    )
     page.get_by_label("Time zone").fill("Asia/Tokyo")
     runs = page.locator("#policy-ahead table")
     expect(runs).to_contain_text("03:00 JST")
@@ -110,8 +110,7 @@ def test_the_title_of_a_run_has_the_readers_zone(
 ) -> None:
     skip(policy)
     policy.runs.update(planned_at=datetime(2026, 3, 12, 14, 30, tzinfo=UTC))
-    page = alices_page(timezone_id="America/Lima", locale="en-GB")
-    page.goto(f"/o/acme/policies/{policy.pk}")
+    page = alices_page(f"/o/acme/policies/{policy.pk}", timezone_id="America/Lima", locale="en-GB")
     run = page.locator("ol.strip a").first
     expect(run).to_have_attribute("title", re.compile("12 Mar 2026, 09:30: The cluster is"))
 
@@ -121,8 +120,7 @@ def test_another_databases_collections_come_and_what_was_typed_stays(
 ) -> None:
     milvus.create_database("films")
     fill(milvus, rows=1)
-    page = alices_page()
-    page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
+    page = alices_page(f"/o/acme/clusters/{cluster.pk}/policies/new")
     page.get_by_label("Custom").check()
     page.get_by_label("Cron expression").fill("@monthly")
     page.get_by_label("Only these").check()
@@ -139,8 +137,9 @@ def test_a_lower_count_is_asked_first_and_can_be_thought_over(
 ) -> None:
     names = [back_up(policy).name for _ in range(3)]
     narrow = {"width": 360, "height": 800}
-    page = alices_page(java_script_enabled=javascript, viewport=narrow)
-    page.goto(f"/o/acme/policies/{policy.pk}/edit")
+    page = alices_page(
+        f"/o/acme/policies/{policy.pk}/edit", java_script_enabled=javascript, viewport=narrow
+    )
     page.get_by_label("Backups to keep").fill("1")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 backups would be deleted")
@@ -154,8 +153,7 @@ def test_a_lower_count_is_asked_first_and_can_be_thought_over(
 
 
 def test_the_keyboard_alone_makes_a_policy(alices_page: OpenPage, cluster: Cluster) -> None:
-    page = alices_page()
-    page.goto(f"/o/acme/clusters/{cluster.pk}/policies/new")
+    page = alices_page(f"/o/acme/clusters/{cluster.pk}/policies/new")
     tab_to(page, "preset", attribute="name")
     for _ in range(4):  # from the daily preset to the last choice
         page.keyboard.press("ArrowDown")
