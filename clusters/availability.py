@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -42,15 +41,17 @@ class Availability(enum.StrEnum):
 class ObservedAvailability:
     found: Availability
     cause: str = ""
-    """Reason of an interruption."""
+    """Reason of an interruption. Empty: the reason of the observation before."""
 
 
 # -- counting --------------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def count(findings: Mapping[str, ObservedAvailability]) -> None:
-    """Count the time since the last observation of each cluster, by its id."""
+    """Count the time since the last observation of each cluster, by its id.
+
+    Each statement is complete by itself. In a transaction, two sweepers could wait for each other.
+    """
     now = timezone.now()
     today = now.astimezone(UTC).date()
     rows = ClusterDay.objects.filter(cluster__in=findings, day=today)
@@ -110,7 +111,7 @@ def _add(
             "counted_until": until,
             finding.found: F(finding.found) + passed.total_seconds(),
         }
-        if finding.found is Availability.INTERRUPTED:
+        if finding.cause:
             changes["cause"] = finding.cause[:MAX_CAUSE_LENGTH]
         rows = ClusterDay.objects.filter(day=day, cluster__in=cluster_ids, counted_until=since)
         rows.update(**changes)

@@ -182,7 +182,8 @@ def _is_in_use(cluster: Cluster) -> bool:
 
 def _availability_of(cluster: Cluster, observation: Observation) -> ObservedAvailability:
     """Judge an observation by the row from before it. A cluster that is too busy to answer counts
-    as available for as long as its status does not report it.
+    as available for as long as its status does not report it. One that starts again after a crash
+    has no cause of its own.
     """
     presence = observation.presence
     if presence is Presence.RUNNING:
@@ -193,9 +194,9 @@ def _availability_of(cluster: Cluster, observation: Observation) -> ObservedAvai
     is_reported = cluster.condition != Condition.RUNNING or _is_silent(cluster, UNRESPONSIVE_GRACE)
     if is_busy and not is_reported:
         return ObservedAvailability(found=Availability.AVAILABLE)
-    return ObservedAvailability(
-        found=Availability.INTERRUPTED, cause=_BROKEN[presence] or observation.message
-    )
+    is_continued = is_busy and cluster.condition != Condition.RUNNING
+    cause = "" if is_continued else _BROKEN[presence] or observation.message
+    return ObservedAvailability(found=Availability.INTERRUPTED, cause=cause)
 
 
 def _is_as_stored(cluster: Cluster, observation: Observation) -> bool:

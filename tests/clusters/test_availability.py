@@ -129,6 +129,7 @@ def test_a_cluster_that_starts_again_after_a_crash_is_not_called_busy(
     driver._change(cluster.pk, presence=Presence.STARTING)
     later(clock)
     assert seconds() == {"interrupted": 20}
+    assert ClusterDay.objects.get().cause == "The Milvus process crashed."
 
 
 def test_three_days_without_the_console_are_no_data(
