@@ -77,7 +77,7 @@ def _require_deployed(job: BackupJob) -> None:
         return
     ended = Task.objects.changes_of(job.cluster_id).filter(state__in=FINISHED)
     deployment = ended.filter(kind=TaskKind.DEPLOYMENT).first()
-    reason = f" {deployment.task_id}: {deployment.message}" if deployment else ""
+    reason = f" {deployment.message} ({deployment.task_id})" if deployment else ""
     raise JobFailed(f"{job.cluster.name} was not deployed.{reason}", permanent=True)
 
 

@@ -190,7 +190,9 @@ def _back_up_first(attempt: Attempt, cluster: Cluster, driver: ClusterDriver) ->
     tasks = list(Task.objects.filter(task_id__in=ids))
     for task in tasks:
         if task.state in (TaskState.FAILED, TaskState.CANCELLED):
-            message = f"Its backup {task.task_id} is {task.state}. Nothing was changed."
+            message = (
+                f"The backup before it ended as {task.state} ({task.task_id}). Nothing was changed."
+            )
             raise JobFailed(f"{message} {task.message}", permanent=True)
     waiting = [task.task_id for task in tasks if task.is_active]
     if waiting:

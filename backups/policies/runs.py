@@ -49,7 +49,7 @@ def start_run(
     )
     as_read = BackupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at)
     if not as_read.update(last_run=run, next_run_at=next_run_at or policy.next_run_at):
-        raise Aborted(f"{policy.policy_id} was changed meanwhile; try again.")
+        raise Aborted(f"{policy.policy_id} was changed in the meantime. Try again.")
     changed(policy.organization_id)
     if reason:
         days.recount_day(policy, planned_at)
@@ -92,7 +92,7 @@ def skip_reason(cluster: Cluster) -> str:
 
 def _request_job(policy: BackupPolicy, by: str) -> tuple[BackupJob | None, str]:
     if active := PolicyRun.objects.active_job_id(policy.policy_id):
-        return None, f"{active}, the run before, has not ended."
+        return None, f"The previous run has not ended ({active})."
     if reason := skip_reason(policy.cluster):
         return None, reason
     try:

@@ -252,5 +252,5 @@ def _lock(policy: BackupPolicy) -> BackupPolicy:
     rows = BackupPolicy.objects.select_for_update(of=("self",)).with_last_run()
     locked = rows.filter(pk=policy.pk).first()
     if locked is None:
-        raise NotFound(f"Backup policy '{policy.policy_id}' does not exist any more.")
+        raise NotFound(f"Backup policy '{policy.policy_id}' no longer exists.")
     return locked

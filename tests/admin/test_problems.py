@@ -86,7 +86,7 @@ def test_a_task_of_a_silent_worker_is_named(cluster: Cluster) -> None:
     Task.objects.filter(pk=task.pk).update(
         state=TaskState.RUNNING, worker="worker-1", lease_until=database_time_in(-3600)
     )
-    message = "Its worker worker-1 does not report any more."
+    message = "Its worker worker-1 no longer reports."
     assert found()["Tasks without a worker"] == [("shop: restart", message)]
 
 

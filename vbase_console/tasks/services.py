@@ -115,7 +115,8 @@ def check_retryable(task: Task) -> None:
     other = retries.exclude(state__in=[TaskState.FAILED, TaskState.CANCELLED]).first()
     if other is not None:
         raise FailedPrecondition(
-            f"{task.task_id} has been retried already: {other.task_id} is {other.state}."
+            f"{task.task_id} has been retried already. "
+            f"Its retry ({other.task_id}) is {other.state}."
         )
 
 

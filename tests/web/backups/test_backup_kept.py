@@ -84,6 +84,8 @@ def test_releasing_states_the_consequence_first(held: Backup, alices: Browser) -
 
 
 def test_it_is_released_and_that_is_on_record(held: Backup, alices: Browser) -> None:
+    asked = alices.open("backup-release", held.name).content.decode()
+    assert ("the hold of this backup" in asked, "<h2>Kept</h2>" in asked) == (True, True)
     assert alices.send("backup-release", held.name).url.endswith(held.name)
     held.refresh_from_db()
     assert held.retention_hold is False

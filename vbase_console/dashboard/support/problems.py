@@ -172,7 +172,7 @@ def _waiting_tasks(now: datetime) -> Iterable[Problem]:
             message = task.message or "The task waits for a worker."
             yield _task(task, name, task.not_before, message)
         else:
-            message = f"Its worker {task.worker} does not report any more."
+            message = f"Its worker {task.worker} no longer reports."
             yield _task(task, name, task.lease_until, message)
 
 
