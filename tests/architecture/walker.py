@@ -120,17 +120,21 @@ def unknown_places() -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """Response of an address to a visitor."""
+    """Response of an address to a visitor, without its request and contexts: thousands are kept."""
 
     visitor: str
     route: Route
     method: str
     address: str
-    response: HttpResponse
+    status: int
+    location: str
+    body: bytes
 
-    @property
-    def status(self) -> int:
-        return self.response.status_code
+    @classmethod
+    def of(cls, visitor: str, route: Route, method: str, address: str, response: Any) -> Answer:
+        body = b"".join(response.streaming_content) if response.streaming else response.content
+        location = response.get("Location", "")
+        return cls(visitor, route, method, address, response.status_code, location, body)
 
     @property
     def is_turned_away(self) -> bool:
@@ -138,14 +142,10 @@ class Answer:
         if self.route.door == "API":
             return self.status == 401
         doors = ("/admin/",) if self.route.door == "ADMIN" else ("/sign-in",)
-        return self.status == 405 or (
-            self.status == 302 and self.response["Location"].startswith(doors)
-        )
+        return self.status == 405 or (self.status == 302 and self.location.startswith(doors))
 
     def holds(self, text: str) -> bool:
-        body: Any = self.response
-        whole = b"".join(body.streaming_content) if body.streaming else body.content
-        return text.encode() in whole
+        return text.encode() in self.body
 
     def __str__(self) -> str:
         return f"{self.method} {self.address} answers {self.visitor} with {self.status}."
@@ -193,7 +193,8 @@ def _answers(
 ) -> Iterator[Answer]:
     address = route.address(values)
     for method in methods:
-        yield Answer(visitor, route, method, address, knock(cast, visitor, route, method, address))
+        response = knock(cast, visitor, route, method, address)
+        yield Answer.of(visitor, route, method, address, response)
 
 
 def _mixtures(route: Route, cast: Cast) -> Iterator[dict[str, str]]:
