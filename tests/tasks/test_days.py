@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,9 +19,15 @@ from vbase_console.tasks.states import TASK_ID_PREFIX, TaskState
 from vbase_console.tasks.sweeps import sweep_housekeeping
 
 pytestmark = pytest.mark.django_db
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TODAY = NOON.date()
 YESTERDAY = TODAY - timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _at_noon() -> Iterator[None]:
+    with time_machine.travel(NOON, tick=False):
+        yield
 
 
 def end(organization: Organization, at: datetime, **facts: object) -> Task:
