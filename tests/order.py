@@ -27,6 +27,8 @@ WITH_THE_S3_SERVER = (
     "tests/backups/test_bring_back.py",
 )
 """In one process, so that one S3 server is started and not one for each process."""
+WITH_THE_PRESSED_CONSOLE = ("tests/pressure/",)
+"""In one process, so that one console is started and not one for each file."""
 LONG = (
     "tests/crash/test_beats.py",
     "tests/api/test_schemathesis.py",
@@ -106,4 +108,6 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(WITH_THE_S3_SERVER):
             return "the S3 server"
+        if nodeid.startswith(WITH_THE_PRESSED_CONSOLE):
+            return "the pressed console"
         return "the shared console" if _shares(nodeid) else nodeid.partition("::")[0]

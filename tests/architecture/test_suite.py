@@ -10,12 +10,18 @@ import pytest
 
 from tests.both_databases import USUAL
 from tests.live import PROJECT
-from tests.order import LONG, WITH_THE_S3_SERVER, WITH_THE_SHARED_CONSOLE
+from tests.order import (
+    LONG,
+    WITH_THE_PRESSED_CONSOLE,
+    WITH_THE_S3_SERVER,
+    WITH_THE_SHARED_CONSOLE,
+)
 
 UNDER_TESTS = USUAL.not_on_sqlite + USUAL.not_on_postgresql
 NAMED = (
     *WITH_THE_SHARED_CONSOLE,
     *WITH_THE_S3_SERVER,
+    *WITH_THE_PRESSED_CONSOLE,
     *LONG,
     *(f"tests/{path}" for path in UNDER_TESTS),
 )

@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPResponse
 import httpx
 import pytest
 
-from tests.live import Console, wait_for
+from tests.live import Api, Console, wait_for
 from vbase_console.supervisor.programs import WEB_CONNECTIONS, WEB_THREADS, WEB_WORKERS
 from vbase_console.web_server.reception import MAX_BODY_BYTES
 
@@ -139,11 +139,9 @@ def test_a_body_that_is_refused_unread_closes_the_connection(
     assert connection.recv(1) == b""
 
 
-def test_a_body_that_is_too_large_is_refused_without_being_sent(
-    pressed: Console, opened: Open
-) -> None:
+def test_a_body_that_is_too_large_is_refused_without_being_sent(api: Api, opened: Open) -> None:
     connection = opened()
-    key = f"Authorization: Bearer {pressed.api().key}"
+    key = f"Authorization: Bearer {api.key}"
     connection.sendall(request("/v1/vbase/clusters", "application/json", MAX_BODY_BYTES + 1, key))
     response, body = answer_on(connection)
     assert (response.status, response.getheader("Connection")) == (400, "close")
@@ -158,17 +156,17 @@ def test_a_client_that_still_sends_reads_why_it_was_refused(pressed: Console, op
     assert answer_on(connection)[0].status == 401
 
 
-def test_a_body_that_was_read_leaves_the_connection_usable(pressed: Console) -> None:
+def test_a_body_that_was_read_leaves_the_connection_usable(pressed: Console, api: Api) -> None:
     with httpx.Client(base_url=f"{pressed.url}/v1/vbase", timeout=60) as client:
-        headers = {"Authorization": f"Bearer {pressed.api().key}"}
+        headers = {"Authorization": f"Bearer {api.key}"}
         answers = [client.post("/clusters", json={"no": 1}, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [400, 400]
     assert {answer.headers["Connection"] for answer in answers} == {"keep-alive"}
 
 
-def test_a_chunked_body_is_accepted(pressed: Console) -> None:
+def test_a_chunked_body_is_accepted(pressed: Console, api: Api) -> None:
     headers = {
-        "Authorization": f"Bearer {pressed.api().key}",
+        "Authorization": f"Bearer {api.key}",
         "Content-Type": "application/json",
     }
     body = (part for part in (b'{"name": ', b'"chunked"}'))
@@ -189,9 +187,9 @@ def test_two_requests_sent_at_once_are_both_answered(opened: Open) -> None:
     wait_for(both)
 
 
-def test_a_client_that_waits_for_a_word_gets_it_once(pressed: Console, opened: Open) -> None:
+def test_a_client_that_waits_for_a_word_gets_it_once(api: Api, opened: Open) -> None:
     connection, body = opened(), b'{"name": "patient"}'
-    more = f"Expect: 100-continue\r\nAuthorization: Bearer {pressed.api().key}"
+    more = f"Expect: 100-continue\r\nAuthorization: Bearer {api.key}"
     connection.sendall(request("/v1/vbase/clusters", "application/json", len(body), more))
     assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
     connection.sendall(body)

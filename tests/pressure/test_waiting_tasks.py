@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.live import Console
+from tests.live import Api, Console
 
 CLIENTS = 32
 
 
-def test_thirty_two_at_once_do_not_exceed_the_limit_of_a_cluster(pressed: Console) -> None:
-    api = pressed.api()
+def test_thirty_two_at_once_do_not_exceed_the_limit_of_a_cluster(
+    pressed: Console, api: Api
+) -> None:
     cluster = api.created("vectors")
     worker = pressed.leader("celery", "worker", "tasks")
     for process in (worker, *worker.children(recursive=True)):
