@@ -29,13 +29,18 @@ WITH_THE_S3_SERVER = (
 """In one process, so that one S3 server is started and not one for each process."""
 WITH_THE_PRESSED_CONSOLE = ("tests/pressure/",)
 """In one process, so that one console is started and not one for each file."""
+WITH_THE_DISTRIBUTED_CONSOLE = (
+    "tests/distributed/test_two_of_everything.py",
+    "tests/distributed/test_rabbitmq.py",
+)
+"""In one process and in this order: the last of them ends the programs."""
 LONG = (
     "tests/crash/test_beats.py",
     "tests/api/test_schemathesis.py",
     "tests/full_milvus/test_attached.py",
     "tests/crash/backups/test_killed.py",
     "tests/full_milvus/test_access_control.py",
-    "tests/distributed/test_rabbitmq.py",
+    *WITH_THE_DISTRIBUTED_CONSOLE,
     "tests/crash/backups/test_paused.py",
     "tests/full_milvus/test_jobs.py",
     "tests/supervisor/test_stopping.py",
@@ -108,6 +113,8 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(WITH_THE_S3_SERVER):
             return "the S3 server"
+        if nodeid.startswith(WITH_THE_DISTRIBUTED_CONSOLE):
+            return "the distributed console"
         if nodeid.startswith(WITH_THE_PRESSED_CONSOLE):
             return "the pressed console"
         return "the shared console" if _shares(nodeid) else nodeid.partition("::")[0]

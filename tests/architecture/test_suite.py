@@ -12,6 +12,7 @@ from tests.both_databases import USUAL
 from tests.live import PROJECT
 from tests.order import (
     LONG,
+    WITH_THE_DISTRIBUTED_CONSOLE,
     WITH_THE_PRESSED_CONSOLE,
     WITH_THE_S3_SERVER,
     WITH_THE_SHARED_CONSOLE,
@@ -21,6 +22,7 @@ UNDER_TESTS = USUAL.not_on_sqlite + USUAL.not_on_postgresql
 NAMED = (
     *WITH_THE_SHARED_CONSOLE,
     *WITH_THE_S3_SERVER,
+    *WITH_THE_DISTRIBUTED_CONSOLE,
     *WITH_THE_PRESSED_CONSOLE,
     *LONG,
     *(f"tests/{path}" for path in UNDER_TESTS),

@@ -14,6 +14,8 @@ SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 ONLY_LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
 HASTY = "-rabbit heartbeat 1 -rabbit channel_tick_interval 50"
 """Shorten the times after which RabbitMQ closes silent connections and unacknowledged channels."""
+SMALL = "+S 1:1"
+"""One scheduler instead of one for each processor: the start takes less processor time."""
 ABSENT = ("CONF_ENV_FILE", "CONFIG_FILE", "ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE")
 """Files of this machine's own that must not be read."""
 DIRECTORIES = ("MNESIA_BASE", "LOG_BASE", "GENERATED_CONFIG_DIR", "SCHEMA_DIR")
@@ -50,7 +52,7 @@ class RabbitMQ:
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{ONLY_LOOPBACK} {HASTY} {arguments}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{SMALL} {ONLY_LOOPBACK} {HASTY} {arguments}",
             "RUNNING_UNDER_SYSTEMD": "true",  # no shell in between: what is killed is the server
         }
         with self.log.open("ab") as log:

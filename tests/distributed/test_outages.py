@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import httpx
@@ -13,11 +12,10 @@ from tests.crash.broker import Broker
 from tests.databases import emptied
 from tests.distributed.brokers import KINDS, running
 from tests.distributed.rabbitmq import RabbitMQ
-from tests.distributed.units import Distributed
+from tests.distributed.units import Distributed, Logs
 from tests.live import Api, wait_for
 
 PROGRAMS = ("web", "worker", "sweeper", "beat")
-OUTAGE = re.compile(r"vbase_console\.core\.outages: (\w+): (lost|back)")
 LONGEST_LINE = 400
 """Bytes; an outage used to fill hundreds of thousands."""
 
@@ -53,23 +51,6 @@ def console(
 @pytest.fixture(scope="module")
 def api(console: Distributed) -> Api:
     return console.api()
-
-
-class Logs:
-    """Logs of the programs since the last call."""
-
-    def __init__(self, console: Distributed) -> None:
-        self._console = console
-        self._begin = {name: console.log(name).stat().st_size for name in PROGRAMS}
-
-    def of(self, program: str) -> str:
-        return self._console.log(program).read_text()[self._begin[program] :]
-
-    def moves(self, program: str) -> list[tuple[str, str]]:
-        return OUTAGE.findall(self.of(program))
-
-    def have(self, what: str, *programs: str) -> bool:
-        return all(what in [move for _, move in self.moves(program)] for program in programs)
 
 
 @pytest.fixture

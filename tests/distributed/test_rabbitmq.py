@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
 from typing import Any
 
 import pytest
 from kombu import Connection
 
-from tests.both_databases import postgresql
-from tests.distributed.rabbitmq import SERVER, RabbitMQ
+from tests.crash.broker import Broker
+from tests.distributed.rabbitmq import RabbitMQ
 from tests.distributed.units import Distributed
 from tests.live import Api, wait_for
 from vbase_console.api import health
 from vbase_console.tasks import broker
 
 PARTS = ("database", "broker", "worker", "beat")
+pytestmark = pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True, scope="package")
 
 
 @pytest.fixture(scope="module")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    if not SERVER.exists():
-        pytest.skip(f"{SERVER} is not there; install Debian's package rabbitmq-server.")
-    own = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    own.start()
-    yield own
-    own.close()
+def rabbitmq(broker: RabbitMQ | Broker) -> RabbitMQ:
+    assert isinstance(broker, RabbitMQ)
+    return broker
 
 
-@pytest.fixture(scope="module")
-def console(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
-    directory = tmp_path_factory.mktemp("distributed")
-    with postgresql() as database:
-        own = Distributed(directory, database=database, broker=rabbitmq.url)
-        try:
-            yield own.start()
-        finally:
-            own.close()
-
-
-@pytest.fixture(scope="module")
-def api(console: Distributed) -> Api:
-    return console.api()
+@pytest.fixture(scope="module", autouse=True)
+def _clusters_are_real(console: Distributed) -> None:
+    """A task of a cluster with a server takes a second, and can be disturbed."""
+    assert console.end("web") == [0]
+    console.run("web", VBASE_CLUSTER_DRIVER="embedded")
+    console.wait_until_up()
 
 
 def test_every_part_of_it_is_at_work(console: Distributed) -> None:
@@ -63,27 +52,6 @@ def test_a_message_alone_wakes_the_worker(api: Api, console: Distributed) -> Non
     wait_for(lambda: console.reports("SERVING"))
 
 
-def test_a_broker_that_is_gone_for_a_while_loses_nothing(
-    api: Api, console: Distributed, rabbitmq: RabbitMQ
-) -> None:
-    begun = api.create("begun")
-    wait_for(lambda: api.tasks(begun)[0]["status"] == "RUNNING")
-    rabbitmq.kill()
-    accepted = api.create("accepted")
-    api.wait_for_status(begun, "RUNNING")
-    answer = wait_for(lambda: _without_broker(console.health()))
-    assert answer["status"] == "DEGRADED"
-    assert api.status(accepted) == "CREATING"
-    rabbitmq.start()
-    api.wait_for_status(accepted, "RUNNING")
-    wait_for(lambda: console.reports("SERVING"))
-
-
-def _without_broker(answer: dict[str, Any]) -> dict[str, Any] | None:
-    """One answer, whole: the next one may come from a process that has not noticed yet."""
-    return answer if answer["components"]["broker"]["status"] == "NOT_SERVING" else None
-
-
 def test_a_worker_that_the_broker_refuses_degrades_health(
     console: Distributed, rabbitmq: RabbitMQ
 ) -> None:
@@ -101,12 +69,47 @@ def _of_worker(console: Distributed) -> str:
     return str(console.health()["components"]["worker"]["message"])
 
 
+@dataclasses.dataclass(frozen=True)
+class Outage:
+    health: dict[str, Any]
+    accepted: dict[str, Any]
+    """Cluster that was requested without a broker."""
+    status: str
+
+
+@pytest.fixture(scope="module")
+def outage(api: Api, console: Distributed, rabbitmq: RabbitMQ) -> Outage:
+    """RabbitMQ was gone while a task was running. It is back, with a time-out of 100 ms."""
+    begun = api.create("begun")
+    wait_for(lambda: api.tasks(begun)[0]["status"] == "RUNNING")
+    rabbitmq.kill()
+    accepted = api.create("accepted")
+    api.wait_for_status(begun, "RUNNING")
+    health = wait_for(lambda: _without_broker(console.health()))
+    status = api.status(accepted)
+    rabbitmq.start("-rabbit consumer_timeout 100")
+    return Outage(health, accepted, status)
+
+
+def _without_broker(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """One answer, whole: the next one may come from a process that has not noticed yet."""
+    return answer if answer["components"]["broker"]["status"] == "NOT_SERVING" else None
+
+
+def test_a_broker_that_is_gone_for_a_while_loses_nothing(
+    api: Api, console: Distributed, outage: Outage
+) -> None:
+    assert outage.health["status"] == "DEGRADED"
+    assert outage.status == "CREATING"
+    api.wait_for_status(outage.accepted, "RUNNING")
+    wait_for(lambda: console.reports("SERVING"))
+
+
+@pytest.mark.usefixtures("outage")
 def test_a_task_may_outlast_the_brokers_patience_with_its_message(
-    api: Api, console: Distributed, rabbitmq: RabbitMQ
+    api: Api, console: Distributed
 ) -> None:
     """RabbitMQ closes the channel of a worker that has not acknowledged within half an hour."""
-    rabbitmq.kill()
-    rabbitmq.start("-rabbit consumer_timeout 100")
     cluster = api.created("slow")
     (task,) = api.tasks(cluster)
     assert max(event["attempt"] for event in api.events(cluster, task["taskId"])) == 1

@@ -17,6 +17,7 @@ from pymilvus import MilvusClient
 from tests.crash.broker import Broker
 from tests.distributed.units import UNITS, Distributed
 from tests.live import PROJECT, Api, wait_for
+from tests.migrated import copy_migrated
 from vbase_console.supervisor import processes
 
 SERVICES = sorted((PROJECT / "docs" / "deploy" / "systemd").iterdir())
@@ -34,12 +35,13 @@ def service_of(file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
+    """A web and a worker; none of these tests is about the other programs."""
     directory = tmp_path_factory.mktemp("units")
-    broker = Broker(directory)
-    database = f"sqlite:///{directory / 'console.sqlite3'}"
-    own = Distributed(directory, database=database, broker=broker.url)
+    broker, database = Broker(directory), directory / "console.sqlite3"
+    copy_migrated(database)
+    own = Distributed(directory, database=f"sqlite:///{database}", broker=broker.url)
     try:
-        yield own.start()
+        yield own.start("web", "worker")
     finally:
         own.close()
         broker.kill()
