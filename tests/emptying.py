@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management.commands import flush
-from django.db import connection, connections
-from django.test import TransactionTestCase
+from django.db import connection
 
 STAYING = {"django_content_type", "auth_permission"}
 
@@ -27,21 +26,7 @@ def emptied_quickly() -> Iterator[None]:
         patch.setattr(flush, "emit_post_migrate_signal", lambda *a, **k: None)
         # The command looks for a module of each app each time.
         patch.setattr(flush, "import_module", lambda *a, **k: None)
-        patch.setattr(TransactionTestCase, "_should_reload_connections", _needs_new_connection)
         yield
-
-
-def _needs_new_connection(test: object) -> bool:
-    """True on SQLite, after an error and within a transaction. Otherwise the next test keeps the
-    connection: a new one costs PostgreSQL 15 ms of processor time.
-    """
-    return any(
-        each.vendor != "postgresql"
-        or each.errors_occurred
-        or each.in_atomic_block
-        or not each.autocommit
-        for each in connections.all(initialized_only=True)
-    )
 
 
 def _statements(style: Any, connection: Any, **options: Any) -> list[str]:
