@@ -54,6 +54,11 @@ LONG = (
     "tests/supervisor/test_messages.py",
     "tests/policies/test_changes_of_clock.py",
     "tests/backups/test_interruption.py",
+    "tests/distributed/test_outages.py",
+    "tests/contracts/test_cluster_driver.py",
+    "tests/distributed/test_operations_page.py",
+    *WITH_THE_PRESSED_CONSOLE,
+    "tests/drivers/test_embedded_process.py",
 )
 """Begun last, one of them would keep one process busy for a minute while the others have nothing
 left to do. Those that wait and those that compute stand by turns, so that they are begun together.
