@@ -1,6 +1,6 @@
 """Template tags for the shapes of a picture that are repeated hundreds of times in a page.
 
-A template variable for each of their attributes took a third of the overview's time.
+A template variable for each of their attributes took half of the overview's time.
 """
 
 from __future__ import annotations
