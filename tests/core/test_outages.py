@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from amqp.exceptions import RecoverableConnectionError
 from django.db import OperationalError
 
 from vbase_console.core import outages
@@ -84,3 +85,20 @@ def test_a_socket_error_is_an_outage_of_the_broker_where_only_the_broker_is_call
 
 def test_an_unforeseen_error_of_beat_keeps_its_traceback() -> None:
     assert is_kept(ValueError("a bug"), by="celery.beat")
+
+
+def test_a_message_of_a_closed_connection_is_no_outage_and_no_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record = logging.LogRecord(
+        "celery.worker.request",
+        logging.CRITICAL,
+        "",
+        0,
+        "Couldn't ack %r, reason:%r",
+        (1, RecoverableConnectionError("connection already closed")),
+        None,
+    )
+    assert not OutageFilter().filter(record)
+    assert not outages.broker.is_on
+    assert caplog.records == []

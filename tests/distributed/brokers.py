@@ -27,8 +27,8 @@ def running(kind: str, directory: Path) -> Iterator[RabbitMQ | Broker]:
     if not SERVER.exists():
         pytest.skip(f"{SERVER} is not there; install Debian's package rabbitmq-server.")
     rabbitmq = RabbitMQ(directory)
-    rabbitmq.start()
     try:
+        rabbitmq.start()
         yield rabbitmq
     finally:
         rabbitmq.close()

@@ -93,7 +93,7 @@ def hold_two_lines(console: Distributed, logs: Logs, *, about: str) -> None:
     """Every program has gone on, and its log holds nothing else."""
     for name in PROGRAMS:
         assert console.programs[name].poll() is None
-        assert logs.moves(name) == [(about, "lost"), (about, "back")]
+        assert logs.moves(name) == [(about, "lost"), (about, "back")], (name, logs.of(name))
         assert "Traceback" not in logs.of(name)
         assert len(logs.of(name)) < 2 * LONGEST_LINE, logs.of(name)
 

@@ -223,6 +223,22 @@ def test_a_closed_door_is_tried_once_and_not_by_every_request(
     assert tried == ["task-1"]
 
 
+def test_a_connection_that_was_lost_while_it_was_idle_costs_no_wake_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[str] = []
+
+    def lost_once(name: str, arguments: tuple[str], **options: object) -> None:
+        tried.append(arguments[0])
+        if len(tried) == 1:
+            raise OperationalError from ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr("vbase_console.tasks.broker.current_app.send_task", lost_once)
+    assert Broker().send("task-1")
+    assert tried == ["task-1", "task-1"]
+    assert "lost" not in caplog.text
+
+
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """Something that listens and never answers."""

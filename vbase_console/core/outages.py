@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from amqp.exceptions import RecoverableConnectionError
 from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as KombuOperationalError
 
@@ -22,6 +23,10 @@ LOST_SQL_STATES = ("08", "57P01", "57P02", "57P03")
 POOL_RETRIES = ("discarding closed connection", "reconnection attempt")
 BROKER_LOGGERS = ("celery.worker", "celery.beat", "kombu", "amqp", "vbase_console.tasks.broker")
 """Loggers of code that uses the broker. A socket error in their records means that it is lost."""
+NOT_ACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
+"""Records of Celery about a message whose connection is closed. The worker may have another one
+already, and the broker delivers the message again.
+"""
 
 
 class Outage:
@@ -84,6 +89,14 @@ def broker_is_lost(error: BaseException) -> bool:
     return any(isinstance(cause, (KombuOperationalError, *lost)) for cause in _causes(error))
 
 
+def connection_was_lost(error: BaseException) -> bool:
+    """Return whether the error tells that an open connection has ended. The next connection may
+    succeed at once.
+    """
+    lost = (ConnectionResetError, BrokenPipeError, RecoverableConnectionError)
+    return any(isinstance(cause, lost) for cause in _causes(error))
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
@@ -109,9 +122,11 @@ class OutageFilter(logging.Filter):
             outage = database if database_is_lost(error) else None
         else:
             outage = broker if broker_is_lost(error) else None
-        if outage is not None:
+        if outage is None:
+            return True
+        if not str(record.msg).startswith(NOT_ACKNOWLEDGED):
             outage.begin(error)
-        return outage is None
+        return False
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

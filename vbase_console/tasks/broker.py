@@ -34,7 +34,7 @@ class Broker:
         if time.monotonic() < self._retry_at:
             return False
         try:
-            current_app.send_task("vbase.run_task", (task_id,), retry=False)
+            _send(task_id)
         except Exception as error:
             # Each broker's client has its own exceptions, and none may roll the accepted row back.
             logger.warning(
@@ -58,6 +58,18 @@ class Broker:
             # Some brokers report an empty queue as an error; `send` reports an outage.
             logger.debug("queue: length unknown, treated as empty: %s", error)
             return 0
+
+
+def _send(task_id: str) -> None:
+    """Send twice if the connection was lost while the pool kept it: each connection of the pool
+    learns of an outage by itself, and the second attempt opens the connection again.
+    """
+    try:
+        current_app.send_task("vbase.run_task", (task_id,), retry=False)
+    except Exception as error:
+        if not outages.connection_was_lost(error):
+            raise
+        current_app.send_task("vbase.run_task", (task_id,), retry=False)
 
 
 broker = Broker()
