@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from amqp.exceptions import RecoverableConnectionError
+from amqp.exceptions import AccessRefused, RecoverableConnectionError
+from billiard.exceptions import RestartFreqExceeded
 from django.db import OperationalError
 
 from vbase_console.core import outages
@@ -24,12 +25,12 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "connection", postgresql)
 
 
-def is_kept(error: BaseException, *, by: str) -> bool:
+def is_kept(error: BaseException, *, by: str, text: str = "failed") -> bool:
     """Return True if a record with the error's traceback is written."""
     try:
         raise error
     except type(error):
-        record = logging.LogRecord(by, logging.ERROR, "", 0, "failed", (), sys.exc_info())
+        record = logging.LogRecord(by, logging.ERROR, "", 0, text, (), sys.exc_info())
     return OutageFilter().filter(record)
 
 
@@ -81,6 +82,18 @@ def test_a_socket_error_is_an_outage_of_the_broker_where_only_the_broker_is_call
 ) -> None:
     assert is_kept(ConnectionResetError("reset by peer"), by=logger) is kept
     assert is_kept(socket.gaierror("name not known"), by=logger) is kept
+
+
+def test_a_broker_that_refuses_a_worker_again_and_again_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    consumer = "celery.worker.consumer.consumer"
+    for _ in range(3):
+        assert not is_kept(AccessRefused("queue 'tasks' in exclusive use"), by=consumer)
+        assert not is_kept(
+            RestartFreqExceeded("5 in 1s"), by=consumer, text="Frequent restarts detected"
+        )
+    assert [record.message.split(",")[0] for record in caplog.records] == ["broker: lost"]
 
 
 def test_an_unforeseen_error_of_beat_keeps_its_traceback() -> None:

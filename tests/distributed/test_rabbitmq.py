@@ -11,7 +11,7 @@ from kombu import Connection
 from clusters.drivers.embedded.layout import file_lock
 from tests.crash.broker import Broker
 from tests.distributed.rabbitmq import RabbitMQ
-from tests.distributed.units import Distributed
+from tests.distributed.units import Distributed, Logs
 from tests.live import Api, wait_for
 from vbase_console.api import health
 from vbase_console.tasks import broker
@@ -60,12 +60,15 @@ def test_a_worker_that_the_broker_refuses_degrades_health(
 ) -> None:
     """RabbitMQ refuses a queue to all others while one consumer has it for itself."""
     assert console.end("worker") == [0]
+    logs = Logs(console)
     with Connection(rabbitmq.url) as connection, connection.channel() as channel:
         channel.basic_consume("tasks", no_ack=True, exclusive=True)
         console.run("worker")
         wait_for(lambda: "1 of 2 workers and sweepers take no messages" in _of_worker(console))
         assert console.programs["worker"].poll() is None
     wait_for(lambda: console.reports("SERVING"))
+    assert logs.moves("worker") == [("broker", "lost"), ("broker", "back")]
+    assert "Traceback" not in logs.of("worker")
 
 
 def _of_worker(console: Distributed) -> str:

@@ -23,6 +23,8 @@ LOST_SQL_STATES = ("08", "57P01", "57P02", "57P03")
 POOL_RETRIES = ("discarding closed connection", "reconnection attempt")
 BROKER_LOGGERS = ("celery.worker", "celery.beat", "kombu", "amqp", "vbase_console.tasks.broker")
 """Loggers of code that uses the broker. A socket error in their records means that it is lost."""
+WHILE_RECONNECTING = ("Connected to", "Frequent restarts detected")
+"""Records of a worker that a broker refuses, several times a second."""
 NOT_ACKNOWLEDGED = ("Couldn't ack", "Couldn't reject")
 """Records of Celery about a message whose connection is closed. The worker may have another one
 already, and the broker delivers the message again.
@@ -82,10 +84,13 @@ def database_is_lost(error: BaseException) -> bool:
 
 
 def broker_is_lost(error: BaseException) -> bool:
-    """Return whether an error of code that talks to the broker means that it cannot be reached."""
+    """Return whether an error of code that talks to the broker means that it cannot be reached, or
+    that it refuses what the console needs.
+    """
     from vbase_console.celery import app
 
-    lost = app.connection_for_write().recoverable_connection_errors
+    broker = app.connection_for_write()
+    lost = (*broker.recoverable_connection_errors, *broker.channel_errors)
     return any(isinstance(cause, (KombuOperationalError, *lost)) for cause in _causes(error))
 
 
@@ -112,21 +117,25 @@ class OutageFilter(logging.Filter):
             return True
         if record.name == "django.request" and getattr(record, "status_code", 0) == 503:
             return False  # one line per request; the view has logged the reason
-        if record.name == "psycopg.pool" and str(record.msg).startswith(POOL_RETRIES):
+        text = str(record.msg)
+        if record.name == "psycopg.pool" and text.startswith(POOL_RETRIES):
+            return False
+        if broker.is_on and text.startswith(WHILE_RECONNECTING):
             return False
         error = _error_of(record)
-        if error is None:
+        outage = _outage_of(error, record.name) if error is not None else None
+        if error is None or outage is None:
             return True
-        talks_to_broker = record.name.startswith(BROKER_LOGGERS)
-        if isinstance(error, (DatabaseError, InterfaceError)) or not talks_to_broker:
-            outage = database if database_is_lost(error) else None
-        else:
-            outage = broker if broker_is_lost(error) else None
-        if outage is None:
-            return True
-        if not str(record.msg).startswith(NOT_ACKNOWLEDGED):
+        if not text.startswith(NOT_ACKNOWLEDGED):
             outage.begin(error)
         return False
+
+
+def _outage_of(error: BaseException, logger_name: str) -> Outage | None:
+    talks_to_broker = logger_name.startswith(BROKER_LOGGERS)
+    if isinstance(error, (DatabaseError, InterfaceError)) or not talks_to_broker:
+        return database if database_is_lost(error) else None
+    return broker if broker_is_lost(error) else None
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

@@ -64,9 +64,8 @@ class Consumption(bootsteps.StartStopStep):
         threading.Thread(target=self.report.run, name="consumption", daemon=True).start()
 
     def start(self, consumer: Any) -> None:
-        outages.broker.end()
         self.report.begin()
-        self.ticks = consumer.timer.call_repeatedly(CHECK_EVERY_SECONDS, self.report.tick)
+        self.ticks = consumer.timer.call_repeatedly(CHECK_EVERY_SECONDS, self._tick)
 
     def stop(self, consumer: Any) -> None:
         self.report.consuming_since = None
@@ -74,6 +73,11 @@ class Consumption(bootsteps.StartStopStep):
             self.ticks.cancel()
         if consumer.blueprint.state != bootsteps.RUN:  # type: ignore[attr-defined]
             self.report.ended.set()  # the worker stops, and may still work for long
+
+    def _tick(self) -> None:
+        self.report.tick()
+        if self.report.is_consuming():  # a broker that refuses does so after the connection
+            outages.broker.end()
 
 
 class Report:

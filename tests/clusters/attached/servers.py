@@ -40,7 +40,9 @@ class LiteServer:
         wait_for(self._answers, 60)
 
     def client(self) -> MilvusClient:
-        return MilvusClient(f"http://127.0.0.1:{self.port}", token=TOKEN)
+        # A shared connection stays open after the client is closed, and its keep-alive pings make
+        # milvus-lite refuse the next call after half a minute: "Too many pings".
+        return MilvusClient(f"http://127.0.0.1:{self.port}", token=TOKEN, dedicated=True)
 
     def end(self) -> None:
         self._process.send_signal(signal.SIGINT)
