@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ import pytest
 
 from tests.databases import at_database
 from tests.migrated import TEMPLATE_VARIABLE, copy_migrated
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -41,12 +41,6 @@ def wait_for(condition: Callable[[], T], timeout_seconds: float = PATIENCE_SECON
             return found
         time.sleep(0.1)
     raise AssertionError(f"waited {timeout_seconds:.0f} s in vain")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Console:

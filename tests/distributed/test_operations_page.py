@@ -22,7 +22,8 @@ import pytest
 from tests.both_databases import Postgresql, postgresql_server
 from tests.distributed.rabbitmq import SERVER, RabbitMQ
 from tests.distributed.test_service_units import service_of
-from tests.live import PROJECT, free_port, wait_for
+from tests.live import PROJECT, wait_for
+from tests.ports import free_port
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 SECTION = PAGE[PAGE.index("## Many machines") :]

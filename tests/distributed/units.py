@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import httpx
 
-from tests.live import PROJECT, Console, free_port, wait_for
+from tests.live import PROJECT, Console, wait_for
+from tests.ports import free_port
 
 UNITS = PROJECT / "docs" / "units"
 PROGRAMS = sorted(unit.name for unit in UNITS.iterdir())

@@ -13,7 +13,8 @@ from pymilvus import MilvusClient
 from clusters.drivers.embedded.server.authentication import Credentials, fingerprint
 from clusters.drivers.embedded.server.cores import Cores
 from clusters.drivers.embedded.server.server import MilvusServer
-from tests.drivers.launched import CONTROL, TOKEN, Launched, free_port, wait_for
+from tests.drivers.launched import CONTROL, TOKEN, Launched, wait_for
+from tests.ports import free_port
 
 
 class Serve(Protocol):

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pymilvus import DataType, MilvusClient
 from clusters.drivers.embedded.answers import Unreachable
 from clusters.drivers.embedded.client import ControlClient
 from clusters.drivers.embedded.server.authentication import fingerprint
+from tests.ports import free_port
 
 TOKEN = "a tenant's token"
 CONTROL = "the console's credential"
@@ -111,12 +111,6 @@ def wait_for(condition: Any, timeout_seconds: float = 30) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited {timeout_seconds} s in vain")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def raw_call(port: int, method: str, *authorization: str, streaming: bool = False) -> Any:

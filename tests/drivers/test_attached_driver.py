@@ -20,7 +20,8 @@ from clusters.drivers.base import (
     Tls,
 )
 from tests.clusters.attached.servers import FakeMilvus
-from tests.drivers.launched import TOKEN, free_port
+from tests.drivers.launched import TOKEN
+from tests.ports import free_port
 
 CLUSTER = "vc-attached"
 

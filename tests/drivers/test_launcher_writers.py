@@ -13,7 +13,8 @@ import pytest
 from pymilvus import MilvusClient, MilvusException
 
 from clusters.drivers.base import DriverError
-from tests.drivers.launched import Launched, free_port, ids, make_collection, rows, wait_for
+from tests.drivers.launched import Launched, ids, make_collection, rows, wait_for
+from tests.ports import free_port
 
 WRITERS = 4
 BATCH = 20

@@ -13,7 +13,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 PORT_VARIABLE = "VBASE_TEST_FULL_MILVUS_PORT"
 PIPE_VARIABLE = "VBASE_TEST_FULL_MILVUS_PIPE"
@@ -110,7 +111,7 @@ def started(
     """Start a server without waiting until it answers. Waits while another run has one."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        port = _free_port()
+        port = free_port()
         process = _start(directory, port, intervals)
 
         def end_when_unused(wait: Callable[[], None]) -> None:
@@ -124,13 +125,6 @@ def started(
             yield port
         finally:
             _end(process)
-
-
-def _free_port() -> int:
-    """Repeated here, because an import of the console would choose the settings of the tests."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _start(directory: Path, port: int, intervals: Mapping[str, int]) -> subprocess.Popen[bytes]:

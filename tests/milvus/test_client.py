@@ -11,8 +11,9 @@ from backups.milvus.errors import MilvusError, MilvusNotFound, NotOffered, Refus
 from backups.milvus.losses import changes, forgotten, losses, refusals
 from backups.milvus.server import ServerInfo
 from backups.milvus.snapshot import pin_timestamp
-from tests.drivers.launched import TOKEN, Launched, free_port
+from tests.drivers.launched import TOKEN, Launched
 from tests.milvus.rooms import Room, endpoint
+from tests.ports import free_port
 
 EMBEDDED = ServerInfo(version="milvus_lite-3.2.2")
 OLD, NEW = ServerInfo(version="v2.3.5-lite"), ServerInfo(version="v2.6.4")

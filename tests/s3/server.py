@@ -7,7 +7,6 @@ import itertools
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 BUCKET = "backups"
 KEY, SECRET = "vbase-tests", "a secret of the tests"
@@ -53,7 +54,7 @@ class S3Server:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="vbase-s3-"))
-        self.ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self.ports = {name: free_port() for name in _PORTS}
         self.endpoint = f"http://127.0.0.1:{self.ports['s3.port']}"
         self.log = self.directory / "log"
         identities = self.directory / "identities.json"
@@ -141,12 +142,3 @@ def _answers(address: str, method: str) -> bool:
             return bool(answer.status < 300)
     except OSError:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports below the range from which the kernel takes those of connections."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]

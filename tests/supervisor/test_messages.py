@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import PROJECT, free_port, wait_for
+from tests.live import PROJECT, wait_for
+from tests.ports import free_port
 from vbase_console.supervisor import processes
 from vbase_console.supervisor.broker import broker_program
 from vbase_console.supervisor.child import Child

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import override_settings
 from kombu.exceptions import OperationalError
 
-from tests.live import free_port
+from tests.ports import free_port
 from tests.tasks.trials import again, begun, end_lease
 from vbase_console.celery import app
 from vbase_console.core.planner_statistics import update_planner_statistics

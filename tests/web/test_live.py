@@ -265,3 +265,15 @@ def test_a_renamed_object_wakes_the_results_of_a_search(
 
 def test_a_page_without_live_parts_is_complete_and_has_a_version(alices: Browser) -> None:
     assert 'data-version="' in alices.open("cluster-create").content.decode()
+
+
+def test_without_javascript_a_busy_page_reloads_until_its_reader_stops_that(
+    make_cluster: Callable[..., Cluster], alices: Browser
+) -> None:
+    make_cluster(running=False)
+    page = alices.open("cluster-list", status="CREATING").content.decode()
+    assert 'http-equiv="refresh"' in page
+    assert '<a href="?status=CREATING&amp;reload=no">Stop reloading</a>' in page
+    stopped = alices.open("cluster-list", status="CREATING", reload="no").content.decode()
+    assert "http-equiv" not in stopped
+    assert '<a href="?status=CREATING">reload it every 10 seconds</a>' in stopped

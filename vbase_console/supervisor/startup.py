@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ def only_console(data_dir: Path, address: str) -> Iterator[None]:
 
 
 LOOPBACK = "127.0.0.1"
+_PORTS = range(10_000, 20_000)
+"""Below the ports of clusters, and below those that systems give to outgoing connections."""
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
@@ -60,9 +63,15 @@ def require_free(host: str, port: int, variables: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Choose a port that no outgoing connection and no cluster takes before a program is started."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise StartRefused(f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free on {LOOPBACK}.")
 
 
 def address_of(host: str, port: int) -> str:

@@ -19,7 +19,8 @@ import grpc
 from pymilvus import MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
 
-from tests.drivers.launched import TOKEN, free_port, raw_call, wait_for
+from tests.drivers.launched import TOKEN, raw_call, wait_for
+from tests.ports import free_port
 
 GET_VERSION = "/milvus.proto.milvus.MilvusService/GetVersion"
 

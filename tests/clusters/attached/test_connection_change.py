@@ -13,7 +13,8 @@ from clusters import attach as attach_services
 from clusters.models import Cluster
 from tests.api.client import Api
 from tests.clusters.attached.servers import FakeMilvus, RawServer, hang
-from tests.drivers.launched import TOKEN, free_port
+from tests.drivers.launched import TOKEN
+from tests.ports import free_port
 from vbase_console.core.errors import Aborted, ConsoleError
 from vbase_console.organizations.models import AuditEntry, Organization
 from vbase_console.organizations.scopes import GET_CLUSTER, SCALE_CLUSTER

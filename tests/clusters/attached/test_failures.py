@@ -23,7 +23,8 @@ from tests.clusters.attached.servers import (
     speak_http,
     speak_tls,
 )
-from tests.drivers.launched import TOKEN, free_port
+from tests.drivers.launched import TOKEN
+from tests.ports import free_port
 from vbase_console.tasks.models import Task
 
 Attach = Callable[..., Cluster]

@@ -12,7 +12,8 @@ from django.utils.html import escape
 from clusters.models import Cluster
 from tests.clusters.attached.certificates import Authority
 from tests.clusters.attached.servers import FakeMilvus
-from tests.drivers.launched import TOKEN, free_port
+from tests.drivers.launched import TOKEN
+from tests.ports import free_port
 from vbase_console.organizations.models import AuditEntry, Organization
 
 Attach = Callable[..., Cluster]
