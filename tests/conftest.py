@@ -66,12 +66,9 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The garbage collector need not look at the tests and all that they import again and again,
-    and takes a twentieth of the time with Python's own threshold.
-    """
+    """The garbage collector need not look at the tests and all that they import again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000)
     gc.enable()
 
 
