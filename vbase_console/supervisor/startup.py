@@ -63,8 +63,10 @@ def require_free(host: str, port: int, variables: str) -> None:
 
 
 def free_port() -> int:
-    """Choose a port that no outgoing connection and no cluster takes before a program is started."""
-    for port in random.sample(_PORTS, len(_PORTS)):
+    """Choose a port that no outgoing connection and no cluster takes before a program starts."""
+    ports = list(_PORTS)
+    random.shuffle(ports)
+    for port in ports:
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))
