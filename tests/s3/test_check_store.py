@@ -106,6 +106,7 @@ def test_a_wrong_key_names_its_setting(
     assert (code, "Check VBASE_S3_SECRET_ACCESS_KEY" in text) == (1, True)
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_an_outage_stops_no_process(through_proxy: str, proxy: Proxy, settings: Any) -> None:
     proxy.plan = lambda request: status(503, reaches_server=False)
     assert said(through_proxy, settings)[0] == 1

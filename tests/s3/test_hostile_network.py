@@ -69,6 +69,7 @@ def test_what_is_read_is_right_or_an_error(
         assert findings(behind, ARCHIVE) == []
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_a_success_that_stored_no_manifest_is_not_believed(behind: S3Store, proxy: Proxy) -> None:
     lie = Harm(reaches_server=False, answers=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     proxy.plan = lambda request: (

@@ -74,6 +74,7 @@ def test_bytes_that_change_on_the_way_are_refused_and_sent_again(
     assert (s3.read("a", limit=10), len(writes(proxy))) == (b"rows", 2)
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_a_store_that_stays_unreachable_fails_with_a_reason(behind: S3Store, proxy: Proxy) -> None:
     proxy.plan = lambda request: ALWAYS_503
     with pytest.raises(StoreError, match=r"Could not write a in s3://.*503 \(SlowDown") as failed:
@@ -125,6 +126,7 @@ def test_a_lost_lease_ends_the_repetitions(behind: S3Store, proxy: Proxy) -> Non
         put(behind, "a", b"rows", guard)
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_a_request_without_an_answer_ends(
     behind: S3Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_broken_answer_is_asked_for_again(
     assert behind.read("a", limit=10_000) == b"rows" * 1000
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_an_answer_that_stays_broken_is_no_damage(
     behind: S3Store, proxy: Proxy, s3: S3Store
 ) -> None:

@@ -89,8 +89,8 @@ def broker_is_lost(error: BaseException) -> bool:
     """
     from vbase_console.celery import app
 
-    broker = app.connection_for_write()
-    lost = (*broker.recoverable_connection_errors, *broker.channel_errors)
+    client = app.connection_for_write()
+    lost = (*client.recoverable_connection_errors, *client.channel_errors)
     return any(isinstance(cause, (KombuOperationalError, *lost)) for cause in _causes(error))
 
 
