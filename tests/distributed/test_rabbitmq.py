@@ -66,6 +66,7 @@ def test_a_worker_that_the_broker_refuses_degrades_health(
         console.run("worker")
         wait_for(lambda: "1 of 2 workers and sweepers take no messages" in _of_worker(console))
         assert console.programs["worker"].poll() is None
+    wait_for(lambda: logs.have("back", "worker"))
     wait_for(lambda: console.reports("SERVING"))
     assert logs.moves("worker") == [("broker", "lost"), ("broker", "back")]
     assert "Traceback" not in logs.of("worker")
