@@ -1,24 +1,22 @@
 """Ports for servers that tests start.
 
-The kernel gives the ports from 32,768 on to outgoing connections, and the product gives those from
-20,000 on to clusters. A port of either kind may be taken between its choice and the server's start.
+The kernel gives the ports from 32,768 on to outgoing connections. The product gives those from
+15,000 on to its broker and those from 20,000 on to clusters. A port of these may be taken between
+its choice and the server's start.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import random
 import socket
 import tempfile
 from pathlib import Path
 
-_PORTS = range(10_000, 20_000)
+_PORTS = range(10_000, 15_000)
 _reserved: set[int] = set()
-_locks: dict[int, int] = {}
-"""Descriptor of the file of locks by process id: locks of a process end with it, and a forked
-process has none.
-"""
 
 
 def free_port() -> int:
@@ -31,15 +29,18 @@ def free_port() -> int:
 
 
 def _is_locked_for_this_process(port: int) -> bool:
-    process = os.getpid()
-    if process not in _locks:
-        path = Path(tempfile.gettempdir()) / f"vbase-test-ports-{os.getuid()}"
-        _locks[process] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.lockf(_locks[process], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(_file_of_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
     return True
+
+
+@functools.cache
+def _file_of_locks() -> int:
+    """Open the file whose byte of a port a process locks. Its locks end with the process."""
+    path = Path(tempfile.gettempdir()) / f"vbase-test-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _is_free(port: int) -> bool:

@@ -117,9 +117,10 @@ def test_a_task_may_outlast_the_brokers_patience_with_its_message(
     api: Api, console: Distributed
 ) -> None:
     """RabbitMQ closes the channel of a worker that has not acknowledged within half an hour."""
+    logs = Logs(console)
     with file_lock(console.data_dir / "clusters" / "ports.lock"):
         cluster = api.create("slow")
-        wait_for(lambda: "PRECONDITION_FAILED" in console.log("worker").read_text())
+        wait_for(lambda: "PRECONDITION_FAILED" in logs.of("worker"))
     api.wait_for_status(cluster, "RUNNING")
     (task,) = api.tasks(cluster)
     assert max(event["attempt"] for event in api.events(cluster, task["taskId"])) == 1
