@@ -41,7 +41,7 @@ def only_console(data_dir: Path, address: str) -> Iterator[None]:
 
 
 LOOPBACK = "127.0.0.1"
-_PORTS = range(10_000, 19_000)
+_PORTS = range(15_000, 19_000)
 """Below Milvus's 19530, the ports of clusters, and those of outgoing connections."""
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound to
 
