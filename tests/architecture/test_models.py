@@ -6,6 +6,9 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.core.management import call_command
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 from django.db.models import ForeignKey, Model
 
 from clusters.states import STATUS_WHILE, TaskKind
@@ -74,3 +77,18 @@ def test_every_kind_of_task_has_a_job_and_a_status(kind: TaskKind) -> None:
 @pytest.mark.django_db
 def test_no_migration_is_missing() -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_the_replaced_migrations_lead_to_the_same_models() -> None:
+    """A new database goes through those that replace them, and an earlier one through these."""
+    loader = MigrationLoader(None, replace_migrations=False)
+    last = {
+        migration.replaces[-1]
+        for migration in loader.disk_migrations.values()
+        if migration.replaces
+    }
+    state = loader.project_state(sorted(last))
+    changes = MigrationAutodetector(state, ProjectState.from_apps(apps)).changes(loader.graph)
+    apps_with_both = {app for app, _ in last}
+    assert "organizations" in apps_with_both
+    assert changes.keys() & apps_with_both == set()
