@@ -67,7 +67,6 @@ def pytest_collection() -> None:
 
 def pytest_collection_finish() -> None:
     """The garbage collector need not look at the tests and all that they import again and again."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
@@ -109,8 +108,8 @@ def _no_test_answers_for_the_wrong_keys_of_another(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(authentication, "rejected_keys", own)
 
 
-@pytest.fixture(autouse=True)
-def driver(request: pytest.FixtureRequest) -> Iterator[MemoryDriver]:
+@pytest.fixture
+def memory_driver() -> Iterator[MemoryDriver]:
     """A memory driver of this test's own behind `get_driver`."""
     clusters_driver.get_driver.cache_clear()
     own = MemoryDriver()
@@ -119,6 +118,11 @@ def driver(request: pytest.FixtureRequest) -> Iterator[MemoryDriver]:
     yield own
     clusters_driver.load_driver = original
     clusters_driver.get_driver.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def driver(memory_driver: MemoryDriver) -> MemoryDriver:
+    return memory_driver
 
 
 def make_user(name: str, **extra: Any) -> User:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.core.management.commands import flush
 from django.db import connection
+from django.test import TransactionTestCase
 
 STAYING = {"django_content_type", "auth_permission"}
 
@@ -26,6 +27,8 @@ def emptied_quickly() -> Iterator[None]:
         patch.setattr(flush, "emit_post_migrate_signal", lambda *a, **k: None)
         # The command looks for a module of each app each time.
         patch.setattr(flush, "import_module", lambda *a, **k: None)
+        # A new connection costs PostgreSQL a process that reads the catalog.
+        patch.setattr(TransactionTestCase, "_should_reload_connections", lambda case: False)
         yield
 
 

@@ -59,6 +59,9 @@ LONG = (
     "tests/distributed/test_operations_page.py",
     *WITH_THE_PRESSED_CONSOLE,
     "tests/drivers/test_embedded_process.py",
+    "tests/sdk/test_sdk_methods.py",
+    "tests/upgrades/",
+    "tests/supervisor/",
 )
 """Begun last, one of them would keep one process busy for a minute while the others have nothing
 left to do. Those that wait and those that compute stand by turns, so that they are begun together.

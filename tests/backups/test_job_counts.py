@@ -14,6 +14,7 @@ from backups import job_counts
 from backups.models import Backup, BackupJob, JobCount
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job
+from tests.backups.without_milvus import driver as driver
 from vbase_console.tasks.models import Task
 
 pytestmark = pytest.mark.django_db

@@ -10,6 +10,7 @@ from backups import storage_days
 from backups.models import StorageDay
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
+from tests.backups.without_milvus import driver as driver
 from vbase_console.organizations.models import Organization
 
 

@@ -14,6 +14,7 @@ from backups.models import Backup, BackupJob, StoreScan
 from backups.stores.base import Store, put
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup
+from tests.backups.without_milvus import driver as driver
 
 ORPHANS = [f"foreign/bak-{number}" for number in range(3)]
 

@@ -151,7 +151,9 @@ def draw(policy: BackupPolicy, cluster: Cluster) -> None:
 def serious(page: Page) -> Iterator[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    for found in page.evaluate("axe.run().then(results => results.violations)"):
+    for found in page.evaluate(
+        "axe.run({resultTypes: ['violations']}).then(results => results.violations)"
+    ):
         if found["impact"] in ("serious", "critical"):
             yield f"{found['id']}: {[node['html'] for node in found['nodes']]}"
 

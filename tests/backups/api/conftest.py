@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from backups.models import Backup
-from clusters import driver as clusters_driver
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.fixtures import api, key_with, open_door, stranger
 from tests.backups.seeds import seed_backup
+from tests.backups.without_milvus import driver
 
-__all__ = ["api", "key_with", "open_door", "stranger"]
-
-
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryDriver]:
-    clusters_driver.get_driver.cache_clear()
-    own = MemoryDriver()
-    monkeypatch.setattr(clusters_driver, "load_driver", lambda *a, **k: own)
-    yield own
-    clusters_driver.get_driver.cache_clear()
+__all__ = ["api", "driver", "key_with", "open_door", "stranger"]
 
 
 @pytest.fixture
