@@ -1,4 +1,4 @@
-"""What is collected for the pages."""
+"""Static files that `prepare` collects for the pages."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def expected(cron: Cron, minutes: Walls) -> list[datetime]:
     """A star: whenever the wall shows it. Otherwise when the wall first shows it or jumps it."""
     if cron.is_real_time:
         return [instant for instant, wall, _ in minutes if is_meant(cron, wall)]
-    return [at for at, _, passed in minutes if any(is_meant(cron, wall) for wall in passed)]
+    passed = ((at, wall) for at, _, walls in minutes for wall in walls)
+    return list(dict.fromkeys(at for at, wall in passed if is_meant(cron, wall)))
 
 
 @cache
