@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from backups import janitor, job_counts, storage_days
+from backups import janitor
+from backups.figures import job_counts, storage_days
 
 
 @shared_task(name="vbase.sweep.janitor")

@@ -15,7 +15,7 @@ from backups.api.responses import (
     JobResponse,
     ListBackupsResponse,
 )
-from backups.job_counts import count_jobs
+from backups.figures.job_counts import count_jobs
 from backups.models import BackupJob
 from backups.services.jobs import cancel_job, retry_job
 from vbase_console.api.operations import Operation

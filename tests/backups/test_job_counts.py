@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups import job_counts
+from backups.figures import job_counts
 from backups.models import Backup, BackupJob, JobCount
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup, seed_job

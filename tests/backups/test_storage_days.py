@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 import pytest
 from django.utils import timezone
 
-from backups import storage_days
+from backups.figures import storage_days
 from backups.models import StorageDay
 from clusters.models import Cluster
 from tests.backups.seeds import seed_backup

@@ -21,7 +21,8 @@ from django.db.models import AutoField, Count, Field, Model, OuterRef, Q, QueryS
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from backups.job_counts import keep_count
+from backups.figures.job_counts import keep_count
+from backups.figures.storage_days import KEPT_DAYS, measure_day
 from backups.models import FOUND_BY_READING, Backup, BackupJob, JobCount, SealedPart, StorageDay
 from backups.names import DEFAULT_DATABASE
 from backups.policies.days import CALENDAR_DAYS
@@ -30,7 +31,6 @@ from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.protection.coverage import update_coverage
 from backups.protection.models import InventoryScan, KnownCollection
 from backups.states import JOB_ID_PREFIX, BackupStatus, JobKind
-from backups.storage_days import KEPT_DAYS, measure_day
 from clusters.availability import shown_days, start_of
 from clusters.driver import get_driver
 from clusters.models import Cluster, ClusterDay, LoadSample
