@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from backups.policies.beat_mirror import policy_id_in
 from backups.policies.cron import in_words
-from backups.policies.health import PolicyHealth
+from backups.policies.health import PolicyHealth, with_health
 from backups.policies.models import BackupPolicy, PolicyDay, PolicyRun
 from backups.policies.outcomes import why_of
 from backups.policies.templatetags.policies import health_badge
@@ -104,8 +104,7 @@ class BackupPolicyAdmin(ReadOnlyAdmin):
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).with_health()  # type: ignore[attr-defined]
-        return rows
+        return with_health(super().get_queryset(request))
 
     @admin.display(description="health", ordering="severity")
     def state(self, policy: BackupPolicy) -> str:

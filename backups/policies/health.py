@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from django.db import models
-from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.utils import timezone as clock
 
+from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.states import OVERDUE_AFTER
 from backups.states import is_damaged
 from vbase_console.tasks.states import ACTIVE, TaskState
 
-if TYPE_CHECKING:
-    from backups.policies.models import PolicyRunQuerySet
+Policies = TypeVar("Policies", bound=QuerySet[BackupPolicy])
 
 
 class PolicyHealth(models.TextChoices):
@@ -48,26 +49,25 @@ ToValue = Callable[[PolicyHealth], Value]
 """Conversion of a health to an SQL value: its name, or its place in the order."""
 
 
-def health(runs: PolicyRunQuerySet, now: datetime) -> Case:
-    return _case(runs, now, lambda health: Value(health.value, output_field=models.CharField()))
-
-
-def severity(runs: PolicyRunQuerySet, now: datetime) -> Case:
-    """Number to sort by; the smallest is the most severe."""
-    order = list(PolicyHealth)
-    return _case(
-        runs, now, lambda health: Value(order.index(health), output_field=models.IntegerField())
+def with_health(policies: Policies) -> Policies:
+    """Annotate `health` and `severity`, a number to sort by; the smallest is the most severe."""
+    order, now = list(PolicyHealth), clock.now()
+    return policies.annotate(
+        health=_case(now, lambda health: Value(health.value, output_field=models.CharField())),
+        severity=_case(
+            now, lambda health: Value(order.index(health), output_field=models.IntegerField())
+        ),
     )
 
 
-def _case(runs: PolicyRunQuerySet, now: datetime, to_value: ToValue) -> Case:
+def _case(now: datetime, to_value: ToValue) -> Case:
     """Map policies to their health.
 
     During a run the last finished one decides, so that a policy that fails every night stays among
     the failing ones while it runs again.
     """
     result = _result("", to_value, otherwise=None)
-    before = runs.filter(policy=OuterRef("pk")).ended().annotate(result=result)
+    before = PolicyRun.objects.filter(policy=OuterRef("pk")).ended().annotate(result=result)
     newest_first = before.order_by("-planned_at", "-pk").values("result")
     during_run = Coalesce(Subquery(newest_first[:1]), to_value(PolicyHealth.RUNNING))
     return Case(

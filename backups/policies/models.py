@@ -10,7 +10,6 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone as clock
 
 from backups.names import DEFAULT_DATABASE
-from backups.policies.health import health, severity
 from backups.policies.states import MAX_RETENTION_COUNT, SKIPPED, OnMissing
 from backups.policies.validation import (
     MAX_DESCRIPTION_LENGTH,
@@ -39,10 +38,6 @@ class PolicyQuerySet(TenantQuerySet["BackupPolicy"]):
     def with_last_run(self) -> Self:
         """Load the rows that `last_run_at` and `last_status` read."""
         return self.select_related("cluster", "last_run__job__task")
-
-    def with_health(self) -> Self:
-        runs, now = PolicyRun.objects.all(), clock.now()
-        return self.annotate(health=health(runs, now), severity=severity(runs, now))
 
     def with_ended_run(self) -> Self:
         """Annotate `ended_run_id`, the newest finished run, which decides the health."""

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
-from backups.policies.health import UNHEALTHY
+from backups.policies.health import UNHEALTHY, with_health
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.rpo import covers
 from backups.policies.states import OVERDUE_AFTER
@@ -150,7 +150,7 @@ def _unhealthy_policies(principal: Principal) -> list[UnhealthyPolicy]:
     """Return the policies that are late or whose last finished run made no complete backup, most
     severe first.
     """
-    policies = BackupPolicy.objects.with_last_run().with_health().with_ended_run()
+    policies = with_health(BackupPolicy.objects.with_last_run()).with_ended_run()
     policies = policies.visible_to(principal)
     failing = policies.filter(health__in=UNHEALTHY)  # type: ignore[misc]  # annotation
     order = ("severity", F("last_run__created_at").desc(nulls_last=True), "pk")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from backups.models import Backup
 from backups.policies.cron import BadCron, BadZone, in_words, parse, runs, zone_of
+from backups.policies.health import with_health
 from backups.policies.models import BackupPolicy, PolicyQuerySet, PolicyRun, PolicyRunQuerySet
 from backups.policies.pruning import backups_of, candidate, decisions_on
 from backups.policies.retention import RetentionDecision, decide
@@ -115,7 +116,7 @@ class BackupWithDecision:
 
 
 def listed_policies(principal: Principal) -> PolicyQuerySet:
-    return BackupPolicy.objects.with_last_run().with_health().visible_to(principal)
+    return with_health(BackupPolicy.objects.with_last_run()).visible_to(principal)
 
 
 def policy_of(principal: Principal, policy_id: str) -> BackupPolicy | None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
-from backups.policies.health import PolicyHealth
+from backups.policies.health import PolicyHealth, with_health
 from backups.policies.models import BackupPolicy, PolicyRun
 from backups.policies.outcomes import why_of
 from backups.policies.states import OVERDUE_AFTER, RETENTION_OVERDUE_AFTER
@@ -203,7 +203,7 @@ def _failing_policies(now: datetime) -> Iterable[Problem]:
     newest = PolicyRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     recent = BackupPolicy.objects.filter(last_run__gt=newest - NEWEST_RUNS)
     active = recent.of_real_organizations().filter(is_active=True)
-    annotated: QuerySet[Any] = active.with_health().with_ended_run()
+    annotated: QuerySet[Any] = with_health(active).with_ended_run()
     failing = annotated.filter(health__in=FAILING)
     newest_first = failing.order_by("severity", "-last_run__planned_at")
     found = list(newest_first.select_related("organization", "cluster")[: MAX_ROWS + 1])
