@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from amqp.exceptions import RecoverableConnectionError
+from celery import current_app
 from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as KombuOperationalError
 
@@ -87,9 +88,7 @@ def broker_is_lost(error: BaseException) -> bool:
     """Return whether an error of code that talks to the broker means that it cannot be reached, or
     that it refuses what the console needs.
     """
-    from vbase_console.celery import app
-
-    client = app.connection_for_write()
+    client = current_app.connection_for_write()
     lost = (*client.recoverable_connection_errors, *client.channel_errors)
     return any(isinstance(cause, (KombuOperationalError, *lost)) for cause in _causes(error))
 
