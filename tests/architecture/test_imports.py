@@ -48,3 +48,13 @@ def test_an_engine_that_learns_of_clusters_breaks_a_contract(tmp_path: Path) -> 
     with (project / "vbase_console/tasks/worker.py").open("a") as worker:
         worker.write("from clusters import services as clusters\n")
     assert lint(project).returncode != 0
+
+
+def test_two_modules_that_import_each_other_for_a_type_break_a_contract(tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path)
+    with (project / "vbase_console/core/addresses.py").open("a") as addresses:
+        addresses.write("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n")
+        addresses.write("    from vbase_console.core import outbound\n")
+    result = lint(project)
+    assert result.returncode != 0
+    assert "no circle of modules or packages, not even of types BROKEN" in result.stdout
