@@ -16,7 +16,7 @@ THE_PLACE = {
     "backups/janitor.py": "fetches the column with its rows, because `is_damaged` reads it",
     "backups/admin.py": "sorts by the column; shows `is_damaged`",
     "backups/views/list.py": "writes the column into the exported table",
-    "vbase_console/management/demo.py": "writes sample rows, some of them damaged",
+    "vbase_console/management/demo/rows.py": "writes sample rows, some of them damaged",
 }
 """Files that name `damage_found_by`; all others read `is_damaged`, `good()` or `damaged()`."""
 

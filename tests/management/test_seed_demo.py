@@ -26,7 +26,7 @@ from tests.api.client import Api
 from tests.backups.conftest import store
 from vbase_console.celery import app
 from vbase_console.core.errors import FailedPrecondition
-from vbase_console.management import demo
+from vbase_console.management.demo import kept_figures
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
 from vbase_console.organizations.services import issue_api_key
@@ -162,7 +162,7 @@ def rows_of_samples() -> list[Any]:
 def test_an_interrupted_call_leaves_a_sample_that_can_be_removed(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "update_coverage", lambda key: 1 / 0)
+    monkeypatch.setattr(kept_figures, "update_coverage", lambda key: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call_command("seed_demo", organization="sample", **SIZE)
     call_command("seed_demo", organization="sample", remove=True)

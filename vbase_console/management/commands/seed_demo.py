@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from vbase_console.core.errors import ConsoleError
-from vbase_console.management import demo
+from vbase_console.management.demo.moments import Size
+from vbase_console.management.demo.organization import remove, seed
 from vbase_console.management.preparation import preparation_hint, require_database
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
@@ -51,15 +52,15 @@ class Command(BaseCommand):
     def _remove(self, existing: Organization | None, name: str) -> None:
         if existing is None:
             raise CommandError(f"Organization '{name}' not found.")
-        demo.remove(existing)
+        remove(existing)
         self.stderr.write(f"Sample data of {name} deleted.")
 
     def _seed(self, existing: Organization | None, options: dict[str, Any]) -> None:
-        size = demo.Size(**{name: options[name] for name in ("clusters", "backups", "tasks")})
+        size = Size(**{name: options[name] for name in ("clusters", "backups", "tasks")})
         if not size.clusters and (size.backups or size.tasks):
             raise CommandError("Backups and tasks need at least one cluster.")
         owner, began = _first_owner(), time.monotonic()
-        organization = demo.seed(options["organization"], owner, size, replaces=existing)
+        organization = seed(options["organization"], owner, size, replaces=existing)
         self.stderr.write(
             f"{size.clusters:,} clusters, {size.backups:,} backups and {size.tasks:,} tasks "
             f"written in {time.monotonic() - began:.0f} s. {owner} is the owner."
