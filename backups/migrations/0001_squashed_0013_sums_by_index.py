@@ -30,9 +30,9 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('clusters', '0001_squashed_0009_availability'),
-        ('organizations', '0001_squashed_0006_audit_by_object'),
-        ('tasks', '0001_squashed_0010_ended_days'),
+        ('clusters', '0008_attached_once'),
+        ('organizations', '0006_audit_by_object'),
+        ('tasks', '0006_history_of_clusters'),
     ]
 
     operations = [

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('organizations', '0001_squashed_0006_audit_by_object'),
+        ('organizations', '0006_audit_by_object'),
     ]
 
     operations = [

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.core.management import call_command
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import ProjectState
 from django.db.models import ForeignKey, Model
 
 from clusters.states import STATUS_WHILE, TaskKind
@@ -80,15 +79,22 @@ def test_no_migration_is_missing() -> None:
 
 
 def test_the_replaced_migrations_lead_to_the_same_models() -> None:
-    """A new database goes through those that replace them, and an earlier one through these."""
-    loader = MigrationLoader(None, replace_migrations=False)
-    last = {
-        migration.replaces[-1]
-        for migration in loader.disk_migrations.values()
-        if migration.replaces
-    }
-    state = loader.project_state(sorted(last))
-    changes = MigrationAutodetector(state, ProjectState.from_apps(apps)).changes(loader.graph)
-    apps_with_both = {app for app, _ in last}
-    assert "organizations" in apps_with_both
-    assert changes.keys() & apps_with_both == set()
+    """A new database goes through those that replace them, and an earlier one through these.
+    Later migrations follow on both.
+    """
+    replacing, replaced = MigrationLoader(None), MigrationLoader(None, replace_migrations=False)
+    both = [migration for migration in replacing.disk_migrations.values() if migration.replaces]
+    new = replacing.project_state([(each.app_label, each.name) for each in both])
+    earlier = replaced.project_state([each.replaces[-1] for each in both])
+    assert {("organizations", "organization"), ("backups", "backup")} <= earlier.models.keys()
+    assert MigrationAutodetector(earlier, new).changes(replaced.graph) == {}
+
+
+def test_a_replacement_follows_on_the_same_migrations_as_the_replaced() -> None:
+    """With later ones it would be applied before its dependency in a database between versions."""
+    migrations = MigrationLoader(None, replace_migrations=False).disk_migrations
+    for replacement in (each for each in migrations.values() if each.replaces):
+        replaced = [migrations[key] for key in replacement.replaces]
+        others = {key for each in replaced for key in each.dependencies} - set(replacement.replaces)
+        newest = {app: max(name for its, name in others if its == app) for app, _ in others}
+        assert dict(replacement.dependencies) == newest, replacement

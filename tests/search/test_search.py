@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
+from django.db.migrations import RunPython
 from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup
@@ -201,6 +204,16 @@ def test_collections_need_the_scope_of_their_list(
 def test_dropped_collections_are_not_found(api: Api, images: Cluster) -> None:
     record_scan(images, {"default": ["images"]})
     assert found(api, "users") == []
+
+
+@pytest.mark.parametrize("name", ["0002_collection_words", "0001_squashed_0002_collection_words"])
+def test_collections_from_before_the_search_are_found(api: Api, images: Cluster, name: str) -> None:
+    CollectionWord.objects.all().delete()
+    migration = import_module(f"vbase_console.search.migrations.{name}").Migration
+    for operation in migration.operations:
+        if isinstance(operation, RunPython):
+            operation.code(apps, None)
+    assert found(api, "users") == [("COLLECTION", "users")]
 
 
 def test_collections_of_deleted_clusters_are_not_found(

@@ -23,9 +23,9 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('backups', '0001_squashed_0013_sums_by_index'),
-        ('clusters', '0001_squashed_0009_availability'),
-        ('organizations', '0001_squashed_0006_audit_by_object'),
+        ('backups', '0005_flat_rows'),
+        ('clusters', '0001_initial'),
+        ('organizations', '0006_audit_by_object'),
     ]
 
     operations = [

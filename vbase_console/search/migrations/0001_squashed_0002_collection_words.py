@@ -1,9 +1,13 @@
-"""The tables of a new database at once. A database with rows goes through the migrations that this one
-replaces, which also change the rows.
+"""The tables of the search at once. A database of a version without search has no table of this app, so it
+goes through this migration, too, and the words of its known collections are stored.
 """
 
 import django.db.models.deletion
+from importlib import import_module
+
 from django.db import migrations, models
+
+collection_words = import_module('vbase_console.search.migrations.0002_collection_words')
 
 
 class Migration(migrations.Migration):
@@ -16,7 +20,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('organizations', '0001_squashed_0006_audit_by_object'),
+        ('organizations', '0006_audit_by_object'),
         ('protection', '0001_initial'),
     ]
 
@@ -49,4 +53,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('object_id', 'word'), name='search_word_unique')],
             },
         ),
+        migrations.RunPython(collection_words.index_known_collections, migrations.RunPython.noop),
     ]
