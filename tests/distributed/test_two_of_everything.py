@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
 from tests.both_databases import Postgresql
+from tests.databases import at_database
 from tests.distributed.units import PROGRAMS, Distributed, Logs
-from tests.live import Api, wait_for
+from tests.live import Api, Console, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,16 @@ def consumers(database: str) -> list[str]:
     """The workers and sweepers that say that they take messages."""
     found = rows(database, "SELECT part FROM tasks_heartbeat WHERE part LIKE '%:%' AND is_working")
     return sorted(str(part).partition(":")[0] for (part,) in found)
+
+
+def test_two_machines_prepare_a_new_database_at_once(database: str, tmp_path: Path) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE prepared_at_once")
+    url = at_database(database, "prepared_at_once")
+    machines = [Console(tmp_path / name, VBASE_DATABASE_URL=url) for name in ("one", "two")]
+    with ThreadPoolExecutor() as threads:
+        said = list(threads.map(lambda machine: machine.manage("prepare"), machines))
+    assert sorted("with the password" in each for each in said) == [False, True]
 
 
 def test_every_worker_and_sweeper_takes_messages(pairs: Distributed, database: str) -> None:

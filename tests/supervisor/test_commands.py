@@ -6,6 +6,8 @@ import io
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from tests.live import Console
+from tests.live import PROJECT, Console
 from vbase_console.organizations.authentication import principal_of_key
 from vbase_console.organizations.models import ApiKey, AuditEntry, Organization
 from vbase_console.organizations.scopes import ALL_SCOPES
@@ -141,6 +143,33 @@ def test_preparing_makes_the_owner_once_and_switches_sqlite_to_wal(tmp_path: Pat
     assert stat.S_IMODE((fresh.data_dir / "console.sqlite3").stat().st_mode) == 0o600
     with sqlite3.connect(fresh.data_dir / "console.sqlite3") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+
+
+KILLED_WHILE_RECORDING = """
+import os
+import django
+django.setup()
+from django.core.management import call_command
+from django.db.migrations.recorder import MigrationRecorder
+
+record = MigrationRecorder.record_applied
+def killed(self, app, name):
+    record(self, app, name)
+    if app == "tasks":
+        os._exit(9)
+MigrationRecorder.record_applied = killed
+call_command("prepare")
+"""
+
+
+def test_an_interrupted_preparation_leaves_an_empty_database(tmp_path: Path) -> None:
+    """A table whose migration is not recorded would be created again, which fails."""
+    fresh = Console(tmp_path / "data")
+    command = [sys.executable, "-c", KILLED_WHILE_RECORDING]
+    assert subprocess.run(command, env=fresh.environment, cwd=PROJECT).returncode == 9
+    with sqlite3.connect(fresh.data_dir / "console.sqlite3") as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
     database.close()
 
 

@@ -14,6 +14,8 @@ from vbase_console.organizations.models import Organization
 from vbase_console.organizations.services import create_organization
 
 OWN_APPS = ("vbase_console", "clusters", "backups")
+PREPARATION_LOCK = 7_230_001
+"""Number of the lock in PostgreSQL, which other programs of the same database must not use."""
 FIRST = "Prepare a new database with `make run` or `manage.py prepare`."
 
 
@@ -53,3 +55,12 @@ def require_known_migrations() -> None:
             "cannot migrate it, so nothing was changed: go on with that version, or give this one "
             "another VBASE_DATA_DIR or VBASE_DATABASE_URL."
         )
+
+
+def wait_for_other_preparations() -> None:
+    """Prepare after the other machines that prepare the same database. PostgreSQL releases the lock
+    when this process ends. A SQLite file has one console.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [PREPARATION_LOCK])

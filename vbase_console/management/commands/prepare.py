@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.core.management import call_command
@@ -12,7 +14,11 @@ from clusters.sweeps import sweep_clusters
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.planner_statistics import update_planner_statistics
 from vbase_console.core.static_files import collect_static_files
-from vbase_console.management.preparation import created, require_known_migrations
+from vbase_console.management.preparation import (
+    created,
+    require_known_migrations,
+    wait_for_other_preparations,
+)
 from vbase_console.organizations.models import Membership, Organization
 from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import get_or_create_user
@@ -33,12 +39,13 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         try:
+            wait_for_other_preparations()
             require_known_migrations()
             # Errors in the owner's settings are reported before anything is created. The password
             # is read once, because it may come from a pipe.
             owner = configured_owner() if is_first_start() else None
             write_ahead()
-            call_command("migrate", interactive=False, verbosity=0)
+            migrate()
             update_planner_statistics()
             collect_static_files()
             # Clusters may have stopped with the machine. The first page shows their current status.
@@ -62,6 +69,20 @@ def write_ahead() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA journal_mode=WAL")
+
+
+def migrate() -> None:
+    with all_or_none() if is_first_start() else nullcontext():
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Create the tables in one transaction. Django records a migration after its tables, so that an
+    interruption between the two would leave a database that no later start can migrate.
+    """
+    with connection.constraint_checks_disabled(), transaction.atomic():
+        yield
 
 
 @transaction.atomic
