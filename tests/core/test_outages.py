@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from types import SimpleNamespace
@@ -115,3 +116,12 @@ def test_a_message_of_a_closed_connection_is_no_outage_and_no_line(
     assert not OutageFilter().filter(record)
     assert not outages.broker.is_on
     assert caplog.records == []
+
+
+def test_a_process_forked_during_an_outage_has_observed_none() -> None:
+    for outage in (outages.broker, outages.database):
+        outage.begin(ConnectionResetError("reset by peer"))
+    if not (child := os.fork()):
+        os._exit(outages.broker.is_on or outages.database.is_on)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert outages.broker.is_on

@@ -7,6 +7,7 @@ that libraries and the console log in between.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ class Outage:
 
     def __init__(self, part: str) -> None:
         self.part = part
+        self.forget()
+
+    def forget(self) -> None:
         self._lock = threading.Lock()
         self._since: float | None = None
 
@@ -64,6 +68,17 @@ class Outage:
 
 database = Outage("database")
 broker = Outage("broker")
+
+
+def forget_in_child() -> None:
+    """Forget the outages that the parent of this process has observed. Without this, a process that
+    a worker forks during an outage would log its end, however late, and no start of the next one.
+    """
+    database.forget()
+    broker.forget()
+
+
+os.register_at_fork(after_in_child=forget_in_child)
 
 
 def on_database_connected(**event: Any) -> None:
