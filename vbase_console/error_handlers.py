@@ -5,16 +5,20 @@ The response is the API's error envelope below /v1/, and a page elsewhere.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from vbase_console.api.errors import UNEXPECTED, ErrorResponse
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.outages import database_is_lost
 from vbase_console.web import errors as pages
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "/v1/"
 Handler = Callable[..., HttpResponse]
@@ -32,11 +36,14 @@ def _below_v1(otherwise: Handler, *, code: str, status: int, message: str) -> Ha
     return handler
 
 
-bad_request = _below_v1(
+_malformed = _below_v1(
     pages.bad_request,
     code="INVALID_ARGUMENT",
     status=400,
-    message="The request is invalid. Check its host and its headers.",
+    message="The request is invalid. Check its headers.",
+)
+_wrong_host = _below_v1(
+    pages.bad_request, code="INVALID_ARGUMENT", status=400, message=pages.HOST_NOT_ALLOWED
 )
 permission_denied = _below_v1(
     pages.permission_denied,
@@ -57,6 +64,14 @@ _no_database = _below_v1(
     status=503,
     message="The database does not answer. Try again in a moment.",
 )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not isinstance(exception, DisallowedHost):
+        return _malformed(request, exception)
+    host = request.META.get("HTTP_HOST", "")[:255]
+    logger.warning("host %r refused, it is not in VBASE_ALLOWED_HOSTS", host)
+    return _wrong_host(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -104,9 +104,15 @@ def test_nobody_is_told_of_an_error_of_ours_where_the_database_cannot_say_who_as
     assert (said.status, said.code) == (503, "UNAVAILABLE")
 
 
-def test_a_wrong_host_is_said_in_the_envelope(api: Api) -> None:
+def test_a_host_that_is_not_allowed_is_refused_with_the_setting_that_allows_it(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     said = api.send("GET", "/nowhere", Host="evil.example.com")
-    assert (said.status, said.code) in [(400, "INVALID_ARGUMENT"), (404, "NOT_FOUND")]
+    assert (said.status, said.code) == (400, "INVALID_ARGUMENT")
+    assert "VBASE_ALLOWED_HOSTS" in said["response"]["message"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "host 'evil.example.com' refused, it is not in VBASE_ALLOWED_HOSTS"
+    ]
 
 
 def test_the_framework_is_told_of_our_handler() -> None:

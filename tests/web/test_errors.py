@@ -59,6 +59,12 @@ def test_a_form_that_is_too_large_gets_an_answer_in_words(client: Client) -> Non
     assert b"The form is larger than 1 MB." in answer.content
 
 
+def test_the_page_of_a_host_that_is_not_allowed_names_the_setting(client: Client) -> None:
+    answer = client.get("/", headers={"Host": "console.example.com"})
+    assert answer.status_code == 400
+    assert b"VBASE_ALLOWED_HOSTS" in answer.content
+
+
 def test_a_forbidden_page_leads_to_the_other_organizations(bobs: Browser) -> None:
     answer = bobs.open("membership-list")
     assert (answer.status_code, 'href="/organizations"' in answer.content.decode()) == (403, True)

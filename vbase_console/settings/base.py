@@ -285,6 +285,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # A traceback for each request. `error_handlers` logs one line.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         **{
             name: {"level": _LIBRARY_LOG_LEVEL}
             for name in ("axes", "celery.app.trace", "celery.worker.strategy", "celery.beat")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 
@@ -32,8 +32,12 @@ TITLES = {
     503: "Temporarily not available",
 }
 
-
+HOST_NOT_ALLOWED = (
+    "The console is not served under this host name. Use another address of the console, or add "
+    "the name to the setting VBASE_ALLOWED_HOSTS."
+)
 MESSAGES_OF_BAD_REQUESTS: dict[type[Exception], str] = {
+    DisallowedHost: HOST_NOT_ALLOWED,
     TooManyFieldsSent: "The form has too many fields. Select fewer items or use the option for "
     "all of them.",
     RequestDataTooBig: "The form is larger than 1 MB. Enter fewer items or use the option for "
