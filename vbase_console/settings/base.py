@@ -95,6 +95,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "vbase_console.core.middleware.HeadMiddleware",
     "vbase_console.core.middleware.PageCompressionMiddleware",
     "vbase_console.core.middleware.ContentSecurityPolicyMiddleware",
     "vbase_console.web.live_answers.LiveAnswerMiddleware",
