@@ -78,6 +78,22 @@ def test_whoever_was_not_seen_for_a_while_is_missed(
     assert said["components"][part.partition(":")[0]]["status"] == "NOT_SERVING"
 
 
+def test_before_the_first_sweep_it_names_no_worker_that_was_lost(
+    open_door: Api, settings: Any
+) -> None:
+    """A sweeper may be alive and wait for its first message, or for a broker that hangs."""
+    settings.SWEEP_SECONDS = 10
+    beat_of("worker:1")
+    worker = check(open_door)["components"]["worker"]
+    assert worker["message"].startswith("No sweep has run for 35 seconds.")
+
+
+def test_without_a_broker_it_names_what_waits(open_door: Api, broker: dict[str, bool]) -> None:
+    broker["answers"] = False
+    message = check(open_door)["components"]["broker"]["message"]
+    assert message == "The broker does not answer. Accepted tasks start when it is back."
+
+
 @pytest.mark.parametrize("part", ["worker:2", "sweeper:2"])
 @pytest.mark.usefixtures("well")
 def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(

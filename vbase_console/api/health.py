@@ -34,6 +34,13 @@ from vbase_console.tasks.states import LEASED
 from vbase_console.tasks.sweeps import CLOCK_SLACK_SECONDS
 
 BROKER_TIMEOUT_SECONDS = 1
+NO_WORKER = (
+    "No worker is ready. This lasts a moment after a start; otherwise see the logs of the workers."
+)
+NO_SWEEP = (
+    "No sweep has run for {seconds:.0f} seconds. This lasts a moment after a start; otherwise see "
+    "the logs of sweepers and beat."
+)
 NO_BEAT = f"The scheduler (beat) has not reported for {HEARTBEAT_TIMEOUT_SECONDS:.0f} seconds."
 BROKER_CHECK_CACHE_SECONDS = 5.0
 
@@ -67,7 +74,7 @@ def check_health() -> dict[str, Any]:
         raise Unavailable("The database does not answer. Try again in a moment.") from error
     broker = Component(status=HealthStatus.SERVING)
     if not broker_answers():
-        message = "The broker does not answer. Sweeps find the tasks."
+        message = "The broker does not answer. Accepted tasks start when it is back."
         broker = Component(status=HealthStatus.NOT_SERVING, message=message)
     components: dict[str, Component] = {
         "database": Component(status=HealthStatus.SERVING),
@@ -115,9 +122,9 @@ def _worker(heartbeats: Mapping[str, Heartbeat], is_lease_held: bool) -> Compone
             status=HealthStatus.SERVING, last_seen_at=last_sweep.at if last_sweep else None
         )
     if not any(process.part.startswith("worker:") for process in processes):
-        return _not_serving("No worker has been seen for a while.", last_sweep)
+        return _not_serving(NO_WORKER, last_sweep)
     timeout = 3 * settings.SWEEP_SECONDS + HEARTBEAT_INTERVAL_SECONDS
-    return _reported(last_sweep, timeout, "No sweeper has been seen for a while.")
+    return _reported(last_sweep, timeout, NO_SWEEP.format(seconds=timeout))
 
 
 def _reported(heartbeat: Heartbeat | None, timeout_seconds: float, problem: str) -> Component:
