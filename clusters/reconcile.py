@@ -146,7 +146,9 @@ def _reconcile(cluster: Cluster, observation: Observation) -> bool:
         changed(row.organization_id)
         return True
     kind, reason = remedy
-    logger.warning("%s: %s enqueued, because: %s", row.cluster_id, kind, reason)
+    # A cluster that stopped with the console is no fault; `prepare` prints how many start again.
+    level = logging.DEBUG if reason == STOPPED_MEANWHILE else logging.WARNING
+    logger.log(level, "%s: %s enqueued, because: %s", row.cluster_id, kind, reason)
     row.status_message = reason
     task = enqueue_task(
         row, kind, by=CONSOLE, reason=reason, priority=HEALING_PRIORITY, limited=False

@@ -41,6 +41,8 @@ def test_ctrl_c_stops_all_and_the_next_start_brings_clusters_back(own: Console) 
     assert own.stop() == 0
     assert own.processes() == []
     own.start()
+    assert "Clusters that start again: 1." in own.said
+    assert "WARNING" not in "".join(own.said)
     api.wait_for_status(cluster, "RUNNING")
     assert rows_of(api.access(cluster)) == set(range(100))
     assert nearest(api.access(cluster), 7) == 7

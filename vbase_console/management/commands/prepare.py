@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
 from clusters.models import Cluster
+from clusters.states import TaskKind
 from clusters.sweeps import sweep_clusters
 from vbase_console.core.errors import ConsoleError
 from vbase_console.core.planner_statistics import update_planner_statistics
@@ -24,6 +25,7 @@ from vbase_console.organizations.scopes import Role
 from vbase_console.organizations.services import get_or_create_user
 from vbase_console.settings.env import env_email, env_secret
 from vbase_console.supervisor.ready_message import manage
+from vbase_console.tasks.models import Task
 
 FIRST_ORGANIZATION = "demo"
 FirstOwner = tuple[str, str | None]
@@ -50,6 +52,9 @@ class Command(BaseCommand):
             collect_static_files()
             # Clusters may have stopped with the machine. The first page shows their current status.
             sweep_clusters()
+            starting = Task.objects.active().filter(kind=TaskKind.START).count()
+            if starting:
+                self.stdout.write(f"Clusters that start again: {starting}.")
             self.stdout.write(first_owner(owner))
             if not Cluster.objects.exists():
                 self.stdout.write("Next: sign in and create your first cluster.")
