@@ -96,9 +96,9 @@ def check_resources(resources: Resources, capabilities: Capabilities, *, present
     ):
         errors["version"] = [problem]
     if not 1 <= resources.replicas <= capabilities.max_replicas:
-        errors["replicas"] = [
-            f"The {capabilities.name} driver offers 1 to {capabilities.max_replicas} replicas."
-        ]
+        most = capabilities.max_replicas
+        offered = f"1 to {most} replicas" if most > 1 else "1 replica"
+        errors["replicas"] = [f"The {capabilities.name} driver offers {offered}."]
     if resources.enable_auto_scaling and not capabilities.supports_load:
         errors["enable_auto_scaling"] = [
             f"The {capabilities.name} driver measures no load. Autoscaling is not available."

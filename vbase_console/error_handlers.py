@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from vbase_console.api.errors import UNEXPECTED, ErrorResponse
+from vbase_console.api.errors import SEE_DOCS, UNEXPECTED, ErrorResponse
 from vbase_console.core.errors import Unavailable
 from vbase_console.core.outages import database_is_lost
 from vbase_console.web import errors as pages
@@ -55,7 +55,7 @@ page_not_found = _below_v1(
     pages.page_not_found,
     code="NOT_FOUND",
     status=404,
-    message="This address does not exist. See /api/docs/.",
+    message=f"This address does not exist. {SEE_DOCS}",
 )
 _unexpected = _below_v1(pages.server_error, code="INTERNAL", status=500, message=UNEXPECTED)
 _no_database = _below_v1(

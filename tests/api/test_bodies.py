@@ -97,6 +97,13 @@ def test_as_deep_as_is_said_is_deep_enough() -> None:
 
 
 @pytest.mark.django_db
+def test_a_list_is_refused_without_words_of_a_programming_language(api: Api) -> None:
+    for sent in ("vc-1", {}, 5):
+        refused = api.post("/rollouts", version="1", clusterIds=sent)
+        assert refused.field_errors == {"clusterIds": ["Give a list."]}
+
+
+@pytest.mark.django_db
 def test_nothing_is_made_of_what_is_refused(api: Api) -> None:
     for body in HOSTILE.values():
         api.raw("/clusters", body)

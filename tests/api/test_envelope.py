@@ -66,6 +66,11 @@ def test_a_wrong_method_is_said_in_the_envelope(api: Api, method: str) -> None:
     assert said.header("Allow") == "GET"
 
 
+def test_a_wrong_method_is_answered_with_the_methods_that_are_possible(api: Api) -> None:
+    message = api.get("/clusters")["response"]["message"]
+    assert message == "GET is not possible here, only POST. See /api/docs/."
+
+
 def test_a_body_of_another_kind_is_refused(api: Api) -> None:
     said = api.raw("/clusters", "name=a", content_type="application/x-www-form-urlencoded")
     assert (said.status, said.code) == (415, "INVALID_ARGUMENT")

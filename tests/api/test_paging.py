@@ -33,6 +33,15 @@ def test_two_hundred_is_the_most(api: Api, listing: str) -> None:
     assert len(api.get(listing, page=2, page_size=10**9)["services"]) == 30
 
 
+@pytest.mark.parametrize("page", ["-1", "abc", "1.5"])
+def test_a_page_that_is_no_number_is_refused_with_the_numbers_that_are_possible(
+    api: Api, listing: str, page: str
+) -> None:
+    refused = api.get(listing, page=page, pageSize=page)
+    assert set(refused.field_errors) == {"page", "pageSize"}
+    assert refused.field_errors["page"] == ["Give a whole number, 0 or more."]
+
+
 @pytest.fixture
 def _made_at_once(listing: str) -> None:
     Cluster.objects.update(created_at=timezone.now())

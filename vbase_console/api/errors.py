@@ -49,6 +49,7 @@ UNEXPECTED = (
     "The console failed and logged the error. Try again. If it persists, contact support and state "
     "the time."
 )
+SEE_DOCS = "See /api/docs/."
 MAX_REPORTED_FIELDS = 50
 """Limit of the fields in one answer, because a hostile body can contain thousands."""
 
@@ -80,7 +81,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         logger.error("%s: %s", context["request"].path, error, exc_info=unexpected)
     headers = dict(refusal.headers)
     if refusal.status == 405:
-        headers["Allow"] = ", ".join(context["view"].allowed_methods)
+        allowed = ", ".join(context["view"].allowed_methods)
+        headers["Allow"] = allowed
+        message = f"{context['request'].method} is not possible here, only {allowed}. {SEE_DOCS}"
+        refusal = dataclasses.replace(refusal, message=message)
     return Response(refusal.body(), status=refusal.status, headers=headers)
 
 

@@ -23,6 +23,9 @@ class Message(serializers.Serializer[Any]):
         return {camel(name): field for name, field in fields.items()}
 
 
+LIST_REFUSALS = {"not_a_list": "Give a list.", "empty": "Give at least one."}
+
+
 class Input(Message):
     """Request message. A field may be sent in both spellings; null is like an omitted field."""
 
@@ -30,6 +33,8 @@ class Input(Message):
         fields = super().get_fields()
         for field in fields.values():
             field.allow_null = field.allow_null or not field.required
+            if isinstance(field, serializers.ListField):
+                field.error_messages |= LIST_REFUSALS
         return fields
 
     def to_internal_value(self, data: Any) -> Any:

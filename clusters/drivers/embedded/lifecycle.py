@@ -93,7 +93,7 @@ class Lifecycle:
         # A process that was already running may have another token or size than the spec.
         client.call("Rotate", token_sha256=fingerprint(spec.token))
         cores = int(client.call("SetCores", cores=spec.compute_units)["cores"])
-        yield between(begin, 100, 0.9, "health", f"The cluster uses {cores} cores.")
+        yield between(begin, 100, 0.9, "health", f"Cores in use: {cores}.")
         check_token(identity.port, spec.token)
         yield Progress(percent=100, phase="health", message="The cluster answers with its token.")
 

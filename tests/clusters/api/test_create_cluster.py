@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
 from tests.api.client import Api
 from vbase_console.organizations.models import Organization
@@ -50,6 +53,16 @@ def test_it_takes_resources_labels_and_protection(api: Api) -> None:
     assert (row.version, row.compute_units, row.max_compute_units) == ("2.0.0", 2, 2)
     assert row.enable_auto_scaling
     assert row.deletion_protection
+
+
+@pytest.mark.parametrize(("most", "offered"), [(1, "1 replica."), (3, "1 to 3 replicas.")])
+def test_too_many_replicas_are_refused_with_the_number_that_is_offered(
+    api: Api, driver: MemoryDriver, monkeypatch: pytest.MonkeyPatch, most: int, offered: str
+) -> None:
+    offers = dataclasses.replace(driver.capabilities, max_replicas=most)
+    monkeypatch.setattr(driver, "capabilities", offers)
+    said = api.post("/clusters", name="v", resourceConfig={"enableReplicas": True, "replicas": 4})
+    assert said.field_errors["resourceConfig.replicas"] == [f"The memory driver offers {offered}"]
 
 
 def test_null_means_left_out(api: Api) -> None:

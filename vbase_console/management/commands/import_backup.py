@@ -55,7 +55,7 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(preparation_hint(error)) from error
         self.stderr.write(
-            f"{backup.name}: {backup.row_count} rows of {len(backup.collections)} collections, "
-            f"from service {backup.cluster.service_id}."
+            f"{backup.name} from service {backup.cluster.service_id}. "
+            f"Collections: {len(backup.collections)}. Rows: {backup.row_count}."
         )
         self.stdout.write(backup.backup_id)
