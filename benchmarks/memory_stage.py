@@ -23,7 +23,7 @@ from clusters.models import Cluster
 from vbase_console.tasks.worker import run_task
 
 _COLLECTION = "source"
-_AT_ONCE = 10_000
+_BATCH_SIZE = 10_000
 
 
 def stage(kind: str, rows: int, dim: int) -> int:
@@ -55,8 +55,8 @@ def _create(cluster: Cluster, dim: int) -> None:
 
 def _batches(schema: pa.Schema, rows: int, dim: int) -> Iterator[pa.RecordBatch]:
     random = np.random.default_rng(1)
-    for start in range(0, rows, _AT_ONCE):
-        numbers = range(start, min(start + _AT_ONCE, rows))
+    for start in range(0, rows, _BATCH_SIZE):
+        numbers = range(start, min(start + _BATCH_SIZE, rows))
         vectors = pa.array(random.random(len(numbers) * dim, dtype=np.float32))
         columns = [
             pa.array(numbers, pa.int64()),

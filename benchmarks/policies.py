@@ -24,7 +24,7 @@ from typing import Any
 Address = Callable[[], dict[str, str]]
 """Environment variables of a new database."""
 Measure = Callable[..., dict[str, Any]]
-LONGEST_SECONDS = 240
+TIMEOUT_SECONDS = 240
 START_SECONDS = 20
 
 
@@ -59,10 +59,10 @@ def _told(stage: str, options: Sequence[int], environment: dict[str, str]) -> di
     command = [sys.executable, "-m", "benchmarks.policy_stage", stage, *map(str, options)]
     try:
         said = subprocess.run(
-            command, env=environment, check=True, stdout=subprocess.PIPE, timeout=LONGEST_SECONDS
+            command, env=environment, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"not done after {LONGEST_SECONDS} s"}
+        return {"error": f"not done after {TIMEOUT_SECONDS} s"}
     told: dict[str, Any] = json.loads(said.stdout)
     return told
 

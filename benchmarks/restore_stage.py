@@ -23,7 +23,7 @@ from clusters.models import Cluster
 from vbase_console.tasks.models import Task
 from vbase_console.tasks.worker import run_task
 
-_AT_ONCE = 10_000
+_BATCH_SIZE = 10_000
 _REFERENCE = "reference"
 
 
@@ -46,7 +46,7 @@ def _loop(client: Client, rows: int, dim: int) -> float:
     create(client, collection, _REFERENCE)
     batches = list(generated(collection, rows, dim))
     started = time.perf_counter()
-    columnar_loop(client, _REFERENCE, batches, _AT_ONCE)
+    columnar_loop(client, _REFERENCE, batches, _BATCH_SIZE)
     client.flush([_REFERENCE])
     seconds = time.perf_counter() - started
     client.drop(_REFERENCE)

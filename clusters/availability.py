@@ -21,7 +21,7 @@ from clusters.models import Cluster, ClusterDay
 
 SHOWN_DAYS = 30
 A_DAY = timedelta(days=1)
-LONGEST_GAP = timedelta(seconds=90)
+MIN_TOLERATED_GAP = timedelta(seconds=90)
 """An attached cluster that does not answer is observed once a minute."""
 MAX_CAUSE_LENGTH = 200
 BATCH_SIZE = 500
@@ -75,7 +75,7 @@ def _begin_day(
     """
     midnight = start_of(day)
     rows = ClusterDay.objects.filter(cluster__in=findings, day=day - A_DAY)
-    rows = rows.filter(counted_until__gte=now - longest_gap(), counted_until__lte=midnight)
+    rows = rows.filter(counted_until__gte=now - tolerated_gap(), counted_until__lte=midnight)
     before = dict(rows.values_list("cluster", "counted_until"))
     observed = {cluster_id: findings[cluster_id] for cluster_id in before}
     _add(day - A_DAY, observed, before, midnight)
@@ -106,7 +106,7 @@ def _add(
             groups[counted[cluster_id], finding].append(cluster_id)
     for (since, finding), cluster_ids in groups.items():
         # The difference is negative after the clock was set back.
-        passed = until - since if timedelta(0) < until - since <= longest_gap() else timedelta(0)
+        passed = until - since if timedelta(0) < until - since <= tolerated_gap() else timedelta(0)
         changes: dict[str, object] = {
             "counted_until": until,
             finding.found: F(finding.found) + passed.total_seconds(),
@@ -117,8 +117,8 @@ def _add(
         rows.update(**changes)
 
 
-def longest_gap() -> timedelta:
-    return max(LONGEST_GAP, timedelta(seconds=3 * settings.SWEEP_SECONDS))
+def tolerated_gap() -> timedelta:
+    return max(MIN_TOLERATED_GAP, timedelta(seconds=3 * settings.SWEEP_SECONDS))
 
 
 def start_of(day: date) -> datetime:

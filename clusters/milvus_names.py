@@ -37,7 +37,7 @@ SEPARATORS = frozenset("/\\\0")
 """Path separators, and the character that ends a path."""
 INDEX_TYPE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 SNAPSHOT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", re.ASCII)
-SHOWN_CHARACTERS = 80
+MAX_SHOWN_CHARACTERS = 80
 
 
 class Kind(enum.StrEnum):
@@ -111,7 +111,7 @@ def shortened(name: str, max_bytes: int) -> str:
 
 def shown(name: str) -> str:
     """Quote the name for a message: one line, and at most 80 characters of it."""
-    cut = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}…"
+    cut = name if len(name) <= MAX_SHOWN_CHARACTERS else f"{name[:MAX_SHOWN_CHARACTERS]}…"
     return f"'{printable(cut)}'"
 
 

@@ -155,7 +155,8 @@ def past_upgrades(organization_id: uuid.UUID) -> list[PastUpgrade]:
 
 def usual_seconds(past: Sequence[PastUpgrade], data_bytes: int) -> int | None:
     """Return the median duration for clusters of similar size. None if there was none."""
-    durations = [each.seconds for each in past if _is_similar(data_bytes, each.data_bytes)]
+    similar = [upgrade for upgrade in past if _is_similar(data_bytes, upgrade.data_bytes)]
+    durations = [upgrade.seconds for upgrade in similar]
     return round(statistics.median(durations)) if durations else None
 
 

@@ -25,7 +25,7 @@ from backups.stores.base import (
 )
 
 MAX_LINE_BYTES = 64 * 1024
-LISTED_AT_ONCE = 500
+LIST_BATCH_SIZE = 500
 MAX_READ_BYTES = 256 * 1024 * 1024
 WITHOUT_SECRETS = ("VBASE_", "AWS_", "DATABASE_URL")
 """Beginnings of variables that a reader process does not inherit."""
@@ -151,7 +151,7 @@ class Fetcher:
 
     def _page(self) -> bytes:
         page = []
-        for entry in itertools.islice(self._listing, LISTED_AT_ONCE):
+        for entry in itertools.islice(self._listing, LIST_BATCH_SIZE):
             self._on_list(entry)
             page.append((entry.key, entry.size, entry.kind.value))
         return json.dumps(page).encode()

@@ -199,7 +199,9 @@ class CloneOffer:
 
     @property
     def has_access_control(self) -> bool:
-        return any(backup.has_access_control for each in self.databases for backup in each.backups)
+        return any(
+            backup.has_access_control for database in self.databases for backup in database.backups
+        )
 
 
 Inventory = Mapping[str, Mapping[str, str]]

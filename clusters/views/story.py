@@ -39,4 +39,4 @@ def story_of_task(principal: Principal, task: Task) -> list[StoryStep]:
     related = [*earlier[:MAX_STEPS], *retries[:MAX_STEPS]]
     if not related:
         return []
-    return [step_of(principal, each) for each in sorted([task, *related], key=lambda t: t.pk)]
+    return [step_of(principal, step) for step in sorted([task, *related], key=lambda t: t.pk)]

@@ -123,7 +123,7 @@ class CollectionListView(ClusterPage):
 
 
 def csv_row(row: ListedCollection) -> Sequence[object]:
-    indexes = [f"{each.field_name}: {each.index_type}" for each in row.facts.indexes or ()]
+    indexes = [f"{index.field_name}: {index.index_type}" for index in row.facts.indexes or ()]
     return (
         row.db_name,
         row.name,

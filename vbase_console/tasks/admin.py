@@ -153,7 +153,9 @@ class TaskAdmin(ReadOnlyAdmin):
             return by_id, False
         with_name = Organization.objects.filter(name=text)
         organizations = with_name or Organization.objects.filter(pk__in=_uuids_in(text))
-        return queryset.filter(organization__in=[each.pk for each in organizations]), False
+        return queryset.filter(
+            organization__in=[organization.pk for organization in organizations]
+        ), False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tasks.change_task")

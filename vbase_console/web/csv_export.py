@@ -144,14 +144,14 @@ class _Order:
 def _order_of(rows: QuerySet[Any]) -> dict[str, _Order]:
     """Return the names by which rows are sorted, each with its direction."""
     order: dict[str, _Order] = {}
-    for each in rows.query.order_by:
-        if isinstance(each, OrderBy):
-            field: Any = each.expression
-            has_nulls_first = bool(each.nulls_first)
-            given = _Order(descends=each.descending, has_nulls_first=has_nulls_first)
+    for column in rows.query.order_by:
+        if isinstance(column, OrderBy):
+            field: Any = column.expression
+            has_nulls_first = bool(column.nulls_first)
+            given = _Order(descends=column.descending, has_nulls_first=has_nulls_first)
             order.setdefault(field.name, given)
         else:
-            name = str(each)
+            name = str(column)
             order.setdefault(name.removeprefix("-"), _Order(descends=name.startswith("-")))
     return order
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups.policies.days import CALENDAR_DAYS
 
 BATCH_SIZE = 2_000
-LONGEST_TASK = timedelta(seconds=91)
+MAX_TASK_DURATION = timedelta(seconds=91)
 HISTORY = timedelta(days=180)
 """Age of the oldest rows, within all limits of housekeeping."""
 RECENT = timedelta(days=CALENDAR_DAYS)
@@ -47,7 +47,7 @@ def batches_of_moments(size: Size) -> Iterator[list[Moment]]:
 
 def _moments(size: Size) -> Iterator[Moment]:
     """Spread tasks and backups evenly over the history, each in its order."""
-    end = timezone.now() - LONGEST_TASK  # no task ends in the future
+    end = timezone.now() - MAX_TASK_DURATION  # no task ends in the future
     total = size.tasks + size.backups
     numbers = {True: iter(range(size.backups)), False: iter(range(size.tasks))}
     backups = 0

@@ -33,7 +33,7 @@ from vbase_console.organizations.services import create_organization
 from vbase_console.search.models import CollectionWord, SearchWord
 from vbase_console.tasks.models import Task, TaskDay, TaskEvent
 
-DELETED_AT_ONCE = 20_000
+DELETE_BATCH_SIZE = 20_000
 
 
 def seed(
@@ -120,5 +120,5 @@ def remove(organization: Organization) -> None:
 def _delete_rows(rows: QuerySet[Any]) -> None:
     """Delete without reading the rows. The caller has deleted the rows that refer to them."""
     rows = rows.order_by()
-    while rows.filter(pk__in=rows.values("pk")[:DELETED_AT_ONCE])._raw_delete(rows.db):
+    while rows.filter(pk__in=rows.values("pk")[:DELETE_BATCH_SIZE])._raw_delete(rows.db):
         pass
