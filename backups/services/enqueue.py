@@ -47,15 +47,7 @@ def enqueue_job(
         requested_by=by,
         retry_of=retry_of,
     )
-    row_count = size_bytes = None
-    if backup.status != BackupStatus.CREATING:  # a job that writes a backup counts while it copies
-        chosen = [
-            collection
-            for collection in backup.collections
-            if not collection_names or collection["name"] in collection_names
-        ]
-        row_count = sum(collection["rowCount"] for collection in chosen)
-        size_bytes = sum(collection["sizeBytes"] for collection in chosen)
+    row_count, size_bytes = _rows_and_bytes(backup, collection_names)
     return BackupJob.objects.create(
         task=task,
         organization_id=backup.organization_id,
@@ -68,4 +60,21 @@ def enqueue_job(
         row_count=row_count,
         size_bytes=size_bytes,
         policy_id=backup.policy_id,
+    )
+
+
+def _rows_and_bytes(
+    backup: Backup, collection_names: list[str]
+) -> tuple[int, int] | tuple[None, None]:
+    """Count what a job reads. A job that writes the backup counts while it copies."""
+    if backup.status == BackupStatus.CREATING:
+        return None, None
+    chosen = [
+        collection
+        for collection in backup.collections
+        if not collection_names or collection["name"] in collection_names
+    ]
+    return (
+        sum(collection["rowCount"] for collection in chosen),
+        sum(collection["sizeBytes"] for collection in chosen),
     )
