@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -54,6 +54,15 @@ class CalendarRow:
     bars: Sequence[charts.Bar]
     title: str
     summary: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredSizes:
+    """Sizes of backups by day: of all clusters together, and of the largest ones."""
+
+    totals: Mapping[date, int]
+    by_cluster: Mapping[tuple[str, date], int]
+    names: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +149,24 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
     """Return the sizes of backups by day: the largest clusters, and the sum of the others."""
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=ago) for ago in range(CALENDAR_DAYS - 1, -1, -1)]
-    stored = StorageDay.objects.visible_to(principal).filter(day__gte=days[0]).order_by()
+    stored = _stored_since(days[0], principal)
+    if not stored.totals:
+        return {"storage": None}
+    newest = max(stored.totals)
+    total = stored.totals[newest]
+    rows = _storage_rows(stored, newest)
+    columns = [charts.Column(parts=list(_parts_of(day, rows, stored))) for day in days]
+    return {
+        "storage": charts.column_chart(columns, text_of=size_text, base=1024, height=120),
+        "storage_rows": rows,
+        "storage_total": total,
+        "storage_title": f"Backup storage of the last {CALENDAR_DAYS} days, now {size_text(total)}",
+        "storage_days": (days[0], days[-1]),
+    }
+
+
+def _stored_since(first_day: date, principal: Principal) -> StoredSizes:
+    stored = StorageDay.objects.visible_to(principal).filter(day__gte=first_day).order_by()
     latest = stored.order_by("-day").values("day")[:1]
     ranked = stored.filter(day=Subquery(latest)).order_by("-size_bytes", "cluster")
     # The sums are read from an index. A join to the clusters, or a group for each of the largest,
@@ -158,40 +184,32 @@ def storage_of(principal: Principal, now: datetime) -> dict[str, Any]:
             sizes[pk, day], names[pk] = size_bytes, name
         else:
             totals[day] = size_bytes
-    if not totals:
-        return {"storage": None}
-    newest = max(totals)
-    order = sorted(names, key=lambda pk: (-sizes.get((pk, newest), 0), pk))
+    return StoredSizes(totals=totals, by_cluster=sizes, names=names)
+
+
+def _storage_rows(stored: StoredSizes, day: date) -> list[StorageRow]:
+    """Return the largest clusters of a day, the largest first, and the sum of the others."""
+    sizes = {pk: stored.by_cluster.get((pk, day), 0) for pk in stored.names}
     rows = [
         StorageRow(
             css_class=f"series-{place}",
-            name=names[pk],
-            size_bytes=sizes.get((pk, newest), 0),
+            name=stored.names[pk],
+            size_bytes=sizes[pk],
             cluster_id=pk,
         )
-        for place, pk in enumerate(order, start=1)
+        for place, pk in enumerate(sorted(sizes, key=lambda pk: (-sizes[pk], pk)), start=1)
     ]
-    total = totals[newest]
-    if rest := total - sum(row.size_bytes for row in rows):
+    if rest := stored.totals[day] - sum(sizes.values()):
         rows.append(StorageRow(css_class="series-6", name="Other clusters", size_bytes=rest))
-    columns = [
-        charts.Column(parts=list(_parts_of(day, rows, sizes, totals.get(day, 0)))) for day in days
-    ]
-    return {
-        "storage": charts.column_chart(columns, text_of=size_text, base=1024, height=120),
-        "storage_rows": rows,
-        "storage_total": total,
-        "storage_title": f"Backup storage of the last {CALENDAR_DAYS} days, now {size_text(total)}",
-        "storage_days": (days[0], days[-1]),
-    }
+    return rows
 
 
 def _parts_of(
-    day: date, rows: Sequence[StorageRow], sizes: dict[tuple[str, date], int], total: int
+    day: date, rows: Sequence[StorageRow], stored: StoredSizes
 ) -> Iterable[tuple[float, str, str]]:
-    rest = total
+    rest = stored.totals.get(day, 0)
     for row in rows:
-        value = sizes.get((row.cluster_id, day), 0) if row.cluster_id else rest
+        value = stored.by_cluster.get((row.cluster_id, day), 0) if row.cluster_id else rest
         rest -= value
         if value:
             yield value, row.css_class, f"{day:%Y-%m-%d} (UTC), {row.name}: {size_text(value)}"
