@@ -22,8 +22,8 @@ from tests.api.client import Api
 from tests.backups.seeds import seed_backup, seed_job
 from tests.web.conftest import Browser
 from vbase_console.core.prefixes import with_prefix
-from vbase_console.search.finding import MAX_NAMED
 from vbase_console.search.models import CollectionWord, SearchWord
+from vbase_console.search.results import MAX_NAMED
 from vbase_console.search.words import MAX_READ, beginning_with
 from vbase_console.tasks.models import Task
 

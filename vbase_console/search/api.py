@@ -11,7 +11,7 @@ from vbase_console.api.fields import Text, TextOrNull
 from vbase_console.api.operations import Operation
 from vbase_console.api.serializers import ApiResponse, Input, Output, answer
 from vbase_console.api.views import ApiView
-from vbase_console.search.finding import MAX_LENGTH, MIN_LENGTH, find
+from vbase_console.search.results import MAX_LENGTH, MIN_LENGTH, find
 
 SEARCH_ANSWER: dict[str, Any] = {
     "results": [

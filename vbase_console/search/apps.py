@@ -10,7 +10,7 @@ class SearchConfig(AppConfig):
 
     def ready(self) -> None:
         from backups.protection import observers
-        from vbase_console.search.naming import names_of
+        from vbase_console.search.object_names import names_of
         from vbase_console.search.words import NAMED, index_collections, index_saved, remove_deleted
         from vbase_console.web import wording
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from vbase_console.core.errors import InvalidArgument
 from vbase_console.organizations.scopes import ANY_MEMBER
-from vbase_console.search.finding import MAX_LENGTH, find
+from vbase_console.search.results import MAX_LENGTH, find
 from vbase_console.web.views import Page
 
 
