@@ -54,7 +54,7 @@ def restore(attempt: Attempt) -> None:
         try:
             restore_job.restore(attempt, job)
         except ArchiveDamaged as damage:
-            if not _is_damaged_again(job.backup, damage.file):
+            if not (_damaged_again(job.backup, {damage.file}) or _foreign_manifest(job.backup)):
                 problem = f"{damage} A second reading found the file sound."
                 raise JobFailed(problem, permanent=False) from damage
             _record_damage(attempt, [Finding(printable(damage.file), damage.problem)])
@@ -116,10 +116,6 @@ def _damaged_again(backup: Backup, files: set[str]) -> list[FileCheck]:
     read = {name: entries[name] for name in entries.keys() & (files | {MANIFEST_NAME})}
     checked = check(store, backup.directory, read)
     return [file for file in checked if file.problem and file.file in files]
-
-
-def _is_damaged_again(backup: Backup, file: str) -> bool:
-    return bool(_damaged_again(backup, {file}) or _foreign_manifest(backup))
 
 
 def _foreign_manifest(backup: Backup) -> list[Finding]:

@@ -286,13 +286,11 @@ def _verify_ghosts(part: _Part) -> bool:
     unknown = available.filter(damage_found_by="").exclude(pk__in=active)
     missing = [row for row in unknown.only(*SCANNED_FIELDS).iterator() if part.lacks(row.directory)]
     # A backup that was sealed after the listing has a manifest.
-    ghosts = (row for row in missing if get_store().size(_manifest_of(row)) is None)
+    ghosts = (
+        row for row in missing if get_store().size(f"{row.directory}/{MANIFEST_NAME}") is None
+    )
     for row in itertools.islice(ghosts, BATCH_SIZE):
         logger.error("%s: manifest of backup %s is missing, verifying", row.directory, row.name)
         with contextlib.suppress(ConsoleError):  # the backup was deleted meanwhile
             verify_backup(row, by=REQUESTED_BY, limited=False)
     return next(ghosts, None) is not None
-
-
-def _manifest_of(backup: Backup) -> str:
-    return f"{backup.directory}/{MANIFEST_NAME}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import takewhile
@@ -176,13 +176,9 @@ def wake_all(task_ids: Sequence[str]) -> int:
     if sent:
         Task.objects.filter(task_id__in=sent).update(woken_at=Now())
     if len(allowed) < len(task_ids):
-        _say_what_is_waited_for(set(task_ids) - set(allowed))
+        waiting = Task.objects.ready().filter(task_id__in=set(task_ids) - set(allowed))
+        waiting.exclude(message=SHARE_IN_USE).update(message=SHARE_IN_USE)
     return len(sent)
-
-
-def _say_what_is_waited_for(task_ids: Set[str]) -> None:
-    waiting = Task.objects.ready().filter(task_id__in=task_ids)
-    waiting.exclude(message=SHARE_IN_USE).update(message=SHARE_IN_USE)
 
 
 def wake_following(task: Task) -> None:

@@ -137,7 +137,8 @@ class Gateway(Interceptor):
             call = MilvusCall(method, role, request, context, database, request_bytes)
             return self._pass(call, behavior)
 
-        answer.experimental_thread_pool = self._threads(method, role)  # type: ignore[attr-defined]
+        threads = self._greetings if method in UNCOUNTED else self._pool(role).threads
+        answer.experimental_thread_pool = threads  # type: ignore[attr-defined]
         return grpc.unary_unary_rpc_method_handler(
             answer,
             request_deserializer=lambda message: (read(message), len(message)),
@@ -220,9 +221,6 @@ class Gateway(Interceptor):
         return answer if call.is_consoles else _without_reserved(answer)
 
     # A place first and the permit last, so that no waiting call keeps a permit
-
-    def _threads(self, method: str, role: CallerRole | None) -> RequestThreads:
-        return self._greetings if method in UNCOUNTED else self._pool(role).threads
 
     def _pool(self, role: CallerRole | None) -> Pool:
         return self._console if role is CallerRole.CONSOLE else self._tenant
