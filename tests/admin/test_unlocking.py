@@ -1,4 +1,4 @@
-"""Support opens a door that wrong passwords closed, and the organizations concerned learn of it."""
+"""Support unlocks a sign-in that wrong passwords locked, and the organizations concerned see it."""
 
 from __future__ import annotations
 

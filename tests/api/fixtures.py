@@ -33,6 +33,6 @@ def key_with(organization: Organization) -> Callable[..., Api]:
 
 
 @pytest.fixture
-def open_door() -> Api:
+def without_key() -> Api:
     """Calls without a key."""
     return Api(None)

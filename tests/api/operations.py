@@ -33,8 +33,8 @@ def served() -> list[Served]:
 
 
 def _served() -> Iterator[Served]:
-    doors = (console_urls, search_urls, explorer_urls, clusters_urls, policies_urls, backups_urls)
-    for pattern in itertools.chain.from_iterable(door.urlpatterns for door in doors):
+    modules = (console_urls, search_urls, explorer_urls, clusters_urls, policies_urls, backups_urls)
+    for pattern in itertools.chain.from_iterable(module.urlpatterns for module in modules):
         assert isinstance(pattern, URLPattern)
         path = "/v1/vbase/" + str(pattern.pattern).replace("<str:", "{").replace(">", "}")
         for method, operation in pattern.callback.view_class.operations.items():  # type: ignore[attr-defined]

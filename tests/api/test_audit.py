@@ -71,8 +71,8 @@ def test_reading_leaves_no_row(api: Api) -> None:
     assert not AuditEntry.objects.exists()
 
 
-def test_nobody_leaves_no_row(open_door: Api) -> None:
-    open_door.post("/clusters", name="a")
+def test_nobody_leaves_no_row(without_key: Api) -> None:
+    without_key.post("/clusters", name="a")
     assert not AuditEntry.objects.exists()
 
 

@@ -20,8 +20,8 @@ def test_a_key_tells_who_it_is(api: Api, organization: Organization) -> None:
     assert len(said["scopes"]) == 14
 
 
-def test_nobody_is_told_how_to_come_in(open_door: Api) -> None:
-    said = open_door.get("/me")
+def test_nobody_is_told_how_to_come_in(without_key: Api) -> None:
+    said = without_key.get("/me")
     assert (said.status, said.code) == (401, "UNAUTHENTICATED")
     assert (said.header("WWW-Authenticate") or "").startswith("Bearer")
     assert "Authorization: Bearer" in said.body["response"]["message"]
@@ -58,6 +58,6 @@ def test_a_key_without_the_scope_is_told_which_one(
     assert LIST_SERVICES in said.body["response"]["message"]
 
 
-def test_a_session_opens_no_api(organization: Organization, open_door: Api) -> None:
-    open_door.client.force_login(organization.members.get())
-    assert open_door.get("/me").status == 401
+def test_a_session_opens_no_api(organization: Organization, without_key: Api) -> None:
+    without_key.client.force_login(organization.members.get())
+    assert without_key.get("/me").status == 401

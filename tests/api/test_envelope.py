@@ -53,8 +53,8 @@ def test_it_says_when_to_try_again(error: ConsoleError, seconds: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/", "/v1/vbase", "/v1/vbase/a/b/c/d", "/v1/vbase/me/", "/v1/x"]
 )
-def test_an_address_that_leads_nowhere_is_said_in_the_envelope(open_door: Api, path: str) -> None:
-    said = open_door.get(path)
+def test_an_address_that_leads_nowhere_is_said_in_the_envelope(without_key: Api, path: str) -> None:
+    said = without_key.get(path)
     assert (said.status, said.code) == (404, "NOT_FOUND")
     assert said.body["response"]["success"] is False
 

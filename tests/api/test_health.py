@@ -31,20 +31,20 @@ def well() -> None:
         beat_of(part)
 
 
-def check(open_door: Api) -> Said:
-    return open_door.get("/healthz")
+def check(without_key: Api) -> Said:
+    return without_key.get("/healthz")
 
 
 @pytest.mark.usefixtures("well")
-def test_when_all_are_at_work_it_serves(open_door: Api) -> None:
-    said = check(open_door)
+def test_when_all_are_at_work_it_serves(without_key: Api) -> None:
+    said = check(without_key)
     assert (said.status, said["status"]) == (200, "SERVING")
     assert said["response"] == {"success": True}
 
 
 @pytest.mark.usefixtures("well")
-def test_it_names_every_component(open_door: Api) -> None:
-    components = check(open_door)["components"]
+def test_it_names_every_component(without_key: Api) -> None:
+    components = check(without_key)["components"]
     assert set(components) == {
         *("database", "broker", "worker", "beat", "store", "confinement", "oldestOverduePolicy")
     }
@@ -53,15 +53,15 @@ def test_it_names_every_component(open_door: Api) -> None:
 
 
 @pytest.mark.usefixtures("well")
-def test_a_key_is_neither_needed_nor_looked_at(open_door: Api) -> None:
-    open_door.key = "wrong"
-    assert check(open_door).status == 200
+def test_a_key_is_neither_needed_nor_looked_at(without_key: Api) -> None:
+    without_key.key = "wrong"
+    assert check(without_key).status == 200
 
 
 @pytest.mark.usefixtures("well")
-def test_without_a_broker_it_is_degraded(open_door: Api, broker: dict[str, bool]) -> None:
+def test_without_a_broker_it_is_degraded(without_key: Api, broker: dict[str, bool]) -> None:
     broker["answers"] = False
-    said = check(open_door)
+    said = check(without_key)
     assert (said.status, said["status"]) == (200, "DEGRADED")
     assert said["components"]["broker"]["status"] == "NOT_SERVING"
 
@@ -70,41 +70,41 @@ def test_without_a_broker_it_is_degraded(open_door: Api, broker: dict[str, bool]
 @pytest.mark.parametrize("minutes", [-5, 5], ids=["from the past", "from the future"])
 @pytest.mark.usefixtures("well")
 def test_whoever_was_not_seen_for_a_while_is_missed(
-    open_door: Api, part: str, minutes: int
+    without_key: Api, part: str, minutes: int
 ) -> None:
     Heartbeat.objects.filter(part=part).update(at=timezone.now() + timedelta(minutes=minutes))
-    said = check(open_door)
+    said = check(without_key)
     assert said["status"] == "DEGRADED"
     assert said["components"][part.partition(":")[0]]["status"] == "NOT_SERVING"
 
 
 def test_before_the_first_sweep_it_names_no_worker_that_was_lost(
-    open_door: Api, settings: Any
+    without_key: Api, settings: Any
 ) -> None:
     """A sweeper may be alive and wait for its first message, or for a broker that hangs."""
     settings.SWEEP_SECONDS = 10
     beat_of("worker:1")
-    worker = check(open_door)["components"]["worker"]
+    worker = check(without_key)["components"]["worker"]
     assert worker["message"].startswith("No sweep has run for 35 seconds.")
 
 
-def test_without_a_broker_it_names_what_waits(open_door: Api, broker: dict[str, bool]) -> None:
+def test_without_a_broker_it_names_what_waits(without_key: Api, broker: dict[str, bool]) -> None:
     broker["answers"] = False
-    message = check(open_door)["components"]["broker"]["message"]
+    message = check(without_key)["components"]["broker"]["message"]
     assert message == "The broker does not answer. Accepted tasks start when it is back."
 
 
 @pytest.mark.parametrize("part", ["worker:2", "sweeper:2"])
 @pytest.mark.usefixtures("well")
 def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(
-    open_door: Api, part: str
+    without_key: Api, part: str
 ) -> None:
     beat_of(part, is_working=False)
-    worker = check(open_door)["components"]["worker"]
+    worker = check(without_key)["components"]["worker"]
     assert worker["status"] == "NOT_SERVING"
     assert worker["message"].startswith("1 of 3 workers and sweepers")
     Heartbeat.objects.filter(part=part).update(at=timezone.now() - timedelta(minutes=1))
-    assert check(open_door)["status"] == "SERVING"
+    assert check(without_key)["status"] == "SERVING"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_process_that_takes_no_messages_degrades_it_until_it_is_gone(
     ids=["lives", "has ended", "is from before the clock was set back"],
 )
 def test_a_worker_whose_hands_are_full_is_at_work_until_its_lease_ends(
-    open_door: Api, organization: Organization, settings: Any, lease_seconds: int, status: str
+    without_key: Api, organization: Organization, settings: Any, lease_seconds: int, status: str
 ) -> None:
     settings.LEASE_SECONDS = 30
     Task.objects.create(
@@ -123,17 +123,17 @@ def test_a_worker_whose_hands_are_full_is_at_work_until_its_lease_ends(
         state=TaskState.RUNNING,
         lease_until=database_time_in(lease_seconds),
     )
-    assert check(open_door)["components"]["worker"]["status"] == status
+    assert check(without_key)["components"]["worker"]["status"] == status
 
 
 def test_without_a_database_it_does_not_serve(
-    open_door: Api, monkeypatch: pytest.MonkeyPatch
+    without_key: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*arguments: object) -> None:
         raise OperationalError("host=10.0.0.1")
 
     monkeypatch.setattr(Heartbeat.objects, "all", away)
-    said = check(open_door)
+    said = check(without_key)
     assert (said.status, said.code) == (503, "UNAVAILABLE")
     assert "10.0.0.1" not in str(said.body)
 

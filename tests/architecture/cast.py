@@ -1,4 +1,4 @@
-"""Two organizations with one of everything in each, and the clients that knock at the doors."""
+"""Two organizations with one of everything in each, and a client for each interface."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ VALUES: dict[str, Callable[[Tenant], str]] = {
     "policy_id": lambda tenant: tenant.policy.policy_id,
     "rollout_id": lambda tenant: tenant.rollout.rollout_id,
     "name": lambda _: "default",  # of a database or collection in a cluster
-    # Parts that name nothing of a tenant's: in the admin, whose door opens to support staff only.
+    # Parts that name nothing of a tenant's: in the admin, which only support staff may use.
     "app_label": lambda _: "tasks",
     "content_type_id": lambda _: "1",
     "object_id": lambda tenant: str(tenant.task.pk),
@@ -113,8 +113,8 @@ class Visitor:
     api: Client
     pages: Client
 
-    def at(self, door: str) -> Client:
-        return self.api if door == "API" else self.pages
+    def at(self, interface: str) -> Client:
+        return self.api if interface == "API" else self.pages
 
 
 @dataclasses.dataclass(frozen=True)

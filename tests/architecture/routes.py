@@ -30,7 +30,7 @@ class Route:
         return PLACE.findall(self.pattern)
 
     @property
-    def door(self) -> str:
+    def interface(self) -> str:
         """API, ADMIN, ORGANIZATION (pages of one) or PERSON (pages of the signed-in user)."""
         if self.pattern.startswith("/v1/"):
             return "API"

@@ -29,7 +29,7 @@ UNAUDITED: dict[str, str] = {
             "/o/<slug:organization>/clusters/<slug:cluster_id>/policies/preview",
             "/o/<slug:organization>/policies/<slug:policy_id>/preview",
         ],
-        "a look ahead, or boxes ticked for somebody: nothing is asked for",
+        "a preview, or selected boxes of a form: no change is requested",
     ),
     "/v1/vbase/backup/org/<str:organization_id>": "a list that is documented to be asked by POST",
     "/v1/vbase/<str:service_id>/backup/policy/preview": "a look ahead that changes nothing",
@@ -45,8 +45,8 @@ def changing_routes() -> list[Route]:
     return [
         route
         for route in all_routes()
-        if route.door != "ADMIN" and route.pattern not in UNAUDITED
-        if route.pattern not in walker.OPEN or route.door == "PERSON"
+        if route.interface != "ADMIN" and route.pattern not in UNAUDITED
+        if route.pattern not in walker.OPEN or route.interface == "PERSON"
     ]
 
 
@@ -71,8 +71,8 @@ def unheard(cast: Cast, visitor: str) -> list[str]:
 def asked(cast: Cast, visitor: str, route: Route, method: str) -> HttpResponse:
     """Request the pages of a person with a new session each time, because one of them ends it."""
     address = route.address(values_of(cast.mine))
-    if route.door != "PERSON":
-        return walker.knock(cast, visitor, route, method, address)
+    if route.interface != "PERSON":
+        return walker.send(cast, visitor, route, method, address)
     known = cast.visitors[visitor].pages.session["_auth_user_id"]
     return with_session(User.objects.get(pk=known)).generic(method, address)  # type: ignore[return-value]
 

@@ -46,7 +46,7 @@ def test_the_owner_finds_everything_that_was_walked(people: Cast) -> None:
 
 
 def test_what_is_exempt_exists() -> None:
-    exempt = {*walker.OPEN, *walker.FOR_EVERY_MEMBER, *walker.ABOUT_WHOEVER_ASKS, *walker.BODIES}
+    exempt = {*walker.OPEN, *walker.FOR_EVERY_MEMBER, *walker.ABOUT_THE_CALLER, *walker.BODIES}
     exempt |= walker.READ_BY_VIEWERS.keys() | walker.NOT_FOUND_BY_THE_OWNER.keys()
     assert exempt - {route.pattern for route in all_routes()} == set()
 
@@ -55,7 +55,7 @@ def test_every_page_that_changes_something_asks_for_a_csrf_token() -> None:
     careless = [
         route.pattern
         for route in all_routes()
-        if route.door != "API" and getattr(route.callback, "csrf_exempt", False)
+        if route.interface != "API" and getattr(route.callback, "csrf_exempt", False)
         if route.pattern not in walker.OPEN
     ]
     assert careless == []

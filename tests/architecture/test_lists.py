@@ -73,13 +73,13 @@ def test_what_is_called_a_list_is_one() -> None:
 
 
 def test_nobody_else_pages_rows() -> None:
-    doors = [
+    interfaces = [
         path
         for top in ("vbase_console", "clusters", "backups")
         for path in (ROOT / top).rglob("*.py")
     ]
     pagers = {
-        path.relative_to(ROOT).as_posix() for path in doors if "Paginator(" in path.read_text()
+        path.relative_to(ROOT).as_posix() for path in interfaces if "Paginator(" in path.read_text()
     }
     base = {"vbase_console/core/paginators.py", "vbase_console/web/lists.py"}
     assert pagers == base | set(PAGED_OTHERWISE)

@@ -27,12 +27,12 @@ WITHOUT_ADMIN: dict[str, str] = {
     "django_celery_beat.SolarSchedule": "no schedule of the console's is of this kind",
     "organizations.OrganizationVersion": "a number by which open pages see that something changed",
     "rest_framework_api_key.APIKey": "the library's own key, which nothing here uses",
-    "sessions.Session": "a session's key opens a door; it is shown to nobody",
+    "sessions.Session": "a session's key is a credential, which no page shows",
 }
 # Model with an organization → why it is not asked for through `visible_to`.
 WITHOUT_VISIBILITY: dict[str, str] = {
     "console_api.IdempotentAnswer": "found by the organization of the key that asks, and shown to "
-    "nobody else",
+    "no other one",
 }
 
 

@@ -12,13 +12,14 @@ from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
 PRODUCT = ("vbase_console", "clusters", "backups", "benchmarks", "examples")
-"""Folders of Python code that is read as a product. Of tests only the docstrings are checked."""
+"""Folders of Python code that is read as a product. Tests: only docstrings and comments."""
 TEXTS = ("templates", "static", "docs", ".ci")
 THIRD_PARTY = "static/vendor"
 """Files of other projects are kept byte for byte."""
 ROOT_FILES = {*("README.md", "CONTRIBUTING.md", "CHANGELOG.md"), "Makefile", "manage.py"}
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".txt", ".toml", ".service", ""}
 WORD = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNORECASE)
+COMMENT_WITH_WORD = re.compile(r"(?:^|\s)# .*" + WORD.pattern, re.IGNORECASE)
 OPENING = re.compile(r"\s*(what|whether|of|who|how|where|whose|which|whoever)\b", re.IGNORECASE)
 
 
@@ -67,6 +68,12 @@ def forbidden_docstrings(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}:{docstring.lineno}: {text.strip()[:60]}"
 
 
+def forbidden_comments(path: Path) -> Iterator[str]:
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if COMMENT_WITH_WORD.search(line):
+            yield f"{path.relative_to(ROOT)}:{number}: {line.strip()[:60]}"
+
+
 def violations(paths: list[Path]) -> list[str]:
     return [text for path in paths for text in (*forbidden_words(path), *forbidden_openings(path))]
 
@@ -84,10 +91,11 @@ def test_the_files_of_the_root_have_no_forbidden_word_or_opening() -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_the_docstrings_of_tests_have_no_forbidden_word_or_opening() -> None:
+def test_the_docstrings_and_comments_of_tests_have_no_forbidden_word_or_opening() -> None:
     paths = [path for path in files_of("tests") if path.suffix == ".py"]
     assert paths != []
-    problems = [text for path in paths for text in forbidden_docstrings(path)]
+    checks = (forbidden_docstrings, forbidden_comments)
+    problems = [text for path in paths for check in checks for text in check(path)]
     assert not problems, "\n".join(problems)
 
 
@@ -105,6 +113,8 @@ def test_every_form_of_a_forbidden_sentence_is_found(tmp_path: Path) -> None:
     assert all(OPENING.match(line) for line in ("Whether it is", "what", "Who", "whoever"))
     assert not any(OPENING.match(line) for line in ("Whatever", "Office of", "However"))
     assert WORD.findall(bad.read_text()) == ["Nobody"]
+    assert len([*filter(COMMENT_WITH_WORD.search, bad.read_text().splitlines())]) == 1
+    assert not COMMENT_WITH_WORD.search('organization("nobody")  # of a deleted one')
 
 
 def test_no_empty_file_keeps_a_folder_and_no_tool_leaves_its_cache() -> None:

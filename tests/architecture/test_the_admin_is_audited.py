@@ -22,7 +22,7 @@ from vbase_console.organizations.models import AuditEntry
 
 # Table that a call may write without a row of history → why.
 UNTOLD: dict[str, str] = {
-    "axes_accesslog": "the door's own log of sessions, beside the rows of history",
+    "axes_accesslog": "the library's log of sessions, beside the rows of history",
     "django_session": "who is signed in, beside the rows of history",
 }
 WRITES = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')

@@ -10,7 +10,7 @@ from django.conf import settings
 
 ROOT: Path = settings.BASE_DIR
 FOUND_BY_THE_RULE = {"visible_to", "get_visible", "none"}
-MINE = "asks for the memberships of whoever is signed in"
+MINE = "asks for the memberships of the signed-in user"
 OWN_ORGANIZATION = "the organization itself, by the principal's own id"
 # File: expression → why it is asked for otherwise.
 OF_VISIBLE_ROWS = "a condition on tasks that are visible: it shows no cluster of its own"
@@ -32,22 +32,22 @@ SUPPORT = Path("vbase_console/dashboard/support")
 """Pages of the admin, whose readers see the rows of all tenants."""
 INFRASTRUCTURE = {
     "vbase_console/api/idempotency.py": "finds answers by the organization of the key that asks",
-    "vbase_console/api/sweeps.py": "housekeeping, called by nobody from outside",
+    "vbase_console/api/sweeps.py": "housekeeping, which no request calls",
 }
 
 
 def views() -> list[Path]:
     apps = [ROOT / "vbase_console", ROOT / "clusters", ROOT / "backups"]
     files = [file for app in apps for file in app.rglob("*.py")]
-    doors = [file for file in files if is_door(file.relative_to(ROOT))]
-    return [file for file in doors if file.relative_to(ROOT).as_posix() not in INFRASTRUCTURE]
+    interfaces = [file for file in files if is_interface(file.relative_to(ROOT))]
+    return [file for file in interfaces if file.relative_to(ROOT).as_posix() not in INFRASTRUCTURE]
 
 
-def is_door(file: Path) -> bool:
+def is_interface(file: Path) -> bool:
     if file.is_relative_to(SUPPORT):
         return False
-    doors = {"views", "api", "web", "dashboard", "views.py", "forms.py", "api.py"}
-    return bool(doors & set(file.parts)) and "migrations" not in file.parts
+    folders = {"views", "api", "web", "dashboard", "views.py", "forms.py", "api.py"}
+    return bool(folders & set(file.parts)) and "migrations" not in file.parts
 
 
 def words_after_objects(chain: ast.expr) -> list[str]:

@@ -16,18 +16,18 @@ from django.http import HttpResponse
 from tests.architecture.cast import VALUES, Cast, values_of
 from tests.architecture.routes import CHANGING, METHODS, Route, all_routes
 
-# Route → why nobody needs to be anybody there.
+# Route → why a visitor without a session or key may call it.
 OPEN: dict[str, str] = {
     "/v1/vbase/healthz": "documented to be open; it answers with no tenant's data",
-    "/sign-in": "the door itself",
-    "/welcome/<uidb64>/<token>": "who was invited proves it with the one-time token in the address",
-    "/sign-out": "whoever is nobody already loses nothing",
+    "/sign-in": "it starts the session",
+    "/welcome/<uidb64>/<token>": "the one-time token in the address proves the invitation",
+    "/sign-out": "a visitor without a session loses nothing",
     "/appearance": "light or dark, kept in a cookie of the browser",
-    "/admin/login/": "the door itself",
-    "/api/schema/": "the description of the API, the same for everybody",
-    "/api/docs/": "the description of the API, the same for everybody",
+    "/admin/login/": "it starts the session",
+    "/api/schema/": "the description of the API, the same for all",
+    "/api/docs/": "the description of the API, the same for all",
     "/api/docs": "leads to the address above",
-    "/admin": "leads to the admin, which asks who it is",
+    "/admin": "leads to the admin, which requires a session",
 }
 # Route → why every member and every key may do it.
 FOR_EVERY_MEMBER: dict[str, str] = {
@@ -35,7 +35,7 @@ FOR_EVERY_MEMBER: dict[str, str] = {
     "/v1/vbase/search": "it finds only kinds that the key may list",
 }
 # Route → why the stranger may be answered: nothing in the address or the answer is Alice's.
-ABOUT_WHOEVER_ASKS: dict[str, str] = {
+ABOUT_THE_CALLER: dict[str, str] = {
     "/v1/vbase/me": "a key may ask what it is",
     "/v1/vbase/search": "it finds only what belongs to the key's own organization",
     "/v1/vbase/rollouts": "it lists the rollouts of the key's own organization; a cluster of "
@@ -46,7 +46,7 @@ RUNNING, PROTECTED = "what runs, and how it goes", "what is protected, and by wh
 READ_BY_VIEWERS: dict[str, str] = {
     f"/o/<slug:organization>/{page}": reason
     for reason, pages in {
-        "who did what: whoever works here can see it": ["activity"],
+        "every member sees the activity": ["activity"],
         "what a viewer can list anyway": ["search"],
         RUNNING: [
             "",
@@ -96,14 +96,14 @@ NOT_FOUND_BY_THE_OWNER: dict[str, str] = {
     "archive; tests/backups/test_download.py downloads one",
 }
 MISSING = (
-    "{route}: nobody told the walker what stands for '{place}' in an address. Add it to VALUES in "
+    "{route}: '{place}' of an address has no value. Add it to VALUES in "
     "tests/architecture/cast.py, with the object of a tenant that it names."
 )
 
 
-def knock(cast: Cast, visitor: str, route: Route, method: str, address: str) -> HttpResponse:
-    client = cast.visitors[visitor].at(route.door)
-    if route.door == "API" and method in CHANGING:
+def send(cast: Cast, visitor: str, route: Route, method: str, address: str) -> HttpResponse:
+    client = cast.visitors[visitor].at(route.interface)
+    if route.interface == "API" and method in CHANGING:
         body = BODIES.get(route.pattern, {})
         if not route.places:
             body = body | {"organizationId": str(cast.mine.organization.pk)}
@@ -139,10 +139,10 @@ class Answer:
     @property
     def is_turned_away(self) -> bool:
         """True for 401 or a redirect to the sign-in, as without a session."""
-        if self.route.door == "API":
+        if self.route.interface == "API":
             return self.status == 401
-        doors = ("/admin/",) if self.route.door == "ADMIN" else ("/sign-in",)
-        return self.status == 405 or (self.status == 302 and self.location.startswith(doors))
+        sign_ins = ("/admin/",) if self.route.interface == "ADMIN" else ("/sign-in",)
+        return self.status == 405 or (self.status == 302 and self.location.startswith(sign_ins))
 
     def holds(self, text: str) -> bool:
         return text.encode() in self.body
@@ -164,23 +164,25 @@ def walk_of_a_stranger(cast: Cast) -> list[Answer]:
     ]
 
 
-def walk(cast: Cast, visitor: str, *doors: str, methods: tuple[str, ...] = METHODS) -> list[Answer]:
-    """At Alice's addresses behind these doors, or behind all."""
+def walk(
+    cast: Cast, visitor: str, *interfaces: str, methods: tuple[str, ...] = METHODS
+) -> list[Answer]:
+    """Request Alice's addresses of these interfaces, or of all."""
     mine = values_of(cast.mine)
     return [
         answer
-        for route in walked(*doors)
+        for route in walked(*interfaces)
         for answer in _answers(cast, visitor, route, mine, methods)
     ]
 
 
-def walked(*doors: str) -> list[Route]:
+def walked(*interfaces: str) -> list[Route]:
     """All but the open ones, and those that `unknown_places` complains about."""
     guarded = [route for route in all_routes() if route.pattern not in OPEN]
     return [
         route
         for route in guarded
-        if set(route.places) <= set(VALUES) and (not doors or route.door in doors)
+        if set(route.places) <= set(VALUES) and (not interfaces or route.interface in interfaces)
     ]
 
 
@@ -193,7 +195,7 @@ def _answers(
 ) -> Iterator[Answer]:
     address = route.address(values)
     for method in methods:
-        response = knock(cast, visitor, route, method, address)
+        response = send(cast, visitor, route, method, address)
         yield Answer.of(visitor, route, method, address, response)
 
 
@@ -216,8 +218,8 @@ def let_in(answers: list[Answer]) -> list[str]:
     return [
         str(answer)
         for answer in answers
-        if answer.route.door in ("API", "ORGANIZATION")
-        and answer.route.pattern not in ABOUT_WHOEVER_ASKS
+        if answer.route.interface in ("API", "ORGANIZATION")
+        and answer.route.pattern not in ABOUT_THE_CALLER
         and answer.status not in (404, 405)
     ]
 
@@ -229,10 +231,10 @@ def let_act(answers: list[Answer]) -> list[str]:
     return [
         str(answer)
         for answer in answers
-        if answer.route.door in ("API", "ORGANIZATION")
+        if answer.route.interface in ("API", "ORGANIZATION")
         and answer.route.pattern not in FOR_EVERY_MEMBER
         and answer.status not in (403, 405)
-        and (answer.route.door == "API" or answer.method in CHANGING)
+        and (answer.route.interface == "API" or answer.method in CHANGING)
     ]
 
 
@@ -241,7 +243,7 @@ def shown_otherwise_than_agreed(answers: list[Answer]) -> list[str]:
     return [
         str(answer)
         for answer in answers
-        if answer.route.door == "ORGANIZATION" and answer.method in ("GET", "HEAD")
+        if answer.route.interface == "ORGANIZATION" and answer.method in ("GET", "HEAD")
         if (answer.status in (403, 405)) == (answer.route.pattern in READ_BY_VIEWERS)
     ]
 

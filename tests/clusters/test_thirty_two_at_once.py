@@ -39,7 +39,7 @@ class Watched:
 def test_all_that_were_accepted_run_one_after_another_in_order(
     make_cluster: MakeCluster, driver: MemoryDriver, settings: Any
 ) -> None:
-    settings.LEASE_SECONDS = 60  # nobody takes over from a machine that stands still for a while
+    settings.LEASE_SECONDS = 60  # no takeover from a machine that pauses for a while
     cluster = make_cluster()
     watched = Watched(driver)
     driver.scale = watched.scale  # type: ignore[method-assign, assignment]

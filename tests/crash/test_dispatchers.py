@@ -133,7 +133,7 @@ def fire_blindly() -> None:
             with transaction.atomic():
                 runs.start_run(policy, planned_at=LONG_AGO, is_catch_up=True, by="nobody")
         except IntegrityError:
-            continue  # somebody else was first
+            continue  # another dispatcher was first
 
 
 def forget_runs() -> None:

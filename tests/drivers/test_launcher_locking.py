@@ -43,7 +43,7 @@ def in_the_middle_of_an_insert(server: MilvusServer, client: MilvusClient) -> It
         log.write_insert = write
         write(batch)
         reached.set()
-        done.wait(2)  # with the locks, nobody can come before this insert ends
+        done.wait(2)  # with the locks, no other call comes before this insert ends
 
     log.write_insert = write_and_linger
     with futures.ThreadPoolExecutor(1) as threads:

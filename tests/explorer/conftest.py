@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.api.fixtures import api, key_with, open_door, stranger
+from tests.api.fixtures import api, key_with, stranger, without_key
 from tests.backups.conftest import cluster, driver, machine, milvus, store
 from tests.web.conftest import alices, bobs, browser_of, charlies, olgas
 
@@ -18,7 +18,7 @@ __all__ = [
     "machine",
     "milvus",
     "olgas",
-    "open_door",
     "store",
     "stranger",
+    "without_key",
 ]

@@ -1,4 +1,4 @@
-"""One rule decides which rows a principal sees; both doors come to it."""
+"""One rule decides which rows a principal sees, on pages and in the API."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from tests.api.fixtures import api, key_with, open_door, stranger
+from tests.api.fixtures import api, key_with, stranger, without_key
 from tests.rpc.client import Caller
 from vbase_console.rpc.server import Server
 
-__all__ = ["api", "key_with", "open_door", "stranger"]
+__all__ = ["api", "key_with", "stranger", "without_key"]
 
 
 class Running:

@@ -104,7 +104,7 @@ def is_page(route: Route) -> bool:
     scopes = getattr(view, "scopes", None)
     methods = scopes or [name.upper() for name in getattr(view, "http_method_names", ["get"])]
     answers_get = "GET" in methods and (view is None or hasattr(view, "get"))
-    return route.door in ("ORGANIZATION", "PERSON") and answers_get
+    return route.interface in ("ORGANIZATION", "PERSON") and answers_get
 
 
 PAGES = {route.name: route for route in all_routes() if is_page(route)}

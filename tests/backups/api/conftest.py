@@ -9,11 +9,11 @@ import pytest
 from backups.models import Backup
 from clusters.drivers.memory import MemoryDriver
 from clusters.models import Cluster
-from tests.api.fixtures import api, key_with, open_door, stranger
+from tests.api.fixtures import api, key_with, stranger, without_key
 from tests.backups.seeds import seed_backup
 from tests.backups.without_milvus import driver
 
-__all__ = ["api", "driver", "key_with", "open_door", "stranger"]
+__all__ = ["api", "driver", "key_with", "stranger", "without_key"]
 
 
 @pytest.fixture

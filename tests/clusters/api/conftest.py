@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.api.fixtures import api, key_with, open_door, stranger
+from tests.api.fixtures import api, key_with, stranger, without_key
 
-__all__ = ["api", "key_with", "open_door", "stranger"]
+__all__ = ["api", "key_with", "stranger", "without_key"]

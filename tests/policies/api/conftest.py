@@ -9,8 +9,8 @@ from tests.backups.api.conftest import (
     driver,
     key_with,
     of,
-    open_door,
     stranger,
+    without_key,
 )
 
-__all__ = ["api", "backup", "cluster", "driver", "key_with", "of", "open_door", "stranger"]
+__all__ = ["api", "backup", "cluster", "driver", "key_with", "of", "stranger", "without_key"]
