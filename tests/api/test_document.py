@@ -43,6 +43,11 @@ def test_it_describes_errors_and_who_may(document: dict[str, Any], one: Served) 
     assert described.get("security", []) == ([] if one.operation.is_public else [{"ApiKey": []}])
 
 
+def test_it_defines_the_scheme_of_keys_so_that_tools_can_send_one(document: dict[str, Any]) -> None:
+    scheme = document["components"]["securitySchemes"]["ApiKey"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
 @pytest.mark.parametrize("one", EVERY, ids=IDS)
 def test_it_summarizes_every_operation_in_words(document: dict[str, Any], one: Served) -> None:
     described = document["paths"][one.path][one.method.lower()]

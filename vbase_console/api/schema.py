@@ -61,7 +61,7 @@ class WireSchema(AutoSchema):
         return str(super()._get_serializer_name(serializer, "response", bypass_extensions))
 
     def get_auth(self) -> list[dict[str, Any]]:
-        return [] if self._served.is_public else [{"ApiKey": []}]
+        return [] if self._served.is_public else super().get_auth()
 
     def get_request_serializer(self) -> Any:
         return self._served.body
