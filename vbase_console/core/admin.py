@@ -193,6 +193,7 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class ReadOnlyInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    template = "admin/read_only_inline.html"
     extra = 0
     can_delete = False
     renderers: ClassVar[Mapping[str, Render]] = {}
