@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 
+from vbase_console.core import static_files
 from vbase_console.core.static_files import UNUSED, collect_static_files
 
 NAME = re.compile(r"""{%\s*static\s+['"]([^'"]+)['"]""")
@@ -35,3 +36,20 @@ def test_files_of_libraries_that_no_page_uses_are_left_out(root: Path) -> None:
 
 def test_nothing_is_collected_twice(root: Path) -> None:
     assert not collect_static_files()
+
+
+def test_files_are_collected_again_after_an_interrupted_upgrade(
+    root: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version before the upgrade finds its own fingerprint, but no longer all of its files."""
+    usual = settings.WHITENOISE_KEEP_ONLY_HASHED_FILES
+    settings.WHITENOISE_KEEP_ONLY_HASHED_FILES = not usual
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(static_files, "call_command", interrupted)
+        collect_static_files()
+    settings.WHITENOISE_KEEP_ONLY_HASHED_FILES = usual
+    assert collect_static_files()
+
+
+def interrupted(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt

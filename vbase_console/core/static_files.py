@@ -22,6 +22,7 @@ def collect_static_files() -> bool:
     fingerprint = _fingerprint()
     if stamp.exists() and stamp.read_text() == fingerprint:
         return False
+    stamp.unlink(missing_ok=True)
     call_command(
         "collectstatic", interactive=False, clear=True, verbosity=0, ignore_patterns=[*UNUSED]
     )
