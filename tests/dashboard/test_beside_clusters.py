@@ -80,7 +80,7 @@ def test_deleting_a_cluster_says_which_jobs_are_stopped_and_that_policies_are_pa
         )
     content = alices.open("cluster-delete", backup.cluster.pk).content.decode()
     assert f"{job.task.task_id}</code>, which will be cancelled" in content
-    assert "1 active backup policy</a>, paused" in content
+    assert "1 active backup policy</a>, which will be paused" in content
 
 
 def test_the_overview_leads_to_the_lists_that_hold_its_failures(
