@@ -116,14 +116,17 @@ def collection_names_of(cluster: Cluster, database: str) -> list[str]:
 
 def listing_of(client: Client, seconds: float, database: str = "") -> Listing:
     """List the collections of one database, or of all, without counting rows, because some servers
-    read all rows to count them. Raises Unavailable after `seconds`.
+    read all rows to count them. Raises NotFound for a missing database, and Unavailable after
+    `seconds`.
     """
     deadline = time.monotonic() + seconds
     client.quick_seconds = seconds
     listing: Listing = {}
     listed = 0
     databases = client.databases()
-    for name in databases if not database else {database} & set(databases):
+    if database:
+        require_database_in(databases, database)
+    for name in [database] if database else databases:
         seconds_left = deadline - time.monotonic()
         if seconds_left <= 0:
             raise Unavailable(f"Milvus did not list its collections within {seconds:.0f} s.")

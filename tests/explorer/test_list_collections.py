@@ -76,8 +76,10 @@ def test_it_lists_one_database(api: Api, milvus: MilvusClient, address: str) -> 
 def test_it_names_the_databases_for_an_unknown_one(
     api: Api, milvus: MilvusClient, address: str
 ) -> None:
+    milvus.create_database("films")
     said = api.get(address, dbName="nowhere")
     assert said.code == "NOT_FOUND"
+    assert said["response"]["message"] == "There is no database 'nowhere', only default, films."
 
 
 def test_it_omits_the_collections_of_the_console(

@@ -16,7 +16,6 @@ from backups.connections import address_of, connect
 from backups.discovery import (
     MAX_LISTING_BYTES,
     listing_of,
-    require_database_in,
     require_possible,
     translate_errors,
 )
@@ -99,8 +98,6 @@ def reading(cluster: Cluster, database: str = "") -> Iterator[ClusterContents]:
     opened = connect(cluster, DEFAULT_DATABASE, max_answer_bytes=MAX_LISTING_BYTES)
     with translate_errors(), opened as client:
         listing = listing_of(client, LISTING_SECONDS, database)
-        if database:
-            require_database_in(listing, database)
         keys = sorted((db_name, name) for db_name, names in listing.items() for name in names)
         databases = sorted(listing)
         yield ClusterContents(cluster=cluster, databases=databases, keys=keys, client=client)
