@@ -23,7 +23,15 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+BOUNDS: dict[str, Any] = {
+    "min_value": "Give {min_value} or more.",
+    "max_value": "Give {max_value} or less.",
+}
+
+
 class WholeNumber(serializers.IntegerField):
+    default_error_messages = BOUNDS
+
     def to_internal_value(self, data: Any) -> int:
         whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
         if isinstance(data, bool) or not whole:
@@ -64,6 +72,12 @@ class LocalInstant(serializers.DateTimeField):
 
     def to_representation(self, value: Any) -> str:
         return str(value.isoformat())
+
+
+class QueryNumber(serializers.IntegerField):
+    """Whole number in a query, which consists of texts."""
+
+    default_error_messages = {"invalid": "Give a whole number.", **BOUNDS}
 
 
 class QueryFlag(serializers.BooleanField):

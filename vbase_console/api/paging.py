@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
+from vbase_console.api.fields import QueryNumber
 from vbase_console.api.serializers import ApiResponse, Input
 
 M = TypeVar("M", bound=Model)
@@ -19,20 +20,14 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 PAGE_HELP = "Number of the page. 1 and 0 are the first page."
 SIZE_HELP = f"Rows per page, at most {MAX_PAGE_SIZE}. 0 is {DEFAULT_PAGE_SIZE}."
-REFUSALS: dict[str, Any] = dict.fromkeys(
-    ("invalid", "min_value"), "Give a whole number, 0 or more."
-)
 
 
 class Paging(Input):
-    page = serializers.IntegerField(
-        required=False, min_value=0, default=1, error_messages=REFUSALS, help_text=PAGE_HELP
-    )
-    page_size = serializers.IntegerField(
+    page = QueryNumber(required=False, min_value=0, default=1, help_text=PAGE_HELP)
+    page_size = QueryNumber(
         required=False,
         min_value=0,
         default=DEFAULT_PAGE_SIZE,
-        error_messages=REFUSALS,
         help_text=SIZE_HELP,
     )
 
