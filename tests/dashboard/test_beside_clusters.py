@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -158,6 +159,19 @@ def test_a_run_that_was_skipped_is_no_failure_on_the_overview(
     assert len(alices.open("overview").context["failed"]) == 1
     policy.runs.update(skip_reason="There is nothing to back up.")
     assert alices.open("overview").context["failed"] == []
+
+
+@pytest.mark.parametrize(("days", "shown"), [(6, 1), (8, 0)])
+def test_a_failure_leaves_the_overview_after_a_week(
+    backup: Backup, alices: Browser, days: int, shown: int
+) -> None:
+    """Otherwise one that cannot be retried would stay for ever."""
+    job = seed_job(backup, JobKind.VERIFY, TaskState.FAILED)
+    Task.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(days=days))
+    answer = alices.open("overview")
+    assert len(answer.context["failed"]) == shown
+    assert (b"No unresolved failures in the last 7 days." in answer.content) is (shown == 0)
+    assert job.task.task_id.encode() in alices.open("operation-list").content
 
 
 def test_the_covers_of_others_are_not_shown(backup: Backup, charlies: Browser) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count
@@ -28,6 +28,10 @@ from vbase_console.web.views import ConsoleView, Page, wants_fragment
 MAX_ROWS = 10
 MAX_CLUSTERS = 5
 MAX_UNFINISHED = 200
+RECENT_DAYS = 7
+"""Time for which the overview shows a failure that was not retried. Some cannot be retried, such as
+that of a cluster which is deleted. All failures are in the list of operations.
+"""
 
 
 class OverviewRedirectView(ConsoleView):
@@ -57,10 +61,12 @@ class OverviewView(Page):
         rows = task_rows(self.principal, [*active, *recovered, *failed])
         recoveries = rows[len(active) : len(active) + len(recovered)]
         jobs = job_rows(self.principal, active_jobs)
-        failures: list[TaskRow | JobRow] = [
+        unresolved: list[TaskRow | JobRow] = [
             *rows[len(active) + len(recovered) :],
             *jobs_that_failed,
         ]
+        since = now - timedelta(days=RECENT_DAYS)
+        failures = [row for row in unresolved if (row.task.finished_at or now) > since]
         failures.sort(key=lambda row: row.task.finished_at or now, reverse=True)
         failure_lists = [
             *([("operation-list", "All failed operations")] if failures else []),
@@ -70,6 +76,7 @@ class OverviewView(Page):
             "active": rows[: len(active)],
             "active_jobs": jobs,
             "failed": failures[:MAX_ROWS],
+            "recent_days": RECENT_DAYS,
             "lists_of_failed": failure_lists,
             "reload": bool(active or jobs),
             "recoveries": recoveries,
