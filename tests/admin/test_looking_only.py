@@ -45,6 +45,10 @@ def test_it_sends_members_of_organizations_to_the_sign_in(client: Client, alice:
     assert answer["Location"].startswith("/admin/login/")
 
 
+def test_the_sign_in_asks_for_the_name_that_createsuperuser_was_given(client: Client) -> None:
+    assert "User name or e-mail" in client.get("/admin/login/").content.decode()
+
+
 def test_it_shows_nothing_to_staff_without_permissions(client: Client, alice: User) -> None:
     alice.is_staff = True
     alice.save()

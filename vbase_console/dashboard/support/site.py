@@ -65,14 +65,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 class StaffSignInForm(AdminAuthenticationForm):
     error_messages = {
-        "invalid_login": "Wrong e-mail or password, or the account does not belong to support "
+        "invalid_login": "Wrong user name or password, or the account does not belong to support "
         "staff. After 10 failed attempts, sign-in is locked for 15 minutes.",
         "inactive": "This account is disabled. Contact the operator of this console.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].label = "E-mail"
+        self.fields["username"].label = "User name or e-mail"
 
 
 class SupportSite(AdminSite):
