@@ -78,11 +78,15 @@ class CollectionRestore:
             self._expected = given.digest()
 
     def _verified_batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        for partition in self._description.partitions:
-            for part in self._content.parts_of(partition):
-                self._report(INSERTING, 0, f"Reading and verifying {part.name}")
-                for batch in self._reader.batches(part):
-                    yield partition, batch
+        parts = [
+            (partition, part)
+            for partition in self._description.partitions
+            for part in self._content.parts_of(partition)
+        ]
+        for number, (partition, part) in enumerate(parts, start=1):
+            self._report(INSERTING, 0, f"Verifying part {number} of {len(parts)}")
+            for batch in self._reader.batches(part):
+                yield partition, batch
 
     def compare(self) -> bool:
         """Compare the row count, and the checksum of all rows read back. Returns False if the rows

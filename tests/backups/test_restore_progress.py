@@ -35,6 +35,7 @@ from vbase_console.tasks.worker import run_task
 
 Work = Callable[[], int]
 Said = list[tuple[int, str]]
+Reported = list[tuple[int, str, str]]
 
 
 class Told:
@@ -101,17 +102,17 @@ def test_empty_collections_are_no_trouble() -> None:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Said:
+def reported(monkeypatch: pytest.MonkeyPatch) -> Reported:
     """Everything that is reported, however often."""
-    said: Said = []
+    reported: Reported = []
     report = Attempt.report
 
     def noted(self: Attempt, percent: int, phase: str, message: str) -> None:
-        said.append((percent, phase))
+        reported.append((percent, phase, message))
         report(self, percent, phase, message)
 
     monkeypatch.setattr(Attempt, "report", noted)
-    return said
+    return reported
 
 
 def taken(cluster: Cluster, work: Work, *names: str) -> Backup:
@@ -121,20 +122,21 @@ def taken(cluster: Cluster, work: Work, *names: str) -> Backup:
 
 
 def test_three_collections_move_on_together(
-    cluster: Cluster, milvus: MilvusClient, work: Work, said: Said
+    cluster: Cluster, milvus: MilvusClient, work: Work, reported: Reported
 ) -> None:
     for name in ("one", "two", "three"):
         fill(milvus, name, rows=400)
     backup = taken(cluster, work, "one", "two", "three")
-    said.clear()
+    reported.clear()
     plan_restore(backup, cluster, on_conflict="RENAME", suffix="_b").submit(by="alice")
     work()
-    percents, phases = [percent for percent, _ in said], [phase for _, phase in said]
-    assert percents == sorted(percents)
+    percents, phases, messages = zip(*reported, strict=True)
+    assert list(percents) == sorted(percents)
     assert len(set(percents)) > 6
     assert list(dict.fromkeys(phases)) == [
         *("reading", "inserting", "comparing", "indexing", "swapping")
     ]
+    assert "Verifying part 1 of 1; one." in messages
 
 
 def slow_to_index(milvus: MilvusClient) -> None:
