@@ -223,6 +223,19 @@ def overflow(page: Page) -> list[str]:
     return [f"{frame} is wider than its frame" for frame in wide]
 
 
+def low(page: Page) -> list[str]:
+    """Touch targets, except links within a text, are at least 24 pixels high."""
+    targets = "nav a, .brand, summary, button:not(.term), .actions a, .pager a, .buttons a"
+    names: list[str] = page.evaluate(
+        """(targets) => [...document.querySelectorAll(targets)]
+          .filter((each) => each.checkVisibility() && each.clientHeight)
+          .filter((each) => each.getBoundingClientRect().height < 24)
+          .map((each) => each.textContent.trim())""",
+        targets,
+    )
+    return [f"{name} is less than 24 pixels high" for name in names]
+
+
 def misaligned(page: Page) -> list[str]:
     """A heading is at the side of its values."""
     headings: list[str] = page.evaluate(
@@ -294,7 +307,18 @@ def test_a_page_at_200_percent_needs_no_sideways_scrolling(
         page.set_viewport_size({"width": 640, "height": 450})
         assert overflow(page) == [], path
         page.set_viewport_size({"width": PHONE_AT_200_PERCENT, "height": 422})
-        assert overflow(page) == [], f"{path} on a phone"
+        assert [*overflow(page), *low(page)] == [], f"{path} on a phone"
+
+
+def test_the_menus_fit_a_phone_at_200_percent_and_show_their_names(
+    alices_page: OpenPage, organization: Organization
+) -> None:
+    page = alices_page(viewport={"width": PHONE_AT_200_PERCENT, "height": 422})
+    for menu in page.locator(".side .menu:not(.shortcuts)").all():
+        menu.locator("summary").click()
+        places = [menu.locator(part).bounding_box() for part in (".cut", "ul")]
+        assert all(place and place["x"] >= 0 and place["width"] > 24 for place in places)
+        assert overflow(page) == []
 
 
 def test_the_api_reference_without_javascript_leads_to_the_document(
