@@ -319,7 +319,10 @@ def rotate_token(cluster: Cluster) -> Cluster:
 
 def require_access(cluster: Cluster) -> None:
     """Raise FailedPrecondition if the cluster has no endpoint."""
-    refuse_deleted(cluster)
+    if cluster.status == ServiceStatus.DELETED:
+        raise FailedPrecondition(
+            f"{cluster.service_id} is DELETED. It has no endpoint and no token."
+        )
     if not cluster.port:
         raise FailedPrecondition(
             f"{cluster.service_id} has no endpoint yet. Wait until its status is RUNNING."

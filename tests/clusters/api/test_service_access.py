@@ -45,7 +45,10 @@ def test_of_a_deleted_cluster_no_token_is_left_and_it_says_why(
     services.delete_cluster(cluster, by="alice")
     work()
     said = api.get(f"/{cluster.service_id}/access")
-    assert (said.code, "DELETED" in said["response"]["message"]) == ("FAILED_PRECONDITION", True)
+    assert said.code == "FAILED_PRECONDITION"
+    assert said["response"]["message"] == (
+        f"{cluster.service_id} is DELETED. It has no endpoint and no token."
+    )
     assert Cluster.objects.get().sealed_token == ""
 
 
