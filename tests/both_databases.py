@@ -119,11 +119,15 @@ ON_SQLITE_BY_TURNS = (
     "rpc/test_watch.py",
 )
 ON_POSTGRESQL_BY_TURNS = (
+    "admin/test_query_budget.py",
     "api/test_schemathesis.py",
     "architecture/test_every_url.py",
     "architecture/test_lists.py",
     "architecture/test_the_admin_is_audited.py",
+    "architecture/test_visits.py",
     "backups/test_interruption.py",
+    "clusters/api/test_query_counts.py",
+    "clusters/test_thirty_two_at_once.py",
     "crash/backups/test_paused.py",
     "crash/test_beats.py",
     "crash/test_broker_gone.py",
@@ -132,6 +136,7 @@ ON_POSTGRESQL_BY_TURNS = (
     "pressure/test_signing_in_at_once.py",
     "pressure/test_waiting_tasks.py",
     "rpc/test_access.py",
+    "web/test_query_counts.py",
 )
 """Tests that take long, of rules that other tests of their folders cover on both databases. Each is
 where the rule is harder to keep: statements, locks and leases on PostgreSQL, processes and engines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import RequestFactory
@@ -29,6 +30,7 @@ def body_of(response: HttpResponseBase, *, method: str) -> bytes:
     return b"".join(answer)
 
 
+@pytest.mark.django_db
 def test_head_reads_nothing_of_a_stream_and_closes_it() -> None:
     archive = Archive()
     response = StreamingHttpResponse(archive, headers={"Content-Length": "5"})

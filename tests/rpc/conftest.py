@@ -45,6 +45,9 @@ class Running:
         if self._thread.is_alive():
             self.begin_to_stop()
         self._thread.join(60)
+        # A thread that reads after its test may not close its connection any more.
+        for threads in (self.server._turns._threads, self.server._poll_thread):
+            threads.shutdown(wait=True)
 
 
 @pytest.fixture
