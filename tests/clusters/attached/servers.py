@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -153,7 +154,12 @@ class RawServer:
                 return
             self.connections += 1
             self._open.append(connection)
-            threading.Thread(target=self._treat, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._try_to_treat, args=(connection,), daemon=True).start()
+
+    def _try_to_treat(self, connection: socket.socket) -> None:
+        """The client may have hung up before it is treated, and the test may have ended."""
+        with suppress(OSError):
+            self._treat(connection)
 
 
 def hang(connection: socket.socket) -> None:
