@@ -109,9 +109,12 @@ ON_SQLITE_BY_TURNS = (
             "restore_roles",
         )
     ),
+    "api/test_operations.py",
     "architecture/test_every_change_is_audited.py",
     "clusters/attached/test_detaching.py",
+    "clusters/test_admission.py",
     "crash/backups/test_killed.py",
+    "policies/api/test_policies.py",
     "policies/test_changes_of_clock.py",
     "pressure/test_slow_clients.py",
     "pressure/test_wrong_keys.py",
@@ -133,9 +136,12 @@ ON_POSTGRESQL_BY_TURNS = (
     "crash/test_broker_gone.py",
     "crash/test_killed_workers.py",
     "crash/test_tenant_next_door.py",
+    "management/test_seed_demo.py",
     "pressure/test_signing_in_at_once.py",
     "pressure/test_waiting_tasks.py",
+    "protection/test_random_histories.py",
     "rpc/test_access.py",
+    "tasks/test_shares.py",
     "web/test_query_counts.py",
 )
 """Tests that take long, of rules that other tests of their folders cover on both databases. Each is
