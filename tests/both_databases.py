@@ -146,7 +146,8 @@ ON_POSTGRESQL_BY_TURNS = (
 )
 """Tests that take long, of rules that other tests of their folders cover on both databases. Each is
 where the rule is harder to keep: statements, locks and leases on PostgreSQL, processes and engines
-of the embedded size on SQLite. `make torture` runs the long trials of all of them on both.
+of the embedded size on SQLite. Refusals of requests, which write no row, are on SQLite, too.
+`make torture` runs the long trials of all of them on both.
 """
 LONG_TRIALS = "--torture"
 TEMPLATE = "migrated"
